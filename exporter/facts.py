@@ -1,0 +1,32 @@
+"""What is known of the polling of one collector, apart from its records. Kept by its poller, read by the catalogue."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from exporter.records import Reason
+
+
+@dataclass(slots=True)
+class Facts:
+    """Facts of one collector since the program started. Times are epoch seconds; None is "not yet"."""
+
+    account: str
+    system: str
+    collector: str
+    up: bool | None = None
+    error: str | None = None
+    """Why the last poll failed, safe to show."""
+    last_success: float | None = None
+    last_duration: float | None = None
+    """Seconds."""
+    backfilling: bool = True
+    """The window has not been read completely yet."""
+    finished: int = 0
+    in_flight: int = 0
+    poll_errors: Counter[Reason] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Records that could not be understood, by why."""
+    unknown_values: Counter[str] = field(default_factory=Counter)
+    """Values that no API page names, by the label they became."""
+    vanished: int = 0
+    """Records in the window that the API no longer has."""

@@ -1,0 +1,28 @@
+"""What a metric family is: the type of a row of the catalogue. The rows are in metrics.py and sources/."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["gauge", "counter", "histogram"]
+Known = Mapping[str, tuple[str, ...]]
+"""The known values of some labels of a family."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One row of the catalogue.
+
+    `zeros` says, for each collector that feeds the family, which values of which labels are known beforehand:
+    their combinations are exposed at 0. A label that is not named there is open (a workflow's name, say): the
+    combinations are then made for each of its values that has been seen.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    zeros: Mapping[str, Known] = field(default_factory=dict)
+    buckets: tuple[float, ...] = ()
+    optional: tuple[str, ...] = ()
+    """Labels that only some accounts have, at the end of `labels` (their value is then left out elsewhere)."""

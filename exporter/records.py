@@ -1,0 +1,67 @@
+"""The shared vocabulary: what a record is, and why a fetch can fail. No logic lives here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+Key = tuple[str, ...]
+"""A series without its `account` label: the family's name, then its other label values in the family's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One batch or invocation, as what it adds to each gauge.
+
+    A gauge is the sum of `adds` over the records of a collector, so a change of a record is a subtraction
+    and an addition, whatever the vendor. Nothing else of the vendor's answer is kept, above all no personal
+    data.
+    """
+
+    id: str
+    created_at: float
+    """Epoch seconds, as the API says it."""
+    in_flight: bool
+    """True while work is still open, which is not always what the top-level status says."""
+    adds: Mapping[Key, int]
+    part_of: str | None = None
+    """The id of the batch this record belongs to, where the API names one."""
+
+
+class Reason(StrEnum):
+    """Why a poll failed: the closed set of values of the `reason` label of poll errors."""
+
+    AUTH = "auth"
+    RATE_LIMITED = "rate_limited"
+    CLIENT_ERROR = "client_error"
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    TLS = "tls"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    STATE = "state"
+    """Not the API: the exporter's own state file could not be read or written."""
+
+
+class PollError(Exception):
+    """A poll could not be completed. The message is safe to log: no token, no body, no query values."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class FetchError(PollError):
+    """The API did not give a usable answer."""
+
+    def __init__(self, reason: Reason, message: str, status: int | None = None) -> None:
+        super().__init__(reason, message)
+        self.status = status
+        """The HTTP status, where there was an answer at all."""
+
+
+class StateError(PollError):
+    """The state file could not be read or written: the disk is full, say."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.STATE, message)

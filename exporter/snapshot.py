@@ -1,0 +1,99 @@
+"""What a scrape sees: the frozen result of each collector's last poll, and the board they are published on.
+
+Nothing is computed here. The lock on the board is the program's only one.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+CollectorId = tuple[str, str]
+"""The account's name and the collector's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The sample lines of one family from one collector, rendered.
+
+    Each line ends in a newline; HELP and TYPE are not here.
+    """
+
+    text: bytes
+    openmetrics: bytes
+
+
+Blocks = Mapping[str, Block]
+"""Family name to lines. A family without a sample has no entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What an operator wants to know of a collector at a glance."""
+
+    up: bool | None
+    """Did the last poll succeed; None before the first one ended."""
+    ready: bool
+    """Has the window been read completely once."""
+    last_success: float | None
+    """Epoch seconds."""
+    finished: int
+    in_flight: int
+    error: str | None = None
+    """Why the last poll failed, safe to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorSnapshot:
+    """All that is exposed of one collector, frozen at the end of a poll."""
+
+    account: str
+    system: str
+    collector: str
+    data: Blocks = field(default_factory=dict)
+    """Rows about the vendor's records. Shown until `fresh_until`."""
+    fresh_until: float = 0.0
+    """Epoch seconds after which `data` must not be shown as if it were today's."""
+    status: Blocks = field(default_factory=dict)
+    """Rows about the polling itself: always shown."""
+    health: Health = field(default_factory=lambda: Health(None, False, None, 0, 0))
+
+    @property
+    def id(self) -> CollectorId:
+        return self.account, self.collector
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All collectors' snapshots at one moment, in the order of the configuration."""
+
+    generation: int
+    collectors: tuple[CollectorSnapshot, ...]
+
+
+class Board:
+    """Where pollers publish and scrapes look.
+
+    A scrape takes one reference and works on it: it never sees half a poll. The lock is there because several
+    pollers publish at once, and each makes the new whole from the old one (read, change, write).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._snapshot = Snapshot(0, ())
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    def publish(self, new: CollectorSnapshot) -> None:
+        """Put a collector's snapshot in the place of its last one, or at the end if it is the first."""
+        with self._lock:
+            kept = {old.id: old for old in self._snapshot.collectors}
+            kept[new.id] = new
+            self._snapshot = Snapshot(self._snapshot.generation + 1, tuple(kept.values()))
+
+    def withdraw(self, collector: CollectorId) -> None:
+        """Take a collector off the board, as when its account leaves the configuration."""
+        with self._lock:
+            kept = tuple(old for old in self._snapshot.collectors if old.id != collector)
+            self._snapshot = Snapshot(self._snapshot.generation + 1, kept)
