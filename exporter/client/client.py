@@ -1,0 +1,190 @@
+"""Asking one account's API: token, pace, retries and request metrics around the transport.
+
+It knows nothing of endpoints: sources say what to ask and read the answers.
+"""
+
+import itertools
+import json
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, Protocol
+
+from exporter import __version__
+from exporter.client import retry
+from exporter.client.budget import Budget
+from exporter.client.transport import Answer, Transport
+from exporter.records import FetchError, Reason
+
+USER_AGENT = f"batch-exporter/{__version__}"
+JSON = Any
+"""A decoded JSON value: the sources check every part of it before use."""
+
+
+class Stopping(Exception):
+    """The program is ending; whatever waited must not go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A GET relative to the account's base URL."""
+
+    endpoint: str
+    """The path's pattern, such as `/batch/{id}`: a label value, so it never holds an id."""
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+class RequestMeter(Protocol):
+    """Where the client reports what its requests cost."""
+
+    def answered(self, endpoint: str, code: str, seconds: float) -> None:
+        """One request has ended; `code` is the HTTP status, or `error` if there was none."""
+
+    def throttled(self, seconds: float) -> None:
+        """A request has waited that long for the account's budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where an account's API is, and how it lets us in."""
+
+    base_url: str
+    token_header: str
+    token: Callable[[], str]
+    """Reads the token now: its file may have changed. Raises FetchError(auth) if there is none."""
+    deadline: float
+    """Seconds for one request with its body."""
+
+
+class Client:
+    """Asks one account's API. Shared by the account's collectors; safe to use from several threads."""
+
+    def __init__(
+        self,
+        access: Access,
+        transport: Transport,
+        budget: Budget,
+        meter: RequestMeter,
+        wait: Callable[[float], bool],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`wait` sleeps for some seconds and returns True if the program is stopping meanwhile."""
+        self._access = access
+        self._transport = transport
+        self._budget = budget
+        self._meter = meter
+        self._wait = wait
+        self._clock = clock
+
+    def get(self, request: Request) -> JSON:
+        """GET and decode, asking again where that may help.
+
+        Raises FetchError when there is no usable answer in the end, and Stopping.
+        """
+        attempt = 1
+        while True:
+            try:
+                return self._decode(request, self._once(request))
+            except FetchError as error:
+                if not retry.worth_asking_again(error.reason, attempt):
+                    raise
+            self._pause(retry.backoff(attempt, random.random()))
+            attempt += 1
+
+    def get_each(self, requests: Iterable[Request]) -> Iterator[JSON]:
+        """The answers in the order of the requests, several asked at once within the budget. Raises as `get`.
+
+        It begins with one and doubles: who stops after a few answers has not asked for many in vain.
+        """
+        left = iter(requests)
+        ahead: deque[Future[JSON]] = deque()
+        at_once = 1
+        while True:
+            ahead.extend(self._in_background(one) for one in itertools.islice(left, at_once - len(ahead)))
+            if not ahead:
+                return
+            yield ahead.popleft().result()
+            at_once = min(self._budget.at_once, at_once * 2)
+
+    def _in_background(self, request: Request) -> "Future[JSON]":
+        # Not an executor: its threads are waited for at exit, and a request may hang for its whole deadline.
+        future: Future[JSON] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(self.get(request))
+            except (FetchError, Stopping) as error:
+                future.set_exception(error)
+            finally:
+                future.cancel()
+
+        threading.Thread(target=run, name=f"GET {request.endpoint}", daemon=True).start()
+        return future
+
+    def _once(self, request: Request) -> Answer:
+        waited = self._budget.reserve()
+        self._pause(waited)
+        token = self._access.token()
+        with self._budget.places:
+            started = time.monotonic()
+            code = "error"
+            try:
+                answer = self._transport.get(
+                    self._access.base_url + request.path,
+                    request.params,
+                    {
+                        self._access.token_header: token,
+                        "User-Agent": USER_AGENT,
+                        "Accept": "application/json",
+                    },
+                    self._access.deadline,
+                )
+                code = str(answer.status)
+            finally:
+                self._meter.answered(request.endpoint, code, time.monotonic() - started)
+                self._meter.throttled(waited)
+        return answer
+
+    def _decode(self, request: Request, answer: Answer) -> JSON:
+        if answer.status == 200:
+            return _json(answer)
+        if answer.status in (429, 503):
+            pause = retry.retry_after(answer.headers.get("Retry-After"), self._clock())
+            if pause is not None:
+                self._budget.hold(pause)
+        raise _refusal(request, answer.status)
+
+    def _pause(self, seconds: float) -> None:
+        if self._wait(seconds):
+            raise Stopping
+
+
+def _json(answer: Answer) -> JSON:
+    try:
+        return json.loads(answer.body, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+        shown = kind if kind in ("text/html", "text/plain", "application/xml", "text/xml") else "its body"
+        raise FetchError(Reason.MALFORMED, f"the answer is not JSON ({shown}, {len(answer.body)} bytes)", 200) from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _refusal(request: Request, status: int) -> FetchError:
+    where = f"GET {request.endpoint} answered {status}"
+    if status in (401, 403):
+        return FetchError(Reason.AUTH, f"{where}: the API refuses the token", status)
+    if status == 429:
+        return FetchError(Reason.RATE_LIMITED, f"{where}: too many requests (see max_requests_per_second)", status)
+    if status >= 500:
+        return FetchError(Reason.SERVER_ERROR, where, status)
+    if 300 <= status < 400:
+        where += ": redirects are not followed, the token is for the host of base_url only"
+    return FetchError(Reason.CLIENT_ERROR, where, status)
