@@ -1,0 +1,18 @@
+"""The vendors. A module of this folder that has a `SOURCE` is one; nothing else lists them."""
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Mapping
+
+from exporter.sources.listing import Source
+
+__all__ = ["Source", "sources"]
+
+
+@functools.cache
+def sources() -> Mapping[str, Source]:
+    """Every source by its system's name, in the order of the names."""
+    modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+    named = {module.SOURCE.system.name: module.SOURCE for module in modules if hasattr(module, "SOURCE")}
+    return dict(sorted(named.items()))

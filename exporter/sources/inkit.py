@@ -1,0 +1,237 @@
+"""All that is known of Inkit: endpoints, paging, statuses, and what its records add to which gauges.
+
+The facts are from "List Document Batches", "List Workflow Statuses" and "Retrieve Workflow Batch Information" of
+the vendor's API reference. `merge_parameters` (its customers' data) is never read.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.client import Request
+from exporter.client.client import JSON
+from exporter.families import Family
+from exporter.records import Key, Record
+from exporter.sources.listing import Listing, Options, Page, Source
+from exporter.sources.reading import (
+    FINAL,
+    NONE,
+    Unreadable,
+    amount,
+    identifier,
+    iso_time,
+    items,
+    mapping,
+    records,
+    text,
+    word,
+)
+from exporter.systems import System
+
+SYSTEM = System(
+    name="inkit",
+    base_url="https://api.inkit.com/v1",
+    token_header="X-Inkit-API-Token",  # noqa: S106 (the header's name)
+    token_env="INKIT_API_TOKEN",  # noqa: S106 (the variable's name)
+    collectors=("document_batches", "workflow_batches", "invocations"),
+    filters=("search", "destination_name", "destination_status"),
+)
+
+STATUSES = ("completed", "failed", "in_progress")
+DOCUMENT_DESTINATIONS = ("inkit_storage", "salesforce", "sepire", "docusign", "magic_link")
+DESTINATIONS = (*DOCUMENT_DESTINATIONS, "amazon_s3", "google_drive", "dropbox", "box")
+
+_KIND = {"document_batches": ("document",), "workflow_batches": ("workflow",)}
+
+FAMILIES = (
+    Family(
+        "inkit_batches",
+        "gauge",
+        "Batches in the window, by their creation status.",
+        ("account", "kind", "status"),
+        {collector: {"kind": kind, "status": STATUSES} for collector, kind in _KIND.items()},
+    ),
+    Family(
+        "inkit_batch_documents",
+        "gauge",
+        "Documents that the batches in the window are to make.",
+        ("account", "kind"),
+        {collector: {"kind": kind} for collector, kind in _KIND.items()},
+    ),
+    Family(
+        "inkit_batch_generations",
+        "gauge",
+        "Generations of the batches in the window, by destination and status.",
+        ("account", "kind", "destination", "status"),
+        {
+            "document_batches": {
+                "kind": ("document",),
+                "destination": DOCUMENT_DESTINATIONS,
+                "status": STATUSES,
+            },
+            "workflow_batches": {"kind": ("workflow",), "destination": DESTINATIONS, "status": STATUSES},
+        },
+    ),
+    Family(
+        "inkit_invocations",
+        "gauge",
+        "Invocations in the window, by the workflow's status and the status of its deliveries.",
+        ("account", "status", "destination_status", "workflow"),
+        {"invocations": {"status": STATUSES, "destination_status": STATUSES}},
+        optional=("workflow",),
+    ),
+    Family(
+        "inkit_invocation_generations",
+        "gauge",
+        "Generations of the invocations in the window, by destination and status.",
+        ("account", "destination", "status", "workflow"),
+        {"invocations": {"destination": DESTINATIONS, "status": STATUSES}},
+        optional=("workflow",),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """Document batches (`/batch`) or workflow batches (`/invoke/batch`): lists of one shape."""
+
+    name: str
+    path: str
+    kind: str
+    options: Options
+    parts: str | None = None
+    ids_per_request: int = 1
+
+    @property
+    def known_ids(self) -> tuple[str, ...]:
+        return self.options.workflow_batch_ids if self.parts else ()
+
+    def page(self, number: int, page_size: int, sort: bool = True) -> Request:
+        return _page(self.path, number, page_size, sort, self.options)
+
+    def read_page(self, answer: JSON) -> Page:
+        return _read_page(answer, self.path, self._to_record)
+
+    def ask(self, ids: Sequence[str]) -> Sequence[Request]:
+        return [Request(f"{self.path}/{{id}}", f"{self.path}/{one}") for one in ids]
+
+    def read_asked(self, answer: JSON) -> Page:
+        read, rejected = records([answer], self._to_record)
+        return Page(read, rejected, rows=1)
+
+    def _to_record(self, item: Mapping[str, JSON]) -> Record:
+        status = word(item.get("status"), "status")
+        total = amount(item.get("total"), "total")
+        adds: Counter[Key] = Counter({("inkit_batches", self.kind, status): 1})
+        adds["inkit_batch_documents", self.kind] = total
+        open_work = 0
+        accounted = 0
+        for name, value in mapping(item.get("destinations"), "destinations").items():
+            generations = mapping(value, "destinations")
+            destination = word(name, "destinations")
+            counts = {one: amount(generations.get(one), "destinations") for one in STATUSES}
+            for one, count in counts.items():
+                adds["inkit_batch_generations", self.kind, destination, one] += count
+            count = max(amount(generations.get("count"), "destinations"), sum(counts.values()))
+            accounted += count
+            open_work += count - counts["completed"] - counts["failed"]
+        # `status` is of the batch's creation: generations may be open beside "Completed", or not yet begun. Where
+        # the creation itself has failed, those that have not begun never will.
+        not_begun = max(0, total - accounted) if status == "completed" else 0
+        return Record(
+            id=identifier(item.get("id")),
+            created_at=iso_time(item.get("created_at")),
+            in_flight=status not in FINAL or open_work + not_begun > 0,
+            adds=_positive(adds),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Invocations:
+    """Invocations, which the reference calls workflow statuses (`/invoke`)."""
+
+    options: Options
+    name: str = "invocations"
+    path: str = "/invoke"
+    parts: str | None = None
+    known_ids: tuple[str, ...] = ()
+    ids_per_request: int = 50
+    """A `data_id` of fifty ids keeps the URL below 2,000 characters, which every proxy lets through."""
+
+    def page(self, number: int, page_size: int, sort: bool = True) -> Request:
+        return _page(self.path, number, page_size, sort, self.options)
+
+    def read_page(self, answer: JSON) -> Page:
+        return _read_page(answer, self.path, self._to_record)
+
+    def ask(self, ids: Sequence[str]) -> Sequence[Request]:
+        size = self.ids_per_request
+        chunks = [ids[start : start + size] for start in range(0, len(ids), size)]
+        return [
+            Request(self.path, self.path, {"data_id": ",".join(chunk), "page_size": str(size), **self.options.filters})
+            for chunk in chunks
+        ]
+
+    def read_asked(self, answer: JSON) -> Page:
+        return self.read_page(answer)
+
+    def _to_record(self, item: Mapping[str, JSON]) -> Record:
+        status = word(item.get("status"), "status")
+        rollup = word(item.get("destination_status"), "destination_status")
+        workflow = (text(item.get("flow_name"), "flow_name"),) if self.options.workflow_label else ()
+        destinations = {
+            word(name, "destinations"): word(mapping(value, "destinations").get("status"), "destinations")
+            for name, value in mapping(item.get("destinations"), "destinations").items()
+        }
+        adds: Counter[Key] = Counter({("inkit_invocations", status, rollup, *workflow): 1})
+        for destination, one in destinations.items():
+            adds["inkit_invocation_generations", destination, one, *workflow] += 1
+        # Before the destinations are there, only the roll-up can tell that deliveries are open.
+        deliveries = set(destinations.values()) or {rollup} - {NONE}
+        batch = item.get("flows_batch_id")
+        return Record(
+            id=identifier(item.get("id")),
+            created_at=iso_time(item.get("created_at")),
+            in_flight=not {status, *deliveries} <= FINAL,
+            adds=_positive(adds),
+            part_of=None if batch is None else identifier(batch),
+        )
+
+
+def _listing(collector: str, options: Options) -> Listing:
+    if collector == "document_batches":
+        return _Batches(collector, "/batch", "document", options)
+    if collector == "workflow_batches":
+        return _Batches(collector, "/invoke/batch", "workflow", options, parts="invocations")
+    return _Invocations(options)
+
+
+def _page(path: str, number: int, page_size: int, sort: bool, options: Options) -> Request:
+    order = {"sort": "-created_at"} if sort else {}
+    return Request(path, path, {"page": str(number), "page_size": str(page_size), **order, **options.filters})
+
+
+def _read_page(answer: JSON, path: str, to_record: Callable[[Mapping[str, JSON]], Record]) -> Page:
+    found = items(answer, "items", path)
+    read, rejected = records(found, to_record)
+    pagination = _pagination(answer)
+    pages = pagination.get("page_count")
+    size = pagination.get("page_size")
+    # A full page that is said to be the last may be so by a miscount: the next one, if empty, will tell.
+    full = isinstance(size, int) and len(found) >= size
+    last = pagination.get("next_page", 0) is None and not full if pagination else not found
+    return Page(read, rejected, len(found), last, pages if isinstance(pages, int) and pages > 0 else None)
+
+
+def _pagination(answer: JSON) -> Mapping[str, JSON]:
+    try:
+        return mapping(mapping(answer.get("metadata"), "metadata").get("pagination"), "pagination")
+    except Unreadable:
+        return {}
+
+
+def _positive(adds: Counter[Key]) -> Mapping[Key, int]:
+    return {key: count for key, count in adds.items() if count}
+
+
+SOURCE = Source(SYSTEM, FAMILIES, _listing)

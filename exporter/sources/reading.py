@@ -1,0 +1,104 @@
+"""Reading what a server sends, which may be anything: small checked readers that every source uses."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+
+from exporter.client.client import JSON
+from exporter.records import FetchError, Reason, Record
+
+FINAL = frozenset({"completed", "failed", "timed_out", "expired", "cancelled", "canceled", "error"})
+"""Statuses after which a vendor does no more work. Every other word, known or not, means that work is open."""
+
+NONE = "none"
+"""The label value where the API says nothing."""
+
+_LONGEST_WORD = 64
+_LONGEST_ID = 128
+_NOT_A_WORD = re.compile(r"[^a-z0-9]+")
+_ID = re.compile(rf"[A-Za-z0-9_.:\-]{{1,{_LONGEST_ID}}}")
+
+
+class Unreadable(Exception):
+    """An item that can't be understood. Its text is a value of the `reason` label of rejected records."""
+
+
+def word(value: JSON, reason: str) -> str:
+    """A status or a name as a label value: `In Progress` is `in_progress`; nothing is `none`."""
+    if value is None:
+        return NONE
+    if not isinstance(value, str):
+        raise Unreadable(reason)
+    return _NOT_A_WORD.sub("_", value.lower()).strip("_")[:_LONGEST_WORD] or NONE
+
+
+def text(value: JSON, reason: str) -> str:
+    """Free text that may become a label value, shortened; nothing is the empty text."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Unreadable(reason)
+    return " ".join(value.split())[:_LONGEST_ID]
+
+
+def identifier(value: JSON) -> str:
+    """An id. It goes into paths and exemplars, so nothing but the characters of an id is taken."""
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise Unreadable("id")
+    return value
+
+
+def amount(value: JSON, reason: str) -> int:
+    """A count of things; nothing is 0."""
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+        raise Unreadable(reason)
+    return value
+
+
+def mapping(value: JSON, reason: str) -> Mapping[str, JSON]:
+    """An object; nothing is an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Unreadable(reason)
+    return value
+
+
+def iso_time(value: JSON) -> float:
+    """ISO 8601 as epoch seconds; without a zone it is UTC."""
+    if not isinstance(value, str):
+        raise Unreadable("created_at")
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return moment.timestamp()
+    except (ValueError, OverflowError):
+        raise Unreadable("created_at") from None
+
+
+def items(answer: JSON, key: str, endpoint: str) -> list[JSON]:
+    """The list under `key` of a list answer. Raises FetchError(malformed) where there is none."""
+    found = answer.get(key) if isinstance(answer, dict) else None
+    if not isinstance(found, list):
+        raise FetchError(Reason.MALFORMED, f'GET {endpoint}: the answer has no list "{key}"', 200)
+    return found
+
+
+def records(
+    found: Iterable[JSON], to_record: Callable[[Mapping[str, JSON]], Record]
+) -> tuple[tuple[Record, ...], Mapping[str, int]]:
+    """The records among the items, and why and how many others were rejected."""
+    read: list[Record] = []
+    rejected: Counter[str] = Counter()
+    for item in found:
+        try:
+            if not isinstance(item, dict):
+                raise Unreadable("not_an_object")
+            read.append(to_record(item))
+        except Unreadable as error:
+            rejected[str(error)] += 1
+    return tuple(read), rejected

@@ -1,0 +1,207 @@
+"""What Inkit's records mean: the seeds' examples, and the rules for what is still in flight."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from exporter.records import Key, Record
+from exporter.sources.inkit import SOURCE
+from exporter.sources.listing import Listing, Options
+from tests.sources.test_reading import ANY_JSON
+
+
+def listing(collector: str, **options: Any) -> Listing:
+    return SOURCE.listing(collector, Options(**options))
+
+
+def batch(status: str = "Completed", total: int | None = 2, **destinations: Any) -> dict[str, Any]:
+    return {
+        "created_at": "2023-09-06T14:07:55.732858Z",
+        "destinations": destinations,
+        "id": "rb_1",
+        "name": None,
+        "status": status,
+        "total": total,
+    }
+
+
+def generations(completed: int = 0, failed: int = 0, in_progress: int = 0, count: int | None = None) -> dict[str, Any]:
+    counted = completed + failed + in_progress if count is None else count
+    return {
+        "completed": completed,
+        "count": counted,
+        "failed": failed,
+        "in_progress": in_progress,
+        "status": "completed",
+    }
+
+
+def invocation(status: str = "Completed", rollup: str | None = "Completed", **destinations: str) -> dict[str, Any]:
+    return {
+        "created_at": "2023-11-07T02:31:22.232287Z",
+        "destination_status": rollup,
+        "destinations": {name: {"status": one} for name, one in destinations.items()},
+        "flow_name": "Welcome letter",
+        "flows_batch_id": None,
+        "id": "rend_1",
+        "merge_parameters": {"name": "CANARY"},
+        "status": status,
+    }
+
+
+def read(item: Mapping[str, Any], collector: str = "document_batches", **options: Any) -> Record:
+    page = listing(collector, **options).read_page({"items": [item]})
+    assert not page.rejected
+    return page.records[0]
+
+
+def test_a_batch_adds_itself_its_documents_and_its_generations() -> None:
+    record = read(batch(total=5, inkit_storage=generations(completed=3, failed=1, in_progress=1)))
+    assert record.adds == {
+        ("inkit_batches", "document", "completed"): 1,
+        ("inkit_batch_documents", "document"): 5,
+        ("inkit_batch_generations", "document", "inkit_storage", "completed"): 3,
+        ("inkit_batch_generations", "document", "inkit_storage", "failed"): 1,
+        ("inkit_batch_generations", "document", "inkit_storage", "in_progress"): 1,
+    }
+
+
+def test_a_workflow_batch_is_of_its_own_kind() -> None:
+    assert ("inkit_batches", "workflow", "completed") in read(batch(), "workflow_batches").adds
+
+
+@pytest.mark.parametrize(
+    ("item", "in_flight"),
+    [
+        pytest.param(batch(storage=generations(2)), False, id="all-completed"),
+        pytest.param(batch(storage=generations(1, failed=1)), False, id="failed-is-finished-too"),
+        pytest.param(batch(storage=generations(1, in_progress=1)), True, id="completed-beside-open-generations"),
+        pytest.param(batch(storage=generations(1, count=2)), True, id="a-generation-not-accounted-for"),
+        pytest.param(batch(storage=generations(1)), True, id="a-document-not-yet-begun"),
+        pytest.param(batch(storage=generations(1), sepire=generations(1)), False, id="split-over-destinations"),
+        pytest.param(batch(), True, id="no-destinations-yet"),
+        pytest.param(batch(total=0), False, id="nothing-to-do"),
+        pytest.param(batch(total=None), False, id="total-not-said"),
+        pytest.param(batch("In Progress", storage=generations(2)), True, id="still-being-created"),
+        pytest.param(batch("Requested", storage=generations(2)), True, id="a-word-nobody-has-documented"),
+        pytest.param(batch("Failed"), False, id="creation-failed-nothing-will-begin"),
+        pytest.param(batch("Failed", storage=generations(in_progress=1)), True, id="creation-failed-with-open-work"),
+    ],
+)
+def test_a_batch_is_finished_when_its_status_is_final_and_no_generation_is_open(
+    item: dict[str, Any], in_flight: bool
+) -> None:
+    assert read(item).in_flight is in_flight
+
+
+@pytest.mark.parametrize(
+    ("item", "in_flight"),
+    [
+        pytest.param(invocation(inkit_storage="Completed"), False, id="completed"),
+        pytest.param(invocation(rollup="Failed", inkit_storage="Completed", sepire="Failed"), False, id="failed"),
+        pytest.param(invocation(inkit_storage="Completed", sepire="In Progress"), True, id="a-delivery-is-open"),
+        pytest.param(invocation("In Progress", inkit_storage="Completed"), True, id="the-workflow-is-open"),
+        pytest.param(invocation(rollup="In Progress"), True, id="deliveries-have-not-begun"),
+        pytest.param(invocation(rollup=None), False, id="without-deliveries"),
+        pytest.param(invocation(rollup="Partly", inkit_storage="Completed"), False, id="destinations-outweigh-rollup"),
+        pytest.param(invocation(inkit_storage="Queued"), True, id="a-word-nobody-has-documented"),
+    ],
+)
+def test_an_invocation_is_finished_when_its_status_and_its_deliveries_are_final(
+    item: dict[str, Any], in_flight: bool
+) -> None:
+    assert read(item, "invocations").in_flight is in_flight
+
+
+def test_an_invocation_adds_itself_and_a_generation_for_each_destination() -> None:
+    record = read(invocation(rollup="Failed", inkit_storage="Completed", sepire="Failed"), "invocations")
+    assert record.adds == {
+        ("inkit_invocations", "completed", "failed"): 1,
+        ("inkit_invocation_generations", "inkit_storage", "completed"): 1,
+        ("inkit_invocation_generations", "sepire", "failed"): 1,
+    }
+
+
+def test_the_workflow_is_a_label_only_where_the_account_asks_for_it() -> None:
+    record = read(invocation(inkit_storage="Completed"), "invocations", workflow_label=True)
+    assert set(record.adds) == {
+        ("inkit_invocations", "completed", "completed", "Welcome letter"),
+        ("inkit_invocation_generations", "inkit_storage", "completed", "Welcome letter"),
+    }
+
+
+def test_customers_data_is_not_in_the_record() -> None:
+    assert "CANARY" not in repr(read(invocation(), "invocations", workflow_label=True))
+
+
+def test_an_invocation_names_the_batch_it_is_part_of() -> None:
+    assert read({**invocation(), "flows_batch_id": "fb_7"}, "invocations").part_of == "fb_7"
+
+
+def test_every_parameter_of_the_reference_is_sent() -> None:
+    filters = {"search": "x", "destination_name": "sepire", "destination_status": "Failed"}
+    for collector, path in (
+        ("document_batches", "/batch"),
+        ("workflow_batches", "/invoke/batch"),
+        ("invocations", "/invoke"),
+    ):
+        request = listing(collector, filters=filters).page(3, 50)
+        assert request.path == request.endpoint == path
+        assert request.params == {"page": "3", "page_size": "50", "sort": "-created_at", **filters}
+
+
+def test_batches_are_asked_for_one_by_one_and_invocations_in_chunks() -> None:
+    assert [one.path for one in listing("workflow_batches").ask(["fb_1", "fb_2"])] == [
+        "/invoke/batch/fb_1",
+        "/invoke/batch/fb_2",
+    ]
+    chunks = listing("invocations").ask([f"rend_{number}" for number in range(120)])
+    assert [one.params["data_id"].count(",") + 1 for one in chunks] == [50, 50, 20]
+
+
+def test_an_id_never_becomes_an_endpoint_label() -> None:
+    assert {one.endpoint for one in listing("document_batches").ask(["rb_1", "rb_2"])} == {"/batch/{id}"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"id": None}, "id"),
+        ({"id": "a/b"}, "id"),
+        ({"created_at": 12}, "created_at"),
+        ({"status": 1}, "status"),
+        ({"total": -1}, "total"),
+        ({"total": "2"}, "total"),
+        ({"destinations": []}, "destinations"),
+        ({"destinations": {"sepire": 3}}, "destinations"),
+        ({"destinations": {"sepire": {"failed": -1}}}, "destinations"),
+    ],
+)
+def test_a_batch_that_cannot_be_understood_is_rejected_with_its_reason(changed: dict[str, Any], reason: str) -> None:
+    page = listing("document_batches").read_page({"items": [{**batch(), **changed}, batch()]})
+    assert page.rejected == {reason: 1}
+    assert len(page.records) == 1
+    assert page.rows == 2
+
+
+@pytest.mark.parametrize("pagination", [None, 3, [], {}, {"next_page": "x", "page_count": "y"}, {"page_count": -1}])
+def test_a_list_without_usable_paging_is_still_read(pagination: object) -> None:
+    page = listing("document_batches").read_page({"items": [batch()], "metadata": {"pagination": pagination}})
+    assert len(page.records) == 1
+    assert page.pages is None
+
+
+@pytest.mark.parametrize("collector", SOURCE.system.collectors)
+@given(item=ANY_JSON)
+def test_whatever_an_item_is_it_is_a_record_or_rejected(collector: str, item: Any) -> None:
+    page = listing(collector).read_page({"items": [item]})
+    assert len(page.records) + sum(page.rejected.values()) == 1
+
+
+def test_keys_have_as_many_values_as_their_family_has_labels() -> None:
+    lengths = {family.name: len(family.labels) for family in SOURCE.families}
+    keys: list[Key] = [*read(batch(sepire=generations(1))).adds]
+    keys += read(invocation(sepire="Failed"), "invocations", workflow_label=True).adds
+    assert all(lengths[key[0]] == len(key) for key in keys)
