@@ -79,10 +79,22 @@ def sweep(client: Client, listing: Listing, manners: Manners, since: float) -> I
         return
     # As many pages as the server speaks of are read ahead; should there be more, they come one by one.
     spoken_of = first.pages or 1
-    expected = (manners.request(listing, number) for number in range(2, spoken_of + 1))
-    unexpected = (manners.request(listing, number) for number in itertools.count(spoken_of + 1))
-    for answer in itertools.chain(client.get_each(expected), map(client.get, unexpected)):
+    expected = range(2, spoken_of + 1)
+    previous = first
+    for number, answer in zip(
+        expected, client.get_each(manners.request(listing, one) for one in expected), strict=True
+    ):
         page = listing.read_page(answer)
+        if page.total != previous.total:
+            # Asked for ahead, it may have been answered before a row was put in above, and the page before it after:
+            # then one row was on neither.
+            page = listing.read_page(client.get(manners.request(listing, number)))
+        yield page
+        if end.reached(page):
+            return
+        previous = page
+    for number in itertools.count(spoken_of + 1):
+        page = listing.read_page(client.get(manners.request(listing, number)))
         yield page
         if end.reached(page):
             return

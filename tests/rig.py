@@ -24,7 +24,7 @@ from exporter.state import State
 
 NOW = 1_700_000_000.0
 DAY = 86_400.0
-TOKEN = "demo-token"  # noqa: S105
+TOKEN = "demo-token"
 
 
 class Meter:

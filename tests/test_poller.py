@@ -201,7 +201,7 @@ def test_a_record_pulled_up_by_a_deletion_while_reading_has_not_vanished(rig: Ri
     poller.poll()
 
     def delete(kind: str, page: int) -> None:
-        if page == 2:
+        if page == 2 and rig.world.get("document_batches", "rb_0"):
             rig.world.remove("document_batches", "rb_0")
 
     rig.stand_in.faults.lies = Lies(before_page=delete)

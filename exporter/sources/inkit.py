@@ -220,7 +220,9 @@ def _read_page(answer: JSON, path: str, to_record: Callable[[Mapping[str, JSON]]
     # A full page that is said to be the last may be so by a miscount: the next one, if empty, will tell.
     full = isinstance(size, int) and len(found) >= size
     last = pagination.get("next_page", 0) is None and not full if pagination else not found
-    return Page(read, rejected, len(found), last, pages if isinstance(pages, int) and pages > 0 else None)
+    return Page(
+        read, rejected, len(found), last, _positive_or_none(pages), _positive_or_none(pagination.get("total_count"))
+    )
 
 
 def _pagination(answer: JSON) -> Mapping[str, JSON]:
@@ -228,6 +230,10 @@ def _pagination(answer: JSON) -> Mapping[str, JSON]:
         return mapping(mapping(answer.get("metadata"), "metadata").get("pagination"), "pagination")
     except Unreadable:
         return {}
+
+
+def _positive_or_none(value: JSON) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
 
 
 def _positive(adds: Counter[Key]) -> Mapping[Key, int]:

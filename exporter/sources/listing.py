@@ -27,6 +27,8 @@ class Page:
     """The server says that no page follows."""
     pages: int | None = None
     """How many pages the server says there are: a hint for reading ahead, never a proof."""
+    total: int | None = None
+    """How many records the server says there are. If it changes between two pages, rows have moved."""
 
 
 @dataclass(frozen=True, slots=True)

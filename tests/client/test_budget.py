@@ -1,5 +1,7 @@
 """The pace of an account."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,4 +58,4 @@ def test_no_two_requests_are_closer_than_the_rate_allows(rate: float, steps: lis
     for step in steps:
         clock.now += step
         times.append(clock.now + budget.reserve())
-    assert all(later - earlier >= 1 / rate - 1e-6 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 1 / rate - 1e-6 for earlier, later in itertools.pairwise(times))
