@@ -1,0 +1,83 @@
+"""Building the line: from a configuration to pollers that publish on a board. Nothing runs yet here."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from exporter.client import Client, RequestMeter
+from exporter.client.budget import Budget
+from exporter.client.client import Access
+from exporter.client.transport import Tls, Transport
+from exporter.config import Account, TokenError
+from exporter.facts import Facts
+from exporter.metrics import Live
+from exporter.poll import Collector
+from exporter.poller import Pace, Poller
+from exporter.records import FetchError, Reason
+from exporter.snapshot import Board
+from exporter.sources import Source
+from exporter.sources.listing import Options
+from exporter.state import State
+
+Wait = Callable[[float], bool]
+"""Sleeps for some seconds; True if the program is stopping meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all accounts have in common."""
+
+    state: State
+    board: Board
+    live: Live
+    wait: Wait
+
+
+def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) -> Client:
+    """The client that all collectors of the account share: one pace, one set of connections."""
+
+    def token() -> str:
+        try:
+            return account.token.read()
+        except TokenError as error:
+            raise FetchError(Reason.AUTH, str(error)) from None
+
+    tls = account.tls_config
+    proxy = account.proxy_url
+    return Client(
+        Access(account.base_url, source.system.token_header, token, account.request_timeout),
+        Transport(
+            Tls(
+                _path(tls.ca_file), _path(tls.cert_file), _path(tls.key_file), tls.server_name, tls.insecure_skip_verify
+            ),
+            None if proxy is None else proxy.get_secret_value(),
+            account.max_concurrent_requests,
+        ),
+        Budget(account.max_requests_per_second, account.max_concurrent_requests, time.monotonic),
+        meter,
+        wait,
+    )
+
+
+def pollers(account: Account, sources: Mapping[str, Source], shared: Shared) -> list[Poller]:
+    """The pollers of an account, one for each of its collectors."""
+    source = sources[account.system]
+    options = Options(account.filters, account.workflow_batch_ids, account.workflow_label)
+    asking = client(account, source, shared.live.meter(account.name, account.system), shared.wait)
+    return [
+        Poller(
+            Collector(source.listing(name, options), source.families, account.lookback, account.page_size),
+            asking,
+            shared.state,
+            shared.board,
+            Facts(account.name, account.system, name),
+            Pace(account.poll_interval, account.stale_after),
+            account.workflow_label,
+        )
+        for name in account.collectors
+    ]
+
+
+def _path(path: os.PathLike[str] | None) -> str | None:
+    return None if path is None else os.fspath(path)

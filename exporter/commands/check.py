@@ -1,0 +1,79 @@
+"""`batch-exporter check`: is the configuration right, does the API let us in, and what will it cost."""
+
+import argparse
+import json
+import math
+import sys
+import threading
+from dataclasses import dataclass
+
+from exporter.assembly import client
+from exporter.client import Client, RequestMeter
+from exporter.config import Account, json_schema
+from exporter.records import FetchError
+from exporter.setup import configuration, systems
+from exporter.sources import sources
+from exporter.sources.listing import Listing, Options, Page
+from exporter.sweep import Manners
+
+_DAY_SECONDS = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class _NoMeter:
+    """Requests of a check are counted nowhere."""
+
+    def answered(self, endpoint: str, code: str, seconds: float) -> None:
+        pass
+
+    def throttled(self, seconds: float) -> None:
+        pass
+
+
+def run(given: argparse.Namespace) -> bool:
+    """Check, and say so. True if all is well."""
+    if given.print_schema:
+        print(json.dumps(json_schema(systems()), indent=2))
+        return True
+    config = configuration(given)
+    named = given.config_file or "the environment"
+    print(f"{named}: OK, {len(config.accounts)} account{'s' if len(config.accounts) != 1 else ''}")
+    if not given.online:
+        return True
+    results = [_online(account) for account in config.accounts]
+    return all(results)
+
+
+def _online(account: Account) -> bool:
+    source = sources()[account.system]
+    meter: RequestMeter = _NoMeter()
+    asking = client(account, source, meter, threading.Event().wait)
+    options = Options(account.filters, account.workflow_batch_ids, account.workflow_label)
+    results = [_ask(account, source.listing(name, options), asking) for name in account.collectors]
+    return all(results)
+
+
+def _ask(account: Account, listing: Listing, asking: Client) -> bool:
+    where = f"{account.name}/{listing.name}"
+    try:
+        page = Manners(account.page_size).first_page(asking, listing)
+    except FetchError as error:
+        if listing.parts is not None and error.status in (404, 405):
+            print(f"{where}: OK, but the account has no such list: batches that {listing.parts} name are asked for")
+            return True
+        print(f"{where}: {error.reason}: {error}", file=sys.stderr)
+        return False
+    pages = pages_in_window(page, account.lookback)
+    requests = math.ceil(_DAY_SECONDS / account.poll_interval * pages)
+    print(f"{where}: OK, {pages} page{'s' if pages != 1 else ''} in the window, about {requests:,} requests a day")
+    return True
+
+
+def pages_in_window(first: Page, lookback: float) -> int:
+    """How many pages the window has, judged by how much time the first one spans and how many there are in all."""
+    times = [record.created_at for record in first.records]
+    if first.last or len(times) < 2:
+        return 1
+    span = max(times) - min(times)
+    by_time = math.ceil(lookback / span) if span > 0 else math.inf
+    return int(min(max(1, by_time), first.pages or by_time))

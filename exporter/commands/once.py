@@ -1,0 +1,60 @@
+"""`batch-exporter once`: one complete poll, its metrics on standard output or in a file."""
+
+import argparse
+import contextlib
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+from exporter import __version__
+from exporter.assembly import Shared, pollers
+from exporter.exposition import Exposition
+from exporter.metrics import Live, catalogue
+from exporter.poller import Poller
+from exporter.revision import revision
+from exporter.setup import configuration
+from exporter.snapshot import Board
+from exporter.sources import sources
+from exporter.state import prepared
+
+
+def run(given: argparse.Namespace) -> bool:
+    """Poll every collector once, all at the same time. True if none failed."""
+    config = configuration(given)
+    board, live = Board(), Live(__version__, revision())
+    with prepared(None) as state:
+        shared = Shared(state, board, live, threading.Event().wait)
+        made = [poller for account in config.accounts for poller in pollers(account, sources(), shared)]
+        _poll_all(made)
+    exposition = Exposition(board, catalogue(sources().values()), live.registry, time.time)
+    try:
+        _write(given.output, b"".join(exposition.render().chunks))
+    except OSError as error:
+        print(f"cannot write {given.output}: {error.strerror}", file=sys.stderr)
+        return False
+    return all(poller.facts.up for poller in made)
+
+
+def _poll_all(made: list[Poller]) -> None:
+    threads = [threading.Thread(target=poller.poll, daemon=True) for poller in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _write(output: Path | None, text: bytes) -> None:
+    if output is None:
+        sys.stdout.buffer.write(text)
+        sys.stdout.buffer.flush()
+        return
+    # Whoever reads the folder sees the old file or the new one. The name ends in no ".prom" until it is complete.
+    partial = output.with_name(f"{output.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(text)
+        partial.replace(output)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
