@@ -1,0 +1,90 @@
+"""Golden cases: a configuration and the answers an API gives, and the metrics that must come of them.
+
+A case is a folder of tests/golden: config.yaml, pages/ (the path with `__` for `/`, then the status) and expected.prom.
+What depends on the hour or on how long something took is left out of the comparison.
+"""
+
+import re
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import prometheus_client.openmetrics.parser
+import prometheus_client.parser
+import pytest
+
+from exporter.assembly import Shared, pollers
+from exporter.config import load
+from exporter.demo import faults
+from exporter.exposition import Exposition
+from exporter.metrics import Live, catalogue
+from exporter.snapshot import Board
+from exporter.sources import sources
+from exporter.web.app import App
+from exporter.web.server import Server, listen
+from tests.rig import Pauses, Rig
+
+CASES = sorted((Path(__file__).parent / "golden").iterdir())
+_COMPARED = re.compile(
+    r"(# (HELP|TYPE) )?(inkit_|batch_exporter_(up|backfilling|records|unknown_values|poll_errors|api_requests))"
+)
+_ZERO_ERRORS = re.compile(r"batch_exporter_poll_errors_total\{.*\} 0\.0")
+
+
+@pytest.fixture
+def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The exporter serving after one poll of each collector, in the order of the configuration."""
+    case: Path = request.param
+    for page in (case / "pages").iterdir():
+        path, status, _ = page.name.rsplit(".", 2)
+        fault = faults.status(int(status), body=page.read_bytes())
+        rig.stand_in.faults.add(fault, "/" + path.replace("__", "/"))
+    config_file = tmp_path / "config.yaml"
+    config_file.write_text((case / "config.yaml").read_text().replace("STAND_IN", rig.stand_in.url))
+    systems = {name: source.system for name, source in sources().items()}
+    live = Live("1.2.3", "abc")
+    shared = Shared(rig.state, Board(), live, Pauses())
+    for account in load(config_file, systems, {}).accounts:
+        for poller in pollers(account, sources(), shared):
+            poller.poll()
+    exposition = Exposition(shared.board, catalogue(sources().values()), live.registry)
+    sockets = listen("127.0.0.1:0")
+    server = Server(App(exposition, shared.board, lambda: True, lambda: True), sockets)
+    server.start()
+    yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}/metrics"
+    assert server.stop()
+
+
+def scrape(url: str, accept: str = "*/*") -> str:
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": accept}), timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def by_case(case: Path) -> str:
+    return case.name
+
+
+@pytest.mark.parametrize(("url", "case"), [(case, case) for case in CASES], ids=by_case, indirect=["url"])
+def test_the_metrics_are_those_expected(url: str, case: Path) -> None:
+    lines = [one for one in scrape(url).splitlines() if _COMPARED.match(one) and not _ZERO_ERRORS.match(one)]
+    assert "\n".join(lines) + "\n" == (case / "expected.prom").read_text()
+
+
+@pytest.mark.parametrize("url", CASES, ids=by_case, indirect=True)
+def test_both_formats_parse_strictly_and_say_the_same(url: str) -> None:
+    def samples(parse: object, text: str) -> set[tuple[str, frozenset[tuple[str, str]], float]]:
+        assert callable(parse)
+        return {
+            (sample.name, frozenset(sample.labels.items()), sample.value)
+            for family in parse(text)
+            for sample in family.samples
+            if family.name.startswith(("inkit_", "batch_exporter_records"))
+        }
+
+    plain = samples(prometheus_client.parser.text_string_to_metric_families, scrape(url))
+    openmetrics = samples(
+        prometheus_client.openmetrics.parser.text_string_to_metric_families,
+        scrape(url, "application/openmetrics-text; version=1.0.0"),
+    )
+    assert plain == openmetrics
+    assert plain
