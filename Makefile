@@ -1,0 +1,42 @@
+# Two commands to know: `make run` and `make test`. `make help` lists the others.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help run test check format docs clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+run: $(BIN)/batch-exporter ## run with ./config.yaml if there is one, else the demo
+	@if [ -e config.yaml ]; then exec $(BIN)/batch-exporter --config.file=config.yaml; else exec $(BIN)/batch-exporter demo; fi
+
+test: $(VENV)/.test ## set up everything and run all checks and tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+format: $(VENV)/.test ## format the code and mend what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.test ## write the pages that are generated from the code
+	$(BIN)/batch-exporter metrics > docs/metrics.md
+	$(BIN)/batch-exporter check --print-schema > docs/config.schema.json
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/batch-exporter: pyproject.toml exporter/__init__.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml exporter/__init__.py tests/system-packages
+	tests/system-packages
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $@ $(BIN)/batch-exporter
