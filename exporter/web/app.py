@@ -1,0 +1,70 @@
+"""The ASGI application: HTTP in and out of the values of messages.py. What the pages answer is in routes.py."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypedDict
+from urllib.parse import parse_qs
+
+from exporter.exposition import Exposition
+from exporter.snapshot import Board
+from exporter.web.messages import Request, Response, answer
+from exporter.web.routes import Probes, routes
+
+_EVERY_ANSWER = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+
+
+class Scope(TypedDict):
+    """What is used of an ASGI scope (asgi.readthedocs.io, "HTTP Connection Scope")."""
+
+    method: str
+    path: str
+    query_string: bytes
+    headers: list[tuple[bytes, bytes]]
+
+
+Send = Callable[[dict[str, object]], Awaitable[None]]
+Receive = Callable[[], Awaitable[object]]
+
+
+class App:
+    """Answers each request by a table of routes, without waiting for anything but the client.
+
+    Each part of an answer waits until the client has read most of those before; the last one is empty, so that an
+    answer is complete only when it is read. The body of an answer to HEAD is left out by the server.
+    """
+
+    def __init__(
+        self,
+        exposition: Exposition,
+        board: Board,
+        healthy: Callable[[], bool],
+        ready: Callable[[], bool],
+        *,
+        telemetry_path: str = "/metrics",
+    ) -> None:
+        self.routes = routes(exposition, board, Probes(healthy, ready), telemetry_path)
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        request = _request(scope)
+        response = answer(self.routes, request)
+        has_body = not {"content-length", "transfer-encoding"}.isdisjoint(request.headers)
+        await send({"type": "http.response.start", "status": response.status, "headers": _head(response, has_body)})
+        for chunk in response.chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _request(scope: Scope) -> Request:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    return Request(scope["method"], scope["path"], headers, query)
+
+
+def _head(response: Response, has_body: bool) -> list[tuple[bytes, bytes]]:
+    """The response's headers. A request's body ends its connection: to read it to its end would serve no one."""
+    length = sum(map(len, response.chunks))
+    named = (("content-type", response.content_type), ("content-length", str(length)), *response.headers)
+    head = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in named]
+    return [*head, *_EVERY_ANSWER, *([(b"connection", b"close")] if has_body else [])]

@@ -1,0 +1,92 @@
+"""From a listen address, as --web.listen-address takes it, to sockets. Nothing is served here."""
+
+import contextlib
+import errno
+import re
+import socket
+
+_ADDRESS = re.compile(r"(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
+_BACKLOG = 128
+_NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_WAYS_OUT = {
+    errno.EADDRINUSE: "the port is in use: stop the program that has it, or choose another --web.listen-address",
+    errno.EACCES: "permission denied: a port below 1024 needs privileges (CAP_NET_BIND_SERVICE); choose a higher one",
+    errno.EADDRNOTAVAIL: "this machine has no such address: choose one that it has, or leave the host out for all",
+    errno.EAFNOSUPPORT: "this machine has no such kind of address: choose another, or leave the host out for all",
+}
+
+
+class ListenError(Exception):
+    """An address can't be listened on. The message names the address and the way out."""
+
+
+def listen(address: str) -> list[socket.socket]:
+    """Sockets that listen on an address: `HOST:PORT`, `[IPv6]:PORT`, or `:PORT` for every address of the machine.
+
+    A name that stands for several addresses gives a socket for each; with port 0 they share the one that was free.
+    Raises ListenError.
+    """
+    host, port = _parse(address)
+    try:
+        if not host:
+            return [_everywhere(port)]
+        return _each(_resolve(address, host), port)
+    except OSError as error:
+        raise ListenError(f"cannot listen on {address}: {way_out(error)}") from error
+
+
+def way_out(error: OSError) -> str:
+    """What is wrong, and what an operator can do about it."""
+    return _WAYS_OUT.get(error.errno or 0) or error.strerror or str(error)
+
+
+def _parse(address: str) -> tuple[str, int]:
+    match = _ADDRESS.fullmatch(address)
+    if match is None or int(match["port"]) > 65535:
+        raise ListenError(
+            f"cannot listen on {address!r}: expected HOST:PORT with a port up to 65535, "
+            "as in :10977, 127.0.0.1:10977 or [::1]:10977"
+        )
+    return match["literal"] or match["host"], int(match["port"])
+
+
+def _resolve(address: str, host: str) -> list[tuple[socket.AddressFamily, str]]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        raise ListenError(
+            f"cannot listen on {address}: the host is not known: check its spelling, or leave it out for all addresses"
+        ) from error
+    return list(dict.fromkeys((family, str(place[0])) for family, _, _, _, place in found))
+
+
+def _everywhere(port: int) -> socket.socket:
+    """All addresses: one socket for IPv6 and IPv4, or for IPv4 alone where the machine has no IPv6."""
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
+        except OSError as error:
+            if error.errno not in _NO_SUCH_ADDRESS:
+                raise
+    return socket.create_server(("", port), backlog=_BACKLOG)
+
+
+def _each(places: list[tuple[socket.AddressFamily, str]], port: int) -> list[socket.socket]:
+    """A socket for each place that the machine has: `localhost` is often said to be ::1 where there is no IPv6."""
+    missing: OSError | None = None
+    with contextlib.ExitStack() as undo:
+        opened: list[socket.socket] = []
+        for family, host in places:
+            try:
+                made = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+            except OSError as error:
+                if error.errno not in _NO_SUCH_ADDRESS:
+                    raise
+                missing = error
+                continue
+            opened.append(undo.enter_context(made))
+            port = made.getsockname()[1]
+        if not opened and missing is not None:
+            raise missing
+        undo.pop_all()
+    return opened

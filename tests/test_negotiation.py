@@ -1,0 +1,78 @@
+"""Which format and compression a scraper gets for its headers."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.negotiation import gzip_accepted, openmetrics_preferred
+
+PROMETHEUS_2 = (
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        PROMETHEUS_2,
+        PROMETHEUS_3,
+        "application/openmetrics-text",
+        "Application/OpenMetrics-Text ; Version=1.0.0",
+        'application/openmetrics-text; version="1.0.0"; charset=utf-8',
+        "text/plain;q=0.5, application/openmetrics-text;q=0.6",
+        "application/openmetrics-text, text/plain;q=0",
+        "application/openmetrics-text;q=0.5, */*;q=0.9, text/plain;q=0.1",
+    ],
+)
+def test_openmetrics_is_given_where_it_is_preferred(accept: str) -> None:
+    assert openmetrics_preferred(accept)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "",
+        "*/*",
+        "text/html,application/xhtml+xml,*/*;q=0.8",
+        "text/plain",
+        "text/plain, application/openmetrics-text",
+        "application/openmetrics-text;q=0.5, */*;q=0.9",
+        "application/openmetrics-text;q=0.5, text/*",
+        "application/openmetrics-text;q=0",
+        "application/openmetrics-text;q=-1",
+        "application/openmetrics-text;q=2",
+        "application/openmetrics-text;q=nan",
+        "application/openmetrics-text;q=high",
+        "application/openmetrics-text;version=0.0.1",
+        "application/openmetrics-text;version=2.0.0",
+        "application/openmetrics-text;version=one",
+        "application/openmetrics-text;version",
+        ";;;=,,=",
+    ],
+)
+def test_everything_else_is_given_the_text_format(accept: str) -> None:
+    assert not openmetrics_preferred(accept)
+
+
+@given(st.text() | st.text('aeinoptx/;,="*q.01- '))
+def test_no_header_is_an_error(header: str) -> None:
+    openmetrics_preferred(header)
+    gzip_accepted(header)
+
+
+@pytest.mark.parametrize("header", ["gzip", "GZIP", "deflate, gzip;q=0.5", "*", "br;q=1, *;q=0.1", "gzip, *;q=0"])
+def test_gzip_is_given_where_it_is_accepted(header: str) -> None:
+    assert gzip_accepted(header)
+
+
+@pytest.mark.parametrize(
+    "header", ["", "identity", "gzip;q=0", "gzip; q=0.000", "*;q=0", "gzip;q=0, *", "gzipped", "br"]
+)
+def test_gzip_is_not_given_where_it_is_not_accepted(header: str) -> None:
+    assert not gzip_accepted(header)

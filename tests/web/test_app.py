@@ -1,0 +1,132 @@
+"""What is answered where, over real sockets."""
+
+import gzip
+from collections.abc import Iterator
+
+import pytest
+
+from exporter import __version__
+from exporter.snapshot import Health
+from exporter.web.landing import content_security_policy
+from tests.web.serving import Program, ask, serving
+
+READY = Health(True, True, 1.0, 2, 3)
+READING = Health(True, False, 1.0, 2, 3)
+Place = tuple[str, int]
+
+
+@pytest.fixture(scope="module")
+def _served() -> Iterator[tuple[Program, Place]]:
+    program = Program()
+    with serving(program) as place:
+        yield program, place
+
+
+@pytest.fixture
+def program(_served: tuple[Program, Place]) -> Program:
+    program = _served[0]
+    program.well = program.read = True
+    program.publish("production", READY)
+    return program
+
+
+@pytest.fixture
+def place(_served: tuple[Program, Place], program: Program) -> Place:
+    return _served[1]
+
+
+def test_metrics_are_served_with_their_content_type(place: Place) -> None:
+    answer, body = ask(place, "GET", "/metrics")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert b'inkit_batches{account="production-0"} 0.0\n' in body
+    assert b"live 0.0\n" in body
+    assert answer.headers["vary"] == "Accept, Accept-Encoding"
+    assert answer.headers["content-encoding"] is None
+
+
+def test_metrics_are_negotiated_by_the_request_s_headers(place: Place) -> None:
+    headers = {"Accept": "application/openmetrics-text", "Accept-Encoding": "gzip"}
+    answer, body = ask(place, "GET", "/metrics", **headers)
+    assert answer.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert answer.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(body).endswith(b"# EOF\n")
+
+
+def test_the_names_in_the_query_choose_families(place: Place) -> None:
+    _, body = ask(place, "GET", "/metrics?name%5B%5D=live&name[]=other")
+    assert body == b"# HELP live Live.\n# TYPE live gauge\nlive 0.0\n"
+
+
+def test_a_query_that_is_not_understood_is_ignored(place: Place) -> None:
+    assert ask(place, "GET", "/metrics?x=%ff%zz&;&=&name=live")[1] == ask(place, "GET", "/metrics")[1]
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy", "/-/ready", "/nothing"])
+def test_head_has_the_headers_of_get_and_no_body(place: Place, path: str) -> None:
+    get, body = ask(place, "GET", path)
+    head, nothing = ask(place, "HEAD", path)
+    assert nothing == b""
+    assert head.status == get.status
+    assert head.headers["content-length"] == str(len(body))
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+def test_healthy_while_the_poll_loops_are_alive(program: Program, place: Place) -> None:
+    answer, body = ask(place, "GET", "/-/healthy")
+    assert (answer.status, body) == (200, b"batch-exporter is healthy.\n")
+    program.well = False
+    answer, body = ask(place, "GET", "/-/healthy")
+    assert answer.status == 503
+    assert b"a poll loop has ended" in body
+
+
+def test_ready_once_every_collector_has_read_its_window(program: Program, place: Place) -> None:
+    assert ask(place, "GET", "/-/ready")[0].status == 200
+    program.read = False
+    program.publish("staging", READING)
+    answer, body = ask(place, "GET", "/-/ready")
+    assert answer.status == 503
+    assert body == b"batch-exporter is not ready: still reading the window: staging/invocations.\n"
+    program.board.withdraw(("staging", "invocations"))
+    assert b"some collectors were never polled yet" in ask(place, "GET", "/-/ready")[1]
+
+
+def test_the_landing_page_is_html_that_may_load_nothing(place: Place) -> None:
+    answer, body = ask(place, "GET", "/")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["content-security-policy"] == content_security_policy()
+    assert f"Version {__version__}".encode() in body
+    assert b'href="/metrics"' in body
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/metrics/", "//metrics", "/-/", "/%00", "/../metrics"])
+def test_any_other_path_is_not_found(place: Place, path: str) -> None:
+    answer, body = ask(place, "GET", path)
+    assert (answer.status, body) == (404, b"Not found.\n")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get", "BREW"])
+def test_another_method_is_told_which_are_allowed(place: Place, method: str) -> None:
+    answer, _ = ask(place, method, "/metrics")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/", "/nothing", "/-/ready"])
+def test_every_answer_forbids_sniffing_and_storing_and_does_not_name_the_server(place: Place, path: str) -> None:
+    answer, _ = ask(place, "GET", path)
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["server"] is None
+    assert answer.headers["date"] is not None
+
+
+def test_the_telemetry_path_may_be_another_and_is_what_the_landing_page_links() -> None:
+    with serving(Program("/probe")) as place:
+        assert ask(place, "GET", "/probe")[1].startswith(b"# HELP live")
+        assert ask(place, "GET", "/metrics")[0].status == 404
+        assert b'href="/probe"' in ask(place, "GET", "/")[1]
+
+
+def test_the_telemetry_path_may_be_the_root_and_then_there_is_no_landing_page() -> None:
+    with serving(Program("/")) as place:
+        assert ask(place, "GET", "/")[1].startswith(b"# HELP live")

@@ -1,0 +1,169 @@
+"""How clients are treated that scrape, and those that are silent, slow, deaf or too many."""
+
+import contextlib
+import select
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from exporter.web.connection import Limits
+from exporter.web.server import Server, listen
+from tests.web.serving import (
+    GENEROUS,
+    GET,
+    HASTY,
+    LONG,
+    Place,
+    Program,
+    answers,
+    ask,
+    connect,
+    long_winded,
+    read_answers,
+    read_to_end,
+    scrape,
+    serving,
+    speak,
+)
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    """A server with the usual limits."""
+    with serving(Program()) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[Place]:
+    """A server that is soon out of patience."""
+    with serving(Program(), HASTY) as address:
+        yield address
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(int(GENEROUS / 0.01)):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it never came to be")
+
+
+def test_a_scrape_is_answered_beside_hundreds_of_clients_that_are_silent_or_slow(place: Place) -> None:
+    with contextlib.ExitStack() as clients:
+        for number in range(200):
+            client = clients.enter_context(connect(place))
+            if number % 2:
+                client.sendall(b"GET /metrics HT")
+        assert [scrape(place) for _ in range(5)] == [200] * 5
+
+
+def test_a_connection_serves_one_request_after_the_other(place: Place) -> None:
+    with connect(place) as client:
+        for _ in range(3):
+            client.sendall(GET)
+            assert answers(read_answers(client, 1)) == 1
+
+
+def test_requests_sent_at_once_are_answered_in_their_order(place: Place) -> None:
+    with connect(place) as client:
+        client.sendall(GET + GET.replace(b"healthy", b"nothing") + GET.replace(b"GET", b"HEAD") + GET)
+        data = read_answers(client, 2)
+    assert [part.split()[0] for part in data.split(b"HTTP/1.1 ")[1:]] == [b"200", b"404", b"200", b"200"]
+
+
+def test_a_thousand_requests_sent_at_once_are_all_answered(place: Place) -> None:
+    with connect(place) as client:
+        sender = threading.Thread(target=client.sendall, args=(GET * 1000,))
+        sender.start()
+        assert answers(read_answers(client, 1000)) == 1000
+        sender.join()
+
+
+def test_a_client_of_http_1_0_is_answered_and_the_connection_closed(place: Place) -> None:
+    assert speak(place, b"GET /-/healthy HTTP/1.0\r\n\r\n").endswith(b"batch-exporter is healthy.\n")
+
+
+def test_a_client_that_never_speaks_is_cut_off(hasty: Place) -> None:
+    with connect(hasty) as client:
+        assert read_to_end(client) == b""
+
+
+@pytest.mark.parametrize("before", [b"", GET], ids=["at first", "after an answer"])
+def test_a_client_that_speaks_a_byte_at_a_time_is_cut_off(hasty: Place, before: bytes) -> None:
+    with connect(hasty) as client:
+        if before:
+            client.sendall(before)
+            read_answers(client, 1)
+        client.sendall(b"GET /metrics HTTP/1.1\r\nX-Slow: ")
+        for _ in range(100):
+            if select.select([client], [], [], 0.05)[0]:
+                break
+            client.sendall(b"x")
+        assert select.select([client], [], [], 0)[0]
+        assert read_to_end(client) == b""
+
+
+def test_a_client_that_stays_silent_after_an_answer_is_cut_off(hasty: Place) -> None:
+    with connect(hasty) as client:
+        client.sendall(GET)
+        assert answers(read_to_end(client)) == 1
+
+
+def test_a_client_that_does_not_read_its_answer_is_cut_off_and_holds_up_nobody() -> None:
+    sockets = listen("127.0.0.1:0")
+    server = Server(long_winded().app, sockets, HASTY)
+    server.start()
+    place = sockets[0].getsockname()
+    with connect(place, receive_buffer=4096) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(1) == b"H"
+        client.sendall(GET)
+        assert ask(place, "GET", "/-/healthy")[0].status == 200
+        eventually(lambda: not server._server.server_state.connections)
+        assert len(read_to_end(client)) < LONG
+    assert server.stop(GENEROUS)
+
+
+def test_a_client_that_reads_a_long_answer_gets_all_of_it() -> None:
+    with serving(long_winded()) as place:
+        assert len(ask(place, "GET", "/metrics")[1]) > LONG
+
+
+def test_a_client_that_takes_long_to_read_has_more_time_for_it_than_for_a_request() -> None:
+    limits = Limits(request_seconds=0.2, answer_seconds=GENEROUS)
+    with serving(long_winded(), limits) as place, connect(place) as slow:
+        slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert slow.recv(1) == b"H"
+        with connect(place) as silent:
+            assert read_to_end(silent) == b""
+        assert len(read_to_end(slow)) > LONG
+
+
+def test_a_client_that_has_read_a_long_answer_has_no_more_time_for_the_next_request_than_others() -> None:
+    limits = Limits(request_seconds=0.2, answer_seconds=10 * GENEROUS)
+    with serving(long_winded(), limits) as place, connect(place) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert len(read_to_end(client)) > LONG
+
+
+def test_a_client_that_goes_on_asking_is_not_cut_off(hasty: Place) -> None:
+    with connect(hasty) as busy, connect(hasty) as silent:
+        while not select.select([silent], [], [], 0)[0]:
+            busy.sendall(GET)
+            read_answers(busy, 1)
+        busy.sendall(GET)
+        read_answers(busy, 1)
+
+
+def test_when_too_many_are_connected_the_longest_waiting_makes_room_for_a_scrape() -> None:
+    with serving(Program(), Limits(connections=5)) as place, contextlib.ExitStack() as clients:
+        idle = [clients.enter_context(connect(place)) for _ in range(5)]
+        idle[0].sendall(GET)
+        read_answers(idle[0], 1)
+        assert scrape(place) == 200
+        assert idle[1].recv(1) == b""
+        idle[0].sendall(GET)
+        read_answers(idle[0], 1)

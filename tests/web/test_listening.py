@@ -1,0 +1,177 @@
+"""From a listen address to sockets."""
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from exporter.web.listening import ListenError, listen, way_out
+from tests.web.serving import HAS_IPV6
+
+
+@contextlib.contextmanager
+def listening(address: str) -> Iterator[list[socket.socket]]:
+    sockets = listen(address)
+    try:
+        yield sockets
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def reachable(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=5):
+        return True
+    return False
+
+
+def resolver(*hosts: str) -> object:
+    """Stands for getaddrinfo: a name with these addresses."""
+
+    def getaddrinfo(*_: object, **__: object) -> list[tuple[socket.AddressFamily, int, int, str, tuple[str, int]]]:
+        families = [socket.AF_INET6 if ":" in host else socket.AF_INET for host in hosts]
+        return [(family, 1, 6, "", (host, 0)) for family, host in zip(families, hosts, strict=True)]
+
+    return getaddrinfo
+
+
+def test_an_address_is_listened_on_and_no_other() -> None:
+    with listening("127.0.0.1:0") as sockets:
+        assert len(sockets) == 1
+        host, port = sockets[0].getsockname()
+        assert host == "127.0.0.1"
+        assert reachable("127.0.0.1", port)
+
+
+def test_the_port_is_the_one_that_was_asked_for() -> None:
+    with listening("127.0.0.1:0") as sockets:
+        free = sockets[0].getsockname()[1]
+    with listening(f"127.0.0.1:{free}") as sockets:
+        assert sockets[0].getsockname()[1] == free
+
+
+def test_a_name_is_resolved() -> None:
+    with listening("localhost:0") as sockets:
+        assert {each.getsockname()[0] for each in sockets} <= {"127.0.0.1", "::1"}
+        assert reachable("localhost", sockets[0].getsockname()[1])
+
+
+def test_an_ipv6_address_stands_in_brackets() -> None:
+    if not HAS_IPV6:
+        with pytest.raises(ListenError, match=r"cannot listen on \[::1\]:0: this machine has no such"):
+            listen("[::1]:0")
+        return
+    with listening("[::1]:0") as sockets:
+        assert sockets[0].family == socket.AF_INET6
+        assert reachable("::1", sockets[0].getsockname()[1])
+
+
+def test_a_port_alone_is_listened_on_under_ipv6_and_ipv4() -> None:
+    with listening(":0") as sockets:
+        port = sockets[0].getsockname()[1]
+        assert reachable("127.0.0.1", port)
+        assert reachable("::1", port) is HAS_IPV6
+
+
+def test_a_port_alone_is_listened_on_under_ipv4_where_there_is_no_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    with listening(":0") as sockets:
+        assert [each.family for each in sockets] == [socket.AF_INET]
+        assert reachable("127.0.0.1", sockets[0].getsockname()[1])
+
+
+def test_a_port_alone_is_listened_on_under_ipv4_where_ipv6_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.create_server
+
+    def without_ipv6(address: tuple[str, int], **options: object) -> socket.socket:
+        if options.get("family") == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+        return real(address)
+
+    monkeypatch.setattr(socket, "create_server", without_ipv6)
+    with listening(":0") as sockets:
+        assert [each.family for each in sockets] == [socket.AF_INET]
+
+
+def test_a_name_with_several_addresses_gives_a_socket_for_each_on_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", resolver("127.0.0.1", "127.0.0.2", "127.0.0.1"))
+    with listening("both:0") as sockets:
+        names = [each.getsockname() for each in sockets]
+        assert [host for host, _ in names] == ["127.0.0.1", "127.0.0.2"]
+        assert len({port for _, port in names}) == 1
+
+
+def test_an_address_of_a_name_that_the_machine_has_not_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", resolver("192.0.2.1", "127.0.0.1"))
+    with listening("both:0") as sockets:
+        assert [each.getsockname()[0] for each in sockets] == ["127.0.0.1"]
+
+
+def test_when_one_of_several_addresses_is_in_use_none_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening("127.0.0.2:0") as sockets:
+        port = sockets[0].getsockname()[1]
+        monkeypatch.setattr(socket, "getaddrinfo", resolver("127.0.0.1", "127.0.0.2"))
+        with pytest.raises(ListenError, match="in use"):
+            listen(f"both:{port}")
+        monkeypatch.undo()
+        with listening(f"127.0.0.1:{port}"):
+            pass
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "10977",
+        "localhost",
+        "localhost:",
+        ":http",
+        ":65536",
+        ":-1",
+        ":1 ",
+        "::1:10977",
+        "[::1]",
+        "[]:1",
+        "a:b:1",
+        "http://x:1",
+    ],
+)
+def test_a_malformed_address_is_shown_beside_good_ones(address: str) -> None:
+    with pytest.raises(ListenError) as caught:
+        listen(address)
+    assert f"cannot listen on {address!r}: expected HOST:PORT" in str(caught.value)
+    assert "as in :10977, 127.0.0.1:10977 or [::1]:10977" in str(caught.value)
+
+
+@pytest.mark.parametrize("wildcard", [False, True], ids=["host", "port alone"])
+def test_an_address_in_use_is_named_with_the_way_out(wildcard: bool) -> None:
+    with listening(":0" if wildcard else "127.0.0.1:0") as sockets:
+        address = f"{'' if wildcard else '127.0.0.1'}:{sockets[0].getsockname()[1]}"
+        with pytest.raises(ListenError) as caught:
+            listen(address)
+    assert f"cannot listen on {address}: the port is in use" in str(caught.value)
+    assert "--web.listen-address" in str(caught.value)
+
+
+def test_an_address_of_another_machine_is_named_with_the_way_out() -> None:
+    with pytest.raises(ListenError, match=r"cannot listen on 192\.0\.2\.1:0: this machine has no such address"):
+        listen("192.0.2.1:0")
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "x" * 70])
+def test_a_host_that_is_not_known_is_named_with_the_way_out(host: str) -> None:
+    with pytest.raises(ListenError) as caught:
+        listen(f"{host}:0")
+    assert f"cannot listen on {host}:0: the host is not known: check its spelling" in str(caught.value)
+
+
+def test_a_privileged_port_is_explained() -> None:
+    assert "below 1024 needs privileges" in way_out(PermissionError(errno.EACCES, "Permission denied"))
+
+
+def test_an_error_that_nobody_foresaw_is_told_in_the_system_s_words() -> None:
+    assert way_out(OSError(errno.ENOBUFS, "No buffer space available")) == "No buffer space available"
+    assert way_out(OSError("timed out")) == "timed out"
