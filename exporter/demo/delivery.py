@@ -1,0 +1,55 @@
+"""Putting an answer on a connection, well or with a fault; which fault it is, is decided elsewhere."""
+
+import socket
+import struct
+import threading
+
+from exporter.demo.faults import Delivery, Fault
+from exporter.demo.wire import Answer
+
+_CHUNK = b" " * 65_536
+_LINGER_0 = struct.pack("ii", 1, 0)
+
+
+def deliver(connection: socket.socket, answer: Answer, fault: Fault, stopped: threading.Event) -> bool:
+    """Send an answer the way a fault wants it; waiting ends when `stopped` is set.
+
+    Says whether the connection can take another request. Raises OSError where the other side has gone.
+    """
+    if stopped.wait(fault.latency) if fault.latency else stopped.is_set():
+        return False
+    match fault.delivery:
+        case Delivery.WHOLE:
+            connection.sendall(answer.head(len(answer.body)) + answer.body)
+            return True
+        case Delivery.TRUNCATED:
+            connection.sendall(answer.head(len(answer.body)) + answer.body[: len(answer.body) // 2])
+        case Delivery.DRIPPED:
+            connection.sendall(answer.head(len(answer.body)))
+            return _drip(connection, answer.body, fault.every, stopped)
+        case Delivery.DRIPPED_HEAD:
+            return _drip(connection, answer.head(len(answer.body)) + answer.body, fault.every, stopped)
+        case Delivery.HUGE:
+            _pour(connection, answer, fault, stopped)
+        case Delivery.RESET:
+            # With a linger time of 0, closing sends a reset in the place of the usual farewell.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0)
+        case Delivery.HUNG:
+            stopped.wait()
+    return False
+
+
+def _drip(connection: socket.socket, content: bytes, every: float, stopped: threading.Event) -> bool:
+    for byte in content:
+        if stopped.wait(every):
+            return False
+        connection.sendall(bytes([byte]))
+    return True
+
+
+def _pour(connection: socket.socket, answer: Answer, fault: Fault, stopped: threading.Event) -> None:
+    connection.sendall(answer.head(fault.size if fault.declared else None))
+    left = fault.size
+    while left > 0 and not stopped.is_set():
+        connection.sendall(_CHUNK[: min(left, len(_CHUNK))])
+        left -= len(_CHUNK)

@@ -1,0 +1,206 @@
+"""How the demo's world moves: what appears and when, what is open, what hangs. The fates themselves are in fates.py."""
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from exporter.demo import fates
+from exporter.demo.items import DOCUMENT_DESTINATIONS, PIECES, Item, Kind, document_batch, invocation, workflow_batch
+from exporter.demo.world import World
+
+WORKFLOWS = {
+    "Welcome letter": ("inkit_storage", "sepire"),
+    "Invoice": ("inkit_storage", "amazon_s3", "salesforce"),
+    "Contract": ("inkit_storage", "docusign", "magic_link"),
+    "Payslip": ("box", "dropbox", "google_drive"),
+}
+"""The workflows there are, and the destinations of each."""
+LARGEST_DOCUMENT_BATCH = 40
+LARGEST_WORKFLOW_BATCH = 8
+_NAMES = (None, None, "Monthly run", "Reminders", "test")
+_PEOPLE = (("Alex", "Sample"), ("Robin", "Example"), ("Kim", "Placeholder"), ("Sam", "Specimen"))
+_WAVE = 300.0
+"""Seconds from one busy time to the next."""
+_HISTORY_STEP = 300.0
+_HANGING_SINCE = 43_200.0
+"""Seconds before the end of a history from which on a record may hang."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many appear per second on average, and the mean of how long things take, in seconds."""
+
+    document_batches: float = 1 / 40
+    workflow_batches: float = 1 / 60
+    invocations: float = 1 / 8
+    bursts: float = 1 / 600
+    """Bursts of failures at one destination."""
+    begin: float = 5.0
+    generate: float = 20.0
+    burst_lasts: float = 90.0
+
+    def records_per_second(self) -> float:
+        parts = (1 + LARGEST_WORKFLOW_BATCH) / 2
+        return self.document_batches + self.workflow_batches * (1 + parts) + self.invocations
+
+    def slower(self, factor: float) -> "Pace":
+        """Fewer appear; how long things take stays."""
+        return replace(
+            self,
+            document_batches=self.document_batches / factor,
+            workflow_batches=self.workflow_batches / factor,
+            invocations=self.invocations / factor,
+            bursts=self.bursts / factor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A record that is not finished, so that a step need look at nothing else."""
+
+    kind: Kind
+    id: str
+    created_at: float
+    workflow: str
+    destinations: tuple[str, ...]
+    parts: tuple[str, ...] = ()
+    """The invocations that a workflow batch is made of, once it has begun."""
+    may_hang: bool = False
+
+
+class Life:
+    """Moves a world from one time to the next. What it does depends on the times and on `rng` alone.
+
+    Exactly one document batch and one invocation hang for ever: the first of those created from `hang_from`
+    (epoch seconds) on whose generations begin. `hung` names them.
+    """
+
+    def __init__(self, world: World, rng: random.Random, pace: Pace | None = None, hang_from: float = 0.0) -> None:
+        self.hung: dict[Kind, str] = {}
+        self.burst: str | None = None
+        """The destination where most generations fail at the moment."""
+        self._world = world
+        self._rng = rng
+        self._pace = pace or Pace()
+        self._hang_from = hang_from
+        self._now = 0.0
+        self._burst_ends = 0.0
+        self._open: dict[str, _Open] = {}
+
+    def history(self, now: float, days: float = 7.0, records: int = 400) -> None:
+        """Live through the `days` before `now`, in which about as many `records` appear."""
+        seconds = days * 86_400
+        pace = self._pace
+        self._pace = pace.slower(pace.records_per_second() * seconds / records)
+        self._hang_from = max(self._hang_from, now - _HANGING_SINCE)
+        for left in range(int(seconds // _HISTORY_STEP), -1, -1):
+            self.step(now - left * _HISTORY_STEP)
+        self._pace = pace
+
+    def step(self, now: float) -> None:
+        """Let the time since the last step (epoch seconds) pass; the first step only sets the time."""
+        since = self._now or now
+        self._now = max(since, now)
+        chances = self._chances(self._now - since)
+        for work in list(self._open.values()):
+            self._advance(work, chances)
+        self._arrive(since)
+
+    def _chances(self, elapsed: float) -> fates.Chances:
+        if self._now >= self._burst_ends:
+            self.burst = None
+            if self._rng.random() < _within(elapsed, 1 / self._pace.bursts):
+                self.burst = self._rng.choice(sorted(PIECES))
+                self._burst_ends = self._now + self._pace.burst_lasts
+        begin, finish = _within(elapsed, self._pace.begin), _within(elapsed, self._pace.generate)
+        return fates.Chances(begin, finish, burst=self.burst)
+
+    def _advance(self, work: _Open, chances: fates.Chances) -> None:
+        item = self._world.get(work.kind, work.id)
+        if item is None:
+            del self._open[work.id]
+            return
+        new = self._next(work, item, chances)
+        if new != item:
+            self._world.add(work.kind, new, updated_at=self._now)
+        if not fates.is_open(new) or self._hangs(work, new):
+            del self._open[work.id]
+
+    def _next(self, work: _Open, item: Item, chances: fates.Chances) -> Item:
+        if work.kind == "invocations":
+            if item["destinations"]:
+                return fates.advance_invocation(item, chances, self._rng)
+            return fates.begin_invocation(item, work.destinations, chances, self._rng)
+        if not item["destinations"]:
+            new = fates.begin_batch(item, work.destinations, chances, self._rng)
+            if work.kind == "workflow_batches" and new["destinations"]:
+                parts = tuple(self._invoke(self._now, work.workflow, work.id) for _ in range(item["total"]))
+                self._open[work.id] = replace(work, parts=parts)
+            return new
+        if work.kind == "workflow_batches":
+            parts_now = (self._world.get("invocations", one) for one in work.parts)
+            return fates.sum_of_parts(item, [one for one in parts_now if one])
+        return fates.advance_batch(item, chances, self._rng)
+
+    def _hangs(self, work: _Open, item: Item) -> bool:
+        if not work.may_hang or work.kind in self.hung or work.created_at < self._hang_from:
+            return False
+        if item["destinations"]:
+            self.hung[work.kind] = work.id
+            return True
+        return False
+
+    def _arrive(self, since: float) -> None:
+        pace = self._pace
+        for at in self._times(pace.document_batches, since):
+            self._begin_document_batch(at)
+        for at in self._times(pace.workflow_batches, since):
+            self._begin_workflow_batch(at)
+        for at in self._times(pace.invocations, since):
+            self._invoke(at, self._rng.choice(sorted(WORKFLOWS)))
+
+    def _times(self, rate: float, since: float) -> Iterator[float]:
+        """The times at which something happens that comes `rate` times a second on average, in waves."""
+        at = since
+        while (at := at + self._rng.expovariate(2 * rate)) < self._now:
+            if self._rng.random() < (1 + math.sin(2 * math.pi * at / _WAVE)) / 2:
+                yield at
+
+    def _begin_document_batch(self, at: float) -> None:
+        rng, batch_id = self._rng, self._world.new_id("document_batches")
+        total, name = rng.randint(1, LARGEST_DOCUMENT_BATCH), rng.choice(_NAMES)
+        batch = document_batch(batch_id, at, destinations={}, status="In Progress", total=total, name=name)
+        destinations = tuple(rng.sample(DOCUMENT_DESTINATIONS, rng.randint(1, 3)))
+        self._add(_Open("document_batches", batch_id, at, "", destinations, may_hang=True), batch)
+
+    def _begin_workflow_batch(self, at: float) -> None:
+        rng, batch_id = self._rng, self._world.new_id("workflow_batches")
+        total, workflow = rng.randint(1, LARGEST_WORKFLOW_BATCH), rng.choice(sorted(WORKFLOWS))
+        batch = workflow_batch(batch_id, at, destinations={}, status="In Progress", total=total, name=workflow)
+        self._add(_Open("workflow_batches", batch_id, at, workflow, WORKFLOWS[workflow]), batch)
+
+    def _invoke(self, at: float, workflow: str, batch_id: str | None = None) -> str:
+        invocation_id = self._world.new_id("invocations")
+        name, last_name = self._rng.choice(_PEOPLE)
+        item = invocation(
+            invocation_id,
+            at,
+            status="In Progress",
+            destinations={},
+            flow_name=workflow,
+            batch_id=batch_id,
+            merge_parameters={"lname": last_name, "name": name},
+        )
+        work = _Open("invocations", invocation_id, at, workflow, WORKFLOWS[workflow], may_hang=batch_id is None)
+        self._add(work, item)
+        return invocation_id
+
+    def _add(self, work: _Open, item: Item) -> None:
+        self._world.add(work.kind, item)
+        self._open[work.id] = work
+
+
+def _within(elapsed: float, mean: float) -> float:
+    """The probability that what takes `mean` seconds on average has happened within `elapsed` seconds."""
+    return 1.0 - math.exp(-elapsed / mean)

@@ -1,0 +1,184 @@
+"""One page of a list: its parameters, the choice and order of its records, its metadata. Paths are in inkit_api.py.
+
+Source: "List Document Batches" and "List Workflow Statuses" of the vendor's API reference.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from exporter.demo.faults import Lies
+from exporter.demo.items import Item, Kind
+from exporter.demo.world import ORDERS, Order, World
+
+PAGE_SIZE = 25
+DEFAULT_SORT: Mapping[Kind, Order] = {
+    "document_batches": "created_at",
+    "workflow_batches": "created_at",
+    "invocations": "updated_at",
+}
+"""The keys that the examples' `metadata.sort` names where no `sort` was asked for: newest first, all the same."""
+
+
+class Refused(Exception):
+    """A parameter that the API does not take (422)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """The readings of what the reference leaves open. The defaults are the likely ones."""
+
+    max_page_size: int | None = 100
+    large_page_size: Literal["clamp", "refuse"] = "clamp"
+    sort_keys: frozenset[str] = frozenset({"created_at", "updated_at", "id", "name", "status"})
+    unknown_sort_key: Literal["refuse", "ignore"] = "refuse"
+    destination_filter: Literal["each", "roll_up"] = "each"
+    """With `destination_name=Y&destination_status=X`: Y has X; or Y is there, and the whole has X."""
+    workflow_batch_list: Literal[200, 404, 405] = 200
+    """What `GET /invoke/batch` answers: accounts are said to differ."""
+    wrong_token: Literal[401, 403] = 401
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The parameters of a list, understood."""
+
+    page: int
+    page_size: int
+    sort: str
+    newest_first: bool
+    search: str | None = None
+    destination_name: str | None = None
+    destination_status: str | None = None
+    ids: frozenset[str] | None = None
+
+    @property
+    def filtered(self) -> bool:
+        filters = (self.search, self.destination_name, self.destination_status, self.ids)
+        return any(one is not None for one in filters)
+
+
+def read_query(kind: Kind, params: Mapping[str, str], readings: Readings) -> Query:
+    """Raises Refused for a parameter that the API does not take."""
+    page_size = _positive(params, "page_size", PAGE_SIZE)
+    if readings.max_page_size is not None and page_size > readings.max_page_size:
+        if readings.large_page_size == "refuse":
+            raise Refused(f"page_size must not be greater than {readings.max_page_size}")
+        page_size = readings.max_page_size
+    sort = params.get("sort", "")
+    key = sort.removeprefix("-")
+    if key not in readings.sort_keys:
+        if key and readings.unknown_sort_key == "refuse":
+            raise Refused("sort: unknown key")
+        key, sort = DEFAULT_SORT[kind], "-"
+    ids = params.get("data_id") if kind == "invocations" else None
+    return Query(
+        page=_positive(params, "page", 1),
+        page_size=page_size,
+        sort=key,
+        newest_first=sort.startswith("-"),
+        search=params.get("search") or None,
+        destination_name=params.get("destination_name") or None,
+        destination_status=params.get("destination_status") or None,
+        ids=frozenset(ids.split(",")) if ids else None,
+    )
+
+
+def page(world: World, kind: Kind, query: Query, readings: Readings, lies: Lies) -> bytes:
+    """The body of a page, as JSON."""
+    size = PAGE_SIZE if lies.ignore_page_size else query.page_size
+    start = (query.page - 1) * size
+    stop = start + size
+    if lies.repeat_ids and start:
+        start -= 1
+    rows, total = _rows(world, kind, query, readings, lies, start, stop)
+    metadata = _metadata(query, size, total, lies)
+    return b'{"items":[%b],"metadata":%b}' % (b",".join(rows), json.dumps(metadata).encode())
+
+
+def _positive(params: Mapping[str, str], name: str, default: int) -> int:
+    text = params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
+        raise Refused(f"{name} must be a positive integer")
+    return int(text)
+
+
+def _rows(
+    world: World, kind: Kind, query: Query, readings: Readings, lies: Lies, start: int, stop: int
+) -> tuple[list[bytes], int]:
+    """The records of one page, as they are served, and how many there are on all pages."""
+    newest_first = query.newest_first and lies.order != "ascending"
+    sort = "created_at" if lies.order else query.sort
+    if sort in ORDERS and not query.filtered and lies.order != "shuffled":
+        return world.texts(kind, sort, start, stop, newest_first=newest_first)
+    chosen = _matching(world, kind, query, readings)
+    if lies.order == "shuffled":
+        chosen.sort(key=lambda item: zlib.crc32(item["id"].encode()))
+    elif sort not in ORDERS:
+        chosen.sort(key=lambda item: str(item.get(sort) or ""), reverse=newest_first)
+    elif not newest_first:
+        chosen.reverse()
+    return [json.dumps(item, separators=(",", ":")).encode() for item in chosen[start:stop]], len(chosen)
+
+
+def _matching(world: World, kind: Kind, query: Query, readings: Readings) -> list[Item]:
+    """All records that the filters let through: newest first, by the sort key if it is a time."""
+    order: Order = "updated_at" if query.sort == "updated_at" else "created_at"
+    if query.ids is None:
+        items = world.items(kind, order)
+    else:
+        found = (world.get(kind, one) for one in query.ids)
+        items = sorted((item for item in found if item), key=lambda item: item["created_at"], reverse=True)
+    return [item for item in items if _matches(item, query, readings)]
+
+
+def _matches(item: Item, query: Query, readings: Readings) -> bool:
+    return _is_searched(item, query) and _has_destination(item, query, readings)
+
+
+def _is_searched(item: Item, query: Query) -> bool:
+    if query.search is None:
+        return True
+    return any(query.search.lower() in (item[field] or "").lower() for field in ("id", "name"))
+
+
+def _has_destination(item: Item, query: Query, readings: Readings) -> bool:
+    name, status = query.destination_name, query.destination_status
+    destinations: Mapping[str, Item] = item["destinations"]
+    if name is not None:
+        destinations = {one: state for one, state in destinations.items() if one == name}
+        if not destinations:
+            return False
+    if status is None:
+        return True
+    statuses = [state["status"] for state in destinations.values()]
+    if readings.destination_filter == "roll_up":
+        statuses = [item.get("destination_status", item["status"])]
+    return _word(status) in {_word(one) for one in statuses}
+
+
+def _word(status: str) -> str:
+    return status.strip().lower().replace(" ", "_")
+
+
+def _metadata(query: Query, size: int, total: int, lies: Lies) -> Item:
+    total = total if lies.total_count is None else lies.total_count
+    pages = -(-total // size) if lies.page_count is None else lies.page_count
+    # Seen in the examples: before page 1 of 108 comes page 108, and before page 1 of 1 none.
+    wrapped = pages if pages > 1 else None
+    return {
+        "pagination": {
+            "current_page": query.page,
+            "next_page": query.page + 1 if query.page < pages else None,
+            "page_count": pages,
+            "page_size": size,
+            "prev_page": query.page - 1 if query.page > 1 else wrapped,
+            "total_count": total,
+        },
+        # The examples say 1 although they run newest first, so 1 tells nothing of the order.
+        "sort": {"key": query.sort, "order": 1},
+    }

@@ -1,0 +1,132 @@
+"""The server that answers for the stand-ins: connections, threads and the request log. What is answered is not here."""
+
+import gzip
+import socket
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Self
+
+from exporter.demo.delivery import deliver
+from exporter.demo.faults import Delivery, Faults
+from exporter.demo.inkit_api import InkitApi, error
+from exporter.demo.listing import Readings
+from exporter.demo.wire import Answer, Asked, Request, read_request
+from exporter.demo.world import World
+
+BASE = "/v1"
+_SILENT = (Delivery.RESET, Delivery.HUNG)
+_LOGGED = 100_000
+
+
+class StandIn:
+    """A running stand-in of the APIs, on a port of its own.
+
+    `port` 0 takes a free one; OSError is raised where the port can't be had. `compress` answers in gzip where that
+    is asked for. Another API is one more entry of `_apis`: their paths are different, and each checks its own token.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        token: str = "demo-token",  # noqa: S107 (a word that opens nothing)
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        faults: Faults | None = None,
+        readings: Readings | None = None,
+        compress: bool = False,
+    ) -> None:
+        self.world = world
+        self.faults = faults or Faults()
+        self.requests: deque[Asked] = deque(maxlen=_LOGGED)
+        """The requests answered, oldest first; `clear()` empties it."""
+        self._apis = (InkitApi(world, token, readings or Readings()),)
+        self._compress = compress
+        self._stopped = threading.Event()
+        self._connections: dict[socket.socket, threading.Thread] = {}
+        # Connections come in the threads that serve them and are closed from the one that stops.
+        self._lock = threading.Lock()
+        self._listener = socket.create_server((host, port), backlog=256)
+        self._thread = threading.Thread(target=self._accept, name="stand-in", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at its end."""
+        host, port = self._listener.getsockname()
+        return f"http://{host}:{port}{BASE}"
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End all answers at once, those that hang too, and wait for their threads."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            # One connection more, to wake what waits for one.
+            socket.create_connection(self._listener.getsockname()).close()
+            self._thread.join()
+        self._listener.close()
+        with self._lock:
+            open_now = dict(self._connections)
+        for connection, thread in open_now.items():
+            # It may have ended by itself meanwhile.
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _accept(self) -> None:
+        while not self._stopped.is_set():
+            connection, _ = self._listener.accept()
+            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+
+    def _converse(self, connection: socket.socket) -> None:
+        """Answer the requests of one connection until either side ends it."""
+        # A client that goes away in the middle is its own affair.
+        with connection, self._remembered(connection), suppress(OSError), connection.makefile("rb") as stream:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while not self._stopped.is_set():
+                request = read_request(stream)
+                if request is None or not self._serve(connection, request):
+                    return
+
+    def _serve(self, connection: socket.socket, request: Request) -> bool:
+        below = request.path.startswith(f"{BASE}/")
+        request = replace(request, path=request.path.removeprefix(BASE))
+        fault = self.faults.take(request.path)
+        answer = fault.answer or (self._answer(request) if below else error(404, "Not found"))
+        if request.method == "HEAD":
+            answer = replace(answer, body=b"")
+        status = 0 if fault.delivery in _SILENT else answer.status
+        self.requests.append(Asked(request.method, request.path, request.params, status))
+        if self._compress and fault.answer is None and "gzip" in request.headers.get("accept-encoding", ""):
+            headers = {**answer.headers, "Content-Encoding": "gzip"}
+            answer = Answer(answer.status, gzip.compress(answer.body, 1), headers)
+        kept = deliver(connection, answer, fault, self._stopped)
+        return kept and request.headers.get("connection", "").lower() != "close"
+
+    def _answer(self, request: Request) -> Answer:
+        for api in self._apis:
+            answer = api.answer(request, self.faults.lies)
+            if answer is not None:
+                return answer
+        return error(404, "Not found")
+
+    @contextmanager
+    def _remembered(self, connection: socket.socket) -> Iterator[None]:
+        with self._lock:
+            self._connections[connection] = threading.current_thread()
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._connections[connection]

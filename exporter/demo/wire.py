@@ -1,0 +1,62 @@
+"""Requests and answers as HTTP/1.1 has them on the wire; what is asked and answered is not known here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.client import responses
+from typing import BinaryIO, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+_LONGEST_LINE = 65_536
+_JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    path: str
+    params: Mapping[str, str]
+    headers: Mapping[str, str]
+    """Names in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes = b""
+    # The vendor's own client compares the content type with exactly this.
+    headers: Mapping[str, str] = field(default_factory=lambda: dict(_JSON))
+
+    def head(self, length: int | None) -> bytes:
+        """The status line and headers. Where no `length` is given, the end of the body is that of the connection."""
+        phrase = responses.get(self.status, "Unknown")
+        size = "Connection: close" if length is None else f"Content-Length: {length}"
+        lines = [f"{name}: {value}" for name, value in self.headers.items()]
+        return "\r\n".join([f"HTTP/1.1 {self.status} {phrase}", *lines, size, "\r\n"]).encode("latin-1")
+
+
+class Asked(NamedTuple):
+    """One line of the request log. Headers, and so the token, are not in it."""
+
+    method: str
+    path: str
+    params: Mapping[str, str]
+    status: int
+    """0 where no answer was given."""
+
+
+def read_request(stream: BinaryIO) -> Request | None:
+    """The next request of a connection; None where it has ended, or where what came is not HTTP/1.x."""
+    words = stream.readline(_LONGEST_LINE).decode("latin-1").split()
+    if len(words) != 3 or not words[2].startswith("HTTP/1."):
+        return None
+    headers: dict[str, str] = {}
+    while line := stream.readline(_LONGEST_LINE).decode("latin-1").strip():
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    # A body has no meaning to the endpoints there are, but it must be taken off the connection.
+    length = headers.get("content-length", "0")
+    if not length.isdecimal():
+        return None
+    stream.read(int(length))
+    target = urlsplit(words[1])
+    return Request(words[0], target.path, dict(parse_qsl(target.query, keep_blank_values=True)), headers)
