@@ -1,0 +1,27 @@
+"""Reading a small file that an operator has named. What is in it does not matter here."""
+
+from pathlib import Path
+
+
+class Unreadable(Exception):
+    """A file can't be read. The message says why, and names neither the file nor what is in it."""
+
+
+def read(path: Path, limit: int) -> bytes:
+    """The bytes of a file of at most `limit` bytes. Raises Unreadable."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except FileNotFoundError:
+        raise Unreadable("there is no such file") from None
+    except PermissionError:
+        raise Unreadable("there is no permission to read the file") from None
+    except IsADirectoryError:
+        raise Unreadable("it is a directory, not a file") from None
+    except OSError as error:
+        raise Unreadable(f"the file can't be read ({error.strerror})") from None
+    except ValueError:
+        raise Unreadable("the file's name has a character that no file can have") from None
+    if len(content) > limit:
+        raise Unreadable(f"the file is larger than {limit} bytes")
+    return content

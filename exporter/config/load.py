@@ -1,0 +1,133 @@
+"""From a file, or from the environment alone, to a configuration. Each step of it has a module of its own."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from exporter.config import files, rules, shape, wording, yaml_source
+from exporter.config.draft import Draft
+from exporter.config.model import Account, Config, TLSConfig
+from exporter.config.problems import ConfigError, Finding, Place, Problem, path_of
+from exporter.config.token import Token, TokenError
+from exporter.systems import System
+
+_LARGEST_FILE_BYTES = 1024 * 1024
+_DEFAULT_STATE_PATH = Path(str(shape.State.model_fields["path"].default))
+
+
+def load(path: Path, systems: Mapping[str, System], environ: Mapping[str, str]) -> Config:
+    """Read a configuration file. Raises ConfigError with all that is wrong in it."""
+    try:
+        document = yaml_source.parse(files.read(path, _LARGEST_FILE_BYTES))
+    except files.Unreadable as error:
+        message = f"{error}; --config.file names the configuration"
+        raise ConfigError([Problem(str(path), None, "", message)]) from None
+    except yaml_source.NotYaml as error:
+        raise ConfigError([Problem(str(path), error.line, "", str(error))]) from None
+    return _checked(document, str(path), rules.World(systems, environ, path.parent))
+
+
+def from_environment(systems: Mapping[str, System], environ: Mapping[str, str]) -> Config:
+    """One account for each system whose token is in the environment. Raises ConfigError, also if there is none."""
+    given = [system for system in systems.values() if environ.get(system.token_env)]
+    if not given:
+        variables = " or ".join(system.token_env for system in systems.values())
+        message = f"no API token: set {variables}, or name a configuration with --config.file"
+        raise ConfigError([Problem("environment", None, "", message)])
+    unusable = [problem for system in given if (problem := _unusable(system.token_env, environ))]
+    if unusable:
+        raise ConfigError(unusable)
+    accounts = [{"name": one.name, "system": one.name, "api_token_env": one.token_env} for one in given]
+    document = yaml_source.Document({"accounts": accounts}, {}, ())
+    return _checked(document, "environment", rules.World(systems, environ, Path()))
+
+
+def _unusable(variable: str, environ: Mapping[str, str]) -> Problem | None:
+    try:
+        Token(environ[variable]).read()
+    except TokenError as error:
+        return Problem("environment", None, variable, str(error))
+    return None
+
+
+def _checked(document: yaml_source.Document, file: str, world: rules.World) -> Config:
+    if not isinstance(document.data, dict):
+        message = "must be a mapping, such as accounts: [...]"
+        raise ConfigError([Problem(file, document.lines.get(()), "", message)])
+    read, found = wording.validate(document.data)
+    # What is unreadable as YAML has no shape to judge.
+    unreadable = {finding.place for finding in document.findings}
+    findings = [*document.findings, *(finding for finding in found if finding.place not in unreadable)]
+    draft = Draft(document.data, frozenset(finding.place for finding in findings), document.lines)
+    findings += rules.findings(draft, world)
+    if read is None or findings:
+        raise ConfigError(_problems(findings, file, document.lines))
+    return _config(read, world)
+
+
+def _problems(findings: Iterable[Finding], file: str, lines: Mapping[Place, int]) -> list[Problem]:
+    """The findings as problems, in the order of the file."""
+    located = [(finding.line or _line(finding.place, lines), finding) for finding in findings]
+    located.sort(key=lambda one: (one[0] or 0, _order(one[1].place)))
+    return [Problem(file, line, path_of(finding.place), finding.message) for line, finding in located]
+
+
+def _order(place: Place) -> list[tuple[int, str]]:
+    return [(part, "") if isinstance(part, int) else (-1, part) for part in place]
+
+
+def _line(place: Place, lines: Mapping[Place, int]) -> int | None:
+    """The line of the place, or of what it would be in if it were there."""
+    return next((lines[place[:end]] for end in range(len(place), -1, -1) if place[:end] in lines), None)
+
+
+def _config(read: shape.File, world: rules.World) -> Config:
+    return Config(
+        accounts=tuple(_account(account, read, world) for account in read.accounts),
+        state_path=_state_path(read.state, world.directory),
+    )
+
+
+def _state_path(read: shape.State, directory: Path) -> Path | None:
+    if "path" not in read.model_fields_set:
+        # In the working directory: where the configuration is, nothing may be writable.
+        return _DEFAULT_STATE_PATH
+    return None if read.path is None else directory / read.path
+
+
+def _account(read: shape.Account, top: shape.Tuning, world: rules.World) -> Account:
+    system = world.systems[read.system]
+    own = read.model_fields_set
+    tuning = {key: getattr(read if key in own else top, key) for key in shape.Tuning.model_fields}
+    return Account(
+        name=read.name,
+        system=read.system,
+        token=_token(read, world),
+        base_url=read.base_url or system.base_url,
+        collectors=read.collectors or system.collectors,
+        filters={key: value for key, value in read.filters.items() if value is not None},
+        workflow_batch_ids=read.workflow_batch_ids,
+        workflow_label=read.workflow_label,
+        proxy_url=read.proxy_url,
+        tls_config=_tls(read.tls_config, world.directory),
+        **tuning,
+    )
+
+
+def _token(read: shape.Account, world: rules.World) -> Token:
+    if read.api_token is not None:
+        return rules.token("api_token", read.api_token.get_secret_value(), world)
+    key = "api_token_file" if read.api_token_file is not None else "api_token_env"
+    return rules.token(key, getattr(read, key), world)
+
+
+def _tls(read: shape.Tls, directory: Path) -> TLSConfig:
+    def found(name: str | None) -> Path | None:
+        return None if name is None else directory / name
+
+    return TLSConfig(
+        ca_file=found(read.ca_file),
+        cert_file=found(read.cert_file),
+        key_file=found(read.key_file),
+        server_name=read.server_name,
+        insecure_skip_verify=read.insecure_skip_verify,
+    )

@@ -1,0 +1,57 @@
+"""The configuration as the rest of the program sees it: complete, checked, with files found. Reading it is not here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from exporter.config.token import Token
+
+
+@dataclass(frozen=True, slots=True)
+class TLSConfig:
+    """How to speak TLS with an API. The files are PEM."""
+
+    ca_file: Path | None = None
+    """Certificate authorities to trust instead of the system's."""
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    server_name: str | None = None
+    """The name to expect in the certificate, where it is not the host's."""
+    insecure_skip_verify: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One account of a system, its own settings and those of the top level made one. Durations are in seconds."""
+
+    name: str
+    system: str
+    token: Token
+    base_url: str
+    """Without a slash at its end."""
+    collectors: tuple[str, ...]
+    filters: Mapping[str, str]
+    workflow_batch_ids: tuple[str, ...]
+    workflow_label: bool
+    proxy_url: SecretStr | None
+    tls_config: TLSConfig
+    poll_interval: float
+    lookback: float
+    reconcile_interval: float
+    in_flight_max_age: float
+    stale_after: float
+    request_timeout: float
+    max_requests_per_second: float
+    max_concurrent_requests: int
+    page_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole configuration."""
+
+    accounts: tuple[Account, ...]
+    state_path: Path | None
+    """Where the state is kept; None keeps it in memory."""

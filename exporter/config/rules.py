@@ -1,0 +1,172 @@
+"""Rules between the keys of a configuration, and with the world: files, variables, systems. Shapes are in shape.py.
+
+The rules look at the file's data, not at its model, so that a file with a wrong value somewhere is judged in one run.
+A rule that needs a value which is wrong already says nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.config import durations, files, shape
+from exporter.config.draft import Draft
+from exporter.config.problems import Finding, Place, nearest, shown
+from exporter.config.token import Token, TokenError
+from exporter.systems import System
+
+TOKEN_KEYS = ("api_token_file", "api_token_env", "api_token")
+_LARGEST_PEM_BYTES = 1024 * 1024
+# The first must not be shorter than the second, for the reason.
+_NOT_SHORTER = (
+    ("stale_after", "poll_interval", "the figures would be withdrawn between two polls"),
+    ("reconcile_interval", "poll_interval", "there is at most one reconciliation per poll"),
+    ("in_flight_max_age", "lookback", "records in flight would be given up while they are still in the window"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a configuration refers to."""
+
+    systems: Mapping[str, System]
+    environ: Mapping[str, str]
+    directory: Path
+    """Where relative paths begin."""
+
+
+def findings(draft: Draft, world: World) -> Iterator[Finding]:
+    """All that is wrong beyond the shape."""
+    if draft.get("accounts") == []:
+        yield Finding(("accounts",), "must have at least one account")
+    yield from _names(draft)
+    for index in draft.indexes("accounts"):
+        account = ("accounts", index)
+        if isinstance(draft.get(*account), dict):
+            yield from _system(draft, account, world.systems)
+            yield from _token(draft, account, world)
+            yield from _tls(draft, (*account, "tls_config"), world)
+            yield from _repeated(draft, (*account, "workflow_batch_ids"))
+    yield from _intervals(draft)
+
+
+def _names(draft: Draft) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for index in draft.indexes("accounts"):
+        name = draft.text("accounts", index, "name")
+        if name is None:
+            continue
+        if name in first:
+            line = draft.lines[("accounts", first[name], "name")]
+            where = f"accounts[{first[name]}] (line {line})"
+            yield Finding(("accounts", index, "name"), f"must be unique; {where} has the same name")
+        first.setdefault(name, index)
+
+
+def _system(draft: Draft, account: Place, systems: Mapping[str, System]) -> Iterator[Finding]:
+    name = draft.text(*account, "system")
+    if name is None:
+        return
+    if name not in systems:
+        yield Finding((*account, "system"), _unknown("system", name, systems))
+        return
+    system = systems[name]
+    collectors = (*account, "collectors")
+    if draft.get(*collectors) == []:
+        yield Finding(collectors, "must name at least one collector; leave the key out for all")
+    for index in draft.indexes(*collectors):
+        collector = draft.text(*collectors, index)
+        if collector is not None and collector not in system.collectors:
+            yield Finding((*collectors, index), _unknown("collector", collector, system.collectors))
+    yield from _repeated(draft, collectors)
+    filters = draft.get(*account, "filters")
+    for key in filters if isinstance(filters, dict) else ():
+        if key not in system.filters:
+            yield Finding((*account, "filters", key), f"unknown filter{_choice(key, system.filters)}")
+
+
+def _repeated(draft: Draft, place: Place) -> Iterator[Finding]:
+    seen = set()
+    for index in draft.indexes(*place):
+        item = draft.text(*place, index)
+        if item is not None and item in seen:
+            yield Finding((*place, index), "is in the list twice")
+        seen.add(item)
+
+
+def _unknown(what: str, word: str, known: Iterable[str]) -> str:
+    return f'unknown {what} "{shown(word)}"{_choice(word, known)}'
+
+
+def _choice(word: str, known: Iterable[str]) -> str:
+    return nearest(word, known) or f"; there is {', '.join(known)}"
+
+
+def _token(draft: Draft, account: Place, world: World) -> Iterator[Finding]:
+    given = [key for key in TOKEN_KEYS if key in draft.keys(*account)]
+    if len(given) != 1:
+        found = " and ".join(given) or "none of them"
+        yield Finding(account, f"needs exactly one of {', '.join(TOKEN_KEYS)}; it has {found}")
+        return
+    place = (*account, given[0])
+    text = draft.text(*place)
+    if text is None:
+        return
+    if given[0] == "api_token_env" and text not in world.environ:
+        yield Finding(place, "the environment variable that it names is not set")
+        return
+    try:
+        token(given[0], text, world).read()
+    except TokenError as error:
+        yield Finding(place, str(error))
+
+
+def token(key: str, text: str, world: World) -> Token:
+    """The token that one of TOKEN_KEYS gives. An environment variable must be set."""
+    if key == "api_token_file":
+        return Token(world.directory / text)
+    return Token(world.environ[text] if key == "api_token_env" else text)
+
+
+def _tls(draft: Draft, tls: Place, world: World) -> Iterator[Finding]:
+    given = draft.keys(*tls)
+    for key, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        if key in given and other not in given:
+            yield Finding((*tls, key), f"needs {other} beside it")
+    for key in ("ca_file", "cert_file", "key_file"):
+        text = draft.text(*tls, key)
+        if text is None:
+            continue
+        try:
+            files.read(world.directory / text, _LARGEST_PEM_BYTES)
+        except files.Unreadable as error:
+            yield Finding((*tls, key), str(error))
+
+
+def _intervals(draft: Draft) -> Iterator[Finding]:
+    accounts: list[Place] = [("accounts", index) for index in draft.indexes("accounts")]
+    found: dict[Place, Finding] = {}
+    for account in accounts or [()]:
+        for longer, shorter, reason in _NOT_SHORTER:
+            long_place, long = _duration(draft, account, longer)
+            short_place, short = _duration(draft, account, shorter)
+            if long is None or short is None or long >= short:
+                continue
+            # The key that is set nearest to the account is the one to change.
+            place = max((long_place, short_place), key=lambda at: (len(at), draft.get(*at) is not None))
+            message = (
+                f"{longer} ({durations.write(long)}) must not be shorter than "
+                f"{shorter} ({durations.write(short)}): {reason}"
+            )
+            found.setdefault((*place, longer), Finding(place, message))
+    yield from found.values()
+
+
+def _duration(draft: Draft, account: Place, key: str) -> tuple[Place, float | None]:
+    """Where an account's duration is set, or would be, and its seconds; None if it is wrong."""
+    for place in ((*account, key), (key,)):
+        if place in draft.wrong:
+            return place, None
+        text = draft.text(*place)
+        if text is not None:
+            return place, durations.parse(text)
+    return (key,), durations.parse(shape.Tuning.model_fields[key].default)
