@@ -30,6 +30,8 @@ def run(arguments: Sequence[str]) -> int:
     except (ConfigError, ListenError, StateError) as error:
         print(error, file=sys.stderr)
         return MISUSED
+    except KeyboardInterrupt:
+        return FAILED
     except BrokenPipeError:
         # Whoever read the output has seen enough: `batch-exporter metrics | head`.
         sys.stderr.close()

@@ -1,5 +1,6 @@
 """Building the line: from a configuration to pollers that publish on a board. Nothing runs yet here."""
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -10,9 +11,9 @@ from exporter.client.budget import Budget
 from exporter.client.client import Access
 from exporter.client.transport import Tls, Transport
 from exporter.config import Account, TokenError
+from exporter.engine import Collector, Limits
 from exporter.facts import Facts
 from exporter.metrics import Live
-from exporter.poll import Collector
 from exporter.poller import Pace, Poller
 from exporter.records import FetchError, Reason
 from exporter.snapshot import Board
@@ -60,19 +61,33 @@ def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) ->
     )
 
 
+RECONCILE_SHARE = 0.1
+"""Of the requests an account may make, how many may be spent on reading again what is known."""
+
+
 def pollers(account: Account, sources: Mapping[str, Source], shared: Shared) -> list[Poller]:
     """The pollers of an account, one for each of its collectors."""
     source = sources[account.system]
     options = Options(account.filters, account.workflow_batch_ids, account.workflow_label)
     asking = client(account, source, shared.live.meter(account.name, account.system), shared.wait)
+    budget = account.max_requests_per_second * account.poll_interval / len(account.collectors)
+    limits = Limits(
+        account.lookback,
+        account.reconcile_interval,
+        account.in_flight_max_age,
+        account.page_size,
+        max(1, int(RECONCILE_SHARE * budget)),
+    )
+    scope = json.dumps([account.base_url, account.filters, account.workflow_label], sort_keys=True)
     return [
         Poller(
-            Collector(source.listing(name, options), source.families, account.lookback, account.page_size),
+            Collector(source.listing(name, options), source.families, limits, scope),
             asking,
             shared.state,
             shared.board,
             Facts(account.name, account.system, name),
             Pace(account.poll_interval, account.stale_after),
+            shared.live.fold,
             account.workflow_label,
         )
         for name in account.collectors

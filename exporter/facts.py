@@ -19,6 +19,10 @@ class Facts:
     last_success: float | None = None
     last_duration: float | None = None
     """Seconds."""
+    last_reconcile: float | None = None
+    """When the whole window had last been read."""
+    incremental: bool | None = None
+    """Does a poll cost what changed; False where the order of the list can't be relied on."""
     backfilling: bool = True
     """The window has not been read completely yet."""
     finished: int = 0
@@ -30,3 +34,5 @@ class Facts:
     """Values that no API page names, by the label they became."""
     vanished: int = 0
     """Records in the window that the API no longer has."""
+    abandoned: int = 0
+    """Records that were in flight for longer than `in_flight_max_age`."""

@@ -24,5 +24,7 @@ class Family:
     labels: tuple[str, ...] = ()
     zeros: Mapping[str, Known] = field(default_factory=dict)
     buckets: tuple[float, ...] = ()
+    oldest_in_flight: bool = False
+    """The family is no sum: it says when the oldest record in flight was created, and is absent where none is."""
     optional: tuple[str, ...] = ()
     """Labels that only some accounts have, at the end of `labels` (their value is then left out elsewhere)."""

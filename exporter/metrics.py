@@ -1,12 +1,10 @@
 """The catalogue: one row for each metric family, and what follows from the rows.
 
-The vendors' rows stand with what feeds them, in sources/. No metric is made anywhere else, and nothing here asks,
-stores or waits.
+The vendors' rows stand with what feeds them, in sources/. No metric is made anywhere else.
 """
 
-import itertools
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import prometheus_client
@@ -14,11 +12,8 @@ from prometheus_client.registry import CollectorRegistry
 
 from exporter.facts import Facts
 from exporter.families import Family
-from exporter.records import Key, Reason
-from exporter.rendering import Sample, render
-from exporter.snapshot import Block, Blocks
+from exporter.records import Reason
 from exporter.sources import Source
-from exporter.sources.reading import NONE
 
 _COLLECTOR = ("account", "system", "collector")
 _Values = Iterable[tuple[tuple[str, ...], float]]
@@ -61,6 +56,18 @@ STATUS = (
         lambda facts: _one(facts.last_duration),
     ),
     _status(
+        "batch_exporter_last_reconcile_timestamp_seconds",
+        "gauge",
+        "When the whole window had last been read, for what changed late or vanished.",
+        lambda facts: _one(facts.last_reconcile),
+    ),
+    _status(
+        "batch_exporter_incremental",
+        "gauge",
+        "1 if a poll costs what changed; 0 if the list's order is not to be relied on and the whole window is read.",
+        lambda facts: _one(facts.incremental),
+    ),
+    _status(
         "batch_exporter_backfilling",
         "gauge",
         "1 until the window has been read completely once; the collector's other metrics are withheld meanwhile.",
@@ -78,6 +85,12 @@ STATUS = (
         "counter",
         "Records in the window that the API no longer has.",
         lambda facts: _one(facts.vanished),
+    ),
+    _status(
+        "batch_exporter_records_abandoned_total",
+        "counter",
+        "Records given up because they were in flight for longer than in_flight_max_age.",
+        lambda facts: _one(facts.abandoned),
     ),
     _status(
         "batch_exporter_records_rejected_total",
@@ -124,7 +137,13 @@ _THROTTLED = Family(
 _BUILD_INFO = Family(
     "batch_exporter_build_info", "gauge", "1, with what is running in the labels.", ("version", "revision", "python")
 )
-LIVE = (_REQUESTS, _REQUEST_SECONDS, _THROTTLED, _BUILD_INFO)
+_FOLDED = Family(
+    "batch_exporter_series_folded",
+    "gauge",
+    "Series beyond the cap of a family and account, which are shown together as `__other__`.",
+    ("account", "family"),
+)
+LIVE = (_FOLDED, _REQUESTS, _REQUEST_SECONDS, _THROTTLED, _BUILD_INFO)
 """Families that change between polls: rendered by the client library at each scrape."""
 
 
@@ -149,8 +168,13 @@ class Live:
         self._seconds = prometheus_client.Histogram(
             *_declared(_REQUEST_SECONDS), buckets=_REQUEST_SECONDS.buckets, registry=registry
         )
+        self._folded = prometheus_client.Gauge(*_declared(_FOLDED), registry=registry)
         build = prometheus_client.Gauge(*_declared(_BUILD_INFO), registry=registry)
         build.labels(version, revision, platform.python_version()).set(1)
+
+    def fold(self, account: str, family: str, more: int) -> None:
+        """Note that so many more series (fewer, if below 0) of a family are folded. Several collectors may feed it."""
+        self._folded.labels(account, family).inc(more)
 
     def meter(self, account: str, system: str) -> "AccountMeter":
         """Where the requests of one account are counted."""
@@ -177,55 +201,3 @@ class AccountMeter:
 
 def _declared(family: Family) -> tuple[str, str, Sequence[str]]:
     return family.name, family.help, family.labels
-
-
-def status_blocks(facts: Facts) -> Blocks:
-    """The rows about a collector's polling, rendered."""
-    own = (facts.account, facts.system, facts.collector)
-    return _blocks(
-        (row.family, [Sample((*own, *labels), float(number)) for labels, number in row.values(facts)]) for row in STATUS
-    )
-
-
-def data_blocks(
-    families: Iterable[Family], account: str, collector: str, totals: Mapping[Key, int], optional: bool
-) -> Blocks:
-    """The rows about a collector's records, rendered; `optional`: does the account have the optional labels."""
-    return _blocks((family, _data(family, account, collector, totals, optional)) for family in families)
-
-
-def _data(family: Family, account: str, collector: str, totals: Mapping[Key, int], optional: bool) -> list[Sample]:
-    seen = {key[1:]: count for key, count in totals.items() if key[0] == family.name}
-    labels = tuple(one for one in family.labels[1:] if optional or one not in family.optional)
-    values = {**dict.fromkeys(zero_labels(family, collector, labels, seen), 0), **seen}
-    return [Sample((account, *labels), float(count)) for labels, count in sorted(values.items())]
-
-
-def zero_labels(
-    family: Family, collector: str, labels: Sequence[str], seen: Iterable[tuple[str, ...]]
-) -> Iterable[tuple[str, ...]]:
-    """The label values to expose at 0: all known ones, with each combination of the open labels that was seen."""
-    known = family.zeros.get(collector)
-    if known is None:
-        return
-    open_places = [place for place, label in enumerate(labels) if label not in known]
-    for combination in {tuple(one[place] for place in open_places) for one in seen} or (
-        [()] if not open_places else []
-    ):
-        given = dict(zip(open_places, combination, strict=True))
-        choices = [(given[place],) if place in given else known[label] for place, label in enumerate(labels)]
-        yield from itertools.product(*choices)
-
-
-def unknown_labels(families: Iterable[Family], collector: str, key: Key) -> Iterable[tuple[str, str]]:
-    """The labels of a series, and their values, that should be known and are not."""
-    for family in families:
-        known = family.zeros.get(collector)
-        if family.name == key[0] and known is not None:
-            for label, value in zip(family.labels[1:], key[1:], strict=False):
-                if label in known and value not in (*known[label], NONE):
-                    yield label, value
-
-
-def _blocks(rows: Iterable[tuple[Family, Sequence[Sample]]]) -> Mapping[str, Block]:
-    return {family.name: render(family, samples) for family, samples in rows if samples}

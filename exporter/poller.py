@@ -4,19 +4,23 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from exporter.client import Client, Stopping
+from exporter.engine import Collector, Found
 from exporter.facts import Facts
 from exporter.ledger import RECORDS
-from exporter.metrics import data_blocks, status_blocks
-from exporter.poll import Collector, Found
-from exporter.records import PollError
-from exporter.snapshot import Blocks, Board, CollectorSnapshot, Health
-from exporter.state import State
+from exporter.records import Key, PollError
+from exporter.rows import Data, data, status_blocks
+from exporter.snapshot import Board, CollectorSnapshot, Health
+from exporter.state import Records, State
+from exporter.sums import Sums
 
 log = logging.getLogger(__name__)
+
+PROGRESS_SECONDS = 1.0
+"""How often a long reading shows how far it has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,15 @@ class Pace:
 
     interval: float
     stale_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """What of a collector's data stands in the last snapshot."""
+
+    data: Data = field(default_factory=lambda: Data({}, frozenset(), {}))
+    not_yet_risen: tuple[Key, ...] = ()
+    """Series of counters that are exposed at 0, to be exposed with what they counted at the next poll."""
 
 
 class Poller:
@@ -38,18 +51,22 @@ class Poller:
         board: Board,
         facts: Facts,
         pace: Pace,
+        fold: Callable[[str, str, int], None],
         workflow_label: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`fold` is told how many more series of a family of the account are folded."""
         self._collector = collector
         self._client = client
         self._state = state
         self._board = board
         self._facts = facts
         self._pace = pace
+        self._fold = fold
         self._workflow_label = workflow_label
         self._clock = clock
-        self._data: Blocks = {}
+        self._exposed: Exposed | None = None
+        self._told = 0.0
 
     @property
     def facts(self) -> Facts:
@@ -96,29 +113,65 @@ class Poller:
         health = Health(
             facts.up, not facts.backfilling, facts.last_success, facts.finished, facts.in_flight, facts.error
         )
+        blocks = {} if self._exposed is None else self._exposed.data.blocks
         self._board.publish(
             CollectorSnapshot(
-                facts.account, facts.system, facts.collector, self._data, fresh_until, status_blocks(facts), health
+                facts.account, facts.system, facts.collector, blocks, fresh_until, status_blocks(facts), health
             )
         )
 
     def _poll(self, found: Found) -> None:
         facts = self._facts
-        with self._state.records(facts.account, facts.collector) as records:
-            self._collector.poll(self._client, records, self._clock(), found)
-            totals = records.totals()
-        facts.finished = totals.get((RECORDS, "finished"), 0)
-        facts.in_flight = totals.get((RECORDS, "in_flight"), 0)
+        with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
+            records.exposed = self._exposed_before(records)
+            self._collector.poll(self._client, records, self._clock(), found, lambda: self._progress(records))
+            sums = records.sums()
+            facts.last_reconcile = records.marks.reconciled_at
+        self._count(sums)
         facts.last_success = self._clock()
+        facts.incremental = found.incremental
         if facts.backfilling:
             facts.backfilling = False
             log.info("the window has been read", extra={**self._where(), "records": facts.finished + facts.in_flight})
-        self._data = data_blocks(self._collector.families, facts.account, facts.collector, totals, self._workflow_label)
+        self._expose(sums)
+
+    def _exposed_before(self, records: Records) -> frozenset[Key]:
+        """The series of counters that stand at 0 in the last snapshot, of this program or of the one before it."""
+        if self._exposed is not None:
+            records.were_shown(self._exposed.not_yet_risen)
+            return self._exposed.data.counters
+        if not records.marks.complete:
+            return frozenset()
+        return data(self._collector.families, self._facts, records.sums(), self._workflow_label).counters
+
+    def _expose(self, sums: Sums) -> None:
+        made = data(self._collector.families, self._facts, sums, self._workflow_label)
+        before: Mapping[str, int] = {} if self._exposed is None else self._exposed.data.folded
+        for family, folded in made.folded.items():
+            if more := folded - before.get(family, 0):
+                self._fold(self._facts.account, family, more)
+        self._exposed = Exposed(made, tuple(key for key, count in sums.counters.items() if not count.shown))
+
+    def _count(self, sums: Sums) -> None:
+        self._facts.finished = sums.gauges.get((RECORDS, "finished"), 0)
+        self._facts.in_flight = sums.gauges.get((RECORDS, "in_flight"), 0)
+
+    def _progress(self, records: Records) -> None:
+        """Tell how far a long reading has come: in the log, and in the rows about the polling."""
+        now = time.monotonic()
+        if now - self._told < PROGRESS_SECONDS:
+            return
+        self._told = now
+        self._count(records.sums())
+        read = self._facts.finished + self._facts.in_flight
+        log.info("reading the window", extra={**self._where(), "records": read})
+        self.publish()
 
     def _note(self, found: Found) -> None:
         """Count and tell what was met: once a poll, however many records it was."""
         self._facts.rejected.update(found.rejected)
         self._facts.vanished += found.vanished
+        self._facts.abandoned += found.abandoned
         for (label, value), count in found.unknown.items():
             self._facts.unknown_values[label] += count
             log.warning(
@@ -128,6 +181,10 @@ class Poller:
         for reason, count in found.rejected.items():
             log.warning(
                 "skipped records that can't be understood", extra={**self._where(), "reason": reason, "records": count}
+            )
+        if found.abandoned:
+            log.warning(
+                "gave up on records in flight for too long", extra={**self._where(), "records": found.abandoned}
             )
         if found.vanished:
             log.info("the API no longer has records that it had", extra={**self._where(), "records": found.vanished})

@@ -1,7 +1,7 @@
 """The shared vocabulary: what a record is, and why a fetch can fail. No logic lives here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 Key = tuple[str, ...]
@@ -10,11 +10,11 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One batch or invocation, as what it adds to each gauge.
+    """One batch or invocation, as what it adds to each family.
 
-    A gauge is the sum of `adds` over the records of a collector, so a change of a record is a subtraction
-    and an addition, whatever the vendor. Nothing else of the vendor's answer is kept, above all no personal
-    data.
+    A gauge is the sum of `adds` over the records of a collector, so a change of a record is a subtraction and an
+    addition, whatever the vendor; a counter goes up by what a record adds to it more than before. Nothing else of
+    the vendor's answer is kept, above all no personal data.
     """
 
     id: str
@@ -25,6 +25,10 @@ class Record:
     adds: Mapping[Key, int]
     part_of: str | None = None
     """The id of the batch this record belongs to, where the API names one."""
+    gone: bool = False
+    """The API no longer has it. It is remembered all the same: should it come back, what it counted is no news."""
+    finished_at: float | None = field(default=None, compare=False)
+    """Epoch seconds at which it finished, where the API says so. Not kept."""
 
 
 class Reason(StrEnum):

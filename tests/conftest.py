@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from exporter.state import prepared
 from tests.rig import Rig
 
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
-    with made.stand_in:
-        yield made
+    with prepared(tmp_path / "state.db") as state:
+        made = Rig(state)
+        with made.stand_in:
+            yield made

@@ -3,9 +3,10 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from exporter.client import Client
 from exporter.client.budget import Budget
@@ -13,17 +14,19 @@ from exporter.client.client import Access
 from exporter.client.transport import Tls, Transport
 from exporter.demo.server import StandIn
 from exporter.demo.world import World
+from exporter.engine import Collector, Limits
 from exporter.facts import Facts
-from exporter.poll import Collector
+from exporter.ledger import Rules
 from exporter.poller import Pace, Poller
-from exporter.records import Key
 from exporter.snapshot import Board
 from exporter.sources import sources
 from exporter.sources.listing import Options
 from exporter.state import State
+from exporter.sums import Sums
 
 NOW = 1_700_000_000.0
 DAY = 86_400.0
+HOUR = 3_600.0
 TOKEN = "demo-token"
 
 
@@ -88,7 +91,7 @@ class Clock:
 class Rig:
     """A world, its stand-in, and what polls it; the clock stands still unless a test moves it."""
 
-    folder: Path
+    state: State
     clock: Clock = field(default_factory=Clock)
     account: str = "prod"
 
@@ -96,26 +99,35 @@ class Rig:
         self.world = World(random.Random(7), self.clock)
         self.stand_in = StandIn(self.world, TOKEN)
         self.board = Board()
-        self.state = State(self.folder / "state.db")
-        self.state.prepare()
         self.meter = Meter()
+        self.folded: Counter[str] = Counter()
 
-    def poller(self, collector: str, *, page_size: int = 100, lookback: float = 7 * DAY, **options: object) -> Poller:
-        """A poller of the stand-in, with a client of its own."""
+    def poller(self, collector: str, *, scope: str = "", **changed: Any) -> Poller:
+        """A poller of the stand-in, as if the program had just started; `changed` are of Limits or Options."""
         source = sources()["inkit"]
-        asked = Options(**options)  # type: ignore[arg-type]
+        limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=100, allowance=30)
+        ours = {name: value for name, value in changed.items() if hasattr(limits, name)}
+        options = Options(**{name: value for name, value in changed.items() if name not in ours})
         return Poller(
-            Collector(source.listing(collector, asked), source.families, lookback, page_size),
+            Collector(source.listing(collector, options), source.families, replace(limits, **ours), scope),
             client(self.stand_in.url, meter=self.meter, deadline=5.0),
             self.state,
             self.board,
             Facts(self.account, "inkit", collector),
             Pace(60.0, 600.0),
-            asked.workflow_label,
+            lambda account, family, more: self.folded.update({family: more}),
+            options.workflow_label,
             self.clock,
         )
 
-    def totals(self, collector: str) -> Mapping[Key, int]:
-        """What the state says the gauges are."""
-        with self.state.records(self.account, collector) as records:
-            return records.totals()
+    def sums(self, collector: str) -> Sums:
+        """What the state says the series are."""
+        rules = Rules.of(sources()["inkit"].families)
+        with self.state.records(self.account, collector, rules) as records:
+            return records.sums()
+
+    def cost(self, poller: Poller) -> int:
+        """How many requests a poll makes."""
+        self.stand_in.requests.clear()
+        assert poller.poll()
+        return len(self.stand_in.requests)

@@ -17,9 +17,12 @@ import pytest
 import yaml
 
 from exporter import __version__
+from exporter.commands.check import pages_in_window, requests_a_day
 from exporter.demo import faults
 from exporter.demo.items import document_batch, invocation
-from tests.rig import TOKEN, Rig
+from exporter.records import Record
+from exporter.sources.listing import Page
+from tests.rig import DAY, HOUR, NOW, TOKEN, Rig
 
 PROGRAM = (sys.executable, "-m", "exporter")
 PATH = {name: value for name, value in os.environ.items() if name not in ("INKIT_API_TOKEN", "PX_API_KEY")}
@@ -142,8 +145,20 @@ def test_check_accepts_a_good_configuration(rig: Rig, tmp_path: Path) -> None:
 def test_check_online_asks_each_collector_once_and_tells_the_cost(rig: Rig, tmp_path: Path) -> None:
     done = run("check", "--online", config(rig, tmp_path))
     assert done.returncode == 0
-    assert done.stdout.count("about 86,400 requests a day") == 3
+    assert done.stdout.count("1 page in the window, about 86,400 requests on a quiet day") == 3
     assert sorted(one.path for one in rig.stand_in.requests) == ["/batch", "/invoke", "/invoke/batch"]
+
+
+def test_the_cost_of_a_day_is_the_polls_and_the_reconciliations() -> None:
+    assert requests_a_day(1, 60.0, 3600.0) == 1440
+    assert requests_a_day(100, 60.0, 3600.0) == 1440 + 2400
+
+
+def test_the_pages_in_the_window_are_judged_by_the_time_the_first_one_spans() -> None:
+    records = tuple(Record(str(number), NOW - number * HOUR, False, {}) for number in range(25))
+    assert pages_in_window(Page(records, rows=25, last=False, pages=1000), 7 * DAY) == 7
+    assert pages_in_window(Page(records, rows=25, last=False, pages=3), 7 * DAY) == 3
+    assert pages_in_window(Page(records, rows=25, last=True, pages=1), 7 * DAY) == 1
 
 
 def test_check_online_fails_with_the_reason_where_a_collector_is_refused(rig: Rig, tmp_path: Path) -> None:
@@ -253,6 +268,13 @@ def test_the_demo_runs_and_its_data_is_served() -> None:
         assert 'batch_exporter_up{account="demo",collector="invocations",system="inkit"} 1.0' in page
         process.terminate()
         assert process.wait(10) == 0
+
+
+def test_a_port_that_the_demo_cannot_have_is_said(rig: Rig) -> None:
+    port = rig.stand_in.url.removesuffix("/v1").rsplit(":", 1)[1]
+    done = run("demo", f"--api-port={port}", "--web.listen-address=127.0.0.1:0")
+    assert done.returncode == 2
+    assert "--api-port" in done.stderr
 
 
 def test_the_demos_api_can_be_run_alone() -> None:

@@ -1,4 +1,4 @@
-"""What a record's change does to the gauges."""
+"""What a record's change does to gauges, counters and histograms."""
 
 from collections import Counter
 
@@ -6,54 +6,102 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter import ledger
+from exporter.ledger import Change, Rules
 from exporter.records import Key, Record
 
-KEYS = st.sampled_from([("g", "a"), ("g", "b"), ("h", "a")])
+RULES = Rules(frozenset({"c"}), {"h": (1.0,)})
+KEYS = st.sampled_from([("g", "a"), ("g", "b"), ("c", "a"), ("c", "failed"), ("h",)])
 RECORDS = st.builds(
     Record,
     id=st.sampled_from(["one", "two", "three"]),
     created_at=st.floats(0, 1e9),
     in_flight=st.booleans(),
     adds=st.dictionaries(KEYS, st.integers(1, 9)),
+    gone=st.booleans(),
 )
 
 
-def record(in_flight: bool = False, **adds: int) -> Record:
-    return Record("r", 0.0, in_flight, {("g", status): count for status, count in adds.items()})
+def record(in_flight: bool = False, gone: bool = False, **adds: int) -> Record:
+    return Record("r", 0.0, in_flight, {(name[0], name[2:]): count for name, count in adds.items()}, gone=gone)
 
 
-def test_a_new_record_adds_all_of_itself() -> None:
-    assert ledger.change(None, record(failed=2)) == {("g", "failed"): 2, (ledger.RECORDS, "finished"): 1}
+def change(before: Record | None, after: Record | None, news: bool = True) -> Change:
+    return ledger.change(before, after, RULES, news)
 
 
-def test_a_record_that_is_gone_takes_all_of_itself_away() -> None:
-    assert ledger.change(record(True, failed=2), None) == {("g", "failed"): -2, (ledger.RECORDS, "in_flight"): -1}
+def test_a_new_record_adds_all_of_itself_to_the_gauges() -> None:
+    assert change(None, record(g_failed=2)).gauges == {("g", "failed"): 2, (ledger.RECORDS, "finished"): 1}
+
+
+def test_a_record_that_is_forgotten_takes_all_of_itself_away_and_is_no_event() -> None:
+    forgotten = change(record(True, g_failed=2, c_failed=2), None)
+    assert forgotten.gauges == {("g", "failed"): -2, (ledger.RECORDS, "in_flight"): -1}
+    assert forgotten.events == {}
 
 
 def test_a_record_that_finishes_moves_from_one_series_to_the_other() -> None:
-    assert ledger.change(record(True, in_progress=2), record(completed=2)) == {
-        ("g", "in_progress"): -2,
-        ("g", "completed"): 2,
+    assert change(record(True, g_open=2), record(g_done=2)).gauges == {
+        ("g", "open"): -2,
+        ("g", "done"): 2,
         (ledger.RECORDS, "in_flight"): -1,
         (ledger.RECORDS, "finished"): 1,
     }
 
 
 def test_a_record_that_stays_as_it_was_changes_nothing() -> None:
-    assert ledger.change(record(completed=2), record(completed=2)) == {}
+    assert change(record(g_done=2, c_done=2), record(g_done=2, c_done=2)) == Change()
 
 
-@given(st.lists(st.tuples(RECORDS, st.booleans())))
-def test_whatever_happens_the_sums_are_those_of_the_records_that_are_there(steps: list[tuple[Record, bool]]) -> None:
+def test_what_a_known_record_counts_more_than_before_is_an_event() -> None:
+    assert change(record(c_failed=1), record(c_failed=3), news=False).events == {("c", "failed"): 2}
+
+
+def test_a_new_record_is_an_event_if_it_is_news_and_none_if_it_was_only_not_looked_at() -> None:
+    assert change(None, record(c_failed=3), news=True).events == {("c", "failed"): 3}
+    assert change(None, record(c_failed=3), news=False).events == {}
+
+
+def test_a_count_that_falls_is_no_event_and_when_it_rises_again_it_is_one_more() -> None:
+    assert change(record(c_failed=3), record(c_failed=2)).events == {}
+    assert change(record(c_failed=2), record(c_failed=3)).events == {("c", "failed"): 1}
+
+
+def test_a_record_that_the_api_no_longer_has_leaves_the_gauges() -> None:
+    gone = change(record(g_done=1, c_done=1), record(gone=True, g_done=1, c_done=1))
+    assert gone == Change({("g", "done"): -1, (ledger.RECORDS, "finished"): -1}, {})
+
+
+def test_a_record_that_comes_back_is_counted_in_the_gauges_and_is_no_news() -> None:
+    back = change(record(gone=True, g_done=1, c_done=1), record(g_done=1, c_done=1))
+    assert back == Change({("g", "done"): 1, (ledger.RECORDS, "finished"): 1}, {})
+
+
+def test_a_record_that_fails_while_it_was_gone_is_an_event_when_it_comes_back() -> None:
+    assert change(record(gone=True), record(c_failed=1), news=False).events == {("c", "failed"): 1}
+
+
+@given(st.lists(st.tuples(RECORDS, st.booleans(), st.booleans())))
+def test_whatever_happens_the_gauges_are_the_records_that_are_there_and_no_event_is_negative(
+    steps: list[tuple[Record, bool, bool]],
+) -> None:
     there: dict[str, Record] = {}
     sums: Counter[Key] = Counter()
-    for step, gone in steps:
-        after = None if gone else step
-        sums.update(ledger.change(there.get(step.id), after))
+    for step, forgotten, news in steps:
+        after = None if forgotten else step
+        happened = change(there.get(step.id), after, news)
+        sums.update(happened.gauges)
+        assert all(amount > 0 and not RULES.is_gauge(key) for key, amount in happened.events.items())
         there.pop(step.id, None)
         if after is not None:
             there[step.id] = after
     expected: Counter[Key] = Counter()
     for one in there.values():
-        expected.update(ledger.weight(one))
+        if not one.gone:
+            expected.update({key: amount for key, amount in one.adds.items() if key[0] == "g"})
+            expected[ledger.RECORDS, "in_flight" if one.in_flight else "finished"] += 1
     assert {key: count for key, count in sums.items() if count} == expected
+
+
+def test_a_series_of_failures_is_known_by_its_labels() -> None:
+    assert ledger.names_failure(("x_total", "sepire", "failed"))
+    assert not ledger.names_failure(("failed", "sepire", "completed"))

@@ -2,15 +2,18 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exporter.catalogue_page import page
 from exporter.facts import Facts
 from exporter.families import Family
-from exporter.metrics import Live, catalogue, data_blocks, status_blocks, unknown_labels, zero_labels
+from exporter.metrics import Live, catalogue
 from exporter.records import Key, Reason
+from exporter.rows import data, status_blocks, unknown_labels, zero_labels
 from exporter.sources import sources
+from exporter.sums import Cause, Count, Spread, Sums
 
 PACKAGE = Path(__file__).parent.parent / "exporter"
 DESTINATIONS = ("sepire", "docusign")
@@ -24,9 +27,19 @@ GENERATIONS = Family(
 )
 
 
-def lines(family: Family, totals: dict[Key, int], optional: bool = False, collector: str = "invocations") -> set[str]:
-    blocks = data_blocks([family], "prod", collector, totals, optional)
-    return set(blocks[family.name].text.decode().splitlines()) if blocks else set()
+COUNTED = Family("x_total", "counter", "Events.", GENERATIONS.labels, GENERATIONS.zeros, optional=("workflow",))
+
+
+def lines(
+    family: Family,
+    totals: dict[Key, int],
+    optional: bool = False,
+    collector: str = "invocations",
+    cap: int = 2000,
+    **sums: Any,
+) -> set[str]:
+    made = data([family], Facts("prod", "inkit", collector), Sums(totals, **sums), optional, cap)
+    return set(made.blocks[family.name].text.decode().splitlines()) if made.blocks else set()
 
 
 def test_all_known_combinations_are_exposed_at_zero() -> None:
@@ -64,6 +77,74 @@ def test_a_value_outside_the_known_ones_is_noticed_with_its_label() -> None:
         ("destination", "fax")
     ]
     assert list(unknown_labels([GENERATIONS], "invocations", ("x_generations", "sepire", "failed", "Any name"))) == []
+
+
+def test_series_beyond_the_cap_are_folded_where_their_values_were_not_known_beforehand() -> None:
+    totals: dict[Key, int] = {("x_generations", f"fax_{n}", "failed"): 1 for n in range(10)}
+    made = data([GENERATIONS], Facts("prod", "inkit", "invocations"), Sums(totals), False, cap=4)
+    shown = made.blocks["x_generations"].text.decode()
+    assert shown.count("fax_") == 4
+    assert 'x_generations{account="prod",destination="__other__",status="failed"} 6.0\n' in shown
+    assert made.folded == {"x_generations": 6}
+
+
+def test_a_series_that_was_kept_once_is_kept() -> None:
+    first: dict[Key, int] = {("x_generations", f"fax_{n}", "failed"): 1 for n in range(4)}
+    more = {**first, ("x_generations", "aaa", "failed"): 1}
+    assert lines(GENERATIONS, first, cap=4) <= lines(GENERATIONS, more, cap=4)
+
+
+def test_a_counter_that_was_never_exposed_is_exposed_at_zero_first() -> None:
+    key = ("x_total", "fax", "failed")
+    assert 'x_total{account="prod",destination="fax",status="failed"} 0.0' in lines(
+        COUNTED, {}, counters={key: Count(3, shown=False)}
+    )
+    assert 'x_total{account="prod",destination="fax",status="failed"} 3.0' in lines(
+        COUNTED, {}, counters={key: Count(3, shown=True)}
+    )
+
+
+def test_a_counter_of_failures_says_in_openmetrics_which_record_raised_it() -> None:
+    count = Count(3, True, Cause("rend_1", 2, 1700000000.0))
+    made = data(
+        [COUNTED], Facts("p", "inkit", "invocations"), Sums(counters={("x_total", "fax", "failed"): count}), False
+    )
+    block = made.blocks["x_total"]
+    assert b'3.0 # {record_id="rend_1"} 2.0 1700000000.0' in block.openmetrics
+    assert b"rend_1" not in block.text
+
+
+def test_counters_of_other_labels_than_the_account_has_now_are_not_shown() -> None:
+    assert lines(COUNTED, {}, counters={("x_total", "fax", "failed", "Invoice"): Count(1, True)}) == lines(COUNTED, {})
+
+
+def test_a_histogram_is_exposed_from_the_first_and_its_buckets_add_up() -> None:
+    family = Family("x_seconds", "histogram", "Time.", ("account",), {"invocations": {}}, buckets=(1.0, 5.0))
+    assert 'x_seconds_count{account="prod"} 0.0' in lines(family, {})
+    shown = lines(family, {}, histograms={("x_seconds",): Spread((2, 1, 4), 99.5)})
+    assert shown == {
+        'x_seconds_bucket{account="prod",le="1.0"} 2.0',
+        'x_seconds_bucket{account="prod",le="5.0"} 3.0',
+        'x_seconds_bucket{account="prod",le="+Inf"} 7.0',
+        'x_seconds_count{account="prod"} 7.0',
+        'x_seconds_sum{account="prod"} 99.5',
+    }
+
+
+def test_the_oldest_in_flight_is_absent_where_nothing_is() -> None:
+    family = Family(
+        "x_oldest", "gauge", "Oldest.", ("account", "collector"), {"invocations": {}}, oldest_in_flight=True
+    )
+    assert lines(family, {}) == set()
+    assert lines(family, {}, oldest_in_flight=5.0) == {'x_oldest{account="prod",collector="invocations"} 5.0'}
+
+
+def test_folded_series_of_several_collectors_add_up() -> None:
+    live = Live("1", "abc")
+    live.fold("prod", "x", 5)
+    live.fold("prod", "x", 2)
+    live.fold("prod", "x", -3)
+    assert live.registry.get_sample_value("batch_exporter_series_folded", {"account": "prod", "family": "x"}) == 4
 
 
 def test_every_reason_of_a_failed_poll_is_exposed_from_the_first_scrape() -> None:

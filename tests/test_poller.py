@@ -17,7 +17,7 @@ from exporter.demo.server import StandIn
 from exporter.poller import Poller
 from exporter.records import Key, Reason
 from exporter.snapshot import CollectorSnapshot
-from tests.rig import DAY, NOW, TOKEN, Rig
+from tests.rig import DAY, HOUR, NOW, TOKEN, Rig
 
 
 def shown(rig: Rig, poller: Poller) -> CollectorSnapshot:
@@ -58,7 +58,7 @@ def independent_count(rig: Rig, since: float) -> Counter[Key]:
 def vendor_totals(rig: Rig) -> Counter[Key]:
     found: Counter[Key] = Counter()
     for collector in ("document_batches", "workflow_batches", "invocations"):
-        found.update({key: n for key, n in rig.totals(collector).items() if key[0].startswith("inkit_")})
+        found.update({key: n for key, n in rig.sums(collector).gauges.items() if key[0].startswith("inkit_")})
     return found
 
 
@@ -205,10 +205,13 @@ def test_a_record_pulled_up_by_a_deletion_while_reading_has_not_vanished(rig: Ri
             rig.world.remove("document_batches", "rb_0")
 
     rig.stand_in.faults.lies = Lies(before_page=delete)
+    rig.clock.now += HOUR
     assert poller.poll()
     assert sum(gauge(rig, poller, "inkit_batches").values()) == 60, "the deleted one was read before it was deleted"
     assert poller.facts.vanished == 0
+    assert "/batch/rb_25" in [one.path for one in rig.stand_in.requests], "the one that moved up was asked for"
     rig.stand_in.faults.clear()
+    rig.clock.now += HOUR
     assert poller.poll()
     assert sum(gauge(rig, poller, "inkit_batches").values()) == 59
     assert poller.facts.vanished == 1
@@ -247,13 +250,13 @@ def test_customers_data_reaches_neither_state_nor_snapshot(rig: Rig) -> None:
     poller = rig.poller("invocations", workflow_label=True)
     poller.poll()
     assert "CANARY" not in repr(rig.board.snapshot)
-    assert all(b"CANARY" not in path.read_bytes() for path in rig.folder.iterdir())
+    assert all(b"CANARY" not in path.read_bytes() for path in rig.state.path.parent.iterdir())
 
 
 def test_a_state_that_cannot_be_written_fails_the_poll_and_heals(rig: Rig) -> None:
     rig.world.add("document_batches", document_batch("rb_1", NOW))
     poller = rig.poller("document_batches")
-    moved = rig.folder / "elsewhere"
+    moved = rig.state.path.parent / "elsewhere"
     rig.state.path.rename(moved)
     rig.state.path.mkdir()
     assert not poller.poll()
@@ -283,3 +286,23 @@ def test_an_account_that_hangs_delays_no_other(rig: Rig) -> None:
     stuck.start()
     assert rig.poller("document_batches").poll()
     assert stuck.is_alive()
+
+
+def test_a_list_that_appears_is_read_as_a_backfill_and_one_that_disappears_is_a_failure(rig: Rig) -> None:
+    failed = {"inkit_storage": generations(2, failed=2)}
+    rig.world.add("workflow_batches", workflow_batch("fb_1", NOW, destinations=failed))
+    rig.world.add("workflow_batches", workflow_batch("fb_never_named", NOW, destinations=failed))
+    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
+    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    poller.poll()
+    assert sum(gauge(rig, poller, "inkit_batches").values()) == 1
+    rig.stand_in.faults.clear()
+    rig.clock.now += HOUR
+    poller.poll()
+    rig.clock.now += 60
+    poller.poll()
+    assert sum(gauge(rig, poller, "inkit_batches").values()) == 2
+    assert gauge(rig, poller, "inkit_batches_finished_total") == {}
+    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    assert not poller.poll()
+    assert poller.facts.poll_errors == {Reason.CLIENT_ERROR: 1}

@@ -103,15 +103,8 @@ class _HttpConnection(connection.HTTPConnection):
         super().putrequest(*args, **kwargs)
 
 
-class _HttpsConnection(connection.HTTPSConnection):
-    def connect(self) -> None:
-        _attach(self)
-        super().connect()
-        _attach(self)
-
-    def putrequest(self, *args: Any, **kwargs: Any) -> None:
-        _attach(self)
-        super().putrequest(*args, **kwargs)
+class _HttpsConnection(_HttpConnection, connection.HTTPSConnection):
+    pass
 
 
 class _HttpPool(connectionpool.HTTPConnectionPool):

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from exporter.assembly import client
 from exporter.client import Client, RequestMeter
+from exporter.commands.configured import configuration, systems
 from exporter.config import Account, json_schema
+from exporter.engine.pages import Manners
 from exporter.records import FetchError
-from exporter.setup import configuration, systems
 from exporter.sources import sources
 from exporter.sources.listing import Listing, Options, Page
-from exporter.sweep import Manners
 
 _DAY_SECONDS = 86400.0
 
@@ -56,7 +56,7 @@ def _online(account: Account) -> bool:
 def _ask(account: Account, listing: Listing, asking: Client) -> bool:
     where = f"{account.name}/{listing.name}"
     try:
-        page = Manners(account.page_size).first_page(asking, listing)
+        page = Manners(account.page_size).page(asking, listing, 1)
     except FetchError as error:
         if listing.parts is not None and error.status in (404, 405):
             print(f"{where}: OK, but the account has no such list: batches that {listing.parts} name are asked for")
@@ -64,9 +64,15 @@ def _ask(account: Account, listing: Listing, asking: Client) -> bool:
         print(f"{where}: {error.reason}: {error}", file=sys.stderr)
         return False
     pages = pages_in_window(page, account.lookback)
-    requests = math.ceil(_DAY_SECONDS / account.poll_interval * pages)
-    print(f"{where}: OK, {pages} page{'s' if pages != 1 else ''} in the window, about {requests:,} requests a day")
+    cost = requests_a_day(pages, account.poll_interval, account.reconcile_interval)
+    print(f"{where}: OK, {pages} page{'s' if pages != 1 else ''} in the window, about {cost:,} requests on a quiet day")
     return True
+
+
+def requests_a_day(pages: int, poll_interval: float, reconcile_interval: float) -> int:
+    """What a day costs if nothing is new or in flight: a page each poll, and at each reconciliation all of them."""
+    again = 0 if pages == 1 else pages * _DAY_SECONDS / reconcile_interval
+    return math.ceil(_DAY_SECONDS / poll_interval + again)
 
 
 def pages_in_window(first: Page, lookback: float) -> int:

@@ -8,12 +8,13 @@ import threading
 import time
 from pathlib import Path
 
+from exporter.commands.configured import systems
 from exporter.commands.serve import serve
 from exporter.config import load
 from exporter.demo.life import Life
 from exporter.demo.server import StandIn
 from exporter.demo.world import World
-from exporter.setup import systems
+from exporter.web.server import ListenError
 
 _TOKEN = "demo-token"  # noqa: S105 (a word that opens nothing)
 _STEP_SECONDS = 1.0
@@ -37,7 +38,13 @@ def run(given: argparse.Namespace) -> bool:
     life = Life(world, rng)
     life.history(time.time())
     stop = threading.Event()
-    with StandIn(world, _TOKEN, port=given.api_port) as stand_in:
+    try:
+        made = StandIn(world, _TOKEN, port=given.api_port)
+    except OSError as error:
+        raise ListenError(
+            f"the stand-in cannot listen on port {given.api_port}: {error.strerror}; choose an --api-port"
+        ) from error
+    with made as stand_in:
         threading.Thread(target=_live, args=(life, stop), name="life", daemon=True).start()
         try:
             return _api_only(stand_in, stop) if given.api_only else _with_exporter(given, stand_in)

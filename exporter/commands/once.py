@@ -8,23 +8,28 @@ import threading
 import time
 from pathlib import Path
 
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
 from exporter import __version__
 from exporter.assembly import Shared, pollers
+from exporter.commands.configured import configuration
 from exporter.exposition import Exposition
 from exporter.metrics import Live, catalogue
 from exporter.poller import Poller
 from exporter.revision import revision
-from exporter.setup import configuration
 from exporter.snapshot import Board
 from exporter.sources import sources
 from exporter.state import prepared
+
+_REFRESH_SECONDS = 0.2
 
 
 def run(given: argparse.Namespace) -> bool:
     """Poll every collector once, all at the same time. True if none failed."""
     config = configuration(given)
     board, live = Board(), Live(__version__, revision())
-    with prepared(None) as state:
+    with prepared(config.state_path) as state:
         shared = Shared(state, board, live, threading.Event().wait)
         made = [poller for account in config.accounts for poller in pollers(account, sources(), shared)]
         _poll_all(made)
@@ -41,8 +46,14 @@ def _poll_all(made: list[Poller]) -> None:
     threads = [threading.Thread(target=poller.poll, daemon=True) for poller in made]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    with (
+        tqdm(total=len(made), unit=" collectors", leave=False, disable=not sys.stderr.isatty()) as bar,
+        logging_redirect_tqdm(),
+    ):
+        while alive := [thread for thread in threads if thread.is_alive()]:
+            alive[0].join(_REFRESH_SECONDS)
+            bar.n = len(made) - len(alive)
+            bar.set_postfix(records=sum(poller.facts.finished + poller.facts.in_flight for poller in made))
 
 
 def _write(output: Path | None, text: bytes) -> None:

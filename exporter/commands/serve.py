@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 from exporter import __version__
 from exporter.assembly import Shared, pollers
+from exporter.commands.configured import configuration
 from exporter.config import Config
 from exporter.exposition import Exposition
 from exporter.metrics import Live, catalogue
 from exporter.revision import revision
 from exporter.running import Running
-from exporter.setup import configuration
 from exporter.snapshot import Board
 from exporter.sources import sources
 from exporter.state import prepared
@@ -24,6 +24,7 @@ from exporter.web.server import Server, listen
 log = logging.getLogger(__name__)
 
 STOP_WITHIN_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
 
 
 def run(given: argparse.Namespace) -> bool:
@@ -40,6 +41,7 @@ def serve(given: argparse.Namespace, config: Config, started: Callable[[int], No
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    threading.excepthook = _died
     board, live = Board(), Live(__version__, revision())
     with prepared(config.state_path) as state:
         shared = Shared(state, board, live, stop.wait)
@@ -53,7 +55,15 @@ def serve(given: argparse.Namespace, config: Config, started: Callable[[int], No
         log.info("serving", extra={"version": __version__, "address": ",".join(given.listen_address), "port": port})
         if started is not None:
             started(port)
-        stop.wait()
-        log.info("stopping")
+        while server.alive and not stop.wait(_LOOK_SECONDS):
+            pass
+        log.info("stopping" if stop.is_set() else "the web server has ended by itself")
         server.stop(STOP_WITHIN_SECONDS)
-    return True
+    return stop.is_set()
+
+
+def _died(what: threading.ExceptHookArgs) -> None:
+    """A mistake of ours. The other collectors go on; /-/healthy says it, and the log what it was."""
+    name = "?" if what.thread is None else what.thread.name
+    error = what.exc_value
+    log.error("a thread has died", extra={"died": name}, exc_info=error)

@@ -1,12 +1,13 @@
-"""Reading a list, newest first, as far back as the window reaches. What is done with a page is the caller's.
+"""Reading a list page by page, newest first. What is done with a page is the caller's.
 
 The server is not trusted: not that it sorted, nor that it counted, nor that pages did not shift meanwhile.
 """
 
 import itertools
 import logging
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.client import Client, Request
 from exporter.records import FetchError, Reason
@@ -21,6 +22,8 @@ ORDER_SLACK_SECONDS = 60.0
 """Rows may stand in the order of their insertion, or of another machine's clock, and still be called newest first."""
 
 _REPEATS_ALLOWED = 3
+_PAGES_UNSPOKEN_OF = 1000
+"""How far beyond the number of pages it speaks of a server is followed."""
 
 
 @dataclass(slots=True)
@@ -34,17 +37,17 @@ class Manners:
     def request(self, listing: Listing, number: int) -> Request:
         return listing.page(number, self.rows, self.sort)
 
-    def first_page(self, client: Client, listing: Listing) -> Page:
-        """The newest page, with fewer rows or without `sort` where the server refuses those. Raises FetchError."""
+    def page(self, client: Client, listing: Listing, number: int) -> Page:
+        """A page, with fewer rows or without `sort` where the server refuses those. Raises FetchError."""
         try:
-            return listing.read_page(client.get(self.request(listing, 1)))
+            return listing.read_page(client.get(self.request(listing, number)))
         except FetchError as error:
             refusal = error
         for humbler in self._humbler():
             if refusal.status not in (400, 422):
                 break
             try:
-                page = listing.read_page(client.get(humbler.request(listing, 1)))
+                page = listing.read_page(client.get(humbler.request(listing, number)))
             except FetchError as error:
                 refusal = error
                 continue
@@ -66,62 +69,79 @@ class Manners:
         return [one for place, one in enumerate(tries) if one != self and one not in tries[:place]]
 
 
-def sweep(client: Client, listing: Listing, manners: Manners, since: float) -> Iterator[Page]:
-    """Pages of the list, newest first, until one lies wholly before `since` (epoch seconds) or the list ends.
+@dataclass(slots=True)
+class Order:
+    """Judges after each page, in their order, whether rows stand newest first, and how far back they reach."""
 
-    Where the rows turn out not to be newest first, the whole list is read. Raises FetchError, also when the server
-    goes on for ever without a new record.
-    """
-    end = _End(since)
-    first = manners.first_page(client, listing)
-    yield first
-    if end.reached(first):
-        return
-    # As many pages as the server speaks of are read ahead; should there be more, they come one by one.
-    spoken_of = first.pages or 1
-    expected = range(2, spoken_of + 1)
-    previous = first
-    for number, answer in zip(
-        expected, client.get_each(manners.request(listing, one) for one in expected), strict=True
-    ):
-        page = listing.read_page(answer)
-        if page.total != previous.total:
-            # Asked for ahead, it may have been answered before a row was put in above, and the page before it after:
-            # then one row was on neither.
-            page = listing.read_page(client.get(manners.request(listing, number)))
-        yield page
-        if end.reached(page):
-            return
-        previous = page
-    for number in itertools.count(spoken_of + 1):
-        page = listing.read_page(client.get(manners.request(listing, number)))
-        yield page
-        if end.reached(page):
-            return
+    newest_first: bool = True
+    oldest: float = float("inf")
+    """When the oldest record met so far was created, epoch seconds."""
+    _ids: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=_REPEATS_ALLOWED))
+    _repeats: int = 0
 
+    @property
+    def untouched(self) -> bool:
+        """No page was taken yet."""
+        return not self._ids
 
-class _End:
-    """Decides after each page whether it was the last one to read."""
-
-    def __init__(self, since: float) -> None:
-        self._since = since
-        self._oldest = float("inf")
-        self._newest_first = True
-        self._ids: set[str] = set()
-        self._repeats = 0
-
-    def reached(self, page: Page) -> bool:
-        """Raises FetchError(malformed) after several pages in a row without a record that was not there before."""
-        new = {record.id for record in page.records} - self._ids
-        self._ids |= new
-        if page.last or page.rows == 0:
-            return True
-        self._repeats = 0 if new or not page.records else self._repeats + 1
+    def take(self, page: Page) -> None:
+        """Raises FetchError(malformed) after several pages in a row that repeat the ones before."""
+        ids = frozenset(record.id for record in page.records)
+        new = ids.difference(*self._ids)
+        self._repeats = 0 if new or not ids else self._repeats + 1
         if self._repeats >= _REPEATS_ALLOWED:
             raise FetchError(Reason.MALFORMED, "the list goes on, but its pages repeat themselves", 200)
         for record in page.records:
             # Rows that an insertion pushed onto this page were met before: they say nothing of the order.
             if record.id in new:
-                self._newest_first = self._newest_first and record.created_at <= self._oldest + ORDER_SLACK_SECONDS
-                self._oldest = min(self._oldest, record.created_at)
-        return self._newest_first and self._oldest < self._since - ORDER_SLACK_SECONDS
+                self.newest_first = self.newest_first and record.created_at <= self.oldest + ORDER_SLACK_SECONDS
+                self.oldest = min(self.oldest, record.created_at)
+        self._ids.append(ids)
+
+    def reaches(self, moment: float) -> bool:
+        """Is everything that was created since then on the pages taken."""
+        return self.newest_first and self.oldest < moment - ORDER_SLACK_SECONDS
+
+
+def sweep(
+    client: Client, listing: Listing, manners: Manners, since: float, order: Order, start: int = 1
+) -> Iterator[Page]:
+    """Pages of the list from number `start`, until everything created `since` (epoch seconds) is read or the list ends.
+
+    Where the rows turn out not to be newest first, the list is read to its end. `order` is up to date with each
+    page. Raises FetchError, also when the server goes on for ever.
+    """
+    first = manners.page(client, listing, start)
+    order.take(first)
+    yield first
+    if ends(first) or order.reaches(since):
+        return
+    # As many pages as the server speaks of are read ahead; should there be more, they come one by one.
+    spoken_of = max(start, first.pages or start)
+    expected = range(start + 1, spoken_of + 1)
+    previous = first
+    answers = client.get_each(manners.request(listing, number) for number in expected)
+    for number, answer in zip(expected, answers, strict=True):
+        page = listing.read_page(answer)
+        if page.total != previous.total:
+            # Asked for ahead, it may have been answered before a row was put in above, and the page before it after:
+            # then one row was on neither.
+            page = listing.read_page(client.get(manners.request(listing, number)))
+        order.take(page)
+        yield page
+        if ends(page) or order.reaches(since):
+            return
+        previous = page
+    for number in itertools.count(spoken_of + 1):
+        if number > 2 * spoken_of + _PAGES_UNSPOKEN_OF:
+            raise FetchError(Reason.MALFORMED, "the list goes on far beyond the number of pages it speaks of", 200)
+        page = listing.read_page(client.get(manners.request(listing, number)))
+        order.take(page)
+        yield page
+        if ends(page) or order.reaches(since):
+            return
+
+
+def ends(page: Page) -> bool:
+    """Does the list end with this page."""
+    return page.last or page.rows == 0

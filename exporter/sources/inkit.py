@@ -38,6 +38,9 @@ SYSTEM = System(
 )
 
 STATUSES = ("completed", "failed", "in_progress")
+FINISHED = ("completed", "failed")
+DURATIONS = (30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 10800.0, 43200.0, 86400.0)
+"""Bounds in seconds: from a generation that was there at the next poll to one that took a day."""
 DOCUMENT_DESTINATIONS = ("inkit_storage", "salesforce", "sepire", "docusign", "magic_link")
 DESTINATIONS = (*DOCUMENT_DESTINATIONS, "amazon_s3", "google_drive", "dropbox", "box")
 
@@ -88,6 +91,67 @@ FAMILIES = (
         {"invocations": {"destination": DESTINATIONS, "status": STATUSES}},
         optional=("workflow",),
     ),
+    Family(
+        "inkit_batches_finished_total",
+        "counter",
+        "Batches that were seen to finish, by their creation status.",
+        ("account", "kind", "status"),
+        {collector: {"kind": kind, "status": FINISHED} for collector, kind in _KIND.items()},
+    ),
+    Family(
+        "inkit_batch_generations_finished_total",
+        "counter",
+        "Generations of batches that were seen to finish.",
+        ("account", "kind", "destination", "status"),
+        {
+            "document_batches": {
+                "kind": ("document",),
+                "destination": DOCUMENT_DESTINATIONS,
+                "status": FINISHED,
+            },
+            "workflow_batches": {"kind": ("workflow",), "destination": DESTINATIONS, "status": FINISHED},
+        },
+    ),
+    Family(
+        "inkit_invocations_finished_total",
+        "counter",
+        "Invocations that were seen to finish, by the workflow's status and the status of its deliveries.",
+        ("account", "status", "destination_status", "workflow"),
+        {"invocations": {"status": FINISHED, "destination_status": FINISHED}},
+        optional=("workflow",),
+    ),
+    Family(
+        "inkit_invocation_generations_finished_total",
+        "counter",
+        "Generations of invocations that were seen to finish.",
+        ("account", "destination", "status", "workflow"),
+        {"invocations": {"destination": DESTINATIONS, "status": FINISHED}},
+        optional=("workflow",),
+    ),
+    Family(
+        "inkit_batch_duration_seconds",
+        "histogram",
+        "Time from a batch's creation to the first poll that saw it finished.",
+        ("account", "kind"),
+        {collector: {"kind": kind} for collector, kind in _KIND.items()},
+        buckets=DURATIONS,
+    ),
+    Family(
+        "inkit_invocation_duration_seconds",
+        "histogram",
+        "Time from an invocation's creation to the first poll that saw it finished.",
+        ("account",),
+        {"invocations": {}},
+        buckets=DURATIONS,
+    ),
+    Family(
+        "inkit_oldest_in_flight_created_timestamp_seconds",
+        "gauge",
+        "When the oldest record that is still in flight was created; absent where none is.",
+        ("account", "collector"),
+        {collector: {} for collector in SYSTEM.collectors},
+        oldest_in_flight=True,
+    ),
 )
 
 
@@ -101,6 +165,10 @@ class _Batches:
     options: Options
     parts: str | None = None
     ids_per_request: int = 1
+
+    @property
+    def by_id(self) -> bool:
+        return not self.options.filters
 
     @property
     def known_ids(self) -> tuple[str, ...]:
@@ -132,16 +200,22 @@ class _Batches:
             counts = {one: amount(generations.get(one), "destinations") for one in STATUSES}
             for one, count in counts.items():
                 adds["inkit_batch_generations", self.kind, destination, one] += count
+                if one in FINAL:
+                    adds["inkit_batch_generations_finished_total", self.kind, destination, one] += count
             count = max(amount(generations.get("count"), "destinations"), sum(counts.values()))
             accounted += count
             open_work += count - counts["completed"] - counts["failed"]
         # `status` is of the batch's creation: generations may be open beside "Completed", or not yet begun. Where
         # the creation itself has failed, those that have not begun never will.
         not_begun = max(0, total - accounted) if status == "completed" else 0
+        in_flight = status not in FINAL or open_work + not_begun > 0
+        if not in_flight:
+            adds["inkit_batches_finished_total", self.kind, status] = 1
+            adds["inkit_batch_duration_seconds", self.kind] = 1
         return Record(
             id=identifier(item.get("id")),
             created_at=iso_time(item.get("created_at")),
-            in_flight=status not in FINAL or open_work + not_begun > 0,
+            in_flight=in_flight,
             adds=_positive(adds),
         )
 
@@ -157,6 +231,7 @@ class _Invocations:
     known_ids: tuple[str, ...] = ()
     ids_per_request: int = 50
     """A `data_id` of fifty ids keeps the URL below 2,000 characters, which every proxy lets through."""
+    by_id: bool = True
 
     def page(self, number: int, page_size: int, sort: bool = True) -> Request:
         return _page(self.path, number, page_size, sort, self.options)
@@ -186,13 +261,19 @@ class _Invocations:
         adds: Counter[Key] = Counter({("inkit_invocations", status, rollup, *workflow): 1})
         for destination, one in destinations.items():
             adds["inkit_invocation_generations", destination, one, *workflow] += 1
+            if one in FINAL:
+                adds["inkit_invocation_generations_finished_total", destination, one, *workflow] += 1
         # Before the destinations are there, only the roll-up can tell that deliveries are open.
         deliveries = set(destinations.values()) or {rollup} - {NONE}
+        in_flight = not {status, *deliveries} <= FINAL
+        if not in_flight:
+            adds["inkit_invocations_finished_total", status, rollup, *workflow] = 1
+            adds["inkit_invocation_duration_seconds",] = 1
         batch = item.get("flows_batch_id")
         return Record(
             id=identifier(item.get("id")),
             created_at=iso_time(item.get("created_at")),
-            in_flight=not {status, *deliveries} <= FINAL,
+            in_flight=in_flight,
             adds=_positive(adds),
             part_of=None if batch is None else identifier(batch),
         )

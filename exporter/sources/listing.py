@@ -71,6 +71,10 @@ class Listing(Protocol):
     def ids_per_request(self) -> int:
         """How many records one request of `ask` can name."""
 
+    @property
+    def by_id(self) -> bool:
+        """Does `ask` find just what the list has: not if the list is filtered and asking by id is not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

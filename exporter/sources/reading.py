@@ -1,5 +1,6 @@
 """Reading what a server sends, which may be anything: small checked readers that every source uses."""
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +31,12 @@ def word(value: JSON, reason: str) -> str:
         return NONE
     if not isinstance(value, str):
         raise Unreadable(reason)
+    return _normalized(value)
+
+
+# A million records come with a handful of words; the bound is for a server that makes them up.
+@functools.lru_cache(maxsize=1024)
+def _normalized(value: str) -> str:
     return _NOT_A_WORD.sub("_", value.lower()).strip("_")[:_LONGEST_WORD] or NONE
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from exporter.ledger import Rules
 from exporter.records import Key, Record
 from exporter.sources.inkit import SOURCE
 from exporter.sources.listing import Listing, Options
@@ -57,14 +58,50 @@ def read(item: Mapping[str, Any], collector: str = "document_batches", **options
     return page.records[0]
 
 
+def gauges(record: Record) -> Mapping[Key, int]:
+    rules = Rules.of(SOURCE.families)
+    return {key: count for key, count in record.adds.items() if rules.is_gauge(key)}
+
+
+def events(record: Record) -> Mapping[Key, int]:
+    rules = Rules.of(SOURCE.families)
+    return {key: count for key, count in record.adds.items() if not rules.is_gauge(key)}
+
+
 def test_a_batch_adds_itself_its_documents_and_its_generations() -> None:
     record = read(batch(total=5, inkit_storage=generations(completed=3, failed=1, in_progress=1)))
-    assert record.adds == {
+    assert gauges(record) == {
         ("inkit_batches", "document", "completed"): 1,
         ("inkit_batch_documents", "document"): 5,
         ("inkit_batch_generations", "document", "inkit_storage", "completed"): 3,
         ("inkit_batch_generations", "document", "inkit_storage", "failed"): 1,
         ("inkit_batch_generations", "document", "inkit_storage", "in_progress"): 1,
+    }
+
+
+def test_generations_of_a_batch_count_as_they_finish_and_the_batch_when_it_has() -> None:
+    open_batch = read(batch(total=5, sepire=generations(completed=3, failed=1, in_progress=1)))
+    assert events(open_batch) == {
+        ("inkit_batch_generations_finished_total", "document", "sepire", "completed"): 3,
+        ("inkit_batch_generations_finished_total", "document", "sepire", "failed"): 1,
+    }
+    finished = read(batch(total=2, sepire=generations(completed=1, failed=1)))
+    assert events(finished) == {
+        ("inkit_batches_finished_total", "document", "completed"): 1,
+        ("inkit_batch_duration_seconds", "document"): 1,
+        ("inkit_batch_generations_finished_total", "document", "sepire", "completed"): 1,
+        ("inkit_batch_generations_finished_total", "document", "sepire", "failed"): 1,
+    }
+
+
+def test_an_invocation_counts_when_it_has_finished_and_its_deliveries_as_they_do() -> None:
+    assert events(read(invocation(rollup="In Progress", sepire="Failed", box="In Progress"), "invocations")) == {
+        ("inkit_invocation_generations_finished_total", "sepire", "failed"): 1
+    }
+    assert events(read(invocation(rollup="Failed", sepire="Failed"), "invocations")) == {
+        ("inkit_invocations_finished_total", "completed", "failed"): 1,
+        ("inkit_invocation_duration_seconds",): 1,
+        ("inkit_invocation_generations_finished_total", "sepire", "failed"): 1,
     }
 
 
@@ -117,7 +154,7 @@ def test_an_invocation_is_finished_when_its_status_and_its_deliveries_are_final(
 
 def test_an_invocation_adds_itself_and_a_generation_for_each_destination() -> None:
     record = read(invocation(rollup="Failed", inkit_storage="Completed", sepire="Failed"), "invocations")
-    assert record.adds == {
+    assert gauges(record) == {
         ("inkit_invocations", "completed", "failed"): 1,
         ("inkit_invocation_generations", "inkit_storage", "completed"): 1,
         ("inkit_invocation_generations", "sepire", "failed"): 1,
@@ -126,7 +163,7 @@ def test_an_invocation_adds_itself_and_a_generation_for_each_destination() -> No
 
 def test_the_workflow_is_a_label_only_where_the_account_asks_for_it() -> None:
     record = read(invocation(inkit_storage="Completed"), "invocations", workflow_label=True)
-    assert set(record.adds) == {
+    assert set(gauges(record)) == {
         ("inkit_invocations", "completed", "completed", "Welcome letter"),
         ("inkit_invocation_generations", "inkit_storage", "completed", "Welcome letter"),
     }

@@ -9,10 +9,10 @@ from exporter.demo.faults import Lies
 from exporter.demo.items import document_batch
 from exporter.demo.listing import Readings
 from exporter.demo.server import StandIn
+from exporter.engine.pages import Manners, Order, sweep
 from exporter.records import FetchError, Reason
 from exporter.sources import sources
 from exporter.sources.listing import Options
-from exporter.sweep import Manners, sweep
 from tests.rig import DAY, NOW, TOKEN, Rig, client
 
 LISTING = sources()["inkit"].listing("document_batches", Options())
@@ -20,7 +20,7 @@ LISTING = sources()["inkit"].listing("document_batches", Options())
 
 def ids(rig: Rig, size: int = 10, days: float = 7) -> list[str]:
     """The ids the sweep meets, in its order."""
-    found = sweep(client(rig.stand_in.url), LISTING, Manners(size), NOW - days * DAY)
+    found = sweep(client(rig.stand_in.url), LISTING, Manners(size), NOW - days * DAY, Order())
     return [record.id for page in found for record in page.records]
 
 
@@ -115,11 +115,11 @@ def test_a_refused_page_size_falls_back_to_the_vendors_default_and_says_so(
     expected = fill(rig, 60)
     manners = Manners(100)
     with StandIn(rig.world, TOKEN, readings=readings) as strict:
-        pages = list(sweep(client(strict.url), LISTING, manners, NOW - DAY))
+        pages = list(sweep(client(strict.url), LISTING, manners, NOW - DAY, Order()))
         assert [record.id for page in pages for record in page.records] == expected
         assert manners.rows == 25
         assert "page_size" in caplog.text
-        list(sweep(client(strict.url), LISTING, manners, NOW - DAY))
+        list(sweep(client(strict.url), LISTING, manners, NOW - DAY, Order()))
         assert [one.status for one in strict.requests].count(422) == 1, "and remembers it"
 
 
@@ -127,7 +127,7 @@ def test_a_refusal_that_the_page_size_is_not_the_cause_of_is_no_fallback(rig: Ri
     rig.stand_in.faults.add(faults.status(422))
     manners = Manners(100)
     with pytest.raises(FetchError) as caught:
-        list(sweep(client(rig.stand_in.url), LISTING, manners, NOW - DAY))
+        list(sweep(client(rig.stand_in.url), LISTING, manners, NOW - DAY, Order()))
     assert caught.value.status == 422
     assert manners.rows == 100
 
@@ -135,6 +135,6 @@ def test_a_refusal_that_the_page_size_is_not_the_cause_of_is_no_fallback(rig: Ri
 def test_a_refused_sort_is_done_without(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     expected = fill(rig, 60)
     with StandIn(rig.world, TOKEN, readings=Readings(sort_keys=frozenset({"name"}))) as strict:
-        pages = list(sweep(client(strict.url), LISTING, Manners(50), NOW - DAY))
+        pages = list(sweep(client(strict.url), LISTING, Manners(50), NOW - DAY, Order()))
         assert [record.id for page in pages for record in page.records] == expected
     assert "refuses sort" in caplog.text

@@ -1,0 +1,145 @@
+"""A collector: one list endpoint of one account, and the order of the steps of its polls."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from exporter.client import Client
+from exporter.engine.backfill import backfill
+from exporter.engine.discover import discover, refresh
+from exporter.engine.named import read_named
+from exporter.engine.pages import Manners
+from exporter.engine.poll import Found, Poll
+from exporter.engine.reconcile import compare, due, finish, read_window, reconcile
+from exporter.families import Family
+from exporter.ledger import Rules
+from exporter.records import FetchError
+from exporter.sources.listing import Listing
+from exporter.state import Records
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far back, how often and how much a collector reads. Times in seconds."""
+
+    lookback: float
+    reconcile_interval: float
+    in_flight_max_age: float
+    page_size: int
+    allowance: int
+    """Requests a poll may spend on reconciliation."""
+
+
+class Collector:
+    """What is to be polled, and what was learnt of the server while polling."""
+
+    def __init__(self, listing: Listing, families: Iterable[Family], limits: Limits, scope: str = "") -> None:
+        """`scope` names what is asked for: with another one, nothing that was known holds."""
+        self.listing = listing
+        self.families = tuple(families)
+        self.rules = Rules.of(self.families)
+        self._limits = limits
+        self._scope = scope
+        self._manners = Manners(limits.page_size)
+        self._has_list = True
+        self._unfound: set[str] = set()
+
+    def poll(
+        self, client: Client, records: Records, now: float, found: Found, progress: Callable[[], None] = lambda: None
+    ) -> None:
+        """Bring the records up to date with the API. Raises PollError; what was read until then is kept."""
+        limits = self._limits
+        poll = Poll(
+            client=client,
+            listing=self.listing,
+            families=self.families,
+            manners=self._manners,
+            records=records,
+            now=now,
+            since=now - limits.lookback,
+            found=found,
+            progress=progress,
+            allowance=limits.allowance,
+            unfound=self._unfound,
+        )
+        self._begin(poll)
+        if self._has_list:
+            self._has_list = self._read(poll)
+        named = not self._has_list
+        if named:
+            read_named(poll, limits.reconcile_interval)
+            # Should the account get its list some day: to ask for it costs one request a reconciliation.
+            self._has_list = records.marks.reconciled_at == now
+        self._forget(poll)
+        horizon = max(poll.since, records.marks.horizon or 0.0)
+        poll.mark(
+            complete=True,
+            named=named,
+            backfilled_to=None,
+            lookback=limits.lookback,
+            horizon=horizon,
+            polled_at=now,
+            newest=records.newest(),
+        )
+
+    def _begin(self, poll: Poll) -> None:
+        marks = poll.records.marks
+        if marks.scope != self._scope:
+            if marks.complete:
+                log.info("other filters: reading the window anew", extra={"collector": self.listing.name})
+            poll.records.begin_anew(self._scope)
+        elif marks.complete and marks.lookback < self._limits.lookback:
+            # What lies between the old and the new beginning of the window is older than the horizon: no news.
+            poll.mark(complete=False, backfilled_to=None)
+
+    def _read(self, poll: Poll) -> bool:
+        """Read the list. False if the account has none, and never had."""
+        marks = poll.records.marks
+        try:
+            if marks.named:
+                # It has one now. What stands there and was never named is old: no news.
+                self._manners.page(poll.client, self.listing, 1)
+                poll.records.begin_anew(self._scope)
+            self._read_list(poll)
+        except FetchError as error:
+            had_one = marks.complete and not marks.named
+            if error.status not in (404, 405) or self.listing.parts is None or had_one:
+                raise
+            if not marks.complete:
+                log.warning(
+                    "the account has no such list: asking for what other records and the configuration name",
+                    extra={"collector": self.listing.name},
+                )
+            return False
+        return True
+
+    def _read_list(self, poll: Poll) -> None:
+        if not poll.records.marks.complete:
+            backfill(poll)
+            finish(poll)
+            return
+        discovered = discover(poll)
+        if not discovered.order.newest_first:
+            read_window(poll)
+            return
+        if discovered.complete:
+            compare(poll, poll.since, float("inf"), poll.met, discovered.pages)
+            if due(poll, self._limits.reconcile_interval):
+                finish(poll)
+            return
+        refresh(poll, discovered)
+        if due(poll, self._limits.reconcile_interval):
+            reconcile(poll)
+
+    def _forget(self, poll: Poll) -> None:
+        """Let finished records leave with the window, and give up on those in flight for too long."""
+        while left := poll.records.finished_before(poll.since, _AT_ONCE):
+            poll.records.forget(left)
+        stuck = poll.records.stuck_before(poll.now - self._limits.in_flight_max_age)
+        if stuck:
+            poll.records.forget(stuck)
+            poll.found.abandoned += len(stuck)

@@ -1,0 +1,82 @@
+"""Finding what is new at the top of the list, and bringing what is in flight up to date."""
+
+from dataclasses import dataclass
+
+from exporter.engine.asking import ask, plan
+from exporter.engine.pages import Order, ends
+from exporter.engine.poll import Poll
+
+OVERLAP_SECONDS = 30.0
+"""How much older than the newest one a record may be when it appears, and still be found at the next poll."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """How far discovery has come."""
+
+    pages: int
+    order: Order
+    complete: bool
+    """The list was read to its end or to the beginning of the window."""
+
+
+def discover(poll: Poll) -> Discovered:
+    """Read pages from the newest on, until one says nothing new and lies before what the last poll saw.
+
+    Raises PollError.
+    """
+    marks = poll.records.marks
+    seen_to = max(marks.newest or 0.0, marks.polled_at or 0.0) - OVERLAP_SECONDS
+    order = Order()
+    number = 1
+    while True:
+        page = poll.manners.page(poll.client, poll.listing, number)
+        order.take(page)
+        changed = poll.take(page)
+        if ends(page) or order.reaches(poll.since):
+            return Discovered(number, order, complete=True)
+        if not order.newest_first or (not changed and order.oldest <= seen_to):
+            return Discovered(number, order, complete=False)
+        number += 1
+
+
+def refresh(poll: Poll, discovered: Discovered) -> None:
+    """Bring the records in flight that discovery has not met up to date, the cheapest way. Raises PollError.
+
+    Those older than the window are left to reconciliations: work that the vendor has forgotten must not cost a
+    request a minute for ever.
+    """
+    waiting = [one for one in poll.records.in_flight(poll.since) if one[0] not in poll.met]
+    if not waiting:
+        return
+    chosen = plan(
+        _ranks(poll, [created for _, created in waiting]),
+        poll.manners.rows,
+        poll.listing.ids_per_request,
+        discovered.pages,
+        poll.listing.by_id,
+    )
+    for number in range(discovered.pages + 1, chosen.last_page + 1):
+        page = poll.manners.page(poll.client, poll.listing, number)
+        poll.take(page)
+        if ends(page):
+            break
+    left = [one for one, _ in waiting if one not in poll.met]
+    if poll.listing.by_id:
+        poll.lose(ask(poll, left))
+
+
+def _ranks(poll: Poll, times: list[float]) -> list[int]:
+    """How many known records were created after each of these times, which descend.
+
+    Counting stops where asking by id is cheaper however it goes on.
+    """
+    enough = poll.manners.rows * (len(times) + 1)
+    ranks: list[int] = []
+    above, rank = float("inf"), 0
+    for moment in times:
+        if rank <= enough or not poll.listing.by_id:
+            rank += poll.records.count_between(moment, above)
+        ranks.append(rank)
+        above = moment
+    return ranks

@@ -1,0 +1,140 @@
+"""Rows made from sums and facts by the catalogue: zero series, the cap, and the values. Pure."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.facts import Facts
+from exporter.families import Family, Known
+from exporter.metrics import STATUS
+from exporter.records import Key
+from exporter.rendering import Exemplar, HistogramSample, Sample, render
+from exporter.snapshot import Block, Blocks
+from exporter.sources.reading import NONE
+from exporter.sums import Count, Spread, Sums
+
+SERIES_CAP = 2000
+"""Series a family may have for an account; what comes later is folded, so that no vendor can flood a Prometheus."""
+
+OTHER = "__other__"
+
+
+def status_blocks(facts: Facts) -> Blocks:
+    """The rows about a collector's polling, rendered."""
+    own = (facts.account, facts.system, facts.collector)
+    return _blocks(
+        (row.family, [Sample((*own, *labels), float(number)) for labels, number in row.values(facts)]) for row in STATUS
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The rows about a collector's records."""
+
+    blocks: Blocks
+    counters: frozenset[Key]
+    """The series of counters among them."""
+    folded: Mapping[str, int]
+    """By family: how many series were folded."""
+
+
+def data(families: Iterable[Family], facts: Facts, sums: Sums, optional: bool, cap: int = SERIES_CAP) -> Data:
+    """The rows about a collector's records, rendered; `optional`: does the account have the optional labels."""
+    rows: list[tuple[Family, list[Sample | HistogramSample]]] = []
+    counters: set[Key] = set()
+    folded: dict[str, int] = {}
+    for family in families:
+        if facts.collector not in family.zeros:
+            continue
+        labels = tuple(one for one in family.labels[1:] if optional or one not in family.optional)
+        if family.kind == "histogram":
+            rows.append((family, _spreads(family, facts, labels, sums)))
+            continue
+        values, folds = _values(family, facts.collector, labels, sums, cap)
+        rows.append((family, [Sample((facts.account, *key), *value) for key, value in sorted(values.items())]))
+        if family.kind == "counter":
+            counters.update((family.name, *key) for key in values)
+        folded[family.name] = folds
+    return Data(_blocks(rows), frozenset(counters), folded)
+
+
+_Value = tuple[float, Exemplar | None]
+
+
+def _values(
+    family: Family, collector: str, labels: Sequence[str], sums: Sums, cap: int
+) -> tuple[Mapping[tuple[str, ...], _Value], int]:
+    """The series of a gauge or counter with their values, and how many were folded."""
+    if family.oldest_in_flight:
+        return ({} if sums.oldest_in_flight is None else {(collector,): (sums.oldest_in_flight, None)}), 0
+    seen: dict[tuple[str, ...], _Value] = {}
+    if family.kind == "counter":
+        seen = {key[1:]: _count(count) for key, count in sums.counters.items() if key[0] == family.name}
+    else:
+        seen = {key[1:]: (float(total), None) for key, total in sums.gauges.items() if key[0] == family.name}
+    # The state may still hold counters from when the account had other labels.
+    seen = {key: value for key, value in seen.items() if len(key) == len(labels)}
+    kept, folds = _fold(seen, family.zeros[collector], labels, cap)
+    zeros = dict.fromkeys(zero_labels(family, collector, labels, kept), (0.0, None))
+    return {**zeros, **kept}, folds
+
+
+def _count(count: Count) -> _Value:
+    if not count.shown:
+        return 0.0, None
+    cause = count.cause
+    if cause is None:
+        return float(count.value), None
+    return float(count.value), Exemplar((("record_id", cause.record_id),), float(cause.amount), cause.at)
+
+
+def _fold(
+    seen: Mapping[tuple[str, ...], _Value], known: Known, labels: Sequence[str], cap: int
+) -> tuple[dict[tuple[str, ...], _Value], int]:
+    """Series as they first appeared; those beyond the cap have `__other__` for what is not known beforehand."""
+    kept = dict(itertools.islice(seen.items(), cap))
+    for key, (value, exemplar) in itertools.islice(seen.items(), cap, None):
+        other = tuple(one if one in known.get(label, ()) else OTHER for label, one in zip(labels, key, strict=True))
+        before, kept_exemplar = kept.get(other, (0.0, None))
+        kept[other] = before + value, exemplar or kept_exemplar
+    return kept, max(0, len(seen) - cap)
+
+
+def _spreads(family: Family, facts: Facts, labels: Sequence[str], sums: Sums) -> list[Sample | HistogramSample]:
+    found = {key[1:]: spread for key, spread in sums.histograms.items() if key[0] == family.name}
+    nothing = Spread((0,) * (len(family.buckets) + 1), 0.0)
+    zeros = dict.fromkeys(zero_labels(family, facts.collector, labels, found), nothing)
+    return [
+        HistogramSample((facts.account, *key), tuple(itertools.accumulate(spread.counts)), spread.total)
+        for key, spread in sorted({**zeros, **found}.items())
+    ]
+
+
+def zero_labels(
+    family: Family, collector: str, labels: Sequence[str], seen: Iterable[tuple[str, ...]]
+) -> Iterable[tuple[str, ...]]:
+    """The label values to expose at 0: all known ones, with each combination of the open labels that was seen."""
+    known = family.zeros.get(collector)
+    if known is None:
+        return
+    open_places = [place for place, label in enumerate(labels) if label not in known]
+    for combination in {tuple(one[place] for place in open_places) for one in seen} or (
+        [()] if not open_places else []
+    ):
+        given = dict(zip(open_places, combination, strict=True))
+        choices = [(given[place],) if place in given else known[label] for place, label in enumerate(labels)]
+        yield from itertools.product(*choices)
+
+
+def unknown_labels(families: Iterable[Family], collector: str, key: Key) -> Iterable[tuple[str, str]]:
+    """The labels of a series, and their values, that should be known and are not."""
+    for family in families:
+        known = family.zeros.get(collector)
+        if family.name == key[0] and known is not None:
+            for label, value in zip(family.labels[1:], key[1:], strict=False):
+                if label in known and value not in (*known[label], NONE):
+                    yield label, value
+
+
+def _blocks(rows: Iterable[tuple[Family, Sequence[Sample | HistogramSample]]]) -> Mapping[str, Block]:
+    return {family.name: render(family, samples) for family, samples in rows if samples}
