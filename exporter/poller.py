@@ -120,6 +120,16 @@ class Poller:
             )
         )
 
+    def scraped(self) -> None:
+        """Note in the state that what is exposed has been seen, where no next poll of this program will.
+
+        Raises StateError.
+        """
+        if self._exposed is not None and self._exposed.not_yet_risen:
+            facts = self._facts
+            with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
+                records.were_shown(self._exposed.not_yet_risen)
+
     def _poll(self, found: Found) -> None:
         facts = self._facts
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:

@@ -193,6 +193,28 @@ def test_once_writes_a_file_whole_or_not_at_all(rig: Rig, tmp_path: Path) -> Non
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_once_counts_from_run_to_run_and_shows_a_new_series_at_zero_first(rig: Rig, tmp_path: Path) -> None:
+    file = config(rig, tmp_path, "").removeprefix("--config.file=")
+    Path(file).write_text(Path(file).read_text().replace("api_token", "workflow_label: true, api_token"))
+    arguments = ("once", f"--config.file={file}")
+    wanted = re.compile(
+        r'inkit_invocation_generations_finished_total\{.*"sepire",status="failed",workflow="New"\} (.*)'
+    )
+    run(*arguments)
+    failed = invocation("rend_1", time.time(), destinations={"sepire": "Failed"}, flow_name="New")
+    rig.world.add("invocations", failed)
+    values = [wanted.findall(run(*arguments).stdout) for _ in range(3)]
+    assert values == [["0.0"], ["1.0"], ["1.0"]]
+
+
+def test_two_programs_on_one_state_file_are_one_too_many(rig: Rig, tmp_path: Path) -> None:
+    file = config(rig, tmp_path)
+    with running([file]):
+        done = run("once", file)
+    assert done.returncode == 2
+    assert "another batch-exporter" in done.stderr
+
+
 def test_once_to_a_folder_that_is_not_there_says_so(rig: Rig, tmp_path: Path) -> None:
     done = run("once", config(rig, tmp_path), f"--output={tmp_path}/none/batches.prom")
     assert done.returncode == 1

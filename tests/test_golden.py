@@ -5,6 +5,7 @@ What depends on the hour or on how long something took is left out of the compar
 """
 
 import re
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,3 +89,11 @@ def test_both_formats_parse_strictly_and_say_the_same(url: str) -> None:
     )
     assert plain == openmetrics
     assert plain
+
+
+@pytest.mark.parametrize("url", CASES, ids=by_case, indirect=True)
+def test_promtool_has_nothing_to_say(url: str) -> None:
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=scrape(url), capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")

@@ -33,12 +33,14 @@ def run(given: argparse.Namespace) -> bool:
         shared = Shared(state, board, live, threading.Event().wait)
         made = [poller for account in config.accounts for poller in pollers(account, sources(), shared)]
         _poll_all(made)
-    exposition = Exposition(board, catalogue(sources().values()), live.registry, time.time)
-    try:
-        _write(given.output, b"".join(exposition.render().chunks))
-    except OSError as error:
-        print(f"cannot write {given.output}: {error.strerror}", file=sys.stderr)
-        return False
+        exposition = Exposition(board, catalogue(sources().values()), live.registry, time.time)
+        try:
+            _write(given.output, b"".join(exposition.render().chunks))
+        except OSError as error:
+            print(f"cannot write {given.output}: {error.strerror}", file=sys.stderr)
+            return False
+        for poller in made:
+            poller.scraped()
     return all(poller.facts.up for poller in made)
 
 

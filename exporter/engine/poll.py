@@ -68,7 +68,7 @@ class Poll:
             if record.id not in known:
                 self.found.unknown.update(self._unknown(record))
         self.met.update(record.id for record in page.records)
-        return self.records.apply(wanted, self.sight, marks=marks)
+        return self.records.apply(wanted, self.sight, marks=marks, known=known)
 
     def lose(self, ids: Iterable[str]) -> None:
         """Note that the API no longer has these records."""

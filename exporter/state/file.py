@@ -18,6 +18,10 @@ from exporter.state.schema import Foreign, migrate
 _WAIT_SECONDS = 30.0
 """For another collector's transaction. One takes milliseconds; a disk that hangs takes its time."""
 
+_LOG_PAGES = 4000
+"""How far the write-ahead log grows, 16 MiB, before it is folded back. Ids are random, so that each list page touches
+a hundred pages of the file: the longer the log, the more often one of them is written back once for many changes."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -98,4 +102,5 @@ def _connect(path: Path) -> sqlite3.Connection:
     name = f"file:{urllib.parse.quote(str(path.absolute()))}?mode=rw"
     connection = sqlite3.connect(name, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
     return connection

@@ -82,13 +82,22 @@ class Records:
         self.exposed: frozenset[Key] = frozenset()
         """Counter series that stand in the last scrape at 0, though nothing is known of them here."""
 
-    def apply(self, seen: Iterable[Record], sight: Sight, gone: Iterable[str] = (), marks: Marks | None = None) -> int:
+    def apply(
+        self,
+        seen: Iterable[Record],
+        sight: Sight,
+        gone: Iterable[str] = (),
+        marks: Marks | None = None,
+        known: Mapping[str, Record] | None = None,
+    ) -> int:
         """Take records in as they were seen, and note which ids are gone: all of it or, on an error, nothing.
 
-        Returns how many were not as they had been.
+        `known`: what `get` says of all of them, if the caller has just asked. Returns how many were not as they had
+        been.
         """
         latest = {record.id: record for record in seen}
-        known = self.get([*latest, *gone])
+        if known is None:
+            known = self.get([*latest, *gone])
         for one in gone:
             if one in known and one not in latest:
                 latest[one] = replace(known[one], gone=True, in_flight=False)
@@ -215,7 +224,8 @@ class Records:
     def _move(self, moved: _Moved, before: Record | None, after: Record, sight: Sight) -> None:
         news = sight.news_since is not None and after.created_at >= sight.news_since
         change = ledger.change(before, after, self._rules, news)
-        moved.gauges.update(change.gauges)
+        for key, amount in change.gauges.items():
+            moved.gauges[key] += amount
         for key, amount in change.events.items():
             if key[0] in self._rules.histograms:
                 took = max(0.0, (after.finished_at or sight.at) - after.created_at)
@@ -283,7 +293,7 @@ class Records:
             self.marks = marks
 
     def _encode(self, adds: Mapping[Key, int]) -> str:
-        return " ".join(f"{self._number(key)}:{amount}" for key, amount in adds.items())
+        return " ".join([f"{self._number(key)}:{amount}" for key, amount in adds.items()])
 
     def _decode(self, adds: str) -> Mapping[Key, int]:
         pairs = (one.split(":") for one in adds.split())
