@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 PROGRESS_SECONDS = 1.0
 """How often a long reading shows how far it has come."""
 
+TOLD_SECONDS = 10.0
+"""How often it says so in the log."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -66,7 +69,8 @@ class Poller:
         self._workflow_label = workflow_label
         self._clock = clock
         self._exposed: Exposed | None = None
-        self._told = 0.0
+        self._shown = 0.0
+        self._told = time.monotonic()
 
     @property
     def facts(self) -> Facts:
@@ -169,13 +173,15 @@ class Poller:
     def _progress(self, records: Records) -> None:
         """Tell how far a long reading has come: in the log, and in the rows about the polling."""
         now = time.monotonic()
-        if now - self._told < PROGRESS_SECONDS:
+        if now - self._shown < PROGRESS_SECONDS:
             return
-        self._told = now
+        self._shown = now
         self._count(records.sums())
-        read = self._facts.finished + self._facts.in_flight
-        log.info("reading the window", extra={**self._where(), "records": read})
         self.publish()
+        if now - self._told >= TOLD_SECONDS:
+            self._told = now
+            read = self._facts.finished + self._facts.in_flight
+            log.info("reading the window", extra={**self._where(), "records": read})
 
     def _note(self, found: Found) -> None:
         """Count and tell what was met: once a poll, however many records it was."""

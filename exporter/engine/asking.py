@@ -11,22 +11,23 @@ from exporter.sources.listing import Page
 
 
 def ask(poll: Poll, ids: Sequence[str]) -> set[str]:
-    """Ask for records by id and keep what is said. Returns the ids the API says it does not have.
-
-    An answer that holds other records than those asked for proves nothing of the missing ones. Raises FetchError.
-    """
+    """Ask for records by id and keep what is said. Returns the ids the API says it does not have. Raises FetchError."""
     missing: set[str] = set()
     size = poll.listing.ids_per_request
     for start in range(0, len(ids), size):
         some = ids[start : start + size]
-        found = _answers(poll, some)
-        missing.update(set(some) - found if found <= set(some) else ())
+        missing |= set(some) - _answered(poll, some)
     return missing
 
 
-def _answers(poll: Poll, ids: Sequence[str]) -> set[str]:
-    """The ids in the answers to one request, page after page where the server answers in smaller pages than asked."""
+def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
+    """The ids among these that may be there, page after page where the server answers in smaller pages than asked.
+
+    An answer with other records than those asked for, or with some that can't be understood, proves nothing of those
+    that are not in it.
+    """
     found: set[str] = set()
+    proves = True
     for request in poll.listing.ask(ids):
         for number in range(1, len(ids) + 1):
             page = _page(poll, request, number)
@@ -34,9 +35,10 @@ def _answers(poll: Poll, ids: Sequence[str]) -> set[str]:
                 break
             poll.take(page)
             found.update(record.id for record in page.records)
+            proves = proves and not page.rejected
             if page.last or len(found) >= len(ids) or not page.rows:
                 break
-    return found
+    return found if proves and found <= set(ids) else set(ids)
 
 
 def _page(poll: Poll, request: Request, number: int) -> Page | None:
@@ -45,7 +47,8 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
     try:
         return poll.listing.read_asked(poll.client.get(request))
     except FetchError as error:
-        if error.status != 404:
+        # Of a list, 404 does not say that its records are not there.
+        if error.status != 404 or poll.listing.ids_per_request > 1:
             raise
         return None
 

@@ -1,18 +1,31 @@
 """Reading the window for the first time, newest first, from where a restart has interrupted it."""
 
+from dataclasses import replace
+
 from exporter.engine.pages import Order, sweep
 from exporter.engine.poll import Poll
 
 
-def backfill(poll: Poll) -> None:
-    """Read the whole window. What is met is no news, however it ends. Raises PollError; what was read is kept."""
+def backfill(poll: Poll) -> int:
+    """Read the whole window. What is met is no news, however it ends. Raises PollError; what was read is kept.
+
+    Returns how many pages that took. The mark `newest` stays as of page 1: what came after it was not looked at.
+    """
     order = Order()
     start = _resume(poll)
+    pages = 0
     for page in sweep(poll.client, poll.listing, poll.manners, poll.since, order, start):
-        reached = poll.marks(backfilled_to=order.oldest) if order.newest_first and order.oldest < float("inf") else None
-        poll.take(page, reached)
+        pages += 1
+        marks = poll.records.marks
+        if start == pages == 1:
+            marks = poll.marks(newest=max((record.created_at for record in page.records), default=None))
+        in_order = order.newest_first and order.oldest < float("inf")
+        poll.take(page, replace(marks, backfilled_to=order.oldest if in_order else None))
+        # A window may hold a million records: their ids are not kept in memory.
+        poll.met.clear()
         poll.progress()
     poll.found.incremental = order.newest_first
+    return start + pages - 1
 
 
 def _resume(poll: Poll) -> int:

@@ -123,13 +123,13 @@ class Collector:
             finish(poll)
             return
         discovered = discover(poll)
-        if not discovered.order.newest_first:
-            read_window(poll)
-            return
         if discovered.complete:
             compare(poll, poll.since, float("inf"), poll.met, discovered.pages)
             if due(poll, self._limits.reconcile_interval):
                 finish(poll)
+            return
+        if not discovered.order.newest_first:
+            read_window(poll)
             return
         refresh(poll, discovered)
         if due(poll, self._limits.reconcile_interval):

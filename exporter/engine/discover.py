@@ -15,6 +15,8 @@ class Discovered:
     """How far discovery has come."""
 
     pages: int
+    rows: int
+    """Rows on a page: what the server gives, whatever it was asked for."""
     order: Order
     complete: bool
     """The list was read to its end or to the beginning of the window."""
@@ -25,8 +27,7 @@ def discover(poll: Poll) -> Discovered:
 
     Raises PollError.
     """
-    marks = poll.records.marks
-    seen_to = max(marks.newest or 0.0, marks.polled_at or 0.0) - OVERLAP_SECONDS
+    seen_to = _seen_to(poll) - OVERLAP_SECONDS
     order = Order()
     number = 1
     while True:
@@ -34,10 +35,22 @@ def discover(poll: Poll) -> Discovered:
         order.take(page)
         changed = poll.take(page)
         if ends(page) or order.reaches(poll.since):
-            return Discovered(number, order, complete=True)
+            return Discovered(number, page.rows, order, complete=True)
         if not order.newest_first or (not changed and order.oldest <= seen_to):
-            return Discovered(number, order, complete=False)
+            return Discovered(number, page.rows, order, complete=False)
         number += 1
+
+
+def _seen_to(poll: Poll) -> float:
+    """Up to when what was created is known: the newest record of the last good poll, or that poll's own time.
+
+    Its time is by another clock than the records'. So it is of no use where a discovery was cut off below records
+    that are newer: their page says nothing new any more, and would end the next one before it came to the gap.
+    """
+    marks, newest = poll.records.marks, poll.records.newest()
+    seen_to = marks.newest or 0.0
+    cut_off = newest is not None and newest > seen_to
+    return seen_to if cut_off else max(seen_to, marks.polled_at or 0.0)
 
 
 def refresh(poll: Poll, discovered: Discovered) -> None:
@@ -50,8 +63,8 @@ def refresh(poll: Poll, discovered: Discovered) -> None:
     if not waiting:
         return
     chosen = plan(
-        _ranks(poll, [created for _, created in waiting]),
-        poll.manners.rows,
+        _ranks(poll, [created for _, created in waiting], discovered.rows),
+        discovered.rows,
         poll.listing.ids_per_request,
         discovered.pages,
         poll.listing.by_id,
@@ -66,12 +79,12 @@ def refresh(poll: Poll, discovered: Discovered) -> None:
         poll.lose(ask(poll, left))
 
 
-def _ranks(poll: Poll, times: list[float]) -> list[int]:
+def _ranks(poll: Poll, times: list[float], rows: int) -> list[int]:
     """How many known records were created after each of these times, which descend.
 
     Counting stops where asking by id is cheaper however it goes on.
     """
-    enough = poll.manners.rows * (len(times) + 1)
+    enough = rows * (len(times) + 1)
     ranks: list[int] = []
     above, rank = float("inf"), 0
     for moment in times:

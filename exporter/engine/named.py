@@ -16,7 +16,8 @@ def read_named(poll: Poll, interval: float) -> None:
     named = {*poll.listing.known_ids, *poll.records.batches_named_by(poll.listing.parts or "", since)}
     if everything:
         poll.unfound.clear()
-        wanted = {*named, *poll.records.between(poll.since, float("inf"))}
+        known = (*poll.records.between(poll.since, float("inf")), *poll.records.in_flight(0.0))
+        wanted = {*named, *(one for one, _ in known)}
     else:
         new = named - set(poll.records.get(sorted(named))) - poll.unfound
         wanted = {*new, *(one for one, _ in poll.records.in_flight(poll.since))}

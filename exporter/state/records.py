@@ -158,10 +158,11 @@ class Records:
         newest: float | None = self._db.execute(query, (self._collector,)).fetchone()[0]
         return newest
 
-    def between(self, low: float, high: float) -> Sequence[str]:
-        """Ids of records, not gone, that were created after `low` and not after `high`."""
-        query = "SELECT id FROM records WHERE collector = ? AND created_at > ? AND created_at <= ? AND state != ?"
-        return [one for (one,) in self._db.execute(query, (self._collector, low, high, _GONE))]
+    def between(self, low: float, high: float) -> Sequence[tuple[str, float]]:
+        """Ids and times of creation of records, not gone, created after `low` and not after `high`, newest first."""
+        query = """SELECT id, created_at FROM records WHERE collector = ? AND created_at > ? AND created_at <= ?
+                   AND state != ? ORDER BY created_at DESC"""
+        return list(self._db.execute(query, (self._collector, low, high, _GONE)))
 
     def count_between(self, low: float, high: float) -> int:
         """How many records, gone ones too, were created after `low` and not after `high`."""
