@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test check format docs clean
+.PHONY: help run test check format docs bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ format: $(VENV)/.test ## format the code and mend what ruff can
 docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/batch-exporter metrics > docs/metrics.md
 	$(BIN)/batch-exporter check --print-schema > docs/config.schema.json
+
+bench: $(BIN)/batch-exporter ## measure what polling costs, and write it into docs/performance.md
+	$(BIN)/python -m benchmarks
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

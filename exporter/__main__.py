@@ -1,6 +1,7 @@
 """Where the program begins and ends: from the command line to a command, from its result to an exit status."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -26,7 +27,9 @@ def run(arguments: Sequence[str]) -> int:
     given = flags.parse(arguments)
     logs.setup(given.log_level, given.log_format, sys.stderr)
     try:
-        return OK if _COMMANDS[given.command](given) else FAILED
+        done = _COMMANDS[given.command](given)
+        sys.stdout.flush()
+        return OK if done else FAILED
     except (ConfigError, ListenError, StateError) as error:
         print(error, file=sys.stderr)
         return MISUSED
@@ -36,6 +39,15 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read the output has seen enough: `batch-exporter metrics | head`.
         sys.stderr.close()
         return OK
+    except OSError as error:
+        print(f"cannot write to standard output: {error.strerror}", file=sys.stderr)
+        _discard_output()
+        return FAILED
+
+
+def _discard_output() -> None:
+    """What could not be written must not be tried again at the end of the program."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:

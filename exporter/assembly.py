@@ -81,7 +81,7 @@ def pollers(account: Account, sources: Mapping[str, Source], shared: Shared) -> 
     scope = json.dumps([account.base_url, account.filters, account.workflow_label], sort_keys=True)
     return [
         Poller(
-            Collector(source.listing(name, options), source.families, limits, scope),
+            Collector(source.listing(name, options), source.families, limits, scope, account.name),
             asking,
             shared.state,
             shared.board,

@@ -70,7 +70,7 @@ class Exposition:
         board: Board,
         families: Sequence[Family],
         live: CollectorRegistry,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._board = board
         self._families = tuple(families)

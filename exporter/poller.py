@@ -11,7 +11,7 @@ from exporter.client import Client, Stopping
 from exporter.engine import Collector, Found
 from exporter.facts import Facts
 from exporter.ledger import RECORDS
-from exporter.records import Key, PollError
+from exporter.records import Key, PollError, Reason
 from exporter.rows import Data, data, status_blocks
 from exporter.snapshot import Board, CollectorSnapshot, Health
 from exporter.state import Records, State
@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 1.0
 """How often a long reading shows how far it has come."""
+
+TOLD_AT_ONCE = 10
+"""How many unknown values are named in the log after a poll: a vendor must not fill a disk with them."""
 
 TOLD_SECONDS = 10.0
 """How often it says so in the log."""
@@ -57,8 +60,12 @@ class Poller:
         fold: Callable[[str, str, int], None],
         workflow_label: bool = False,
         clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`fold` is told how many more series of a family of the account are folded."""
+        """`fold` is told how many more series of a family of the account are folded.
+
+        `ticks` tells how long something was ago even when `clock` is set to another time.
+        """
         self._collector = collector
         self._client = client
         self._state = state
@@ -68,6 +75,8 @@ class Poller:
         self._fold = fold
         self._workflow_label = workflow_label
         self._clock = clock
+        self._ticks = ticks
+        self._fresh_since: float | None = None
         self._exposed: Exposed | None = None
         self._shown = 0.0
         self._told = time.monotonic()
@@ -80,6 +89,21 @@ class Poller:
     def interval(self) -> float:
         """Seconds from the start of a poll to the start of the next."""
         return self._pace.interval
+
+    def restore(self) -> None:
+        """Show what the state holds of the program before this one, as old as it is. Raises StateError.
+
+        A restart while the API is down must look like polls that fail, not like an exporter that knows nothing.
+        """
+        facts = self._facts
+        with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
+            marks, sums = records.marks, records.sums()
+        if marks.complete and marks.polled_at is not None and self._collector.goes_on_from(marks):
+            facts.backfilling = False
+            facts.last_success, facts.last_reconcile = marks.polled_at, marks.reconciled_at
+            self._fresh_since = self._ticks() - max(0.0, self._clock() - marks.polled_at)
+            self._count(sums)
+            self._expose(sums)
 
     def run(self, wait: Callable[[float], bool], jitter: float) -> None:
         """Poll until `wait` says that the program is stopping. The first poll comes within `jitter` seconds.
@@ -102,9 +126,17 @@ class Poller:
         found = Found()
         try:
             self._poll(found)
+            if self._facts.up is False:
+                log.info("polls succeed again", extra=self._where())
             self._facts.up, self._facts.error = True, None
         except PollError as error:
-            self._failed(error)
+            self._failed(error.reason, str(error))
+        except Stopping:
+            raise
+        except Exception:
+            # A mistake of ours must not look like health: it is a failed poll, and the next one tries again.
+            log.exception("a mistake in the exporter", extra=self._where())
+            self._failed(Reason.INTERNAL, "a mistake in the exporter: its log has the details")
         self._note(found)
         self._facts.last_duration = time.monotonic() - started
         self.publish()
@@ -113,7 +145,7 @@ class Poller:
     def publish(self) -> None:
         """Put up what is known now. A poll that failed has changed only what is known of the polling."""
         facts = self._facts
-        fresh_until = 0.0 if facts.last_success is None else facts.last_success + self._pace.stale_after
+        fresh_until = 0.0 if self._fresh_since is None else self._fresh_since + self._pace.stale_after
         health = Health(
             facts.up, not facts.backfilling, facts.last_success, facts.finished, facts.in_flight, facts.error
         )
@@ -143,6 +175,7 @@ class Poller:
             facts.last_reconcile = records.marks.reconciled_at
         self._count(sums)
         facts.last_success = self._clock()
+        self._fresh_since = self._ticks()
         facts.incremental = found.incremental
         if facts.backfilling:
             facts.backfilling = False
@@ -188,8 +221,9 @@ class Poller:
         self._facts.rejected.update(found.rejected)
         self._facts.vanished += found.vanished
         self._facts.abandoned += found.abandoned
-        for (label, value), count in found.unknown.items():
+        for (label, _), count in found.unknown.items():
             self._facts.unknown_values[label] += count
+        for (label, value), count in found.unknown.most_common(TOLD_AT_ONCE):
             log.warning(
                 "a value that the API's documentation does not name",
                 extra={**self._where(), "label": label, "value": value, "records": count},
@@ -205,11 +239,11 @@ class Poller:
         if found.vanished:
             log.info("the API no longer has records that it had", extra={**self._where(), "records": found.vanished})
 
-    def _failed(self, error: PollError) -> None:
+    def _failed(self, reason: Reason, message: str) -> None:
         facts = self._facts
-        facts.up, facts.error = False, str(error)
-        facts.poll_errors[error.reason] += 1
-        log.error("poll failed", extra={**self._where(), "reason": error.reason.value, "err": str(error)})
+        facts.up, facts.error = False, message
+        facts.poll_errors[reason] += 1
+        log.error("poll failed", extra={**self._where(), "reason": reason.value, "err": message})
 
     def _where(self) -> dict[str, str]:
         return {"account": self._facts.account, "collector": self._facts.collector}

@@ -45,6 +45,8 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     STATE = "state"
     """Not the API: the exporter's own state file could not be read or written."""
+    INTERNAL = "internal"
+    """Not the API: a mistake in the exporter. Its log has the details."""
 
 
 class PollError(Exception):

@@ -75,8 +75,10 @@ def _values(
     # The state may still hold counters from when the account had other labels.
     seen = {key: value for key, value in seen.items() if len(key) == len(labels)}
     kept, folds = _fold(seen, family.zeros[collector], labels, cap)
-    zeros = dict.fromkeys(zero_labels(family, collector, labels, kept), (0.0, None))
-    return {**zeros, **kept}, folds
+    # Zeros count too: with many values of an open label they are most of the series.
+    room = max(0, cap - len(kept))
+    missing = (one for one in zero_labels(family, collector, labels, kept) if one not in kept)
+    return {**dict.fromkeys(itertools.islice(missing, room), (0.0, None)), **kept}, folds
 
 
 def _count(count: Count) -> _Value:

@@ -22,7 +22,9 @@ class Running:
         ]
 
     def start(self) -> None:
+        """Raises StateError."""
         for poller in self._pollers:
+            poller.restore()
             poller.publish()
         for thread in self._threads:
             thread.start()

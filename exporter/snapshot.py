@@ -52,7 +52,7 @@ class CollectorSnapshot:
     data: Blocks = field(default_factory=dict)
     """Rows about the vendor's records. Shown until `fresh_until`."""
     fresh_until: float = 0.0
-    """Epoch seconds after which `data` must not be shown as if it were today's."""
+    """Until when, in seconds of the monotonic clock, `data` may be shown as if it were today's."""
     status: Blocks = field(default_factory=dict)
     """Rows about the polling itself: always shown."""
     health: Health = field(default_factory=lambda: Health(None, False, None, 0, 0))
@@ -91,9 +91,3 @@ class Board:
             kept = {old.id: old for old in self._snapshot.collectors}
             kept[new.id] = new
             self._snapshot = Snapshot(self._snapshot.generation + 1, tuple(kept.values()))
-
-    def withdraw(self, collector: CollectorId) -> None:
-        """Take a collector off the board, as when its account leaves the configuration."""
-        with self._lock:
-            kept = tuple(old for old in self._snapshot.collectors if old.id != collector)
-            self._snapshot = Snapshot(self._snapshot.generation + 1, kept)

@@ -1,6 +1,7 @@
 """What tests put together: a stand-in with a client, or with pollers, and a meter that remembers."""
 
 import random
+import re
 import threading
 import time
 from collections import Counter
@@ -12,17 +13,22 @@ from exporter.client import Client
 from exporter.client.budget import Budget
 from exporter.client.client import Access
 from exporter.client.transport import Tls, Transport
+from exporter.demo import faults
+from exporter.demo.faults import Lies
+from exporter.demo.items import Kind
 from exporter.demo.server import StandIn
 from exporter.demo.world import World
 from exporter.engine import Collector, Limits
 from exporter.facts import Facts
 from exporter.ledger import Rules
 from exporter.poller import Pace, Poller
+from exporter.records import Key
 from exporter.snapshot import Board
 from exporter.sources import sources
 from exporter.sources.listing import Options
 from exporter.state import State
 from exporter.sums import Sums
+from tests import counting
 
 NOW = 1_700_000_000.0
 DAY = 86_400.0
@@ -109,7 +115,9 @@ class Rig:
         ours = {name: value for name, value in changed.items() if hasattr(limits, name)}
         options = Options(**{name: value for name, value in changed.items() if name not in ours})
         return Poller(
-            Collector(source.listing(collector, options), source.families, replace(limits, **ours), scope),
+            Collector(
+                source.listing(collector, options), source.families, replace(limits, **ours), scope, self.account
+            ),
             client(self.stand_in.url, meter=self.meter, deadline=5.0),
             self.state,
             self.board,
@@ -117,6 +125,7 @@ class Rig:
             Pace(60.0, 600.0),
             lambda account, family, more: self.folded.update({family: more}),
             options.workflow_label,
+            self.clock,
             self.clock,
         )
 
@@ -126,8 +135,56 @@ class Rig:
         with self.state.records(self.account, collector, rules) as records:
             return records.sums()
 
+    def gauges(self, collector: str) -> Counter[Key]:
+        """The vendor's gauges as the state has them, without the series that are 0."""
+        found = self.sums(collector).gauges
+        return Counter({key: total for key, total in found.items() if key[0].startswith("inkit_")})
+
+    def events(self, collector: str) -> Counter[Key]:
+        """What the state has counted."""
+        return Counter({key: count.value for key, count in self.sums(collector).counters.items()})
+
+    def exact(self, kind: Kind, lookback: float = 7 * DAY) -> bool:
+        """Are the gauges those of the world's records in the window."""
+        since = self.clock.now - lookback
+        expected = counting.gauges(kind, (one for one in self.world.items(kind) if counting.created_at(one) >= since))
+        return self.gauges(kind) == expected
+
+    def lines(self, poller: Poller, family: str, openmetrics: bool = False) -> list[str]:
+        """The lines of a family as they stand in the snapshot."""
+        shown = next(one for one in self.board.snapshot.collectors if one.collector == poller.facts.collector)
+        block = shown.data.get(family)
+        return [] if block is None else (block.openmetrics if openmetrics else block.text).decode().splitlines()
+
+    def series(self, poller: Poller, family: str) -> dict[tuple[str, ...], float]:
+        """The values of a family as they stand in the snapshot, by their label values in the order of the labels."""
+        found = {}
+        for line in self.lines(poller, family):
+            name, _, value = line.rpartition(" ")
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', name))
+            found[tuple(labels[one] for one in _labels(family) if one in labels)] = float(value)
+        return found
+
+    def asked(self, name: str) -> list[str]:
+        """The values of a parameter in the requests made, in their order; "" where it was not given."""
+        return [one.params.get(name, "") for one in self.stand_in.requests]
+
+    def fail_after(self, page: int) -> None:
+        """Let all requests fail once this page of a list has been asked for."""
+
+        def fail(kind: Kind, number: int) -> None:
+            if number == page:
+                self.stand_in.faults.add(faults.status(500))
+
+        self.stand_in.faults.lies = Lies(before_page=fail)
+
     def cost(self, poller: Poller) -> int:
         """How many requests a poll makes."""
         self.stand_in.requests.clear()
         assert poller.poll()
         return len(self.stand_in.requests)
+
+
+def _labels(family: str) -> tuple[str, ...]:
+    """The labels of a family, without the account's name."""
+    return next(one.labels[1:] for one in sources()["inkit"].families if one.name == family)

@@ -207,12 +207,37 @@ def test_once_counts_from_run_to_run_and_shows_a_new_series_at_zero_first(rig: R
     assert values == [["0.0"], ["1.0"], ["1.0"]]
 
 
-def test_two_programs_on_one_state_file_are_one_too_many(rig: Rig, tmp_path: Path) -> None:
-    file = config(rig, tmp_path)
-    with running([file]):
-        done = run("once", file)
-    assert done.returncode == 2
-    assert "another batch-exporter" in done.stderr
+def test_a_restart_while_the_api_is_down_shows_what_is_known_as_old_as_it_is(rig: Rig, tmp_path: Path) -> None:
+    rig.world.add("document_batches", document_batch("rb_1", time.time(), total=3))
+    run("once", config(rig, tmp_path))
+    rig.stand_in.faults.add(faults.status(500))
+    done = run("once", config(rig, tmp_path))
+    assert done.returncode == 1
+    assert 'inkit_batch_documents{account="prod",kind="document"} 3.0\n' in done.stdout
+    assert 'batch_exporter_up{account="prod",collector="document_batches",system="inkit"} 0.0\n' in done.stdout
+    assert 'batch_exporter_last_success_timestamp_seconds{account="prod",collector="document_batches"' in done.stdout
+    assert 'batch_exporter_backfilling{account="prod",collector="document_batches",system="inkit"} 0.0' in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["metrics"], ["check", "--print-schema"]])
+def test_output_that_cannot_be_written_is_said_without_a_traceback(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "cannot write to standard output: No space left on device\n"
+
+
+def test_check_finds_a_state_that_could_not_be_written(rig: Rig, tmp_path: Path) -> None:
+    file = Path(config(rig, tmp_path).removeprefix("--config.file="))
+    file.write_text(file.read_text().replace("/serve.db", "/none/serve.db"))
+    done = run("check", f"--config.file={file}")
+    assert done.returncode == 1
+    assert "state.path" in done.stderr
+
+
+def test_requests_are_told_at_debug_level(rig: Rig, tmp_path: Path) -> None:
+    done = run("once", config(rig, tmp_path), "--log.level=debug")
+    assert re.search(r"level=DEBUG msg=asked endpoint=/batch code=200 seconds=0\.\d+", done.stderr)
 
 
 def test_once_to_a_folder_that_is_not_there_says_so(rig: Rig, tmp_path: Path) -> None:

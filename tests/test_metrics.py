@@ -88,6 +88,12 @@ def test_series_beyond_the_cap_are_folded_where_their_values_were_not_known_befo
     assert made.folded == {"x_generations": 6}
 
 
+def test_zeros_count_towards_the_cap() -> None:
+    totals: dict[Key, int] = {("x_generations", "sepire", "failed", f"flow {n}"): 1 for n in range(50)}
+    made = data([GENERATIONS], Facts("prod", "inkit", "invocations"), Sums(totals), True, cap=60)
+    assert len(made.blocks["x_generations"].text.splitlines()) == 60
+
+
 def test_a_series_that_was_kept_once_is_kept() -> None:
     first: dict[Key, int] = {("x_generations", f"fax_{n}", "failed"): 1 for n in range(4)}
     more = {**first, ("x_generations", "aaa", "failed"): 1}

@@ -8,6 +8,7 @@ import pytest
 
 from exporter.demo import faults
 from exporter.demo.items import document_batch
+from exporter.records import Reason
 from exporter.running import Running
 from tests.rig import NOW, Rig
 
@@ -40,14 +41,25 @@ def test_collectors_are_on_the_board_before_their_first_poll(rig: Rig) -> None:
     stop.set()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_poll_loop_that_has_died_is_not_healthy_and_the_others_go_on(rig: Rig) -> None:
-    stop = threading.Event()
+def test_a_mistake_of_ours_is_a_failed_poll_and_the_next_one_tries_again(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
     rig.world.add("document_batches", document_batch("rb_1", NOW))
-    broken, sound = rig.poller("invocations"), rig.poller("document_batches")
-    broken._clock = None  # type: ignore[assignment]
-    running = Running([broken, sound], stop)
+    poller = rig.poller("document_batches")
+    right = poller._clock
+    poller._clock = None  # type: ignore[assignment]
+    assert not poller.poll()
+    assert poller.facts.poll_errors == {Reason.INTERNAL: 1}
+    assert "a mistake in the exporter" in caplog.text
+    poller._clock = right
+    assert poller.poll()
+    assert poller.facts.up is True
+
+
+def test_a_poll_loop_that_has_ended_is_not_healthy(rig: Rig) -> None:
+    stop = threading.Event()
+    running = Running([rig.poller("invocations")], stop)
     running.start()
-    eventually(lambda: not running.healthy())
-    eventually(lambda: sound.facts.up is True)
+    assert running.healthy()
     stop.set()
+    eventually(lambda: not running.healthy())

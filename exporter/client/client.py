@@ -5,6 +5,8 @@ It knows nothing of endpoints: sources say what to ask and read the answers.
 
 import itertools
 import json
+import logging
+import queue
 import random
 import threading
 import time
@@ -19,6 +21,8 @@ from exporter.client import retry
 from exporter.client.budget import Budget
 from exporter.client.transport import Answer, Transport
 from exporter.records import FetchError, Reason
+
+log = logging.getLogger(__name__)
 
 USER_AGENT = f"batch-exporter/{__version__}"
 JSON = Any
@@ -37,6 +41,10 @@ class Request:
     """The path's pattern, such as `/batch/{id}`: a label value, so it never holds an id."""
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
+
+
+_Asked = queue.SimpleQueue[tuple[Request, Future[JSON]] | None]
+"""Requests on their way to the threads that make them; None ends a thread."""
 
 
 class RequestMeter(Protocol):
@@ -102,29 +110,40 @@ class Client:
         It begins with one and doubles: who stops after a few answers has not asked for many in vain.
         """
         left = iter(requests)
+        asked: _Asked = queue.SimpleQueue()
         ahead: deque[Future[JSON]] = deque()
-        at_once = 1
-        while True:
-            ahead.extend(self._in_background(one) for one in itertools.islice(left, at_once - len(ahead)))
-            if not ahead:
-                return
-            yield ahead.popleft().result()
-            at_once = min(self._budget.at_once, at_once * 2)
+        at_once, threads = 1, 0
+        try:
+            while True:
+                for request in itertools.islice(left, at_once - len(ahead)):
+                    ahead.append(Future())
+                    asked.put((request, ahead[-1]))
+                    if len(ahead) > threads:
+                        threads += 1
+                        self._ask_in_background(asked)
+                if not ahead:
+                    return
+                yield ahead.popleft().result()
+                at_once = min(self._budget.at_once, at_once * 2)
+        finally:
+            for _ in range(threads):
+                asked.put(None)
 
-    def _in_background(self, request: Request) -> "Future[JSON]":
-        # Not an executor: its threads are waited for at exit, and a request may hang for its whole deadline.
-        future: Future[JSON] = Future()
+    def _ask_in_background(self, asked: "_Asked") -> None:
+        """Start a thread that makes requests until it is told to end."""
 
         def run() -> None:
-            try:
-                future.set_result(self.get(request))
-            except (FetchError, Stopping) as error:
-                future.set_exception(error)
-            finally:
-                future.cancel()
+            while (one := asked.get()) is not None:
+                request, future = one
+                try:
+                    future.set_result(self.get(request))
+                except (FetchError, Stopping) as error:
+                    future.set_exception(error)
+                finally:
+                    future.cancel()
 
-        threading.Thread(target=run, name=f"GET {request.endpoint}", daemon=True).start()
-        return future
+        # Not an executor: its threads are waited for at exit, and a request may hang for its whole deadline.
+        threading.Thread(target=run, name="GET", daemon=True).start()
 
     def _once(self, request: Request) -> Answer:
         waited = self._budget.reserve()
@@ -146,7 +165,9 @@ class Client:
                 )
                 code = str(answer.status)
             finally:
-                self._meter.answered(request.endpoint, code, time.monotonic() - started)
+                seconds = time.monotonic() - started
+                self._meter.answered(request.endpoint, code, seconds)
+                log.debug("asked", extra={"endpoint": request.endpoint, "code": code, "seconds": round(seconds, 3)})
                 self._meter.throttled(waited)
         return answer
 
@@ -187,4 +208,6 @@ def _refusal(request: Request, status: int) -> FetchError:
         return FetchError(Reason.SERVER_ERROR, where, status)
     if 300 <= status < 400:
         where += ": redirects are not followed, the token is for the host of base_url only"
+    if status == 404 and "{" not in request.endpoint:
+        where += ": is base_url right?"
     return FetchError(Reason.CLIENT_ERROR, where, status)

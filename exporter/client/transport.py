@@ -9,9 +9,8 @@ import http.cookiejar
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import requests
@@ -23,6 +22,7 @@ from exporter.records import FetchError, Reason
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
+_TICK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +50,20 @@ class _Cutoff:
     """Ends a request at its deadline, whatever it is doing.
 
     The timeouts of sockets are for one read each: a server that sends a byte now and then, of the body, of the
-    headers or of a TLS handshake, would hold the caller for ever. Shutting the socket down from a timer wakes it.
+    headers or of a TLS handshake, would hold the caller for ever. Shutting the socket down from a thread wakes it.
     """
 
     def __init__(self, seconds: float) -> None:
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
+        self.at = time.monotonic() + seconds
         self._connection: connection.HTTPConnection | None = None
         self.expired = False
-
-    def __enter__(self) -> "_Cutoff":
-        self._timer.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._timer.cancel()
 
     def attach(self, used: connection.HTTPConnection) -> None:
         self._connection = used
         if self.expired:
-            self._cut()
+            self.cut()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
         self.expired = True
         held = getattr(self._connection, "sock", None)
         # In TLS through a TLS proxy the socket proper is one step further in.
@@ -81,6 +71,49 @@ class _Cutoff:
         if isinstance(inner, socket.socket):
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(inner, socket.SHUT_RDWR)
+
+
+class _Watch:
+    """Cuts requests off in time: one thread for all, while there are any. To start one for each would cost a third of
+    a quick request.
+    """
+
+    def __init__(self) -> None:
+        self._open: set[_Cutoff] = set()
+        self._unwatched = threading.Semaphore()
+
+    @contextlib.contextmanager
+    def over(self, cutoff: _Cutoff) -> Iterator[None]:
+        """Cut it off within a tenth of a second after its deadline, unless the body ends before."""
+        self._open.add(cutoff)
+        try:
+            if self._unwatched.acquire(blocking=False):
+                self._start()
+            yield
+        finally:
+            self._open.discard(cutoff)
+
+    def _start(self) -> None:
+        try:
+            threading.Thread(target=self._run, name="deadlines", daemon=True).start()
+        except RuntimeError:
+            # The system has no thread to give now; the next request tries again.
+            self._unwatched.release()
+            raise
+
+    def _run(self) -> None:
+        while True:
+            while watched := tuple(self._open):
+                left = min(cutoff.at for cutoff in watched) - time.monotonic()
+                time.sleep(min(_TICK_SECONDS, max(0.0, left)))
+                for cutoff in watched:
+                    if cutoff.at <= time.monotonic() and cutoff in self._open:
+                        cutoff.cut()
+                        self._open.discard(cutoff)
+            self._unwatched.release()
+            # One that came between the two lines above has found this thread still there.
+            if not self._open or not self._unwatched.acquire(blocking=False):
+                return
 
 
 _current: contextvars.ContextVar[_Cutoff | None] = contextvars.ContextVar("cutoff", default=None)
@@ -137,6 +170,16 @@ class _Adapter(requests.adapters.HTTPAdapter):
         return manager
 
 
+class _Session(requests.Session):
+    """requests' session, blind to redirects.
+
+    Even when it does not follow one, requests parses its target, and reads its whole body before we could bound it.
+    """
+
+    def get_redirect_target(self, _resp: requests.Response) -> None:
+        return None
+
+
 class Transport:
     """Makes GET requests with one session: connections are kept, nothing of the environment is used.
 
@@ -145,7 +188,7 @@ class Transport:
     """
 
     def __init__(self, tls: Tls, proxy_url: str | None, connections: int) -> None:
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False
         session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         session.verify = False if tls.insecure_skip_verify else tls.ca_file or True
@@ -159,13 +202,15 @@ class Transport:
             # Said once in the configuration; not again at every request.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._session = session
+        self._watch = _Watch()
 
     def get(self, url: str, params: Mapping[str, str], headers: Mapping[str, str], deadline: float) -> Answer:
         """GET `url`, all of it within `deadline` seconds. Redirects are answers, not followed.
 
         Raises FetchError: timeout, connection, tls, too_large (over 64 MiB, decompressed), malformed (broken HTTP).
         """
-        with _Cutoff(deadline) as cutoff:
+        cutoff = _Cutoff(deadline)
+        with self._watch.over(cutoff):
             token = _current.set(cutoff)
             try:
                 return self._get(url, params, headers, deadline)
@@ -173,6 +218,9 @@ class Transport:
                 raise _fetch_error(error, cutoff.expired, deadline) from None
             except (OSError, urllib3.exceptions.HTTPError) as error:
                 raise _fetch_error(error, cutoff.expired, deadline) from None
+            except ValueError:
+                # What a library could not parse of the answer's head; its text may hold some of it.
+                raise FetchError(Reason.MALFORMED, "the answer is not HTTP as it should be") from None
             finally:
                 _current.reset(token)
 
@@ -194,9 +242,6 @@ class Transport:
                 if time.monotonic() - started > deadline:
                     raise FetchError(Reason.TIMEOUT, f"no complete answer within {deadline:g} seconds")
             return Answer(response.status_code, response.headers, bytes(body))
-
-    def close(self) -> None:
-        self._session.close()
 
 
 def _fetch_error(error: Exception, expired: bool, deadline: float) -> FetchError:

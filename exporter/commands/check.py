@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import os
 import sys
 import threading
 from dataclasses import dataclass
@@ -36,6 +37,10 @@ def run(given: argparse.Namespace) -> bool:
         print(json.dumps(json_schema(systems()), indent=2))
         return True
     config = configuration(given)
+    folder = None if config.state_path is None else config.state_path.absolute().parent
+    if folder is not None and not os.access(folder, os.W_OK | os.X_OK):
+        print(f"state.path: there is no folder {folder} that may be written to", file=sys.stderr)
+        return False
     named = given.config_file or "the environment"
     print(f"{named}: OK, {len(config.accounts)} account{'s' if len(config.accounts) != 1 else ''}")
     if not given.online:

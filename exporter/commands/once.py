@@ -5,7 +5,6 @@ import contextlib
 import os
 import sys
 import threading
-import time
 from pathlib import Path
 
 from tqdm import tqdm
@@ -23,21 +22,27 @@ from exporter.sources import sources
 from exporter.state import prepared
 
 _REFRESH_SECONDS = 0.2
+_BAR = "{bar:30}| {n_fmt} of {total_fmt} collectors{postfix}"
 
 
 def run(given: argparse.Namespace) -> bool:
     """Poll every collector once, all at the same time. True if none failed."""
     config = configuration(given)
+    if given.output is not None and not given.output.parent.is_dir():
+        print(f"cannot write {given.output}: there is no such folder", file=sys.stderr)
+        return False
     board, live = Board(), Live(__version__, revision())
     with prepared(config.state_path) as state:
         shared = Shared(state, board, live, threading.Event().wait)
         made = [poller for account in config.accounts for poller in pollers(account, sources(), shared)]
+        for poller in made:
+            poller.restore()
         _poll_all(made)
-        exposition = Exposition(board, catalogue(sources().values()), live.registry, time.time)
+        exposition = Exposition(board, catalogue(sources().values()), live.registry)
         try:
             _write(given.output, b"".join(exposition.render().chunks))
         except OSError as error:
-            print(f"cannot write {given.output}: {error.strerror}", file=sys.stderr)
+            print(f"cannot write {given.output or 'to standard output'}: {error.strerror}", file=sys.stderr)
             return False
         for poller in made:
             poller.scraped()
@@ -49,7 +54,7 @@ def _poll_all(made: list[Poller]) -> None:
     for thread in threads:
         thread.start()
     with (
-        tqdm(total=len(made), unit=" collectors", leave=False, disable=not sys.stderr.isatty()) as bar,
+        tqdm(total=len(made), bar_format=_BAR, leave=False, disable=not sys.stderr.isatty()) as bar,
         logging_redirect_tqdm(),
     ):
         while alive := [thread for thread in threads if thread.is_alive()]:

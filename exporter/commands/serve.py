@@ -4,7 +4,6 @@ import argparse
 import logging
 import signal
 import threading
-import time
 from collections.abc import Callable
 
 from exporter import __version__
@@ -46,13 +45,15 @@ def serve(given: argparse.Namespace, config: Config, started: Callable[[int], No
     with prepared(config.state_path) as state:
         shared = Shared(state, board, live, stop.wait)
         running = Running([one for account in config.accounts for one in pollers(account, sources(), shared)], stop)
-        exposition = Exposition(board, catalogue(sources().values()), live.registry, time.time)
+        exposition = Exposition(board, catalogue(sources().values()), live.registry)
         app = App(exposition, board, running.healthy, running.ready, telemetry_path=given.telemetry_path)
         server = Server(app, sockets)
         running.start()
         server.start()
         port = sockets[0].getsockname()[1]
-        log.info("serving", extra={"version": __version__, "address": ",".join(given.listen_address), "port": port})
+        extra = {"version": __version__, "address": ",".join(given.listen_address), "port": port}
+        extra |= {"config": str(given.config_file or "the environment"), "state": str(config.state_path or "none")}
+        log.info("serving", extra=extra | {"accounts": len(config.accounts)})
         if started is not None:
             started(port)
         while server.alive and not stop.wait(_LOOK_SECONDS):

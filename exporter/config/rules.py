@@ -20,6 +20,7 @@ _LARGEST_PEM_BYTES = 1024 * 1024
 _NOT_SHORTER = (
     ("stale_after", "poll_interval", "the figures would be withdrawn between two polls"),
     ("reconcile_interval", "poll_interval", "there is at most one reconciliation per poll"),
+    ("lookback", "poll_interval", "what happens between two polls would never be seen"),
     ("in_flight_max_age", "lookback", "records in flight would be given up while they are still in the window"),
 )
 

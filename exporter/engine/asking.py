@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 
 from exporter.client import Request
 from exporter.engine.poll import Poll
-from exporter.records import FetchError
+from exporter.records import FetchError, Reason
 from exporter.sources.listing import Page
+
+_OF_THIS_RECORD = (Reason.CLIENT_ERROR, Reason.SERVER_ERROR, Reason.MALFORMED)
 
 
 def ask(poll: Poll, ids: Sequence[str]) -> set[str]:
     """Ask for records by id and keep what is said. Returns the ids the API says it does not have. Raises FetchError."""
     missing: set[str] = set()
-    size = poll.listing.ids_per_request
+    # A server that refuses large pages would refuse one for so many ids.
+    size = min(poll.listing.ids_per_request, poll.manners.rows)
     for start in range(0, len(ids), size):
         some = ids[start : start + size]
         missing |= set(some) - _answered(poll, some)
@@ -34,11 +37,12 @@ def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
             if page is None:
                 break
             poll.take(page)
-            found.update(record.id for record in page.records)
-            proves = proves and not page.rejected
-            if page.last or len(found) >= len(ids) or not page.rows:
+            new = {record.id for record in page.records} & set(ids) - found
+            found |= new
+            proves = proves and not page.rejected and found.issuperset(record.id for record in page.records)
+            if page.last or len(found) == len(ids) or not new:
                 break
-    return found if proves and found <= set(ids) else set(ids)
+    return found if proves else set(ids)
 
 
 def _page(poll: Poll, request: Request, number: int) -> Page | None:
@@ -47,10 +51,13 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
     try:
         return poll.listing.read_asked(poll.client.get(request))
     except FetchError as error:
-        # Of a list, 404 does not say that its records are not there.
-        if error.status != 404 or poll.listing.ids_per_request > 1:
+        # Of a list, none of this says anything of its records.
+        if poll.listing.ids_per_request > 1 or error.reason not in _OF_THIS_RECORD:
             raise
-        return None
+        if error.status in (404, 410):
+            return None
+    # One record that the API can't answer for must not keep all others from being seen.
+    return Page((), {"not_answered": 1}, rows=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,17 @@
 """Reading the window for the first time, newest first, from where a restart has interrupted it."""
 
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from exporter.engine.pages import Order, sweep
 from exporter.engine.poll import Poll
+from exporter.records import PollError
+from exporter.sources.listing import Page
+
+_PAGES_AT_ONCE = 10
+_SECONDS_AT_ONCE = 1.0
 
 
 def backfill(poll: Poll) -> int:
@@ -14,18 +22,43 @@ def backfill(poll: Poll) -> int:
     order = Order()
     start = _resume(poll)
     pages = 0
-    for page in sweep(poll.client, poll.listing, poll.manners, poll.since, order, start):
-        pages += 1
+    for some in _gathered(sweep(poll.client, poll.listing, poll.manners, poll.since, order, start)):
         marks = poll.records.marks
-        if start == pages == 1:
-            marks = poll.marks(newest=max((record.created_at for record in page.records), default=None))
+        if start == 1 and not pages:
+            marks = poll.marks(newest=max((record.created_at for record in some[0].records), default=None))
+        pages += len(some)
         in_order = order.newest_first and order.oldest < float("inf")
-        poll.take(page, replace(marks, backfilled_to=order.oldest if in_order else None))
+        poll.take(_joined(some), replace(marks, backfilled_to=order.oldest if in_order else None))
         # A window may hold a million records: their ids are not kept in memory.
         poll.met.clear()
         poll.progress()
     poll.found.incremental = order.newest_first
     return start + pages - 1
+
+
+def _gathered(pages: Iterable[Page]) -> Iterator[Sequence[Page]]:
+    """As many pages as come within a second: kept in one transaction, they cost half of it. Raises as `pages`."""
+    held: list[Page] = []
+    begun = time.monotonic()
+    try:
+        for page in pages:
+            held.append(page)
+            if len(held) == _PAGES_AT_ONCE or time.monotonic() - begun > _SECONDS_AT_ONCE:
+                yield held
+                held, begun = [], time.monotonic()
+    except PollError:
+        if held:
+            yield held
+        raise
+    if held:
+        yield held
+
+
+def _joined(pages: Sequence[Page]) -> Page:
+    rejected: Counter[str] = Counter()
+    for page in pages:
+        rejected.update(page.rejected)
+    return Page(tuple(record for page in pages for record in page.records), rejected)
 
 
 def _resume(poll: Poll) -> int:

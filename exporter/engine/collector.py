@@ -1,8 +1,9 @@
 """A collector: one list endpoint of one account, and the order of the steps of its polls."""
 
 import logging
+import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from exporter.client import Client
 from exporter.engine.backfill import backfill
@@ -15,11 +16,13 @@ from exporter.families import Family
 from exporter.ledger import Rules
 from exporter.records import FetchError
 from exporter.sources.listing import Listing
-from exporter.state import Records
+from exporter.state import Marks, Records
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 1000
+_CLOCK_SLACK_SECONDS = 3600.0
+"""A clock may be set back by that much, and the polls before it still count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +40,24 @@ class Limits:
 class Collector:
     """What is to be polled, and what was learnt of the server while polling."""
 
-    def __init__(self, listing: Listing, families: Iterable[Family], limits: Limits, scope: str = "") -> None:
+    def __init__(
+        self, listing: Listing, families: Iterable[Family], limits: Limits, scope: str = "", account: str = ""
+    ) -> None:
         """`scope` names what is asked for: with another one, nothing that was known holds."""
         self.listing = listing
         self.families = tuple(families)
         self.rules = Rules.of(self.families)
         self._limits = limits
         self._scope = scope
-        self._manners = Manners(limits.page_size)
+        self._where = {"account": account, "collector": listing.name}
+        self._manners = Manners(limits.page_size, where=self._where)
         self._has_list = True
+        self._in_order = True
         self._unfound: set[str] = set()
+
+    def goes_on_from(self, marks: Marks) -> bool:
+        """Do these marks speak of what is asked for now."""
+        return marks.scope == self._scope
 
     def poll(
         self, client: Client, records: Records, now: float, found: Found, progress: Callable[[], None] = lambda: None
@@ -74,24 +85,30 @@ class Collector:
             read_named(poll, limits.reconcile_interval)
             # Should the account get its list some day: to ask for it costs one request a reconciliation.
             self._has_list = records.marks.reconciled_at == now
-        self._forget(poll)
-        horizon = max(poll.since, records.marks.horizon or 0.0)
         poll.mark(
             complete=True,
             named=named,
             backfilled_to=None,
             lookback=limits.lookback,
-            horizon=horizon,
+            horizon=_horizon(poll, named),
             polled_at=now,
             newest=records.newest(),
         )
+        # Only now: what is forgotten must lie before the horizon, or it would be news if it were met again.
+        self._forget(poll)
+        self._judge_order(found)
 
     def _begin(self, poll: Poll) -> None:
         marks = poll.records.marks
         if marks.scope != self._scope:
             if marks.complete:
-                log.info("other filters: reading the window anew", extra={"collector": self.listing.name})
+                log.info("something else is asked for than before: reading the window anew", extra=self._where)
             poll.records.begin_anew(self._scope)
+        elif (marks.polled_at or 0.0) > poll.now + _CLOCK_SLACK_SECONDS:
+            log.warning("the clock was ahead: reading the window anew", extra=self._where)
+            # What it knew then is forgotten, and was counted: only what is newer than all of that is news.
+            newer = math.nextafter(marks.newest, math.inf) if marks.newest else 0.0
+            poll.mark(**asdict(Marks(scope=self._scope, horizon=min(marks.horizon or 0.0, newer) or None)))
         elif marks.complete and marks.lookback < self._limits.lookback:
             # What lies between the old and the new beginning of the window is older than the horizon: no news.
             poll.mark(complete=False, backfilled_to=None)
@@ -112,15 +129,21 @@ class Collector:
             if not marks.complete:
                 log.warning(
                     "the account has no such list: asking for what other records and the configuration name",
-                    extra={"collector": self.listing.name},
+                    extra=self._where,
                 )
             return False
         return True
 
     def _read_list(self, poll: Poll) -> None:
         if not poll.records.marks.complete:
-            backfill(poll)
+            pages = backfill(poll)
             finish(poll)
+            if pages == 1 or not poll.found.incremental:
+                return
+            # That took its time, or was begun before a restart: what has changed meanwhile is news.
+            poll.mark(horizon=_horizon(poll))
+        elif not self._in_order:
+            read_window(poll)
             return
         discovered = discover(poll)
         if discovered.complete:
@@ -135,6 +158,15 @@ class Collector:
         if due(poll, self._limits.reconcile_interval):
             reconcile(poll)
 
+    def _judge_order(self, found: Found) -> None:
+        """Remember whether the list stands newest first, and tell when that is over."""
+        if self._in_order and not found.incremental:
+            log.warning(
+                "the list is not newest first: reading the whole window at each poll",
+                extra=self._where,
+            )
+        self._in_order = found.incremental
+
     def _forget(self, poll: Poll) -> None:
         """Let finished records leave with the window, and give up on those in flight for too long."""
         while left := poll.records.finished_before(poll.since, _AT_ONCE):
@@ -143,3 +175,12 @@ class Collector:
         if stuck:
             poll.records.forget(stuck)
             poll.found.abandoned += len(stuck)
+
+
+def _horizon(poll: Poll, named: bool = False) -> float:
+    """What was created before, and never met, is no news from now on: it only was not looked at until now.
+
+    Batches that are polled by their ids are named bit by bit, long after they were created.
+    """
+    first_named = named and not poll.records.marks.named
+    return max(poll.now if first_named else poll.since, poll.records.marks.horizon or 0.0)

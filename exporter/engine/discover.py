@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from exporter.engine.asking import ask, plan
 from exporter.engine.pages import Order, ends
 from exporter.engine.poll import Poll
+from exporter.records import FetchError, Reason
+
+_MOST_PAGES = 100_000
 
 OVERLAP_SECONDS = 30.0
 """How much older than the newest one a record may be when it appears, and still be found at the next poll."""
@@ -39,6 +42,8 @@ def discover(poll: Poll) -> Discovered:
         if not order.newest_first or (not changed and order.oldest <= seen_to):
             return Discovered(number, page.rows, order, complete=False)
         number += 1
+        if number > _MOST_PAGES:
+            raise FetchError(Reason.MALFORMED, "the list has no end", 200)
 
 
 def _seen_to(poll: Poll) -> float:

@@ -3,13 +3,13 @@
 The server is not trusted: not that it sorted, nor that it counted, nor that pages did not shift meanwhile.
 """
 
-import itertools
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from exporter.client import Client, Request
+from exporter.client.client import JSON
 from exporter.records import FetchError, Reason
 from exporter.sources.listing import Listing, Page
 
@@ -20,6 +20,11 @@ SMALLEST_PAGE = 25
 
 ORDER_SLACK_SECONDS = 60.0
 """Rows may stand in the order of their insertion, or of another machine's clock, and still be called newest first."""
+
+_BEYOND_THE_END = (400, 404, 422)
+"""Some servers answer an empty page there, others refuse it."""
+
+_NO_PAGE = Page(())
 
 _REPEATS_ALLOWED = 3
 _PAGES_UNSPOKEN_OF = 1000
@@ -33,6 +38,8 @@ class Manners:
     rows: int
     """Records to ask for at once."""
     sort: bool = True
+    where: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Account and collector, for the log."""
 
     def request(self, listing: Listing, number: int) -> Request:
         return listing.page(number, self.rows, self.sort)
@@ -42,6 +49,8 @@ class Manners:
         try:
             return listing.read_page(client.get(self.request(listing, number)))
         except FetchError as error:
+            if number > 1 and error.status in _BEYOND_THE_END:
+                return _NO_PAGE
             refusal = error
         for humbler in self._humbler():
             if refusal.status not in (400, 422):
@@ -52,7 +61,7 @@ class Manners:
                 refusal = error
                 continue
             # Said only now: it was that which was refused, since the same request without it was not.
-            log.warning("%s", humbler.told(self), extra={"collector": listing.name})
+            log.warning("%s", humbler.told(self), extra=dict(self.where))
             self.rows, self.sort = humbler.rows, humbler.sort
             return page
         raise refusal
@@ -76,6 +85,8 @@ class Order:
     newest_first: bool = True
     oldest: float = float("inf")
     """When the oldest record met so far was created, epoch seconds."""
+    _latest: float = float("inf")
+    """When the newest record of the last page was created."""
     _ids: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=_REPEATS_ALLOWED))
     _repeats: int = 0
 
@@ -97,10 +108,15 @@ class Order:
                 self.newest_first = self.newest_first and record.created_at <= self.oldest + ORDER_SLACK_SECONDS
                 self.oldest = min(self.oldest, record.created_at)
         self._ids.append(ids)
+        if page.records:
+            self._latest = max(record.created_at for record in page.records)
 
     def reaches(self, moment: float) -> bool:
-        """Is everything that was created since then on the pages taken."""
-        return self.newest_first and self.oldest < moment - ORDER_SLACK_SECONDS
+        """Is everything that was created since then on the pages taken: lies the last one wholly before.
+
+        A single old row says nothing: records may appear late, with an old date.
+        """
+        return self.newest_first and self._latest < moment - ORDER_SLACK_SECONDS
 
 
 def sweep(
@@ -121,25 +137,33 @@ def sweep(
     expected = range(start + 1, spoken_of + 1)
     previous = first
     answers = client.get_each(manners.request(listing, number) for number in expected)
-    for number, answer in zip(expected, answers, strict=True):
-        page = listing.read_page(answer)
+    for number in expected:
+        page = _next(answers, listing)
         if page.total != previous.total:
             # Asked for ahead, it may have been answered before a row was put in above, and the page before it after:
             # then one row was on neither.
-            page = listing.read_page(client.get(manners.request(listing, number)))
+            page = manners.page(client, listing, number)
         order.take(page)
         yield page
         if ends(page) or order.reaches(since):
             return
         previous = page
-    for number in itertools.count(spoken_of + 1):
-        if number > 2 * spoken_of + _PAGES_UNSPOKEN_OF:
-            raise FetchError(Reason.MALFORMED, "the list goes on far beyond the number of pages it speaks of", 200)
-        page = listing.read_page(client.get(manners.request(listing, number)))
+    for number in range(spoken_of + 1, 2 * spoken_of + _PAGES_UNSPOKEN_OF):
+        page = manners.page(client, listing, number)
         order.take(page)
         yield page
         if ends(page) or order.reaches(since):
             return
+    raise FetchError(Reason.MALFORMED, "the list goes on far beyond the number of pages it speaks of", 200)
+
+
+def _next(answers: Iterator[JSON], listing: Listing) -> Page:
+    try:
+        return listing.read_page(next(answers))
+    except FetchError as error:
+        if error.status not in _BEYOND_THE_END:
+            raise
+        return _NO_PAGE
 
 
 def ends(page: Page) -> bool:

@@ -65,8 +65,9 @@ class Poll:
         known = self.records.get([record.id for record in page.records])
         wanted = [one for one in page.records if one.created_at >= self.since or one.id in known]
         for record in wanted:
-            if record.id not in known:
-                self.found.unknown.update(self._unknown(record))
+            before = known.get(record.id)
+            if before != record:
+                self.found.unknown.update(self._unknown(record) - (self._unknown(before) if before else set()))
         self.met.update(record.id for record in page.records)
         return self.records.apply(wanted, self.sight, marks=marks, known=known)
 

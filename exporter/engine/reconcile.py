@@ -9,7 +9,7 @@ from exporter.engine.poll import Poll
 from exporter.sources.listing import Page
 
 _LEAST_REQUESTS = 2
-"""A slice begins with the page on which the last one ended, so that there is no gap: only one page more brings it on."""
+"""A slice begins with the page on which the last one ended, so that there is no gap: a further one brings it on."""
 
 
 def due(poll: Poll, interval: float) -> bool:
@@ -69,7 +69,7 @@ def finish(poll: Poll) -> None:
     reached = poll.records.marks.reconciled_to
     before = poll.since if reached is None else min(reached, poll.since)
     old = [one for one in poll.records.in_flight(0.0, before) if one[0] not in poll.met]
-    further = _ask_some(poll, old) if poll.listing.by_id else None
+    further = _ask_some(poll, old)
     if further is None:
         poll.mark(reconciled_to=None, reconciled_page=1, reconciled_at=poll.now)
     else:
@@ -115,7 +115,9 @@ def _ask_some(poll: Poll, waiting: Sequence[tuple[str, float]]) -> float | None:
     # What was created at one and the same time is asked for together, so that a time tells how far it came.
     some = [one for one, created in waiting if created >= oldest]
     poll.allowance -= math.ceil(len(some) / poll.listing.ids_per_request)
-    poll.lose(ask(poll, some))
+    missing = ask(poll, some)
+    if poll.listing.by_id:
+        poll.lose(missing)
     return math.nextafter(oldest, -math.inf) if len(some) < len(waiting) else None
 
 

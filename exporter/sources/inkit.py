@@ -243,7 +243,9 @@ class _Invocations:
         size = self.ids_per_request
         chunks = [ids[start : start + size] for start in range(0, len(ids), size)]
         return [
-            Request(self.path, self.path, {"data_id": ",".join(chunk), "page_size": str(size), **self.options.filters})
+            Request(
+                self.path, self.path, {"data_id": ",".join(chunk), "page_size": str(len(chunk)), **self.options.filters}
+            )
             for chunk in chunks
         ]
 

@@ -15,10 +15,13 @@ FINAL = frozenset({"completed", "failed", "timed_out", "expired", "cancelled", "
 NONE = "none"
 """The label value where the API says nothing."""
 
+_LARGEST_AMOUNT = 2**31
+"""No batch has as many documents. A million of such records still add up to a number that the state can hold."""
+_MOST_KEYS = 100
 _LONGEST_WORD = 64
 _LONGEST_ID = 128
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
-_ID = re.compile(rf"[A-Za-z0-9_.:\-]{{1,{_LONGEST_ID}}}")
+_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.:\-]{{0,{_LONGEST_ID - 1}}}")
 
 
 class Unreadable(Exception):
@@ -46,7 +49,8 @@ def text(value: JSON, reason: str) -> str:
         return ""
     if not isinstance(value, str):
         raise Unreadable(reason)
-    return " ".join(value.split())[:_LONGEST_ID]
+    # Half of a surrogate pair, which JSON can hold, is no character.
+    return " ".join(value.encode(errors="replace").decode().split())[:_LONGEST_ID]
 
 
 def identifier(value: JSON) -> str:
@@ -60,7 +64,7 @@ def amount(value: JSON, reason: str) -> int:
     """A count of things; nothing is 0."""
     if value is None:
         return 0
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_AMOUNT:
         raise Unreadable(reason)
     return value
 
@@ -69,7 +73,7 @@ def mapping(value: JSON, reason: str) -> Mapping[str, JSON]:
     """An object; nothing is an empty one."""
     if value is None:
         return {}
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or len(value) > _MOST_KEYS:
         raise Unreadable(reason)
     return value
 

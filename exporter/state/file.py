@@ -88,6 +88,8 @@ def _anchor(path: Path) -> Iterator[None]:
         try:
             migrate(connection)
             connection.execute("PRAGMA journal_mode = WAL")
+            # Only with the first reading does this connection open the log, and so keep it there.
+            connection.execute("SELECT count(*) FROM collectors").fetchone()
         except Foreign as error:
             raise StateError(f"state file {path}: it {error}; choose another state.path") from error
         except sqlite3.Error as error:

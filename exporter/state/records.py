@@ -65,6 +65,8 @@ class _Moved:
     events: Counter[Key] = field(default_factory=Counter)
     causes: dict[Key, Cause] = field(default_factory=dict)
     observed: dict[Key, list[tuple[int, float]]] = field(default_factory=dict)
+    new: dict[tuple[object, ...], ledger.Change] = field(default_factory=dict)
+    """What comes of records that were never met, by all that it depends on: on a page, many of them are alike."""
 
 
 class Records:
@@ -194,7 +196,7 @@ class Records:
         gauges: dict[Key, int] = {}
         counters: dict[Key, Count] = {}
         histograms: dict[Key, Spread] = {}
-        query = "SELECT id, total, events, shown, cause, spread FROM series WHERE collector = ? ORDER BY id"
+        query = "SELECT id, total, events, shown, cause, spread FROM series WHERE collector = ? ORDER BY rose, id"
         for number, total, events, shown, cause, spread in self._db.execute(query, (self._collector,)):
             key = self._keys[number]
             if spread is not None:
@@ -219,12 +221,15 @@ class Records:
 
     def _select(self, condition: str, *parameters: object) -> Iterator[Record]:
         query = f"SELECT id, created_at, state, adds, part_of FROM records WHERE collector = ? AND {condition}"  # noqa: S608
+        decoded: dict[str, Mapping[Key, int]] = {}
         for one, created_at, state, adds, part_of in self._db.execute(query, (self._collector, *parameters)):
-            yield Record(one, created_at, state == _IN_FLIGHT, self._decode(adds), part_of, state == _GONE)
+            if adds not in decoded:
+                decoded[adds] = self._decode(adds)
+            yield Record(one, created_at, state == _IN_FLIGHT, decoded[adds], part_of, state == _GONE)
 
     def _move(self, moved: _Moved, before: Record | None, after: Record, sight: Sight) -> None:
         news = sight.news_since is not None and after.created_at >= sight.news_since
-        change = ledger.change(before, after, self._rules, news)
+        change = self._change(moved, before, after, news)
         for key, amount in change.gauges.items():
             moved.gauges[key] += amount
         for key, amount in change.events.items():
@@ -235,6 +240,14 @@ class Records:
             moved.events[key] += amount
             if ledger.names_failure(key):
                 moved.causes[key] = Cause(after.id, amount, sight.at)
+
+    def _change(self, moved: _Moved, before: Record | None, after: Record, news: bool) -> ledger.Change:
+        if before is not None:
+            return ledger.change(before, after, self._rules, news)
+        alike = (news, after.in_flight, after.gone, *after.adds.items())
+        if alike not in moved.new:
+            moved.new[alike] = ledger.change(None, after, self._rules, news)
+        return moved.new[alike]
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -251,13 +264,25 @@ class Records:
     def _add(self, moved: _Moved) -> None:
         update = "UPDATE series SET total = total + ? WHERE id = ?"
         self._db.executemany(update, [(amount, self._number(key)) for key, amount in moved.gauges.items() if amount])
-        update = "UPDATE series SET events = events + ? WHERE id = ?"
-        self._db.executemany(update, [(amount, self._number(key)) for key, amount in moved.events.items()])
+        self._count(moved.events)
         update = "UPDATE series SET cause = ? WHERE id = ?"
         causes = [(json.dumps([*_fields(cause)]), self._number(key)) for key, cause in moved.causes.items()]
         self._db.executemany(update, causes)
         for key, observed in moved.observed.items():
             self._observe(key, observed)
+
+    def _count(self, events: Mapping[Key, int]) -> None:
+        if events:
+            query = "SELECT coalesce(max(rose), 0) + 1 FROM series WHERE collector = ?"
+            (place,) = self._db.execute(query, (self._collector,)).fetchone()
+            # A series may be known long before its first event, from records that were no news.
+            update = """UPDATE series SET events = events + ?, rose = coalesce(rose, ?),
+                        shown = CASE events WHEN 0 THEN max(shown, ?) ELSE shown END WHERE id = ?"""
+            counted = [
+                (amount, order, key in self.exposed, self._number(key))
+                for order, (key, amount) in enumerate(events.items(), int(place))
+            ]
+            self._db.executemany(update, counted)
 
     def _observe(self, key: Key, observed: Sequence[tuple[int, float]]) -> None:
         number = self._number(key)
@@ -284,7 +309,13 @@ class Records:
             INSERT INTO records (collector, id, created_at, state, adds, part_of) VALUES (?, ?, ?, ?, ?, ?)
             ON CONFLICT (collector, id) DO UPDATE SET created_at = excluded.created_at,
             state = excluded.state, adds = excluded.adds, part_of = excluded.part_of"""
-        rows = [(self._collector, r.id, r.created_at, _state(r), self._encode(r.adds), r.part_of) for r in records]
+        encoded: dict[tuple[tuple[Key, int], ...], str] = {}
+        rows = []
+        for record in records:
+            adds = tuple(record.adds.items())
+            if adds not in encoded:
+                encoded[adds] = self._encode(record.adds)
+            rows.append((self._collector, record.id, record.created_at, _state(record), encoded[adds], record.part_of))
         self._db.executemany(query, rows)
 
     def _mark(self, marks: Marks | None) -> None:

@@ -5,7 +5,7 @@ import sqlite3
 APPLICATION_ID = 0x62617463
 """Stands in the file's header (`PRAGMA application_id`), so that no other program's database is taken for ours."""
 
-VERSION = 1
+VERSION = 2
 """Stands there too (`PRAGMA user_version`)."""
 
 _TABLES = """
@@ -40,7 +40,10 @@ CREATE INDEX records_by_time ON records (collector, created_at);
 CREATE INDEX records_in_flight ON records (collector, created_at) WHERE state = 1;
 """
 
-_MIGRATIONS: dict[int, str] = {0: _TABLES}
+_ORDER = "ALTER TABLE series ADD COLUMN rose INTEGER;"
+"""In which order counters first rose: the ones that came first keep their own series, however many there are."""
+
+_MIGRATIONS: dict[int, str] = {0: _TABLES, 1: _ORDER}
 """By the version they start from; each brings a file one version on."""
 
 

@@ -48,6 +48,8 @@ def test_parameters_are_sent(rig: Rig, asking: Client) -> None:
         pytest.param(faults.status(404), Reason.CLIENT_ERROR, id="404"),
         pytest.param(faults.status(422), Reason.CLIENT_ERROR, id="422"),
         pytest.param(faults.redirect("http://127.0.0.1:1/elsewhere"), Reason.CLIENT_ERROR, id="redirect"),
+        pytest.param(faults.redirect("http://["), Reason.CLIENT_ERROR, id="redirect-to-nonsense"),
+        pytest.param(faults.status(302, {"Location": "http://a.invalid"}, b"x" * 99), Reason.CLIENT_ERROR, id="302"),
         pytest.param(faults.status(204), Reason.CLIENT_ERROR, id="no-content"),
         pytest.param(faults.status(429), Reason.RATE_LIMITED, id="429"),
         pytest.param(faults.status(500), Reason.SERVER_ERROR, id="500"),

@@ -42,7 +42,13 @@ def test_a_status_that_is_no_text_is_rejected(value: JSON) -> None:
         reading.word(value, "status")
 
 
-@pytest.mark.parametrize("value", [None, 3, "", "a b", "a/b", "../x", "a?b", "a\n", "ä", "x" * 200, ["x"]])
+def test_half_a_character_in_a_name_is_replaced() -> None:
+    assert reading.text("f\ud800", "flow_name") == "f?"
+
+
+@pytest.mark.parametrize(
+    "value", [None, 3, "", ".", "..", ".a", "-a", "a b", "a/b", "../x", "a?b", "a\n", "ä", "x" * 200, ["x"]]
+)
 def test_an_id_that_could_be_more_than_an_id_is_rejected(value: JSON) -> None:
     with pytest.raises(reading.Unreadable, match="id"):
         reading.identifier(value)

@@ -87,7 +87,7 @@ def test_ready_once_every_collector_has_read_its_window(program: Program, place:
     answer, body = ask(place, "GET", "/-/ready")
     assert answer.status == 503
     assert body == b"batch-exporter is not ready: still reading the window: staging/invocations.\n"
-    program.board.withdraw(("staging", "invocations"))
+    program.publish("staging", READY)
     assert b"some collectors were never polled yet" in ask(place, "GET", "/-/ready")[1]
 
 

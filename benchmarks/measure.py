@@ -1,0 +1,150 @@
+"""What is measured: the exporter put together as it runs, and what it is compared with.
+
+Each function is called in a process of its own. What its figures mean, and which are wanted, is not known here.
+"""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import requests
+
+from benchmarks.naive import NaiveExporter
+from benchmarks.world import TOKEN
+from exporter.assembly import Shared, pollers
+from exporter.config import load
+from exporter.ledger import Rules
+from exporter.metrics import Live
+from exporter.poller import Poller
+from exporter.snapshot import Board
+from exporter.sources import sources
+from exporter.state import State, prepared
+
+PATHS = {"document_batches": "/batch", "workflow_batches": "/invoke/batch", "invocations": "/invoke"}
+UNLIMITED: dict[str, object] = {"max_requests_per_second": 1e6}
+"""For what is to be limited by the exporter itself and by the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What some work took. Times in seconds, memory in bytes; of the whole process, once the work is done."""
+
+    seconds: float
+    cpu: float
+    memory: int
+    peak: int
+
+    def each(self, times: int) -> "Cost":
+        return replace(self, seconds=self.seconds / times, cpu=self.cpu / times)
+
+
+def read_window(url: str, folder: Path, collector: str) -> Cost:
+    """The first poll of a collector. The state stays in the folder."""
+    with _exporter(url, folder, [collector], UNLIMITED) as (made, _):
+        return _cost(made)
+
+
+def quiet_polls(url: str, folder: Path, collector: str, times: int) -> Cost:
+    """One poll of a collector whose window is known and has not changed: the mean of so many."""
+    with _exporter(url, folder, [collector], UNLIMITED) as (made, _):
+        # The first one opens a connection and makes what later ones find.
+        _cost(made)
+        return _cost(made * times).each(times)
+
+
+def reconciling_poll(url: str, folder: Path, collector: str) -> Cost:
+    """One poll with a slice of a reconciliation, which is due: of an account with all collectors and the defaults."""
+    with _exporter(url, folder, list(PATHS), {}) as (made, state):
+        [poller] = [one for one in made if one.facts.collector == collector]
+        with state.records(poller.facts.account, collector, Rules.of(sources()["inkit"].families)) as records:
+            records.mark(replace(records.marks, reconciled_at=0.0))
+        return _cost([poller])
+
+
+def accounts_poll(url: str, folder: Path, count: int) -> Cost:
+    """One quiet poll of so many accounts on one core, each in its thread as the program has them, all at once."""
+    allowed = os.sched_getaffinity(0)
+    # Of this thread and of those it starts.
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        with _exporter(url, folder, ["invocations"], UNLIMITED, count) as (made, _):
+            for poller in made:
+                poller.poll()
+            started, cpu = time.perf_counter(), time.process_time()
+            threads = [threading.Thread(target=poller.poll) for poller in made]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            _check(made)
+            return Cost(time.perf_counter() - started, time.process_time() - cpu, *_memory())
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def naive_poll(url: str, collector: str) -> Cost:
+    """One poll of the naive exporter."""
+    exporter = NaiveExporter(url + PATHS[collector], TOKEN)
+    started, cpu = time.perf_counter(), time.process_time()
+    exporter.poll()
+    return Cost(time.perf_counter() - started, time.process_time() - cpu, *_memory())
+
+
+def bare_loop(url: str, collector: str) -> Cost:
+    """Get and decode all pages, and keep nothing: `requests.get` and `json.loads` in a loop."""
+    started, cpu = time.perf_counter(), time.process_time()
+    page: int | None = 1
+    while page is not None:
+        answer = requests.get(
+            url + PATHS[collector],
+            params={"page": page, "page_size": 100},
+            headers={"X-Inkit-API-Token": TOKEN},
+            timeout=30,
+        )
+        page = json.loads(answer.content)["metadata"]["pagination"]["next_page"]
+    return Cost(time.perf_counter() - started, time.process_time() - cpu, *_memory())
+
+
+@contextmanager
+def _exporter(
+    url: str, folder: Path, collectors: Sequence[str], tuning: dict[str, object], accounts: int = 1
+) -> Iterator[tuple[list[Poller], State]]:
+    """The pollers of a configuration, made as the program makes them, and their state."""
+    account = {"name": "account", "system": "inkit", "base_url": url, "api_token": TOKEN, "collectors": [*collectors]}
+    path = folder / "config.yaml"
+    path.write_text(json.dumps({**tuning, "accounts": [account]}))
+    [first] = load(path, {name: source.system for name, source in sources().items()}, {}).accounts
+    alike = [first, *(replace(first, name=f"account-{number}") for number in range(1, accounts))]
+    with prepared(folder / "state.db") as state:
+        shared = Shared(state, Board(), Live("0", ""), threading.Event().wait)
+        yield [one for each in alike for one in pollers(each, sources(), shared)], state
+
+
+def _cost(made: Sequence[Poller]) -> Cost:
+    """Poll one after another."""
+    started, cpu = time.perf_counter(), time.process_time()
+    for poller in made:
+        poller.poll()
+    spent = Cost(time.perf_counter() - started, time.process_time() - cpu, *_memory())
+    _check(made)
+    return spent
+
+
+def _check(made: Sequence[Poller]) -> None:
+    """A poll that fails is quick: it must not pass for a figure."""
+    for poller in made:
+        if not poller.facts.up:
+            raise RuntimeError(f"a poll failed: {poller.facts.error}")
+
+
+def _memory() -> tuple[int, int]:
+    """Resident bytes of this process, now and at most."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    sizes = dict(line.split(":", 1) for line in lines if line.startswith(("VmRSS", "VmHWM")))
+    now, most = (int(sizes[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
+    return now, most

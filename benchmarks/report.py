@@ -1,0 +1,62 @@
+"""The table of figures, and its place in docs/performance.md. Nothing is measured here."""
+
+import os
+import platform
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+BEGIN = "<!-- what `make bench` has measured: do not edit -->\n"
+END = "<!-- end of what `make bench` has measured -->\n"
+_HEAD = ("figure", "where", "batch-exporter", "compared with", "ratio", "wanted")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A figure, ready to be read."""
+
+    figure: str
+    where: str
+    ours: str
+    beside: str
+    ratio: str
+    wanted: str
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as a table in Markdown."""
+    lines = [_HEAD, ("---",) * len(_HEAD), *(astuple(row) for row in rows)]
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+
+
+def measured(rows: Sequence[Row], command: str) -> str:
+    """The table with what must be known of the run that it is from."""
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    software = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    return (
+        f"Measured with `{command}` on a shared machine ({machine}; {software}), all in one run: seconds and speeds"
+        f" are of that run, ratios and counts are what to go by.\n\n{table(rows)}"
+    )
+
+
+def write(text: str, page: Path = PAGE) -> None:
+    """Put a new text between the markers of the page. Raises OSError, and ValueError where a marker is missing."""
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{page} has no place for the table: it must stand between {BEGIN!r} and {END!r}")
+    page.write_text(f"{before}{BEGIN}{text}{END}{after}")
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms"
+
+
+def mebibytes(size: int) -> str:
+    return f"{size / 1024 / 1024:.0f} MiB"

@@ -1,0 +1,66 @@
+"""What gauges and counters must come to, counted from the vendor's JSON by other means than the exporter's."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+from exporter.demo.items import Item, Kind
+from exporter.records import Key
+
+FINISHED = ("completed", "failed")
+_KINDS = {"document_batches": "document", "workflow_batches": "workflow"}
+
+
+def created_at(item: Item) -> float:
+    return datetime.fromisoformat(item["created_at"]).timestamp()
+
+
+def word(status: str) -> str:
+    return status.lower().replace(" ", "_")
+
+
+def in_flight(kind: Kind, item: Item) -> bool:
+    """Is any work of it open, or has it not begun."""
+    if kind == "invocations":
+        statuses = [one["status"] for one in item["destinations"].values()] or [item["destination_status"]]
+        return any(word(one) not in FINISHED for one in (item["status"], *statuses))
+    begun: int = sum(one["count"] for one in item["destinations"].values())
+    open_work: int = sum(one["in_progress"] for one in item["destinations"].values())
+    if word(item["status"]) == "failed":
+        return open_work > 0
+    return word(item["status"]) != "completed" or open_work > 0 or begun < item["total"]
+
+
+def gauges(kind: Kind, items: Iterable[Item]) -> Counter[Key]:
+    """The vendor's gauges, without the series that are 0."""
+    counted: Counter[Key] = Counter()
+    for item in items:
+        if kind == "invocations":
+            counted["inkit_invocations", word(item["status"]), word(item["destination_status"])] += 1
+            for name, one in item["destinations"].items():
+                counted["inkit_invocation_generations", name, word(one["status"])] += 1
+            continue
+        counted["inkit_batches", _KINDS[kind], word(item["status"])] += 1
+        counted["inkit_batch_documents", _KINDS[kind]] += item["total"]
+        for name, one in item["destinations"].items():
+            for status in (*FINISHED, "in_progress"):
+                counted["inkit_batch_generations", _KINDS[kind], name, status] += one[status]
+    return +counted
+
+
+def finished(kind: Kind, item: Item) -> Counter[Key]:
+    """What one record stands for in the counters, had it been watched from its beginning."""
+    counted: Counter[Key] = Counter()
+    over = int(not in_flight(kind, item))
+    if kind == "invocations":
+        roll_up = word(item["destination_status"])
+        counted["inkit_invocations_finished_total", word(item["status"]), roll_up] = over
+        for name, one in item["destinations"].items():
+            done = int(word(one["status"]) in FINISHED)
+            counted["inkit_invocation_generations_finished_total", name, word(one["status"])] = done
+        return +counted
+    counted["inkit_batches_finished_total", _KINDS[kind], word(item["status"])] = over
+    for name, one in item["destinations"].items():
+        for status in FINISHED:
+            counted["inkit_batch_generations_finished_total", _KINDS[kind], name, status] = one[status]
+    return +counted

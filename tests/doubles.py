@@ -1,0 +1,94 @@
+"""Doubles for tests of the engine without HTTP: an API that answers in memory, a state that dies between statements."""
+
+import contextlib
+import json
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from exporter.client import Request
+from exporter.demo.faults import Lies
+from exporter.demo.inkit_api import InkitApi
+from exporter.demo.wire import Request as Asked
+from exporter.demo.world import World
+from exporter.ledger import Rules
+from exporter.records import FetchError, Reason
+from exporter.state import Records
+
+_AHEAD = 3
+
+
+class MemoryApi:
+    """Has what the engine uses of a client, and answers from a world as the stand-in does."""
+
+    def __init__(self, world: World) -> None:
+        self._api = InkitApi(world, "")
+        self._lies = Lies()
+        self.before: Callable[[int], None] | None = None
+        """Called with the number of each request of a poll, from 1, before it is answered. It may raise FetchError."""
+        self.asked = 0
+
+    def get(self, request: Request) -> Any:
+        self.asked += 1
+        if self.before is not None:
+            self.before(self.asked)
+        asked = Asked("GET", request.path, request.params, {"x-inkit-api-token": ""})
+        answer = self._api.answer(asked, self._lies)
+        assert answer is not None
+        if answer.status != 200:
+            raise FetchError(Reason.CLIENT_ERROR, "refused", answer.status)
+        return json.loads(answer.body)
+
+    def get_each(self, requests: Iterable[Request]) -> Iterator[Any]:
+        """Some are answered before the ones before them are looked at, as with the real client."""
+        left = iter(requests)
+        ahead: deque[Any] = deque()
+        while True:
+            for request in left:
+                ahead.append(self.get(request))
+                if len(ahead) == _AHEAD:
+                    break
+            if not ahead:
+                return
+            yield ahead.popleft()
+
+
+class Killed(BaseException):
+    """The end of the program in the middle of something."""
+
+
+class _Connection(sqlite3.Connection):
+    left: "list[int] | None" = None
+
+    def _tick(self) -> None:
+        if self.left is not None:
+            self.left[0] -= 1
+            if self.left[0] < 0:
+                raise Killed
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        self._tick()
+        return super().execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> sqlite3.Cursor:
+        self._tick()
+        return super().executemany(*arguments)
+
+
+class MortalState:
+    """A state file whose program can be told to die after so many statements; a new one may then go on with it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.statements: int | None = None
+        """How many statements the program still lives for; None is for ever."""
+
+    @contextlib.contextmanager
+    def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
+        # With "synchronous" off: that is for the loss of power, and costs the time here.
+        with contextlib.closing(sqlite3.connect(self.path, factory=_Connection, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.left = None if self.statements is None else [self.statements]
+            yield Records(connection, account, collector, rules)

@@ -1,0 +1,163 @@
+"""A hundred kills in a row at random moments, while the world goes on: no event is lost and none counted twice."""
+
+import contextlib
+import random
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from exporter.demo.items import Kind, document_batch, generations, invocation
+from exporter.demo.world import World
+from exporter.records import Key
+from tests import counting
+from tests.rig import TOKEN, Rig
+from tests.test_commands import PATH, PROGRAM, get, running
+
+KILLS = 100
+KINDS: tuple[Kind, ...] = ("document_batches", "invocations")
+LABELS = ("kind", "destination", "status", "destination_status")
+
+
+class Work:
+    """Records that begin, go on and end; what each of them comes to is left to the independent count."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.rng = random.Random()
+        self.open: list[tuple[Kind, str]] = []
+        self.made = 0
+
+    def begin(self, age: float = 0.0) -> None:
+        kind = self.rng.choice(KINDS)
+        self.made += 1
+        name = f"x_{self.made}"
+        created = time.time() - age
+        if kind == "invocations":
+            destinations = dict.fromkeys(self.rng.sample(["box", "sepire", "docusign"], 2), "In Progress")
+            self.world.add(kind, invocation(name, created, destinations=destinations))
+        else:
+            self.world.add(kind, document_batch(name, created, destinations={"sepire": generations(3)}))
+        self.open.append((kind, name))
+
+    def go_on(self) -> None:
+        """Let one piece of work of some record end."""
+        if not self.open:
+            return
+        kind, name = self.rng.choice(self.open)
+        item = self.world.get(kind, name)
+        assert item is not None
+        created = counting.created_at(item)
+        failed = self.rng.random() < 0.5
+        if kind == "invocations":
+            destinations = {one: state["status"] for one, state in item["destinations"].items()}
+            still = [one for one, status in destinations.items() if status == "In Progress"]
+            destinations[still[0]] = "Failed" if failed else "Completed"
+            item = invocation(name, created, destinations=destinations)
+        else:
+            now = item["destinations"]["sepire"]
+            done = generations(3, now["completed"] + (not failed), now["failed"] + failed)
+            item = document_batch(name, created, destinations={"sepire": done})
+        self.world.add(kind, item)
+        if not counting.in_flight(kind, item):
+            self.open.remove((kind, name))
+
+    def pass_time(self) -> None:
+        """Now and then more appear than a page holds, and some that are an hour old."""
+        for _ in range(self.rng.choice([0, 0, 0, 1, 1, 2, 30])):
+            self.begin(age=self.rng.choice([0.0, 0.0, 0.0, 3600.0]))
+        for _ in range(self.rng.randint(0, 12)):
+            self.go_on()
+
+
+def configuration(rig: Rig, folder: Path) -> str:
+    path = folder / "config.yaml"
+    path.write_text(
+        "poll_interval: 50ms\nreconcile_interval: 1s\npage_size: 25\nmax_requests_per_second: 100000\n"
+        f"state: {{path: {folder}/serve.db}}\n"
+        f"accounts: [{{name: prod, system: inkit, base_url: {rig.stand_in.url}, api_token: {TOKEN},"
+        f" collectors: [{', '.join(KINDS)}]}}]\n"
+    )
+    return f"--config.file={path}"
+
+
+def figures(page: str, ending: str) -> Counter[Key]:
+    """The vendor's series that are not 0, of the families that end so (or of the gauges)."""
+    found: Counter[Key] = Counter()
+    for name, labels, value in re.findall(r"^(inkit_\w+)\{(.*)\} (\S+)$", page, re.MULTILINE):
+        wanted = name.endswith(ending) if ending else not re.search("_(total|bucket|sum|count|seconds)$", name)
+        if wanted and float(value):
+            given = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+            order = sorted(LABELS, key=LABELS.index)
+            if name.startswith("inkit_invocations"):
+                order = ["status", "destination_status"]
+            found[name, *(given[one] for one in order if one in given)] = int(float(value))
+    return found
+
+
+def reconciled_since(url: str, moment: float) -> str:
+    """The page, once every collector has begun and ended a reading of the whole window after this moment."""
+    deadline = time.monotonic() + 30
+    pattern = r"^batch_exporter_last_reconcile_timestamp_seconds\{.*\} (\S+)$"
+    while True:
+        page = get(url + "/metrics")
+        times = [float(one) for one in re.findall(pattern, page, re.MULTILINE)]
+        if len(times) == len(KINDS) and min(times) > moment:
+            return page
+        assert time.monotonic() < deadline, page
+
+
+def killed_at_work(rig: Rig, work: Work, arguments: list[str]) -> bool:
+    """Let the program run while the world goes on, and kill it at a random moment. True if it had begun to ask."""
+    rig.stand_in.requests.clear()
+    process = subprocess.Popen(
+        [*PROGRAM, "--web.listen-address=127.0.0.1:0", *arguments],
+        env=PATH,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    # What the program needs to begin at all takes longer on a busy machine: it is no time to be killed in.
+    begins = time.monotonic() + 20
+    while not rig.stand_in.requests and time.monotonic() < begins and work.rng.random() > 0.01:
+        lived(process, 0.01)
+    ends = time.monotonic() + work.rng.uniform(0.0, 0.12)
+    while (left := ends - time.monotonic()) > 0:
+        work.pass_time()
+        lived(process, min(left, 0.02))
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    return bool(rig.stand_in.requests)
+
+
+def lived(process: "subprocess.Popen[bytes]", seconds: float) -> None:
+    """Wait, and see that it does not end by itself."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        pytest.fail(f"it ended by itself: {process.wait(seconds)}")
+
+
+def counted(rig: Rig) -> Counter[Key]:
+    """What all records stand for in the counters."""
+    return sum((counting.finished(kind, item) for kind in KINDS for item in rig.world.items(kind)), Counter())
+
+
+def test_a_hundred_kills_in_a_row_lose_nothing_and_repeat_nothing(rig: Rig, tmp_path: Path) -> None:
+    work = Work(rig.world)
+    for number in range(200):
+        work.begin(age=number * 300.0 + 60)
+    for _ in range(300):
+        work.go_on()
+    arguments = [configuration(rig, tmp_path)]
+    with running(arguments) as (_, url):
+        reconciled_since(url, 0.0)
+    before = counted(rig)
+    at_work = sum(killed_at_work(rig, work, arguments) for _ in range(KILLS))
+    assert at_work > KILLS / 3
+    with running(arguments) as (_, url):
+        page = reconciled_since(url, time.time() + 3)
+    assert figures(page, "_finished_total") == counted(rig) - before
+    standing = sum((counting.gauges(kind, rig.world.items(kind)) for kind in KINDS), Counter[Key]())
+    assert figures(page, "") == standing

@@ -1,0 +1,230 @@
+"""A server that is not to be trusted: whatever it does, the gauges are exact, at latest after a reconciliation."""
+
+import json
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from exporter.demo import faults
+from exporter.demo.faults import Lies
+from exporter.demo.items import Item, Kind, document_batch, generations, invocation
+from exporter.demo.life import Life
+from exporter.demo.listing import Readings
+from exporter.demo.server import StandIn
+from exporter.poller import Poller
+from exporter.records import Key
+from tests import counting
+from tests.rig import HOUR, NOW, TOKEN, Rig
+
+FAILED = {"inkit_storage": generations(1, failed=1)}
+FAILURES = ("inkit_batch_generations_finished_total", "document", "inkit_storage", "failed")
+
+
+def fill(rig: Rig, count: int, apart: float = 60.0, first: float = NOW) -> None:
+    rig.world.extend("document_batches", [document_batch(f"rb_{n}", first - n * apart) for n in range(count)])
+
+
+def reconciled(rig: Rig, poller: Poller) -> None:
+    """Poll until everything that stands in the list now has been read again."""
+    rig.clock.now += HOUR
+    start = rig.clock.now
+    for _ in range(50):
+        assert poller.poll()
+        if (poller.facts.last_reconcile or 0.0) >= start:
+            return
+        rig.clock.now += 60
+    pytest.fail("the reconciliation does not end")
+
+
+def inserting(rig: Rig) -> Lies:
+    numbers = iter(range(10**6))
+
+    def insert(kind: Kind, page: int) -> None:
+        if page > 1:
+            rig.world.add("document_batches", document_batch(f"rb_between_{next(numbers)}", rig.clock.now))
+
+    return Lies(before_page=insert)
+
+
+def deleting(rig: Rig) -> Lies:
+    rng = random.Random(5)
+
+    def delete(kind: Kind, page: int) -> None:
+        items = rig.world.items("document_batches")
+        if page > 1 and len(items) > 150:
+            rig.world.remove("document_batches", rng.choice(items)["id"])
+
+    return Lies(before_page=delete)
+
+
+@pytest.mark.parametrize(
+    "lies",
+    [
+        pytest.param(lambda rig: Lies(order="ascending"), id="sort-ignored"),
+        pytest.param(lambda rig: Lies(order="shuffled"), id="no-order"),
+        pytest.param(lambda rig: Lies(ignore_page_size=True), id="page-size-clamped"),
+        pytest.param(lambda rig: Lies(total_count=7), id="total-too-small"),
+        pytest.param(lambda rig: Lies(total_count=100_000), id="total-too-large"),
+        pytest.param(lambda rig: Lies(page_count=1), id="pages-too-few"),
+        pytest.param(lambda rig: Lies(page_count=300), id="pages-too-many"),
+        pytest.param(lambda rig: Lies(repeat_ids=True), id="ids-repeated"),
+        pytest.param(inserting, id="rows-inserted-between-pages"),
+        pytest.param(deleting, id="rows-deleted-between-pages"),
+    ],
+)
+def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted_once(
+    rig: Rig, lies: Callable[[Rig], Lies]
+) -> None:
+    life = Life(rig.world, random.Random(11))
+    life.history(NOW, days=5, records=700)
+    old = {item["id"]: counting.finished("document_batches", item) for item in rig.world.items("document_batches")}
+    rig.stand_in.faults.lies = lies(rig)
+    poller = rig.poller("document_batches", page_size=25, allowance=30)
+    assert poller.poll()
+    seen: dict[str, Item] = {}
+    for _ in range(10):
+        rig.clock.now += 60
+        life.step(rig.clock.now)
+        assert poller.poll()
+        seen.update({item["id"]: item for item in rig.world.items("document_batches")})
+    rig.stand_in.faults.lies = Lies(
+        order=rig.stand_in.faults.lies.order, repeat_ids=rig.stand_in.faults.lies.repeat_ids
+    )
+    reconciled(rig, poller)
+    rig.clock.now += 60
+    assert poller.poll()
+    assert rig.exact("document_batches")
+    expected: Counter[Key] = Counter()
+    for name, item in seen.items():
+        last = rig.world.get("document_batches", name) or item
+        expected.update(counting.finished("document_batches", last))
+        expected.subtract(old.get(name, Counter()))
+    assert rig.events("document_batches") == +expected
+
+
+@pytest.mark.parametrize("order", ["ascending", "shuffled"])
+def test_without_an_order_the_window_is_read_at_each_poll_which_is_said_once(
+    rig: Rig, order: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(rig, 500)
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    assert poller.facts.incremental is True
+    rig.stand_in.faults.lies = Lies(order="ascending" if order == "ascending" else "shuffled")
+    with caplog.at_level(logging.WARNING):
+        for number in range(4):
+            rig.clock.now += 60
+            rig.world.add("document_batches", document_batch(f"rb_new_{number}", rig.clock.now))
+            assert poller.poll()
+            assert rig.exact("document_batches")
+            assert poller.facts.incremental is False
+    assert caplog.text.count("not newest first") == 1
+    assert rig.cost(poller) == 6, "each page once"
+    rig.stand_in.faults.clear()
+    assert poller.poll()
+    assert rig.cost(poller) == 1, "it has an order again"
+
+
+def test_an_order_that_only_looks_like_newest_first_at_the_top_is_found_out_for_good(rig: Rig) -> None:
+    """The first page's rows were all created within a minute, so they prove nothing."""
+    fill(rig, 300)
+    rig.world.extend("document_batches", [document_batch(f"rb_old_{n}", NOW - HOUR * 9 + n / 100) for n in range(200)])
+    rig.stand_in.faults.lies = Lies(order="ascending")
+    poller = rig.poller("document_batches")
+    for number in range(3):
+        assert poller.poll()
+        assert poller.facts.incremental is False
+        assert rig.exact("document_batches")
+        rig.clock.now += 60
+        rig.world.add("document_batches", document_batch(f"rb_new_{number}", rig.clock.now))
+
+
+def test_a_page_size_that_is_refused_is_done_without(rig: Rig) -> None:
+    fill(rig, 500)
+    refusing = StandIn(rig.world, TOKEN, readings=Readings(max_page_size=50, large_page_size="refuse"))
+    rig.stand_in, served = refusing, rig.stand_in
+    with refusing:
+        poller = rig.poller("document_batches")
+        assert poller.poll()
+        assert rig.exact("document_batches")
+        rig.world.update("document_batches", "rb_400", destinations=FAILED)
+        reconciled(rig, poller)
+        assert rig.events("document_batches") == {FAILURES: 1}
+        assert rig.cost(poller) == 1
+    rig.stand_in = served
+
+
+@pytest.mark.parametrize("hours", [-30, -5, 5, 30])
+def test_a_vendor_whose_clock_is_wrong_by_hours_costs_nothing_and_loses_nothing(rig: Rig, hours: float) -> None:
+    fill(rig, 1000, first=NOW + hours * HOUR)
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    for number in range(5):
+        rig.clock.now += 60
+        created = rig.clock.now + hours * HOUR
+        rig.world.add("document_batches", document_batch(f"rb_new_{number}", created, destinations=FAILED))
+        assert poller.poll()
+        assert rig.exact("document_batches")
+        assert rig.events("document_batches")[FAILURES] == number + 1
+    rig.clock.now += 60
+    assert rig.cost(poller) == 1
+    reconciled(rig, poller)
+    assert rig.exact("document_batches")
+
+
+@pytest.mark.parametrize("age", [10.0, 20 * 60.0, 500 * 60.0])
+def test_a_record_that_appears_late_is_found_and_counted_once(rig: Rig, age: float) -> None:
+    fill(rig, 1000)
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    rig.clock.now += 60
+    assert poller.poll()
+    rig.world.add("document_batches", document_batch("rb_late", NOW - age - 1, destinations=FAILED))
+    rig.clock.now += 60
+    assert poller.poll()
+    assert rig.exact("document_batches") is (age < HOUR), "what is on page 1 is found at once"
+    reconciled(rig, poller)
+    assert rig.exact("document_batches")
+    assert rig.events("document_batches")[FAILURES] == 1
+
+
+def test_a_record_from_the_far_future_hides_nothing(rig: Rig) -> None:
+    fill(rig, 500)
+    rig.world.add("document_batches", document_batch("rb_2099", NOW + 2e9))
+    poller = rig.poller("document_batches")
+    for number in range(3):
+        assert poller.poll()
+        assert rig.exact("document_batches")
+        rig.clock.now += 60
+        new = [document_batch(f"rb_new_{number}_{n}", rig.clock.now - n) for n in range(150)]
+        rig.world.extend("document_batches", new)
+
+
+def test_ids_asked_for_and_answered_with_the_list_prove_nothing(rig: Rig) -> None:
+    items = [invocation(f"rend_{n}", NOW - n * 10) for n in range(500)]
+    rig.world.extend("invocations", items)
+    rig.world.add("invocations", invocation("rend_open", NOW - HOUR, destinations={"box": "In Progress"}))
+    poller = rig.poller("invocations")
+    assert poller.poll()
+    rig.world.update("invocations", "rend_open", **finished_box("rend_open"))
+    page = {"items": items[:50], "metadata": {"pagination": {"next_page": 2, "page_count": 11, "page_size": 50}}}
+
+    def ignore_ids(kind: Kind, number: int) -> None:
+        rig.stand_in.faults.add(faults.raw(json.dumps(page).encode()), times=1)
+
+    rig.stand_in.faults.lies = Lies(before_page=ignore_ids)
+    rig.clock.now += 60
+    assert rig.cost(poller) == 2
+    assert poller.facts.vanished == 0
+    rig.stand_in.faults.clear()
+    reconciled(rig, poller)
+    assert rig.exact("invocations")
+    assert rig.events("invocations")["inkit_invocation_generations_finished_total", "box", "failed"] == 1
+
+
+def finished_box(name: str) -> Item:
+    item = invocation(name, NOW - HOUR, destinations={"box": "Failed"})
+    return {key: item[key] for key in ("destinations", "destination_status")}

@@ -1,0 +1,238 @@
+"""Reconciliation: what changed late and what vanished is found, in slices that keep to what a poll may spend."""
+
+import logging
+from typing import Any
+
+import pytest
+
+from exporter.demo import faults
+from exporter.demo.faults import Lies
+from exporter.demo.items import document_batch, generations, invocation
+from exporter.poller import Poller
+from tests.rig import DAY, HOUR, NOW, Rig
+
+FAILED = {"inkit_storage": generations(1, failed=1)}
+FAILURES = ("inkit_batch_generations_finished_total", "document", "inkit_storage", "failed")
+
+
+def fill(rig: Rig, count: int, apart: float = 60.0) -> None:
+    rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - n * apart) for n in range(count)])
+
+
+def due(rig: Rig, **changed: Any) -> Poller:
+    """A poller that has read the window, whose next poll begins a reconciliation."""
+    poller = rig.poller("document_batches", **changed)
+    assert poller.poll()
+    rig.clock.now += HOUR
+    return poller
+
+
+def costs(rig: Rig, poller: Poller, most: int = 1000) -> list[int]:
+    """What each poll costs until the window has been reconciled."""
+    before = poller.facts.last_reconcile
+    found = []
+    while poller.facts.last_reconcile == before:
+        found.append(rig.cost(poller))
+        rig.clock.now += 60
+        assert len(found) < most
+    return found
+
+
+def test_a_completed_record_that_fails_late_is_one_failure(rig: Rig) -> None:
+    fill(rig, 1000)
+    poller = due(rig)
+    rig.world.update("document_batches", "rb_900", destinations=FAILED)
+    assert poller.poll()
+    assert rig.exact("document_batches")
+    assert rig.events("document_batches") == {FAILURES: 1}
+    rig.clock.now += HOUR
+    assert poller.poll()
+    assert rig.events("document_batches") == {FAILURES: 1}
+
+
+def test_records_deleted_deep_in_the_list_leave_and_only_they_are_asked_for(rig: Rig) -> None:
+    fill(rig, 1000)
+    poller = due(rig)
+    for number in (411, 412, 780):
+        rig.world.remove("document_batches", f"rb_{number}")
+    rig.stand_in.requests.clear()
+    assert poller.poll()
+    assert rig.exact("document_batches")
+    assert poller.facts.vanished == 3
+    assert sorted(one.path for one in rig.stand_in.requests if one.path != "/batch") == [
+        "/batch/rb_411",
+        "/batch/rb_412",
+        "/batch/rb_780",
+    ]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("allowance", [1, 2, 3, 10, 30])
+def test_a_reconciliation_is_spread_over_polls_within_its_allowance(rig: Rig, allowance: int, restarts: bool) -> None:
+    fill(rig, 1000)
+    poller = due(rig, page_size=25, allowance=allowance)
+    rig.world.update("document_batches", "rb_900", destinations=FAILED)
+    rig.world.remove("document_batches", "rb_901")
+    spent = []
+    for _ in range(60):
+        if restarts:
+            poller = rig.poller("document_batches", page_size=25, allowance=allowance)
+        spent.append(rig.cost(poller))
+        if poller.facts.last_reconcile == rig.clock.now:
+            break
+        rig.clock.now += 60
+    assert max(spent) <= 1 + max(2, allowance) + 1, "and one for what vanished"
+    assert sum(spent) - len(spent) <= 40 + len(spent) + 1, "each page once, and those on which a slice ends twice"
+    assert rig.exact("document_batches")
+    assert rig.events("document_batches") == {FAILURES: 1}
+
+
+@pytest.mark.parametrize("count", [10, 30, 200])
+def test_rows_deleted_above_between_two_slices_leave_no_gap(rig: Rig, count: int) -> None:
+    fill(rig, 1000)
+    poller = due(rig, page_size=25, allowance=12)
+    assert rig.cost(poller) == 13
+    for number in range(count):
+        rig.world.remove("document_batches", f"rb_{number}")
+    rig.world.update("document_batches", "rb_301", destinations=FAILED)
+    rig.world.update("document_batches", "rb_320", destinations=FAILED)
+    costs(rig, poller)
+    assert rig.events("document_batches") == {FAILURES: 2}
+
+
+def test_rows_inserted_above_between_two_slices_cost_pages_and_nothing_else(rig: Rig) -> None:
+    fill(rig, 1000)
+    poller = due(rig, page_size=25, allowance=12)
+    poller.poll()
+    rig.world.extend("document_batches", [document_batch(f"rb_new_{n}", NOW + HOUR + n / 100) for n in range(100)])
+    rig.world.update("document_batches", "rb_301", destinations=FAILED)
+    rig.stand_in.requests.clear()
+    costs(rig, poller)
+    assert {one.path for one in rig.stand_in.requests} == {"/batch"}
+    assert rig.exact("document_batches")
+    assert rig.events("document_batches")[FAILURES] == 1
+
+
+def test_a_list_that_lost_most_of_its_records_is_not_asked_for_all_of_them_at_once(rig: Rig) -> None:
+    fill(rig, 1000)
+    poller = due(rig, page_size=25, allowance=10)
+    for number in range(100, 350):
+        rig.world.remove("document_batches", f"rb_{number}")
+    spent = costs(rig, poller)
+    assert max(spent) <= 12
+    assert rig.exact("document_batches"), "all of it within one reconciliation"
+    assert poller.facts.vanished == 250
+
+
+@pytest.mark.parametrize("left", [0, 10])
+def test_a_list_that_became_short_is_compared_at_each_poll_until_nothing_is_missing(rig: Rig, left: int) -> None:
+    fill(rig, 1000)
+    poller = due(rig, allowance=100)
+    for number in range(left, 1000):
+        rig.world.remove("document_batches", f"rb_{number}")
+    for _ in range(10):
+        assert rig.cost(poller) <= 101
+        rig.clock.now += 60
+    assert rig.exact("document_batches")
+    assert rig.cost(poller) == 1
+
+
+def test_a_list_that_shows_less_than_there_is_ends_the_reconciliation_all_the_same(rig: Rig) -> None:
+    """Records that the list does not show, and that are there when asked for, are neither lost nor asked for ever."""
+    fill(rig, 1000)
+    poller = due(rig, page_size=25, allowance=5)
+    body = b'{"items":[],"metadata":{"pagination":{"next_page":null,"page_size":25}}}'
+
+    def end(kind: str, page: int) -> None:
+        if page == 10:
+            rig.stand_in.faults.add(faults.raw(body), path="/batch", times=1)
+
+    rig.stand_in.faults.lies = Lies(before_page=end)
+    spent = costs(rig, poller)
+    assert max(spent) <= 1 + 5 + 3
+    assert poller.facts.vanished == 0
+    assert rig.exact("document_batches")
+
+
+@pytest.mark.parametrize("allowance", [2, 4, 30])
+def test_many_records_of_one_time_on_several_pages_are_no_trouble(rig: Rig, allowance: int) -> None:
+    fill(rig, 300)
+    rig.world.extend("document_batches", [document_batch(f"rb_same_{n}", NOW - 9000) for n in range(120)])
+    poller = due(rig, page_size=25, allowance=allowance)
+    rig.world.update("document_batches", "rb_same_7", destinations=FAILED)
+    rig.world.update("document_batches", "rb_same_110", destinations=FAILED)
+    rig.world.remove("document_batches", "rb_same_60")
+    rig.stand_in.requests.clear()
+    costs(rig, poller)
+    assert rig.exact("document_batches")
+    assert poller.facts.vanished == 1
+    assert rig.events("document_batches") == {FAILURES: 2}
+    rig.clock.now += HOUR
+    rig.stand_in.requests.clear()
+    spent = costs(rig, poller)
+    assert {one.path for one in rig.stand_in.requests} == {"/batch"}, "none is asked for that is there"
+    assert sum(spent) < 17 + 3 * len(spent) + 10
+
+
+def test_work_that_the_vendor_forgot_is_asked_for_within_the_allowance(rig: Rig) -> None:
+    fill(rig, 500)
+    for number in range(60):
+        item = document_batch(f"rb_open_{number}", NOW - 6 * DAY + number, destinations={}, status="In Progress")
+        rig.world.add("document_batches", item)
+    poller = due(rig, allowance=10)
+    rig.clock.now = NOW + 3 * DAY
+    # So many finished after them that the reading of the window does not come to them.
+    later = [document_batch(f"rb_later_{n}", NOW - 5 * DAY + n) for n in range(200)]
+    rig.world.extend("document_batches", later)
+    rig.world.update("document_batches", "rb_open_3", status="Completed", destinations=FAILED)
+    spent = costs(rig, poller)
+    assert max(spent) <= 12
+    assert len(spent) > 5
+    assert rig.events("document_batches")[FAILURES] == 1
+    assert poller.facts.in_flight == 59
+
+
+def test_invocations_that_vanished_are_asked_for_fifty_at_once(rig: Rig) -> None:
+    rig.world.extend("invocations", [invocation(f"rend_{n}", NOW - n) for n in range(1000)])
+    poller = rig.poller("invocations")
+    assert poller.poll()
+    rig.clock.now += HOUR
+    for number in range(400, 450):
+        rig.world.remove("invocations", f"rend_{number}")
+    rig.stand_in.requests.clear()
+    assert poller.poll()
+    assert rig.exact("invocations")
+    assert len([one for one in rig.asked("data_id") if one]) <= 2
+
+
+def test_filtered_batches_are_lost_only_if_the_pages_around_do_not_have_them(rig: Rig) -> None:
+    fill(rig, 1000)
+    poller = rig.poller("document_batches", filters={"search": "rb"}, page_size=25, allowance=100)
+    assert poller.poll()
+    rig.clock.now += HOUR
+    rig.world.remove("document_batches", "rb_300")
+
+    def delete(kind: str, page: int) -> None:
+        if page == 20 and rig.world.get("document_batches", "rb_0"):
+            rig.world.remove("document_batches", "rb_0")
+
+    rig.stand_in.faults.lies = Lies(before_page=delete)
+    assert poller.poll()
+    assert poller.facts.vanished == 1
+    assert rig.gauges("document_batches")["inkit_batches", "document", "completed"] == 999
+    rig.clock.now += HOUR
+    costs(rig, poller)
+    assert rig.exact("document_batches")
+
+
+def test_a_reconciliation_is_told_by_its_time_and_vanished_records_by_the_log(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(rig, 300)
+    poller = due(rig)
+    assert poller.facts.last_reconcile == NOW
+    rig.world.remove("document_batches", "rb_250")
+    with caplog.at_level(logging.INFO):
+        assert poller.poll()
+    assert poller.facts.last_reconcile == NOW + HOUR
+    assert "the API no longer has records that it had" in caplog.text

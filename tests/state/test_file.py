@@ -1,0 +1,129 @@
+"""The state file: whose it is, who may read it, and what happens when it can't be used."""
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from exporter.ledger import Rules
+from exporter.records import StateError
+from exporter.state import prepared
+from exporter.state.schema import APPLICATION_ID, VERSION
+
+
+def test_a_new_file_is_ours_and_of_the_newest_version(tmp_path: Path) -> None:
+    with prepared(tmp_path / "state.db"):
+        pass
+    database = sqlite3.connect(tmp_path / "state.db")
+    assert database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+    assert database.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    database.close()
+
+
+def test_nobody_else_may_read_any_of_its_files(tmp_path: Path) -> None:
+    with prepared(tmp_path / "state.db") as state, state.records("prod", "x", Rules()):
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(("state.db", "state.db-wal", "state.db-shm", "state.db.lock"), 0o600)
+
+
+def test_without_a_path_it_is_gone_afterwards() -> None:
+    with prepared(None) as state:
+        assert state.path.exists()
+    assert not state.path.exists()
+
+
+def test_a_second_program_is_told_that_the_file_is_in_use(tmp_path: Path) -> None:
+    second = prepared(tmp_path / "state.db")
+    with prepared(tmp_path / "state.db"), pytest.raises(StateError, match="another batch-exporter is using it"):
+        second.__enter__()
+    with prepared(tmp_path / "state.db"):
+        pass
+
+
+def _foreign(path: Path) -> None:
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE theirs (x)")
+    database.commit()
+    database.close()
+
+
+def _newer(path: Path) -> None:
+    with prepared(path):
+        pass
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA user_version = {VERSION + 1}")
+    database.close()
+
+
+def _truncated(path: Path) -> None:
+    with prepared(path):
+        pass
+    path.write_bytes(path.read_bytes()[:6000])
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_foreign, "another program"),
+        (_newer, "newer version"),
+        (_truncated, "malformed"),
+        (lambda path: path.write_bytes(b"not a database at all" * 100), "not a database"),
+        (lambda path: path.mkdir(), "directory"),
+    ],
+    ids=["foreign", "newer", "truncated", "no-database", "folder"],
+)
+def test_a_file_that_is_not_ours_or_damaged_is_left_as_it_is(tmp_path: Path, make: object, said: str) -> None:
+    assert callable(make)
+    path = tmp_path / "state.db"
+    make(path)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(StateError, match=said) as caught, prepared(path):
+        pass
+    assert str(path) in str(caught.value)
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_an_empty_file_is_made_ours(tmp_path: Path) -> None:
+    (tmp_path / "state.db").touch()
+    with prepared(tmp_path / "state.db") as state, state.records("prod", "x", Rules()) as records:
+        assert not records.marks.complete
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StateError, match=r"No such file or directory \(see state.path\)"),
+        prepared(tmp_path / "a" / "b"),
+    ):
+        pass
+
+
+def test_a_name_with_odd_characters_is_a_name_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "a b?c#d%e.db"
+    with prepared(path) as state, state.records("prod", "x", Rules()):
+        assert path.exists()
+
+
+def test_a_file_that_is_taken_away_is_an_error_and_no_new_empty_one(tmp_path: Path) -> None:
+    with prepared(tmp_path / "state.db") as state:
+        for path in tmp_path.glob("state.db*"):
+            path.unlink()
+        with pytest.raises(StateError), state.records("prod", "x", Rules()):
+            pass
+        assert not (tmp_path / "state.db").exists()
+
+
+def test_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    from exporter.state.schema import _MIGRATIONS
+
+    database = sqlite3.connect(tmp_path / "state.db")
+    database.executescript(_MIGRATIONS[0])
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute("PRAGMA user_version = 1")
+    database.execute("INSERT INTO collectors (account, collector) VALUES ('prod', 'x')")
+    database.execute("""INSERT INTO series (collector, key, events, shown) VALUES (1, '["c", "failed"]', 7, 1)""")
+    database.commit()
+    database.close()
+    rules = Rules(frozenset({"c"}))
+    with prepared(tmp_path / "state.db") as state, state.records("prod", "x", rules) as records:
+        assert records.sums().counters["c", "failed"].value == 7
