@@ -26,7 +26,7 @@ class Sizes:
     among: int = 240
     """So many of the newest records have those in flight among them, at even distances."""
     backfill: int = 100_000
-    late: int = 20_000
+    late: int = 10_000
     """Records to read where each answer is late."""
     accounts: int = 1_000
     account_records: int = 300
