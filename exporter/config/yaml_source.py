@@ -13,7 +13,8 @@ import yaml
 from exporter.config import yaml_errors
 from exporter.config.problems import Finding, Place
 
-MAX_VALUES = 10_000
+MAX_VALUES = 100_000
+"""A thousand accounts with all their keys have a fifth of that."""
 MAX_DEPTH = 20
 
 _TAG = "tag:yaml.org,2002:"

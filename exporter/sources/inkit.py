@@ -4,6 +4,7 @@ The facts are from "List Document Batches", "List Workflow Statuses" and "Retrie
 the vendor's API reference. `merge_parameters` (its customers' data) is never read.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -260,25 +261,35 @@ class _Invocations:
             word(name, "destinations"): word(mapping(value, "destinations").get("status"), "destinations")
             for name, value in mapping(item.get("destinations"), "destinations").items()
         }
-        adds: Counter[Key] = Counter({("inkit_invocations", status, rollup, *workflow): 1})
-        for destination, one in destinations.items():
-            adds["inkit_invocation_generations", destination, one, *workflow] += 1
-            if one in FINAL:
-                adds["inkit_invocation_generations_finished_total", destination, one, *workflow] += 1
-        # Before the destinations are there, only the roll-up can tell that deliveries are open.
-        deliveries = set(destinations.values()) or {rollup} - {NONE}
-        in_flight = not {status, *deliveries} <= FINAL
-        if not in_flight:
-            adds["inkit_invocations_finished_total", status, rollup, *workflow] = 1
-            adds["inkit_invocation_duration_seconds",] = 1
+        adds, in_flight = _invocation(status, rollup, workflow, tuple(destinations.items()))
         batch = item.get("flows_batch_id")
         return Record(
             id=identifier(item.get("id")),
             created_at=iso_time(item.get("created_at")),
             in_flight=in_flight,
-            adds=_positive(adds),
+            adds=adds,
             part_of=None if batch is None else identifier(batch),
         )
+
+
+# A million invocations come in a handful of ways; the bound is for a server that makes up words.
+@functools.lru_cache(maxsize=1024)
+def _invocation(
+    status: str, rollup: str, workflow: tuple[str, ...], destinations: tuple[tuple[str, str], ...]
+) -> tuple[Mapping[Key, int], bool]:
+    """What an invocation adds to each family, and whether it is in flight."""
+    adds: Counter[Key] = Counter({("inkit_invocations", status, rollup, *workflow): 1})
+    for destination, one in destinations:
+        adds["inkit_invocation_generations", destination, one, *workflow] += 1
+        if one in FINAL:
+            adds["inkit_invocation_generations_finished_total", destination, one, *workflow] += 1
+    # Before the destinations are there, only the roll-up can tell that deliveries are open.
+    deliveries = {one for _, one in destinations} or {rollup} - {NONE}
+    in_flight = not {status, *deliveries} <= FINAL
+    if not in_flight:
+        adds["inkit_invocations_finished_total", status, rollup, *workflow] = 1
+        adds["inkit_invocation_duration_seconds",] = 1
+    return _positive(adds), in_flight
 
 
 def _listing(collector: str, options: Options) -> Listing:
