@@ -147,7 +147,7 @@ class Collector:
             return
         discovered = discover(poll)
         if discovered.complete:
-            compare(poll, poll.since, float("inf"), poll.met, discovered.pages)
+            compare(poll, poll.since, math.inf, discovered.pages)
             if due(poll, self._limits.reconcile_interval):
                 finish(poll)
             return

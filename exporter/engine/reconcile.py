@@ -28,7 +28,6 @@ def reconcile(poll: Poll) -> None:
     poll.allowance = max(poll.allowance, _LEAST_REQUESTS)
     number, page = _resume(poll, high)
     order = Order()
-    at_high: set[str] = set()
     while True:
         order.take(page)
         poll.take(page)
@@ -37,15 +36,13 @@ def reconcile(poll: Poll) -> None:
             return
         done = ends(page) or order.reaches(poll.since)
         low = poll.since if done else min(order.oldest, high)
-        here = {record.id: record.created_at for record in page.records}
-        further = compare(poll, low, high, {*here, *at_high}, number)
+        further = compare(poll, low, high, number)
         if done and further is None:
             finish(poll)
             return
-        at_high = {one for one, created in here.items() if created <= low} | (at_high if low == high else set())
         high = low if further is None else further
         # A slice does not end among rows of one and the same time: which of them it has seen would be forgotten.
-        within_a_moment = len(set(here.values())) == 1
+        within_a_moment = len({record.created_at for record in page.records}) == 1
         if further is not None or (poll.allowance <= 0 and not within_a_moment):
             poll.mark(reconciled_to=high, reconciled_page=number)
             return
@@ -59,7 +56,7 @@ def read_window(poll: Poll) -> None:
     for page in sweep(poll.client, poll.listing, poll.manners, poll.since, order):
         poll.take(page)
         poll.progress()
-    compare(poll, poll.since, math.inf, poll.met, 0)
+    compare(poll, poll.since, math.inf, 0)
     poll.found.incremental = order.newest_first
     finish(poll)
 
@@ -76,13 +73,13 @@ def finish(poll: Poll) -> None:
         poll.mark(reconciled_to=further, reconciled_page=1)
 
 
-def compare(poll: Poll, low: float, high: float, here: set[str], number: int) -> float | None:
-    """Confirm the records that should stand between two times on this page (0: on none in particular), and don't.
+def compare(poll: Poll, low: float, high: float, number: int) -> float | None:
+    """Confirm the records that should stand between two times on this page (0: on any), and were not met.
 
     They are gone, or a deletion pulled them up to a page already read. Returns before when those were created that
     it did not come to: a list that ends too early must not cost a request for each record it does not show.
     """
-    missing = [one for one in poll.records.between(low, high) if one[0] not in here and one[0] not in poll.met]
+    missing = [one for one in poll.records.between(low, high) if one[0] not in poll.met]
     if not missing:
         return None
     if poll.listing.by_id:
@@ -90,7 +87,7 @@ def compare(poll: Poll, low: float, high: float, here: set[str], number: int) ->
     pages = [_page(poll, one) for one in (number - 1, number, number + 1) if number and one > 0]
     for page in pages:
         poll.take(page)
-    if pages and not any(page.rejected for page in pages):
+    if not any(page.rejected for page in pages):
         poll.lose(one for one, _ in missing if one not in _ids(pages))
     return None
 

@@ -1,16 +1,10 @@
-"""Whatever happens to records, requests and the program itself, gauges and counters are those of a model.
-
-What the model counts: of a record that is known, each rise between two readings; of a record met for the first time
-all that it stands for, if it was created after the horizon (the beginning of the window at the last good poll). A
-record is known from when it was met until it leaves the window finished, or is given up.
-"""
+"""Whatever happens to records, requests and the program itself, gauges and counters are those of a model."""
 
 import random
 import tempfile
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -24,14 +18,16 @@ from exporter.demo.items import Item, Kind, document_batch, generations, invocat
 from exporter.demo.world import World
 from exporter.engine import Collector, Limits
 from exporter.facts import Facts
+from exporter.ledger import Rules
 from exporter.poller import Pace, Poller
-from exporter.records import FetchError, Key, Reason
+from exporter.records import FetchError, Reason
 from exporter.snapshot import Board
 from exporter.sources import sources
 from exporter.sources.listing import Options
 from exporter.state import State, prepared
 from tests import counting
 from tests.doubles import Killed, MemoryApi, MortalState
+from tests.model import Model, Tracked
 from tests.rig import DAY, Clock
 
 RECONCILE = 100.0
@@ -39,24 +35,6 @@ MAX_AGE = 4.5 * DAY
 # Windows end at noon, records are created around midnight: none leaves while something else is going on.
 LOOKBACKS = (1.5 * DAY, 2.5 * DAY, 3.5 * DAY)
 AGES = st.sampled_from([0.0, 0.5, 20.0, 20.0, 600.0])
-
-
-@dataclass
-class Tracked:
-    """A record of the world, and what the exporter must know of it."""
-
-    item: Item
-    there: bool = True
-    known: bool = False
-    counted: Counter[Key] = field(default_factory=Counter)
-    """What it stood for when it was last surely read."""
-
-    @property
-    def created(self) -> float:
-        return counting.created_at(self.item)
-
-    def rises(self, kind: Kind) -> Counter[Key]:
-        return counting.finished(kind, self.item) - self.counted
 
 
 class Machine(RuleBasedStateMachine):
@@ -73,14 +51,7 @@ class Machine(RuleBasedStateMachine):
         self.world = World(random.Random(0), self.clock)
         self.api = MemoryApi(self.world)
         self.state = MortalState(folder / "state.db")
-        self.lookback = LOOKBACKS[1]
-        self.records: dict[str, Tracked] = {}
-        self.begun = False
-        self.horizons = (0.0, 0.0)
-        """What it may be, from and to: a poll that was cut off may have moved it."""
-        self.certain: Counter[Key] = Counter()
-        self.possible: Counter[Key] = Counter()
-        """Above what is certain: what was seen or not before its record went away."""
+        self.model = Model(self.kind, self.clock, LOOKBACKS[1], MAX_AGE)
         self.published: dict[str, float] = {}
         self.start()
 
@@ -92,7 +63,7 @@ class Machine(RuleBasedStateMachine):
     def start(self) -> None:
         """Begin a new program on the same state file."""
         source = sources()["inkit"]
-        limits = Limits(self.lookback, RECONCILE, MAX_AGE, page_size=4, allowance=3)
+        limits = Limits(self.model.lookback, RECONCILE, MAX_AGE, page_size=4, allowance=3)
         listing = source.listing(self.kind, Options())
         self.board = Board()
         self.facts = Facts("prod", "inkit", self.kind)
@@ -118,9 +89,7 @@ class Machine(RuleBasedStateMachine):
         finally:
             self.state.statements = None
             self.api.before = None
-        low, high = self.horizons
-        since = self.clock.now - self.lookback
-        self.horizons = (max(low, since) if good else low, max(high, since))
+        self.model.polled(good)
         self.look()
         return good
 
@@ -149,76 +118,25 @@ class Machine(RuleBasedStateMachine):
                 assert self.poll()
             else:
                 pytest.fail("the reconciliation does not end")
-        self.account_for_everything()
-        rules = Collector(sources()["inkit"].listing(self.kind, Options()), sources()["inkit"].families, LIMITS).rules
-        with self.state.records("prod", self.kind, rules) as records:
+        self.model.account_for_everything()
+        with self.state.records("prod", self.kind, Rules.of(sources()["inkit"].families)) as records:
             sums = records.sums()
-        found = {key: total for key, total in sums.gauges.items() if key[0].startswith("inkit_")}
-        assert found == counting.gauges(self.kind, (one.item for one in self.records.values() if self.is_shown(one)))
+        assert {key: n for key, n in sums.gauges.items() if key[0].startswith("inkit_")} == self.model.gauges()
         counted = Counter({key: count.value for key, count in sums.counters.items()})
-        assert self.certain - counted == {}, "an event was lost"
-        assert counted - (self.certain + self.possible + self.pending()) == {}, "an event was counted twice"
+        certain = self.model.certain
+        assert certain - counted == {}, "an event was lost"
+        assert counted - (certain + self.model.possible + self.model.pending()) == {}, "an event was counted twice"
         assert all(count.shown for count in sums.counters.values()), "what can be known beforehand stood at 0"
-
-    # What the model makes of it
-
-    def inside(self, one: Tracked) -> bool:
-        return one.created >= self.clock.now - self.lookback
-
-    def is_shown(self, one: Tracked) -> bool:
-        return one.there and one.known
-
-    def pending(self) -> Counter[Key]:
-        """What records that have gone away may have been seen to do before."""
-        total: Counter[Key] = Counter()
-        for one in self.records.values():
-            if not one.there:
-                total += one.rises(self.kind)
-        return total
-
-    def account_for_everything(self) -> None:
-        """Everything that is there has been read now: count it, and note who has left the window."""
-        for one in self.records.values():
-            if one.there and (one.known or self.inside(one)):
-                self.account_for(one)
-            open_work = one.there and counting.in_flight(self.kind, one.item)
-            young = one.created >= self.clock.now - MAX_AGE
-            if not self.inside(one) and not (open_work and young):
-                if not one.there:
-                    self.possible += one.rises(self.kind)
-                    one.counted = counting.finished(self.kind, one.item)
-                one.known = False
-        self.begun = True
-
-    def account_for(self, one: Tracked) -> None:
-        low, high = self.news
-        if self.begun and (one.known or one.created >= high):
-            self.certain += one.rises(self.kind)
-        elif self.begun and one.created >= low:
-            self.possible += one.rises(self.kind)
-        one.counted = counting.finished(self.kind, one.item)
-        one.known = True
-
-    @property
-    def news(self) -> tuple[float, float]:
-        """From when on a record is surely no news, and surely news."""
-        since = self.clock.now - self.lookback
-        return max(since, self.horizons[0]) - DAY / 4, max(since, self.horizons[1]) - DAY / 4
 
     # What happens
 
     def put(self, item: Item) -> None:
         self.world.add(self.kind, item)
-        name = item["id"]
-        if name in self.records:
-            self.records[name].item = item
-            self.records[name].there = True
-        else:
-            self.records[name] = Tracked(item)
+        self.model.put(item)
 
     def add(self, age: float, days: int, done: int, failed: int) -> None:
         created = self.clock.now - age - days * DAY
-        name = f"x_{len(self.records)}"
+        name = f"x_{len(self.model.records)}"
         if self.kind == "invocations":
             statuses = {0: "In Progress", 1: "Completed", 2: "Failed"}
             destinations = {"box": statuses[min(2, done)], "sepire": statuses[min(2, failed)]}
@@ -228,7 +146,7 @@ class Machine(RuleBasedStateMachine):
             self.put(document_batch(name, created, destinations=work, total=4))
 
     def some(self, place: int, fits: Callable[[Tracked], bool]) -> Tracked | None:
-        fitting = [one for one in self.records.values() if fits(one)]
+        fitting = [one for one in self.model.records.values() if fits(one)]
         return fitting[place % len(fitting)] if fitting else None
 
     def is_open(self, one: Tracked) -> bool:
@@ -282,37 +200,37 @@ class Machine(RuleBasedStateMachine):
     def compare(self) -> None:
         self.settle()
 
-    @precondition(lambda self: self.begun)
+    @precondition(lambda self: self.model.begun)
     @rule(age=AGES, days=st.integers(0, 3), done=st.integers(0, 2), failed=st.integers(0, 2), times=st.integers(1, 6))
     def records_appear(self, age: float, days: int, done: int, failed: int, times: int) -> None:
         for _ in range(times):
             self.add(age, days, done, failed)
 
-    @precondition(lambda self: self.begun)
+    @precondition(lambda self: self.model.begun)
     @rule(place=st.integers(0, 20), after=st.sampled_from(["completed", "failed"]), times=st.integers(1, 3))
     def work_ends(self, place: int, after: str, times: int) -> None:
         one = self.some(place, self.is_open)
         if one is not None:
-            if not self.inside(one):
+            if not self.model.inside(one):
                 times = 1
             for _ in range(times):
                 self.change(one, "in_progress", after)
 
-    @precondition(lambda self: self.begun)
+    @precondition(lambda self: self.model.begun)
     @rule(place=st.integers(0, 20), ways=st.sampled_from([("failed", "in_progress"), ("completed", "failed")]))
     def work_is_taken_back(self, place: int, ways: tuple[str, str]) -> None:
         """A retry, or a late failure: something falls, and must be seen to have risen and to have fallen."""
-        one = self.some(place, lambda one: one.there and self.inside(one))
+        one = self.some(place, lambda one: one.there and self.model.inside(one))
         if one is not None:
             self.settle()
             self.change(one, *ways)
             self.settle()
 
-    @precondition(lambda self: self.begun)
+    @precondition(lambda self: self.model.begun)
     @rule(place=st.integers(0, 20), number=st.integers(0, 4))
     def a_record_goes_away(self, place: int, number: int) -> None:
         """Also in the middle of a poll, before one of its requests."""
-        one = self.some(place, lambda one: one.there and self.inside(one))
+        one = self.some(place, lambda one: one.there and self.model.inside(one))
         if one is None:
             return
 
@@ -325,14 +243,14 @@ class Machine(RuleBasedStateMachine):
         remove()
         self.poll()
 
-    @precondition(lambda self: self.begun)
+    @precondition(lambda self: self.model.begun)
     @rule(place=st.integers(0, 20))
     def a_record_comes_back(self, place: int) -> None:
         one = self.some(place, lambda one: not one.there)
         if one is not None:
             self.put(one.item)
 
-    @precondition(lambda self: self.begun)
+    @precondition(lambda self: self.model.begun)
     @rule(number=st.integers(1, 6), days=st.integers(0, 1))
     def a_record_appears_while_the_list_is_read(self, number: int, days: int) -> None:
         def insert(asked: int) -> None:
@@ -342,20 +260,20 @@ class Machine(RuleBasedStateMachine):
         self.api.before = insert
         self.poll()
 
-    @precondition(lambda self: self.begun)
+    @precondition(lambda self: self.model.begun)
     @rule()
     def a_day_passes(self) -> None:
         self.settle()
         self.clock.now += DAY
         self.settle()
 
-    @precondition(lambda self: self.begun)
+    @precondition(lambda self: self.model.begun)
     @rule(lookbacks=st.lists(st.tuples(st.sampled_from(LOOKBACKS), st.integers(0, 80)), min_size=1, max_size=3))
     def the_window_is_configured_anew(self, lookbacks: list[tuple[float, int]]) -> None:
         """And is so again before that has come to its end; never beyond the last, so that it is known what was met."""
         self.settle()
         for lookback, statements in lookbacks:
-            self.lookback = min(lookback, lookbacks[-1][0])
+            self.model.lookback = min(lookback, lookbacks[-1][0])
             self.start()
             self.state.statements = statements
             self.poll()
@@ -363,7 +281,6 @@ class Machine(RuleBasedStateMachine):
         self.settle()
 
 
-LIMITS = Limits(LOOKBACKS[1], RECONCILE, MAX_AGE, page_size=4, allowance=3)
 PROFILE = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 

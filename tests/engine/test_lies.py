@@ -105,12 +105,13 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
     assert rig.events("document_batches") == +expected
 
 
+@pytest.mark.parametrize("filters", [{}, {"search": "rb"}], ids=["all", "filtered"])
 @pytest.mark.parametrize("order", ["ascending", "shuffled"])
 def test_without_an_order_the_window_is_read_at_each_poll_which_is_said_once(
-    rig: Rig, order: str, caplog: pytest.LogCaptureFixture
+    rig: Rig, order: str, filters: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(rig, 500)
-    poller = rig.poller("document_batches")
+    poller = rig.poller("document_batches", filters=filters)
     assert poller.poll()
     assert poller.facts.incremental is True
     rig.stand_in.faults.lies = Lies(order="ascending" if order == "ascending" else "shuffled")
@@ -118,6 +119,7 @@ def test_without_an_order_the_window_is_read_at_each_poll_which_is_said_once(
         for number in range(4):
             rig.clock.now += 60
             rig.world.add("document_batches", document_batch(f"rb_new_{number}", rig.clock.now))
+            rig.world.remove("document_batches", f"rb_{number * 100}")
             assert poller.poll()
             assert rig.exact("document_batches")
             assert poller.facts.incremental is False
@@ -140,6 +142,26 @@ def test_an_order_that_only_looks_like_newest_first_at_the_top_is_found_out_for_
         assert rig.exact("document_batches")
         rig.clock.now += 60
         rig.world.add("document_batches", document_batch(f"rb_new_{number}", rig.clock.now))
+
+
+@pytest.mark.parametrize("filters", [{}, {"search": "rb"}], ids=["all", "filtered"])
+def test_an_order_that_is_lost_where_the_top_does_not_show_it_is_found_out_by_the_reconciliation(
+    rig: Rig, filters: dict[str, str]
+) -> None:
+    fill(rig, 300)
+    rig.world.extend("document_batches", [document_batch(f"rb_old_{n}", NOW - HOUR * 9 + n / 100) for n in range(200)])
+    poller = rig.poller("document_batches", filters=filters)
+    assert poller.poll()
+    rig.stand_in.faults.lies = Lies(order="ascending")
+    rig.clock.now += 60
+    rig.world.add("document_batches", document_batch("rb_new", rig.clock.now, destinations=FAILED))
+    rig.world.remove("document_batches", "rb_150")
+    assert poller.poll()
+    before = poller.facts.incremental
+    reconciled(rig, poller)
+    assert (before, poller.facts.incremental) == (True, False), "it can't know before"
+    assert rig.exact("document_batches")
+    assert rig.events("document_batches") == {FAILURES: 1, ("inkit_batches_finished_total", "document", "completed"): 1}
 
 
 def test_a_page_size_that_is_refused_is_done_without(rig: Rig) -> None:

@@ -96,8 +96,12 @@ def test_rows_deleted_above_between_two_slices_leave_no_gap(rig: Rig, count: int
         rig.world.remove("document_batches", f"rb_{number}")
     rig.world.update("document_batches", "rb_301", destinations=FAILED)
     rig.world.update("document_batches", "rb_320", destinations=FAILED)
+    # Just below where the slice ended, and now on a page above.
+    rig.world.add("document_batches", document_batch("rb_late", NOW - 299 * 60 - 30, destinations=FAILED))
+    rig.stand_in.requests.clear()
     costs(rig, poller)
-    assert rig.events("document_batches") == {FAILURES: 2}
+    assert {one.path for one in rig.stand_in.requests} == {"/batch"}
+    assert rig.events("document_batches")[FAILURES] == 3
 
 
 def test_rows_inserted_above_between_two_slices_cost_pages_and_nothing_else(rig: Rig) -> None:
