@@ -47,7 +47,7 @@ def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) ->
     tls = account.tls_config
     proxy = account.proxy_url
     return Client(
-        Access(account.base_url, source.system.token_header, token, account.request_timeout),
+        Access(account.base_url, source.system.token_header, token, account.request_timeout, source.refused),
         Transport(
             Tls(
                 _path(tls.ca_file), _path(tls.cert_file), _path(tls.key_file), tls.server_name, tls.insecure_skip_verify

@@ -28,3 +28,9 @@ class Family:
     """The family is no sum: it says when the oldest record in flight was created, and is absent where none is."""
     optional: tuple[str, ...] = ()
     """Labels that only some accounts have, at the end of `labels` (their value is then left out elsewhere)."""
+    named: Known = field(default_factory=dict)
+    """The values that the vendor's pages name of labels whose combinations are too many to be exposed at 0."""
+
+    def known(self, collector: str) -> Known:
+        """The values that are no surprise. The collector is one that feeds the family."""
+        return {**self.named, **self.zeros[collector]}

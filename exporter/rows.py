@@ -74,7 +74,7 @@ def _values(
         seen = {key[1:]: (float(total), None) for key, total in sums.gauges.items() if key[0] == family.name}
     # The state may still hold counters from when the account had other labels.
     seen = {key: value for key, value in seen.items() if len(key) == len(labels)}
-    kept, folds = _fold(seen, family.zeros[collector], labels, cap)
+    kept, folds = _fold(seen, family.known(collector), labels, cap)
     # Zeros count too: with many values of an open label they are most of the series.
     room = max(0, cap - len(kept))
     missing = (one for one in zero_labels(family, collector, labels, kept) if one not in kept)
@@ -131,8 +131,8 @@ def zero_labels(
 def unknown_labels(families: Iterable[Family], collector: str, key: Key) -> Iterable[tuple[str, str]]:
     """The labels of a series, and their values, that should be known and are not."""
     for family in families:
-        known = family.zeros.get(collector)
-        if family.name == key[0] and known is not None:
+        if family.name == key[0] and collector in family.zeros:
+            known = family.known(collector)
             for label, value in zip(family.labels[1:], key[1:], strict=False):
                 if label in known and value not in (*known[label], NONE):
                     yield label, value

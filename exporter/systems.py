@@ -19,3 +19,5 @@ class System:
     """All collectors the system has: the default of `collectors`, and the values it may take."""
     filters: tuple[str, ...]
     """The keys that `filters` may have."""
+    options: tuple[str, ...] = ()
+    """The keys an account of this system may have beyond those of every account."""

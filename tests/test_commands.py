@@ -156,9 +156,9 @@ def test_the_cost_of_a_day_is_the_polls_and_the_reconciliations() -> None:
 
 def test_the_pages_in_the_window_are_judged_by_the_time_the_first_one_spans() -> None:
     records = tuple(Record(str(number), NOW - number * HOUR, False, {}) for number in range(25))
-    assert pages_in_window(Page(records, rows=25, last=False, pages=1000), 7 * DAY) == 7
-    assert pages_in_window(Page(records, rows=25, last=False, pages=3), 7 * DAY) == 3
-    assert pages_in_window(Page(records, rows=25, last=True, pages=1), 7 * DAY) == 1
+    assert pages_in_window([Page(records, rows=25, last=False, pages=1000)], 7 * DAY) == 7
+    assert pages_in_window([Page(records, rows=25, last=False, pages=3)], 7 * DAY) == 3
+    assert pages_in_window([Page(records, rows=25, last=True, pages=1)], 7 * DAY) == 1
 
 
 def test_check_online_fails_with_the_reason_where_a_collector_is_refused(rig: Rig, tmp_path: Path) -> None:

@@ -11,36 +11,30 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
 
 from exporter import __version__
 from exporter.client import retry
 from exporter.client.budget import Budget
+from exporter.client.refusal import Refusing, refusal, safe
+from exporter.client.request import JSON, Request
 from exporter.client.transport import Answer, Transport
 from exporter.records import FetchError, Reason
 
 log = logging.getLogger(__name__)
 
 USER_AGENT = f"batch-exporter/{__version__}"
-JSON = Any
-"""A decoded JSON value: the sources check every part of it before use."""
+
+
+_LARGEST_REFUSAL = 65_536
+"""Bytes. What is larger is a page for people, and not worth reading."""
 
 
 class Stopping(Exception):
     """The program is ending; whatever waited must not go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A GET relative to the account's base URL."""
-
-    endpoint: str
-    """The path's pattern, such as `/batch/{id}`: a label value, so it never holds an id."""
-    path: str
-    params: Mapping[str, str] = field(default_factory=dict)
 
 
 _Asked = queue.SimpleQueue[tuple[Request, Future[JSON]] | None]
@@ -67,6 +61,8 @@ class Access:
     """Reads the token now: its file may have changed. Raises FetchError(auth) if there is none."""
     deadline: float
     """Seconds for one request with its body."""
+    refused: Refusing = lambda _: None
+    """How the API words a refusal."""
 
 
 class Client:
@@ -97,7 +93,7 @@ class Client:
         attempt = 1
         while True:
             try:
-                return self._decode(request, self._once(request))
+                return self._decode(request, *self._once(request))
             except FetchError as error:
                 if not retry.worth_asking_again(error.reason, attempt):
                     raise
@@ -145,7 +141,8 @@ class Client:
         # Not an executor: its threads are waited for at exit, and a request may hang for its whole deadline.
         threading.Thread(target=run, name="GET", daemon=True).start()
 
-    def _once(self, request: Request) -> Answer:
+    def _once(self, request: Request) -> tuple[Answer, str]:
+        """The answer, and the token that got it."""
         waited = self._budget.reserve()
         self._pause(waited)
         token = self._access.token()
@@ -169,16 +166,28 @@ class Client:
                 self._meter.answered(request.endpoint, code, seconds)
                 log.debug("asked", extra={"endpoint": request.endpoint, "code": code, "seconds": round(seconds, 3)})
                 self._meter.throttled(waited)
-        return answer
+        return answer, token
 
-    def _decode(self, request: Request, answer: Answer) -> JSON:
+    def _decode(self, request: Request, answer: Answer, token: str) -> JSON:
         if answer.status == 200:
-            return _json(answer)
+            decoded = _json(answer)
+            refused = self._access.refused(decoded)
+            if refused is None:
+                return decoded
+            # Some say in the body alone that it went wrong.
+            raise refusal(request, refused.status or 500, safe(refused.words, token))
         if answer.status in (429, 503):
             pause = retry.retry_after(answer.headers.get("Retry-After"), self._clock())
             if pause is not None:
                 self._budget.hold(pause)
-        raise _refusal(request, answer.status)
+        raise refusal(request, answer.status, self._said(answer, token))
+
+    def _said(self, answer: Answer, token: str) -> str:
+        try:
+            refused = self._access.refused(_json(answer)) if len(answer.body) <= _LARGEST_REFUSAL else None
+        except FetchError:
+            return ""
+        return "" if refused is None else safe(refused.words, token)
 
     def _pause(self, seconds: float) -> None:
         if self._wait(seconds):
@@ -196,18 +205,3 @@ def _json(answer: Answer) -> JSON:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
-
-
-def _refusal(request: Request, status: int) -> FetchError:
-    where = f"GET {request.endpoint} answered {status}"
-    if status in (401, 403):
-        return FetchError(Reason.AUTH, f"{where}: the API refuses the token", status)
-    if status == 429:
-        return FetchError(Reason.RATE_LIMITED, f"{where}: too many requests (see max_requests_per_second)", status)
-    if status >= 500:
-        return FetchError(Reason.SERVER_ERROR, where, status)
-    if 300 <= status < 400:
-        where += ": redirects are not followed, the token is for the host of base_url only"
-    if status == 404 and "{" not in request.endpoint:
-        where += ": is base_url right?"
-    return FetchError(Reason.CLIENT_ERROR, where, status)

@@ -6,13 +6,15 @@ import math
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exporter.assembly import client
 from exporter.client import Client, RequestMeter
 from exporter.commands.configured import configuration, systems
 from exporter.config import Account, json_schema
-from exporter.engine.pages import Manners
+from exporter.engine.manners import Manners
+from exporter.engine.newest_first import NewestFirst
 from exporter.records import FetchError
 from exporter.sources import sources
 from exporter.sources.listing import Listing, Options, Page
@@ -61,16 +63,20 @@ def _online(account: Account) -> bool:
 def _ask(account: Account, listing: Listing, asking: Client) -> bool:
     where = f"{account.name}/{listing.name}"
     try:
-        page = Manners(account.page_size).page(asking, listing, 1)
+        pages = NewestFirst(Manners(account.page_size))
+        newest = [pages.page(asking, listing, 1)]
+        if not newest[0].last:
+            # Where the list runs oldest first, the newest page may have but a row.
+            newest.append(pages.page(asking, listing, 2))
     except FetchError as error:
         if listing.parts is not None and error.status in (404, 405):
             print(f"{where}: OK, but the account has no such list: batches that {listing.parts} name are asked for")
             return True
         print(f"{where}: {error.reason}: {error}", file=sys.stderr)
         return False
-    pages = pages_in_window(page, account.lookback)
-    cost = requests_a_day(pages, account.poll_interval, account.reconcile_interval)
-    print(f"{where}: OK, {pages} page{'s' if pages != 1 else ''} in the window, about {cost:,} requests on a quiet day")
+    count = pages_in_window(newest, account.lookback)
+    cost = requests_a_day(count, account.poll_interval, account.reconcile_interval)
+    print(f"{where}: OK, {count} page{'s' if count != 1 else ''} in the window, about {cost:,} requests on a quiet day")
     return True
 
 
@@ -80,11 +86,12 @@ def requests_a_day(pages: int, poll_interval: float, reconcile_interval: float) 
     return math.ceil(_DAY_SECONDS / poll_interval + again)
 
 
-def pages_in_window(first: Page, lookback: float) -> int:
-    """How many pages the window has, judged by how much time the first one spans and how many there are in all."""
-    times = [record.created_at for record in first.records]
-    if first.last or len(times) < 2:
+def pages_in_window(newest: Sequence[Page], lookback: float) -> int:
+    """How many pages the window has, judged by how much time the newest ones span and how many there are in all."""
+    times = [record.created_at for page in newest for record in page.records]
+    if newest[0].last or len(times) < 2:
         return 1
     span = max(times) - min(times)
-    by_time = math.ceil(lookback / span) if span > 0 else math.inf
-    return int(min(max(1, by_time), first.pages or by_time))
+    spanned = len(times) / max(page.rows for page in newest)
+    by_time = math.ceil(spanned * lookback / span) if span > 0 else math.inf
+    return int(min(max(1, by_time), newest[0].pages or by_time))

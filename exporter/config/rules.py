@@ -14,6 +14,8 @@ from exporter.config.problems import Finding, Place, nearest, shown
 from exporter.config.token import Token, TokenError
 from exporter.systems import System
 
+SYSTEM_OPTIONS = ("workflow_batch_ids", "workflow_label")
+"""The keys that only accounts of some systems have."""
 TOKEN_KEYS = ("api_token_file", "api_token_env", "api_token")
 _LARGEST_PEM_BYTES = 1024 * 1024
 # The first must not be shorter than the second, for the reason.
@@ -79,6 +81,9 @@ def _system(draft: Draft, account: Place, systems: Mapping[str, System]) -> Iter
         if collector is not None and collector not in system.collectors:
             yield Finding((*collectors, index), _unknown("collector", collector, system.collectors))
     yield from _repeated(draft, collectors)
+    for key in SYSTEM_OPTIONS:
+        if draft.get(*account, key) and key not in system.options:
+            yield Finding((*account, key), f"accounts of {name} do not have this key")
     filters = draft.get(*account, "filters")
     for key in filters if isinstance(filters, dict) else ():
         if key not in system.filters:

@@ -16,7 +16,7 @@ def ask(poll: Poll, ids: Sequence[str]) -> set[str]:
     """Ask for records by id and keep what is said. Returns the ids the API says it does not have. Raises FetchError."""
     missing: set[str] = set()
     # A server that refuses large pages would refuse one for so many ids.
-    size = min(poll.listing.ids_per_request, poll.manners.rows)
+    size = min(poll.listing.ids_per_request, poll.pages.manners.rows)
     for start in range(0, len(ids), size):
         some = ids[start : start + size]
         missing |= set(some) - _answered(poll, some)
@@ -61,24 +61,46 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Ways:
+    """The ways there are to bring records in flight up to date."""
+
+    rows: int
+    """On a page of the list."""
+    ids_per_request: int
+    pages_read: int
+    """Pages of the list that this poll has read already."""
+    by_id: bool
+    """Can records be asked for by their ids."""
+    filters: int = 0
+    """The lists that have just the records in flight, all together; 0 where there are none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """How to bring records in flight up to date: read the list to this page, and ask for so many of the oldest."""
+    """How to bring records in flight up to date.
+
+    Read the lists of what is in flight if `filtered`, the list to this page, and then ask for what is left: so many
+    of the oldest as far as can be told beforehand.
+    """
 
     last_page: int
     asked: int
+    filtered: bool = False
 
 
-def plan(ranks: Sequence[int], rows: int, ids_per_request: int, pages_read: int, by_id: bool) -> Plan:
+def plan(ranks: Sequence[int], ways: Ways) -> Plan:
     """The cheapest plan for records in flight, whose ranks (records before them in the list) ascend.
 
     Reading up to a page brings all records on it up to date; the others are asked for by id. Pure.
     """
-    choices = [(math.ceil(len(ranks) / ids_per_request), pages_read, len(ranks))] if by_id else []
+    choices: list[tuple[int, Plan]] = []
+    if ways.by_id:
+        choices.append((math.ceil(len(ranks) / ways.ids_per_request), Plan(ways.pages_read, len(ranks))))
+        if ways.filters:
+            choices.append((ways.filters + len(ranks) // ways.rows, Plan(ways.pages_read, 0, filtered=True)))
     for place, rank in enumerate(ranks):
-        page = max(pages_read, rank // rows + 1)
+        page = max(ways.pages_read, rank // ways.rows + 1)
         left = len(ranks) - place - 1
-        if by_id or not left:
-            choices.append((page - pages_read + math.ceil(left / ids_per_request), page, left))
-    cost, page, left = min(choices, default=(0, pages_read, 0))
-    del cost
-    return Plan(page, left)
+        if ways.by_id or not left:
+            choices.append((page - ways.pages_read + math.ceil(left / ways.ids_per_request), Plan(page, left)))
+    return min(choices, key=lambda choice: choice[0], default=(0, Plan(ways.pages_read, 0)))[1]

@@ -22,7 +22,7 @@ def backfill(poll: Poll) -> int:
     order = Order()
     start = _resume(poll)
     pages = 0
-    for some in _gathered(sweep(poll.client, poll.listing, poll.manners, poll.since, order, start)):
+    for some in _gathered(sweep(poll.client, poll.listing, poll.pages, poll.since, order, start)):
         marks = poll.records.marks
         if start == 1 and not pages:
             marks = poll.marks(newest=max((record.created_at for record in some[0].records), default=None))
@@ -66,9 +66,9 @@ def _resume(poll: Poll) -> int:
     reached = poll.records.marks.backfilled_to
     if reached is None:
         return 1
-    page = poll.records.count_between(reached, float("inf")) // poll.manners.rows
+    page = poll.records.count_between(reached, float("inf")) // poll.pages.manners.rows
     while page > 1:
-        read = poll.manners.page(poll.client, poll.listing, page)
+        read = poll.pages.page(poll.client, poll.listing, page)
         if any(record.created_at > reached for record in read.records):
             return page
         page //= 2

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from exporter.client import Client
 from exporter.engine.backfill import backfill
 from exporter.engine.discover import discover, refresh
+from exporter.engine.manners import Manners
 from exporter.engine.named import read_named
-from exporter.engine.pages import Manners
+from exporter.engine.newest_first import NewestFirst
 from exporter.engine.poll import Found, Poll
 from exporter.engine.reconcile import compare, due, finish, read_window, reconcile
 from exporter.families import Family
@@ -50,7 +51,7 @@ class Collector:
         self._limits = limits
         self._scope = scope
         self._where = {"account": account, "collector": listing.name}
-        self._manners = Manners(limits.page_size, where=self._where)
+        self._pages = NewestFirst(Manners(limits.page_size, where=self._where))
         self._has_list = True
         self._in_order = True
         self._unfound: set[str] = set()
@@ -68,7 +69,7 @@ class Collector:
             client=client,
             listing=self.listing,
             families=self.families,
-            manners=self._manners,
+            pages=self._pages,
             records=records,
             now=now,
             since=now - limits.lookback,
@@ -119,7 +120,7 @@ class Collector:
         try:
             if marks.named:
                 # It has one now. What stands there and was never named is old: no news.
-                self._manners.page(poll.client, self.listing, 1)
+                self._pages.page(poll.client, self.listing, 1)
                 poll.records.begin_anew(self._scope)
             self._read_list(poll)
         except FetchError as error:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from exporter.engine.asking import ask, plan
+from exporter.engine.asking import Ways, ask, plan
+from exporter.engine.in_flight import read_in_flight
 from exporter.engine.pages import Order, ends
 from exporter.engine.poll import Poll
 from exporter.records import FetchError, Reason
@@ -18,8 +19,8 @@ class Discovered:
     """How far discovery has come."""
 
     pages: int
-    rows: int
-    """Rows on a page: what the server gives, whatever it was asked for."""
+    short: int
+    """How many rows the first page has less than a full one, where the newest rows are at the end of a list."""
     order: Order
     complete: bool
     """The list was read to its end or to the beginning of the window."""
@@ -32,15 +33,17 @@ def discover(poll: Poll) -> Discovered:
     """
     seen_to = _seen_to(poll) - OVERLAP_SECONDS
     order = Order()
-    number = 1
+    number, short = 1, 0
     while True:
-        page = poll.manners.page(poll.client, poll.listing, number)
+        page = poll.pages.page(poll.client, poll.listing, number)
+        if number == 1:
+            short = poll.pages.full - page.rows
         order.take(page)
         changed = poll.take(page)
         if ends(page) or order.reaches(poll.since):
-            return Discovered(number, page.rows, order, complete=True)
+            return Discovered(number, short, order, complete=True)
         if not order.newest_first or (not changed and order.oldest <= seen_to):
-            return Discovered(number, page.rows, order, complete=False)
+            return Discovered(number, short, order, complete=False)
         number += 1
         if number > _MOST_PAGES:
             raise FetchError(Reason.MALFORMED, "the list has no end", 200)
@@ -67,15 +70,19 @@ def refresh(poll: Poll, discovered: Discovered) -> None:
     waiting = [one for one in poll.records.in_flight(poll.since) if one[0] not in poll.met]
     if not waiting:
         return
-    chosen = plan(
-        _ranks(poll, [created for _, created in waiting], discovered.rows),
-        discovered.rows,
-        poll.listing.ids_per_request,
-        discovered.pages,
-        poll.listing.by_id,
+    ways = Ways(
+        rows=poll.pages.full,
+        ids_per_request=poll.listing.ids_per_request,
+        pages_read=discovered.pages,
+        by_id=poll.listing.by_id,
+        filters=len(poll.listing.in_flight_filters) if poll.pages.filters else 0,
     )
+    ranks = [rank + discovered.short for rank in _ranks(poll, [created for _, created in waiting], ways.rows)]
+    chosen = plan(ranks, ways)
+    if chosen.filtered:
+        read_in_flight(poll, len(waiting))
     for number in range(discovered.pages + 1, chosen.last_page + 1):
-        page = poll.manners.page(poll.client, poll.listing, number)
+        page = poll.pages.page(poll.client, poll.listing, number)
         poll.take(page)
         if ends(page):
             break

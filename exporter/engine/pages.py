@@ -3,79 +3,19 @@
 The server is not trusted: not that it sorted, nor that it counted, nor that pages did not shift meanwhile.
 """
 
-import logging
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from exporter.client import Client, Request
-from exporter.client.client import JSON
+from exporter.client import JSON, Client
+from exporter.engine.manners import BEYOND_THE_END, NO_PAGE
+from exporter.engine.newest_first import ORDER_SLACK_SECONDS, NewestFirst
 from exporter.records import FetchError, Reason
 from exporter.sources.listing import Listing, Page
-
-log = logging.getLogger(__name__)
-
-SMALLEST_PAGE = 25
-"""The page size of the vendor's own default, which it can't refuse."""
-
-ORDER_SLACK_SECONDS = 60.0
-"""Rows may stand in the order of their insertion, or of another machine's clock, and still be called newest first."""
-
-_BEYOND_THE_END = (400, 404, 422)
-"""Some servers answer an empty page there, others refuse it."""
-
-_NO_PAGE = Page(())
 
 _REPEATS_ALLOWED = 3
 _PAGES_UNSPOKEN_OF = 1000
 """How far beyond the number of pages it speaks of a server is followed."""
-
-
-@dataclass(slots=True)
-class Manners:
-    """How the server lets itself be asked: learnt from what it refuses, since no page of its reference says it."""
-
-    rows: int
-    """Records to ask for at once."""
-    sort: bool = True
-    where: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """Account and collector, for the log."""
-
-    def request(self, listing: Listing, number: int) -> Request:
-        return listing.page(number, self.rows, self.sort)
-
-    def page(self, client: Client, listing: Listing, number: int) -> Page:
-        """A page, with fewer rows or without `sort` where the server refuses those. Raises FetchError."""
-        try:
-            return listing.read_page(client.get(self.request(listing, number)))
-        except FetchError as error:
-            if number > 1 and error.status in _BEYOND_THE_END:
-                return _NO_PAGE
-            refusal = error
-        for humbler in self._humbler():
-            if refusal.status not in (400, 422):
-                break
-            try:
-                page = listing.read_page(client.get(humbler.request(listing, number)))
-            except FetchError as error:
-                refusal = error
-                continue
-            # Said only now: it was that which was refused, since the same request without it was not.
-            log.warning("%s", humbler.told(self), extra=dict(self.where))
-            self.rows, self.sort = humbler.rows, humbler.sort
-            return page
-        raise refusal
-
-    def told(self, before: "Manners") -> str:
-        """What the server has refused, for the log."""
-        refused = [f"page_size={before.rows}"] if self.rows != before.rows else []
-        refused += ["sort"] if self.sort != before.sort else []
-        return f"the API refuses {' and '.join(refused)}: asking for {self.rows} rows a page from now on"
-
-    def _humbler(self) -> "list[Manners]":
-        fewer = min(self.rows, SMALLEST_PAGE)
-        tries = [Manners(fewer, self.sort), Manners(self.rows, False), Manners(fewer, False)]
-        return [one for place, one in enumerate(tries) if one != self and one not in tries[:place]]
 
 
 @dataclass(slots=True)
@@ -120,14 +60,14 @@ class Order:
 
 
 def sweep(
-    client: Client, listing: Listing, manners: Manners, since: float, order: Order, start: int = 1
+    client: Client, listing: Listing, pages: NewestFirst, since: float, order: Order, start: int = 1
 ) -> Iterator[Page]:
     """Pages of the list from number `start`, until everything created `since` (epoch seconds) is read or the list ends.
 
     Where the rows turn out not to be newest first, the list is read to its end. `order` is up to date with each
     page. Raises FetchError, also when the server goes on for ever.
     """
-    first = manners.page(client, listing, start)
+    first = pages.page(client, listing, start)
     order.take(first)
     yield first
     if ends(first) or order.reaches(since):
@@ -136,20 +76,20 @@ def sweep(
     spoken_of = max(start, first.pages or start)
     expected = range(start + 1, spoken_of + 1)
     previous = first
-    answers = client.get_each(manners.request(listing, number) for number in expected)
+    answers = client.get_each(pages.request(listing, number) for number in expected)
     for number in expected:
-        page = _next(answers, listing)
+        page = pages.read(_next(answers, listing), number)
         if page.total != previous.total:
             # Asked for ahead, it may have been answered before a row was put in above, and the page before it after:
             # then one row was on neither.
-            page = manners.page(client, listing, number)
+            page = pages.page(client, listing, number)
         order.take(page)
         yield page
         if ends(page) or order.reaches(since):
             return
         previous = page
     for number in range(spoken_of + 1, 2 * spoken_of + _PAGES_UNSPOKEN_OF):
-        page = manners.page(client, listing, number)
+        page = pages.page(client, listing, number)
         order.take(page)
         yield page
         if ends(page) or order.reaches(since):
@@ -161,9 +101,9 @@ def _next(answers: Iterator[JSON], listing: Listing) -> Page:
     try:
         return listing.read_page(next(answers))
     except FetchError as error:
-        if error.status not in _BEYOND_THE_END:
+        if error.status not in BEYOND_THE_END:
             raise
-        return _NO_PAGE
+        return NO_PAGE
 
 
 def ends(page: Page) -> bool:

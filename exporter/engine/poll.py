@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from exporter.client import Client
-from exporter.engine.pages import Manners
+from exporter.engine.newest_first import NewestFirst
 from exporter.families import Family
 from exporter.records import Key, Record
 from exporter.rows import unknown_labels
@@ -35,7 +35,7 @@ class Poll:
     client: Client
     listing: Listing
     families: tuple[Family, ...]
-    manners: Manners
+    pages: NewestFirst
     records: Records
     now: float
     since: float

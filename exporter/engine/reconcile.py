@@ -53,7 +53,7 @@ def reconcile(poll: Poll) -> None:
 def read_window(poll: Poll) -> None:
     """Read the whole window in one go, where the order of the list can't be relied on. Raises PollError."""
     order = Order()
-    for page in sweep(poll.client, poll.listing, poll.manners, poll.since, order):
+    for page in sweep(poll.client, poll.listing, poll.pages, poll.since, order):
         poll.take(page)
         poll.progress()
     compare(poll, poll.since, math.inf, 0)
@@ -120,7 +120,7 @@ def _ask_some(poll: Poll, waiting: Sequence[tuple[str, float]]) -> float | None:
 
 def _page(poll: Poll, number: int) -> Page:
     poll.allowance -= 1
-    return poll.manners.page(poll.client, poll.listing, number)
+    return poll.pages.page(poll.client, poll.listing, number)
 
 
 def _ids(pages: Iterable[Page]) -> set[str]:

@@ -7,10 +7,9 @@ the vendor's API reference. `merge_parameters` (its customers' data) is never re
 import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from exporter.client import Request
-from exporter.client.client import JSON
+from exporter.client import JSON, Request
 from exporter.families import Family
 from exporter.records import Key, Record
 from exporter.sources.listing import Listing, Options, Page, Source
@@ -23,6 +22,8 @@ from exporter.sources.reading import (
     iso_time,
     items,
     mapping,
+    positive,
+    positive_or_none,
     records,
     text,
     word,
@@ -36,6 +37,7 @@ SYSTEM = System(
     token_env="INKIT_API_TOKEN",  # noqa: S106 (the variable's name)
     collectors=("document_batches", "workflow_batches", "invocations"),
     filters=("search", "destination_name", "destination_status"),
+    options=("workflow_batch_ids", "workflow_label"),
 )
 
 STATUSES = ("completed", "failed", "in_progress")
@@ -45,6 +47,7 @@ DURATIONS = (30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 10800.0, 43200.0, 
 DOCUMENT_DESTINATIONS = ("inkit_storage", "salesforce", "sepire", "docusign", "magic_link")
 DESTINATIONS = (*DOCUMENT_DESTINATIONS, "amazon_s3", "google_drive", "dropbox", "box")
 
+_SORTING = {"sort": "-created_at"}
 _KIND = {"document_batches": ("document",), "workflow_batches": ("workflow",)}
 
 FAMILIES = (
@@ -166,6 +169,8 @@ class _Batches:
     options: Options
     parts: str | None = None
     ids_per_request: int = 1
+    sorting: Mapping[str, str] = field(default_factory=lambda: _SORTING)
+    in_flight_filters: Sequence[Mapping[str, str]] = ()
 
     @property
     def by_id(self) -> bool:
@@ -175,8 +180,8 @@ class _Batches:
     def known_ids(self) -> tuple[str, ...]:
         return self.options.workflow_batch_ids if self.parts else ()
 
-    def page(self, number: int, page_size: int, sort: bool = True) -> Request:
-        return _page(self.path, number, page_size, sort, self.options)
+    def page(self, number: int, page_size: int) -> Request:
+        return _page(self.path, number, page_size, self.options)
 
     def read_page(self, answer: JSON) -> Page:
         return _read_page(answer, self.path, self._to_record)
@@ -217,7 +222,7 @@ class _Batches:
             id=identifier(item.get("id")),
             created_at=iso_time(item.get("created_at")),
             in_flight=in_flight,
-            adds=_positive(adds),
+            adds=positive(adds),
         )
 
 
@@ -233,9 +238,12 @@ class _Invocations:
     ids_per_request: int = 50
     """A `data_id` of fifty ids keeps the URL below 2,000 characters, which every proxy lets through."""
     by_id: bool = True
+    sorting: Mapping[str, str] = field(default_factory=lambda: _SORTING)
+    in_flight_filters: Sequence[Mapping[str, str]] = ()
+    """None: what `destination_status` selects is not said."""
 
-    def page(self, number: int, page_size: int, sort: bool = True) -> Request:
-        return _page(self.path, number, page_size, sort, self.options)
+    def page(self, number: int, page_size: int) -> Request:
+        return _page(self.path, number, page_size, self.options)
 
     def read_page(self, answer: JSON) -> Page:
         return _read_page(answer, self.path, self._to_record)
@@ -289,7 +297,7 @@ def _invocation(
     if not in_flight:
         adds["inkit_invocations_finished_total", status, rollup, *workflow] = 1
         adds["inkit_invocation_duration_seconds",] = 1
-    return _positive(adds), in_flight
+    return positive(adds), in_flight
 
 
 def _listing(collector: str, options: Options) -> Listing:
@@ -300,9 +308,8 @@ def _listing(collector: str, options: Options) -> Listing:
     return _Invocations(options)
 
 
-def _page(path: str, number: int, page_size: int, sort: bool, options: Options) -> Request:
-    order = {"sort": "-created_at"} if sort else {}
-    return Request(path, path, {"page": str(number), "page_size": str(page_size), **order, **options.filters})
+def _page(path: str, number: int, page_size: int, options: Options) -> Request:
+    return Request(path, path, {"page": str(number), "page_size": str(page_size), **options.filters})
 
 
 def _read_page(answer: JSON, path: str, to_record: Callable[[Mapping[str, JSON]], Record]) -> Page:
@@ -315,7 +322,7 @@ def _read_page(answer: JSON, path: str, to_record: Callable[[Mapping[str, JSON]]
     full = isinstance(size, int) and len(found) >= size
     last = pagination.get("next_page", 0) is None and not full if pagination else not found
     return Page(
-        read, rejected, len(found), last, _positive_or_none(pages), _positive_or_none(pagination.get("total_count"))
+        read, rejected, len(found), last, positive_or_none(pages), positive_or_none(pagination.get("total_count"))
     )
 
 
@@ -324,14 +331,6 @@ def _pagination(answer: JSON) -> Mapping[str, JSON]:
         return mapping(mapping(answer.get("metadata"), "metadata").get("pagination"), "pagination")
     except Unreadable:
         return {}
-
-
-def _positive_or_none(value: JSON) -> int | None:
-    return value if isinstance(value, int) and value > 0 else None
-
-
-def _positive(adds: Counter[Key]) -> Mapping[Key, int]:
-    return {key: count for key, count in adds.items() if count}
 
 
 SOURCE = Source(SYSTEM, FAMILIES, _listing)

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from exporter.client import Request
-from exporter.client.client import JSON
+from exporter.client import JSON, Refused, Request
 from exporter.families import Family
 from exporter.records import Record
 from exporter.systems import System
@@ -55,8 +54,16 @@ class Listing(Protocol):
     def known_ids(self) -> tuple[str, ...]:
         """Ids that the operator has named."""
 
-    def page(self, number: int, page_size: int, sort: bool = True) -> Request:
-        """The request for a page of the list, newest first, from 1; without `sort`, in the order it has anyway."""
+    @property
+    def sorting(self) -> Mapping[str, str]:
+        """Parameters with which the list runs newest first; empty where it can't be sorted."""
+
+    @property
+    def in_flight_filters(self) -> Sequence[Mapping[str, str]]:
+        """Parameters with each of which the list has some of the records in flight, and all of them together."""
+
+    def page(self, number: int, page_size: int) -> Request:
+        """The request for a page of the list, from 1, in the order it has by itself."""
 
     def read_page(self, answer: JSON) -> Page:
         """Raises FetchError(malformed) if the answer is no list at all; items are skipped one by one."""
@@ -84,3 +91,5 @@ class Source:
     families: tuple[Family, ...]
     listing: Callable[[str, Options], Listing]
     """Makes the listing of a collector. The name is one of `system.collectors`."""
+    refused: Callable[[JSON], Refused | None] = lambda _: None
+    """Reads an answer as a refusal, where the vendor has a form for them; None if it is none."""

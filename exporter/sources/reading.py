@@ -3,11 +3,11 @@
 import functools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from exporter.client.client import JSON
-from exporter.records import FetchError, Reason, Record
+from exporter.client import JSON
+from exporter.records import FetchError, Key, Reason, Record
 
 FINAL = frozenset({"completed", "failed", "timed_out", "expired", "cancelled", "canceled", "error"})
 """Statuses after which a vendor does no more work. Every other word, known or not, means that work is open."""
@@ -18,8 +18,11 @@ NONE = "none"
 _LARGEST_AMOUNT = 2**31
 """No batch has as many documents. A million of such records still add up to a number that the state can hold."""
 _MOST_KEYS = 100
+_LEAST_MILLISECONDS = 1e11
+"""As seconds, that would be the year 5138; as milliseconds, it is 1973."""
 _LONGEST_WORD = 64
 _LONGEST_ID = 128
+_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 _ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.:\-]{{0,{_LONGEST_ID - 1}}}")
 
@@ -78,17 +81,39 @@ def mapping(value: JSON, reason: str) -> Mapping[str, JSON]:
     return value
 
 
-def iso_time(value: JSON) -> float:
+def sequence(value: JSON, reason: str) -> Sequence[JSON]:
+    """A list; nothing is an empty one."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) > _MOST_KEYS:
+        raise Unreadable(reason)
+    return value
+
+
+def iso_time(value: JSON, reason: str = "created_at") -> float:
     """ISO 8601 as epoch seconds; without a zone it is UTC."""
     if not isinstance(value, str):
-        raise Unreadable("created_at")
+        raise Unreadable(reason)
     try:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         return moment.timestamp()
     except (ValueError, OverflowError):
-        raise Unreadable("created_at") from None
+        raise Unreadable(reason) from None
+
+
+def epoch_time(value: JSON, reason: str) -> float:
+    """Epoch seconds, however they are written: as a number or as text, in milliseconds, or as ISO 8601."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        return iso_time(value, reason)
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise Unreadable(reason)
+    number = float(value)
+    seconds = number / 1000 if number >= _LEAST_MILLISECONDS else number
+    if not 0 < seconds < _LEAST_MILLISECONDS:
+        raise Unreadable(reason)
+    return seconds
 
 
 def items(answer: JSON, key: str, endpoint: str) -> list[JSON]:
@@ -113,3 +138,13 @@ def records(
         except Unreadable as error:
             rejected[str(error)] += 1
     return tuple(read), rejected
+
+
+def positive(adds: Counter[Key]) -> Mapping[Key, int]:
+    """What a record adds, without what it adds nothing to."""
+    return {key: count for key, count in adds.items() if count}
+
+
+def positive_or_none(value: JSON) -> int | None:
+    """A number of a server's paging: a hint, so what is none is no error."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

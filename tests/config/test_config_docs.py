@@ -137,10 +137,13 @@ def test_the_example_is_read_and_comes_to_the_defaults(systems: Mapping[str, Sys
     token.write_text("CANARY\n")
     path = tmp_path / "config.yaml"
     path.write_text(EXAMPLE.read_text().replace("/run/secrets/inkit", str(token)))
-    full, least = load(path, systems, {"STAGING_API_TOKEN": "CANARY"}).accounts
+    environ = {"STAGING_API_TOKEN": "CANARY", "PX_API_KEY": "CANARY"}
+    full, other, least = load(path, systems, environ).accounts
     assert full.token.read() == "CANARY"
     for key in (field for field in Account.__slots__ if field not in {"name", "token"}):
         assert getattr(full, key) == getattr(least, key), key
+    assert (other.base_url, other.collectors) == (systems["packagex"].base_url, systems["packagex"].collectors)
+    assert not other.filters
 
 
 def test_the_model_has_what_the_file_has() -> None:

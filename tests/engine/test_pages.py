@@ -9,7 +9,9 @@ from exporter.demo.faults import Lies
 from exporter.demo.items import document_batch
 from exporter.demo.listing import Readings
 from exporter.demo.server import StandIn
-from exporter.engine.pages import Manners, Order, sweep
+from exporter.engine.manners import Manners
+from exporter.engine.newest_first import NewestFirst
+from exporter.engine.pages import Order, sweep
 from exporter.records import FetchError, Reason
 from exporter.sources import sources
 from exporter.sources.listing import Options
@@ -20,7 +22,7 @@ LISTING = sources()["inkit"].listing("document_batches", Options())
 
 def ids(rig: Rig, size: int = 10, days: float = 7) -> list[str]:
     """The ids the sweep meets, in its order."""
-    found = sweep(client(rig.stand_in.url), LISTING, Manners(size), NOW - days * DAY, Order())
+    found = sweep(client(rig.stand_in.url), LISTING, NewestFirst(Manners(size)), NOW - days * DAY, Order())
     return [record.id for page in found for record in page.records]
 
 
@@ -59,10 +61,20 @@ def test_what_lies_before_the_window_is_not_read(rig: Rig) -> None:
     assert len(rig.stand_in.requests) < 12
 
 
-def test_a_list_that_is_not_newest_first_is_read_to_its_end(rig: Rig) -> None:
+def test_a_list_without_an_order_is_read_to_its_end(rig: Rig) -> None:
     expected = fill(rig, 95, apart=DAY)
-    rig.stand_in.faults.lies = Lies(order="ascending")
+    rig.stand_in.faults.lies = Lies(order="shuffled")
     assert sorted(ids(rig)) == sorted(expected)
+
+
+def test_a_list_that_runs_oldest_first_is_read_from_its_end(rig: Rig) -> None:
+    expected = fill(rig, 1005, apart=DAY / 10)
+    rig.stand_in.faults.lies = Lies(order="ascending")
+    found = ids(rig, days=3)
+    assert found == expected[: len(found)]
+    assert len(found) > 30
+    assert [int(one.params["page"]) for one in rig.stand_in.requests][:4] == [1, 101, 100, 99]
+    assert len(rig.stand_in.requests) < 14
 
 
 def test_rows_a_little_out_of_order_are_still_newest_first(rig: Rig) -> None:
@@ -115,11 +127,11 @@ def test_a_refused_page_size_falls_back_to_the_vendors_default_and_says_so(
     expected = fill(rig, 60)
     manners = Manners(100)
     with StandIn(rig.world, TOKEN, readings=readings) as strict:
-        pages = list(sweep(client(strict.url), LISTING, manners, NOW - DAY, Order()))
+        pages = list(sweep(client(strict.url), LISTING, NewestFirst(manners), NOW - DAY, Order()))
         assert [record.id for page in pages for record in page.records] == expected
         assert manners.rows == 25
-        assert "page_size" in caplog.text
-        list(sweep(client(strict.url), LISTING, manners, NOW - DAY, Order()))
+        assert "pages of 100 rows" in caplog.text
+        list(sweep(client(strict.url), LISTING, NewestFirst(manners), NOW - DAY, Order()))
         assert [one.status for one in strict.requests].count(422) == 1, "and remembers it"
 
 
@@ -127,7 +139,7 @@ def test_a_refusal_that_the_page_size_is_not_the_cause_of_is_no_fallback(rig: Ri
     rig.stand_in.faults.add(faults.status(422))
     manners = Manners(100)
     with pytest.raises(FetchError) as caught:
-        list(sweep(client(rig.stand_in.url), LISTING, manners, NOW - DAY, Order()))
+        list(sweep(client(rig.stand_in.url), LISTING, NewestFirst(manners), NOW - DAY, Order()))
     assert caught.value.status == 422
     assert manners.rows == 100
 
@@ -135,6 +147,6 @@ def test_a_refusal_that_the_page_size_is_not_the_cause_of_is_no_fallback(rig: Ri
 def test_a_refused_sort_is_done_without(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     expected = fill(rig, 60)
     with StandIn(rig.world, TOKEN, readings=Readings(sort_keys=frozenset({"name"}))) as strict:
-        pages = list(sweep(client(strict.url), LISTING, Manners(50), NOW - DAY, Order()))
+        pages = list(sweep(client(strict.url), LISTING, NewestFirst(Manners(50)), NOW - DAY, Order()))
         assert [record.id for page in pages for record in page.records] == expected
     assert "refuses sort" in caplog.text

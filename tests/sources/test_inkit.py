@@ -184,9 +184,11 @@ def test_every_parameter_of_the_reference_is_sent() -> None:
         ("workflow_batches", "/invoke/batch"),
         ("invocations", "/invoke"),
     ):
-        request = listing(collector, filters=filters).page(3, 50)
+        asked = listing(collector, filters=filters)
+        request = asked.page(3, 50)
         assert request.path == request.endpoint == path
-        assert request.params == {"page": "3", "page_size": "50", "sort": "-created_at", **filters}
+        assert request.params == {"page": "3", "page_size": "50", **filters}
+        assert asked.sorting == {"sort": "-created_at"}
 
 
 def test_batches_are_asked_for_one_by_one_and_invocations_in_chunks() -> None:

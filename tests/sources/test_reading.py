@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.client.client import JSON
+from exporter.client import JSON
 from exporter.records import FetchError, Reason, Record
 from exporter.sources import reading
 

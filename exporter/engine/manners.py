@@ -1,0 +1,70 @@
+"""How a server lets itself be asked for a page: what it refuses is learnt. The order of the list is not known here."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from exporter.client import Client, Request
+from exporter.records import FetchError
+from exporter.sources.listing import Listing, Page
+
+log = logging.getLogger(__name__)
+
+SMALLEST_PAGE = 25
+"""The page size of the vendors' own default, which they can't refuse."""
+
+BEYOND_THE_END = (400, 404, 422)
+"""Some servers answer an empty page there, others refuse it."""
+
+NO_PAGE = Page(())
+
+
+@dataclass(slots=True)
+class Manners:
+    """Learnt from what the server refuses, since no page of its reference says it."""
+
+    rows: int
+    """Records to ask for at once."""
+    sort: bool = True
+    where: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Account and collector, for the log."""
+
+    def request(self, listing: Listing, number: int) -> Request:
+        """The request for a page, by the server's own count from 1."""
+        request = listing.page(number, self.rows)
+        return replace(request, params={**request.params, **listing.sorting}) if self.sort else request
+
+    def page(self, client: Client, listing: Listing, number: int) -> Page:
+        """A page, with fewer rows or unsorted where the server refuses more. Raises FetchError."""
+        try:
+            return listing.read_page(client.get(self.request(listing, number)))
+        except FetchError as error:
+            if number > 1 and error.status in BEYOND_THE_END:
+                return NO_PAGE
+            refusal = error
+        for humbler in self._humbler(listing):
+            if refusal.status not in (400, 422):
+                break
+            try:
+                page = listing.read_page(client.get(humbler.request(listing, number)))
+            except FetchError as error:
+                refusal = error
+                continue
+            # Said only now: it was that which was refused, since the same request without it was not.
+            log.warning("%s", humbler.told(self), extra=dict(self.where))
+            self.rows, self.sort = humbler.rows, humbler.sort
+            return page
+        raise refusal
+
+    def told(self, before: "Manners") -> str:
+        """What the server has refused, for the log."""
+        refused = [f"pages of {before.rows} rows"] if self.rows != before.rows else []
+        refused += ["sorting"] if self.sort != before.sort else []
+        return f"the API refuses {' and '.join(refused)}: asking for {self.rows} rows a page from now on"
+
+    def _humbler(self, listing: Listing) -> "list[Manners]":
+        fewer = min(self.rows, SMALLEST_PAGE)
+        tries = [Manners(fewer, self.sort)]
+        if listing.sorting:
+            tries += [Manners(self.rows, False), Manners(fewer, False)]
+        return [one for place, one in enumerate(tries) if one != self and one not in tries[:place]]

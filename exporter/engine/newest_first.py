@@ -1,0 +1,113 @@
+"""A list as if its newest page came first, whichever way it runs. What is done with a page is the caller's.
+
+Which way it runs is found out from the records themselves, and looked at again at each first page.
+"""
+
+import logging
+from dataclasses import replace
+
+from exporter.client import Client, Request
+from exporter.engine.last_page import last_page
+from exporter.engine.manners import NO_PAGE, Manners
+from exporter.sources.listing import Listing, Page
+
+log = logging.getLogger(__name__)
+
+ORDER_SLACK_SECONDS = 60.0
+"""Rows may stand in the order of their insertion, or of another machine's clock, and still be called in order."""
+
+_NEVER = float("-inf")
+
+
+class NewestFirst:
+    """The pages of one list, counted from the newest one, and what was learnt of the list while reading it."""
+
+    def __init__(self, manners: Manners) -> None:
+        self.manners = manners
+        self.full = 1
+        """The most rows that a page had: what the server gives, whatever it was asked for."""
+        self.filters = True
+        """Does the list keep to a filter."""
+        self._last: int | None = None
+        """The number of the last page of a list that runs oldest first; None for one that runs newest first."""
+        self._known = False
+        """Has it been looked which way the list runs."""
+        self._newest = _NEVER
+        """When the newest record of the newest page was created, as it was last read."""
+
+    def page(self, client: Client, listing: Listing, number: int) -> Page:
+        """A page, its newest record first. Raises FetchError."""
+        if number == 1:
+            return self._turned(self._newest_page(client, listing), 1)
+        if not self._known:
+            self._newest_page(client, listing)
+        place = self._place(number)
+        return self._turned(self._read(client, listing, place), number) if place > 0 else NO_PAGE
+
+    def request(self, listing: Listing, number: int) -> Request:
+        """The request for a page after the first, to be made ahead. Its answer is for `read`."""
+        return self.manners.request(listing, self._place(number))
+
+    def read(self, page: Page, number: int) -> Page:
+        """A page asked for ahead, its newest record first."""
+        self.full = max(self.full, page.rows)
+        return self._turned(page, number)
+
+    def _place(self, number: int) -> int:
+        """The server's own number of a page."""
+        return number if self._last is None else self._last - number + 1
+
+    def _turned(self, page: Page, number: int) -> Page:
+        if self._last is not None:
+            return replace(page, records=page.records[::-1], last=self._place(number) == 1, pages=self._last)
+        whole = number == 1 and page.last
+        return replace(page, records=page.records[::-1]) if whole and _direction(page, slack=0.0) > 0 else page
+
+    def _newest_page(self, client: Client, listing: Listing) -> Page:
+        page = self._end(client, listing, self._last) if self._last else self._read(client, listing, 1)
+        whole = self._last is None and page.last
+        if not whole:
+            page = page if self._as_believed(page) else self._compared(client, listing, page)
+            self._known = True
+        self._newest = _newest(page)
+        return page
+
+    def _as_believed(self, page: Page) -> bool:
+        """A list may turn round at any time: then what is read for the newest page is the oldest one."""
+        direction = _direction(page) if self._last is None else -_direction(page)
+        if direction == 0 and not self._known:
+            return False
+        return direction <= 0 and _newest(page) >= self._newest
+
+    def _compared(self, client: Client, listing: Listing, page: Page) -> Page:
+        """The newer one of this page and that at the other end of the list."""
+        believed, was_known = self._last, self._known
+        other = self._end(client, listing, page.pages or 1) if believed is None else self._read(client, listing, 1)
+        if _newest(other) <= _newest(page):
+            self._last = believed
+            return page
+        self._last = None if believed is not None else self._last
+        told = "the list has turned round" if was_known else "the list runs oldest first"
+        log.info("%s: reading it from its %s", told, "end" if self._last else "beginning", extra=self.manners.where)
+        return other
+
+    def _end(self, client: Client, listing: Listing, guess: int) -> Page:
+        self._last, page = last_page(lambda number: self._read(client, listing, number), guess)
+        return page
+
+    def _read(self, client: Client, listing: Listing, place: int) -> Page:
+        page = self.manners.page(client, listing, place)
+        self.full = max(self.full, page.rows)
+        return page
+
+
+def _direction(page: Page, slack: float = ORDER_SLACK_SECONDS) -> int:
+    """1 if the rows run from old to new, -1 from new to old, 0 if that can't be told."""
+    if not page.records:
+        return 0
+    first, last = page.records[0].created_at, page.records[-1].created_at
+    return (first + slack < last) - (first > last + slack)
+
+
+def _newest(page: Page) -> float:
+    return max((record.created_at for record in page.records), default=_NEVER)
