@@ -1,4 +1,4 @@
-"""`batch-exporter demo`: the exporter against a bundled stand-in of the API, whose data moves, fails and hangs."""
+"""`batch-exporter demo`: the exporter against a bundled stand-in of both APIs, whose data moves, fails and hangs."""
 
 import argparse
 import random
@@ -6,17 +6,24 @@ import signal
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from exporter.commands.configured import systems
 from exporter.commands.serve import serve
 from exporter.config import load
 from exporter.demo.life import Life
+from exporter.demo.packagex.api import PackagexApi
+from exporter.demo.packagex.batches import Batches
+from exporter.demo.packagex.files import FileStore
+from exporter.demo.packagex.life import PackagexLife
 from exporter.demo.server import StandIn
 from exporter.demo.world import World
 from exporter.web.server import ListenError
 
 _TOKEN = "demo-token"  # noqa: S105 (a word that opens nothing)
+_KEY = "demo-key"
 _STEP_SECONDS = 1.0
 _CONFIG = """\
 poll_interval: 5s
@@ -28,40 +35,54 @@ accounts:
     base_url: {url}
     api_token: {token}
     workflow_label: true
+  - name: logistics
+    system: packagex
+    base_url: {url}
+    api_token: {key}
 """
+
+
+class _Life(Protocol):
+    """The records of one API, which change as time passes."""
+
+    def step(self, now: float) -> None: ...
 
 
 def run(given: argparse.Namespace) -> bool:
     """Run the stand-in, and the exporter beside it unless told otherwise, until SIGTERM or SIGINT."""
     rng = random.Random()
-    world = World(rng)
-    life = Life(world, rng)
+    world, batches = World(rng), Batches(rng)
+    life, packagex_life = Life(world, rng), PackagexLife(batches, rng)
     life.history(time.time())
+    packagex_life.history(time.time())
     stop = threading.Event()
     try:
-        made = StandIn(world, _TOKEN, port=given.api_port)
+        apis = (PackagexApi(batches, _KEY), FileStore(batches))
+        made = StandIn(world, _TOKEN, port=given.api_port, apis=apis)
     except OSError as error:
         raise ListenError(
             f"the stand-in cannot listen on port {given.api_port}: {error.strerror}; choose an --api-port"
         ) from error
     with made as stand_in:
-        threading.Thread(target=_live, args=(life, stop), name="life", daemon=True).start()
+        threading.Thread(target=_live, args=((life, packagex_life), stop), name="life", daemon=True).start()
         try:
             return _api_only(stand_in, stop) if given.api_only else _with_exporter(given, stand_in)
         finally:
             stop.set()
 
 
-def _live(life: Life, stop: threading.Event) -> None:
+def _live(lives: Sequence[_Life], stop: threading.Event) -> None:
     while not stop.wait(_STEP_SECONDS):
-        life.step(time.time())
+        for life in lives:
+            life.step(time.time())
 
 
 def _api_only(stand_in: StandIn, stop: threading.Event) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    print(f"The stand-in serves {stand_in.url}; its token is {_TOKEN}. Try:")
-    print(f"  curl -H 'X-Inkit-API-Token: {_TOKEN}' '{stand_in.url}/batch?page_size=2'", flush=True)
+    print(f"The stand-in serves Inkit's API and PackageX's at {stand_in.url}. Try:")
+    print(f"  curl -H 'X-Inkit-API-Token: {_TOKEN}' '{stand_in.url}/batch?page_size=2'")
+    print(f"  curl -H 'PX-API-KEY: {_KEY}' '{stand_in.url}/batches?limit=2'", flush=True)
     stop.wait()
     return True
 
@@ -69,10 +90,11 @@ def _api_only(stand_in: StandIn, stop: threading.Event) -> bool:
 def _with_exporter(given: argparse.Namespace, stand_in: StandIn) -> bool:
     with tempfile.TemporaryDirectory(prefix="batch-exporter-") as folder:
         path = Path(folder) / "config.yaml"
-        path.write_text(_CONFIG.format(folder=folder, url=stand_in.url, token=_TOKEN))
+        path.write_text(_CONFIG.format(folder=folder, url=stand_in.url, token=_TOKEN, key=_KEY))
 
         def started(port: int) -> None:
-            print(f"Nothing of this is real: a stand-in of the API plays at {stand_in.url}.")
+            print("Nothing of this is real: a stand-in plays Inkit (account demo) and PackageX (account logistics)")
+            print(f"at {stand_in.url}.")
             print(f"  who is being polled, and how it goes   http://localhost:{port}/")
             print(f"  the metrics                            http://localhost:{port}{given.telemetry_path}")
             print("Ctrl-C ends it.", flush=True)

@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Any, Literal
 
-from exporter.demo.items import Kind
 from exporter.demo.wire import Answer
 
 
@@ -101,16 +100,22 @@ def latency(seconds: float) -> Fault:
 class Lies:
     """What is untrue in the lists, while each answer for itself looks right."""
 
-    order: Literal["ascending", "shuffled"] | None = None
-    """The order of every list, whatever `sort` says."""
+    order: Literal["ascending", "descending", "shuffled"] | None = None
+    """The order of every list by creation, whatever was asked for or read."""
     ignore_page_size: bool = False
     """Every page has the default size."""
-    total_count: int | None = None
+    ignore_filters: bool = False
+    """Every list has all records."""
+    total_count: int | Literal["missing"] | None = None
     page_count: int | None = None
+    """Of Inkit's lists: PackageX does not say it."""
+    has_more: bool | None = None
+    """Of PackageX's lists, on every page; otherwise it is true, also where `total_count` is not."""
     repeat_ids: bool = False
     """Each page but the first begins with the last record of the page before."""
-    before_page: Callable[[Kind, int], None] | None = None
-    """Called with the number of each page before it is read, to change the world between two pages."""
+    before_page: Callable[[Any, int], None] | None = None
+    """Called with the list's kind (a Kind, or "batches" for PackageX's list) and the number of each page before it is
+    read, to change the world between two pages."""
 
 
 @dataclass(slots=True)
@@ -132,7 +137,8 @@ class Faults:
     def add(self, fault: Fault, path: str = "*", times: int | None = None) -> None:
         """Let a fault befall the next `times` requests (or all) for paths like `/invoke` or `/batch/*`.
 
-        Paths are those below `/v1`. Of several faults for a path, the one added first is used up first.
+        Paths are those below `/v1`, and `/files/*` for downloads. Of several faults for a path, the one added first
+        is used up first.
         """
         with self._lock:
             self._plans.append(_Plan(path, fault, times))

@@ -6,10 +6,12 @@ Source: the vendor's API reference. It gives no example of an error's body: thos
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from exporter.demo.faults import Lies
 from exporter.demo.items import Kind
-from exporter.demo.listing import Readings, Refused, page, read_query
+from exporter.demo.listing import Readings, page, read_query
+from exporter.demo.params import Refused
 from exporter.demo.wire import Answer, Request
 from exporter.demo.world import World
 
@@ -23,8 +25,9 @@ _PATHS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class InkitApi:
-    """What the server of an API must be able to do is `answer`: another API is another class with it."""
+    """Inkit's part of a stand-in."""
 
+    base: ClassVar[str] = "/v1"
     world: World
     token: str
     readings: Readings = field(default_factory=Readings)

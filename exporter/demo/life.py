@@ -1,11 +1,10 @@
-"""How the demo's world moves: what appears and when, what is open, what hangs. The fates themselves are in fates.py."""
+"""How the demo's world of Inkit moves: what appears and when, what hangs. The fates themselves are in fates.py."""
 
-import math
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from exporter.demo import fates
+from exporter.demo.chance import Bursts, arrivals, within
 from exporter.demo.items import DOCUMENT_DESTINATIONS, PIECES, Item, Kind, document_batch, invocation, workflow_batch
 from exporter.demo.world import World
 
@@ -20,8 +19,6 @@ LARGEST_DOCUMENT_BATCH = 40
 LARGEST_WORKFLOW_BATCH = 8
 _NAMES = (None, None, "Monthly run", "Reminders", "test")
 _PEOPLE = (("Alex", "Sample"), ("Robin", "Example"), ("Kim", "Placeholder"), ("Sam", "Specimen"))
-_WAVE = 300.0
-"""Seconds from one busy time to the next."""
 _HISTORY_STEP = 300.0
 _HANGING_SINCE = 43_200.0
 """Seconds before the end of a history from which on a record may hang."""
@@ -78,15 +75,18 @@ class Life:
 
     def __init__(self, world: World, rng: random.Random, pace: Pace | None = None, hang_from: float = 0.0) -> None:
         self.hung: dict[Kind, str] = {}
-        self.burst: str | None = None
-        """The destination where most generations fail at the moment."""
         self._world = world
         self._rng = rng
         self._pace = pace or Pace()
         self._hang_from = hang_from
         self._now = 0.0
-        self._burst_ends = 0.0
+        self._bursts = Bursts(rng, sorted(PIECES))
         self._open: dict[str, _Open] = {}
+
+    @property
+    def burst(self) -> str | None:
+        """The destination where most generations fail at the moment."""
+        return self._bursts.target
 
     def history(self, now: float, days: float = 7.0, records: int = 400) -> None:
         """Live through the `days` before `now`, in which about as many `records` appear."""
@@ -108,13 +108,9 @@ class Life:
         self._arrive(since)
 
     def _chances(self, elapsed: float) -> fates.Chances:
-        if self._now >= self._burst_ends:
-            self.burst = None
-            if self._rng.random() < _within(elapsed, 1 / self._pace.bursts):
-                self.burst = self._rng.choice(sorted(PIECES))
-                self._burst_ends = self._now + self._pace.burst_lasts
-        begin, finish = _within(elapsed, self._pace.begin), _within(elapsed, self._pace.generate)
-        return fates.Chances(begin, finish, burst=self.burst)
+        pace = self._pace
+        self._bursts.step(self._now, elapsed, pace.bursts, pace.burst_lasts)
+        return fates.Chances(within(elapsed, pace.begin), within(elapsed, pace.generate), burst=self.burst)
 
     def _advance(self, work: _Open, chances: fates.Chances) -> None:
         item = self._world.get(work.kind, work.id)
@@ -153,19 +149,12 @@ class Life:
 
     def _arrive(self, since: float) -> None:
         pace = self._pace
-        for at in self._times(pace.document_batches, since):
+        for at in arrivals(self._rng, pace.document_batches, since, self._now):
             self._begin_document_batch(at)
-        for at in self._times(pace.workflow_batches, since):
+        for at in arrivals(self._rng, pace.workflow_batches, since, self._now):
             self._begin_workflow_batch(at)
-        for at in self._times(pace.invocations, since):
+        for at in arrivals(self._rng, pace.invocations, since, self._now):
             self._invoke(at, self._rng.choice(sorted(WORKFLOWS)))
-
-    def _times(self, rate: float, since: float) -> Iterator[float]:
-        """The times at which something happens that comes `rate` times a second on average, in waves."""
-        at = since
-        while (at := at + self._rng.expovariate(2 * rate)) < self._now:
-            if self._rng.random() < (1 + math.sin(2 * math.pi * at / _WAVE)) / 2:
-                yield at
 
     def _begin_document_batch(self, at: float) -> None:
         rng, batch_id = self._rng, self._world.new_id("document_batches")
@@ -199,8 +188,3 @@ class Life:
     def _add(self, work: _Open, item: Item) -> None:
         self._world.add(work.kind, item)
         self._open[work.id] = work
-
-
-def _within(elapsed: float, mean: float) -> float:
-    """The probability that what takes `mean` seconds on average has happened within `elapsed` seconds."""
-    return 1.0 - math.exp(-elapsed / mean)

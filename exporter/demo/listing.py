@@ -6,11 +6,13 @@ Source: "List Document Batches" and "List Workflow Statuses" of the vendor's API
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from exporter.demo.faults import Lies
 from exporter.demo.items import Item, Kind
+from exporter.demo.params import Refused, positive
+from exporter.demo.shelf import compact
 from exporter.demo.world import ORDERS, Order, World
 
 PAGE_SIZE = 25
@@ -20,10 +22,6 @@ DEFAULT_SORT: Mapping[Kind, Order] = {
     "invocations": "updated_at",
 }
 """The keys that the examples' `metadata.sort` names where no `sort` was asked for: newest first, all the same."""
-
-
-class Refused(Exception):
-    """A parameter that the API does not take (422)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Query:
 
 def read_query(kind: Kind, params: Mapping[str, str], readings: Readings) -> Query:
     """Raises Refused for a parameter that the API does not take."""
-    page_size = _positive(params, "page_size", PAGE_SIZE)
+    page_size = positive(params, "page_size", PAGE_SIZE)
     if readings.max_page_size is not None and page_size > readings.max_page_size:
         if readings.large_page_size == "refuse":
             raise Refused(f"page_size must not be greater than {readings.max_page_size}")
@@ -75,7 +73,7 @@ def read_query(kind: Kind, params: Mapping[str, str], readings: Readings) -> Que
         key, sort = DEFAULT_SORT[kind], "-"
     ids = params.get("data_id") if kind == "invocations" else None
     return Query(
-        page=_positive(params, "page", 1),
+        page=positive(params, "page", 1),
         page_size=page_size,
         sort=key,
         newest_first=sort.startswith("-"),
@@ -89,6 +87,8 @@ def read_query(kind: Kind, params: Mapping[str, str], readings: Readings) -> Que
 def page(world: World, kind: Kind, query: Query, readings: Readings, lies: Lies) -> bytes:
     """The body of a page, as JSON."""
     size = PAGE_SIZE if lies.ignore_page_size else query.page_size
+    if lies.ignore_filters:
+        query = replace(query, search=None, destination_name=None, destination_status=None, ids=None)
     start = (query.page - 1) * size
     stop = start + size
     if lies.repeat_ids and start:
@@ -98,31 +98,22 @@ def page(world: World, kind: Kind, query: Query, readings: Readings, lies: Lies)
     return b'{"items":[%b],"metadata":%b}' % (b",".join(rows), json.dumps(metadata).encode())
 
 
-def _positive(params: Mapping[str, str], name: str, default: int) -> int:
-    text = params.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
-        raise Refused(f"{name} must be a positive integer")
-    return int(text)
-
-
 def _rows(
     world: World, kind: Kind, query: Query, readings: Readings, lies: Lies, start: int, stop: int
 ) -> tuple[list[bytes], int]:
     """The records of one page, as they are served, and how many there are on all pages."""
-    newest_first = query.newest_first and lies.order != "ascending"
-    sort = "created_at" if lies.order else query.sort
-    if sort in ORDERS and not query.filtered and lies.order != "shuffled":
-        return world.texts(kind, sort, start, stop, newest_first=newest_first)
+    if lies.order:
+        query = replace(query, sort="created_at", newest_first=lies.order == "descending")
+    if query.sort in ORDERS and not query.filtered and lies.order != "shuffled":
+        return world.texts(kind, query.sort, start, stop, newest_first=query.newest_first)
     chosen = _matching(world, kind, query, readings)
     if lies.order == "shuffled":
         chosen.sort(key=lambda item: zlib.crc32(item["id"].encode()))
-    elif sort not in ORDERS:
-        chosen.sort(key=lambda item: str(item.get(sort) or ""), reverse=newest_first)
-    elif not newest_first:
+    elif query.sort not in ORDERS:
+        chosen.sort(key=lambda item: str(item.get(query.sort) or ""), reverse=query.newest_first)
+    elif not query.newest_first:
         chosen.reverse()
-    return [json.dumps(item, separators=(",", ":")).encode() for item in chosen[start:stop]], len(chosen)
+    return [compact(item) for item in chosen[start:stop]], len(chosen)
 
 
 def _matching(world: World, kind: Kind, query: Query, readings: Readings) -> list[Item]:
@@ -166,19 +157,18 @@ def _word(status: str) -> str:
 
 
 def _metadata(query: Query, size: int, total: int, lies: Lies) -> Item:
-    total = total if lies.total_count is None else lies.total_count
+    total = lies.total_count if isinstance(lies.total_count, int) else total
     pages = -(-total // size) if lies.page_count is None else lies.page_count
     # Seen in the examples: before page 1 of 108 comes page 108, and before page 1 of 1 none.
     wrapped = pages if pages > 1 else None
-    return {
-        "pagination": {
-            "current_page": query.page,
-            "next_page": query.page + 1 if query.page < pages else None,
-            "page_count": pages,
-            "page_size": size,
-            "prev_page": query.page - 1 if query.page > 1 else wrapped,
-            "total_count": total,
-        },
-        # The examples say 1 although they run newest first, so 1 tells nothing of the order.
-        "sort": {"key": query.sort, "order": 1},
+    pagination = {
+        "current_page": query.page,
+        "next_page": query.page + 1 if query.page < pages else None,
+        "page_count": pages,
+        "page_size": size,
+        "prev_page": query.page - 1 if query.page > 1 else wrapped,
     }
+    if lies.total_count != "missing":
+        pagination["total_count"] = total
+    # The examples say 1 although they run newest first, so 1 tells nothing of the order.
+    return {"pagination": pagination, "sort": {"key": query.sort, "order": 1}}

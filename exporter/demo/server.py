@@ -4,13 +4,13 @@ import gzip
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Self
+from typing import Protocol, Self
 
 from exporter.demo.delivery import deliver
-from exporter.demo.faults import Delivery, Faults
+from exporter.demo.faults import Delivery, Faults, Lies
 from exporter.demo.inkit_api import InkitApi, error
 from exporter.demo.listing import Readings
 from exporter.demo.wire import Answer, Asked, Request, read_request
@@ -21,11 +21,25 @@ _SILENT = (Delivery.RESET, Delivery.HUNG)
 _LOGGED = 100_000
 
 
+class Api(Protocol):
+    """What the server must know of an API: another one is another class with these."""
+
+    @property
+    def base(self) -> str:
+        """The path below which it answers, as `/v1`."""
+
+    def answer(self, request: Request, lies: Lies) -> Answer | None:
+        """`request.path` is what comes after the base; None where it is not one of this API.
+
+        Each API checks its own token.
+        """
+
+
 class StandIn:
-    """A running stand-in of the APIs, on a port of its own.
+    """A running stand-in of the APIs, on a port of its own: Inkit's over a world, and any others beside it.
 
     `port` 0 takes a free one; OSError is raised where the port can't be had. `compress` answers in gzip where that
-    is asked for. Another API is one more entry of `_apis`: their paths are different, and each checks its own token.
+    is asked for. `apis` are asked in their order, after Inkit's.
     """
 
     def __init__(
@@ -37,13 +51,14 @@ class StandIn:
         port: int = 0,
         faults: Faults | None = None,
         readings: Readings | None = None,
+        apis: Sequence[Api] = (),
         compress: bool = False,
     ) -> None:
         self.world = world
         self.faults = faults or Faults()
         self.requests: deque[Asked] = deque(maxlen=_LOGGED)
         """The requests answered, oldest first; `clear()` empties it."""
-        self._apis = (InkitApi(world, token, readings or Readings()),)
+        self._apis: tuple[Api, ...] = (InkitApi(world, token, readings or Readings()), *apis)
         self._compress = compress
         self._stopped = threading.Event()
         self._connections: dict[socket.socket, threading.Thread] = {}
@@ -54,7 +69,7 @@ class StandIn:
 
     @property
     def url(self) -> str:
-        """The base URL, without a slash at its end."""
+        """The base URL of the APIs, without a slash at its end."""
         host, port = self._listener.getsockname()
         return f"http://{host}:{port}{BASE}"
 
@@ -100,14 +115,13 @@ class StandIn:
                     return
 
     def _serve(self, connection: socket.socket, request: Request) -> bool:
-        below = request.path.startswith(f"{BASE}/")
-        request = replace(request, path=request.path.removeprefix(BASE))
-        fault = self.faults.take(request.path)
-        answer = fault.answer or (self._answer(request) if below else error(404, "Not found"))
+        path = request.path.removeprefix(BASE)
+        fault = self.faults.take(path)
+        answer = fault.answer or self._answer(request)
         if request.method == "HEAD":
             answer = replace(answer, body=b"")
         status = 0 if fault.delivery in _SILENT else answer.status
-        self.requests.append(Asked(request.method, request.path, request.params, status))
+        self.requests.append(Asked(request.method, path, request.params, status))
         if self._compress and fault.answer is None and "gzip" in request.headers.get("accept-encoding", ""):
             headers = {**answer.headers, "Content-Encoding": "gzip"}
             answer = Answer(answer.status, gzip.compress(answer.body, 1), headers)
@@ -116,9 +130,11 @@ class StandIn:
 
     def _answer(self, request: Request) -> Answer:
         for api in self._apis:
-            answer = api.answer(request, self.faults.lies)
-            if answer is not None:
-                return answer
+            if request.path.startswith(f"{api.base}/"):
+                below = replace(request, path=request.path.removeprefix(api.base))
+                answer = api.answer(below, self.faults.lies)
+                if answer is not None:
+                    return answer
         return error(404, "Not found")
 
     @contextmanager

@@ -1,28 +1,24 @@
-"""The records that a stand-in serves, kept in the orders it lists them in; what an API makes of them is not here."""
+"""The records of Inkit that a stand-in serves, in the orders it lists them in; its API is in inkit_api.py."""
 
 import json
 import random
 import threading
 import time
-from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, get_args
 
 from exporter.demo.items import PREFIXES, Item, Kind, iso, new_id
+from exporter.demo.shelf import Shelf, compact
 
 Order = Literal["created_at", "updated_at"]
 """The keys by which a list can be had without sorting it."""
 ORDERS: tuple[Order, ...] = get_args(Order)
 
-_Place = tuple[str, str]
-"""An ISO time and an id: where a record stands in an order. ISO times of one format sort as text."""
-
 
 class World:
     """Document batches, workflow batches and invocations; safe to change while it is served.
 
-    A record is kept as the JSON text that is served, so a page is a slice and a join however many records there
-    are. `clock` (epoch seconds) dates changes, `rng` makes ids.
+    `clock` (epoch seconds) dates changes, `rng` makes ids.
     """
 
     def __init__(self, rng: random.Random | None = None, clock: Callable[[], float] = time.time) -> None:
@@ -30,7 +26,7 @@ class World:
         self._clock = clock
         # The test or the demo's life writes while the server's threads read.
         self._lock = threading.Lock()
-        self._shelves = {kind: _Shelf() for kind in PREFIXES}
+        self._shelves: dict[Kind, Shelf[str]] = {kind: Shelf(*ORDERS) for kind in PREFIXES}
 
     def new_id(self, kind: Kind) -> str:
         with self._lock:
@@ -47,7 +43,7 @@ class World:
 
     def extend(self, kind: Kind, items: Iterable[Mapping[str, Any]]) -> None:
         """Add many new records at once: each order is sorted once, not once per record."""
-        rows = [(item["id"], item["created_at"], _text(item)) for item in items]
+        rows = [(item["id"], (item["created_at"],) * len(ORDERS), compact(item)) for item in items]
         with self._lock:
             self._shelves[kind].extend(rows)
 
@@ -87,13 +83,8 @@ class World:
         """The records from `start` to before `stop` of an order, as they are served, and how many there are in all."""
         with self._lock:
             shelf = self._shelves[kind]
-            places = shelf.orders[order]
-            if newest_first:
-                end = None if stop is None else max(0, len(places) - stop)
-                chosen = places[end : max(0, len(places) - start)][::-1]
-            else:
-                chosen = places[start:stop]
-            return [shelf.rows[record_id] for _, record_id in chosen], len(places)
+            chosen = shelf.ids(order, start, stop, newest_first=newest_first)
+            return [shelf.rows[one] for one in chosen], len(shelf.rows)
 
     def _put(self, kind: Kind, item: Mapping[str, Any], updated_at: float | None) -> None:
         shelf = self._shelves[kind]
@@ -103,40 +94,4 @@ class World:
         if record_id in shelf.rows:
             shelf.remove(record_id)
         created = item["created_at"]
-        shelf.insert(record_id, created, created if updated_at is None else iso(updated_at), _text(item))
-
-
-class _Shelf:
-    """The records of one kind: their texts by id, and their places in each order, oldest first."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, bytes] = {}
-        self.orders: dict[Order, list[_Place]] = {order: [] for order in ORDERS}
-        self._places: dict[str, tuple[_Place, _Place]] = {}
-
-    def insert(self, record_id: str, created: str, updated: str, text: bytes) -> None:
-        places = ((created, record_id), (updated, record_id))
-        self.rows[record_id] = text
-        self._places[record_id] = places
-        for order, place in zip(ORDERS, places, strict=True):
-            insort(self.orders[order], place)
-
-    def extend(self, rows: Sequence[tuple[str, str, bytes]]) -> None:
-        for record_id, created, text in rows:
-            place = (created, record_id)
-            self.rows[record_id] = text
-            self._places[record_id] = (place, place)
-            for order in ORDERS:
-                self.orders[order].append(place)
-        for order in ORDERS:
-            self.orders[order].sort()
-
-    def remove(self, record_id: str) -> None:
-        del self.rows[record_id]
-        for order, place in zip(ORDERS, self._places.pop(record_id), strict=True):
-            places = self.orders[order]
-            del places[bisect_left(places, place)]
-
-
-def _text(item: Mapping[str, Any]) -> bytes:
-    return json.dumps(item, separators=(",", ":")).encode()
+        shelf.insert(record_id, (created, created if updated_at is None else iso(updated_at)), compact(item))

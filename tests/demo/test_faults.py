@@ -14,7 +14,7 @@ from exporter.demo.faults import Fault, Lies
 from exporter.demo.items import invocation
 from exporter.demo.server import StandIn
 from exporter.demo.world import World
-from tests.demo.conftest import NOW, TOKEN, Client
+from tests.demo.conftest import NOW, TOKEN, Client, Clock
 
 
 @pytest.fixture(autouse=True)
@@ -174,6 +174,35 @@ def test_a_list_can_run_upwards_although_asked_downwards(client: Client) -> None
     client.stand_in.faults.lies = Lies(order="ascending")
     assert client.ids("/invoke", sort="-created_at")[0] == "rend_00"
     assert client.ids("/invoke", sort="-created_at", search="rend")[0] == "rend_00"
+
+
+def test_a_list_can_run_downwards_although_asked_upwards(client: Client) -> None:
+    client.stand_in.faults.lies = Lies(order="descending")
+    assert client.ids("/invoke", sort="created_at")[0] == "rend_29"
+    assert client.ids("/invoke", sort="created_at", search="rend")[0] == "rend_29"
+
+
+def test_an_order_that_is_a_lie_is_by_creation(client: Client, world: World, clock: Clock) -> None:
+    clock.now = NOW + 100
+    world.update("invocations", "rend_00", status="Failed")
+    assert client.ids("/invoke")[0] == "rend_00"
+    client.stand_in.faults.lies = Lies(order="descending")
+    assert client.ids("/invoke")[0] == "rend_29"
+    assert client.ids("/invoke", search="rend")[0] == "rend_29"
+
+
+def test_the_filters_can_be_ignored(client: Client) -> None:
+    client.stand_in.faults.lies = Lies(ignore_filters=True)
+    asked = {"search": "x", "data_id": "x", "destination_name": "box", "destination_status": "Failed"}
+    assert client.ids("/invoke", **asked) == client.ids("/invoke")
+    assert len(client.ids("/invoke")) == 25
+
+
+def test_the_total_can_be_missing_while_the_pages_are_right(client: Client) -> None:
+    client.stand_in.faults.lies = Lies(total_count="missing")
+    found = client.page("/invoke", page_size=10)["metadata"]["pagination"]
+    assert "total_count" not in found
+    assert (found["page_count"], found["next_page"]) == (3, 2)
 
 
 def test_a_shuffled_list_has_no_order_but_every_record_once(client: Client) -> None:

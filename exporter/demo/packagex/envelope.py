@@ -1,0 +1,54 @@
+"""The envelope around every answer of PackageX's API; what is in it is not decided here.
+
+Source: "Requests & Responses" of the vendor's API reference. It gives no example: which words stand in `message` and
+`code`, and the form of `errors`, are invented.
+"""
+
+from collections.abc import Mapping, Sequence
+from http.client import responses
+
+from exporter.demo.items import Item
+from exporter.demo.shelf import compact
+from exporter.demo.wire import Answer
+
+_NULL = b"null"
+
+
+def enveloped(path: str, data: bytes, pagination: Item | None = None) -> Answer:
+    """A success; `data` is JSON, `path` what was asked for, with its base."""
+    return _answer(200, path, "Success", data, pagination=pagination)
+
+
+def refused(
+    status: int,
+    path: str,
+    message: str,
+    *,
+    errors: Sequence[str] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """An error: there is no data. `code` is the status in words."""
+    return _answer(status, path, message, _NULL, errors=errors, headers=headers)
+
+
+def _answer(
+    status: int,
+    path: str,
+    message: str,
+    data: bytes,
+    *,
+    pagination: Item | None = None,
+    errors: Sequence[str] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    before = {"message": message}
+    after = {
+        "status": status,
+        "errors": list(errors),
+        "code": None if status < 400 else responses[status].lower().replace(" ", "_"),
+        "pagination": pagination,
+        "endpoint": path,
+    }
+    # The data is joined as text: it is text already, and may be long.
+    body = b'%b,"data":%b,%b' % (compact(before)[:-1], data, compact(after)[1:])
+    return Answer(status, body, {"Content-Type": "application/json", **(headers or {})})

@@ -1,0 +1,17 @@
+"""The parameters of a request, understood in the way that the APIs have in common."""
+
+from collections.abc import Mapping
+
+
+class Refused(Exception):
+    """A parameter that the API does not take."""
+
+
+def positive(params: Mapping[str, str], name: str, default: int) -> int:
+    """Raises Refused for what is no positive integer."""
+    text = params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
+        raise Refused(f"{name} must be a positive integer")
+    return int(text)
