@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Literal
 
 from exporter.demo.items import Item, Kind
 from exporter.records import Key
@@ -11,7 +12,17 @@ FINISHED = ("completed", "failed")
 _KINDS = {"document_batches": "document", "workflow_batches": "workflow"}
 
 
+Batches = Literal["batches"]
+"""PackageX's one list."""
+
+
+def _made(item: Item) -> tuple[str, ...]:
+    return tuple(item[one] for one in ("resource", "action", "mode", "via"))
+
+
 def created_at(item: Item) -> float:
+    if "resource" in item:
+        return float(item["created_at"])
     return datetime.fromisoformat(item["created_at"]).timestamp()
 
 
@@ -19,8 +30,10 @@ def word(status: str) -> str:
     return status.lower().replace(" ", "_")
 
 
-def in_flight(kind: Kind, item: Item) -> bool:
+def in_flight(kind: Kind | Batches, item: Item) -> bool:
     """Is any work of it open, or has it not begun."""
+    if kind == "batches":
+        return item["status"] in ("requested", "queued", "processing")
     if kind == "invocations":
         statuses = [one["status"] for one in item["destinations"].values()] or [item["destination_status"]]
         return any(word(one) not in FINISHED for one in (item["status"], *statuses))
@@ -31,10 +44,20 @@ def in_flight(kind: Kind, item: Item) -> bool:
     return word(item["status"]) != "completed" or open_work > 0 or begun < item["total"]
 
 
-def gauges(kind: Kind, items: Iterable[Item]) -> Counter[Key]:
+def gauges(kind: Kind | Batches, items: Iterable[Item]) -> Counter[Key]:
     """The vendor's gauges, without the series that are 0."""
     counted: Counter[Key] = Counter()
     for item in items:
+        if kind == "batches":
+            counted["packagex_batches", *_made(item), item["status"]] += 1
+            for phase in item["phases"]:
+                of = ("packagex_batch_items", item["resource"], phase["name"])
+                for outcome in ("success", "error"):
+                    counted[*of, outcome] += phase[outcome]
+                counted[*of, "pending"] += phase["total"] - phase["processed"]
+            for change, count in item["stats"].items():
+                counted["packagex_batch_changes", item["resource"], change] += count
+            continue
         if kind == "invocations":
             counted["inkit_invocations", word(item["status"]), word(item["destination_status"])] += 1
             for name, one in item["destinations"].items():
@@ -48,10 +71,17 @@ def gauges(kind: Kind, items: Iterable[Item]) -> Counter[Key]:
     return +counted
 
 
-def finished(kind: Kind, item: Item) -> Counter[Key]:
+def finished(kind: Kind | Batches, item: Item) -> Counter[Key]:
     """What one record stands for in the counters, had it been watched from its beginning."""
     counted: Counter[Key] = Counter()
     over = int(not in_flight(kind, item))
+    if kind == "batches":
+        counted["packagex_batches_finished_total", *_made(item), item["status"]] = over
+        for phase in item["phases"]:
+            for outcome in ("success", "error"):
+                of = ("packagex_batch_items_finished_total", item["resource"], phase["name"], outcome)
+                counted[of] += phase[outcome]
+        return +counted
     if kind == "invocations":
         roll_up = word(item["destination_status"])
         counted["inkit_invocations_finished_total", word(item["status"]), roll_up] = over

@@ -11,8 +11,8 @@ from typing import Any
 from exporter.client import Request
 from exporter.demo.faults import Lies
 from exporter.demo.inkit_api import InkitApi
+from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.wire import Request as Asked
-from exporter.demo.world import World
 from exporter.ledger import Rules
 from exporter.records import FetchError, Reason
 from exporter.state import Records
@@ -23,9 +23,10 @@ _AHEAD = 3
 class MemoryApi:
     """Has what the engine uses of a client, and answers from a world as the stand-in does."""
 
-    def __init__(self, world: World) -> None:
-        self._api = InkitApi(world, "")
-        self._lies = Lies()
+    def __init__(self, api: InkitApi | PackagexApi) -> None:
+        """The API has the empty token."""
+        self._api = api
+        self.lies = Lies()
         self.before: Callable[[int], None] | None = None
         """Called with the number of each request of a poll, from 1, before it is answered. It may raise FetchError."""
         self.asked = 0
@@ -34,8 +35,8 @@ class MemoryApi:
         self.asked += 1
         if self.before is not None:
             self.before(self.asked)
-        asked = Asked("GET", request.path, request.params, {"x-inkit-api-token": ""})
-        answer = self._api.answer(asked, self._lies)
+        asked = Asked("GET", request.path, request.params, {"x-inkit-api-token": "", "px-api-key": ""})
+        answer = self._api.answer(asked, self.lies)
         assert answer is not None
         if answer.status != 200:
             raise FetchError(Reason.CLIENT_ERROR, "refused", answer.status)

@@ -21,6 +21,8 @@ class Tracked:
     item: Item
     there: bool = True
     known: bool = False
+    moved: bool = False
+    """It has changed or come back since it first appeared: a poll between may have met it, and counted the rise."""
     counted: Counter[Key] = field(default_factory=Counter)
     """What it stood for when it was last surely read."""
 
@@ -28,14 +30,14 @@ class Tracked:
     def created(self) -> float:
         return counting.created_at(self.item)
 
-    def rises(self, kind: Kind) -> Counter[Key]:
+    def rises(self, kind: Kind | counting.Batches) -> Counter[Key]:
         return counting.finished(kind, self.item) - self.counted
 
 
 class Model:
     """All records there ever were, and what is certain and what is possible of the counters."""
 
-    def __init__(self, kind: Kind, clock: Clock, lookback: float, max_age: float) -> None:
+    def __init__(self, kind: Kind | counting.Batches, clock: Clock, lookback: float, max_age: float) -> None:
         self.kind = kind
         self.clock = clock
         self.lookback = lookback
@@ -51,7 +53,9 @@ class Model:
 
     def put(self, item: Item) -> None:
         """A record appears, changes or comes back."""
+        before = self.records.get(item["id"])
         tracked = self.records.setdefault(item["id"], Tracked(item))
+        tracked.moved = before is not None
         tracked.item, tracked.there = item, True
 
     def polled(self, good: bool) -> None:
@@ -91,7 +95,7 @@ class Model:
         low, high = self.news
         if self.begun and (one.known or one.created >= high):
             self.certain += one.rises(self.kind)
-        elif self.begun and one.created >= low:
+        elif self.begun and (one.created >= low or one.moved):
             self.possible += one.rises(self.kind)
         one.counted = counting.finished(self.kind, one.item)
         one.known = True

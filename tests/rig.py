@@ -16,6 +16,8 @@ from exporter.client.transport import Tls, Transport
 from exporter.demo import faults
 from exporter.demo.faults import Lies
 from exporter.demo.items import Kind
+from exporter.demo.packagex.api import PackagexApi
+from exporter.demo.packagex.batches import Batches
 from exporter.demo.server import StandIn
 from exporter.demo.world import World
 from exporter.engine import Collector, Limits
@@ -74,9 +76,11 @@ def client(
     at_once: int = 4,
     meter: Meter | None = None,
     wait: Callable[[float], bool] | None = None,
+    system: str = "inkit",
 ) -> Client:
+    source = sources()[system]
     return Client(
-        Access(url, "X-Inkit-API-Token", token, deadline),
+        Access(url, source.system.token_header, token, deadline, source.refused),
         Transport(tls or Tls(), proxy_url, at_once),
         Budget(1000, at_once, time.monotonic),
         meter or Meter(),
@@ -100,17 +104,20 @@ class Rig:
     state: State
     clock: Clock = field(default_factory=Clock)
     account: str = "prod"
+    system: str = "inkit"
 
     def __post_init__(self) -> None:
         self.world = World(random.Random(7), self.clock)
-        self.stand_in = StandIn(self.world, TOKEN)
+        self.batches = Batches(random.Random(7), self.clock)
+        self.packagex = PackagexApi(self.batches, TOKEN)
+        self.stand_in = StandIn(self.world, TOKEN, apis=(self.packagex,))
         self.board = Board()
         self.meter = Meter()
         self.folded: Counter[str] = Counter()
 
-    def poller(self, collector: str, *, scope: str = "", **changed: Any) -> Poller:
+    def poller(self, collector: str, *, scope: str = "", asking: Client | None = None, **changed: Any) -> Poller:
         """A poller of the stand-in, as if the program had just started; `changed` are of Limits or Options."""
-        source = sources()["inkit"]
+        source = sources()[self.system]
         limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=100, allowance=30)
         ours = {name: value for name, value in changed.items() if hasattr(limits, name)}
         options = Options(**{name: value for name, value in changed.items() if name not in ours})
@@ -118,10 +125,10 @@ class Rig:
             Collector(
                 source.listing(collector, options), source.families, replace(limits, **ours), scope, self.account
             ),
-            client(self.stand_in.url, meter=self.meter, deadline=5.0),
+            asking or client(self.stand_in.url, meter=self.meter, deadline=5.0, system=self.system),
             self.state,
             self.board,
-            Facts(self.account, "inkit", collector),
+            Facts(self.account, self.system, collector),
             Pace(60.0, 600.0),
             lambda account, family, more: self.folded.update({family: more}),
             options.workflow_label,
@@ -131,23 +138,24 @@ class Rig:
 
     def sums(self, collector: str) -> Sums:
         """What the state says the series are."""
-        rules = Rules.of(sources()["inkit"].families)
+        rules = Rules.of(sources()[self.system].families)
         with self.state.records(self.account, collector, rules) as records:
             return records.sums()
 
     def gauges(self, collector: str) -> Counter[Key]:
         """The vendor's gauges as the state has them, without the series that are 0."""
         found = self.sums(collector).gauges
-        return Counter({key: total for key, total in found.items() if key[0].startswith("inkit_")})
+        return Counter({key: total for key, total in found.items() if key[0].startswith(f"{self.system}_")})
 
     def events(self, collector: str) -> Counter[Key]:
         """What the state has counted."""
         return Counter({key: count.value for key, count in self.sums(collector).counters.items()})
 
-    def exact(self, kind: Kind, lookback: float = 7 * DAY) -> bool:
+    def exact(self, kind: Kind | counting.Batches, lookback: float = 7 * DAY) -> bool:
         """Are the gauges those of the world's records in the window."""
         since = self.clock.now - lookback
-        expected = counting.gauges(kind, (one for one in self.world.items(kind) if counting.created_at(one) >= since))
+        items = self.batches.items() if kind == "batches" else self.world.items(kind)
+        expected = counting.gauges(kind, (one for one in items if counting.created_at(one) >= since))
         return self.gauges(kind) == expected
 
     def lines(self, poller: Poller, family: str, openmetrics: bool = False) -> list[str]:
@@ -187,4 +195,5 @@ class Rig:
 
 def _labels(family: str) -> tuple[str, ...]:
     """The labels of a family, without the account's name."""
-    return next(one.labels[1:] for one in sources()["inkit"].families if one.name == family)
+    families = (one for source in sources().values() for one in source.families)
+    return next(one.labels[1:] for one in families if one.name == family)

@@ -138,6 +138,9 @@ class Collector:
     def _read_list(self, poll: Poll) -> None:
         if not poll.records.marks.complete:
             pages = backfill(poll)
+            if not poll.found.incremental:
+                # Whether all of it was read can't be known: what was there by now and was not met is no news.
+                poll.mark(horizon=poll.now)
             finish(poll)
             if pages == 1 or not poll.found.incremental:
                 return

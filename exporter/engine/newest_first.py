@@ -31,7 +31,7 @@ class NewestFirst:
         self._last: int | None = None
         """The number of the last page of a list that runs oldest first; None for one that runs newest first."""
         self._known = False
-        """Has it been looked which way the list runs."""
+        """Has it been seen which way the list runs."""
         self._newest = _NEVER
         """When the newest record of the newest page was created, as it was last read."""
 
@@ -65,10 +65,13 @@ class NewestFirst:
 
     def _newest_page(self, client: Client, listing: Listing) -> Page:
         page = self._end(client, listing, self._last) if self._last else self._read(client, listing, 1)
-        whole = self._last is None and page.last
-        if not whole:
-            page = page if self._as_believed(page) else self._compared(client, listing, page)
+        if self._last is None and page.last:
+            # Of a single page nothing is to be learnt for when there are more.
+            self._known = False
+        elif self._as_believed(page):
             self._known = True
+        else:
+            page = self._compared(client, listing, page)
         self._newest = _newest(page)
         return page
 
@@ -83,6 +86,7 @@ class NewestFirst:
         """The newer one of this page and that at the other end of the list."""
         believed, was_known = self._last, self._known
         other = self._end(client, listing, page.pages or 1) if believed is None else self._read(client, listing, 1)
+        self._known = abs(_newest(other) - _newest(page)) > ORDER_SLACK_SECONDS
         if _newest(other) <= _newest(page):
             self._last = believed
             return page

@@ -146,7 +146,10 @@ def test_without_a_file_each_system_with_a_token_is_an_account(systems: Systems)
     [
         (
             {},
-            "environment: no API token: set INKIT_API_TOKEN or PX_API_KEY or OTHER_KEY, or name a configuration with --config.file",
+            (
+                "environment: no API token: set INKIT_API_TOKEN or PX_API_KEY or OTHER_KEY, "
+                "or name a configuration with --config.file"
+            ),
         ),
         (
             {"INKIT_API_TOKEN": "\n", "OTHER_KEY": " "},

@@ -3,10 +3,10 @@
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from exporter.client import Client
+from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import Item, Kind, document_batch, generations, invocation
+from exporter.demo.packagex.api import PackagexApi
+from exporter.demo.packagex.batches import Batches
+from exporter.demo.packagex.items import packagex_batch, phase
+from exporter.demo.packagex.listing import PackagexReadings
 from exporter.demo.world import World
 from exporter.engine import Collector, Limits
 from exporter.facts import Facts
@@ -40,7 +45,8 @@ AGES = st.sampled_from([0.0, 0.5, 20.0, 20.0, 600.0])
 class Machine(RuleBasedStateMachine):
     """A world, an exporter that polls it, and the model of what the exporter must say."""
 
-    kind: Kind = "document_batches"
+    kind: Kind | counting.Batches = "document_batches"
+    system = "inkit"
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,8 +54,7 @@ class Machine(RuleBasedStateMachine):
         folder = Path(self.resources.enter_context(tempfile.TemporaryDirectory()))
         self.resources.enter_context(prepared(folder / "state.db"))
         self.clock = Clock()
-        self.world = World(random.Random(0), self.clock)
-        self.api = MemoryApi(self.world)
+        self.api = self.served()
         self.state = MortalState(folder / "state.db")
         self.model = Model(self.kind, self.clock, LOOKBACKS[1], MAX_AGE)
         self.published: dict[str, float] = {}
@@ -58,15 +63,29 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.resources.close()
 
+    # Where records are
+
+    def served(self) -> MemoryApi:
+        self.world = World(random.Random(0), self.clock)
+        return MemoryApi(InkitApi(self.world, ""))
+
+    def keep(self, item: Item) -> None:
+        assert self.kind != "batches"
+        self.world.add(self.kind, item)
+
+    def remove(self, name: str) -> None:
+        assert self.kind != "batches"
+        self.world.remove(self.kind, name)
+
     # What is done to the exporter
 
     def start(self) -> None:
         """Begin a new program on the same state file."""
-        source = sources()["inkit"]
+        source = sources()[self.system]
         limits = Limits(self.model.lookback, RECONCILE, MAX_AGE, page_size=4, allowance=3)
         listing = source.listing(self.kind, Options())
         self.board = Board()
-        self.facts = Facts("prod", "inkit", self.kind)
+        self.facts = Facts("prod", self.system, self.kind)
         self.poller = Poller(
             Collector(listing, source.families, limits),
             cast("Client", self.api),
@@ -98,7 +117,10 @@ class Machine(RuleBasedStateMachine):
         if not self.board.snapshot.collectors:
             return
         shown = self.board.snapshot.collectors[0].data
-        assert bool(shown) is (self.facts.last_success is not None)
+        if self.facts.last_success is None:
+            assert not shown
+        elif self.facts.finished + self.facts.in_flight:
+            assert shown
         for family in shown:
             if not family.endswith("_total"):
                 continue
@@ -119,9 +141,10 @@ class Machine(RuleBasedStateMachine):
             else:
                 pytest.fail("the reconciliation does not end")
         self.model.account_for_everything()
-        with self.state.records("prod", self.kind, Rules.of(sources()["inkit"].families)) as records:
+        with self.state.records("prod", self.kind, Rules.of(sources()[self.system].families)) as records:
             sums = records.sums()
-        assert {key: n for key, n in sums.gauges.items() if key[0].startswith("inkit_")} == self.model.gauges()
+        shown = {key: n for key, n in sums.gauges.items() if key[0].startswith(f"{self.system}_")}
+        assert shown == self.model.gauges()
         counted = Counter({key: count.value for key, count in sums.counters.items()})
         certain = self.model.certain
         assert certain - counted == {}, "an event was lost"
@@ -131,7 +154,7 @@ class Machine(RuleBasedStateMachine):
     # What happens
 
     def put(self, item: Item) -> None:
-        self.world.add(self.kind, item)
+        self.keep(item)
         self.model.put(item)
 
     def add(self, age: float, days: int, done: int, failed: int) -> None:
@@ -236,7 +259,7 @@ class Machine(RuleBasedStateMachine):
 
         def remove(asked: int = 0) -> None:
             if asked == number and one.there:
-                self.world.remove(self.kind, one.item["id"])
+                self.remove(one.item["id"])
                 one.there = False
 
         self.api.before = remove
@@ -285,9 +308,50 @@ PROFILE = settings(max_examples=25, stateful_step_count=25, deadline=None, suppr
 
 
 class Invocations(Machine):
-    kind: Kind = "invocations"
+    kind: Kind | counting.Batches = "invocations"
 
 
-@pytest.mark.parametrize("machine", [Machine, Invocations])
+class PackagexBatches(Machine):
+    kind: Kind | counting.Batches = "batches"
+    system = "packagex"
+    order: Literal["oldest_first", "newest_first"] = "oldest_first"
+
+    def served(self) -> MemoryApi:
+        self.batches = Batches(random.Random(0), self.clock)
+        return MemoryApi(PackagexApi(self.batches, "", PackagexReadings(order=self.order)))
+
+    def keep(self, item: Item) -> None:
+        self.batches.add(item)
+
+    def remove(self, name: str) -> None:
+        self.batches.remove(name)
+
+    def add(self, age: float, days: int, done: int, failed: int) -> None:
+        created = self.clock.now - age - days * DAY
+        self.put(self.batch(f"x_{len(self.model.records)}", created, {"success": done, "error": failed}))
+
+    def batch(self, name: str, created: float, counts: Mapping[str, int]) -> Item:
+        done = sum(counts[one] for one in ("success", "error"))
+        ended = "failed" if counts["error"] > 1 else "completed"
+        status = "requested" if not done else "processing" if done < 4 else ended
+        phases = [phase("processing", 4, counts["success"], counts["error"])] if done else []
+        return packagex_batch(name, created, status=status, phases=phases, stats={"created": counts["success"]})
+
+    def change(self, one: Tracked, before: str, after: str) -> None:
+        names = {"completed": "success", "failed": "error", "in_progress": "open"}
+        phases = one.item["phases"] or [phase("processing", 4)]
+        counts = {"success": phases[0]["success"], "error": phases[0]["error"]}
+        counts["open"] = 4 - counts["success"] - counts["error"]
+        if counts[names[before]]:
+            counts[names[before]] -= 1
+            counts[names[after]] += 1
+            self.put(self.batch(one.item["id"], one.created, counts))
+
+
+class PackagexNewestFirst(PackagexBatches):
+    order: Literal["oldest_first", "newest_first"] = "newest_first"
+
+
+@pytest.mark.parametrize("machine", [Machine, Invocations, PackagexBatches, PackagexNewestFirst])
 def test_whatever_happens_nothing_is_lost_and_nothing_counted_twice(machine: type[Machine]) -> None:
     run_state_machine_as_test(machine, settings=PROFILE)
