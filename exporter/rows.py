@@ -43,14 +43,17 @@ def data(families: Iterable[Family], facts: Facts, sums: Sums, optional: bool, c
     rows: list[tuple[Family, list[Sample | HistogramSample]]] = []
     counters: set[Key] = set()
     folded: dict[str, int] = {}
-    for family in families:
-        if facts.collector not in family.zeros:
-            continue
-        labels = tuple(one for one in family.labels[1:] if optional or one not in family.optional)
+    fed = [family for family in families if facts.collector in family.zeros]
+    labels_of = {
+        family.name: tuple(one for one in family.labels[1:] if optional or one not in family.optional) for family in fed
+    }
+    for family in fed:
+        labels = labels_of[family.name]
+        zeros = list(itertools.islice(zero_labels(family, facts.collector, labels, _met(labels_of, sums)), cap))
         if family.kind == "histogram":
-            rows.append((family, _spreads(family, facts, labels, sums)))
+            rows.append((family, _spreads(family, facts, sums, zeros)))
             continue
-        values, folds = _values(family, facts.collector, labels, sums, cap)
+        values, folds = _values(family, facts.collector, labels, sums, cap, zeros)
         rows.append((family, [Sample((facts.account, *key), *value) for key, value in sorted(values.items())]))
         if family.kind == "counter":
             counters.update((family.name, *key) for key in values)
@@ -62,7 +65,7 @@ _Value = tuple[float, Exemplar | None]
 
 
 def _values(
-    family: Family, collector: str, labels: Sequence[str], sums: Sums, cap: int
+    family: Family, collector: str, labels: Sequence[str], sums: Sums, cap: int, zeros: Sequence[tuple[str, ...]]
 ) -> tuple[Mapping[tuple[str, ...], _Value], int]:
     """The series of a gauge or counter with their values, and how many were folded."""
     if family.oldest_in_flight:
@@ -77,7 +80,7 @@ def _values(
     kept, folds = _fold(seen, family.known(collector), labels, cap)
     # Zeros count too: with many values of an open label they are most of the series.
     room = max(0, cap - len(kept))
-    missing = (one for one in zero_labels(family, collector, labels, kept) if one not in kept)
+    missing = (one for one in zeros if one not in kept)
     return {**dict.fromkeys(itertools.islice(missing, room), (0.0, None)), **kept}, folds
 
 
@@ -102,30 +105,36 @@ def _fold(
     return kept, max(0, len(seen) - cap)
 
 
-def _spreads(family: Family, facts: Facts, labels: Sequence[str], sums: Sums) -> list[Sample | HistogramSample]:
+def _spreads(
+    family: Family, facts: Facts, sums: Sums, zeros: Sequence[tuple[str, ...]]
+) -> list[Sample | HistogramSample]:
     found = {key[1:]: spread for key, spread in sums.histograms.items() if key[0] == family.name}
     nothing = Spread((0,) * (len(family.buckets) + 1), 0.0)
-    zeros = dict.fromkeys(zero_labels(family, facts.collector, labels, found), nothing)
     return [
         HistogramSample((facts.account, *key), tuple(itertools.accumulate(spread.counts)), spread.total)
-        for key, spread in sorted({**zeros, **found}.items())
+        for key, spread in sorted({**dict.fromkeys(zeros, nothing), **found}.items())
     ]
 
 
+def _met(labels_of: Mapping[str, tuple[str, ...]], sums: Sums) -> Iterable[Mapping[str, str]]:
+    """The labels of every series there is, in any family: a status that was met in a gauge may come to a counter."""
+    for key in itertools.chain(sums.gauges, sums.counters, sums.histograms):
+        labels = labels_of.get(key[0], ())
+        if len(labels) == len(key) - 1:
+            yield dict(zip(labels, key[1:], strict=True))
+
+
 def zero_labels(
-    family: Family, collector: str, labels: Sequence[str], seen: Iterable[tuple[str, ...]]
+    family: Family, collector: str, labels: Sequence[str], met: Iterable[Mapping[str, str]]
 ) -> Iterable[tuple[str, ...]]:
-    """The label values to expose at 0: all known ones, with each combination of the open labels that was seen."""
-    known = family.zeros.get(collector)
-    if known is None:
-        return
-    open_places = [place for place, label in enumerate(labels) if label not in known]
-    for combination in {tuple(one[place] for place in open_places) for one in seen} or (
-        [()] if not open_places else []
-    ):
-        given = dict(zip(open_places, combination, strict=True))
-        choices = [(given[place],) if place in given else known[label] for place, label in enumerate(labels)]
-        yield from itertools.product(*choices)
+    """The label values to expose at 0: all known ones, with each combination of the open labels that was met."""
+    known = family.zeros[collector]
+    open_labels = [label for label in labels if label not in known]
+    whole = (one for one in met if all(label in one for label in open_labels))
+    combinations = dict.fromkeys(tuple(one[label] for label in open_labels) for one in whole) if open_labels else [()]
+    for combination in combinations:
+        given = dict(zip(open_labels, combination, strict=True))
+        yield from itertools.product(*((given[label],) if label in given else known[label] for label in labels))
 
 
 def unknown_labels(families: Iterable[Family], collector: str, key: Key) -> Iterable[tuple[str, str]]:

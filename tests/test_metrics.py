@@ -11,7 +11,7 @@ from exporter.facts import Facts
 from exporter.families import Family
 from exporter.metrics import Live, catalogue
 from exporter.records import Key, Reason
-from exporter.rows import data, status_blocks, unknown_labels, zero_labels
+from exporter.rows import data, status_blocks, unknown_labels
 from exporter.sources import sources
 from exporter.sums import Cause, Count, Spread, Sums
 
@@ -69,7 +69,6 @@ def test_an_open_label_of_which_nothing_was_seen_has_no_zeros() -> None:
 
 def test_a_family_that_another_collector_feeds_has_no_zeros_here() -> None:
     assert lines(GENERATIONS, {}, collector="document_batches") == set()
-    assert list(zero_labels(GENERATIONS, "document_batches", ("destination", "status"), [])) == []
 
 
 def test_a_value_outside_the_known_ones_is_noticed_with_its_label() -> None:

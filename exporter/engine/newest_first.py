@@ -60,8 +60,10 @@ class NewestFirst:
     def _turned(self, page: Page, number: int) -> Page:
         if self._last is not None:
             return replace(page, records=page.records[::-1], last=self._place(number) == 1, pages=self._last)
-        whole = number == 1 and page.last
-        return replace(page, records=page.records[::-1]) if whole and _direction(page, slack=0.0) > 0 else page
+        if number == 1 and page.last:
+            # The order within a list of one page is of no matter.
+            return replace(page, records=tuple(sorted(page.records, key=lambda one: one.created_at, reverse=True)))
+        return page
 
     def _newest_page(self, client: Client, listing: Listing) -> Page:
         page = self._end(client, listing, self._last) if self._last else self._read(client, listing, 1)
@@ -105,12 +107,12 @@ class NewestFirst:
         return page
 
 
-def _direction(page: Page, slack: float = ORDER_SLACK_SECONDS) -> int:
+def _direction(page: Page) -> int:
     """1 if the rows run from old to new, -1 from new to old, 0 if that can't be told."""
     if not page.records:
         return 0
     first, last = page.records[0].created_at, page.records[-1].created_at
-    return (first + slack < last) - (first > last + slack)
+    return (first + ORDER_SLACK_SECONDS < last) - (first > last + ORDER_SLACK_SECONDS)
 
 
 def _newest(page: Page) -> float:

@@ -64,7 +64,8 @@ def read_window(poll: Poll) -> None:
 def finish(poll: Poll) -> None:
     """The window has been read. What is older and still in flight is asked for now, and only now. Raises PollError."""
     reached = poll.records.marks.reconciled_to
-    before = poll.since if reached is None else min(reached, poll.since)
+    # Of several that were created at the very moment that was reached, some may stand on the next page.
+    before = poll.since if reached is None else min(math.nextafter(reached, math.inf), poll.since)
     old = [one for one in poll.records.in_flight(0.0, before) if one[0] not in poll.met]
     further = _ask_some(poll, old)
     if further is None:

@@ -240,3 +240,18 @@ def test_a_reconciliation_is_told_by_its_time_and_vanished_records_by_the_log(
         assert poller.poll()
     assert poller.facts.last_reconcile == NOW + HOUR
     assert "the API no longer has records that it had" in caplog.text
+
+
+def test_of_old_work_that_was_begun_at_one_moment_none_is_left_out_where_a_slice_ends_among_it(rig: Rig) -> None:
+    fill(rig, 15, apart=DAY / 4)
+    moment = NOW - 6 * DAY
+    for number in range(3):
+        rig.world.add("document_batches", document_batch(f"rb_open_{number}", moment, destinations={}))
+    poller = rig.poller("document_batches", page_size=4, allowance=1)
+    assert poller.poll()
+    rig.clock.now = NOW + 2 * DAY
+    rig.world.extend("document_batches", [document_batch(f"rb_new_{n}", NOW + 2 * DAY - n) for n in range(8)])
+    for number in range(3):
+        rig.world.update("document_batches", f"rb_open_{number}", destinations=FAILED)
+    costs(rig, poller)
+    assert rig.events("document_batches")[FAILURES] == 3
