@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from exporter import flags, logs
-from exporter.commands import check, demo, metrics, once, serve
+from exporter.commands import check, demo, inspect, metrics, once, serve
 from exporter.config import ConfigError
 from exporter.records import StateError
 from exporter.web.server import ListenError
@@ -17,6 +17,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "serve": serve.run,
     "check": check.run,
     "once": once.run,
+    "inspect": inspect.run,
     "metrics": metrics.run,
     "demo": demo.run,
 }
@@ -30,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
         done = _COMMANDS[given.command](given)
         sys.stdout.flush()
         return OK if done else FAILED
-    except (ConfigError, ListenError, StateError) as error:
+    except (ConfigError, ListenError, StateError, flags.Misused) as error:
         print(error, file=sys.stderr)
         return MISUSED
     except KeyboardInterrupt:

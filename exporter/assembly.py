@@ -61,6 +61,17 @@ def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) ->
     )
 
 
+def file_transport(account: Account) -> Transport:
+    """For files that the API offers on other hosts: the same way out, and nothing that is for the API's host alone."""
+    tls = account.tls_config
+    proxy = account.proxy_url
+    return Transport(
+        Tls(_path(tls.ca_file), insecure_skip_verify=tls.insecure_skip_verify),
+        None if proxy is None else proxy.get_secret_value(),
+        connections=1,
+    )
+
+
 RECONCILE_SHARE = 0.1
 """Of the requests an account may make, how many may be spent on reading again what is known."""
 

@@ -17,12 +17,16 @@ _LEVELS = ("debug", "info", "warn", "error")
 _FORMATS = ("logfmt", "json")
 
 
+class Misused(Exception):
+    """A command line that is well formed and still can't be carried out. The text is for operators."""
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line. Exits with status 2 and a message if it can't be understood, as argparse does."""
     common = _common()
     parser = argparse.ArgumentParser(
         prog="batch-exporter",
-        description="Prometheus exporter for document batches, workflow batches and invocations.",
+        description="Prometheus exporter for batches and invocations of Inkit and batches of PackageX.",
         parents=[common],
         allow_abbrev=False,
     )
@@ -40,8 +44,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     once.add_argument(
         "--output", type=Path, metavar="FILE", help="write to a file, atomically, as for the textfile collector"
     )
+    _inspect(command("inspect", "show one record as the API has it now"))
     command("metrics", "print the catalogue of metrics, as Markdown")
-    demo = command("demo", "run against a bundled stand-in of the API whose data moves, fails and hangs")
+    demo = command("demo", "run against a bundled stand-in of both APIs whose data moves, fails and hangs")
     demo.add_argument("--api-only", action="store_true", help="run the stand-in alone")
     demo.add_argument("--api-port", type=_port, default=10978, metavar="PORT", help="the stand-in's port (%(default)s)")
 
@@ -51,6 +56,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             setattr(given, name, value)
     given.command = given.command or "serve"
     return given
+
+
+def _inspect(inspect: argparse.ArgumentParser) -> None:
+    add = inspect.add_argument
+    add("account", metavar="ACCOUNT", help="its account, by the name in the configuration")
+    add("record_id", metavar="ID", help="its id, such as rb_4R8u6FWWenZtmI7jiBl07r")
+    add("--json", action="store_true", help="as JSON")
+    add("--errors", action="store_true", help="fetch its errors file and sum it up: how many rows have which error")
+    add("--files", type=Path, metavar="DIR", help="save the files it offers in a folder")
+    add("--show-data", action="store_true", help="show customers' data too, which is left out otherwise")
 
 
 def _common() -> argparse.ArgumentParser:

@@ -35,6 +35,8 @@ def setup(level: str, style: Style, stream: TextIO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(max(LEVELS[level], logging.WARNING))
     logging.getLogger("exporter").setLevel(LEVELS[level])
+    # Of headers that it can't parse it warns with the whole URL, and a presigned one opens a file to whoever has it.
+    logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 
 class LineFormatter(logging.Formatter):

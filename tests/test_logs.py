@@ -85,6 +85,12 @@ def test_libraries_are_heard_from_warnings_up_and_no_more_than_we_are(
     assert [fields(line)["msg"] for line in stream.getvalue().splitlines()] == heard
 
 
+def test_what_would_show_a_whole_url_is_not_heard() -> None:
+    stream = lines(level="debug")
+    logging.getLogger("urllib3.connection").warning("Failed to parse headers (url=https://files.example/?sig=CANARY)")
+    assert not stream.getvalue()
+
+
 def test_setting_up_again_replaces_what_was_set_up() -> None:
     first, second = lines(), lines()
     log.info("x")

@@ -1,13 +1,12 @@
-"""One HTTP GET on the wire, within a total deadline and a size. The only module that imports requests.
+"""One HTTP GET on the wire, within a total deadline and a size.
 
-Retries, budgets, tokens' sources and the meaning of answers are not here.
+Only this module makes requests. Retries, budgets, tokens' sources and the meaning of answers are not here.
 """
 
 import contextlib
 import contextvars
 import http.cookiejar
-import socket
-import threading
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,11 +17,12 @@ import requests.adapters
 import urllib3
 from urllib3 import connection, connectionpool
 
+from exporter.client.cutoff import Cutoff, Watch
+from exporter.client.errors import fetch_error
 from exporter.records import FetchError, Reason
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
-_TICK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,77 +46,18 @@ class Answer:
     body: bytes
 
 
-class _Cutoff:
-    """Ends a request at its deadline, whatever it is doing.
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An HTTP answer of any status whose body is still to come."""
 
-    The timeouts of sockets are for one read each: a server that sends a byte now and then, of the body, of the
-    headers or of a TLS handshake, would hold the caller for ever. Shutting the socket down from a thread wakes it.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.at = time.monotonic() + seconds
-        self._connection: connection.HTTPConnection | None = None
-        self.expired = False
-
-    def attach(self, used: connection.HTTPConnection) -> None:
-        self._connection = used
-        if self.expired:
-            self.cut()
-
-    def cut(self) -> None:
-        self.expired = True
-        held = getattr(self._connection, "sock", None)
-        # In TLS through a TLS proxy the socket proper is one step further in.
-        inner = held if isinstance(held, socket.socket) else getattr(held, "socket", None)
-        if isinstance(inner, socket.socket):
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(inner, socket.SHUT_RDWR)
+    status: int
+    headers: Mapping[str, str]
+    """Looked up without regard to case."""
+    parts: Iterator[bytes]
+    """The body, decompressed."""
 
 
-class _Watch:
-    """Cuts requests off in time: one thread for all, while there are any. To start one for each would cost a third of
-    a quick request.
-    """
-
-    def __init__(self) -> None:
-        self._open: set[_Cutoff] = set()
-        self._unwatched = threading.Semaphore()
-
-    @contextlib.contextmanager
-    def over(self, cutoff: _Cutoff) -> Iterator[None]:
-        """Cut it off within a tenth of a second after its deadline, unless the body ends before."""
-        self._open.add(cutoff)
-        try:
-            if self._unwatched.acquire(blocking=False):
-                self._start()
-            yield
-        finally:
-            self._open.discard(cutoff)
-
-    def _start(self) -> None:
-        try:
-            threading.Thread(target=self._run, name="deadlines", daemon=True).start()
-        except RuntimeError:
-            # The system has no thread to give now; the next request tries again.
-            self._unwatched.release()
-            raise
-
-    def _run(self) -> None:
-        while True:
-            while watched := tuple(self._open):
-                left = min(cutoff.at for cutoff in watched) - time.monotonic()
-                time.sleep(min(_TICK_SECONDS, max(0.0, left)))
-                for cutoff in watched:
-                    if cutoff.at <= time.monotonic() and cutoff in self._open:
-                        cutoff.cut()
-                        self._open.discard(cutoff)
-            self._unwatched.release()
-            # One that came between the two lines above has found this thread still there.
-            if not self._open or not self._unwatched.acquire(blocking=False):
-                return
-
-
-_current: contextvars.ContextVar[_Cutoff | None] = contextvars.ContextVar("cutoff", default=None)
+_current: contextvars.ContextVar[Cutoff | None] = contextvars.ContextVar("cutoff", default=None)
 
 
 def _attach(used: connection.HTTPConnection) -> None:
@@ -202,27 +143,36 @@ class Transport:
             # Said once in the configuration; not again at every request.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._session = session
-        self._watch = _Watch()
+        self._watch = Watch()
 
     def get(self, url: str, params: Mapping[str, str], headers: Mapping[str, str], deadline: float) -> Answer:
         """GET `url`, all of it within `deadline` seconds. Redirects are answers, not followed.
 
         Raises FetchError: timeout, connection, tls, too_large (over 64 MiB, decompressed), malformed (broken HTTP).
         """
-        cutoff = _Cutoff(deadline)
+        cutoff = Cutoff(deadline)
+        with self._watch.over(cutoff), _reaching(cutoff, deadline):
+            answer = self._get(url, params, headers, deadline)
+        if cutoff.expired:
+            # Where the body's end is that of the connection, a cut looks like it.
+            raise FetchError(Reason.TIMEOUT, f"no complete answer within {deadline:g} seconds")
+        return answer
+
+    @contextlib.contextmanager
+    def stream(self, url: str, headers: Mapping[str, str], deadline: float) -> Iterator[Stream]:
+        """GET `url`, its body part by part. Redirects are answers, not followed.
+
+        The head has `deadline` seconds, and so has each part of 64 KiB: a large file may take its time, and a server
+        that sends a byte now and then may not. Raises FetchError as `get`, the parts too, however many they are.
+        """
+        cutoff = Cutoff(deadline)
         with self._watch.over(cutoff):
-            token = _current.set(cutoff)
-            try:
-                return self._get(url, params, headers, deadline)
-            except requests.RequestException as error:
-                raise _fetch_error(error, cutoff.expired, deadline) from None
-            except (OSError, urllib3.exceptions.HTTPError) as error:
-                raise _fetch_error(error, cutoff.expired, deadline) from None
-            except ValueError:
-                # What a library could not parse of the answer's head; its text may hold some of it.
-                raise FetchError(Reason.MALFORMED, "the answer is not HTTP as it should be") from None
-            finally:
-                _current.reset(token)
+            with _reaching(cutoff, deadline):
+                response = self._session.get(
+                    url, headers=dict(headers), timeout=deadline, stream=True, allow_redirects=False
+                )
+            with response:
+                yield Stream(response.status_code, response.headers, _parts(response, cutoff, deadline))
 
     def _get(self, url: str, params: Mapping[str, str], headers: Mapping[str, str], deadline: float) -> Answer:
         started = time.monotonic()
@@ -244,53 +194,33 @@ class Transport:
             return Answer(response.status_code, response.headers, bytes(body))
 
 
-def _fetch_error(error: Exception, expired: bool, deadline: float) -> FetchError:
-    """Give a library's error its reason. Its text is not used: it may hold the URL, a proxy's password, anything."""
-    causes = _causes(error)
-    if expired or any(_is_timeout(cause) for cause in causes):
-        return FetchError(Reason.TIMEOUT, f"no complete answer within {deadline:g} seconds")
-    if any(isinstance(cause, (requests.exceptions.SSLError, urllib3.exceptions.SSLError)) for cause in causes):
-        return FetchError(Reason.TLS, "the TLS handshake failed: " + _tls_words(causes))
-    if any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes):
-        return FetchError(Reason.CONNECTION, "the proxy could not be used (see proxy_url)")
-    if any(
-        isinstance(cause, (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError))
-        for cause in causes
-    ):
-        return FetchError(Reason.MALFORMED, "the answer could not be decompressed")
-    if any(isinstance(cause, urllib3.exceptions.IncompleteRead) for cause in causes):
-        return FetchError(Reason.CONNECTION, "the answer ended before its end")
-    return FetchError(Reason.CONNECTION, "no connection, or it was lost: " + _os_words(causes))
+@contextlib.contextmanager
+def _reaching(cutoff: Cutoff, deadline: float) -> Iterator[None]:
+    """Connections that are made in here are the cutoff's to end, and what goes wrong is a FetchError."""
+    token = _current.set(cutoff)
+    try:
+        yield
+    except (OSError, urllib3.exceptions.HTTPError) as error:
+        # The errors of requests are OSErrors too.
+        raise fetch_error(error, cutoff.expired, deadline) from None
+    except ValueError:
+        # What a library could not parse of the answer's head; its text may hold some of it.
+        raise FetchError(Reason.MALFORMED, "the answer is not HTTP as it should be") from None
+    finally:
+        _current.reset(token)
 
 
-def _is_timeout(cause: BaseException) -> bool:
-    # urllib3 derives "connection refused" from its timeouts.
-    refused = isinstance(cause, urllib3.exceptions.NewConnectionError)
-    return not refused and isinstance(cause, (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError))
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """The error and what is wrapped in it, outermost first: requests wraps urllib3, which wraps the system's."""
-    found: list[BaseException] = []
-    left: list[object] = [error]
-    while left and len(found) < 20:
-        one = left.pop(0)
-        if isinstance(one, BaseException) and one not in found:
-            found.append(one)
-            left += [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]
-    return found
-
-
-def _tls_words(causes: list[BaseException]) -> str:
-    for cause in causes:
-        words = getattr(cause, "verify_message", None)
-        if isinstance(words, str):
-            return words
-    return "see tls_config"
-
-
-def _os_words(causes: list[BaseException]) -> str:
-    for cause in causes:
-        if isinstance(cause, OSError) and cause.errno is not None and isinstance(cause.strerror, str):
-            return cause.strerror
-    return "the server closed it" if any("closed" in str(cause) for cause in causes) else "no answer"
+def _parts(response: requests.Response, cutoff: Cutoff, deadline: float) -> Iterator[bytes]:
+    parts = response.iter_content(_CHUNK_BYTES)
+    while True:
+        cutoff.at = time.monotonic() + deadline
+        with _reaching(cutoff, deadline):
+            part = next(parts, None)
+        # What is done with a part is not the server's time.
+        cutoff.at = math.inf
+        if cutoff.expired:
+            # It looks like the end, as in `get`.
+            raise FetchError(Reason.TIMEOUT, f"no more of the answer within {deadline:g} seconds")
+        if part is None:
+            return
+        yield part

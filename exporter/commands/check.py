@@ -5,13 +5,11 @@ import json
 import math
 import os
 import sys
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from exporter.assembly import client
-from exporter.client import Client, RequestMeter
+from exporter.client import Client
 from exporter.commands.configured import configuration, systems
+from exporter.commands.unmetered import unmetered
 from exporter.config import Account, json_schema
 from exporter.engine.manners import Manners
 from exporter.engine.newest_first import NewestFirst
@@ -20,17 +18,6 @@ from exporter.sources import sources
 from exporter.sources.listing import Listing, Options, Page
 
 _DAY_SECONDS = 86400.0
-
-
-@dataclass(frozen=True, slots=True)
-class _NoMeter:
-    """Requests of a check are counted nowhere."""
-
-    def answered(self, endpoint: str, code: str, seconds: float) -> None:
-        pass
-
-    def throttled(self, seconds: float) -> None:
-        pass
 
 
 def run(given: argparse.Namespace) -> bool:
@@ -53,8 +40,7 @@ def run(given: argparse.Namespace) -> bool:
 
 def _online(account: Account) -> bool:
     source = sources()[account.system]
-    meter: RequestMeter = _NoMeter()
-    asking = client(account, source, meter, threading.Event().wait)
+    asking = unmetered(account)
     options = Options(account.filters, account.workflow_batch_ids, account.workflow_label)
     results = [_ask(account, source.listing(name, options), asking) for name in account.collectors]
     return all(results)

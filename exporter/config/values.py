@@ -7,6 +7,8 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from exporter.loopback import is_loopback
+
 NAME_LENGTH = 100
 _URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*")
 _HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
@@ -42,7 +44,7 @@ def base_url(value: str) -> str:
     parts = _url(value)
     if "@" in parts.netloc:
         raise ValueError("must not hold a user name or password; the API token has a key of its own")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("must begin with https://: in plain http, which is for loopback only, the token could be read")
     return value.rstrip("/")
 
@@ -80,13 +82,6 @@ def _host(parts: SplitResult) -> None:
         raise ValueError("must have a host")
     if not (_is_ipv6(host) if "[" in parts.netloc else _HOST.fullmatch(host)):
         raise ValueError("must have a valid host")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_ipv6(host: str) -> bool:

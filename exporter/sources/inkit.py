@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from exporter.client import JSON, Request
 from exporter.families import Family
 from exporter.records import Key, Record
+from exporter.sources.inkit_details import DETAILS
 from exporter.sources.listing import Listing, Options, Page, Source
 from exporter.sources.reading import (
     FINAL,
@@ -333,4 +334,4 @@ def _pagination(answer: JSON) -> Mapping[str, JSON]:
         return {}
 
 
-SOURCE = Source(SYSTEM, FAMILIES, _listing)
+SOURCE = Source(SYSTEM, FAMILIES, _listing, details=DETAILS)

@@ -10,6 +10,7 @@ from typing import Protocol
 from exporter.client import JSON, Refused, Request
 from exporter.families import Family
 from exporter.records import Record
+from exporter.sources.details import Details
 from exporter.systems import System
 
 
@@ -93,3 +94,5 @@ class Source:
     """Makes the listing of a collector. The name is one of `system.collectors`."""
     refused: Callable[[JSON], Refused | None] = lambda _: None
     """Reads an answer as a refusal, where the vendor has a form for them; None if it is none."""
+    details: Details = field(kw_only=True)
+    """How single records are shown."""

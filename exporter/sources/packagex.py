@@ -11,6 +11,7 @@ from exporter.client import JSON, Refused, Request
 from exporter.families import Family
 from exporter.records import Key, Record
 from exporter.sources.listing import Listing, Options, Page, Source
+from exporter.sources.packagex_details import DETAILS
 from exporter.sources.reading import (
     FINAL,
     Unreadable,
@@ -218,4 +219,4 @@ def _listing(collector: str, options: Options) -> Listing:
     return _Batches(options)
 
 
-SOURCE = Source(SYSTEM, FAMILIES, _listing, _refused)
+SOURCE = Source(SYSTEM, FAMILIES, _listing, _refused, details=DETAILS)

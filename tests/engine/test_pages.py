@@ -73,7 +73,9 @@ def test_a_list_that_runs_oldest_first_is_read_from_its_end(rig: Rig) -> None:
     found = ids(rig, days=3)
     assert found == expected[: len(found)]
     assert len(found) > 30
-    assert [int(one.params["page"]) for one in rig.stand_in.requests][:4] == [1, 101, 100, 99]
+    pages = [int(one.params["page"]) for one in rig.stand_in.requests]
+    assert pages[:2] == [1, 101]
+    assert min(pages[1:]) > 88
     assert len(rig.stand_in.requests) < 14
 
 

@@ -1,0 +1,58 @@
+"""What the HTTP libraries' errors mean, as ours. What was asked, and whether it is asked again, is not known here."""
+
+import requests
+import urllib3
+
+from exporter.records import FetchError, Reason
+
+
+def fetch_error(error: Exception, expired: bool, deadline: float) -> FetchError:
+    """Give a library's error its reason. Its text is not used: it may hold the URL, a proxy's password, anything."""
+    causes = _causes(error)
+    if expired or any(_is_timeout(cause) for cause in causes):
+        return FetchError(Reason.TIMEOUT, f"no complete answer within {deadline:g} seconds")
+    if any(isinstance(cause, (requests.exceptions.SSLError, urllib3.exceptions.SSLError)) for cause in causes):
+        return FetchError(Reason.TLS, "the TLS handshake failed: " + _tls_words(causes))
+    if any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes):
+        return FetchError(Reason.CONNECTION, "the proxy could not be used (see proxy_url)")
+    if any(
+        isinstance(cause, (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError))
+        for cause in causes
+    ):
+        return FetchError(Reason.MALFORMED, "the answer could not be decompressed")
+    if any(isinstance(cause, urllib3.exceptions.IncompleteRead) for cause in causes):
+        return FetchError(Reason.CONNECTION, "the answer ended before its end")
+    return FetchError(Reason.CONNECTION, "no connection, or it was lost: " + _os_words(causes))
+
+
+def _is_timeout(cause: BaseException) -> bool:
+    # urllib3 derives "connection refused" from its timeouts.
+    refused = isinstance(cause, urllib3.exceptions.NewConnectionError)
+    return not refused and isinstance(cause, (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError))
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The error and what is wrapped in it, outermost first: requests wraps urllib3, which wraps the system's."""
+    found: list[BaseException] = []
+    left: list[object] = [error]
+    while left and len(found) < 20:
+        one = left.pop(0)
+        if isinstance(one, BaseException) and one not in found:
+            found.append(one)
+            left += [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]
+    return found
+
+
+def _tls_words(causes: list[BaseException]) -> str:
+    for cause in causes:
+        words = getattr(cause, "verify_message", None)
+        if isinstance(words, str):
+            return words
+    return "see tls_config"
+
+
+def _os_words(causes: list[BaseException]) -> str:
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.errno is not None and isinstance(cause.strerror, str):
+            return cause.strerror
+    return "the server closed it" if any("closed" in str(cause) for cause in causes) else "no answer"

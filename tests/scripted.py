@@ -1,0 +1,49 @@
+"""A server that sends just the bytes a test wants, also those that no proper server sends."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Scripted:
+    """What it was asked, and where it is."""
+
+    url: str
+    asked: list[bytes] = field(default_factory=list)
+    """The heads of the requests."""
+
+
+@contextmanager
+def scripted(*pieces: bytes, every: float = 0.0) -> Iterator[Scripted]:
+    """Answers each connection with the pieces, `every` so many seconds, and ends it."""
+    ended = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = Scripted(f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+    def converse(connection: socket.socket) -> None:
+        # A client that has gone away is its own affair.
+        with connection, suppress(OSError):
+            server.asked.append(connection.recv(65_536))
+            for piece in pieces:
+                connection.sendall(piece)
+                if ended.wait(every):
+                    return
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=converse, args=(listener.accept()[0],), daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        ended.set()
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
