@@ -1,0 +1,87 @@
+"""The rules of prometheus/ as values, and which metrics and labels they name. What must hold of them is not here."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import promql_parser
+import yaml
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted((ROOT / "prometheus" / "rules").glob("*.yml"))
+CASES = sorted((ROOT / "tests" / "prometheus").glob("*.yml"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A recording rule or an alert."""
+
+    name: str
+    expr: str
+    recorded: bool
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Named:
+    """What an expression names."""
+
+    selected: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+    """Metrics with the label values that are asked for."""
+    labels: set[str] = field(default_factory=set)
+    """Labels in `by`, `without`, `on` and `ignoring`."""
+
+
+def rules() -> list[Rule]:
+    groups = [group for file in FILES for group in yaml.safe_load(file.read_text())["groups"]]
+    return [
+        Rule(
+            one.get("record") or one["alert"],
+            one["expr"],
+            "record" in one,
+            one.get("labels", {}),
+            one.get("annotations", {}),
+        )
+        for group in groups
+        for one in group["rules"]
+    ]
+
+
+def alerts() -> dict[str, Rule]:
+    return {rule.name: rule for rule in rules() if not rule.recorded}
+
+
+def cases() -> Iterator[tuple[str, list[Mapping[str, Mapping[str, str]]]]]:
+    """Each unit test of an alert: its name, and the labels and annotations that are expected."""
+    for file in CASES:
+        for test in yaml.safe_load(file.read_text())["tests"]:
+            for one in test.get("alert_rule_test", ()):
+                yield one["alertname"], one.get("exp_alerts", [])
+
+
+def named(expr: str) -> Named:
+    found = Named()
+    _look(promql_parser.parse(expr), found)
+    return found
+
+
+def templated(rule: Rule) -> set[str]:
+    """The labels that an alert's texts use."""
+    return {label for text in rule.annotations.values() for label in re.findall(r"\$labels\.(\w+)", text)}
+
+
+def _look(node: object, found: Named) -> None:
+    match node:
+        case promql_parser.VectorSelector():
+            found.selected.append((node.name or "", {one.name: one.value for one in node.matchers.matchers}))
+        case promql_parser.AggregateExpr() if node.modifier is not None:
+            found.labels.update(node.modifier.labels)
+        case promql_parser.BinaryExpr() if node.modifier is not None and node.modifier.matching is not None:
+            found.labels.update(node.modifier.matching.labels)
+    for name in ("lhs", "rhs", "expr", "vector_selector"):
+        if (part := getattr(node, name, None)) is not None:
+            _look(part, found)
+    for argument in getattr(node, "args", ()):
+        _look(argument, found)
