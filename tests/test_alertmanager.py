@@ -1,73 +1,35 @@
 """The example of an Alertmanager's configuration: routes by amtool, inhibition by a real Alertmanager."""
 
-import json
-import socket
 import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.alerting import Labels, alertmanager, ask, eventually
 from tests.rules import ROOT, alerts
 
 CONFIG = ROOT / "prometheus" / "alertmanager.yml"
 RECEIVER = {"critical": "pager", "warning": "tickets", "info": "nobody"}
-Labels = dict[str, str]
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API of an Alertmanager that runs with the example."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    folder: Path = tmp_path_factory.mktemp("alertmanager")
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [
-                "prometheus-alertmanager",
-                f"--config.file={CONFIG}",
-                f"--storage.path={folder}",
-                f"--web.listen-address={address}",
-                "--cluster.listen-address=",
-            ],
-            stderr=log,
-        )
-        try:
-            yield f"http://{address}/api/v2/alerts"
-        finally:
-            process.kill()
-            process.wait()
-
-
-def ask(url: str, body: object = None) -> Any:
-    """GET, or POST of a body; it may take the server a moment to begin."""
-    deadline = time.monotonic() + 20
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    while True:
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return json.loads(answer.read() or "null")
-        except urllib.error.URLError:
-            assert time.monotonic() < deadline
+    with alertmanager(tmp_path_factory.mktemp("alertmanager")) as address:
+        yield f"{address}/api/v2/alerts"
 
 
 def only_inhibits(url: str, job: str, source: Labels, inhibited: list[Labels], others: list[Labels]) -> None:
     """Hold that of alerts that fire together, all of this job, the source silences these and not the others."""
     firing = [one | {"job": job} for one in (source, *inhibited, *others)]
     ask(url, [{"labels": one} for one in firing])
-    deadline = time.monotonic() + 20
-    while True:
-        shown = [one for one in ask(url) if one["labels"]["job"] == job]
-        silenced = [one["labels"] for one in shown if one["status"]["state"] == "suppressed"]
-        if len(shown) == len(firing) and len(silenced) >= len(inhibited):
-            break
-        assert time.monotonic() < deadline, shown
-    assert by_name(silenced) == by_name(one | {"job": job} for one in inhibited)
+
+    def silenced() -> list[Labels] | None:
+        """Once everything has arrived and as many are silenced as should be."""
+        shown = [one for one in ask(url) if one["labels"].get("job") == job]
+        found = [one["labels"] for one in shown if one["status"]["state"] == "suppressed"]
+        return found if len(shown) == len(firing) and len(found) >= len(inhibited) else None
+
+    assert by_name(eventually(silenced)) == by_name(one | {"job": job} for one in inhibited)
 
 
 def by_name(found: Iterable[Labels]) -> list[Labels]:

@@ -1,0 +1,77 @@
+"""A real Prometheus and a real Alertmanager for tests, on ports that were free a moment ago."""
+
+import json
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.rules import ROOT
+
+_PATIENCE_SECONDS = 40
+Labels = dict[str, str]
+
+
+@contextmanager
+def alertmanager(folder: Path) -> Iterator[str]:
+    """An Alertmanager with the example's configuration, which reaches nobody. Gives its address."""
+    address = _free()
+    config = ROOT / "prometheus" / "alertmanager.yml"
+    arguments = [f"--config.file={config}", f"--storage.path={folder}", "--cluster.listen-address="]
+    with _running(
+        "prometheus-alertmanager", *arguments, f"--web.listen-address={address}", log=folder / "alertmanager"
+    ):
+        yield address
+
+
+@contextmanager
+def prometheus(config: Path) -> Iterator[str]:
+    """A Prometheus with this configuration; its data stand beside it. Gives its address."""
+    address = _free()
+    arguments = [f"--config.file={config}", f"--storage.tsdb.path={config.parent / 'data'}"]
+    with _running("prometheus", *arguments, f"--web.listen-address={address}", log=config.parent / "prometheus"):
+        yield address
+
+
+def ask(url: str, body: object = None) -> Any:
+    """GET, or POST of a body, of JSON; it may take the server a moment to begin."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"http://{url}", data, {"Content-Type": "application/json"})
+
+    def answer() -> Any:
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return json.loads(response.read() or "null"), True
+        except urllib.error.URLError:
+            return None
+
+    return eventually(answer)[0]
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """What `look` gives, as soon as that is something."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not (found := look()):
+        assert time.monotonic() < deadline
+    return found
+
+
+def _free() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+@contextmanager
+def _running(*command: str, log: Path) -> Iterator[None]:
+    with log.open("w") as written:
+        process = subprocess.Popen(command, stderr=written)
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
