@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from exporter.demo.items import document_batch, generations, invocation
+from exporter.demo.packagex.items import packagex_batch
 from tests.alerting import alertmanager, ask, eventually, prometheus
 from tests.rig import HOUR, TOKEN, Rig
 from tests.rules import ROOT
@@ -17,7 +18,8 @@ def exporters(folder: Path, rig: Rig) -> str:
     path = folder / "config.yaml"
     path.write_text(
         f"poll_interval: 500ms\nmax_requests_per_second: 1000\nstate: {{path: {folder}/serve.db}}\n"
-        f"accounts: [{{name: prod, system: inkit, base_url: {rig.stand_in.url}, api_token: {TOKEN}}}]\n"
+        f"accounts: [{{name: prod, system: inkit, base_url: {rig.stand_in.url}, api_token: {TOKEN}}},"
+        f" {{name: logistics, system: packagex, base_url: {rig.stand_in.url}, api_token: {TOKEN}}}]\n"
     )
     return f"--config.file={path}"
 
@@ -35,31 +37,36 @@ def prometheus_config(folder: Path, exporter: str, manager: str) -> Path:
     return path
 
 
-def test_a_failure_comes_to_alertmanager_as_one_alert_and_an_old_one_does_not(rig: Rig, tmp_path: Path) -> None:
+def test_a_failure_comes_to_alertmanager_and_an_old_one_does_not(rig: Rig, tmp_path: Path) -> None:
     now = time.time()
-    rig.world.add(
-        "document_batches", document_batch("rb_old", now - HOUR, destinations={"docusign": generations(2, 0, 2)})
-    )
+    old = document_batch("rb_old", now - HOUR, destinations={"docusign": generations(2, 0, 2)})
+    rig.world.add("document_batches", old)
     rig.world.add("invocations", invocation("rend_stuck", now - 2 * HOUR, destinations={"box": "In Progress"}))
+    rig.batches.add(packagex_batch("batch_old", now - HOUR, resource="contact", status="failed"))
     with (
         running([exporters(tmp_path, rig)]) as (_, exporter),
         alertmanager(tmp_path) as manager,
         prometheus(prometheus_config(tmp_path, exporter, manager)) as server,
     ):
 
-        def recorded() -> Any:
-            query = "job:batch_exporter_failures:increase15m{destination='sepire'}"
-            return ask(f"{server}/api/v1/query?query={query}")["data"]["result"]
+        def watched() -> bool:
+            """Has every collector's window been read, and what it counts been recorded by the rules."""
+            collectors = ask(f"{server}/api/v1/query?query=batch_exporter_backfilling==0")["data"]["result"]
+            recorded = ask(f"{server}/api/v1/query?query=job:batch_exporter_failures:increase15m")["data"]["result"]
+            return len(collectors) == 4 and bool(recorded)
 
         def shown() -> dict[str, Any]:
             """The alerts by name, once there are as many as are expected."""
             found = {one["labels"]["alertname"]: one for one in ask(f"{manager}/api/v2/alerts")}
-            return found if len(found) >= 2 else {}
+            return found if len(found) >= 4 else {}
 
-        eventually(recorded)
+        eventually(watched)
         rig.world.add("document_batches", document_batch("rb_1", now, destinations={"sepire": generations(3, 2, 1)}))
+        rig.batches.add(packagex_batch("batch_1", now, resource="shipment", status="failed", items=12))
         alerts = eventually(shown)
-    assert alerts.keys() == {"InkitGenerationFailed", "InkitInFlightTooLong"}
-    failed = alerts["InkitGenerationFailed"]
-    assert failed["annotations"]["summary"] == "Inkit: 1 generation failed at sepire, account prod"
-    assert failed["labels"].items() >= {"collector": "document_batches", "job": "batch-exporter"}.items()
+    assert {name: one["annotations"]["summary"] for name, one in alerts.items() if "TooLong" not in name} == {
+        "InkitGenerationFailed": "Inkit: 1 generation failed at sepire, account prod",
+        "PackageXBatchFailed": "PackageX: 1 shipment batch failed, account logistics",
+        "PackageXItemErrors": "PackageX: 12 shipment items with errors, account logistics",
+    }
+    assert alerts["InkitInFlightTooLong"]["labels"].items() >= {"account": "prod", "collector": "invocations"}.items()
