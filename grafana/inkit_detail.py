@@ -1,0 +1,181 @@
+"""The lower half of Inkit's dashboard: how well it does, what is open, how long it takes and how much there is."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from grafana.events import Events
+from grafana.failing import oldest_lines, open_lines, success_lines
+from grafana.layout import Row, line
+from grafana.panels import Query, bar_gauge, counts, lines
+from grafana.promql import (
+    COMPLETED,
+    DESTINATION,
+    FAILED,
+    RATE,
+    WINDOW,
+    WORKFLOW,
+    either,
+    error_ratio,
+    grown,
+    quantile,
+    select,
+    success,
+)
+from grafana.tables import label, table, value
+
+
+def rows(generations: Sequence[Events]) -> tuple[Row, ...]:
+    """`generations` are those of document batches, workflow batches and invocations."""
+    return _service(generations), _open(), _durations(), _traffic(generations), _window()
+
+
+def _service(generations: Sequence[Events]) -> Row:
+    return Row(
+        "How well does it do?",
+        (
+            line(
+                8,
+                success_lines("Success by kind", "Generations, for each kind of record.", *_by_kind(generations)),
+                success_lines(
+                    "Success by destination",
+                    "Generations of batches and of invocations, for each destination.",
+                    _by_destination(generations),
+                ),
+                success_lines(
+                    "Success by workflow",
+                    "Generations of invocations, for each workflow (accounts with `workflow_label: true`).",
+                    _by_workflow(generations[-1]),
+                ),
+            ),
+        ),
+    )
+
+
+def _by_kind(generations: Sequence[Events]) -> list[Query]:
+    return [
+        Query(success(error_ratio(one.failures(WINDOW), one.grown(COMPLETED, WINDOW))), one.what) for one in generations
+    ]
+
+
+def _by_destination(generations: Sequence[Events]) -> Query:
+    failed, completed = (either([one.grown(status, WINDOW) for one in generations]) for status in (FAILED, COMPLETED))
+    return Query(success(error_ratio(failed, completed, "destination")), "{{destination}}")
+
+
+def _by_workflow(invocations: Events) -> Query:
+    named = replace(invocations, matchers=(*invocations.matchers, 'workflow!=""'))
+    errors = error_ratio(named.failures(WINDOW), named.grown(COMPLETED, WINDOW), "workflow")
+    return Query(success(errors), "{{workflow}}")
+
+
+def _open() -> Row:
+    in_progress = 'status!~"completed|failed|timed_out|expired|error|cancelled|canceled"'
+    batches = select("inkit_batch_generations", DESTINATION, in_progress)
+    invocations = select("inkit_invocation_generations", DESTINATION, WORKFLOW, in_progress)
+    generations = bar_gauge(
+        "Open generations by destination",
+        "Generations that are in progress now: where they pile up. Those of workflow batches are also in invocations.",
+        Query(f"sum by (kind, destination) ({batches}) > 0", "{{kind}} batches, {{destination}}"),
+        Query(f"sum by (destination) ({invocations}) > 0", "invocations, {{destination}}"),
+        unit="short",
+        decimals=0,
+    )
+    return Row("What is open?", (line(8, open_lines("inkit"), oldest_lines("inkit"), generations),))
+
+
+def _durations() -> Row:
+    shares = ((0.5, "half"), (0.9, "9 in 10"), (0.99, "99 in 100"))
+    note = (
+        "From a record's creation to the first poll that saw it finished, in the rolling window: no finer than the "
+        "poll interval, and estimated within the histogram's buckets."
+    )
+    batches = lines(
+        "How long batches take",
+        note,
+        *(
+            Query(quantile(share, "inkit_batch_duration_seconds", by=["kind"]), f"{{{{kind}}}}: {name}")
+            for share, name in shares
+        ),
+        unit="s",
+    )
+    invocations = lines(
+        "How long invocations take",
+        note,
+        *(Query(quantile(share, "inkit_invocation_duration_seconds"), name) for share, name in shares),
+        unit="s",
+    )
+    return Row("How long does it take?", (line(8, batches, invocations),))
+
+
+def _traffic(generations: Sequence[Events]) -> Row:
+    documents, _, invocations = generations
+    completed = either([one.grown(COMPLETED, RATE) for one in (documents, invocations)])
+    finished = grown("inkit_invocations_finished_total", WORKFLOW, over=RATE)
+    return Row(
+        "How much is there?",
+        (
+            line(
+                8,
+                counts(
+                    "Batches finished",
+                    "Batches that finished, by their creation status.",
+                    Query(
+                        f"sum by (kind, status) ({grown('inkit_batches_finished_total', over=RATE)})",
+                        "{{kind}} {{status}}",
+                    ),
+                ),
+                counts(
+                    "Invocations finished",
+                    "Invocations that finished, by the workflow's status and the status of its deliveries.",
+                    Query(
+                        f"sum by (status, destination_status) ({finished})",
+                        "{{status}}, delivery {{destination_status}}",
+                    ),
+                ),
+                counts(
+                    "Generations completed",
+                    "Generations of document batches and of invocations that completed, by destination.",
+                    Query(f"sum by (destination) ({completed})", "{{destination}}"),
+                ),
+            ),
+        ),
+    )
+
+
+def _window() -> Row:
+    note = "What the window (`lookback`) holds now."
+    batches = table(
+        "Batches in the window",
+        f"{note} The status is that of the batch's creation: its generations may still be open.",
+        [
+            label("account", "Account"),
+            label("kind", "Kind"),
+            label("status", "Creation"),
+            value("Batches", f"sum by (account, kind, status) ({select('inkit_batches')}) > 0", "short", decimals=0),
+        ],
+        sort="Batches",
+    )
+    documents = bar_gauge(
+        "Documents in the window",
+        f"{note} Documents that its batches are to make.",
+        Query(f"sum by (account, kind) ({select('inkit_batch_documents')})", "{{account}} {{kind}}"),
+        unit="short",
+        decimals=0,
+    )
+    invocations = table(
+        "Invocations in the window",
+        f"{note} A workflow may be completed while its delivery has failed.",
+        [
+            label("account", "Account"),
+            label("status", "Workflow"),
+            label("destination_status", "Delivery"),
+            value(
+                "Invocations",
+                f"sum by (account, status, destination_status) ({select('inkit_invocations', WORKFLOW)}) > 0",
+                "short",
+                decimals=0,
+            ),
+        ],
+        sort="Invocations",
+    )
+    return Row("What does the window hold?", (line(8, batches, invocations, documents),))

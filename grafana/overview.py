@@ -1,0 +1,117 @@
+"""The first dashboard: is anything wrong, where, and since when; how well the service does is its detail."""
+
+from grafana import overview_detail, variables
+from grafana.events import (
+    INKIT_CREATIONS,
+    INKIT_GENERATIONS,
+    PACKAGEX_EVENTS,
+    failed,
+    inkit_error_ratio,
+    inkit_failures,
+    packagex_batches,
+    packagex_error_ratio,
+)
+from grafana.failing import (
+    budget_stat,
+    data_age_stat,
+    failed_lines,
+    failed_stat,
+    not_polled_stat,
+    oldest_stat,
+    oldest_table,
+    open_lines,
+    places_table,
+)
+from grafana.frame import FIRING, Dashboard, opens
+from grafana.layout import Line, Row, line, wide
+from grafana.panels import NONE_IS_GOOD, Panel, Query, stat
+from grafana.promql import FAILED, RANGE, RATE, budget_left, total
+from grafana.tables import label, table, value
+
+UID = "batch-exporter-overview"
+_HEALTH = ("Exporter health", opens("batch-exporter-health"))
+
+
+def _wrong() -> Row:
+    firing = stat(
+        "Firing alerts",
+        "Alerts of the exporter's rules that fire for the chosen accounts, or for no account.",
+        Query(f"count({FIRING}) or vector(0)"),
+        unit="short",
+        thresholds=NONE_IS_GOOD,
+    )
+    failures = failed_stat(
+        "Failures",
+        "Generations, batches and invocations that failed in the range, each once; a generation of a workflow batch "
+        "counts as that of its invocation.",
+        total(failed(RANGE)),
+    )
+    budget = budget_stat(
+        "Inkit by generations, PackageX by batches.",
+        Query(budget_left(inkit_error_ratio(RANGE)), "Inkit"),
+        Query(budget_left(packagex_error_ratio(RANGE)), "PackageX"),
+    )
+    health = (not_polled_stat().linked(*_HEALTH), data_age_stat().linked(*_HEALTH))
+    return Row("Is anything wrong?", (line(4, firing, failures, budget, oldest_stat("inkit", "packagex"), *health),))
+
+
+def _where() -> Row:
+    columns = [
+        label("system", "System", overview_detail.SYSTEM_LINK),
+        label("account", "Account"),
+        label("what", "What"),
+        label("place", "Where"),
+        label("detail", "Workflow, action or phase"),
+    ]
+    failing = places_table((*INKIT_GENERATIONS, *INKIT_CREATIONS, *PACKAGEX_EVENTS), columns)
+    first = wide(9, (14, failing), (10, oldest_table("inkit", "packagex")))
+    return Row("Where, and since when?", (first, _since()))
+
+
+def _since() -> Line:
+    by_destination = f"sum by (account, destination) ({inkit_failures(RATE)})"
+    by_resource = f"sum by (account, resource) ({packagex_batches(FAILED, RATE)})"
+    over_time = failed_lines(
+        "Failures over time",
+        "When what failed: Inkit by destination (none where a creation or a workflow failed), PackageX by resource.",
+        Query(f"{by_destination} > 0", "{{account}} {{destination}}"),
+        Query(f"{by_resource} > 0", "{{account}} {{resource}}"),
+    )
+    return wide(9, (10, over_time), (6, open_lines("inkit", "packagex")), (8, _alerts()))
+
+
+def _alerts() -> Panel:
+    began = f"min by (alertname, severity, account) ({FIRING} * ignoring (alertstate) ALERTS_FOR_STATE) * 1000"
+    runbook = ("Open its runbook", "${runbooks}#${__value.text}")
+    # The anchor of a heading is in lower case.
+    anchors = {"id": "formatString", "options": {"stringField": "runbook", "outputFormat": "Lower Case"}}
+    return table(
+        "Firing alerts, and since when",
+        "The alerts that fire now. A click on the last column opens the runbook: what it means and what to do.",
+        [
+            label("alertname", "Alert"),
+            label("account", "Account"),
+            label("severity", "Severity"),
+            value("Since", f'label_replace({began}, "runbook", "$1", "alertname", "(.*)")', "dateTimeFromNow"),
+            label("runbook", "Runbook", runbook),
+        ],
+        sort="Since",
+        no_value="no alert fires",
+        first=[anchors],
+    )
+
+
+def dashboard() -> Dashboard:
+    return Dashboard(
+        UID,
+        "Batches: overview",
+        "Is anything failing or hanging, where, and since when? Document batches, workflow batches and invocations of "
+        "Inkit, batches of PackageX.",
+        (
+            variables.system(),
+            variables.account('system=~"$system"'),
+            variables.objective(),
+            variables.window(),
+        ),
+        (_wrong(), _where(), *overview_detail.rows()),
+    )

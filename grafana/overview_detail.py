@@ -1,0 +1,111 @@
+"""The lower half of the first dashboard: how well the service does, by account, destination, workflow and resource."""
+
+from grafana.events import (
+    completed,
+    failed,
+    inkit_error_ratio,
+    inkit_generations,
+    packagex_error_ratio,
+)
+from grafana.failing import DATA_AGE_EXPR, NOT_POLLED_EXPR, oldest, success_lines
+from grafana.frame import opens
+from grafana.layout import Row, line
+from grafana.panels import BUDGET, DATA_AGE, NONE_IS_GOOD, OPEN_AGE, Panel, Query, bar_gauge, lines
+from grafana.promql import (
+    COMPLETED,
+    FAILED,
+    RANGE,
+    SYSTEM,
+    WINDOW,
+    age,
+    budget_left,
+    burn_rate,
+    either,
+    error_ratio,
+    grown,
+    select,
+    success,
+    total,
+)
+from grafana.tables import label, table, value
+
+SYSTEM_LINK = ("Open its dashboard", opens("batch-exporter-${__value.text}", account="${__data.fields.Account}"))
+
+
+def rows() -> tuple[Row, ...]:
+    return _service(), Row("By account, destination and workflow", (line(8, _accounts()), line(8, *_bars())))
+
+
+def _service() -> Row:
+    ratio = success_lines(
+        "Success ratio",
+        "The dashed line is the objective.",
+        Query(success(inkit_error_ratio(WINDOW)), "Inkit generations"),
+        Query(success(packagex_error_ratio(WINDOW)), "PackageX batches"),
+    )
+    burn = lines(
+        "Burn rate",
+        "How many times faster than the objective allows errors are made: at 1 the budget is just used up at the end "
+        "of its period, at 14 a month's budget lasts two days.",
+        Query(burn_rate(inkit_error_ratio(WINDOW)), "Inkit"),
+        Query(burn_rate(packagex_error_ratio(WINDOW)), "PackageX"),
+        unit="short",
+        decimals=1,
+    )
+    return Row("How well does the service do?", (line(8, ratio, burn),))
+
+
+def _accounts() -> Panel:
+    errors = error_ratio(failed(RANGE), completed(RANGE), "account")
+    opened = total(select("batch_exporter_records", SYSTEM, 'state="in_flight"'), "system", "account")
+    created = f"({oldest('inkit')} or {oldest('packagex')})"
+    return table(
+        "Accounts",
+        "One row for each account: whether it is polled, how old its data is, and how it did in the range.",
+        [
+            label("system", "System", SYSTEM_LINK),
+            label("account", "Account"),
+            value("Collectors failing", f"sum by (system, account) ({NOT_POLLED_EXPR})", "short", NONE_IS_GOOD, 0),
+            value("Data age", f"max by (system, account) ({DATA_AGE_EXPR})", "s", DATA_AGE),
+            value("Finished", total(either([failed(RANGE), completed(RANGE)]), "account"), "short", decimals=0),
+            value("Failed", total(failed(RANGE), "account"), "short", NONE_IS_GOOD, 0),
+            value("Success", success(errors), "percentunit", decimals=2),
+            value("Budget left", budget_left(errors), "percentunit", BUDGET, 0),
+            value("Open", opened, "short", decimals=0),
+            value("Oldest open", f"max by (account) ({age(created)})", "s", OPEN_AGE),
+        ],
+        sort="Failed",
+        no_value="-",
+    )
+
+
+def _bars() -> tuple[Panel, ...]:
+    destinations = [inkit_generations(status, RANGE) for status in (FAILED, COMPLETED)]
+    named = ("inkit_invocation_generations_finished_total", 'workflow!=""')
+    workflows = [grown(*named, status, over=RANGE) for status in (FAILED, COMPLETED)]
+    return (
+        _success(
+            "Success by destination",
+            "Inkit: the generations that succeeded in the range, of those that finished, for each destination.",
+            error_ratio(*destinations, "destination"),
+            "destination",
+        ),
+        _success(
+            "Success by workflow",
+            "Inkit: the generations of invocations that succeeded in the range, for each workflow. Only for accounts "
+            "with `workflow_label: true`.",
+            error_ratio(*workflows, "workflow"),
+            "workflow",
+        ),
+        _success(
+            "Success by resource",
+            "PackageX: the batches that succeeded in the range, of those that finished, for each resource.",
+            packagex_error_ratio(RANGE, "resource"),
+            "resource",
+        ),
+    )
+
+
+def _success(title: str, description: str, errors: str, by: str) -> Panel:
+    query = Query(f"sort({success(errors)})", f"{{{{{by}}}}}")
+    return bar_gauge(title, description, query, unit="percentunit", maximum=1)

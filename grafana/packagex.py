@@ -1,0 +1,97 @@
+"""The dashboard of PackageX: what fails, times out, expires or hangs, of which resource; the rest is its detail."""
+
+from grafana import packagex_detail, variables
+from grafana.events import PACKAGEX_EVENTS, packagex_error_ratio
+from grafana.failing import budget_stat, failed_lines, failed_stat, oldest_stat, oldest_table
+from grafana.frame import FAILURES, Dashboard
+from grafana.layout import Row, line, wide
+from grafana.packagex_detail import OPEN, SHAPE
+from grafana.panels import NONE_IS_GOOD, Panel, Query, stat
+from grafana.promql import RANGE, RATE, budget_left, success, times, total
+from grafana.tables import label, table, value
+
+UID = "batch-exporter-packagex"
+_BATCHES, _ITEMS = (one.narrowed() for one in PACKAGEX_EVENTS)
+
+
+def _wrong() -> Row:
+    ended = failed_stat(
+        "Failed batches",
+        "Batches that failed, timed out or expired in the range.",
+        total(_BATCHES.failures(RANGE)),
+    )
+    items = failed_stat(
+        "Failed items",
+        "Items in which a phase met an error, in the range: a batch may complete and have them. "
+        "`batch-exporter inspect ACCOUNT ID --errors` gets the vendor's list of them.",
+        total(_ITEMS.failures(RANGE)),
+    )
+    budget = budget_stat("By batches, of all resources.", Query(budget_left(packagex_error_ratio(RANGE))))
+    opened = stat(
+        "Open batches",
+        "Batches that are requested, queued or processing now.",
+        Query(f"sum({OPEN})"),
+        unit="short",
+        decimals=0,
+    )
+    succeeded = stat(
+        "Batches that succeeded",
+        "Of those that finished in the range, of all resources.",
+        Query(success(packagex_error_ratio(RANGE))),
+        unit="percentunit",
+        decimals=2,
+        no_value="nothing finished",
+    )
+    return Row("Is anything wrong?", (line(4, ended, items, budget, oldest_stat("packagex"), opened, succeeded),))
+
+
+def _where() -> Row:
+    over_time = failed_lines(
+        "Failed batches over time",
+        "Batches that failed, timed out or expired, by resource and status.",
+        Query(f"sum by (resource, status) ({_BATCHES.failures(RATE)}) > 0", "{{resource}} {{status}}"),
+    )
+    items = failed_lines(
+        "Failed items over time",
+        "Items with an error, by resource and the phase that met it.",
+        Query(f"sum by (resource, phase) ({_ITEMS.failures(RATE)}) > 0", "{{resource}} {{phase}}"),
+    )
+    first = wide(9, (15, _failing()), (9, oldest_table("packagex")))
+    return Row("Where, and since when?", (first, line(8, over_time, items)))
+
+
+def _failing() -> Panel:
+    rising = f"{total(_BATCHES.failures(RATE), *SHAPE)} > 0"
+    return table(
+        "Which batches fail, and since when",
+        "Batches that failed, timed out or expired in the range: the first and the last time show whether it is over.",
+        [
+            *(label(name, name.capitalize()) for name in SHAPE),
+            value("Failed", f"{total(_BATCHES.failures(RANGE), *SHAPE)} > 0", "short", NONE_IS_GOOD, 0, link=FAILURES),
+            value("First", times("min", rising), "dateTimeAsSystem"),
+            value("Last", times("max", rising), "dateTimeFromNow"),
+        ],
+        sort="Failed",
+        no_value="nothing failed",
+    )
+
+
+def dashboard() -> Dashboard:
+    return Dashboard(
+        UID,
+        "Batches: PackageX",
+        "Batches of PackageX and their items: what fails, times out, expires or hangs, of which resource and phase.",
+        (
+            variables.account('system="packagex"'),
+            variables.labels(
+                "resource",
+                "Resource",
+                "What batches are of.",
+                'label_values(packagex_batches_finished_total{account=~"$account"}, resource)',
+                ".*",
+            ),
+            variables.objective(),
+            variables.window(),
+        ),
+        (_wrong(), _where(), *packagex_detail.rows(_BATCHES, _ITEMS)),
+    )

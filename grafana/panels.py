@@ -1,0 +1,217 @@
+"""Panels as values, and what Grafana's JSON says of them; where they stand is decided in layout.py."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+JSON = dict[str, Any]
+DATASOURCE: JSON = {"type": "prometheus", "uid": "${datasource}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One query. An `instant` one gives the state at the end of the range, for tables, stats and bars."""
+
+    expr: str
+    legend: str = ""
+    instant: bool = False
+    exemplar: bool = False
+    """Ask for exemplars too: the ids of the records that raised a counter of failures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What a panel shows; `defaults` and `options` are those of Grafana's panel JSON."""
+
+    kind: str
+    title: str
+    description: str
+    queries: tuple[Query, ...]
+    defaults: Mapping[str, Any]
+    options: Mapping[str, Any]
+    overrides: tuple[JSON, ...] = ()
+    transformations: tuple[JSON, ...] = ()
+    links: tuple[JSON, ...] = field(default=())
+
+    def linked(self, title: str, url: str) -> "Panel":
+        """The panel with a link in its corner."""
+        link = {"title": title, "url": url, "targetBlank": not url.startswith("/")}
+        return replace(self, links=(*self.links, link))
+
+    def json(self, number: int, place: JSON) -> JSON:
+        """The panel as it stands in a dashboard."""
+        made = {
+            "id": number,
+            "type": self.kind,
+            "title": self.title,
+            "description": self.description,
+            "datasource": DATASOURCE,
+            "gridPos": place,
+            "fieldConfig": {"defaults": dict(self.defaults), "overrides": list(self.overrides)},
+            "options": dict(self.options),
+            "targets": [_target(chr(ord("A") + at), one, self.kind) for at, one in enumerate(self.queries)],
+        }
+        if self.transformations:
+            made["transformations"] = list(self.transformations)
+        if self.links:
+            made["links"] = list(self.links)
+        return made
+
+
+def _target(ref: str, query: Query, kind: str) -> JSON:
+    return {
+        "refId": ref,
+        "datasource": DATASOURCE,
+        "editorMode": "code",
+        "expr": query.expr,
+        "legendFormat": query.legend or "__auto",
+        "format": "table" if kind == "table" else "time_series",
+        "instant": query.instant,
+        "range": not query.instant,
+        "exemplar": query.exemplar,
+    }
+
+
+def steps(*colours: tuple[float | None, str]) -> JSON:
+    """Thresholds: from each value on (None: from the start) this colour."""
+    return {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in colours]}
+
+
+def mapped(words: dict[str, tuple[str, str]]) -> JSON:
+    """Values to words with a colour."""
+    return {"type": "value", "options": {one: {"text": text, "color": colour} for one, (text, colour) in words.items()}}
+
+
+NEUTRAL = steps((None, "text"))
+NONE_IS_GOOD = steps((None, "green"), (1, "red"))
+BUDGET = steps((None, "red"), (0, "orange"), (0.25, "green"))
+OPEN_AGE = steps((None, "green"), (3600, "orange"), (21600, "red"))
+"""Seconds. A generation takes minutes; what has been open for an hour is late, for six hours stuck."""
+DATA_AGE = steps((None, "green"), (180, "orange"), (600, "red"))
+"""Seconds: three polls of a minute, and the `stale_after` from which on the numbers are withdrawn."""
+
+
+def _defaults(unit: str, thresholds: JSON, decimals: int | None, no_value: str, mode: str) -> JSON:
+    made: JSON = {"unit": unit, "thresholds": thresholds, "color": {"mode": mode}}
+    if decimals is not None:
+        made["decimals"] = decimals
+    if no_value:
+        made["noValue"] = no_value
+    return made
+
+
+def _reduced() -> JSON:
+    return {"calcs": ["lastNotNull"], "fields": "", "values": False}
+
+
+def stat(
+    title: str,
+    description: str,
+    *queries: Query,
+    unit: str,
+    thresholds: JSON = NEUTRAL,
+    decimals: int | None = None,
+    no_value: str = "no data",
+    mappings: Sequence[JSON] = (),
+) -> Panel:
+    """A number to be read from across the room: where it has thresholds its background says whether it is well."""
+    defaults = _defaults(unit, thresholds, decimals, no_value, "thresholds")
+    defaults["mappings"] = list(mappings)
+    options = {
+        "colorMode": "value" if thresholds == NEUTRAL else "background",
+        "graphMode": "none",
+        "justifyMode": "auto",
+        "orientation": "auto",
+        "percentChangeColorMode": "standard",
+        "reduceOptions": _reduced(),
+        "showPercentChange": False,
+        "textMode": "auto",
+        "wideLayout": True,
+    }
+    return Panel("stat", title, description, tuple(replace(one, instant=True) for one in queries), defaults, options)
+
+
+def lines(
+    title: str,
+    description: str,
+    *queries: Query,
+    unit: str,
+    thresholds: JSON = NEUTRAL,
+    bars: bool = False,
+    minimum: float | None = 0,
+    maximum: float | None = None,
+    decimals: int | None = None,
+    calcs: Sequence[str] = ("lastNotNull", "max"),
+) -> Panel:
+    """Something over time; `bars` for counts, stacked. A gap stays a gap: it means that nothing was known."""
+    defaults = _defaults(unit, thresholds, decimals, "", "palette-classic-by-name")
+    for name, value in (("min", minimum), ("max", maximum)):
+        if value is not None:
+            defaults[name] = value
+    defaults["custom"] = {
+        "drawStyle": "bars" if bars else "line",
+        "fillOpacity": 80 if bars else 10,
+        "lineWidth": 0 if bars else 2,
+        "showPoints": "never" if bars else "auto",
+        "spanNulls": False,
+        "stacking": {"mode": "normal" if bars else "none", "group": "A"},
+        "thresholdsStyle": {"mode": "off" if thresholds == NEUTRAL else "dashed"},
+    }
+    options = {
+        "legend": {"displayMode": "table", "placement": "bottom", "showLegend": True, "calcs": list(calcs)},
+        "tooltip": {"mode": "multi", "sort": "desc", "hideZeros": True},
+    }
+    return Panel("timeseries", title, description, queries, defaults, options)
+
+
+def counts(title: str, description: str, *queries: Query) -> Panel:
+    """How often something happened, as stacked bars with their sums."""
+    return lines(title, description, *queries, unit="short", bars=True, decimals=0, calcs=("sum",))
+
+
+def bar_gauge(
+    title: str,
+    description: str,
+    *queries: Query,
+    unit: str,
+    thresholds: JSON = NEUTRAL,
+    minimum: float = 0,
+    maximum: float | None = None,
+    decimals: int | None = None,
+) -> Panel:
+    """One bar for each series, to compare them."""
+    defaults = _defaults(unit, thresholds, decimals, "none", "thresholds") | {"min": minimum}
+    if maximum is not None:
+        defaults["max"] = maximum
+    options = {
+        "displayMode": "basic",
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
+        "maxVizHeight": 40,
+        "minVizHeight": 16,
+        "minVizWidth": 8,
+        "namePlacement": "left",
+        "orientation": "horizontal",
+        "reduceOptions": _reduced(),
+        "showUnfilled": True,
+        "sizing": "auto",
+        "valueMode": "color",
+    }
+    instant = tuple(replace(one, instant=True) for one in queries)
+    return Panel("bargauge", title, description, instant, defaults, options)
+
+
+def on_off(title: str, description: str, *queries: Query) -> Panel:
+    """A band for each series: green while it is 1, red while it is 0."""
+    states = {"0": {"text": "failing", "color": "red"}, "1": {"text": "polled", "color": "green"}}
+    defaults = _defaults("none", steps((None, "red"), (1, "green")), None, "", "thresholds")
+    defaults["mappings"] = [{"type": "value", "options": states}]
+    defaults["custom"] = {"fillOpacity": 70, "lineWidth": 0}
+    options = {
+        "alignValue": "left",
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
+        "mergeValues": True,
+        "rowHeight": 0.9,
+        "showValue": "never",
+        "tooltip": {"mode": "single", "sort": "none"},
+    }
+    return Panel("state-timeline", title, description, queries, defaults, options)

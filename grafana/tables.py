@@ -1,0 +1,99 @@
+"""Tables: queries merged into rows by their labels, and a column for each label and each query."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from grafana.panels import JSON, NEUTRAL, Panel, Query
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A label, or a query's value, as a column. A `query` makes it a value."""
+
+    title: str
+    label: str = ""
+    query: str = ""
+    unit: str = ""
+    decimals: int | None = None
+    thresholds: JSON | None = None
+    mappings: tuple[JSON, ...] = ()
+    link: tuple[str, str] | None = None
+    """Title and URL of where a click on a cell leads."""
+    width: int | None = None
+
+
+def label(name: str, title: str, link: tuple[str, str] | None = None, width: int | None = None) -> Column:
+    return Column(title, label=name, link=link, width=width)
+
+
+def value(
+    title: str,
+    query: str,
+    unit: str,
+    thresholds: JSON | None = None,
+    decimals: int | None = None,
+    mappings: Sequence[JSON] = (),
+    link: tuple[str, str] | None = None,
+) -> Column:
+    return Column(title, "", query, unit, decimals, thresholds, tuple(mappings), link)
+
+
+def table(
+    title: str,
+    description: str,
+    columns: Sequence[Column],
+    *,
+    sort: str,
+    no_value: str = "none",
+    first: Sequence[JSON] = (),
+) -> Panel:
+    """Rows sorted by the column `sort`, the largest first; `first` are transformations before columns are named."""
+    queries = tuple(Query(one.query, instant=True) for one in columns if one.query)
+    names = _names(columns, len(queries))
+    organised = {
+        "id": "organize",
+        "options": {
+            "excludeByName": {"Time": True},
+            "indexByName": {name: at for at, name in enumerate(names)},
+            "renameByName": {name: one.title for name, one in zip(names, columns, strict=True)},
+        },
+    }
+    merged: tuple[JSON, ...] = ({"id": "merge", "options": {}},) if len(queries) > 1 else ()
+    defaults = {
+        "unit": "none",
+        "thresholds": NEUTRAL,
+        "color": {"mode": "thresholds"},
+        "noValue": no_value,
+        "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": True, "inspect": False},
+    }
+    options = {"cellHeight": "sm", "showHeader": True, "sortBy": [{"displayName": sort, "desc": True}]}
+    made = Panel("table", title, description, queries, defaults, options)
+    overrides = tuple(override for one in columns if (override := _override(one)))
+    return replace(made, overrides=overrides, transformations=(*merged, *first, organised))
+
+
+def _names(columns: Sequence[Column], queries: int) -> list[str]:
+    """What Grafana calls the columns: a label's name, and for values `Value`, or `Value #A` where there are several."""
+    values = iter(["Value"] if queries == 1 else [f"Value #{chr(ord('A') + at)}" for at in range(queries)])
+    return [one.label or next(values) for one in columns]
+
+
+def _override(column: Column) -> JSON:
+    properties: list[JSON] = []
+    if column.unit:
+        properties.append({"id": "unit", "value": column.unit})
+    if column.decimals is not None:
+        properties.append({"id": "decimals", "value": column.decimals})
+    if column.mappings:
+        properties.append({"id": "mappings", "value": list(column.mappings)})
+    if column.thresholds:
+        properties.append({"id": "thresholds", "value": column.thresholds})
+        properties.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
+    if column.link:
+        title, url = column.link
+        properties.append(
+            {"id": "links", "value": [{"title": title, "url": url, "targetBlank": not url.startswith("/")}]}
+        )
+    if column.width:
+        properties.append({"id": "custom.width", "value": column.width})
+    return {"matcher": {"id": "byName", "options": column.title}, "properties": properties} if properties else {}

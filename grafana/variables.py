@@ -1,0 +1,105 @@
+"""The variables at the top of the dashboards."""
+
+from typing import Any
+
+from grafana.panels import DATASOURCE, JSON
+
+EXPORTER_URL = "http://localhost:10977"
+RUNBOOKS_URL = "https://batch-exporter.example.com/docs/alerts.md"
+"""Where docs/alerts.md can be read; the alerts lead there too. The variable `runbooks` is the place to change it."""
+
+
+def datasource() -> JSON:
+    return {
+        "type": "datasource",
+        "name": "datasource",
+        "label": "Data source",
+        "description": "The Prometheus that scrapes the exporter.",
+        "query": "prometheus",
+        "refresh": 1,
+        "hide": 0,
+        "current": {"text": "Prometheus", "value": "prometheus"},
+    }
+
+
+def labels(name: str, title: str, description: str, query: str, all_value: str | None = None) -> JSON:
+    """Values of a label; by default all of them.
+
+    Without an `all_value`, "All" stands for the values listed, so that one variable narrows another.
+    """
+    made: dict[str, Any] = {
+        "type": "query",
+        "name": name,
+        "label": title,
+        "description": description,
+        "datasource": DATASOURCE,
+        "query": {"qryType": 1, "query": query, "refId": "A"},
+        "refresh": 2,
+        "sort": 1,
+        "multi": True,
+        "includeAll": True,
+        "current": {"text": ["All"], "value": ["$__all"]},
+        "hide": 0,
+    }
+    return made if all_value is None else made | {"allValue": all_value}
+
+
+def system() -> JSON:
+    return labels("system", "System", "The vendor.", "label_values(batch_exporter_up, system)")
+
+
+def account(which: str) -> JSON:
+    """`which` is a matcher that narrows the accounts to one system."""
+    query = f"label_values(batch_exporter_up{{{which}}}, account)"
+    return labels("account", "Account", "An account of the exporter's configuration.", query)
+
+
+def choice(name: str, title: str, description: str, values: tuple[str, ...], default: str) -> JSON:
+    return {
+        "type": "custom",
+        "name": name,
+        "label": title,
+        "description": description,
+        "query": ",".join(values),
+        "options": [{"text": one, "value": one, "selected": one == default} for one in values],
+        "current": {"text": default, "value": default},
+        "multi": False,
+        "includeAll": False,
+        "hide": 0,
+    }
+
+
+def objective() -> JSON:
+    description = "Service level objective: the percentage that is to succeed."
+    return choice("objective", "Objective (%)", description, ("90", "95", "98", "99", "99.5", "99.9"), "99")
+
+
+def window() -> JSON:
+    description = "Over how long ratios and durations are taken: long enough that some things finish within it."
+    return choice("window", "Rolling window", description, ("5m", "15m", "1h", "6h", "1d"), "1h")
+
+
+def exporter() -> JSON:
+    return {
+        "type": "textbox",
+        "name": "exporter",
+        "label": "Exporter",
+        "description": "The exporter's address as your browser reaches it; the links to its failures lead there.",
+        "query": EXPORTER_URL,
+        "current": {"text": EXPORTER_URL, "value": EXPORTER_URL},
+        "options": [{"text": EXPORTER_URL, "value": EXPORTER_URL, "selected": True}],
+        "hide": 0,
+    }
+
+
+def runbooks() -> JSON:
+    return {
+        "type": "constant",
+        "name": "runbooks",
+        "label": "Runbooks",
+        "description": "Where docs/alerts.md can be read.",
+        "query": RUNBOOKS_URL,
+        "current": {"text": RUNBOOKS_URL, "value": RUNBOOKS_URL},
+        "hide": 2,
+        "skipUrlSync": True,
+    }
