@@ -26,6 +26,7 @@ format: $(VENV)/.test ## format the code and mend what ruff can
 docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/batch-exporter metrics > docs/metrics.md
 	$(BIN)/batch-exporter check --print-schema > docs/config.schema.json
+	$(BIN)/python -m grafana
 
 bench: $(BIN)/batch-exporter ## measure what polling costs, and write it into docs/performance.md
 	$(BIN)/python -m benchmarks
@@ -38,8 +39,10 @@ $(BIN)/batch-exporter: pyproject.toml exporter/__init__.py
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml exporter/__init__.py tests/system-packages
+$(VENV)/.test: pyproject.toml exporter/__init__.py tests/system-packages tests/grafana/package-lock.json
 	tests/system-packages
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[test]'
+	mkdir -p $(VENV)/grafana && cp tests/grafana/package*.json $(VENV)/grafana
+	PATH="$(abspath $(BIN)):$$PATH" npm ci --prefix $(VENV)/grafana --no-audit --no-fund --loglevel=error
 	@touch $@ $(BIN)/batch-exporter

@@ -79,13 +79,11 @@ PACKAGEX_EVENTS = (
         "packagex", "items", "packagex_batch_items_finished_total", (), "resource", "phase", failed='outcome="error"'
     ),
 )
-PLACE = ("system", "account", "what", "place", "detail")
-"""The labels of a row of what failed."""
 
 
-def places(events: Sequence[Events], over: str) -> str:
-    """What failed, by place: a row for each that has failed at all."""
-    return total(either([one.placed(over) for one in events]), *PLACE) + " > 0"
+def places(events: Sequence[Events], over: str, by: Sequence[str]) -> str:
+    """What failed, by place: a row for each that has failed at all. `by` are labels of `Events.placed`, or account."""
+    return total(either([one.placed(over) for one in events]), *by) + " > 0"
 
 
 def inkit_generations(status: str, over: str) -> str:

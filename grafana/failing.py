@@ -13,14 +13,15 @@ _GAP = "A gap means that nothing is known, not that all is well: see the data's 
 
 def places_table(events: Sequence[Events], columns: Sequence[Column]) -> Panel:
     """Where it failed in the range, and since when; `columns` are the labels to show."""
-    rising = places(events, RATE)
+    by = [one.label for one in columns]
+    rising = places(events, RATE, by)
     return table(
         "Where it fails, and since when",
         "What failed in the range: the first and the last time show whether it is over. A generation of a workflow "
         "batch stands with its batch and, where invocations are polled, as an invocation too.",
         [
             *columns,
-            value("Failed", places(events, RANGE), "short", NONE_IS_GOOD, 0, link=FAILURES),
+            value("Failed", places(events, RANGE, by), "short", NONE_IS_GOOD, 0, link=FAILURES),
             value("First", times("min", rising), "dateTimeAsSystem"),
             value("Last", times("max", rising), "dateTimeFromNow"),
         ],

@@ -1,0 +1,209 @@
+"""The dashboards are those of the code, and keep to the rules by which dashboards stay usable."""
+
+import re
+from collections import Counter
+from itertools import combinations
+from typing import Any
+
+import grafana_foundation_sdk.models.units as units
+import pytest
+import yaml
+
+from grafana.__main__ import dashboards, text
+from tests.grafana.dashboards import DASHBOARDS, FOLDER, panels, variables
+
+CORE = {"stat", "timeseries", "table", "bargauge", "state-timeline"}
+UNITS = {value for name, value in vars(units).items() if not name.startswith("_") and isinstance(value, str)}
+PROVISIONING = FOLDER.parent / "provisioning"
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+GIVEN = {"__rate_interval", "__interval", "__range", "__value", "__data", "__url_time_range"}
+"""Variables that Grafana itself has."""
+
+Dashboard = dict[str, Any]
+each = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=list(DASHBOARDS))
+
+
+def names(title: str, values: Any) -> None:
+    assert not (twice := [one for one, count in Counter(values).items() if count > 1]), f"{title}: {twice} twice"
+
+
+def strings(value: Any) -> list[str]:
+    """All text within a value of JSON."""
+    if isinstance(value, dict):
+        return [text for one in value.values() for text in strings(one)]
+    if isinstance(value, list):
+        return [text for one in value for text in strings(one)]
+    return [value] if isinstance(value, str) else []
+
+
+def test_the_files_are_what_the_code_writes() -> None:
+    assert {path.name: path.read_text() for path in FOLDER.iterdir()} == {
+        f"{one.uid}.json": text(one) for one in dashboards()
+    }, "run `make docs`"
+
+
+def test_their_ids_are_those_that_alerts_lead_to() -> None:
+    assert {one["uid"] for one in DASHBOARDS.values()} == {
+        f"batch-exporter-{name}" for name in ("overview", "inkit", "packagex", "health")
+    }
+    names("titles", [one["title"] for one in DASHBOARDS.values()])
+
+
+@each
+def test_a_dashboard_keeps_the_time_and_refreshes(dashboard: Dashboard) -> None:
+    assert dashboard["description"].endswith((".", "?"))
+    assert dashboard["refresh"]
+    assert dashboard["time"]["to"] == "now"
+    assert dashboard["tags"] == ["batch-exporter"]
+    assert dashboard["graphTooltip"] == 1
+
+
+@each
+def test_a_panel_has_an_id_a_title_and_a_description_of_its_own(dashboard: Dashboard) -> None:
+    names("ids", [one["id"] for one in dashboard["panels"]])
+    names("titles", [one["title"] for one in dashboard["panels"]])
+    for panel in panels(dashboard):
+        assert panel["title"]
+        assert panel["description"].endswith("."), panel["title"]
+
+
+@each
+def test_panels_are_of_kinds_that_come_with_grafana(dashboard: Dashboard) -> None:
+    assert {one["type"] for one in panels(dashboard)} <= CORE
+
+
+@each
+def test_panels_stand_on_the_grid_in_reading_order_and_do_not_overlap(dashboard: Dashboard) -> None:
+    places = [one["gridPos"] for one in dashboard["panels"]]
+    assert all(one["x"] >= 0 and one["x"] + one["w"] <= 24 and one["w"] > 0 and one["h"] > 0 for one in places)
+    assert [(one["y"], one["x"]) for one in places] == sorted((one["y"], one["x"]) for one in places)
+    for one, other in combinations(places, 2):
+        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        assert beside or one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+
+
+@each
+def test_no_hole_is_left_in_the_grid(dashboard: Dashboard) -> None:
+    places = [one["gridPos"] for one in dashboard["panels"]]
+    assert sum(one["w"] * one["h"] for one in places) == 24 * max(one["y"] + one["h"] for one in places)
+
+
+@each
+def test_the_data_source_is_the_one_that_is_chosen(dashboard: Dashboard) -> None:
+    asked = [*panels(dashboard), *(target for one in panels(dashboard) for target in one["targets"])]
+    asked += [*dashboard["annotations"]["list"], *(one for one in variables(dashboard).values() if "datasource" in one)]
+    assert all(one["datasource"] == DATASOURCE for one in asked)
+    assert variables(dashboard)["datasource"]["type"] == "datasource"
+
+
+@each
+def test_every_number_has_a_unit_that_grafana_knows(dashboard: Dashboard) -> None:
+    for panel in panels(dashboard):
+        assert panel["fieldConfig"]["defaults"]["unit"] in UNITS, panel["title"]
+        given = [prop["value"] for one in overrides(panel) for prop in one["properties"] if prop["id"] == "unit"]
+        assert set(given) <= UNITS, panel["title"]
+        if panel["type"] == "table":
+            assert len(given) == len(panel["targets"]), f"{panel['title']}: a unit for each value"
+
+
+@each
+def test_every_number_has_thresholds(dashboard: Dashboard) -> None:
+    for panel in panels(dashboard):
+        steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+        assert steps[0]["value"] is None
+        values = [one["value"] for one in steps[1:]]
+        assert values == sorted(values)
+
+
+@each
+def test_every_series_has_a_name(dashboard: Dashboard) -> None:
+    for panel in panels(dashboard):
+        if panel["type"] != "table" and (panel["type"] != "stat" or len(panel["targets"]) > 1):
+            assert "__auto" not in [one["legendFormat"] for one in panel["targets"]], panel["title"]
+
+
+@each
+def test_targets_have_letters_of_their_own(dashboard: Dashboard) -> None:
+    for panel in panels(dashboard):
+        names(panel["title"], [one["refId"] for one in panel["targets"]])
+
+
+@each
+def test_rates_are_over_what_suits_the_resolution(dashboard: Dashboard) -> None:
+    """Over time `$__rate_interval`, for one number `$__range`, and for ratios and durations the chosen window."""
+    for panel in panels(dashboard):
+        for target in panel["targets"]:
+            over = set(re.findall(r"\[([^\]]*)\]", target["expr"]))
+            allowed = {"$window", "$__rate_interval"}
+            if target["instant"]:
+                allowed = {"$window", "$__range"}
+                if "$__range:$__interval" in "".join(over):
+                    allowed = {"$__range:$__interval", "$__rate_interval"}
+            assert over <= allowed, panel["title"]
+
+
+@each
+def test_a_table_names_the_columns_that_it_styles(dashboard: Dashboard) -> None:
+    for panel in (one for one in panels(dashboard) if one["type"] == "table"):
+        columns = panel["transformations"][-1]["options"]["renameByName"]
+        names(panel["title"], columns.values())
+        assert list(columns) == list(panel["transformations"][-1]["options"]["indexByName"])
+        assert {one["matcher"]["options"] for one in overrides(panel)} <= set(columns.values()), panel["title"]
+        assert panel["options"]["sortBy"][0]["displayName"] in columns.values()
+        assert ("merge" in [one["id"] for one in panel["transformations"]]) == (len(panel["targets"]) > 1)
+
+
+@each
+def test_exemplars_are_asked_for_where_failures_are_drawn_over_time(dashboard: Dashboard) -> None:
+    for panel in panels(dashboard):
+        over_time = panel["type"] == "timeseries" and panel["title"].startswith("Fail")
+        assert all(one["exemplar"] == over_time for one in panel["targets"]), panel["title"]
+
+
+@each
+def test_variables_are_defined_explained_and_used(dashboard: Dashboard) -> None:
+    defined = variables(dashboard)
+    body = [
+        dashboard["panels"],
+        dashboard["links"],
+        dashboard["annotations"],
+        [one["query"] for one in defined.values()],
+    ]
+    used = set(re.findall(r"\$\{?([a-z_]\w*)", " ".join(strings(body)))) - GIVEN
+    assert used == set(defined)
+    assert all(one["description"].endswith(".") and one["label"] for one in defined.values())
+
+
+@each
+def test_links_lead_to_dashboards_and_variables_that_there_are(dashboard: Dashboard) -> None:
+    for url in (one for one in strings(dashboard) if one.startswith("/d/")):
+        uid, _, query = url.removeprefix("/d/").partition("?")
+        for system in ("inkit", "packagex"):
+            target = variables(DASHBOARDS[uid.replace("${__value.text}", system)])
+            assert set(re.findall(r"\$\{(\w+):queryparam\}|var-(\w+)=", query)) <= {
+                pair for name in target for pair in ((name, ""), ("", name))
+            }
+
+
+@each
+def test_a_dashboard_leads_to_the_others_the_failed_records_and_the_runbooks(dashboard: Dashboard) -> None:
+    assert [(one["type"], one["url"]) for one in dashboard["links"]] == [
+        ("dashboards", ""),
+        ("link", "${exporter}/failures"),
+        ("link", "${runbooks}"),
+    ]
+
+
+def test_what_is_provisioned_is_where_the_dashboards_look() -> None:
+    source = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yaml").read_text())["datasources"][0]
+    for dashboard in DASHBOARDS.values():
+        assert variables(dashboard)["datasource"]["current"]["value"] == source["uid"]
+    assert source["type"] == "prometheus"
+    assert [one["name"] for one in source["jsonData"]["exemplarTraceIdDestinations"]] == ["record_id"]
+    providers = yaml.safe_load((PROVISIONING / "dashboards" / "batch-exporter.yaml").read_text())["providers"]
+    assert [one["type"] for one in providers] == ["file"]
+
+
+def overrides(panel: Dashboard) -> list[Dashboard]:
+    found: list[Dashboard] = panel["fieldConfig"]["overrides"]
+    return found

@@ -1,0 +1,101 @@
+"""Every panel shows something: its queries are put to a real Prometheus that has scraped a real exporter."""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.grafana.dashboards import DASHBOARDS, Query, annotations, label_values, panels, queries, substituted
+from tests.grafana.stage import Prometheus, played
+
+EMPTY = {
+    ("batch-exporter-health", "Series folded"): "no account has more than the cap of two thousand series in a family",
+}
+"""Panels that are rightly without data here, and why."""
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    with played(tmp_path_factory.mktemp("stage")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def answers(prometheus: Prometheus) -> dict[Query, list[Any]]:
+    """The series that each query of a panel gives."""
+    return {
+        one: (prometheus.now if one.instant else prometheus.lately)(substituted(one.expr))
+        for one in queries()
+        if (one.dashboard, one.panel) not in EMPTY
+    }
+
+
+def numbers(series: list[Any]) -> list[float]:
+    points = [point for one in series for point in one.get("values", [one.get("value")])]
+    return [float(value) for _, value in points]
+
+
+def test_every_query_of_a_panel_has_an_answer(answers: dict[Query, list[Any]]) -> None:
+    silent = [str(one) for one, series in answers.items() if all(map(math.isnan, numbers(series)))]
+    assert not silent, silent
+
+
+def test_no_number_is_beyond_all_bounds(answers: dict[Query, list[Any]]) -> None:
+    boundless = [str(one) for one, series in answers.items() if any(map(math.isinf, numbers(series)))]
+    assert not boundless, boundless
+
+
+def test_what_is_listed_as_rightly_empty_is_empty(prometheus: Prometheus) -> None:
+    listed = [one for one in queries() if (one.dashboard, one.panel) in EMPTY]
+    assert len(listed) == len(EMPTY)
+    assert all(prometheus.lately(substituted(one.expr)) == [] for one in listed)
+
+
+def test_the_labels_in_a_legend_are_those_of_the_answer(answers: dict[Query, list[Any]]) -> None:
+    for query, series in answers.items():
+        wanted = set(re.findall(r"\{\{(\w+)\}\}", query.legend))
+        assert wanted <= {label for one in series for label in one["metric"]}, query
+
+
+def test_the_series_of_a_panel_have_different_names(answers: dict[Query, list[Any]]) -> None:
+    for query, series in answers.items():
+        if query.legend != "__auto":
+            names = [named(query.legend, one["metric"]) for one in series]
+            assert len(set(names)) == len(names), query
+
+
+def named(legend: str, labels: dict[str, str]) -> str:
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: labels.get(found[1], ""), legend)
+
+
+def test_the_columns_of_a_table_are_those_of_the_answers(answers: dict[Query, list[Any]]) -> None:
+    for name, dashboard in DASHBOARDS.items():
+        for panel in (one for one in panels(dashboard) if one["type"] == "table"):
+            given = [
+                series for query, series in answers.items() if (query.dashboard, query.panel) == (name, panel["title"])
+            ]
+            labels = {label for series in given for one in series for label in one["metric"]}
+            columns = panel["transformations"][-1]["options"]["renameByName"]
+            assert labels == {one for one in columns if not one.startswith("Value")}, panel["title"]
+
+
+def test_every_variable_has_something_to_choose_from(prometheus: Prometheus) -> None:
+    for asked in label_values():
+        assert prometheus.ask(f"label/{asked.label}/values", **{"match[]": substituted(asked.selector)}), asked
+
+
+def test_every_annotation_marks_something(prometheus: Prometheus) -> None:
+    for expr in annotations():
+        assert prometheus.lately(substituted(expr)), expr
+
+
+def test_failures_over_time_have_exemplars_that_name_the_records(prometheus: Prometheus) -> None:
+    named = set()
+    for panel in (one for board in DASHBOARDS.values() for one in panels(board)):
+        for target in (one for one in panel["targets"] if one["exemplar"]):
+            series = prometheus.ask("query_exemplars", query=substituted(target["expr"]), **prometheus.minute())
+            assert series, panel["title"]
+            named |= {exemplar["labels"]["record_id"] for one in series for exemplar in one["exemplars"]}
+    assert named >= {"rb_1", "fb_1", "rend_1", "batch_1"}
