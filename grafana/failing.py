@@ -86,7 +86,7 @@ def oldest_table(*systems: str) -> Panel:
             label("collector", "Collector"),
             value("Open since", f"min by (account, collector) ({created}) * 1000", "dateTimeAsSystem"),
             value("Age", f"max by (account, collector) ({age(f'({created})')})", "s", OPEN_AGE),
-            value("Open", f"sum by (account, collector) ({_open(*systems)})", "short", decimals=0),
+            value("Open", f"sum by (account, collector) ({_open(*systems)}) > 0", "short", decimals=0),
         ],
         sort="Age",
         no_value="nothing open",

@@ -8,6 +8,14 @@ from grafana.layout import Row, placed
 from grafana.panels import DATASOURCE, JSON
 
 TAG = "batch-exporter"
+TITLES = {
+    "batch-exporter-overview": "Overview",
+    "batch-exporter-inkit": "Inkit",
+    "batch-exporter-packagex": "PackageX",
+    "batch-exporter-health": "Exporter health",
+}
+_OF_ONE_SYSTEM = {"batch-exporter-inkit", "batch-exporter-packagex"}
+"""Their accounts are not those of each other."""
 FAILURES = ("Failed records", "${exporter}/failures")
 _RULES = 'alertname=~"(Inkit|PackageX|BatchExporter|BatchErrorBudget).*"'
 """The rules' names begin with what they are about."""
@@ -38,7 +46,7 @@ class Dashboard:
             "timezone": "browser",
             "time": {"from": "now-6h", "to": "now"},
             "refresh": "1m",
-            "links": _links(),
+            "links": _links(self.uid),
             "annotations": {"list": _annotations()},
             "templating": {
                 "list": [variables.datasource(), *self.variables, variables.exporter(), variables.runbooks()]
@@ -54,38 +62,37 @@ def opens(uid: str, **chosen: str) -> str:
     return f"/d/{uid}?${{__url_time_range}}&${{datasource:queryparam}}{account}{more}"
 
 
-def _links() -> Sequence[JSON]:
-    common: JSON = {"asDropdown": False, "includeVars": False, "keepTime": False, "targetBlank": True, "tags": []}
+def _links(own: str) -> list[JSON]:
+    others = [uid for uid in TITLES if uid != own]
     return [
-        {
-            **common,
-            "type": "dashboards",
-            "title": "Dashboards",
-            "icon": "external link",
-            "tooltip": "The other dashboards of batch-exporter, with the same range and accounts",
-            "tags": [TAG],
-            "includeVars": True,
-            "keepTime": True,
-            "targetBlank": False,
-            "url": "",
-        },
-        {
-            **common,
-            "type": "link",
-            "title": FAILURES[0],
-            "icon": "bolt",
-            "tooltip": "The exporter's page of the last failed records, with their ids",
-            "url": FAILURES[1],
-        },
-        {
-            **common,
-            "type": "link",
-            "title": "Runbooks",
-            "icon": "doc",
-            "tooltip": "What each alert means and what to do",
-            "url": "${runbooks}",
-        },
+        *(
+            _link(TITLES[uid], _beside(own, uid), icon="dashboard", tooltip="With the same time range")
+            for uid in others
+        ),
+        _link(*FAILURES, icon="bolt", tooltip="The exporter's page of the last failed records, with their ids"),
+        _link("Runbooks", "${runbooks}", icon="doc", tooltip="What each alert means and what to do"),
     ]
+
+
+def _beside(own: str, uid: str) -> str:
+    account = "" if {own, uid} == _OF_ONE_SYSTEM else "&${account:queryparam}"
+    return f"/d/{uid}?${{datasource:queryparam}}{account}"
+
+
+def _link(title: str, url: str, icon: str, tooltip: str) -> JSON:
+    within = url.startswith("/d/")
+    return {
+        "type": "link",
+        "title": title,
+        "url": url,
+        "icon": icon,
+        "tooltip": tooltip,
+        "tags": [],
+        "asDropdown": False,
+        "includeVars": False,
+        "keepTime": within,
+        "targetBlank": not within,
+    }
 
 
 def _annotations() -> Sequence[JSON]:

@@ -69,13 +69,16 @@ def _where() -> Row:
 
 
 def _since() -> Line:
-    by_destination = f"sum by (account, destination) ({inkit_failures(RATE)})"
-    by_resource = f"sum by (account, resource) ({packagex_batches(FAILED, RATE)})"
+    # What has no destination failed before there was any.
+    by_destination = f"sum by (account, destination) ({inkit_failures(RATE)}) > 0"
+    by_destination = f'label_replace({by_destination}, "destination", "before generation", "destination", "")'
+    by_resource = f"sum by (account, resource) ({packagex_batches(FAILED, RATE)}) > 0"
     over_time = failed_lines(
         "Failures over time",
-        "When what failed: Inkit by destination (none where a creation or a workflow failed), PackageX by resource.",
-        Query(f"{by_destination} > 0", "{{account}} {{destination}}"),
-        Query(f"{by_resource} > 0", "{{account}} {{resource}}"),
+        "When what failed: Inkit by destination, or before generation where a creation or a workflow failed; PackageX "
+        "by resource.",
+        Query(by_destination, "{{account}} {{destination}}"),
+        Query(by_resource, "{{account}} {{resource}}"),
     )
     return wide(9, (10, over_time), (6, open_lines("inkit", "packagex")), (8, _alerts()))
 

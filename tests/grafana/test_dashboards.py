@@ -187,11 +187,15 @@ def test_links_lead_to_dashboards_and_variables_that_there_are(dashboard: Dashbo
 
 @each
 def test_a_dashboard_leads_to_the_others_the_failed_records_and_the_runbooks(dashboard: Dashboard) -> None:
-    assert [(one["type"], one["url"]) for one in dashboard["links"]] == [
-        ("dashboards", ""),
-        ("link", "${exporter}/failures"),
-        ("link", "${runbooks}"),
-    ]
+    urls = [one["url"].partition("?")[0] for one in dashboard["links"]]
+    others = [f"/d/{uid}" for uid in DASHBOARDS if uid != dashboard["uid"]]
+    assert sorted(urls) == sorted([*others, "${exporter}/failures", "${runbooks}"])
+
+
+def test_no_account_is_taken_along_to_where_it_cannot_be() -> None:
+    for own, other in (("inkit", "packagex"), ("packagex", "inkit")):
+        links = DASHBOARDS[f"batch-exporter-{own}"]["links"]
+        assert ["account" in one["url"] for one in links if other in one["url"]] == [False]
 
 
 def test_what_is_provisioned_is_where_the_dashboards_look() -> None:

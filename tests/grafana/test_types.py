@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.grafana.dashboards import DASHBOARDS, panels
 from tests.grafana.typescript import complaints, literals
 
 OVERVIEW = DASHBOARDS["batch-exporter-overview"]
-FAULTS = {
+FAULTS: Mapping[str, Callable[[dict[str, Any]], None]] = {
     "a misspelt option": lambda board: panel(board, "timeseries")["options"].update(legnd={}),
     "a misspelt style": lambda board: panel(board, "timeseries")["fieldConfig"]["defaults"]["custom"].update(widht=1),
     "a misspelt key of a panel": lambda board: panel(board, "stat").update(tittle="x"),

@@ -81,7 +81,7 @@ def complaints(folder: Path, pieces: Iterable[Literal]) -> dict[str, str]:
         check=False,
     ).stdout
     offset = first.count("\n") + 1
-    found = {}
+    found: dict[str, str] = {}
     for line, message in re.findall(r"^dashboards\.ts\((\d+),\d+\): (.*)", said, re.MULTILINE):
         assert int(line) >= offset, message
         found.setdefault(named[int(line) - offset].name, message)
