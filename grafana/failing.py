@@ -1,10 +1,10 @@
-"""Panels that several dashboards show of what fails and what stays open; the queries are in promql.py."""
+"""Panels that several dashboards show of what fails and what stays open; what counts as failed is in events.py."""
 
 from collections.abc import Sequence
 
 from grafana.events import Events, places
 from grafana.frame import FAILURES
-from grafana.panels import BUDGET, DATA_AGE, NONE_IS_GOOD, OPEN_AGE, Panel, Query, lines, stat
+from grafana.panels import BUDGET, DATA_AGE, NONE_IS_GOOD, OPEN_AGE, Panel, Query, counts, lines, stat
 from grafana.promql import RANGE, RATE, SYSTEM, age, select, times
 from grafana.tables import Column, label, table, value
 
@@ -118,8 +118,8 @@ def _open(*systems: str) -> str:
     return select("batch_exporter_records", chosen, 'state="in_flight"')
 
 
-def failed_stat(title: str, description: str, expr: str, link: tuple[str, str] = FAILURES) -> Panel:
-    return stat(title, description, Query(expr), unit="short", thresholds=NONE_IS_GOOD, decimals=0).linked(*link)
+def failed_stat(title: str, description: str, expr: str) -> Panel:
+    return stat(title, description, Query(expr), unit="short", thresholds=NONE_IS_GOOD, decimals=0).linked(*FAILURES)
 
 
 def failed_lines(title: str, description: str, *queries: Query) -> Panel:
@@ -128,9 +128,7 @@ def failed_lines(title: str, description: str, *queries: Query) -> Panel:
         "Each dot is an exemplar: it names the last record that failed (Prometheus keeps them with exemplar-storage)."
     )
     exemplary = [Query(one.expr, one.legend, exemplar=True) for one in queries]
-    return lines(
-        title, f"{description} {note}", *exemplary, unit="short", bars=True, decimals=0, calcs=("sum",)
-    ).linked(*FAILURES)
+    return counts(title, f"{description} {note}", *exemplary).linked(*FAILURES)
 
 
 def success_lines(title: str, description: str, *queries: Query) -> Panel:

@@ -23,7 +23,7 @@ FIRING = f'ALERTS{{alertstate="firing",{_RULES},account=~"$account|"}}'
 """The alerts of the chosen accounts, and those about the exporter as a whole, which have no account."""
 
 _SCHEMA_VERSION = 41
-"""That of Grafana 12.0; newer ones migrate it when they load it."""
+"""Every Grafana 12 knows it; newer ones migrate it when they load it."""
 
 
 @dataclass(frozen=True, slots=True)

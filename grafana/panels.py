@@ -1,7 +1,7 @@
 """Panels as values, and what Grafana's JSON says of them; where they stand is decided in layout.py."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 JSON = dict[str, Any]
@@ -31,7 +31,7 @@ class Panel:
     options: Mapping[str, Any]
     overrides: tuple[JSON, ...] = ()
     transformations: tuple[JSON, ...] = ()
-    links: tuple[JSON, ...] = field(default=())
+    links: tuple[JSON, ...] = ()
 
     def linked(self, title: str, url: str) -> "Panel":
         """The panel with a link in its corner."""

@@ -19,11 +19,10 @@ class Column:
     mappings: tuple[JSON, ...] = ()
     link: tuple[str, str] | None = None
     """Title and URL of where a click on a cell leads."""
-    width: int | None = None
 
 
-def label(name: str, title: str, link: tuple[str, str] | None = None, width: int | None = None) -> Column:
-    return Column(title, label=name, link=link, width=width)
+def label(name: str, title: str, link: tuple[str, str] | None = None) -> Column:
+    return Column(title, label=name, link=link)
 
 
 def value(
@@ -94,6 +93,4 @@ def _override(column: Column) -> JSON:
         properties.append(
             {"id": "links", "value": [{"title": title, "url": url, "targetBlank": not url.startswith("/")}]}
         )
-    if column.width:
-        properties.append({"id": "custom.width", "value": column.width})
     return {"matcher": {"id": "byName", "options": column.title}, "properties": properties} if properties else {}
