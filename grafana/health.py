@@ -29,12 +29,13 @@ def _wrong() -> Line:
         thresholds=NONE_IS_GOOD,
         decimals=0,
     )
-    whole = stat(
-        "Not incremental",
-        "Collectors whose list stands in no order to be relied on: each poll reads the whole window.",
-        Query(f"sum(1 - {of('batch_exporter_incremental')})"),
-        unit="short",
-        thresholds=steps((None, "green"), (1, "orange")),
+    reload = stat(
+        "Configuration",
+        "Whether the last reload of the configuration succeeded; if not, the exporter goes on with the one before.",
+        Query("min(batch_exporter_config_last_reload_successful)"),
+        unit="none",
+        thresholds=_GOOD,
+        mappings=[mapped({"0": ("reload failed", "red"), "1": ("good", "green")})],
     )
     started = age("process_start_time_seconds")
     running = stat(
@@ -43,7 +44,7 @@ def _wrong() -> Line:
         Query(f"({started}) * on (job, instance) group_left (version) batch_exporter_build_info", "{{version}}"),
         unit="s",
     )
-    return line(4, not_polled_stat(), data_age_stat(), reading, errors, whole, running)
+    return line(4, not_polled_stat(), data_age_stat(), reading, errors, reload, running)
 
 
 def _collectors() -> Panel:

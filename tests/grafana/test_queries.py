@@ -5,13 +5,15 @@ from collections.abc import Iterator, Mapping
 
 import promql_parser
 import pytest
+import yaml
 from promql_parser import AggregateExpr, Call, Expr, StringLiteral, VectorSelector
 
 from exporter.metrics import Live, catalogue
 from exporter.sources import sources
 from exporter.sources.reading import FINAL
+from grafana.frame import FIRING
 from grafana.promql import COMPLETED, FAILED
-from tests.grafana.dashboards import annotations, label_values, queries, substituted
+from tests.grafana.dashboards import FOLDER, annotations, label_values, queries, substituted
 
 TARGET = {"job", "instance"}
 """Labels that Prometheus gives to every series it scrapes."""
@@ -94,6 +96,16 @@ def test_the_variables_list_values_of_labels_that_there_are() -> None:
         chosen = [labels for one, labels in KNOWN.items() if re.fullmatch(name, one)]
         assert chosen, query
         assert all(query.label in labels for labels in chosen), query
+
+
+def test_the_alerts_that_are_shown_are_all_those_of_the_rules() -> None:
+    files = sorted((FOLDER.parents[1] / "prometheus" / "rules").glob("*.yml"))
+    groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    names = [rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule]
+    shown = re.search(r'alertname=~"([^"]*)"', FIRING)
+    assert shown
+    assert names
+    assert [one for one in names if not re.fullmatch(shown[1], one)] == []
 
 
 def test_what_counts_as_failed_and_as_completed_is_all_that_is_final() -> None:
