@@ -1,0 +1,126 @@
+"""The image is built from the Dockerfile, on a stand-in of its base, and does what docs/deployment.md says of it."""
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from exporter import __version__
+from tests.deploy.engine import ROOT, Engine
+
+# As compose.yaml and the manifests run it, with no network but its own loopback.
+HARDENED = ("--network=none", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges")
+ASK = "from urllib.request import urlopen as u; print(u('http://127.0.0.1:10977{}').read().decode())"
+LIBRARIES = (
+    "from importlib.metadata import distributions as d;"
+    "print(*sorted(f'{one.name.lower().replace(\"_\", \"-\")}=={one.version}' for one in d()), sep='\\n')"
+)
+TRY = "import os, pathlib; print(os.getuid(), os.access('/', os.W_OK)); print(open('/proc/self/status').read())"
+
+
+@contextmanager
+def running(engine: Engine, image: str, *words: str | Path) -> Iterator[str]:
+    """A container of the image, once it is healthy by the image's own check. Its id."""
+    # Off, because it is systemd that would ask again and again.
+    one = engine("run", "--detach", "--health-interval=disable", *HARDENED, *words[:-1], image, str(words[-1])).strip()
+    try:
+        deadline = time.monotonic() + 30
+        while not healthy(engine, one):
+            assert time.monotonic() < deadline, engine.logs(one)
+            assert inspected(engine, one)["State"]["Running"], engine.logs(one)
+        yield one
+    finally:
+        engine("rm", "--force", one)
+
+
+def healthy(engine: Engine, container: str) -> bool:
+    """What the image's HEALTHCHECK finds, now."""
+    return engine.succeeds("healthcheck", "run", container)
+
+
+def inspected(engine: Engine, name: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = json.loads(engine("inspect", name))
+    return found[0]
+
+
+def test_the_image_says_what_it_is_and_how_it_runs(engine: Engine, image: str) -> None:
+    config = inspected(engine, image)["Config"]
+    assert config["User"] == "10001:10001"
+    assert config["Entrypoint"] == ["batch-exporter"]
+    assert config["Cmd"] == ["--config.file=/etc/batch-exporter/config.yaml"]
+    assert config["Volumes"] == {"/data": {}}
+    assert config["WorkingDir"] == "/data"
+    assert config["ExposedPorts"] == {"10977/tcp": {}}
+    labels = {name.removeprefix("org.opencontainers.image."): text for name, text in config["Labels"].items()}
+    assert (labels["version"], labels["revision"], labels["licenses"]) == (__version__, "0123abc", "Apache-2.0")
+
+
+def test_it_runs_with_no_rights_and_shows_which_commit_it_is(engine: Engine, image: str) -> None:
+    with running(engine, image, "--tmpfs=/tmp", "demo") as one:
+        said = engine("exec", one, "python3", "-Ic", TRY)
+        assert said.startswith("10001 False\n")
+        assert re.search(r"^CapEff:\t0+$", said, re.MULTILINE)
+        page = engine("exec", one, "python3", "-Ic", ASK.format("/metrics"))
+        assert f'revision="0123abc",version="{__version__}"' in page
+
+
+def test_it_ends_by_itself_when_told_to(engine: Engine, image: str) -> None:
+    with running(engine, image, "--tmpfs=/tmp", "demo") as one:
+        began = time.monotonic()
+        engine("stop", "--time=30", one)
+        # It takes two seconds at most; the rest is for the engine.
+        assert time.monotonic() - began < 10
+        assert inspected(engine, one)["State"]["ExitCode"] == 0
+
+
+def test_with_the_configuration_of_the_manifests_the_state_is_on_the_volume(
+    engine: Engine, image: str, tmp_path: Path
+) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.mkdir(mode=0o755)
+    (tokens / "inkit").write_text("not-a-token")
+    config = ROOT / "deploy/kubernetes/exporter/config.yaml"
+    mounts = (
+        f"--volume={config}:/etc/batch-exporter/config.yaml:ro",
+        f"--volume={tokens}:/run/secrets/batch-exporter:ro",
+        "--volume=state:/data",
+    )
+    command = "--config.file=/etc/batch-exporter/config.yaml"
+    with running(engine, image, *mounts, command) as one:
+        page = engine("exec", one, "python3", "-Ic", ASK.format("/metrics"))
+        assert 'batch_exporter_backfilling{account="production"' in page
+    with running(engine, image, "--volume=state:/data", "--tmpfs=/tmp", "demo") as one:
+        assert "batch-exporter.db" in engine("exec", one, "ls", "/data")
+
+
+def test_the_program_and_its_locked_libraries_are_all_that_is_added(engine: Engine, image: str) -> None:
+    with running(engine, image, "--tmpfs=/tmp", "demo") as one:
+        found = engine("exec", one, "python3", "-Ic", LIBRARIES).split()
+        added = engine("exec", one, "ls", "/opt", "/data").split()
+    locked = re.findall(r"^([\w-]+==\S+)", (ROOT / "deploy/image/requirements.txt").read_text(), re.MULTILINE)
+    assert found == sorted([*locked, f"batch-exporter=={__version__}"])
+    assert added == ["/data:", "/opt:", "batch-exporter"]
+
+
+def test_the_same_sources_give_the_same_layers(engine: Engine, image: str, tmp_path: Path) -> None:
+    other = tmp_path / "checkout"
+    names = shutil.ignore_patterns(".git", ".venv", "*_cache", "__pycache__", "*.egg-info", "node_modules")
+    # Other times, and files that are nobody's business.
+    shutil.copytree(ROOT, other, ignore=names, copy_function=shutil.copyfile)
+    (other / "config.yaml").write_text("accounts: [{api_token: not-a-token}]")
+    (other / "exporter" / "__pycache__").mkdir()
+    (other / "exporter" / "__pycache__" / "left.cpython-311.pyc").write_bytes(b"over")
+    engine.build(other, "localhost/batch-exporter:again")
+    first, second = inspected(engine, image), inspected(engine, "localhost/batch-exporter:again")
+    assert first["RootFS"] == second["RootFS"]
+    assert first["Config"] == second["Config"]
+
+
+def test_the_base_is_pinned_by_version_and_digest() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert re.search(r"^ARG PYTHON_IMAGE=python:\d+\.\d+\.\d+-slim-\w+@sha256:[0-9a-f]{64}$", text, re.MULTILINE)
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2

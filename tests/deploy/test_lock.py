@@ -1,0 +1,53 @@
+"""What the image installs is locked, and the lock is in step with pyproject.toml."""
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.deploy.engine import ROOT
+
+FOLDER = ROOT / "deploy/image"
+PIN = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>\S+)", re.MULTILINE)
+
+
+def pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def pins(file: str) -> dict[str, str]:
+    return {canonicalize_name(one["name"]): one["version"] for one in PIN.finditer((FOLDER / file).read_text())}
+
+
+@pytest.mark.parametrize(
+    ("file", "wanted"),
+    [
+        ("requirements.txt", pyproject()["project"]["dependencies"]),
+        ("build-requirements.txt", pyproject()["build-system"]["requires"]),
+    ],
+)
+def test_every_dependency_is_locked_to_a_version_it_allows(file: str, wanted: list[str]) -> None:
+    locked = pins(file)
+    for one in map(Requirement, wanted):
+        assert one.specifier.contains(locked[canonicalize_name(one.name)]), f"{one}: run `make lock`"
+
+
+def test_nothing_is_locked_that_nothing_needs() -> None:
+    text = (FOLDER / "requirements.txt").read_text()
+    direct = {canonicalize_name(Requirement(one).name) for one in pyproject()["project"]["dependencies"]}
+    for name, block in zip(pins("requirements.txt"), PIN.split(text)[3::3], strict=True):
+        needed_by = set(re.findall(r"#\s+(?:via )?([\w-]+)", block)) - {"via"}
+        assert needed_by <= {"batch-exporter", *pins("requirements.txt")}
+        assert ("batch-exporter" in needed_by) == (name in direct), f"{name}: run `make lock`"
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "build-requirements.txt"])
+def test_every_pin_has_hashes_and_no_address(file: str) -> None:
+    text = (FOLDER / file).read_text()
+    blocks = PIN.split(text)[3::3]
+    assert blocks
+    assert all("--hash=sha256:" in block for block in blocks)
+    assert "http" not in text
