@@ -1,0 +1,139 @@
+"""The compose files are valid, reach nobody from outside, and what they mount fits together."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter import __version__
+from tests.deploy.engine import ROOT, output
+
+DEPLOY = ROOT / "deploy"
+DEMO = DEPLOY / "compose.yaml"
+REAL = DEPLOY / "compose.real.yaml"
+
+Service = dict[str, Any]
+
+
+def services(file: Path = DEMO) -> dict[str, Service]:
+    found: dict[str, Service] = yaml.safe_load(file.read_text())["services"]
+    return found
+
+
+def mounted(service: Service) -> dict[str, Path]:
+    """The repository's files that a service sees: path inside and path here."""
+    pairs = [one.split(":") for one in service["volumes"] if one.startswith(".")]
+    return {inside: (DEPLOY / outside).resolve() for outside, inside, _ in pairs}
+
+
+@pytest.mark.parametrize("file", [DEMO, REAL], ids=lambda file: file.name)
+def test_the_files_are_as_the_compose_specification_has_them(file: Path) -> None:
+    output(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", file)
+
+
+def test_a_misspelt_key_does_not_pass(tmp_path: Path) -> None:
+    wrong = tmp_path / "compose.yaml"
+    wrong.write_text(DEMO.read_text().replace("read_only:", "readonly:"))
+    with pytest.raises(AssertionError, match="readonly"):
+        output(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", wrong)
+
+
+def test_images_are_pinned_to_a_full_version() -> None:
+    images = {name: service["image"] for name, service in services().items()}
+    assert images.pop("exporter") == f"batch-exporter:{__version__}"
+    assert all(re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", image) for image in images.values())
+
+
+@pytest.mark.parametrize("name", services())
+def test_only_this_machine_reaches_a_service(name: str) -> None:
+    assert services()[name]["ports"]
+    assert all(port.startswith("127.0.0.1:") for port in services()[name]["ports"])
+
+
+@pytest.mark.parametrize("name", services())
+def test_a_service_has_no_rights_and_changes_nothing_that_it_is_given(name: str) -> None:
+    service = services()[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    given = [one for one in service["volumes"] if one.startswith(".")]
+    assert all(one.endswith(":ro") for one in given)
+
+
+@pytest.mark.parametrize("name", services())
+def test_what_is_mounted_exists(name: str) -> None:
+    assert all(path.exists() for path in mounted(services()[name]).values())
+
+
+def test_the_exporter_may_write_to_its_state_alone() -> None:
+    exporter = services()["exporter"]
+    assert exporter["read_only"] is True
+    assert exporter["volumes"] == ["state:/data"]
+
+
+def test_who_waits_for_a_service_waits_for_one_that_tells_its_health() -> None:
+    known = services()
+    for service in known.values():
+        for name, how in service.get("depends_on", {}).items():
+            assert how == {"condition": "service_healthy"}
+            assert "healthcheck" in known[name]
+
+
+def test_prometheus_finds_its_configuration_and_rules(tmp_path: Path) -> None:
+    # The folder as the container has it.
+    for inside, path in mounted(services()["prometheus"]).items():
+        target = tmp_path / inside.removeprefix("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if path.is_dir() else shutil.copy
+        copy(path, target)
+    said = output("promtool", "check", "config", tmp_path / "etc/prometheus/prometheus.yml")
+    assert said.count("rules found") == len(list((ROOT / "prometheus/rules").glob("*.yml"))) > 0
+
+
+def test_prometheus_scrapes_here_what_it_scrapes_elsewhere_at_the_services_addresses() -> None:
+    here = yaml.safe_load((DEPLOY / "compose/prometheus.yml").read_text())
+    there = yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text())
+    names = [one["job_name"] for one in here["scrape_configs"]]
+    assert names == [one["job_name"] for one in there["scrape_configs"]]
+    assert here["rule_files"] == there["rule_files"]
+    targets = [one["static_configs"][0]["targets"] for one in here["scrape_configs"]]
+    assert targets == [["exporter:10977"], ["localhost:9090"], ["alertmanager:9093"]]
+    assert here["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["alertmanager:9093"]
+
+
+def test_alertmanager_takes_its_configuration() -> None:
+    (path,) = mounted(services()["alertmanager"]).values()
+    output("amtool", "check-config", path)
+
+
+def test_grafana_finds_its_dashboards_and_prometheus() -> None:
+    inside = mounted(services()["grafana"])
+    provisioning = inside["/etc/grafana/provisioning"]
+    (provider,) = [yaml.safe_load(file.read_text()) for file in (provisioning / "dashboards").glob("*.yaml")]
+    folder = provider["providers"][0]["options"]["path"]
+    assert inside[folder] == ROOT / "grafana/dashboards"
+    home = Path(services()["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (str(home.parent), (inside[folder] / home.name).exists()) == (folder, True)
+    (source,) = [yaml.safe_load(file.read_text()) for file in (provisioning / "datasources").glob("*.yaml")]
+    assert source["datasources"][0]["url"] == "http://prometheus:9090"
+
+
+def test_nobody_is_let_in_without_a_name_where_accounts_are_real() -> None:
+    demo, real = services()["grafana"]["environment"], services(REAL)["grafana"]["environment"]
+    assert demo["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert demo["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    assert (demo | real)["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+    assert "GF_SECURITY_ADMIN_PASSWORD" not in demo | real
+
+
+def test_secrets_are_files_that_git_leaves_out() -> None:
+    real = yaml.safe_load(REAL.read_text())
+    files = [one["file"] for one in real["secrets"].values()]
+    files += [one["source"] for one in real["services"]["exporter"]["volumes"]]
+    assert all(file.startswith("./secrets/") for file in files)
+    assert "/secrets/" in (DEPLOY / ".gitignore").read_text().splitlines()
+    assert "deploy/secrets" not in (ROOT / ".dockerignore").read_text()
+    assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"
