@@ -1,0 +1,43 @@
+{{- define "name" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{ .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}
+{{- end -}}
+{{- end -}}
+
+{{- define "selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "metadata" -}}
+name: {{ include "name" . }}
+namespace: {{ .Release.Namespace }}
+labels:
+  {{- include "labels" . | nindent 2 }}
+{{- end -}}
+
+{{- define "labels" -}}
+{{ include "selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end -}}
+
+{{- define "image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{- /* A file of rules or a dashboard, with links to where things are here. */ -}}
+{{- define "linked" -}}
+{{- $links := .Values.links -}}
+{{- .text
+  | replace "http://localhost:3000" $links.grafana
+  | replace "http://localhost:10977" $links.exporter
+  | replace "https://batch-exporter.example.com" $links.repository -}}
+{{- end -}}

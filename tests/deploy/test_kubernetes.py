@@ -1,0 +1,189 @@
+"""The manifests and the chart say the same, say it rightly, and hold rules and dashboards as they are."""
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+from helm_python import Chart
+
+from exporter import __version__
+from tests.deploy.engine import ROOT, output
+from tests.deploy.manifests import (
+    ALL_ON,
+    CHART,
+    Manifest,
+    Manifests,
+    dashboards,
+    groups,
+    judge,
+    kustomized,
+    only,
+    pod,
+    rendered,
+)
+
+PLAIN = "plain"
+WAYS = (PLAIN, "chart")
+
+
+@pytest.fixture(scope="module")
+def both() -> dict[str, Manifests]:
+    return {PLAIN: kustomized("deploy/kubernetes/operator"), "chart": rendered(ALL_ON)}
+
+
+@pytest.fixture(params=WAYS)
+def manifests(request: pytest.FixtureRequest, both: dict[str, Manifests]) -> Manifests:
+    return both[request.param]
+
+
+def configuration(manifests: Manifests) -> Manifest:
+    return next(one for (kind, _), one in manifests.items() if kind == "ConfigMap" and "config.yaml" in one["data"])
+
+
+def test_every_manifest_is_as_its_schema_has_it(manifests: Manifests) -> None:
+    for one in manifests.values():
+        judge(one)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [("Deployment", ("spec", "template", "spec")), ("ServiceMonitor", ("spec",)), ("PrometheusRule", ("spec",))],
+)
+def test_a_misspelt_key_does_not_pass_the_schemas(
+    both: dict[str, Manifests], kind: str, place: tuple[str, ...]
+) -> None:
+    wrong = deepcopy(only(both[PLAIN], kind))
+    inner = wrong
+    for name in place:
+        inner = inner[name]
+    inner["misspelt"] = 1
+    with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError), match="misspelt"):
+        judge(wrong)
+
+
+def test_the_example_of_the_secret_fits_the_configuration(both: dict[str, Manifests]) -> None:
+    secret = yaml.safe_load((ROOT / "deploy/kubernetes/exporter/secret.example.yaml").read_text())
+    judge(secret)
+    volumes = {one["name"]: one for one in pod(both[PLAIN])["volumes"]}
+    assert secret["metadata"]["name"] == volumes["tokens"]["secret"]["secretName"]
+    accounts = yaml.safe_load(configuration(both[PLAIN])["data"]["config.yaml"])["accounts"]
+    assert {one["api_token_file"].rpartition("/")[2] for one in accounts} == set(secret["stringData"])
+
+
+def test_nothing_that_is_applied_holds_a_secret(manifests: Manifests) -> None:
+    assert "Secret" not in {kind for kind, _ in manifests}
+    assert all("env" not in one and "envFrom" not in one for one in pod(manifests)["containers"])
+
+
+def test_the_configuration_is_valid_and_its_files_are_where_the_pod_has_them(manifests: Manifests) -> None:
+    config = yaml.safe_load(configuration(manifests)["data"]["config.yaml"])
+    jsonschema.validate(config, json.loads((ROOT / "docs/config.schema.json").read_text()))
+    mounts = {one["name"]: one["mountPath"] for one in pod(manifests)["containers"][0]["volumeMounts"]}
+    assert config["state"]["path"].startswith(mounts["state"] + "/")
+    assert all(one["api_token_file"].startswith(mounts["tokens"] + "/") for one in config["accounts"])
+    assert pod(manifests)["containers"][0]["args"] == [f"--config.file={mounts['config']}/config.yaml"]
+
+
+def test_manifests_and_chart_run_the_same_pod(both: dict[str, Manifests]) -> None:
+    plain, chart = deepcopy(pod(both[PLAIN])), deepcopy(pod(both["chart"]))
+    # Kustomize adds a hash of the content to the name; the chart annotates the pod.
+    for one in (plain, chart):
+        one["volumes"][0]["configMap"]["name"] = "batch-exporter"
+    # The chart says what is Kubernetes' default for a tag.
+    assert chart["containers"][0].pop("imagePullPolicy") == "IfNotPresent"
+    assert plain == chart
+
+
+def plainly(value: Any) -> Any:
+    """The value without the label that the chart adds wherever it selects, and with any white space as one space.
+
+    Kustomize writes folded text anew and adds an empty line before what is indented; to PromQL that is nothing.
+    """
+    if isinstance(value, dict):
+        return {key: plainly(one) for key, one in value.items() if key != "app.kubernetes.io/instance"}
+    if isinstance(value, str):
+        return " ".join(value.split())
+    return [plainly(one) for one in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    "kind", ["Service", "NetworkPolicy", "PersistentVolumeClaim", "ServiceMonitor", "PrometheusRule"]
+)
+def test_manifests_and_chart_say_the_same(both: dict[str, Manifests], kind: str) -> None:
+    assert plainly(only(both[PLAIN], kind)["spec"]) == plainly(only(both["chart"], kind)["spec"])
+
+
+def test_a_cluster_without_the_operator_gets_the_same_and_nothing_of_the_operators(both: dict[str, Manifests]) -> None:
+    alone = kustomized("deploy/kubernetes/exporter")
+    operators = {key for key, one in both[PLAIN].items() if one["apiVersion"].startswith("monitoring.coreos.com/")}
+    assert alone == {key: one for key, one in both[PLAIN].items() if key not in operators}
+    assert {kind for kind, _ in operators} == {"ServiceMonitor", "PrometheusRule"}
+    made = rendered({"dashboards": {"enabled": True}})
+    assert {kind for kind, _ in made} == {kind for kind, _ in alone} - {"Namespace"}
+
+
+def test_there_is_never_more_than_one_exporter(manifests: Manifests) -> None:
+    spec = only(manifests, "Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_the_pod_asks_for_no_more_than_the_restricted_standard_allows(both: dict[str, Manifests]) -> None:
+    labels = only(both[PLAIN], "Namespace")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    spec = pod(both[PLAIN])
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert {"hostNetwork", "hostPID", "hostIPC"}.isdisjoint(spec)
+    assert spec["automountServiceAccountToken"] is False
+    container = spec["containers"][0]["securityContext"]
+    assert container["capabilities"] == {"drop": ["ALL"]}
+    assert (container["allowPrivilegeEscalation"], container["readOnlyRootFilesystem"]) == (False, True)
+    allowed = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
+    assert all(set(one) - {"name"} <= allowed for one in spec["volumes"])
+
+
+def test_what_selects_finds_what_it_means(manifests: Manifests) -> None:
+    template = only(manifests, "Deployment")["spec"]["template"]
+    ports = {one["name"] for one in template["spec"]["containers"][0]["ports"]}
+    service, monitor = only(manifests, "Service"), only(manifests, "ServiceMonitor")["spec"]
+    labels = template["metadata"]["labels"].items()
+    assert only(manifests, "Deployment")["spec"]["selector"]["matchLabels"].items() <= labels
+    assert only(manifests, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items() <= labels
+    assert service["spec"]["selector"].items() <= labels
+    assert {one["targetPort"] for one in service["spec"]["ports"]} == ports
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["endpoints"][0]["port"] in {one["name"] for one in service["spec"]["ports"]}
+
+
+def test_it_is_scraped_while_it_is_not_ready(manifests: Manifests) -> None:
+    assert only(manifests, "Service")["spec"]["publishNotReadyAddresses"] is True
+
+
+def test_the_job_has_the_name_that_the_rules_look_for(manifests: Manifests) -> None:
+    label = only(manifests, "ServiceMonitor")["spec"]["jobLabel"]
+    job = only(manifests, "Service")["metadata"]["labels"][label]
+    assert f'up{{job="{job}"}}' in json.dumps(groups()).replace('\\"', '"')
+
+
+def test_the_rules_are_those_of_prometheus(manifests: Manifests) -> None:
+    assert plainly(only(manifests, "PrometheusRule")["spec"]["groups"]) == plainly(groups()) != []
+
+
+def test_the_manifest_of_the_rules_is_what_its_script_prints() -> None:
+    folder = ROOT / "deploy/kubernetes/operator"
+    assert (folder / "prometheusrule.yaml").read_text() == output(folder / "prometheusrule.sh"), "run: make manifests"
+
+
+def test_every_dashboard_is_there_as_it_is(manifests: Manifests) -> None:
+    labelled = [one for one in manifests.values() if one["metadata"].get("labels", {}).get("grafana_dashboard") == "1"]
+    assert {name: text for one in labelled for name, text in one["data"].items()} == dashboards() != {}
+
+
+def test_versions_are_the_programs(both: dict[str, Manifests]) -> None:
+    with Chart.load(CHART) as chart:
+        assert chart.metadata["appVersion"] == __version__
+    assert pod(both[PLAIN])["containers"][0]["image"] == f"batch-exporter:{__version__}"
