@@ -1,0 +1,76 @@
+"""The unit is one that systemd understands, and it leaves the exporter little that it could do."""
+
+import re
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from exporter.flags import DEFAULTS
+from tests.deploy.engine import ROOT, run
+
+FOLDER = ROOT / "deploy/systemd"
+UNIT = "batch-exporter.service"
+# In tenths; systemd calls 1.x "OK", and a unit without any of it 9.6 "UNSAFE".
+EXPOSURE = 15
+
+
+def settings(name: str) -> list[str]:
+    return re.findall(rf"^{name}=(.*)$", (FOLDER / UNIT).read_text(), re.MULTILINE)
+
+
+def verified(folder: Path, change: tuple[str, str] = ("", "")) -> str:
+    """What systemd finds wrong with the unit, where the program is installed."""
+    program = settings("ExecStart")[0].split()[0]
+    text = (FOLDER / UNIT).read_text().replace(program, sys.executable).replace(*change, 1)
+    (folder / UNIT).write_text(text)
+    return run("systemd-analyze", "verify", "--man=no", folder / UNIT).stderr
+
+
+def test_systemd_understands_every_line(tmp_path: Path) -> None:
+    assert verified(tmp_path) == ""
+
+
+def test_a_misspelt_setting_is_found(tmp_path: Path) -> None:
+    assert "PrivateTemp" in verified(tmp_path, ("PrivateTmp=", "PrivateTemp="))
+
+
+def exposed(unit: Path) -> bool:
+    judged = run("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", unit)
+    assert "Overall exposure level" in judged.stdout
+    return judged.returncode != 0
+
+
+def test_the_unit_is_hardened() -> None:
+    assert not exposed(FOLDER / UNIT)
+
+
+@pytest.mark.parametrize(
+    "line", ["SystemCallFilter=@system-service\n", "CapabilityBoundingSet=\n", "DynamicUser=yes\n"]
+)
+def test_a_unit_with_less_hardening_would_be_found(tmp_path: Path, line: str) -> None:
+    weaker = tmp_path / UNIT
+    weaker.write_text((FOLDER / UNIT).read_text().replace(line, ""))
+    assert exposed(weaker)
+
+
+def test_it_may_listen_where_it_listens_by_default() -> None:
+    assert DEFAULTS["listen_address"] == [one.removeprefix("tcp") for one in settings("SocketBindAllow")]
+
+
+def test_the_configuration_reads_the_tokens_that_the_unit_loads() -> None:
+    config = yaml.safe_load((FOLDER / "config.yaml").read_text())
+    jsonschema.validate(config, yaml.safe_load((ROOT / "docs/config.schema.json").read_text()))
+    loaded = {name.partition(":")[0] for name in settings("LoadCredential")}
+    assert {f"/run/credentials/{UNIT}/{name}" for name in loaded} == {
+        account["api_token_file"] for account in config["accounts"]
+    }
+
+
+def test_the_state_is_where_the_unit_may_write() -> None:
+    config = yaml.safe_load((FOLDER / "config.yaml").read_text())
+    # Without a path it is in the working directory.
+    assert "state" not in config
+    assert settings("WorkingDirectory") == [f"%S/{settings('StateDirectory')[0]}"]
