@@ -3,9 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
+LOCK = $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 \
+	--python-platform linux --custom-compile-command 'make lock'
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test check format docs bench clean
+.PHONY: help run test check format docs manifests lock image bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +30,18 @@ docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/batch-exporter metrics > docs/metrics.md
 	$(BIN)/batch-exporter check --print-schema > docs/config.schema.json
 	$(BIN)/python -m grafana
+
+manifests: ## write the manifest that is generated from prometheus/rules
+	deploy/kubernetes/operator/prometheusrule.sh > deploy/kubernetes/operator/prometheusrule.yaml
+
+lock: $(BIN)/batch-exporter ## lock what the image installs to the newest versions that pyproject.toml allows
+	$(BIN)/pip install --quiet uv
+	$(LOCK) --output-file deploy/image/requirements.txt pyproject.toml
+	sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | $(LOCK) --output-file deploy/image/build-requirements.txt -
+
+image: ## build the container image
+	docker build --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+		--build-arg BATCH_EXPORTER_REVISION=$$(git rev-parse HEAD) --tag batch-exporter:$(VERSION) .
 
 bench: $(BIN)/batch-exporter ## measure what polling costs, and write it into docs/performance.md
 	$(BIN)/python -m benchmarks
