@@ -72,8 +72,8 @@ def test_it_ends_by_itself_when_told_to(engine: Engine, image: str) -> None:
     with running(engine, image, "--tmpfs=/tmp", "demo") as one:
         began = time.monotonic()
         engine("stop", "--time=30", one)
-        # It takes two seconds at most; the rest is for the engine.
-        assert time.monotonic() - began < 10
+        # It takes two seconds at most; the rest is for the engine on a busy machine.
+        assert time.monotonic() - began < 20
         assert inspected(engine, one)["State"]["ExitCode"] == 0
 
 
