@@ -186,6 +186,17 @@ class Rig:
 
         self.stand_in.faults.lies = Lies(before_page=fail)
 
+    def reconcile(self, poller: Poller) -> None:
+        """Poll until everything that stands in the list now has been read again."""
+        self.clock.now += HOUR
+        start = self.clock.now
+        for _ in range(50):
+            assert poller.poll()
+            if (poller.facts.last_reconcile or 0.0) >= start:
+                return
+            self.clock.now += 60
+        raise AssertionError("the reconciliation does not end")
+
     def cost(self, poller: Poller) -> int:
         """How many requests a poll makes."""
         self.stand_in.requests.clear()

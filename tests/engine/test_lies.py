@@ -14,7 +14,6 @@ from exporter.demo.items import Item, Kind, document_batch, generations, invocat
 from exporter.demo.life import Life
 from exporter.demo.listing import Readings
 from exporter.demo.server import StandIn
-from exporter.poller import Poller
 from exporter.records import Key
 from tests import counting
 from tests.rig import HOUR, NOW, TOKEN, Rig
@@ -25,18 +24,6 @@ FAILURES = ("inkit_batch_generations_finished_total", "document", "inkit_storage
 
 def fill(rig: Rig, count: int, apart: float = 60.0, first: float = NOW) -> None:
     rig.world.extend("document_batches", [document_batch(f"rb_{n}", first - n * apart) for n in range(count)])
-
-
-def reconciled(rig: Rig, poller: Poller) -> None:
-    """Poll until everything that stands in the list now has been read again."""
-    rig.clock.now += HOUR
-    start = rig.clock.now
-    for _ in range(50):
-        assert poller.poll()
-        if (poller.facts.last_reconcile or 0.0) >= start:
-            return
-        rig.clock.now += 60
-    pytest.fail("the reconciliation does not end")
 
 
 def inserting(rig: Rig) -> Lies:
@@ -93,7 +80,7 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
     rig.stand_in.faults.lies = Lies(
         order=rig.stand_in.faults.lies.order, repeat_ids=rig.stand_in.faults.lies.repeat_ids
     )
-    reconciled(rig, poller)
+    rig.reconcile(poller)
     rig.clock.now += 60
     assert poller.poll()
     assert rig.exact("document_batches")
@@ -148,7 +135,7 @@ def test_a_list_that_runs_oldest_first_costs_no_more_than_one_that_runs_newest_f
     assert rig.events("document_batches")[FAILURES] == 4
     rig.world.remove("document_batches", "rb_200")
     rig.world.update("document_batches", "rb_300", destinations=FAILED)
-    reconciled(rig, poller)
+    rig.reconcile(poller)
     assert rig.exact("document_batches")
     assert rig.events("document_batches")[FAILURES] == 5
 
@@ -208,7 +195,7 @@ def test_a_page_size_that_is_refused_is_done_without(rig: Rig) -> None:
         assert poller.poll()
         assert rig.exact("document_batches")
         rig.world.update("document_batches", "rb_400", destinations=FAILED)
-        reconciled(rig, poller)
+        rig.reconcile(poller)
         assert rig.events("document_batches") == {FAILURES: 1}
         assert rig.cost(poller) == 1
     rig.stand_in = served
@@ -228,7 +215,7 @@ def test_a_vendor_whose_clock_is_wrong_by_hours_costs_nothing_and_loses_nothing(
         assert rig.events("document_batches")[FAILURES] == number + 1
     rig.clock.now += 60
     assert rig.cost(poller) == 1
-    reconciled(rig, poller)
+    rig.reconcile(poller)
     assert rig.exact("document_batches")
 
 
@@ -243,7 +230,7 @@ def test_a_record_that_appears_late_is_found_and_counted_once(rig: Rig, age: flo
     rig.clock.now += 60
     assert poller.poll()
     assert rig.exact("document_batches") is (age < HOUR), "what is on page 1 is found at once"
-    reconciled(rig, poller)
+    rig.reconcile(poller)
     assert rig.exact("document_batches")
     assert rig.events("document_batches")[FAILURES] == 1
 
@@ -277,7 +264,7 @@ def test_ids_asked_for_and_answered_with_the_list_prove_nothing(rig: Rig) -> Non
     assert rig.cost(poller) == 2
     assert poller.facts.vanished == 0
     rig.stand_in.faults.clear()
-    reconciled(rig, poller)
+    rig.reconcile(poller)
     assert rig.exact("invocations")
     assert rig.events("invocations")["inkit_invocation_generations_finished_total", "box", "failed"] == 1
 

@@ -17,7 +17,6 @@ from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.items import packagex_batch
 from exporter.demo.packagex.life import PackagexLife, PackagexPace
 from exporter.demo.packagex.listing import PackagexReadings
-from exporter.poller import Poller
 from exporter.records import FetchError, Key, Reason
 from tests import counting
 from tests.doubles import MemoryApi
@@ -40,18 +39,6 @@ def runs(rig: Rig, order: str) -> None:
 
 def fill(rig: Rig, count: int, apart: float = 60.0) -> None:
     rig.batches.extend([packagex_batch(f"b_{n}", NOW - n * apart) for n in range(count)])
-
-
-def reconciled(rig: Rig, poller: Poller) -> None:
-    """Poll until everything that stands in the list now has been read again."""
-    rig.clock.now += HOUR
-    start = rig.clock.now
-    for _ in range(50):
-        assert poller.poll()
-        if (poller.facts.last_reconcile or 0.0) >= start:
-            return
-        rig.clock.now += 60
-    pytest.fail("the reconciliation does not end")
 
 
 class Unfiltered(MemoryApi):
@@ -109,7 +96,7 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
     rig.stand_in.faults.lies = Lies(
         order=rig.stand_in.faults.lies.order, repeat_ids=rig.stand_in.faults.lies.repeat_ids
     )
-    reconciled(rig, poller)
+    rig.reconcile(poller)
     rig.clock.now += 60
     assert poller.poll()
     assert rig.exact("batches")
@@ -134,7 +121,7 @@ def test_a_list_that_turns_round_all_the_time_makes_no_news_of_what_is_old(packa
         rig.batches.add(packagex_batch(f"b_new_{number}", rig.clock.now, status="failed"))
         poller.poll()
     rig.stand_in.faults.lies = Lies()
-    reconciled(rig, poller)
+    rig.reconcile(poller)
     assert rig.exact("batches")
     assert rig.events("batches")[FAILED] == 10
 
