@@ -1,0 +1,204 @@
+"""docs/adding-a-system.md holds a whole system: its blocks, put together as a module, are polled from a server."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.client import Client
+from exporter.client.budget import Budget
+from exporter.client.client import Access
+from exporter.client.transport import Tls, Transport
+from exporter.config import load
+from exporter.demo.server import StandIn
+from exporter.demo.world import World
+from exporter.engine import Collector, Limits
+from exporter.facts import Facts
+from exporter.ledger import Rules
+from exporter.poller import Pace, Poller
+from exporter.records import Reason
+from exporter.snapshot import Board
+from exporter.sources import Source
+from exporter.sources.details import Moment
+from exporter.sources.listing import Options
+from exporter.state import State, prepared
+from tests.docs.letters import KEY, AcmeApi
+from tests.docs.pages import DOCS, ROOT, blocks
+from tests.rig import DAY, HOUR, Clock, Meter, Pauses
+
+PAGE = DOCS / "adding-a-system.md"
+MADE = "2026-03-01T08:30:00Z"
+
+
+def letter(record_id: str, state: str, **changed: Any) -> dict[str, Any]:
+    return {"id": record_id, "made_at": MADE, "country": "DE", "state": state, "sheets": 1, "to": "CANARY", **changed}
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    """The file that the page comes to."""
+    path = tmp_path / "acme.py"
+    path.write_text("\n\n".join(blocks(PAGE, "python")))
+    return path
+
+
+@pytest.fixture
+def source(module: Path) -> Source:
+    spec = importlib.util.spec_from_file_location("acme", module)
+    assert spec is not None
+    assert spec.loader is not None
+    acme = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(acme)
+    found = acme.SOURCE
+    assert isinstance(found, Source)
+    return found
+
+
+class Post:
+    """An account of Acme that is polled, and what it is polled from."""
+
+    def __init__(self, source: Source, state: State, api: AcmeApi, url: str) -> None:
+        self.api = api
+        self.source = source
+        self.clock = Clock(datetime.fromisoformat(MADE).timestamp())
+        self.meter = Meter()
+        self._state = state
+        self._url = url
+        self._board = Board()
+
+    def poller(self, key: str = KEY) -> Poller:
+        """As if the program had just started."""
+        families = self.source.families
+        limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=100, allowance=30)
+        return Poller(
+            Collector(self.source.listing("letters", Options()), families, limits),
+            self._client(key),
+            self._state,
+            self._board,
+            Facts("post", "acme", "letters"),
+            Pace(60.0, 600.0),
+            lambda account, family, more: None,
+            clock=self.clock,
+            ticks=self.clock,
+        )
+
+    def lines(self, *families: str) -> list[str]:
+        """What a scrape shows of these families."""
+        [shown] = self._board.snapshot.collectors
+        return [line for one in families for line in shown.data[one].text.decode().splitlines() if line[0] != "#"]
+
+    def finished(self) -> dict[str, int]:
+        """The counters that are not 0 in the state, by status."""
+        with self._state.records("post", "letters", Rules.of(self.source.families)) as records:
+            counters = records.sums().counters
+        return {key[-1]: count.value for key, count in counters.items() if key[0] == "acme_letters_finished_total"}
+
+    def _client(self, key: str) -> Client:
+        return Client(
+            Access(self._url, self.source.system.token_header, lambda: key, 5.0, self.source.refused),
+            Transport(Tls(), None, 4),
+            Budget(1000, 4, time.monotonic),
+            self.meter,
+            Pauses(),
+        )
+
+
+@pytest.fixture
+def post(source: Source, tmp_path: Path) -> Iterator[Post]:
+    api = AcmeApi()
+    with StandIn(World(), apis=(api,)) as stand_in, prepared(tmp_path / "state.db") as state:
+        yield Post(source, state, api, stand_in.url)
+
+
+def test_the_metrics_on_the_page_are_those_of_the_letters_on_the_page(post: Post) -> None:
+    [example] = blocks(PAGE, "json")
+    post.api.add(json.loads(example)["letters"])
+    assert post.poller().poll()
+    [expected] = blocks(PAGE, "")
+    assert post.lines("acme_letters", "acme_sheets", "acme_letters_finished_total") == expected.splitlines()
+
+
+def test_a_letter_that_fails_is_counted_once_also_over_a_restart(post: Post) -> None:
+    post.api.add(letter(f"ltr_{number}", "Failed") for number in range(3))
+    first = post.poller()
+    assert first.poll()
+    post.clock.now += 60
+    post.api.add([letter("ltr_new", "Queued")])
+    assert first.poll()
+    assert post.finished() == {}
+    post.api.add([letter("ltr_new", "Failed")])
+    assert first.poll()
+    assert post.poller().poll()
+    assert post.finished() == {"failed": 1}
+
+
+def test_a_quiet_poll_of_a_long_list_costs_little_though_it_runs_oldest_first(post: Post) -> None:
+    now = post.clock.now
+    dates = [datetime.fromtimestamp(now - (1000 - number) * 60).astimezone().isoformat() for number in range(1000)]
+    post.api.add(letter(f"ltr_{number}", "Delivered", made_at=made) for number, made in enumerate(dates))
+    poller = post.poller()
+    assert poller.poll()
+    assert poller.facts.finished == 1000
+    post.clock.now += 60
+    post.meter.codes.clear()
+    assert poller.poll()
+    assert len(post.meter.codes) <= 3
+
+
+def test_a_letter_that_can_not_be_read_is_counted_as_rejected_by_its_field(post: Post) -> None:
+    post.api.add([letter("ltr_1", "Delivered"), letter("ltr_2", "Delivered", sheets="two")])
+    poller = post.poller()
+    assert poller.poll()
+    assert (poller.facts.finished, list(poller.facts.rejected)) == (1, ["sheets"])
+
+
+def test_a_state_that_the_page_does_not_name_is_in_flight_and_told(post: Post) -> None:
+    post.api.add([letter("ltr_1", "Lost in a snowdrift")])
+    poller = post.poller()
+    assert poller.poll()
+    assert (poller.facts.in_flight, dict(poller.facts.unknown_values)) == (1, {"status": 1})
+
+
+def test_a_wrong_key_is_a_poll_that_failed(post: Post) -> None:
+    poller = post.poller("another-key")
+    assert not poller.poll()
+    assert poller.facts.poll_errors[Reason.AUTH] == 1
+
+
+def test_a_letter_is_shown_and_its_recipient_is_private(source: Source) -> None:
+    assert source.details.collector("ltr_1") == "letters"
+    detail = source.details.read("letters", "ltr_1", letter("ltr_1", "Queued"))
+    assert detail is not None
+    assert detail.fields["made_at"] == Moment(datetime.fromisoformat(MADE).timestamp())
+    assert detail.private == {"to": "CANARY"}
+    assert "CANARY" not in repr(detail)
+
+
+def test_the_configuration_on_the_page_is_read(source: Source, tmp_path: Path) -> None:
+    [text] = blocks(PAGE, "yaml")
+    (tmp_path / "config.yaml").write_text(text)
+    [account] = load(tmp_path / "config.yaml", {"acme": source.system}, {"ACME_KEY": KEY}).accounts
+    assert (account.name, account.base_url, account.collectors) == ("post", source.system.base_url, ("letters",))
+
+
+def judged(*tool: str) -> str:
+    """What a tool has to say; nothing if all is well."""
+    done = subprocess.run(
+        [sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+def test_the_file_satisfies_the_tools_that_judge_the_others(module: Path) -> None:
+    settings = f"--config={ROOT / 'pyproject.toml'}"
+    assert judged("ruff", "check", settings, str(module)) == ""
+    assert judged("ruff", "format", "--check", settings, str(module)) == ""
+    # pyproject.toml names the packages to check, and a module in another place is none of them.
+    assert judged("mypy", "--config-file=", "--strict", "--follow-imports=silent", str(module)) == ""
