@@ -30,6 +30,7 @@ docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/batch-exporter metrics > docs/metrics.md
 	$(BIN)/batch-exporter check --print-schema > docs/config.schema.json
 	$(BIN)/python -m grafana
+	$(BIN)/python -m tests.docs.picture > docs/demo.svg
 
 manifests: ## write the manifest that is generated from prometheus/rules
 	deploy/kubernetes/operator/prometheusrule.sh > deploy/kubernetes/operator/prometheusrule.yaml
@@ -43,8 +44,9 @@ image: ## build the container image
 	docker build --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
 		--build-arg BATCH_EXPORTER_REVISION=$$(git rev-parse HEAD) --tag batch-exporter:$(VERSION) .
 
-bench: $(BIN)/batch-exporter ## measure what polling costs, and write it into docs/performance.md
+bench: $(BIN)/batch-exporter ## measure what polling costs, and write it into docs/performance.md and docs/intervals.md
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m tests.docs.intervals
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
