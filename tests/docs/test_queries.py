@@ -1,0 +1,49 @@
+"""The queries and metrics that pages for newcomers name are there to be had."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.metrics import catalogue
+from exporter.sources import sources
+from tests.docs.pages import DOCS, ROOT, blocks
+from tests.rules import named
+
+README = ROOT / "README.md"
+PAGES = (README, DOCS / "getting-started.md", DOCS / "intervals.md")
+LABELS = {
+    f"{family.name}{suffix}": {*family.labels, *(["le"] if suffix else [])}
+    for family in catalogue(sources().values())
+    for suffix in (["_bucket"] if family.kind == "histogram" else [""])
+}
+NAME = re.compile(r"\b((?:inkit|packagex|batch_exporter)_\w+)\b")
+
+
+def queries() -> Iterator[tuple[Path, str]]:
+    """Those of the README's table, where a bar is written `\\|`, and those in blocks of their own."""
+    for row in re.findall(r"^\| [^|]*\| `(.+)` \|$", README.read_text().split("| question | query |")[1], re.MULTILINE):
+        yield README, row.replace("\\|", "|")
+    for page in PAGES:
+        for block in blocks(page, "promql"):
+            yield page, block.strip()
+
+
+@pytest.mark.parametrize(("page", "query"), list(queries()))
+def test_a_query_names_metrics_and_labels_that_there_are(page: Path, query: str) -> None:
+    found = named(query)
+    assert found.selected
+    for metric, matchers in found.selected:
+        assert found.labels | set(matchers) <= LABELS[metric]
+
+
+def test_the_readme_asks_the_same_of_both_systems() -> None:
+    of_readme = (named(query) for page, query in queries() if page == README)
+    asked = {metric.partition("_")[0] for found in of_readme for metric, _ in found.selected}
+    assert asked == {"inkit", "packagex", "batch"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_metric_that_a_page_names_is_in_the_catalogue(page: Path) -> None:
+    assert set(NAME.findall(page.read_text())) - set(LABELS) == set()
