@@ -18,13 +18,12 @@ Labels = dict[str, str]
 
 
 @contextmanager
-def alertmanager(folder: Path) -> Iterator[str]:
-    """An Alertmanager with the example's configuration, which reaches nobody. Gives its address."""
-    address = _free()
-    config = ROOT / "prometheus" / "alertmanager.yml"
+def alertmanager(folder: Path, config: Path = ROOT / "prometheus" / "alertmanager.yml") -> Iterator[str]:
+    """An Alertmanager; without a configuration with the example's, which reaches nobody. Gives its address."""
+    address = free_address()
     arguments = [f"--config.file={config}", f"--storage.path={folder}", "--cluster.listen-address="]
     with _running(
-        "prometheus-alertmanager", *arguments, f"--web.listen-address={address}", log=folder / "alertmanager"
+        "prometheus-alertmanager", *arguments, f"--web.listen-address={address}", log=folder / "alertmanager.log"
     ):
         yield address
 
@@ -32,9 +31,9 @@ def alertmanager(folder: Path) -> Iterator[str]:
 @contextmanager
 def prometheus(config: Path) -> Iterator[str]:
     """A Prometheus with this configuration; its data stand beside it. Gives its address."""
-    address = _free()
+    address = free_address()
     arguments = [f"--config.file={config}", f"--storage.tsdb.path={config.parent / 'data'}"]
-    with _running("prometheus", *arguments, f"--web.listen-address={address}", log=config.parent / "prometheus"):
+    with _running("prometheus", *arguments, f"--web.listen-address={address}", log=config.parent / "prometheus.log"):
         yield address
 
 
@@ -61,7 +60,7 @@ def eventually(look: Callable[[], Any]) -> Any:
     return found
 
 
-def _free() -> str:
+def free_address() -> str:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return f"127.0.0.1:{free.getsockname()[1]}"
 

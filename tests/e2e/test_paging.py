@@ -1,0 +1,131 @@
+"""From a change in an API to the page, and to its end, through real programs; the exporter is killed meanwhile."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from exporter.demo.items import document_batch, generations, invocation
+from exporter.demo.packagex.items import packagex_batch
+from tests.alerting import ask
+from tests.e2e.chain import Apis, Chain, apis, chain
+from tests.e2e.intervals import QUICK, Account
+from tests.e2e.pager import Page
+from tests.rig import HOUR
+
+ONCE_AND_OVER = [("pager", "firing"), ("pager", "resolved")]
+TOLD_AND_OVER = [("tickets", "firing"), ("tickets", "resolved")]
+
+
+@pytest.fixture(scope="module")
+def there() -> Iterator[Apis]:
+    """APIs where something failed an hour ago."""
+    with apis() as made:
+        old = time.time() - HOUR
+        made.world.add("document_batches", document_batch("rb_old", old, destinations={"sepire": generations(2, 0, 2)}))
+        made.world.add("invocations", invocation("rend_old", old, destinations={"docusign": "Failed"}))
+        made.batches.add(packagex_batch("batch_old", old, resource="shipment", status="failed"))
+        yield made
+
+
+@pytest.fixture(scope="module")
+def running(there: Apis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """One chain for all tests, which keep apart by what alerts of which account they look at."""
+    url = there.stand_in.url
+    accounts = (
+        Account("production", "inkit", "document_batches", url),
+        Account("letters", "inkit", "invocations", url),
+        Account("logistics", "packagex", "batches", url),
+    )
+    with chain(tmp_path_factory.mktemp("chain"), accounts, QUICK) as made:
+        yield made
+
+
+def notified(pages: list[Page]) -> list[tuple[str, str]]:
+    return [(page.receiver, page.status) for page in pages]
+
+
+def asked(running: Chain, there: Apis) -> None:
+    """Wait until the exporter has been told of all that there is now."""
+    there.stand_in.requests.clear()
+    paths = {"/batch", "/invoke", "/batches"}
+    running.until(lambda: paths <= {one.path for one in list(there.stand_in.requests)}, "the next polls")
+
+
+def test_each_thing_pages_once_and_is_over_though_the_exporter_is_killed_before_the_page_and_after(
+    running: Chain, there: Apis
+) -> None:
+    world, batches, pager = there.world, there.batches, running.pager
+    began = time.time() - 5
+    world.add("document_batches", document_batch("rb_1", began, destinations={"sepire": generations(3)}))
+    batches.add(packagex_batch("batch_1", began, resource="shipment", status="processing", items=4))
+    running.until(lambda: running.query('batch_exporter_records{state="in_flight"} > 0')[1:], "what is in flight")
+    since = time.time() - QUICK.too_long_seconds
+    world.add("document_batches", document_batch("rb_1", began, destinations={"sepire": generations(3, 2, 1)}))
+    world.add("invocations", invocation("rend_1", since, destinations={"box": "In Progress"}))
+    batches.add(packagex_batch("batch_1", began, resource="shipment", status="failed", items=4))
+
+    groups: dict[str, Callable[[], list[Page]]] = {
+        "a generation": lambda: pager.pages("InkitGenerationFailed", "production"),
+        "what hangs": lambda: pager.pages("InkitInFlightTooLong", "letters"),
+        "a batch": lambda: pager.pages("PackageXBatchFailed", "logistics"),
+        "items": lambda: pager.pages("PackageXItemErrors", "logistics"),
+    }
+    asked(running, there)
+    running.exporter.kill()
+    assert not any(pages() for pages in groups.values()), "killed too late for what is to be shown"
+    running.exporter.start()
+    for what, pages in groups.items():
+        running.until(pages, f"the page of {what}")
+    running.exporter.kill()
+    world.add("invocations", invocation("rend_1", since, destinations={"box": "Completed"}))
+    running.exporter.start()
+    running.until(lambda: all(pages()[1:] for pages in groups.values()), "the end of all pages")
+
+    assert [notified(pages()) for pages in groups.values()] == [*[ONCE_AND_OVER] * 3, TOLD_AND_OVER]
+    alerts = [pages()[0].alerts[0] for pages in groups.values()]
+    assert alerts[0].labels["destination"] == "sepire"
+    texts = [alert.annotations["summary"] for alert in alerts]
+    assert texts[0] == "Inkit: 1 generation failed at sepire, account production"
+    assert texts[1].startswith("Inkit: one of the invocations is open for 1m")
+    assert texts[2] == "PackageX: 1 shipment batch failed, account logistics"
+    assert texts[3] == "PackageX: 4 shipment items with errors, account logistics"
+
+
+def test_what_failed_while_the_exporter_was_away_pages_when_it_is_back_and_what_is_old_does_not(
+    running: Chain, there: Apis
+) -> None:
+    old = [("InkitGenerationFailed", "production"), ("PackageXBatchFailed", "logistics")]
+    before = [running.pager.pages(*group) for group in old]
+    running.exporter.kill()
+    failed = invocation("rend_2", time.time(), destinations={"docusign": "Failed", "box": "Completed"})
+    there.world.add("invocations", failed)
+    running.exporter.start()
+    page = running.until(lambda: running.pager.pages("InkitGenerationFailed", "letters"), "the page")[0]
+    assert notified([page]) == [("pager", "firing")]
+    assert [alert.labels["destination"] for alert in page.alerts] == ["docusign"]
+    assert [running.pager.pages(*group) for group in old] == before
+
+
+def test_an_exporter_that_is_down_pages_and_silences_what_was_last_seen_of_it(running: Chain, there: Apis) -> None:
+    stuck = packagex_batch("batch_3", time.time() - 2 * QUICK.too_long_seconds, resource="contact", status="processing")
+    there.batches.add(stuck)
+
+    def hangs() -> list[Page]:
+        return running.pager.pages("PackageXInFlightTooLong", "logistics")
+
+    def down() -> list[Page]:
+        return running.pager.pages("BatchExporterDown")
+
+    def silenced() -> bool:
+        shown = {one["labels"]["alertname"]: one for one in ask(f"{running.manager}/api/v2/alerts")}
+        return "PackageXInFlightTooLong" in shown and bool(shown["PackageXInFlightTooLong"]["status"]["inhibitedBy"])
+
+    running.until(hangs, "the page of what hangs")
+    running.exporter.kill()
+    running.until(silenced, "that what hangs is silenced")
+    running.until(down, "the page that the exporter is down")
+    running.exporter.start()
+    running.until(lambda: down()[1:], "the end of it")
+    assert notified(down()) == ONCE_AND_OVER
+    assert notified(hangs()) == [("pager", "firing")]
