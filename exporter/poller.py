@@ -103,7 +103,7 @@ class Poller:
             facts.last_success, facts.last_reconcile = marks.polled_at, marks.reconciled_at
             self._fresh_since = self._ticks() - max(0.0, self._clock() - marks.polled_at)
             self._count(sums)
-            self._expose(sums)
+            self._expose(sums, until_the_next=False)
 
     def run(self, wait: Callable[[float], bool], jitter: float) -> None:
         """Poll until `wait` says that the program is stopping. The first poll comes within `jitter` seconds.
@@ -191,13 +191,15 @@ class Poller:
             return frozenset()
         return data(self._collector.families, self._facts, records.sums(), self._workflow_label).counters
 
-    def _expose(self, sums: Sums) -> None:
+    def _expose(self, sums: Sums, until_the_next: bool = True) -> None:
+        """Not `until_the_next`: the first poll after a restart comes at once, and no scrape may have seen the zeros."""
         made = data(self._collector.families, self._facts, sums, self._workflow_label)
         before: Mapping[str, int] = {} if self._exposed is None else self._exposed.data.folded
         for family, folded in made.folded.items():
             if more := folded - before.get(family, 0):
                 self._fold(self._facts.account, family, more)
-        self._exposed = Exposed(made, tuple(key for key, count in sums.counters.items() if not count.shown))
+        rising = tuple(key for key, count in sums.counters.items() if until_the_next and not count.shown)
+        self._exposed = Exposed(made, rising)
 
     def _count(self, sums: Sums) -> None:
         self._facts.finished = sums.gauges.get((RECORDS, "finished"), 0)

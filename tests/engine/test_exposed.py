@@ -87,6 +87,19 @@ def test_a_new_series_whose_0_was_not_exposed_before_the_program_ended_is_expose
     assert flows(rig, poller)["completed", "failed", "A"] == 2
 
 
+def test_a_0_that_only_stood_until_the_first_poll_after_a_restart_has_not_been_seen(rig: Rig) -> None:
+    poller = rig.poller("invocations", workflow_label=True)
+    assert poller.poll()
+    workflow(rig, "rend_1", "A")
+    assert poller.poll()
+    poller = rig.poller("invocations", workflow_label=True)
+    poller.restore()
+    assert poller.poll()
+    assert flows(rig, poller) == {("completed", "failed", "A"): 0}
+    assert poller.poll()
+    assert flows(rig, poller) == {("completed", "failed", "A"): 1}
+
+
 def test_other_combinations_of_a_workflow_that_is_known_rise_at_once(rig: Rig) -> None:
     poller = rig.poller("invocations", workflow_label=True)
     assert poller.poll()
