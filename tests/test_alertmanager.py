@@ -57,14 +57,15 @@ def test_an_alert_goes_where_its_severity_says(name: str) -> None:
     assert routed.stdout.strip() == RECEIVER[severity]
 
 
-def test_an_exporter_that_is_down_silences_what_follows_from_it(url: str) -> None:
-    others = [name for name in alerts() if name != "BatchExporterDown"]
-    only_inhibits(url, "first", {"alertname": "BatchExporterDown"}, [of(name) for name in others], [of("NodeDown")])
+def test_an_exporter_that_is_down_silences_what_is_said_of_it_and_no_failure(url: str) -> None:
+    said = [of(name) for name in alerts() if name.startswith("BatchExporter") and name != "BatchExporterDown"]
+    others = [of(name) for name in ("InkitGenerationFailed", "PackageXBatchFailed", "InkitInFlightTooLong", "NodeDown")]
+    only_inhibits(url, "first", {"alertname": "BatchExporterDown"}, said, others)
 
 
 def test_an_exporter_that_is_down_says_nothing_of_another(url: str) -> None:
-    ask(url, [{"labels": of("InkitInFlightTooLong") | {"job": "another"}}])
-    only_inhibits(url, "second", {"alertname": "BatchExporterDown"}, [of("InkitInFlightTooLong")], [])
+    ask(url, [{"labels": of("BatchExporterDataStale") | {"job": "another"}}])
+    only_inhibits(url, "second", {"alertname": "BatchExporterDown"}, [of("BatchExporterDataStale")], [])
     assert [one["status"]["state"] for one in ask(url) if one["labels"]["job"] == "another"] != ["suppressed"]
 
 

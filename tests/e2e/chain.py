@@ -41,6 +41,7 @@ class Exporter:
     """The program, to be killed and started again: with the same port, configuration and state file."""
 
     def __init__(self, config: Path, address: str) -> None:
+        self.url = f"http://{address}"
         self._command = [*PROGRAM, f"--web.listen-address={address}", f"--config.file={config}"]
         self._log = config.parent / "exporter.log"
         self._process: subprocess.Popen[bytes] | None = None

@@ -40,9 +40,9 @@ QUICK = Intervals(
     too_long_seconds=60,
     rules={
         # How long one failure fires.
-        r"\b15m\b": "8s",
+        r"\b15m\b": "6s",
         # Longer than a restart takes, also on a busy machine: a page that ends and comes again is two.
-        r"keep_firing_for: 5m$": "keep_firing_for: 7s",
+        r"keep_firing_for: 5m$": "keep_firing_for: 5s",
         # Of these BatchExporterDown is meant: not sooner than a restart is over.
         r"^( +)for: 2m$": r"\1for: 4s",
     },

@@ -12,6 +12,7 @@ from tests.e2e.chain import Apis, Chain, apis, chain
 from tests.e2e.intervals import QUICK, Account
 from tests.e2e.pager import Page
 from tests.rig import HOUR
+from tests.test_commands import get
 
 ONCE_AND_OVER = [("pager", "firing"), ("pager", "resolved")]
 TOLD_AND_OVER = [("tickets", "firing"), ("tickets", "resolved")]
@@ -107,25 +108,48 @@ def test_what_failed_while_the_exporter_was_away_pages_when_it_is_back_and_what_
     assert [running.pager.pages(*group) for group in old] == before
 
 
-def test_an_exporter_that_is_down_pages_and_silences_what_was_last_seen_of_it(running: Chain, there: Apis) -> None:
-    stuck = packagex_batch("batch_3", time.time() - 2 * QUICK.too_long_seconds, resource="contact", status="processing")
-    there.batches.add(stuck)
+def test_the_first_failure_of_its_kind_pages_though_the_exporter_is_killed_as_soon_as_it_is_exposed(
+    running: Chain, there: Apis
+) -> None:
+    there.batches.add(packagex_batch("batch_2", time.time(), resource="tracker", status="failed"))
+    running.until(lambda: 'resource="tracker",status="failed"' in get(running.exporter.url + "/metrics"), "its series")
+    running.exporter.kill()
+    running.exporter.start()
 
-    def hangs() -> list[Page]:
-        return running.pager.pages("PackageXInFlightTooLong", "logistics")
+    def paged() -> bool:
+        pages = running.pager.pages("PackageXBatchFailed", "logistics")
+        return any(alert.labels["resource"] == "tracker" for page in pages for alert in page.alerts)
+
+    running.until(paged, "the page")
+
+
+def test_an_exporter_that_is_down_pages_and_silences_what_was_last_seen_of_it_but_no_failure(
+    running: Chain, there: Apis
+) -> None:
+    def failures() -> list[Page]:
+        return running.pager.pages("InkitGenerationFailed", "production")[before:]
 
     def down() -> list[Page]:
         return running.pager.pages("BatchExporterDown")
 
-    def silenced() -> bool:
+    def unknown() -> bool:
         shown = {one["labels"]["alertname"]: one for one in ask(f"{running.manager}/api/v2/alerts")}
-        return "PackageXInFlightTooLong" in shown and bool(shown["PackageXInFlightTooLong"]["status"]["inhibitedBy"])
+        return bool(shown["BatchExporterUnknownValues"]["status"]["inhibitedBy"])
 
-    running.until(hangs, "the page of what hangs")
+    before = len(running.pager.pages("InkitGenerationFailed", "production"))
+    failed = {"magic_link": generations(1, 0, 1), "pigeon": generations(1, 1)}
+    there.world.add("document_batches", document_batch("rb_2", time.time(), destinations=failed))
+    running.until(failures, "the page of the first")
+    running.until(lambda: running.pager.pages("BatchExporterUnknownValues", "production"), "that a word is new")
+    there.world.add("document_batches", document_batch("rb_3", time.time(), destinations={"crow": generations(1, 1)}))
+    running.until(lambda: running.query("increase(batch_exporter_unknown_values_total[2h]) > 0"), "another new word")
     running.exporter.kill()
-    running.until(silenced, "that what hangs is silenced")
     running.until(down, "the page that the exporter is down")
+    running.until(unknown, "that the new words are silenced")
+    running.until(lambda: failures()[1:], "the end of the first")
+    there.world.add("document_batches", document_batch("rb_4", time.time(), destinations=failed))
     running.exporter.start()
-    running.until(lambda: down()[1:], "the end of it")
+    running.until(lambda: failures()[2:], "the page of the second")
+    running.until(lambda: down()[1:], "that the exporter is back")
+    assert notified(failures()) == [*ONCE_AND_OVER, ("pager", "firing")]
     assert notified(down()) == ONCE_AND_OVER
-    assert notified(hangs()) == [("pager", "firing")]
