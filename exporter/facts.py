@@ -16,6 +16,8 @@ class Facts:
     up: bool | None = None
     error: str | None = None
     """Why the last poll failed, safe to show."""
+    reason: Reason | None = None
+    """Why it failed, as one of the few kinds there are."""
     last_success: float | None = None
     last_duration: float | None = None
     """Seconds."""
@@ -27,6 +29,8 @@ class Facts:
     """The window has not been read completely yet."""
     finished: int = 0
     in_flight: int = 0
+    oldest_in_flight: float | None = None
+    """When the oldest record still in flight was created."""
     poll_errors: Counter[Reason] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     """Records that could not be understood, by why."""

@@ -30,6 +30,10 @@ class Family:
     """Labels that only some accounts have, at the end of `labels` (their value is then left out elsewhere)."""
     named: Known = field(default_factory=dict)
     """The values that the vendor's pages name of labels whose combinations are too many to be exposed at 0."""
+    place: str = ""
+    """Of a counter: the label that says where something failed."""
+    alert: str = ""
+    """Of a counter: the alert about its failures, whose runbook tells what to do."""
 
     def known(self, collector: str) -> Known:
         """The values that are no surprise. The collector is one that feeds the family."""

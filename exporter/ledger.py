@@ -14,7 +14,10 @@ RECORDS = "batch_exporter_records"
 """The family that counts the records themselves, kept by the same means as the vendors' gauges."""
 
 FAILURES = frozenset({"failed", "timed_out", "expired", "error"})
-"""Statuses that mean failure: counters with one of them among their labels remember which record raised them last."""
+"""Statuses that mean failure: a record that raises a counter of such is remembered."""
+
+STATUS_LABELS = ("status", "outcome", "destination_status")
+"""Where statuses stand. Other labels may have any text: a workflow may be named "error"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class Rules:
     counters: frozenset[str] = frozenset()
     histograms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """With the upper bounds of their buckets."""
+    statuses: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """By counter, the places in its keys where statuses stand."""
 
     @classmethod
     def of(cls, families: Iterable[Family]) -> "Rules":
@@ -31,6 +36,7 @@ class Rules:
         return cls(
             frozenset(family.name for family in listed if family.kind == "counter"),
             {family.name: family.buckets for family in listed if family.kind == "histogram"},
+            {family.name: _statuses(family) for family in listed if family.kind == "counter"},
         )
 
     def is_gauge(self, key: Key) -> bool:
@@ -73,6 +79,11 @@ def change(before: Record | None, after: Record | None, rules: Rules, news: bool
     return Change({key: amount for key, amount in gauges.items() if amount}, events)
 
 
-def names_failure(key: Key) -> bool:
+def names_failure(key: Key, rules: Rules) -> bool:
     """Is this a series of failures."""
-    return not FAILURES.isdisjoint(key[1:])
+    return any(key[place] in FAILURES for place in rules.statuses.get(key[0], ()))
+
+
+def _statuses(family: Family) -> tuple[int, ...]:
+    # A key has no account: its family's name stands in that place.
+    return tuple(place for place, label in enumerate(family.labels) if label in STATUS_LABELS)

@@ -10,20 +10,19 @@ from dataclasses import dataclass, field
 from exporter.client import Client, Stopping
 from exporter.engine import Collector, Found
 from exporter.facts import Facts
+from exporter.failures import failures
 from exporter.ledger import RECORDS
 from exporter.records import Key, PollError, Reason
 from exporter.rows import Data, data, status_blocks
-from exporter.snapshot import Board, CollectorSnapshot, Health
+from exporter.snapshot import Board, CollectorSnapshot, Failure, Health
 from exporter.state import Records, State
 from exporter.sums import Sums
+from exporter.telling import tell
 
 log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 1.0
 """How often a long reading shows how far it has come."""
-
-TOLD_AT_ONCE = 10
-"""How many unknown values are named in the log after a poll: a vendor must not fill a disk with them."""
 
 TOLD_SECONDS = 10.0
 """How often it says so in the log."""
@@ -78,6 +77,7 @@ class Poller:
         self._ticks = ticks
         self._fresh_since: float | None = None
         self._exposed: Exposed | None = None
+        self._failures: tuple[Failure, ...] | None = None
         self._shown = 0.0
         self._told = time.monotonic()
 
@@ -98,6 +98,7 @@ class Poller:
         facts = self._facts
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
             marks, sums = records.marks, records.sums()
+            self._look_at_failures(records)
         if marks.complete and marks.polled_at is not None and self._collector.goes_on_from(marks):
             facts.backfilling = False
             facts.last_success, facts.last_reconcile = marks.polled_at, marks.reconciled_at
@@ -128,7 +129,7 @@ class Poller:
             self._poll(found)
             if self._facts.up is False:
                 log.info("polls succeed again", extra=self._where())
-            self._facts.up, self._facts.error = True, None
+            self._facts.up, self._facts.error, self._facts.reason = True, None, None
         except PollError as error:
             self._failed(error.reason, str(error))
         except Stopping:
@@ -147,12 +148,25 @@ class Poller:
         facts = self._facts
         fresh_until = 0.0 if self._fresh_since is None else self._fresh_since + self._pace.stale_after
         health = Health(
-            facts.up, not facts.backfilling, facts.last_success, facts.finished, facts.in_flight, facts.error
+            facts.up,
+            not facts.backfilling,
+            facts.last_success,
+            facts.finished,
+            facts.in_flight,
+            facts.error,
+            facts.reason,
+            facts.oldest_in_flight,
         )
-        blocks = {} if self._exposed is None else self._exposed.data.blocks
         self._board.publish(
             CollectorSnapshot(
-                facts.account, facts.system, facts.collector, blocks, fresh_until, status_blocks(facts), health
+                facts.account,
+                facts.system,
+                facts.collector,
+                {} if self._exposed is None else self._exposed.data.blocks,
+                fresh_until,
+                status_blocks(facts),
+                health,
+                self._failures or (),
             )
         )
 
@@ -169,8 +183,13 @@ class Poller:
     def _poll(self, found: Found) -> None:
         facts = self._facts
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
-            records.exposed = self._exposed_before(records)
-            self._collector.poll(self._client, records, self._clock(), found, lambda: self._progress(records))
+            records.series.exposed = self._exposed_before(records)
+            try:
+                self._collector.poll(self._client, records, self._clock(), found, lambda: self._progress(records))
+            finally:
+                # Also of a poll that failed after some pages: what those said is kept.
+                if records.failures.changed or self._failures is None:
+                    self._look_at_failures(records)
             sums = records.sums()
             facts.last_reconcile = records.marks.reconciled_at
         self._count(sums)
@@ -181,6 +200,9 @@ class Poller:
             facts.backfilling = False
             log.info("the window has been read", extra={**self._where(), "records": facts.finished + facts.in_flight})
         self._expose(sums)
+
+    def _look_at_failures(self, records: Records) -> None:
+        self._failures = failures(records.failures.all(), self._collector.families)
 
     def _exposed_before(self, records: Records) -> frozenset[Key]:
         """The series of counters that stand at 0 in the last snapshot, of this program or of the one before it."""
@@ -204,6 +226,7 @@ class Poller:
     def _count(self, sums: Sums) -> None:
         self._facts.finished = sums.gauges.get((RECORDS, "finished"), 0)
         self._facts.in_flight = sums.gauges.get((RECORDS, "in_flight"), 0)
+        self._facts.oldest_in_flight = sums.oldest_in_flight
 
     def _progress(self, records: Records) -> None:
         """Tell how far a long reading has come: in the log, and in the rows about the polling."""
@@ -225,25 +248,11 @@ class Poller:
         self._facts.abandoned += found.abandoned
         for (label, _), count in found.unknown.items():
             self._facts.unknown_values[label] += count
-        for (label, value), count in found.unknown.most_common(TOLD_AT_ONCE):
-            log.warning(
-                "a value that the API's documentation does not name",
-                extra={**self._where(), "label": label, "value": value, "records": count},
-            )
-        for reason, count in found.rejected.items():
-            log.warning(
-                "skipped records that can't be understood", extra={**self._where(), "reason": reason, "records": count}
-            )
-        if found.abandoned:
-            log.warning(
-                "gave up on records in flight for too long", extra={**self._where(), "records": found.abandoned}
-            )
-        if found.vanished:
-            log.info("the API no longer has records that it had", extra={**self._where(), "records": found.vanished})
+        tell(found, self._where())
 
     def _failed(self, reason: Reason, message: str) -> None:
         facts = self._facts
-        facts.up, facts.error = False, message
+        facts.up, facts.error, facts.reason = False, message, reason
         facts.poll_errors[reason] += 1
         log.error("poll failed", extra={**self._where(), "reason": reason.value, "err": message})
 

@@ -29,6 +29,8 @@ class Record:
     """The API no longer has it. It is remembered all the same: should it come back, what it counted is no news."""
     finished_at: float | None = field(default=None, compare=False)
     """Epoch seconds at which it finished, where the API says so. Not kept."""
+    workflow: str | None = field(default=None, compare=False)
+    """The name of the workflow that made it, where the API says so. Kept of records that fail only, to be shown."""
 
 
 class Reason(StrEnum):

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from exporter.records import Reason
+
 CollectorId = tuple[str, str]
 """The account's name and the collector's."""
 
@@ -27,6 +29,23 @@ Blocks = Mapping[str, Block]
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A record that has failed, as it is shown to people and programs: nothing of a customer's data."""
+
+    record_id: str
+    at: float
+    """When it was noticed last that something of it has failed. Both times are epoch seconds."""
+    created_at: float
+    places: tuple[str, ...]
+    """Where it has failed: destinations, or the kind of resource. None where it was the record itself."""
+    statuses: tuple[str, ...]
+    """How it has failed, in the words of the labels."""
+    alert: str
+    """The alert that is about such failures."""
+    workflow: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """What an operator wants to know of a collector at a glance."""
 
@@ -40,6 +59,10 @@ class Health:
     in_flight: int
     error: str | None = None
     """Why the last poll failed, safe to show."""
+    reason: Reason | None = None
+    """Why it failed, as one of the few kinds there are."""
+    oldest_in_flight: float | None = None
+    """When the oldest record that is still in flight was created, epoch seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +79,8 @@ class CollectorSnapshot:
     status: Blocks = field(default_factory=dict)
     """Rows about the polling itself: always shown."""
     health: Health = field(default_factory=lambda: Health(None, False, None, 0, 0))
+    failures: tuple[Failure, ...] = ()
+    """The last failed records, those that failed last first."""
 
     @property
     def id(self) -> CollectorId:

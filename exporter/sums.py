@@ -16,6 +16,20 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """A record that raised counters of failures. Times are epoch seconds."""
+
+    record_id: str
+    created_at: float
+    at: float
+    """When it was noticed last that something of it has failed."""
+    amounts: Mapping[Key, int]
+    """By how much it has raised which of them."""
+    workflow: str | None = None
+    """The workflow's name, where it has one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """A counter's series."""
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter import ledger
+from exporter.families import Family
 from exporter.ledger import Change, Rules
 from exporter.records import Key, Record
 
@@ -102,6 +103,11 @@ def test_whatever_happens_the_gauges_are_the_records_that_are_there_and_no_event
     assert {key: count for key, count in sums.items() if count} == expected
 
 
-def test_a_series_of_failures_is_known_by_its_labels() -> None:
-    assert ledger.names_failure(("x_total", "sepire", "failed"))
-    assert not ledger.names_failure(("failed", "sepire", "completed"))
+def test_a_series_of_failures_is_known_by_the_labels_that_hold_statuses() -> None:
+    families = [Family("x_total", "counter", "X.", ("account", "destination", "status", "workflow"))]
+    rules = Rules.of(families)
+    assert ledger.names_failure(("x_total", "sepire", "failed"), rules)
+    assert ledger.names_failure(("x_total", "sepire", "timed_out", "Invoices"), rules)
+    assert not ledger.names_failure(("x_total", "sepire", "completed"), rules)
+    assert not ledger.names_failure(("x_total", "error", "completed", "failed"), rules), "these are only names"
+    assert not ledger.names_failure(("other_total", "sepire", "failed"), rules)

@@ -10,8 +10,7 @@ from exporter.families import Family
 from exporter.records import Key, Record
 from exporter.rows import unknown_labels
 from exporter.sources.listing import Listing, Page
-from exporter.state import Marks, Records
-from exporter.state.records import Sight
+from exporter.state import Marks, Records, Sight
 
 
 @dataclass(slots=True)

@@ -102,6 +102,7 @@ FAMILIES = (
         "Batches that were seen to finish, by their creation status.",
         ("account", "kind", "status"),
         {collector: {"kind": kind, "status": FINISHED} for collector, kind in _KIND.items()},
+        alert="InkitBatchFailed",
     ),
     Family(
         "inkit_batch_generations_finished_total",
@@ -116,6 +117,8 @@ FAMILIES = (
             },
             "workflow_batches": {"kind": ("workflow",), "destination": DESTINATIONS, "status": FINISHED},
         },
+        place="destination",
+        alert="InkitGenerationFailed",
     ),
     Family(
         "inkit_invocations_finished_total",
@@ -124,6 +127,7 @@ FAMILIES = (
         ("account", "status", "destination_status", "workflow"),
         {"invocations": {"status": FINISHED, "destination_status": FINISHED}},
         optional=("workflow",),
+        alert="InkitInvocationFailed",
     ),
     Family(
         "inkit_invocation_generations_finished_total",
@@ -132,6 +136,8 @@ FAMILIES = (
         ("account", "destination", "status", "workflow"),
         {"invocations": {"destination": DESTINATIONS, "status": FINISHED}},
         optional=("workflow",),
+        place="destination",
+        alert="InkitGenerationFailed",
     ),
     Family(
         "inkit_batch_duration_seconds",
@@ -278,6 +284,7 @@ class _Invocations:
             in_flight=in_flight,
             adds=adds,
             part_of=None if batch is None else identifier(batch),
+            workflow=_workflow(item),
         )
 
 
@@ -299,6 +306,14 @@ def _invocation(
         adds["inkit_invocations_finished_total", status, rollup, *workflow] = 1
         adds["inkit_invocation_duration_seconds",] = 1
     return positive(adds), in_flight
+
+
+def _workflow(item: Mapping[str, JSON]) -> str | None:
+    """None where it can't be read: without the label nothing depends on it."""
+    try:
+        return text(item.get("flow_name"), "flow_name") or None
+    except Unreadable:
+        return None
 
 
 def _listing(collector: str, options: Options) -> Listing:

@@ -86,6 +86,8 @@ FAMILIES = (
         ("account", "resource", "action", "mode", "via", "status"),
         {"batches": {"status": FINISHED}},
         named=_MAKING,
+        place="resource",
+        alert="PackageXBatchFailed",
     ),
     Family(
         "packagex_batch_items_finished_total",
@@ -94,6 +96,8 @@ FAMILIES = (
         ("account", "resource", "phase", "outcome"),
         {"batches": {"phase": PHASES, "outcome": ("success", "error")}},
         named=_RESOURCES,
+        place="resource",
+        alert="PackageXItemErrors",
     ),
     Family(
         "packagex_batch_duration_seconds",

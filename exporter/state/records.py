@@ -3,70 +3,24 @@
 It decides nothing: the ledger does. A page's records, what they move and the marks are written in one transaction.
 """
 
-import bisect
 import contextlib
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 
 from exporter import ledger
 from exporter.ledger import Rules
 from exporter.records import Key, Record
-from exporter.sums import Cause, Count, Spread, Sums
+from exporter.state.failures import Failures
+from exporter.state.marks import Marks
+from exporter.state.moved import Moved, Sight
+from exporter.state.series import Series
+from exporter.sums import Sums
 
 _FINISHED, _IN_FLIGHT, _GONE = 0, 1, 2
 _IDS_AT_ONCE = 500
 """SQLite takes a bounded number of parameters in a statement."""
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """Where a collector's polls have got to. Times are epoch seconds; what is created is dated by the vendor."""
-
-    scope: str = ""
-    """What is asked for. Another scope begins anew."""
-    lookback: float = 0.0
-    """How far back the window reached, in seconds."""
-    complete: bool = False
-    """The window has been read completely."""
-    named: bool = False
-    """It was read by ids alone, for want of a list."""
-    horizon: float | None = None
-    """A record that was created before and never met is no news: it was only not looked at until now."""
-    backfilled_to: float | None = None
-    """All of the window that was created since is read: where a backfill goes on after a restart."""
-    newest: float | None = None
-    """When the newest record was created."""
-    polled_at: float | None = None
-    """When the last successful poll began."""
-    reconciled_at: float | None = None
-    """When the whole window had last been read again."""
-    reconciled_to: float | None = None
-    """How far a reconciliation that is under way has come; None between two."""
-    reconciled_page: int = 1
-    """The page on which that was."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """When records were seen, and since when one that was never met before is news (None: never)."""
-
-    at: float
-    news_since: float | None = None
-
-
-@dataclass(slots=True)
-class _Moved:
-    """What a transaction adds to the series."""
-
-    gauges: Counter[Key] = field(default_factory=Counter)
-    events: Counter[Key] = field(default_factory=Counter)
-    causes: dict[Key, Cause] = field(default_factory=dict)
-    observed: dict[Key, list[tuple[int, float]]] = field(default_factory=dict)
-    new: dict[tuple[object, ...], ledger.Change] = field(default_factory=dict)
-    """What comes of records that were never met, by all that it depends on: on a page, many of them are alike."""
 
 
 class Records:
@@ -78,11 +32,8 @@ class Records:
         self._account = account
         self._collector, marks = self._row(collector)
         self.marks = Marks(**json.loads(marks))
-        rows = self._db.execute("SELECT id, key FROM series WHERE collector = ?", (self._collector,))
-        self._keys: dict[int, Key] = {number: tuple(json.loads(key)) for number, key in rows}
-        self._numbers: dict[Key, int] = {key: number for number, key in self._keys.items()}
-        self.exposed: frozenset[Key] = frozenset()
-        """Counter series that stand in the last scrape at 0, though nothing is known of them here."""
+        self.series = Series(connection, self._collector)
+        self.failures = Failures(connection, self._collector, self.series)
 
     def apply(
         self,
@@ -106,11 +57,12 @@ class Records:
         changed = [(known.get(one), record) for one, record in latest.items() if known.get(one) != record]
         if not changed and marks in (None, self.marks):
             return 0
-        moved = _Moved()
+        moved = Moved(self._rules)
         for before, after in changed:
-            self._move(moved, before, after, sight)
+            moved.take(before, after, sight)
         with self._transaction():
-            self._add(moved)
+            self.series.add(moved)
+            self.failures.add(moved.failed)
             self._write([after for _, after in changed])
             self._mark(marks)
         return len(changed)
@@ -122,28 +74,27 @@ class Records:
 
     def forget(self, records: Sequence[Record], marks: Marks | None = None) -> None:
         """Drop records. What they counted stays counted."""
-        gauges: Counter[Key] = Counter()
+        moved = Moved(self._rules)
         for record in records:
-            gauges.update(ledger.change(record, None, self._rules, news=False).gauges)
+            moved.gauges.update(ledger.change(record, None, self._rules, news=False).gauges)
         with self._transaction():
-            self._add(_Moved(gauges=gauges))
+            self.series.add(moved)
             query = "DELETE FROM records WHERE collector = ? AND id = ?"
             self._db.executemany(query, [(self._collector, record.id) for record in records])
             self._mark(marks)
 
     def begin_anew(self, scope: str) -> None:
-        """Drop all records and marks: something else is asked for from now on. Counters stay."""
+        """Drop all records and marks: something else is asked for from now on. Counters and failures stay."""
         with self._transaction():
             self._db.execute("DELETE FROM records WHERE collector = ?", (self._collector,))
-            self._db.execute("UPDATE series SET total = 0 WHERE collector = ?", (self._collector,))
+            self.series.empty_gauges()
             self._mark(Marks(scope=scope))
 
-    def were_shown(self, keys: Iterable[Key]) -> None:
+    def were_shown(self, keys: Sequence[Key]) -> None:
         """Note that these series of counters have been exposed at 0."""
-        numbers = [(self._numbers[key],) for key in keys if key in self._numbers]
-        if numbers:
+        if keys:
             with self._transaction():
-                self._db.executemany("UPDATE series SET shown = 1 WHERE id = ?", numbers)
+                self.series.were_shown(keys)
 
     def get(self, ids: Sequence[str]) -> Mapping[str, Record]:
         """Those of the records that are known, gone ones too."""
@@ -193,22 +144,9 @@ class Records:
 
     def sums(self) -> Sums:
         """What the records come to."""
-        gauges: dict[Key, int] = {}
-        counters: dict[Key, Count] = {}
-        histograms: dict[Key, Spread] = {}
-        query = "SELECT id, total, events, shown, cause, spread FROM series WHERE collector = ? ORDER BY rose, id"
-        for number, total, events, shown, cause, spread in self._db.execute(query, (self._collector,)):
-            key = self._keys[number]
-            if spread is not None:
-                counts, of_all = json.loads(spread)
-                histograms[key] = Spread(tuple(counts), of_all)
-            elif events:
-                counters[key] = Count(events, bool(shown), None if cause is None else Cause(*json.loads(cause)))
-            elif total:
-                gauges[key] = total
         query = "SELECT min(created_at) FROM records WHERE collector = ? AND state = 1"
         (oldest,) = self._db.execute(query, (self._collector,)).fetchone()
-        return Sums(gauges, counters, histograms, oldest)
+        return replace(self.series.sums(), oldest_in_flight=oldest)
 
     def _row(self, collector: str) -> tuple[int, str]:
         row = (self._account, collector)
@@ -224,30 +162,8 @@ class Records:
         decoded: dict[str, Mapping[Key, int]] = {}
         for one, created_at, state, adds, part_of in self._db.execute(query, (self._collector, *parameters)):
             if adds not in decoded:
-                decoded[adds] = self._decode(adds)
+                decoded[adds] = self.series.decode(adds)
             yield Record(one, created_at, state == _IN_FLIGHT, decoded[adds], part_of, state == _GONE)
-
-    def _move(self, moved: _Moved, before: Record | None, after: Record, sight: Sight) -> None:
-        news = sight.news_since is not None and after.created_at >= sight.news_since
-        change = self._change(moved, before, after, news)
-        for key, amount in change.gauges.items():
-            moved.gauges[key] += amount
-        for key, amount in change.events.items():
-            if key[0] in self._rules.histograms:
-                took = max(0.0, (after.finished_at or sight.at) - after.created_at)
-                moved.observed.setdefault(key, []).append((amount, took))
-                continue
-            moved.events[key] += amount
-            if ledger.names_failure(key):
-                moved.causes[key] = Cause(after.id, amount, sight.at)
-
-    def _change(self, moved: _Moved, before: Record | None, after: Record, news: bool) -> ledger.Change:
-        if before is not None:
-            return ledger.change(before, after, self._rules, news)
-        alike = (news, after.in_flight, after.gone, *after.adds.items())
-        if alike not in moved.new:
-            moved.new[alike] = ledger.change(None, after, self._rules, news)
-        return moved.new[alike]
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -261,49 +177,6 @@ class Records:
                 self._db.execute("ROLLBACK")
             raise
 
-    def _add(self, moved: _Moved) -> None:
-        update = "UPDATE series SET total = total + ? WHERE id = ?"
-        self._db.executemany(update, [(amount, self._number(key)) for key, amount in moved.gauges.items() if amount])
-        self._count(moved.events)
-        update = "UPDATE series SET cause = ? WHERE id = ?"
-        causes = [(json.dumps([*_fields(cause)]), self._number(key)) for key, cause in moved.causes.items()]
-        self._db.executemany(update, causes)
-        for key, observed in moved.observed.items():
-            self._observe(key, observed)
-
-    def _count(self, events: Mapping[Key, int]) -> None:
-        if events:
-            query = "SELECT coalesce(max(rose), 0) + 1 FROM series WHERE collector = ?"
-            (place,) = self._db.execute(query, (self._collector,)).fetchone()
-            # A series may be known long before its first event, from records that were no news.
-            update = """UPDATE series SET events = events + ?, rose = coalesce(rose, ?),
-                        shown = CASE events WHEN 0 THEN max(shown, ?) ELSE shown END WHERE id = ?"""
-            counted = [
-                (amount, order, key in self.exposed, self._number(key))
-                for order, (key, amount) in enumerate(events.items(), int(place))
-            ]
-            self._db.executemany(update, counted)
-
-    def _observe(self, key: Key, observed: Sequence[tuple[int, float]]) -> None:
-        number = self._number(key)
-        bounds = self._rules.histograms[key[0]]
-        (kept,) = self._db.execute("SELECT spread FROM series WHERE id = ?", (number,)).fetchone()
-        counts, total = json.loads(kept) if kept else ([0] * (len(bounds) + 1), 0.0)
-        for times, seconds in observed:
-            counts[bisect.bisect_left(bounds, seconds)] += times
-            total += times * seconds
-        self._db.execute("UPDATE series SET spread = ? WHERE id = ?", (json.dumps([counts, total]), number))
-
-    def _number(self, key: Key) -> int:
-        number = self._numbers.get(key)
-        if number is None:
-            query = "INSERT INTO series (collector, key, shown) VALUES (?, ?, ?)"
-            cursor = self._db.execute(query, (self._collector, json.dumps(key), key in self.exposed))
-            number = int(cursor.lastrowid or 0)
-            self._keys[number] = key
-            self._numbers[key] = number
-        return number
-
     def _write(self, records: Sequence[Record]) -> None:
         query = """
             INSERT INTO records (collector, id, created_at, state, adds, part_of) VALUES (?, ?, ?, ?, ?, ?)
@@ -314,7 +187,7 @@ class Records:
         for record in records:
             adds = tuple(record.adds.items())
             if adds not in encoded:
-                encoded[adds] = self._encode(record.adds)
+                encoded[adds] = self.series.encode(record.adds)
             rows.append((self._collector, record.id, record.created_at, _state(record), encoded[adds], record.part_of))
         self._db.executemany(query, rows)
 
@@ -324,17 +197,6 @@ class Records:
             self._db.execute(query, (json.dumps(asdict(marks)), self._collector))
             self.marks = marks
 
-    def _encode(self, adds: Mapping[Key, int]) -> str:
-        return " ".join([f"{self._number(key)}:{amount}" for key, amount in adds.items()])
-
-    def _decode(self, adds: str) -> Mapping[Key, int]:
-        pairs = (one.split(":") for one in adds.split())
-        return {self._keys[int(number)]: int(amount) for number, amount in pairs}
-
 
 def _state(record: Record) -> int:
     return _GONE if record.gone else _IN_FLIGHT if record.in_flight else _FINISHED
-
-
-def _fields(cause: Cause) -> tuple[str, int, float]:
-    return cause.record_id, cause.amount, cause.at

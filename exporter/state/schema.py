@@ -5,7 +5,7 @@ import sqlite3
 APPLICATION_ID = 0x62617463
 """Stands in the file's header (`PRAGMA application_id`), so that no other program's database is taken for ours."""
 
-VERSION = 2
+VERSION = 3
 """Stands there too (`PRAGMA user_version`)."""
 
 _TABLES = """
@@ -43,7 +43,21 @@ CREATE INDEX records_in_flight ON records (collector, created_at) WHERE state = 
 _ORDER = "ALTER TABLE series ADD COLUMN rose INTEGER;"
 """In which order counters first rose: the ones that came first keep their own series, however many there are."""
 
-_MIGRATIONS: dict[int, str] = {0: _TABLES, 1: _ORDER}
+_FAILURES = """
+CREATE TABLE failures (
+    collector INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    turn INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    at REAL NOT NULL,
+    amounts TEXT NOT NULL,
+    workflow TEXT,
+    PRIMARY KEY (collector, id)
+) WITHOUT ROWID;
+"""
+"""The last failed records. What failed before is not known here, only counted: the table begins empty."""
+
+_MIGRATIONS: dict[int, str] = {0: _TABLES, 1: _ORDER, 2: _FAILURES}
 """By the version they start from; each brings a file one version on."""
 
 

@@ -244,3 +244,17 @@ def test_keys_have_as_many_values_as_their_family_has_labels() -> None:
     keys: list[Key] = [*read(batch(sepire=generations(1))).adds]
     keys += read(invocation(sepire="Failed"), "invocations", workflow_label=True).adds
     assert all(lengths[key[0]] == len(key) for key in keys)
+
+
+def test_the_workflow_s_name_is_told_whether_or_not_it_is_a_label() -> None:
+    for labelled in (False, True):
+        assert read(invocation(), "invocations", workflow_label=labelled).workflow == "Welcome letter"
+
+
+def test_where_it_is_no_label_a_workflow_s_name_that_is_no_text_costs_no_record() -> None:
+    for name in (7, None, "", {"first": "last"}):
+        assert read(invocation() | {"flow_name": name}, "invocations").workflow is None
+
+
+def test_another_name_of_its_workflow_is_no_change_of_a_record() -> None:
+    assert read(invocation(), "invocations") == read(invocation() | {"flow_name": "New"}, "invocations")

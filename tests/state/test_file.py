@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from exporter.ledger import Rules
-from exporter.records import StateError
-from exporter.state import prepared
+from exporter.records import Record, StateError
+from exporter.state import Sight, prepared
 from exporter.state.schema import APPLICATION_ID, VERSION
 
 
@@ -113,17 +113,22 @@ def test_a_file_that_is_taken_away_is_an_error_and_no_new_empty_one(tmp_path: Pa
         assert not (tmp_path / "state.db").exists()
 
 
-def test_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_a_file_of_each_version_before_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
     from exporter.state.schema import _MIGRATIONS
 
     database = sqlite3.connect(tmp_path / "state.db")
-    database.executescript(_MIGRATIONS[0])
+    for start in range(version):
+        database.executescript(_MIGRATIONS[start])
     database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    database.execute("PRAGMA user_version = 1")
+    database.execute(f"PRAGMA user_version = {version}")
     database.execute("INSERT INTO collectors (account, collector) VALUES ('prod', 'x')")
     database.execute("""INSERT INTO series (collector, key, events, shown) VALUES (1, '["c", "failed"]', 7, 1)""")
     database.commit()
     database.close()
-    rules = Rules(frozenset({"c"}))
+    rules = Rules(frozenset({"c"}), statuses={"c": (1,)})
     with prepared(tmp_path / "state.db") as state, state.records("prod", "x", rules) as records:
         assert records.sums().counters["c", "failed"].value == 7
+        records.apply([Record("rb_1", 0.0, False, {("c", "failed"): 2})], Sight(5.0, 0.0))
+        assert records.sums().counters["c", "failed"].value == 9
+        assert [one.record_id for one in records.failures.all()] == ["rb_1"]

@@ -12,11 +12,10 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from exporter.ledger import RECORDS, Rules
 from exporter.records import Key, Record
-from exporter.state import Marks, prepared
-from exporter.state.records import Sight
+from exporter.state import Marks, Sight, prepared
 from tests.doubles import Killed, MortalState
 
-RULES = Rules(frozenset({"c"}), {"h": (10.0, 100.0)})
+RULES = Rules(frozenset({"c"}), {"h": (10.0, 100.0)}, {"c": (1,)})
 IDS = st.sampled_from(["a", "b", "c", "d"])
 KEYS = st.sampled_from([("g", "x"), ("g", "y"), ("c", "x"), ("c", "failed"), ("h",)])
 ADDS = st.dictionaries(KEYS, st.integers(1, 3))
@@ -31,11 +30,14 @@ class Model:
     def __init__(self) -> None:
         self.records: dict[str, Record] = {}
         self.events: Counter[Key] = Counter()
+        self.failed: dict[str, int] = {}
+        """By record, how much of it has failed; the one that failed last is the last."""
         self.marks = Marks()
 
     def copy(self) -> "Model":
         other = Model()
         other.records, other.events, other.marks = dict(self.records), Counter(self.events), self.marks
+        other.failed = dict(self.failed)
         return other
 
     def apply(self, seen: list[Record], gone: list[str], horizon: float | None, marks: Marks) -> None:
@@ -48,6 +50,8 @@ class Model:
                 known = {} if before is None else before.adds
                 rises = {key: more - known.get(key, 0) for key, more in one.adds.items() if key[0] != "g"}
                 self.events.update({key: rise for key, rise in rises.items() if rise > 0})
+                if (failures := rises.get(("c", "failed"), 0)) > 0:
+                    self.failed[one.id] = self.failed.pop(one.id, 0) + failures
             self.records[one.id] = one
         self.marks = marks
 
@@ -127,12 +131,16 @@ class Machine(RuleBasedStateMachine):
         self.state.statements = None
         with self.state.records("prod", "x", RULES) as records:
             sums, found, marks = records.sums(), records.get(["a", "b", "c", "d"]), records.marks
+            failed = records.failures.all()
         model = self.model
         assert found == model.records
         assert marks == model.marks
         assert sums.gauges == model.gauges()
         assert {key: count.value for key, count in sums.counters.items()} == {
             key: count for key, count in model.events.items() if key[0] == "c"
+        }
+        assert {one.record_id: one.amounts for one in failed} == {
+            name: {("c", "failed"): count} for name, count in model.failed.items()
         }
         observed = {key: sum(spread.counts) for key, spread in sums.histograms.items()}
         assert observed == {key: count for key, count in model.events.items() if key[0] == "h"}

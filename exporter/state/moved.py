@@ -1,0 +1,58 @@
+"""What a transaction adds to the series, gathered record by record. It reads and writes nothing."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from exporter import ledger
+from exporter.ledger import Rules
+from exporter.records import Key, Record
+from exporter.sums import Cause, Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """When records were seen, and since when one that was never met before is news (None: never)."""
+
+    at: float
+    news_since: float | None = None
+
+
+@dataclass(slots=True)
+class Moved:
+    """What a transaction adds to the series."""
+
+    rules: Rules
+    gauges: Counter[Key] = field(default_factory=Counter)
+    events: Counter[Key] = field(default_factory=Counter)
+    causes: dict[Key, Cause] = field(default_factory=dict)
+    observed: dict[Key, list[tuple[int, float]]] = field(default_factory=dict)
+    failed: list[Failed] = field(default_factory=list)
+    _new: dict[tuple[object, ...], ledger.Change] = field(default_factory=dict)
+    """What comes of records that were never met, by all that it depends on: on a page, many of them are alike."""
+
+    def take(self, before: Record | None, after: Record, sight: Sight) -> None:
+        """Add what comes of a record that is known as `before` and was seen as `after`."""
+        news = sight.news_since is not None and after.created_at >= sight.news_since
+        change = self._change(before, after, news)
+        for key, amount in change.gauges.items():
+            self.gauges[key] += amount
+        failures: dict[Key, int] = {}
+        for key, amount in change.events.items():
+            if key[0] in self.rules.histograms:
+                took = max(0.0, (after.finished_at or sight.at) - after.created_at)
+                self.observed.setdefault(key, []).append((amount, took))
+                continue
+            self.events[key] += amount
+            if ledger.names_failure(key, self.rules):
+                self.causes[key] = Cause(after.id, amount, sight.at)
+                failures[key] = amount
+        if failures:
+            self.failed.append(Failed(after.id, after.created_at, sight.at, failures, after.workflow))
+
+    def _change(self, before: Record | None, after: Record, news: bool) -> ledger.Change:
+        if before is not None:
+            return ledger.change(before, after, self.rules, news)
+        alike = (news, after.in_flight, after.gone, *after.adds.items())
+        if alike not in self._new:
+            self._new[alike] = ledger.change(None, after, self.rules, news)
+        return self._new[alike]

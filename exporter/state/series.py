@@ -1,0 +1,108 @@
+"""The series of one collector: their totals, and the numbers by which other tables name them.
+
+What must be one transaction is the caller's to keep together.
+"""
+
+import bisect
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+
+from exporter.records import Key
+from exporter.state.moved import Moved
+from exporter.sums import Cause, Count, Spread, Sums
+
+
+class Series:
+    """The series of one collector, for the length of one poll."""
+
+    def __init__(self, connection: sqlite3.Connection, collector: int) -> None:
+        self._db = connection
+        self._collector = collector
+        rows = self._db.execute("SELECT id, key FROM series WHERE collector = ?", (collector,))
+        self._keys: dict[int, Key] = {number: tuple(json.loads(key)) for number, key in rows}
+        self._numbers: dict[Key, int] = {key: number for number, key in self._keys.items()}
+        self.exposed: frozenset[Key] = frozenset()
+        """Counter series that stand in the last scrape at 0, though nothing is known of them here."""
+
+    def add(self, moved: Moved) -> None:
+        """Add what was gathered: to gauges and counters with their causes, and to histograms."""
+        update = "UPDATE series SET total = total + ? WHERE id = ?"
+        self._db.executemany(update, [(amount, self._number(key)) for key, amount in moved.gauges.items() if amount])
+        self._count(moved.events)
+        update = "UPDATE series SET cause = ? WHERE id = ?"
+        causes = [(json.dumps([*_fields(cause)]), self._number(key)) for key, cause in moved.causes.items()]
+        self._db.executemany(update, causes)
+        for key, observed in moved.observed.items():
+            self._observe(key, observed, moved.rules.histograms[key[0]])
+
+    def empty_gauges(self) -> None:
+        """There are no records any more. Counters stay."""
+        self._db.execute("UPDATE series SET total = 0 WHERE collector = ?", (self._collector,))
+
+    def were_shown(self, keys: Iterable[Key]) -> None:
+        """Note that these series of counters have been exposed at 0."""
+        numbers = [(self._numbers[key],) for key in keys if key in self._numbers]
+        self._db.executemany("UPDATE series SET shown = 1 WHERE id = ?", numbers)
+
+    def sums(self) -> Sums:
+        """What the series have come to; which record is the oldest is not known here."""
+        gauges: dict[Key, int] = {}
+        counters: dict[Key, Count] = {}
+        histograms: dict[Key, Spread] = {}
+        query = "SELECT id, total, events, shown, cause, spread FROM series WHERE collector = ? ORDER BY rose, id"
+        for number, total, events, shown, cause, spread in self._db.execute(query, (self._collector,)):
+            key = self._keys[number]
+            if spread is not None:
+                counts, of_all = json.loads(spread)
+                histograms[key] = Spread(tuple(counts), of_all)
+            elif events:
+                counters[key] = Count(events, bool(shown), None if cause is None else Cause(*json.loads(cause)))
+            elif total:
+                gauges[key] = total
+        return Sums(gauges, counters, histograms)
+
+    def encode(self, amounts: Mapping[Key, int]) -> str:
+        """Amounts by series as text. A series that is new gets its number."""
+        return " ".join([f"{self._number(key)}:{amount}" for key, amount in amounts.items()])
+
+    def decode(self, amounts: str) -> Mapping[Key, int]:
+        """The amounts that `encode` has written."""
+        pairs = (one.split(":") for one in amounts.split())
+        return {self._keys[int(number)]: int(amount) for number, amount in pairs}
+
+    def _count(self, events: Mapping[Key, int]) -> None:
+        if events:
+            query = "SELECT coalesce(max(rose), 0) + 1 FROM series WHERE collector = ?"
+            (place,) = self._db.execute(query, (self._collector,)).fetchone()
+            # A series may be known long before its first event, from records that were no news.
+            update = """UPDATE series SET events = events + ?, rose = coalesce(rose, ?),
+                        shown = CASE events WHEN 0 THEN max(shown, ?) ELSE shown END WHERE id = ?"""
+            counted = [
+                (amount, order, key in self.exposed, self._number(key))
+                for order, (key, amount) in enumerate(events.items(), int(place))
+            ]
+            self._db.executemany(update, counted)
+
+    def _observe(self, key: Key, observed: Sequence[tuple[int, float]], bounds: Sequence[float]) -> None:
+        number = self._number(key)
+        (kept,) = self._db.execute("SELECT spread FROM series WHERE id = ?", (number,)).fetchone()
+        counts, total = json.loads(kept) if kept else ([0] * (len(bounds) + 1), 0.0)
+        for times, seconds in observed:
+            counts[bisect.bisect_left(bounds, seconds)] += times
+            total += times * seconds
+        self._db.execute("UPDATE series SET spread = ? WHERE id = ?", (json.dumps([counts, total]), number))
+
+    def _number(self, key: Key) -> int:
+        number = self._numbers.get(key)
+        if number is None:
+            query = "INSERT INTO series (collector, key, shown) VALUES (?, ?, ?)"
+            cursor = self._db.execute(query, (self._collector, json.dumps(key), key in self.exposed))
+            number = int(cursor.lastrowid or 0)
+            self._keys[number] = key
+            self._numbers[key] = number
+        return number
+
+
+def _fields(cause: Cause) -> tuple[str, int, float]:
+    return cause.record_id, cause.amount, cause.at
