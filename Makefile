@@ -8,7 +8,7 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index
 	--python-platform linux --custom-compile-command 'make lock'
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test check format docs manifests lock image bench clean
+.PHONY: help run test check format docs pictures manifests lock image bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ test: $(VENV)/.test ## set up everything and run all checks and tests
 format: $(VENV)/.test ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+pictures: $(VENV)/.test ## take the pictures in docs/ anew
+	$(BIN)/python -m tests.web.pictures
 
 docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/batch-exporter metrics > docs/metrics.md

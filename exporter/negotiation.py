@@ -28,6 +28,13 @@ def openmetrics_preferred(accept: str) -> bool:
     return max(offered, default=0.0) > _quality(ranges, _TEXT)
 
 
+def json_preferred(accept: str) -> bool:
+    """Whether JSON is asked for rather than HTML: with a higher quality, or by its name where HTML is not named."""
+    ranges = list(_ranges(accept))
+    json, html = _quality(ranges, ("application/json",)), _quality(ranges, ("text/html", "text/*", "*/*"))
+    return json > html or (json == html > 0 and all(r.name != "text/html" for r in ranges))
+
+
 def gzip_accepted(accept_encoding: str) -> bool:
     """Whether gzip is accepted, by name or by `*` (RFC 9110, 12.5.3)."""
     return _quality(list(_ranges(accept_encoding)), ("gzip", "*")) > 0

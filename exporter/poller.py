@@ -13,8 +13,8 @@ from exporter.facts import Facts
 from exporter.failures import failures
 from exporter.ledger import RECORDS
 from exporter.records import Key, PollError, Reason
-from exporter.rows import Data, data, status_blocks
-from exporter.snapshot import Board, CollectorSnapshot, Failure, Health
+from exporter.rows import Data, data, health, status_blocks
+from exporter.snapshot import Board, CollectorSnapshot, Failure
 from exporter.state import Records, State
 from exporter.sums import Sums
 from exporter.telling import tell
@@ -147,16 +147,6 @@ class Poller:
         """Put up what is known now. A poll that failed has changed only what is known of the polling."""
         facts = self._facts
         fresh_until = 0.0 if self._fresh_since is None else self._fresh_since + self._pace.stale_after
-        health = Health(
-            facts.up,
-            not facts.backfilling,
-            facts.last_success,
-            facts.finished,
-            facts.in_flight,
-            facts.error,
-            facts.reason,
-            facts.oldest_in_flight,
-        )
         self._board.publish(
             CollectorSnapshot(
                 facts.account,
@@ -165,7 +155,7 @@ class Poller:
                 {} if self._exposed is None else self._exposed.data.blocks,
                 fresh_until,
                 status_blocks(facts),
-                health,
+                health(facts),
                 self._failures or (),
             )
         )

@@ -7,6 +7,10 @@ from enum import StrEnum
 Key = tuple[str, ...]
 """A series without its `account` label: the family's name, then its other label values in the family's order."""
 
+LAST_FAILURES = 200
+"""How many failed records are remembered of each collector. An outage may fail thousands; the last ones show what it
+is, the counters how many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

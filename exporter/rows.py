@@ -9,7 +9,7 @@ from exporter.families import Family, Known
 from exporter.metrics import STATUS
 from exporter.records import Key
 from exporter.rendering import Exemplar, HistogramSample, Sample, render
-from exporter.snapshot import Block, Blocks
+from exporter.snapshot import Block, Blocks, Health
 from exporter.sources.reading import NONE
 from exporter.sums import Count, Spread, Sums
 
@@ -24,6 +24,20 @@ def status_blocks(facts: Facts) -> Blocks:
     own = (facts.account, facts.system, facts.collector)
     return _blocks(
         (row.family, [Sample((*own, *labels), float(number)) for labels, number in row.values(facts)]) for row in STATUS
+    )
+
+
+def health(facts: Facts) -> Health:
+    """What an operator wants to know of it at a glance."""
+    return Health(
+        facts.up,
+        not facts.backfilling,
+        facts.last_success,
+        facts.finished,
+        facts.in_flight,
+        facts.error,
+        facts.reason,
+        facts.oldest_in_flight,
     )
 
 

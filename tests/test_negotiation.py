@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.negotiation import gzip_accepted, openmetrics_preferred
+from exporter.negotiation import gzip_accepted, json_preferred, openmetrics_preferred
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
@@ -76,3 +76,36 @@ def test_gzip_is_given_where_it_is_accepted(header: str) -> None:
 )
 def test_gzip_is_not_given_where_it_is_not_accepted(header: str) -> None:
     assert not gzip_accepted(header)
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/json",
+        "application/json, text/plain, */*",
+        "application/json, */*",
+        "text/html;q=0.5, application/json;q=0.6",
+        "application/json;charset=utf-8",
+    ],
+)
+def test_json_is_given_where_it_is_asked_for(accept: str) -> None:
+    assert json_preferred(accept)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "",
+        "*/*",
+        BROWSER,
+        "text/html, application/json",
+        "application/json;q=0",
+        "application/json;q=0.1, */*",
+        "text/*",
+    ],
+)
+def test_everybody_else_gets_a_page(accept: str) -> None:
+    assert not json_preferred(accept)

@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from exporter.records import LAST_FAILURES
 from exporter.state.series import Series
 from exporter.sums import Failed
-
-KEPT = 200
-"""Of each collector. An outage may fail thousands; the last ones show what it is, the counters how many."""
 
 
 class Failures:
@@ -30,13 +28,13 @@ class Failures:
         """
         if not failed:
             return
-        newest = heapq.nlargest(KEPT, failed, key=lambda one: one.created_at)
+        newest = heapq.nlargest(LAST_FAILURES, failed, key=lambda one: one.created_at)
         known = self._known([one.record_id for one in newest])
         turn = self._turn(failed[0].at)
         self._write([_joined(known.get(one.record_id), one) for one in newest], turn)
         drop = """DELETE FROM failures WHERE collector = ? AND id NOT IN (
                   SELECT id FROM failures WHERE collector = ? ORDER BY turn DESC, created_at DESC, id LIMIT ?)"""
-        self._db.execute(drop, (self._collector, self._collector, KEPT))
+        self._db.execute(drop, (self._collector, self._collector, LAST_FAILURES))
         self.changed = True
 
     def all(self) -> Sequence[Failed]:

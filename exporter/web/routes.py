@@ -1,16 +1,19 @@
-"""What the exporter's pages answer: metrics, the landing page, and the two probes. How HTTP carries it: app.py."""
+"""What the exporter's pages answer: metrics, the pages for people, and the two probes. How HTTP carries it: app.py."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from exporter import __version__
 from exporter.exposition import Exposition
-from exporter.snapshot import Board
-from exporter.web.landing import Link, content_security_policy, page
+from exporter.negotiation import json_preferred
+from exporter.snapshot import Board, Snapshot
+from exporter.web.failures import BadQuery, Query, as_json, choose
+from exporter.web.failures_page import failures_page
+from exporter.web.landing import landing
 from exporter.web.messages import Handler, Request, Response, text
-
-_HTML = "text/html; charset=utf-8"
+from exporter.web.page import Link, headers, page
+from exporter.web.problems import problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +32,53 @@ def routes(
     probes: Probes,
     telemetry_path: str,
     clock: Callable[[], float] = time.time,
+    ticks: Callable[[], float] = time.monotonic,
 ) -> dict[str, dict[str, Handler]]:
     """The table of routes, to which others may be added. The metrics win where two want the same path."""
+    links = (
+        Link("/", "Overview"),
+        Link("/failures", "Failed records"),
+        Link(telemetry_path, "Metrics"),
+        Link("/-/healthy", "Healthy"),
+        Link("/-/ready", "Ready"),
+    )
 
-    def landing(_: Request) -> Response:
-        html = page(__version__, board.snapshot, _links(telemetry_path), clock())
-        return Response(200, _HTML, (html,), (("content-security-policy", content_security_policy()),))
+    def overview(_: Request) -> Response:
+        snapshot, now = board.snapshot, clock()
+        found = problems(snapshot, now, ticks(), healthy=probes.healthy())
+        return _html(page("batch-exporter", links, "/", landing(__version__, found, snapshot.collectors, now)))
+
+    def failed(request: Request) -> Response:
+        return _failures(request, board.snapshot, links, clock())
 
     return {
-        "/": {"GET": landing},
+        "/": {"GET": overview},
+        "/failures": {"GET": failed},
         "/-/healthy": {"GET": lambda _: _healthy(probes)},
         "/-/ready": {"GET": lambda _: _ready(probes, board)},
         telemetry_path: {"GET": lambda request: _metrics(exposition, request)},
     }
 
 
-def _links(telemetry_path: str) -> tuple[Link, ...]:
-    return (
-        Link(telemetry_path, "Metrics", "what Prometheus scrapes"),
-        Link("/-/healthy", "Healthy", "whether the exporter works"),
-        Link("/-/ready", "Ready", "whether every collector has read its window once"),
-    )
+def _html(body: bytes) -> Response:
+    return Response(200, "text/html; charset=utf-8", (body,), (*headers(), ("vary", "Accept")))
+
+
+def _failures(request: Request, snapshot: Snapshot, links: Sequence[Link], now: float) -> Response:
+    """In the format that is named; where none is, in the one that is accepted."""
+    preferred = "json" if json_preferred(request.headers.get("accept", "")) else "html"
+    wanted = request.query.get("format", [preferred])[-1]
+    try:
+        query = Query.of(request.query)
+    except BadQuery as error:
+        return text(400, f"{error}.")
+    chosen = choose(snapshot.collectors, query)
+    if wanted == "json":
+        return Response(200, "application/json", (as_json(chosen),), (("vary", "Accept"),))
+    if wanted == "html":
+        html = failures_page(snapshot.collectors, query, chosen, now)
+        return _html(page("Failed records - batch-exporter", links, "/failures", html))
+    return text(400, "format: expected html or json.")
 
 
 def _metrics(exposition: Exposition, request: Request) -> Response:

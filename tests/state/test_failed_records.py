@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from exporter.ledger import Rules
+from exporter.records import LAST_FAILURES as KEPT
 from exporter.records import Record
 from exporter.state import Marks, Records, Sight, State, prepared
-from exporter.state.failures import KEPT
 from exporter.sums import Failed
 
 RULES = Rules(frozenset({"c"}), statuses={"c": (2,)})

@@ -46,8 +46,8 @@ class Program:
         self.read = True
         registry = CollectorRegistry()
         Gauge("live", "Live.", registry=registry)
-        exposition = Exposition(self.board, [WIDE], registry)
-        self.app = App(exposition, self.board, lambda: self.well, lambda: self.read, telemetry_path=telemetry_path)
+        self.exposition = Exposition(self.board, [WIDE], registry)
+        self.app = App(self.exposition, self.board, lambda: self.well, lambda: self.read, telemetry_path=telemetry_path)
 
     def publish(self, account: str, health: Health, series: int = 1) -> None:
         samples = [Sample((f"{account}-{number}",), number) for number in range(series)]

@@ -1,13 +1,15 @@
 """What is answered where, over real sockets."""
 
 import gzip
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from exporter import __version__
-from exporter.snapshot import Health
-from exporter.web.landing import content_security_policy
+from exporter.snapshot import CollectorSnapshot, Health
+from exporter.web.page import headers
+from tests.web.examples import failure
 from tests.web.serving import Program, ask, serving
 
 READY = Health(True, True, 1.0, 2, 3)
@@ -61,7 +63,9 @@ def test_a_query_that_is_not_understood_is_ignored(place: Place) -> None:
     assert ask(place, "GET", "/metrics?x=%ff%zz&;&=&name=live")[1] == ask(place, "GET", "/metrics")[1]
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy", "/-/ready", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/", "/failures", "/failures?format=json", "/-/healthy", "/-/ready", "/nothing"]
+)
 def test_head_has_the_headers_of_get_and_no_body(place: Place, path: str) -> None:
     get, body = ask(place, "GET", path)
     head, nothing = ask(place, "HEAD", path)
@@ -94,9 +98,66 @@ def test_ready_once_every_collector_has_read_its_window(program: Program, place:
 def test_the_landing_page_is_html_that_may_load_nothing(place: Place) -> None:
     answer, body = ask(place, "GET", "/")
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert answer.headers["content-security-policy"] == content_security_policy()
+    assert {name: answer.headers[name] for name, _ in headers()} == dict(headers())
     assert f"Version {__version__}".encode() in body
     assert b'href="/metrics"' in body
+
+
+def test_a_loop_that_has_ended_is_the_first_thing_on_the_landing_page(program: Program, place: Place) -> None:
+    assert b"A poll loop has ended" not in ask(place, "GET", "/")[1]
+    program.well = False
+    assert b"A poll loop has ended" in ask(place, "GET", "/")[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "content_type"),
+    [
+        ("/failures", "text/html,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("/failures", "application/json", "application/json"),
+        ("/failures?format=json", "text/html", "application/json"),
+        ("/failures?format=html", "application/json", "text/html; charset=utf-8"),
+    ],
+)
+def test_failed_records_are_a_page_or_json_as_is_asked_for(
+    place: Place, path: str, accept: str, content_type: str
+) -> None:
+    answer, body = ask(place, "GET", path, Accept=accept)
+    assert (answer.status, answer.headers["content-type"]) == (200, content_type)
+    assert answer.headers["vary"] == "Accept"
+    assert (body[:1] == b"{") is (content_type == "application/json")
+
+
+def test_the_page_of_failed_records_may_load_nothing_either(place: Place) -> None:
+    answer, _ = ask(place, "GET", "/failures")
+    assert {name: answer.headers[name] for name, _ in headers()} == dict(headers())
+
+
+def test_failed_records_are_chosen_by_the_query(program: Program, place: Place) -> None:
+    board = program.board
+    for account in ("x y", "z"):
+        board.publish(CollectorSnapshot(account, "inkit", "c", failures=(failure(f"rb_{account[0]}", 1.0, "box"),)))
+
+    def ids(query: str) -> list[str]:
+        body = ask(place, "GET", f"/failures?format=json&{query}")[1]
+        return sorted(one["id"] for one in json.loads(body)["failures"])
+
+    assert ids("") == ["rb_x", "rb_z"]
+    assert ids("account=x+y") == ids("account=x%20y&collector=&destination=box") == ["rb_x"]
+    assert ids("account=z&destination=sepire") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("format=xml", b"format: expected html or json.\n"),
+        ("limit=many", b"limit: expected a number from 1 to 1000.\n"),
+    ],
+)
+def test_a_query_for_failed_records_that_makes_no_sense_is_told_what_would(
+    place: Place, query: str, said: bytes
+) -> None:
+    answer, body = ask(place, "GET", f"/failures?{query}")
+    assert (answer.status, body) == (400, said)
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/metrics/", "//metrics", "/-/", "/%00", "/../metrics"])
@@ -111,7 +172,7 @@ def test_another_method_is_told_which_are_allowed(place: Place, method: str) -> 
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/", "/nothing", "/-/ready"])
+@pytest.mark.parametrize("path", ["/metrics", "/", "/failures", "/failures?limit=0", "/nothing", "/-/ready"])
 def test_every_answer_forbids_sniffing_and_storing_and_does_not_name_the_server(place: Place, path: str) -> None:
     answer, _ = ask(place, "GET", path)
     assert answer.headers["x-content-type-options"] == "nosniff"

@@ -1,0 +1,51 @@
+"""A process that is killed, and one that goes on in its place: the failed records are listed by both."""
+
+import json
+import signal
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from exporter.demo import faults
+from exporter.demo.items import invocation
+from tests.rig import Rig
+from tests.test_commands import config, eventually, get, running
+
+PERSON = "CANARY-PERSON"
+WORKFLOW = "<script>alert(1)</script>"
+
+
+def failures(url: str) -> list[dict[str, Any]]:
+    request = urllib.request.Request(f"{url}/failures", headers={"Accept": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        found: list[dict[str, Any]] = json.load(answer)["failures"]
+    return found
+
+
+def test_failed_records_are_listed_and_after_a_kill_they_still_are(rig: Rig, tmp_path: Path) -> None:
+    destinations = {"box": "Failed", "sepire": "Completed"}
+    with running([config(rig, tmp_path)]) as (process, url):
+        eventually(f"{url}/-/ready", "is ready")
+        rig.world.add(
+            "invocations",
+            invocation(
+                "rend_1",
+                time.time(),
+                destinations=destinations,
+                flow_name=WORKFLOW,
+                merge_parameters={"name": PERSON},
+                name=PERSON,
+            ),
+        )
+        page = eventually(f"{url}/failures", 'id="rend_1"')
+        assert WORKFLOW not in page
+        before = failures(url)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    rig.stand_in.faults.add(faults.status(500))
+    with running([config(rig, tmp_path)]) as (_, url):
+        assert failures(url) == before
+        (one,) = before
+        assert (one["id"], one["destinations"], one["workflow"]) == ("rend_1", ["box"], WORKFLOW)
+        assert PERSON not in page + json.dumps(before) + get(f"{url}/failures") + get(url)
