@@ -51,12 +51,13 @@ def run(given: argparse.Namespace) -> bool:
 
 def _poll_all(made: list[Poller]) -> None:
     threads = [threading.Thread(target=poller.poll, daemon=True) for poller in made]
-    for thread in threads:
-        thread.start()
     with (
         tqdm(total=len(made), bar_format=_BAR, leave=False, disable=not sys.stderr.isatty()) as bar,
         logging_redirect_tqdm(),
     ):
+        # Not before the log is redirected: what two handlers write at once would stand on one line.
+        for thread in threads:
+            thread.start()
         while alive := [thread for thread in threads if thread.is_alive()]:
             alive[0].join(_REFRESH_SECONDS)
             bar.n = len(made) - len(alive)

@@ -12,6 +12,7 @@ from exporter.demo.items import invocation
 from tests.rig import Rig
 from tests.test_commands import config, eventually, get, running
 
+WATCHED = 'batch_exporter_backfilling{account="prod",collector="invocations",system="inkit"} 0.0'
 PERSON = "CANARY-PERSON"
 WORKFLOW = "<script>alert(1)</script>"
 
@@ -26,7 +27,7 @@ def failures(url: str) -> list[dict[str, Any]]:
 def test_failed_records_are_listed_and_after_a_kill_they_still_are(rig: Rig, tmp_path: Path) -> None:
     destinations = {"box": "Failed", "sepire": "Completed"}
     with running([config(rig, tmp_path)]) as (process, url):
-        eventually(f"{url}/-/ready", "is ready")
+        eventually(f"{url}/metrics", WATCHED)
         rig.world.add(
             "invocations",
             invocation(
