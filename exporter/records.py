@@ -18,7 +18,7 @@ class Record:
 
     A gauge is the sum of `adds` over the records of a collector, so a change of a record is a subtraction and an
     addition, whatever the vendor; a counter goes up by what a record adds to it more than before. Nothing else of
-    the vendor's answer is kept, above all no personal data.
+    the vendor's answer is kept, above all no personal data; the workflow's name is, of records that fail.
     """
 
     id: str

@@ -96,6 +96,7 @@ def _with_exporter(given: argparse.Namespace, stand_in: StandIn) -> bool:
             print("Nothing of this is real: a stand-in plays Inkit (account demo) and PackageX (account logistics)")
             print(f"at {stand_in.url}.")
             print(f"  who is being polled, and how it goes   http://localhost:{port}/")
+            print(f"  which records have failed              http://localhost:{port}/failures")
             print(f"  the metrics                            http://localhost:{port}{given.telemetry_path}")
             print("Ctrl-C ends it.", flush=True)
 

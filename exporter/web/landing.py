@@ -46,8 +46,8 @@ def _well(collectors: Sequence[CollectorSnapshot]) -> str:
 
 def _problems(found: Sequence[Problem]) -> str:
     items = [_problem(one) for one in found[:MOST_PROBLEMS]]
-    if left := len(found) - MOST_PROBLEMS:
-        items += [f"<li>And {left} more: see the collectors below.</li>"] if left > 0 else []
+    if len(found) > MOST_PROBLEMS:
+        items.append(f"<li>And {len(found) - MOST_PROBLEMS} more: see the collectors below.</li>")
     return f'<ul class="problems">{"".join(items)}</ul>'
 
 

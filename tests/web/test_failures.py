@@ -1,7 +1,9 @@
 """Which failed records are chosen, and how they are shown to programs and people."""
 
 import json
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -99,6 +101,13 @@ def test_programs_get_all_of_it() -> None:
         ],
         "not_up_to_date": [],
     }
+
+
+def test_the_docs_show_what_programs_get() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "failures.md").read_text()
+    shown = page.split("```json\n")[1].split("```")[0]
+    query = dict(parse_qsl(page.split("/failures?")[1].split("'")[0]))
+    assert json.loads(shown) == answer(COLLECTORS, Query.of({name: [value] for name, value in query.items()}))
 
 
 def test_where_polls_fail_it_is_said_that_some_may_be_missing() -> None:
