@@ -1,15 +1,20 @@
 """Where the program begins and ends: from the command line to a command, from its result to an exit status."""
 
 import argparse
+import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from types import TracebackType
 
 from exporter import flags, logs
 from exporter.commands import check, demo, inspect, metrics, once, serve
 from exporter.config import ConfigError
 from exporter.records import StateError
 from exporter.web.server import ListenError
+
+log = logging.getLogger(__name__)
 
 OK, FAILED, MISUSED = 0, 1, 2
 
@@ -51,8 +56,15 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _mistake(_kind: type[BaseException], error: BaseException | None, _trace: TracebackType | None) -> None:
+    """What nobody caught. Python would write its text, which may quote anything; the log does not."""
+    log.error("a mistake in the exporter", exc_info=error)
+
+
 def main() -> None:
     """The console script."""
+    sys.excepthook = _mistake
+    threading.excepthook = lambda died: _mistake(died.exc_type, died.exc_value, died.exc_traceback)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -7,13 +7,18 @@
 import json
 import logging
 import math
+import os
 import re
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Literal, TextIO
 
 Style = Literal["logfmt", "json"]
 Value = str | int | float | bool
+Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+"""What `sys.exc_info` tells."""
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 """The values of --log.level, those of Prometheus."""
@@ -47,6 +52,10 @@ class LineFormatter(logging.Formatter):
         self._layout = style
         self._standard = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
+    def formatException(self, ei: Raised) -> str:  # noqa: N802 (the base class's name)
+        """What was raised and where, the cause first, without its text: that may quote a URL, a token or a record."""
+        return "\n".join(map(_traced, _causes_first(ei[1])))
+
     def format(self, record: logging.LogRecord) -> str:
         fields = dict(self._fields(record))
         if self._layout == "json":
@@ -65,6 +74,25 @@ class LineFormatter(logging.Formatter):
             yield "exception", self.formatException(record.exc_info)
         if record.stack_info:
             yield "stack", record.stack_info
+
+
+def _causes_first(error: BaseException | None) -> list[BaseException]:
+    """The error after those that it came from, as in a traceback."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.insert(0, error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return found
+
+
+def _traced(error: BaseException) -> str:
+    return "".join(traceback.format_tb(error.__traceback__)) + _kind(error)
+
+
+def _kind(error: BaseException) -> str:
+    """The type's name; of an error of the system, what the system calls it too."""
+    name = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    return f"{name}: {os.strerror(error.errno)}" if isinstance(error, OSError) and error.errno else name
 
 
 def _key(name: str) -> str:

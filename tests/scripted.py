@@ -14,6 +14,8 @@ class Scripted:
     url: str
     asked: list[bytes] = field(default_factory=list)
     """The heads of the requests."""
+    sent: int = 0
+    """Bytes, of all answers together."""
 
 
 @contextmanager
@@ -29,6 +31,7 @@ def scripted(*pieces: bytes, every: float = 0.0) -> Iterator[Scripted]:
             server.asked.append(connection.recv(65_536))
             for piece in pieces:
                 connection.sendall(piece)
+                server.sent += len(piece)
                 if ended.wait(every):
                     return
 

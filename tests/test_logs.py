@@ -153,8 +153,32 @@ def test_an_exception_is_put_on_one_line(style: logs.Style) -> None:
     text = stream.getvalue()
     assert text.count("\n") == 1
     found = json.loads(text) if style == "json" else fields(text[:-1])
-    assert "ValueError: first" in found["exception"]
+    assert found["exception"].strip('"').endswith("ValueError")
     assert "test_logs" in found["stack"]
+
+
+def raised(text: str, cause: OSError | None) -> list[str]:
+    """What is logged of an error with this text: a file name for each place, and the last line of each error."""
+    stream = lines("json")
+    try:
+        try:
+            raise FileNotFoundError(2, text, text)
+        except OSError as error:
+            raise KeyError(text) from cause and error
+    except KeyError:
+        log.exception("failed")
+    told = json.loads(stream.getvalue())["exception"]
+    assert "CANARY" not in told
+    return re.findall(r"test_logs.py|^\w.*", told, re.MULTILINE)
+
+
+def test_an_exception_is_told_by_kind_and_place_and_not_by_its_text() -> None:
+    cause = ["test_logs.py", "FileNotFoundError: No such file or directory"]
+    assert raised("CANARY", cause=OSError()) == [*cause, "test_logs.py", "KeyError"]
+
+
+def test_an_exception_that_hides_what_came_before_is_told_alone() -> None:
+    assert raised("CANARY", cause=None) == ["test_logs.py", "KeyError"]
 
 
 @pytest.mark.parametrize("style", ["logfmt", "json"])

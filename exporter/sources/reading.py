@@ -22,6 +22,8 @@ _LEAST_MILLISECONDS = 1e11
 """As seconds, that would be the year 5138; as milliseconds, it is 1973."""
 _LONGEST_WORD = 64
 _LONGEST_ID = 128
+_JOINERS = "\u200c\u200d"
+"""They print nothing, but many scripts are not written without them."""
 _NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 _ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.:\-]{{0,{_LONGEST_ID - 1}}}")
@@ -47,13 +49,17 @@ def _normalized(value: str) -> str:
 
 
 def text(value: JSON, reason: str) -> str:
-    """Free text that may become a label value, shortened; nothing is the empty text."""
+    """Free text that may become a label value, shortened; nothing is the empty text.
+
+    Half of a surrogate pair, which JSON can hold, is no character; what a terminal or a page would obey (escapes, signs
+    that turn the direction of what follows) must not stand in an alert.
+    """
     if value is None:
         return ""
     if not isinstance(value, str):
         raise Unreadable(reason)
-    # Half of a surrogate pair, which JSON can hold, is no character.
-    return " ".join(value.encode(errors="replace").decode().split())[:_LONGEST_ID]
+    words = " ".join(value.split())[:_LONGEST_ID]
+    return "".join(one if one.isprintable() or one in _JOINERS else "?" for one in words)
 
 
 def identifier(value: JSON) -> str:

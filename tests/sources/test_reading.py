@@ -47,6 +47,20 @@ def test_half_a_character_in_a_name_is_replaced() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("\x1b]0;owned\x07", "?]0;owned?"),
+        ("paid\u202efdp.exe", "paid?fdp.exe"),
+        ("one\r\n\u2028 two\x00", "one two?"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \U0001f469\u200d\U0001f52c", None),
+    ],
+    ids=["escape", "turned-round", "lines", "joined"],
+)
+def test_a_name_is_nothing_that_a_terminal_or_a_page_would_obey(said: str, read: str | None) -> None:
+    assert reading.text(said, "flow_name") == (read or said)
+
+
+@pytest.mark.parametrize(
     "value", [None, 3, "", ".", "..", ".a", "-a", "a b", "a/b", "../x", "a?b", "a\n", "ä", "x" * 200, ["x"]]
 )
 def test_an_id_that_could_be_more_than_an_id_is_rejected(value: JSON) -> None:

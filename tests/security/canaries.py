@@ -1,0 +1,102 @@
+"""Marks for what must not get out, a search for them in whatever came out, and records that are full of them.
+
+What a failing server sends is in hostile.py; which output may show what is decided in test_leaks.py.
+"""
+
+import base64
+import hashlib
+import json
+import time
+from typing import Any
+
+from exporter.demo.items import document_batch, generations, invocation, workflow_batch
+from exporter.demo.packagex.items import packagex_batch, phase
+
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
+
+def canary(name: str) -> str:
+    """A word that stands nowhere else, the same for the same name.
+
+    It has small letters alone, and few of them: no rule that looks for numbers, for quotations or for long keys takes
+    it out by chance, and no escaping and no change of case hides it.
+    """
+    return "qz" + hashlib.sha256(name.encode()).hexdigest()[:12].translate(_LETTERS)
+
+
+def holds(said: bytes, name: str) -> bool:
+    """Does it hold the canary, in any case, or as Base64 (as in `Authorization: Basic`) or hexadecimal digits."""
+    mark = canary(name).encode()
+    return mark in said.lower() or mark.hex().encode() in said.lower() or any(one in said for one in _base64(mark))
+
+
+def _base64(mark: bytes) -> list[bytes]:
+    """The parts of its three encodings, one for each place it may have in its text, that don't depend on the rest."""
+    return [base64.b64encode(b"." * before + mark)[(8 * before + 5) // 6 : (before + len(mark)) * 8 // 6] for before in range(3)]
+
+
+def invocations() -> list[dict[str, Any]]:
+    """What Inkit may say of invocations, with a mark in every field of text that is no status, id or destination."""
+    whole = invocation("rend_1", time.time(), destinations={"inkit_storage": "Completed", "sepire": "Failed"})
+    whole |= _marked("invocation", "description", "flow_id", "flow_name", "flow_created_at", "template_id", "name", "new")
+    whole["template_version"] = canary("invocation.template_version")
+    merged = {canary("merge_parameters.key"): [{"name": canary("merge_parameters.value")}]}
+    whole["merge_parameters"] = merged
+    for name, one in whole["destinations"].items():
+        one |= {key: canary(f"destination.{name}.piece") for key in one if key.endswith("_id")}
+        one["new"] = canary("destination.new")
+    whole["destinations"]["inkit_storage"]["name"] = canary("destination.name")
+    broken = _broken("invocation", whole, "id", "created_at", "flows_batch_id", "destinations")
+    return [whole, *broken, {**whole, "id": "rend_text", "merge_parameters": canary("merge_parameters.text")}]
+
+
+def batches(kind: str) -> list[dict[str, Any]]:
+    """The same of batches: `document` or `workflow`."""
+    made = {"document": ("rb_1", document_batch), "workflow": ("fb_1", workflow_batch)}[kind]
+    whole = made[1](made[0], time.time(), destinations={"sepire": generations(3, 2, 1)})
+    whole |= _marked(f"{kind}_batch", "name", "new")
+    whole["destinations"]["sepire"]["new"] = canary("destination.new")
+    return [whole, *_broken(f"{kind}_batch", whole, "id", "created_at", "total", "destinations")]
+
+
+def packagex_batches() -> list[dict[str, Any]]:
+    """The same of PackageX's batches."""
+    whole = packagex_batch("batch_1", time.time(), status="failed", phases=[phase("processing", 3, 1, 2)])
+    whole |= _marked("packagex", "object", "organization_id", "duplicate_handling", "updated_by", "checksum", "new")
+    said = canary("packagex.reason")
+    quoted, address = canary("packagex.reason.quoted"), canary("packagex.reason.address")
+    whole["reason"] = f"{said}: '{quoted}' and {address}@example.com, see https://{address}.example/{address}"
+    whole["phases"][0]["new"] = canary("packagex.phases.new")
+    return [whole, *_broken("packagex", whole, "id", "created_at", "updated_at", "phases", "stats")]
+
+
+def errors_file() -> bytes:
+    """What an errors file may say of rows."""
+    people = {name: canary(f"errors.{name}") for name in ("name", "email", "quoted", "row")}
+    mail = f"{people['email']}@example.com"
+    said = f"'{people['quoted']}' is none, nor is {mail} of {people['row']}"
+    return json.dumps([{"row": 1, "field": "name", "message": said, "data": [people["row"], mail, people["name"]]}]).encode()
+
+
+def inkit_list(found: list[dict[str, Any]]) -> bytes:
+    """A list answer of Inkit, with marks around the records too."""
+    pagination = {"current_page": 1, "next_page": None, "page_count": 1, "page_size": 100, "prev_page": None}
+    pagination |= {"total_count": len(found), "new": canary("list.pagination")}
+    metadata = {"pagination": pagination, "sort": {"key": canary("list.sort"), "order": 1}}
+    return json.dumps({"items": found, "metadata": metadata, "new": canary("list.new")}).encode()
+
+
+def packagex_answer(data: object) -> bytes:
+    """An answer of PackageX that is none of an error, with marks in its envelope."""
+    envelope = {name: canary(f"envelope.{name}") for name in ("message", "code", "endpoint")}
+    pagination = {"limit": 100, "page": 1, "has_more": False, "total_count": 6, "new": canary("envelope.pagination")}
+    return json.dumps({**envelope, "data": data, "status": 200, "errors": [], "pagination": pagination}).encode()
+
+
+def _marked(of: str, *fields: str) -> dict[str, str]:
+    return {field: canary(f"{of}.{field}") for field in fields}
+
+
+def _broken(of: str, whole: dict[str, Any], *fields: str) -> list[dict[str, Any]]:
+    """The record once for each field, with text there that is not what stands there."""
+    return [{**whole, "id": f"{whole['id']}_{field}", field: f"{canary(f'broken.{of}')} ?"} for field in fields]

@@ -1,0 +1,41 @@
+"""A mistake in the exporter itself: what was raised may quote anything, and its text gets nowhere."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.rig import Rig
+from tests.security.canaries import canary
+from tests.test_commands import PATH, config
+
+BROKEN = """
+import os
+from exporter.__main__ import main
+from exporter.client.transport import Transport
+
+def get(*_: object) -> None:
+    raise KeyError(os.environ["TEXT"])
+
+Transport.get = get
+main()
+"""
+
+
+@pytest.mark.parametrize("command", ["once", "check --online", "inspect prod rb_1", "inspect prod rend_1"])
+def test_the_text_of_a_mistake_is_not_shown(rig: Rig, tmp_path: Path, command: str) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "broken.py", *command.split(), config(rig, tmp_path)],
+        env={**PATH, "PYTHONPATH": ":".join(sys.path), "TEXT": canary("mistake")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert canary("mistake") not in done.stdout + done.stderr
+    assert 'level=ERROR msg="a mistake in the exporter"' in done.stderr
+    assert "broken.py" in done.stderr
+    assert "KeyError" in done.stderr
