@@ -7,9 +7,9 @@ import base64
 import hashlib
 import json
 import time
-from typing import Any
+from collections.abc import Iterable
 
-from exporter.demo.items import document_batch, generations, invocation, workflow_batch
+from exporter.demo.items import Item, document_batch, generations, invocation, workflow_batch
 from exporter.demo.packagex.items import packagex_batch, phase
 
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
@@ -32,13 +32,22 @@ def holds(said: bytes, name: str) -> bool:
 
 def _base64(mark: bytes) -> list[bytes]:
     """The parts of its three encodings, one for each place it may have in its text, that don't depend on the rest."""
-    return [base64.b64encode(b"." * before + mark)[(8 * before + 5) // 6 : (before + len(mark)) * 8 // 6] for before in range(3)]
+    found = []
+    for before in range(3):
+        whole = base64.b64encode(b"." * before + mark)
+        found.append(whole[-(-8 * before // 6) : 8 * (before + len(mark)) // 6])
+    return found
 
 
-def invocations() -> list[dict[str, Any]]:
-    """What Inkit may say of invocations, with a mark in every field of text that is no status, id or destination."""
+def invocations(more: Iterable[str] = ()) -> list[Item]:
+    """What Inkit may say of invocations, with a mark in every field of text that is no status, id or destination.
+
+    `more` are the ids of others that look like the first.
+    """
     whole = invocation("rend_1", time.time(), destinations={"inkit_storage": "Completed", "sepire": "Failed"})
-    whole |= _marked("invocation", "description", "flow_id", "flow_name", "flow_created_at", "template_id", "name", "new")
+    whole |= _marked(
+        "invocation", "description", "flow_id", "flow_name", "flow_created_at", "template_id", "name", "new"
+    )
     whole["template_version"] = canary("invocation.template_version")
     merged = {canary("merge_parameters.key"): [{"name": canary("merge_parameters.value")}]}
     whole["merge_parameters"] = merged
@@ -47,10 +56,11 @@ def invocations() -> list[dict[str, Any]]:
         one["new"] = canary("destination.new")
     whole["destinations"]["inkit_storage"]["name"] = canary("destination.name")
     broken = _broken("invocation", whole, "id", "created_at", "flows_batch_id", "destinations")
-    return [whole, *broken, {**whole, "id": "rend_text", "merge_parameters": canary("merge_parameters.text")}]
+    text = {**whole, "id": "rend_text", "merge_parameters": canary("merge_parameters.text")}
+    return [whole, *broken, text, *({**whole, "id": one} for one in more)]
 
 
-def batches(kind: str) -> list[dict[str, Any]]:
+def batches(kind: str) -> list[Item]:
     """The same of batches: `document` or `workflow`."""
     made = {"document": ("rb_1", document_batch), "workflow": ("fb_1", workflow_batch)}[kind]
     whole = made[1](made[0], time.time(), destinations={"sepire": generations(3, 2, 1)})
@@ -59,7 +69,7 @@ def batches(kind: str) -> list[dict[str, Any]]:
     return [whole, *_broken(f"{kind}_batch", whole, "id", "created_at", "total", "destinations")]
 
 
-def packagex_batches() -> list[dict[str, Any]]:
+def packagex_batches() -> list[Item]:
     """The same of PackageX's batches."""
     whole = packagex_batch("batch_1", time.time(), status="failed", phases=[phase("processing", 3, 1, 2)])
     whole |= _marked("packagex", "object", "organization_id", "duplicate_handling", "updated_by", "checksum", "new")
@@ -75,12 +85,14 @@ def errors_file() -> bytes:
     people = {name: canary(f"errors.{name}") for name in ("name", "email", "quoted", "row")}
     mail = f"{people['email']}@example.com"
     said = f"'{people['quoted']}' is none, nor is {mail} of {people['row']}"
-    return json.dumps([{"row": 1, "field": "name", "message": said, "data": [people["row"], mail, people["name"]]}]).encode()
+    return json.dumps(
+        [{"row": 1, "field": "name", "message": said, "data": [people["row"], mail, people["name"]]}]
+    ).encode()
 
 
-def inkit_list(found: list[dict[str, Any]]) -> bytes:
+def inkit_list(found: list[Item]) -> bytes:
     """A list answer of Inkit, with marks around the records too."""
-    pagination = {"current_page": 1, "next_page": None, "page_count": 1, "page_size": 100, "prev_page": None}
+    pagination: Item = {"current_page": 1, "next_page": None, "page_count": 1, "page_size": 100, "prev_page": None}
     pagination |= {"total_count": len(found), "new": canary("list.pagination")}
     metadata = {"pagination": pagination, "sort": {"key": canary("list.sort"), "order": 1}}
     return json.dumps({"items": found, "metadata": metadata, "new": canary("list.new")}).encode()
@@ -97,6 +109,6 @@ def _marked(of: str, *fields: str) -> dict[str, str]:
     return {field: canary(f"{of}.{field}") for field in fields}
 
 
-def _broken(of: str, whole: dict[str, Any], *fields: str) -> list[dict[str, Any]]:
+def _broken(of: str, whole: Item, *fields: str) -> list[Item]:
     """The record once for each field, with text there that is not what stands there."""
     return [{**whole, "id": f"{whole['id']}_{field}", field: f"{canary(f'broken.{of}')} ?"} for field in fields]

@@ -1,4 +1,4 @@
-"""Every command as a process, and all that comes out of it: streams, answers, files. What may be in it is not decided here."""
+"""Every command as a process, and all that comes out: streams, answers, files. What may be in it is not said here."""
 
 import contextlib
 import gzip
@@ -7,11 +7,11 @@ import itertools
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -19,8 +19,18 @@ from tests.security.stage import ENVIRONMENT, Stage
 from tests.test_commands import PATH, PROGRAM
 
 _RECORDS = ("inkit rb_1", "inkit fb_1", "inkit rend_1", "inkit rend_text", "packagex batch_1 --errors")
-_ROUTES = ("/", "/metrics", "/metrics?name[]=inkit_batches", "/failures", "/-/healthy", "/-/ready", "/-/reload", "/none")
+_ROUTES = (
+    "/",
+    "/metrics",
+    "/metrics?name[]=inkit_batches",
+    "/failures",
+    "/-/healthy",
+    "/-/ready",
+    "/-/reload",
+    "/none",
+)
 _ACCEPTED = ("text/plain", "application/openmetrics-text;version=1.0.0", "application/json", "text/html")
+_EXEMPLARS = ("/metrics", _ACCEPTED[1])
 Found = TypeVar("Found")
 _PORT = re.compile(rb'\bport"?[=:] ?(\d+)')
 
@@ -33,17 +43,22 @@ class Said:
     content: bytes
 
 
-def everything(there: Stage, style: str) -> list[Said]:
-    """All that all commands say at debug level, with the log in this format."""
-    with ThreadPoolExecutor(4) as pool:
-        found = [
-            pool.submit(_serve, there, style),
-            pool.submit(_command, there, style, "once"),
-            pool.submit(_command, there, style, "check", "--online"),
-            pool.submit(_command, there, style, "metrics"),
-            *(pool.submit(inspect, there, style, one) for one in _RECORDS),
-        ]
-        return list(itertools.chain.from_iterable(one.result() for one in found))
+def everything(there: Stage, styles: Iterable[str]) -> dict[str, list[Said]]:
+    """All that all commands say at debug level, by the format of their logs."""
+    # Most of the time is waiting: for the next poll, and before a request is made again.
+    with ThreadPoolExecutor(8) as pool:
+        said = {style: [pool.submit(*one) for one in _commands(there, style)] for style in styles}
+        return {style: [one for each in found for one in each.result()] for style, found in said.items()}
+
+
+def _commands(there: Stage, style: str) -> Iterator[tuple[Any, ...]]:
+    """What is to be called, and with what."""
+    yield _serve, there, style
+    yield _command, there, style, "check", "--online"
+    yield _command, there, style, "once"
+    yield _command, there, style, "metrics"
+    for one in _RECORDS:
+        yield inspect, there, style, one
 
 
 def inspect(there: Stage, style: str, what: str) -> list[Said]:
@@ -76,6 +91,8 @@ def _serve(there: Stage, style: str) -> list[Said]:
     folder = (path := there.config(f"{style} serve")).parent
     with _serving(path, style) as (process, port):
         _until(process, lambda: _polled(port, there.collectors))
+        there.one_more(failed := f"rend_{style}")
+        _until(process, lambda: failed.encode() in _asked(port, "GET", *_EXEMPLARS).content)
         shown = [_asked(port, *one) for one in itertools.product(("GET", "HEAD", "POST"), _ROUTES, _ACCEPTED)]
         shown.append(Said("serve arguments", Path(f"/proc/{process.pid}/cmdline").read_bytes()))
         shown += _state("serve", folder)

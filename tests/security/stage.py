@@ -1,10 +1,10 @@
-"""APIs, proxies and a configuration full of marks, for the program to run against. What it may say is not decided here."""
+"""APIs, proxies and a configuration full of marks, for the program to run against. What it may say is not said here."""
 
 import contextlib
 import json
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,18 @@ class Stage:
     folder: Path
     api: StandIn
     """Answers for both systems, as they should, with marks in every field."""
-    bodies: Mapping[str, bytes]
+    bodies: dict[str, bytes]
     """What it answers to each path."""
     servers: Mapping[str, Scripted]
     """Those that fail, by their kind; the one of a proxy among them."""
     answers: Mapping[str, bytes]
+    more: list[str] = field(default_factory=list)
+
+    def one_more(self, record_id: str) -> None:
+        """From now on there is one more invocation that has failed."""
+        self.more.append(record_id)
+        self.bodies["/invoke"] = canaries.inkit_list(canaries.invocations(self.more))
+        self.api.faults = _faults(self.bodies)
 
     def config(self, name: str) -> Path:
         """A configuration with an account for each server, in a folder of its own; the state is to be there too."""
@@ -92,9 +99,16 @@ def stage(folder: Path) -> Iterator[Stage]:
     with contextlib.ExitStack() as running, StandIn(World()) as api:
         servers = {kind: running.enter_context(scripted(content)) for kind, content in answers.items()}
         bodies = _bodies(api)
-        for path, body in bodies.items():
-            api.faults.add(faults.raw(body), path)
+        api.faults = _faults(bodies)
         yield Stage(folder, api, bodies, servers, answers)
+
+
+def _faults(bodies: Mapping[str, bytes]) -> faults.Faults:
+    """Answers in the place of the stand-in's own."""
+    made = faults.Faults()
+    for path, body in bodies.items():
+        made.add(faults.raw(body), path)
+    return made
 
 
 def _account(name: str, url: str, **keys: object) -> dict[str, Any]:

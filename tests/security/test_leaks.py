@@ -1,6 +1,7 @@
 """Nothing private gets out: marks stand in all that is private, and all that every command says is looked through."""
 
 import base64
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,9 @@ from tests.security import hostile
 from tests.security.canaries import canary, holds
 from tests.security.outputs import Said, everything, inspect
 from tests.security.stage import Stage, stage
+from tests.test_commands import eventually, get, running
 
+STYLES = ("logfmt", "json")
 SECRETS = [
     *(f"token.{name}" for name in (*hostile.KINDS, "inkit", "packagex", "file", "environment", "proxied")),
     *(f"server.{name}" for name in (*hostile.KINDS, "proxy")),
@@ -42,9 +45,15 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield made
 
 
-@pytest.fixture(scope="module", params=["logfmt", "json"])
-def said(there: Stage, request: pytest.FixtureRequest) -> list[Said]:
-    return everything(there, request.param)
+@pytest.fixture(scope="module")
+def all_said(there: Stage) -> dict[str, list[Said]]:
+    return everything(there, STYLES)
+
+
+@pytest.fixture(params=STYLES)
+def said(all_said: dict[str, list[Said]], request: pytest.FixtureRequest) -> list[Said]:
+    """All that all commands say, with logs in one format."""
+    return all_said[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +94,15 @@ def test_all_outputs_are_looked_through(said: list[Said], where: str) -> None:
     """Each has what it may: the names of accounts that fail, or the id of a record."""
     found = [one.content for one in said if one.where.startswith(where)]
     assert any(b"inkit-401" in one or b"rend_1" in one for one in found)
+
+
+def test_the_demo_shows_neither_its_tokens_nor_its_people() -> None:
+    with running(["demo", "--api-port=0", "--log.level=debug"]) as (process, url):
+        shown = [eventually(url + "/metrics", 'packagex_batches{account="logistics"'), get(url + "/")]
+        process.terminate()
+        logged = process.communicate(timeout=20)[1]
+    assert "endpoint=/batches" in logged
+    assert not re.search(r"demo-(token|key)|Sample|Specimen|@example|X-Amz", logged + "".join(shown))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,25 @@
+"""What a page of another site gets, whose reader can reach the exporter's port."""
+
+import pytest
+
+from tests.security.canaries import canary
+from tests.web.serving import Program, ask, serving
+
+PATHS = ("/", "/metrics", "/-/healthy", "/-/ready", "/none")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST"])
+def test_no_answer_lets_another_site_read_it(method: str, path: str) -> None:
+    asking = {"Origin": "https://other.example", "Access-Control-Request-Method": "POST"}
+    with serving(Program()) as place:
+        answer, _ = ask(place, method, path, **asking)
+    assert not [name for name, _ in answer.getheaders() if name.lower().startswith("access-control")]
+    assert answer.status in ((200, 404, 405) if method in ("GET", "HEAD") else (404, 405))
+
+
+@pytest.mark.parametrize("path", [f"/{canary('x')}", f"/?{canary('x')}", f"/metrics?name[]={canary('x')}"])
+def test_what_was_asked_for_is_not_repeated_in_the_answer(path: str) -> None:
+    with serving(Program()) as place:
+        answer, body = ask(place, "GET", path, Referer=canary("x"), Cookie=canary("x"))
+    assert canary("x") not in f"{answer.getheaders()} {body!r}"
