@@ -146,4 +146,4 @@ def _failed(rig: Rig, ids: list[str]) -> list[str]:
     rules = Rules.of(sources()["inkit"].families)
     with rig.state.records(rig.account, "invocations", rules) as records:
         found = records.get(ids)
-    return [one for one, record in found.items() if any(names_failure(key) for key in record.adds)]
+    return [one for one, record in found.items() if any(names_failure(key, rules) for key in record.adds)]

@@ -11,9 +11,10 @@ from pathlib import Path
 from exporter.demo.items import Kind
 from exporter.demo.life import Life
 from exporter.demo.packagex.life import PackagexLife
-from exporter.ledger import names_failure
+from exporter.ledger import Rules, names_failure
 from exporter.poller import Poller
 from exporter.records import Key
+from exporter.sources import sources
 from exporter.state import prepared
 from tests import counting
 from tests.counting import Batches
@@ -128,8 +129,9 @@ def _in_the_metrics(rig: Rig) -> Counter[Place]:
 
 def _by_place(counts: Counter[Key]) -> Counter[Place]:
     found: Counter[Place] = Counter()
+    rules = Rules.of(family for source in sources().values() for family in source.families)
     for key, count in counts.items():
-        if key[0] in COUNTERS and names_failure(key):
+        if key[0] in COUNTERS and names_failure(key, rules):
             system, label = COUNTERS[key[0]]
             found[Place(system, key[label])] += count
     return found
