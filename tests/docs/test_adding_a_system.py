@@ -100,6 +100,11 @@ class Post:
             counters = records.sums().counters
         return {key[-1]: count.value for key, count in counters.items() if key[0] == "acme_letters_finished_total"}
 
+    def failed(self) -> list[tuple[str, tuple[str, ...], str]]:
+        """The failed records as they are listed: id, places, and the alert whose runbook tells what to do."""
+        [shown] = self._board.snapshot.collectors
+        return [(one.record_id, one.places, one.alert) for one in shown.failures]
+
     def _client(self, key: str) -> Client:
         return Client(
             Access(self._url, self.source.system.token_header, lambda: key, 5.0, self.source.refused),
@@ -137,6 +142,7 @@ def test_a_letter_that_fails_is_counted_once_also_over_a_restart(post: Post) -> 
     assert first.poll()
     assert post.poller().poll()
     assert post.finished() == {"failed": 1}
+    assert post.failed() == [("ltr_new", ("de",), "AcmeLetterFailed")]
 
 
 def test_a_quiet_poll_of_a_long_list_costs_little_though_it_runs_oldest_first(post: Post) -> None:
