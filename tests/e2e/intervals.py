@@ -1,5 +1,4 @@
-"""The examples of prometheus/, and an exporter's configuration, with other addresses and intervals. Nothing is started
-here."""
+"""The examples of prometheus/ with other addresses and intervals, and an exporter's configuration. Starts nothing."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -23,7 +23,16 @@ BEGIN = "<!-- what `python -m tests.e2e.measure` has measured: do not edit -->\n
 END = "<!-- end of what `python -m tests.e2e.measure` has measured -->\n"
 EACH = 10
 KILLS = 3
-_HEAD = ("what happens", "the exporter", "times", "page", "slowest", "at most", "its end", "slowest")
+_HEAD = (
+    "what happens",
+    "the exporter",
+    "times",
+    "seconds to the page: median",
+    "slowest",
+    "at most",
+    "to its end: median",
+    "slowest",
+)
 _ONCE_AND_OVER = ["firing", "resolved"]
 _HALF_AN_HOUR = 1800.0
 

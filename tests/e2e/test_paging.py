@@ -130,13 +130,14 @@ def test_an_exporter_that_is_down_pages_and_silences_what_was_last_seen_of_it_bu
         return running.pager.pages("InkitGenerationFailed", "production")[before:]
 
     def down() -> list[Page]:
-        return running.pager.pages("BatchExporterDown")
+        return running.pager.pages("BatchExporterDown")[down_before:]
 
     def unknown() -> bool:
         shown = {one["labels"]["alertname"]: one for one in ask(f"{running.manager}/api/v2/alerts")}
         return bool(shown["BatchExporterUnknownValues"]["status"]["inhibitedBy"])
 
     before = len(running.pager.pages("InkitGenerationFailed", "production"))
+    down_before = len(running.pager.pages("BatchExporterDown"))
     failed = {"magic_link": generations(1, 0, 1), "pigeon": generations(1, 1)}
     there.world.add("document_batches", document_batch("rb_2", time.time(), destinations=failed))
     running.until(failures, "the page of the first")
