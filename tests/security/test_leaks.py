@@ -31,12 +31,15 @@ UNREAD = [
 ]
 """What nothing has a use for, what may come one day, and what can't be understood."""
 OF_RECORDS = [
-    *(f"invocation.{name}" for name in ("description", "flow_id", "flow_name", "flow_created_at")),
+    *(f"invocation.{name}" for name in ("description", "flow_id", "flow_created_at")),
     *("invocation.template_id", "invocation.template_version"),
     *("destination.inkit_storage.piece", "destination.sepire.piece", "document_batch.name", "workflow_batch.name"),
     *(f"packagex.{name}" for name in ("reason", "organization_id", "duplicate_handling", "updated_by", "checksum")),
 ]
 """Shown by `inspect` to who asks for the record, and by nothing else."""
+
+
+WORKFLOW = "invocation.flow_name"
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +80,20 @@ def test_what_describes_a_record_is_shown_by_inspect_alone(said: list[Said], nam
     assert {where.partition(" ")[0] for where in leaks(said, name)} == {"inspect"}
 
 
+def test_a_workflows_name_is_shown_beside_what_failed_and_by_inspect_alone(said: list[Said]) -> None:
+    shown = {where.partition(" as ")[0] for where in leaks(said, WORKFLOW)}
+    assert {"serve GET /failures", "inspect stdout"} <= shown
+    stored = {one for one in shown if re.fullmatch(r"serve (ended )?state.db(-wal)?", one)}
+    assert stored
+    assert shown - stored == {"serve GET /failures", "inspect stdout"}
+
+
 @pytest.mark.parametrize("name", [*PERSONAL, *OF_ROWS])
 def test_customers_data_is_shown_to_who_asks_for_it(said: list[Said], shown: bytes, name: str) -> None:
     assert holds(shown, name)
 
 
-@pytest.mark.parametrize("name", [*SECRETS, *PERSONAL, *OF_ROWS, *UNREAD, *OF_RECORDS])
+@pytest.mark.parametrize("name", [*SECRETS, *PERSONAL, *OF_ROWS, *UNREAD, *OF_RECORDS, WORKFLOW])
 def test_all_that_must_not_get_out_was_there(said: list[Said], there: Stage, name: str) -> None:
     assert any(holds(one, name) for one in there.there())
 

@@ -1,11 +1,13 @@
 """What a page of another site gets, whose reader can reach the exporter's port."""
 
+from urllib.parse import quote
+
 import pytest
 
 from tests.security.canaries import canary
 from tests.web.serving import Program, ask, serving
 
-PATHS = ("/", "/metrics", "/-/healthy", "/-/ready", "/none")
+PATHS = ("/", "/metrics", "/failures", "/failures?format=json", "/-/healthy", "/-/ready", "/none")
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -23,3 +25,13 @@ def test_what_was_asked_for_is_not_repeated_in_the_answer(path: str) -> None:
     with serving(Program()) as place:
         answer, body = ask(place, "GET", path, Referer=canary("x"), Cookie=canary("x"))
     assert canary("x") not in f"{answer.getheaders()} {body!r}"
+
+
+@pytest.mark.parametrize("name", ["account", "collector", "destination"])
+def test_a_filter_of_failed_records_is_repeated_as_text(name: str) -> None:
+    hostile = quote("\"'><script>alert(1)</script>")
+    with serving(Program()) as place:
+        answer, body = ask(place, "GET", f"/failures?{name}={hostile}")
+    assert answer.status == 200
+    assert b"&lt;script&gt;" in body
+    assert b"<script" not in body
