@@ -16,10 +16,10 @@ import requests
 
 from benchmarks.naive import NaiveExporter
 from benchmarks.world import TOKEN
-from exporter.assembly import Shared, pollers
+from exporter.assembly import Shared, line
 from exporter.config import load
 from exporter.ledger import Rules
-from exporter.metrics import Live
+from exporter.live import Live
 from exporter.poller import Poller
 from exporter.snapshot import Board
 from exporter.sources import sources
@@ -121,8 +121,9 @@ def _exporter(
     [first] = load(path, {name: source.system for name, source in sources().items()}, {}).accounts
     alike = [first, *(replace(first, name=f"account-{number}") for number in range(1, accounts))]
     with prepared(folder / "state.db") as state:
-        shared = Shared(state, Board(), Live("0", ""), threading.Event().wait)
-        yield [one for each in alike for one in pollers(each, sources(), shared)], state
+        board = Board()
+        shared = Shared(state, board, Live("0", "", board))
+        yield [one for each in alike for one in line(each, sources(), shared).pollers], state
 
 
 def _cost(made: Sequence[Poller]) -> Cost:

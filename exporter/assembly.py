@@ -1,9 +1,11 @@
-"""Building the line: from a configuration to pollers that publish on a board. Nothing runs yet here."""
+"""Building the line of an account, from its configuration to pollers that publish on a board. Nothing runs yet here."""
 
+import functools
 import json
 import os
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from exporter.client import Client, RequestMeter
@@ -13,9 +15,10 @@ from exporter.client.transport import Tls, Transport
 from exporter.config import Account, TokenError
 from exporter.engine import Collector, Limits
 from exporter.facts import Facts
-from exporter.metrics import Live
+from exporter.live import Live
 from exporter.poller import Pace, Poller
 from exporter.records import FetchError, Reason
+from exporter.running import Line
 from exporter.snapshot import Board
 from exporter.sources import Source
 from exporter.sources.listing import Options
@@ -32,7 +35,6 @@ class Shared:
     state: State
     board: Board
     live: Live
-    wait: Wait
 
 
 def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) -> Client:
@@ -76,11 +78,15 @@ RECONCILE_SHARE = 0.1
 """Of the requests an account may make, how many may be spent on reading again what is known."""
 
 
-def pollers(account: Account, sources: Mapping[str, Source], shared: Shared) -> list[Poller]:
-    """The pollers of an account, one for each of its collectors."""
+def line(account: Account, sources: Mapping[str, Source], shared: Shared, known: Iterable[Facts] = ()) -> Line:
+    """The line of an account, with a poller for each of its collectors.
+
+    `known` is of the pollers before, if there were any.
+    """
+    over = threading.Event()
     source = sources[account.system]
     options = Options(account.filters, account.workflow_batch_ids, account.workflow_label)
-    asking = client(account, source, shared.live.meter(account.name, account.system), shared.wait)
+    asking = client(account, source, shared.live.meter(account.name, account.system), over.wait)
     budget = account.max_requests_per_second * account.poll_interval / len(account.collectors)
     limits = Limits(
         account.lookback,
@@ -90,19 +96,20 @@ def pollers(account: Account, sources: Mapping[str, Source], shared: Shared) -> 
         max(1, int(RECONCILE_SHARE * budget)),
     )
     scope = json.dumps([account.base_url, account.filters, account.workflow_label], sort_keys=True)
-    return [
+    facts = {one.collector: one.going_on() for one in known if one.system == account.system}
+    pollers = tuple(
         Poller(
             Collector(source.listing(name, options), source.families, limits, scope, account.name),
             asking,
             shared.state,
-            shared.board,
-            Facts(account.name, account.system, name),
+            functools.partial(shared.board.publish, unless=over.is_set),
+            facts.get(name) or Facts(account.name, account.system, name),
             Pace(account.poll_interval, account.stale_after),
-            shared.live.fold,
             account.workflow_label,
         )
         for name in account.collectors
-    ]
+    )
+    return Line(account, pollers, over, asking.close)
 
 
 def _path(path: os.PathLike[str] | None) -> str | None:

@@ -1,7 +1,7 @@
 """What is known of the polling of one collector, apart from its records. Kept by its poller, read by the catalogue."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.records import Reason
 
@@ -40,3 +40,20 @@ class Facts:
     """Records in the window that the API no longer has."""
     abandoned: int = 0
     """Records that were in flight for longer than `in_flight_max_age`."""
+
+    def going_on(self) -> "Facts":
+        """For another poller of the same collector: what was counted and how the last poll went.
+
+        What the polls have read is not among it: that is in the state.
+        """
+        return replace(
+            self,
+            last_success=None,
+            last_reconcile=None,
+            backfilling=True,
+            finished=0,
+            in_flight=0,
+            poll_errors=Counter(self.poll_errors),
+            rejected=Counter(self.rejected),
+            unknown_values=Counter(self.unknown_values),
+        )

@@ -10,6 +10,7 @@ DEFAULTS = {
     "config_file": None,
     "listen_address": [":10977"],
     "telemetry_path": "/metrics",
+    "enable_lifecycle": False,
     "log_level": "info",
     "log_format": "logfmt",
 }
@@ -86,6 +87,12 @@ def _common() -> argparse.ArgumentParser:
         type=_path,
         metavar="PATH",
         help="where the metrics are (/metrics)",
+    )
+    add(
+        "--web.enable-lifecycle",
+        dest="enable_lifecycle",
+        action="store_true",
+        help="let POST /-/reload reload the configuration, as SIGHUP does",
     )
     add("--log.level", dest="log_level", choices=_LEVELS, help="what to log (info)")
     add("--log.format", dest="log_format", choices=_FORMATS, help="how to log it (logfmt)")

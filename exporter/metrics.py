@@ -3,12 +3,8 @@
 The vendors' rows stand with what feeds them, in sources/. No metric is made anywhere else.
 """
 
-import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-
-import prometheus_client
-from prometheus_client.registry import CollectorRegistry
 
 from exporter.facts import Facts
 from exporter.families import Family
@@ -115,35 +111,47 @@ STATUS = (
     ),
 )
 
-_REQUESTS = Family(
+REQUESTS = Family(
     "batch_exporter_api_requests_total",
     "counter",
     "Requests made to the API, by status; `error` where there was no answer.",
     ("account", "system", "endpoint", "code"),
 )
-_REQUEST_SECONDS = Family(
+REQUEST_SECONDS = Family(
     "batch_exporter_api_request_duration_seconds",
     "histogram",
     "How long the API took to answer, with the body.",
     ("system", "endpoint"),
     buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
-_THROTTLED = Family(
+THROTTLED = Family(
     "batch_exporter_api_throttled_seconds_total",
     "counter",
     "Time that requests waited for the account's budget or because the API asked for a pause.",
     ("account", "system"),
 )
-_BUILD_INFO = Family(
+BUILD_INFO = Family(
     "batch_exporter_build_info", "gauge", "1, with what is running in the labels.", ("version", "revision", "python")
 )
-_FOLDED = Family(
+FOLDED = Family(
     "batch_exporter_series_folded",
     "gauge",
     "Series beyond the cap of a family and account, which are shown together as `__other__`.",
     ("account", "family"),
 )
-LIVE = (_FOLDED, _REQUESTS, _REQUEST_SECONDS, _THROTTLED, _BUILD_INFO)
+RELOAD_SUCCESSFUL = Family(
+    "batch_exporter_config_last_reload_successful",
+    "gauge",
+    "Whether the last reload of the configuration succeeded; if not, the one before it is in use. 1 from the start.",
+    (),
+)
+RELOAD_SUCCESS_TIME = Family(
+    "batch_exporter_config_last_reload_success_timestamp_seconds",
+    "gauge",
+    "When the configuration in use was read.",
+    (),
+)
+LIVE = (FOLDED, REQUESTS, REQUEST_SECONDS, THROTTLED, RELOAD_SUCCESSFUL, RELOAD_SUCCESS_TIME, BUILD_INFO)
 """Families that change between polls: rendered by the client library at each scrape."""
 
 
@@ -151,53 +159,3 @@ def catalogue(sources: Iterable[Source]) -> tuple[Family, ...]:
     """Every family the exporter may expose of its own accord, in the order in which it does."""
     vendors = (family for source in sources for family in source.families)
     return (*vendors, *(row.family for row in STATUS), *LIVE)
-
-
-class Live:
-    """The live families as objects of the client library, with its metrics about the process."""
-
-    def __init__(self, version: str, revision: str) -> None:
-        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
-        registry = CollectorRegistry(auto_describe=True)
-        prometheus_client.ProcessCollector(registry=registry)
-        prometheus_client.PlatformCollector(registry=registry)
-        prometheus_client.GCCollector(registry=registry)
-        self.registry = registry
-        self._requests = prometheus_client.Counter(*_declared(_REQUESTS), registry=registry)
-        self._throttled = prometheus_client.Counter(*_declared(_THROTTLED), registry=registry)
-        self._seconds = prometheus_client.Histogram(
-            *_declared(_REQUEST_SECONDS), buckets=_REQUEST_SECONDS.buckets, registry=registry
-        )
-        self._folded = prometheus_client.Gauge(*_declared(_FOLDED), registry=registry)
-        build = prometheus_client.Gauge(*_declared(_BUILD_INFO), registry=registry)
-        build.labels(version, revision, platform.python_version()).set(1)
-
-    def fold(self, account: str, family: str, more: int) -> None:
-        """Note that so many more series (fewer, if below 0) of a family are folded. Several collectors may feed it."""
-        self._folded.labels(account, family).inc(more)
-
-    def meter(self, account: str, system: str) -> "AccountMeter":
-        """Where the requests of one account are counted."""
-        return AccountMeter(self._requests, self._seconds, self._throttled.labels(account, system), account, system)
-
-
-@dataclass(frozen=True, slots=True)
-class AccountMeter:
-    """Counts the requests of one account (a `client.RequestMeter`)."""
-
-    _requests: prometheus_client.Counter
-    _seconds: prometheus_client.Histogram
-    _waited: prometheus_client.Counter
-    _account: str
-    _system: str
-
-    def answered(self, endpoint: str, code: str, seconds: float) -> None:
-        self._requests.labels(self._account, self._system, endpoint, code).inc()
-        self._seconds.labels(self._system, endpoint).observe(seconds)
-
-    def throttled(self, seconds: float) -> None:
-        self._waited.inc(seconds)
-
-
-def _declared(family: Family) -> tuple[str, str, Sequence[str]]:
-    return family.name, family.help, family.labels

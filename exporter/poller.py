@@ -4,7 +4,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from exporter.client import Client, Stopping
@@ -14,7 +14,7 @@ from exporter.failures import failures
 from exporter.ledger import RECORDS
 from exporter.records import Key, PollError, Reason
 from exporter.rows import Data, data, health, status_blocks
-from exporter.snapshot import Board, CollectorSnapshot, Failure
+from exporter.snapshot import CollectorId, CollectorSnapshot, Failure
 from exporter.state import Records, State
 from exporter.sums import Sums
 from exporter.telling import tell
@@ -53,25 +53,20 @@ class Poller:
         collector: Collector,
         client: Client,
         state: State,
-        board: Board,
+        publish: Callable[[CollectorSnapshot], None],
         facts: Facts,
         pace: Pace,
-        fold: Callable[[str, str, int], None],
         workflow_label: bool = False,
         clock: Callable[[], float] = time.time,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`fold` is told how many more series of a family of the account are folded.
-
-        `ticks` tells how long something was ago even when `clock` is set to another time.
-        """
+        """`ticks` tells how long something was ago even when `clock` is set to another time."""
         self._collector = collector
         self._client = client
         self._state = state
-        self._board = board
+        self._publish = publish
         self._facts = facts
         self._pace = pace
-        self._fold = fold
         self._workflow_label = workflow_label
         self._clock = clock
         self._ticks = ticks
@@ -84,6 +79,10 @@ class Poller:
     @property
     def facts(self) -> Facts:
         return self._facts
+
+    @property
+    def id(self) -> CollectorId:
+        return self._facts.account, self._facts.collector
 
     @property
     def interval(self) -> float:
@@ -147,16 +146,18 @@ class Poller:
         """Put up what is known now. A poll that failed has changed only what is known of the polling."""
         facts = self._facts
         fresh_until = 0.0 if self._fresh_since is None else self._fresh_since + self._pace.stale_after
-        self._board.publish(
+        shown = (self._exposed or Exposed()).data
+        self._publish(
             CollectorSnapshot(
                 facts.account,
                 facts.system,
                 facts.collector,
-                {} if self._exposed is None else self._exposed.data.blocks,
+                shown.blocks,
                 fresh_until,
                 status_blocks(facts),
                 health(facts),
                 self._failures or (),
+                shown.folded,
             )
         )
 
@@ -206,10 +207,6 @@ class Poller:
     def _expose(self, sums: Sums, until_the_next: bool = True) -> None:
         """Not `until_the_next`: the first poll after a restart comes at once, and no scrape may have seen the zeros."""
         made = data(self._collector.families, self._facts, sums, self._workflow_label)
-        before: Mapping[str, int] = {} if self._exposed is None else self._exposed.data.folded
-        for family, folded in made.folded.items():
-            if more := folded - before.get(family, 0):
-                self._fold(self._facts.account, family, more)
         rising = tuple(key for key, count in sums.counters.items() if until_the_next and not count.shown)
         self._exposed = Exposed(made, rising)
 

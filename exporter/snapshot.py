@@ -4,7 +4,7 @@ Nothing is computed here. The lock on the board is the program's only one.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.records import Reason
@@ -81,6 +81,8 @@ class CollectorSnapshot:
     health: Health = field(default_factory=lambda: Health(None, False, None, 0, 0))
     failures: tuple[Failure, ...] = ()
     """The last failed records, those that failed last first."""
+    folded: Mapping[str, int] = field(default_factory=dict)
+    """By family: how many series of `data` were folded."""
 
     @property
     def id(self) -> CollectorId:
@@ -110,9 +112,22 @@ class Board:
     def snapshot(self) -> Snapshot:
         return self._snapshot
 
-    def publish(self, new: CollectorSnapshot) -> None:
-        """Put a collector's snapshot in the place of its last one, or at the end if it is the first."""
+    def publish(self, new: CollectorSnapshot, unless: Callable[[], bool] = lambda: False) -> None:
+        """Put a collector's snapshot in the place of its last one, or at the end if it is the first.
+
+        `unless` tells that who publishes is to no more. It is asked under the lock: once it is true, and another has
+        published since, the board is the other's.
+        """
         with self._lock:
+            if unless():
+                return
             kept = {old.id: old for old in self._snapshot.collectors}
             kept[new.id] = new
             self._snapshot = Snapshot(self._snapshot.generation + 1, tuple(kept.values()))
+
+    def arrange(self, collectors: Sequence[CollectorId]) -> None:
+        """Show these collectors, in this order; all others leave."""
+        with self._lock:
+            known = {one.id: one for one in self._snapshot.collectors}
+            kept = tuple(known[one] for one in collectors if one in known)
+            self._snapshot = Snapshot(self._snapshot.generation + 1, kept)

@@ -113,7 +113,6 @@ class Rig:
         self.stand_in = StandIn(self.world, TOKEN, apis=(self.packagex,))
         self.board = Board()
         self.meter = Meter()
-        self.folded: Counter[str] = Counter()
 
     def poller(self, collector: str, *, scope: str = "", asking: Client | None = None, **changed: Any) -> Poller:
         """A poller of the stand-in, as if the program had just started; `changed` are of Limits or Options."""
@@ -127,10 +126,9 @@ class Rig:
             ),
             asking or client(self.stand_in.url, meter=self.meter, deadline=5.0, system=self.system),
             self.state,
-            self.board,
+            self.board.publish,
             Facts(self.account, self.system, collector),
             Pace(60.0, 600.0),
-            lambda account, family, more: self.folded.update({family: more}),
             options.workflow_label,
             self.clock,
             self.clock,

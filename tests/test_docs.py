@@ -8,7 +8,7 @@ import pytest
 
 from tests.docs.pages import DOCS, ROOT, anchors, links
 
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *DOCS.glob("**/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("[!.]*/README.md"), *DOCS.glob("**/*.md")])
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:")
 
 

@@ -17,17 +17,18 @@ import prometheus_client.openmetrics.parser
 import prometheus_client.parser
 import pytest
 
-from exporter.assembly import Shared, pollers
+from exporter.assembly import Shared, line
 from exporter.config import load
 from exporter.demo import faults
 from exporter.demo.packagex.listing import PackagexReadings
 from exporter.exposition import Exposition
-from exporter.metrics import Live, catalogue
+from exporter.live import Live
+from exporter.metrics import catalogue
 from exporter.snapshot import Board
 from exporter.sources import sources
 from exporter.web.app import App
 from exporter.web.server import Server, listen
-from tests.rig import Pauses, Rig
+from tests.rig import Rig
 
 
 class Case(NamedTuple):
@@ -56,18 +57,19 @@ def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
     config_file = tmp_path / "config.yaml"
     config_file.write_text((case.folder / "config.yaml").read_text().replace("STAND_IN", rig.stand_in.url))
     systems = {name: source.system for name, source in sources().items()}
-    live = Live("1.2.3", "abc")
-    shared = Shared(rig.state, Board(), live, Pauses())
+    board = Board()
+    live = Live("1.2.3", "abc", board)
+    shared = Shared(rig.state, board, live)
     for account in load(config_file, systems, {}).accounts:
-        for poller in pollers(account, sources(), shared):
+        for poller in line(account, sources(), shared).pollers:
             for batches in [one.read_text() for one in sorted(case.folder.glob("batches/*"))] or ["[]"]:
                 for item in json.loads(batches):
                     rig.batches.add(item)
                 poller.poll()
                 poller.scraped()
-    exposition = Exposition(shared.board, catalogue(sources().values()), live.registry)
+    exposition = Exposition(board, catalogue(sources().values()), live.registry)
     sockets = listen("127.0.0.1:0")
-    server = Server(App(exposition, shared.board, lambda: True, lambda: True), sockets)
+    server = Server(App(exposition, board, lambda: True, lambda: True), sockets)
     server.start()
     yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}/metrics"
     assert server.stop()

@@ -9,9 +9,11 @@ import pytest
 from exporter.catalogue_page import page
 from exporter.facts import Facts
 from exporter.families import Family
-from exporter.metrics import Live, catalogue
+from exporter.live import Live
+from exporter.metrics import catalogue
 from exporter.records import Key, Reason
 from exporter.rows import data, status_blocks, unknown_labels
+from exporter.snapshot import Board, CollectorSnapshot
 from exporter.sources import sources
 from exporter.sums import Cause, Count, Spread, Sums
 
@@ -145,11 +147,12 @@ def test_the_oldest_in_flight_is_absent_where_nothing_is() -> None:
 
 
 def test_folded_series_of_several_collectors_add_up() -> None:
-    live = Live("1", "abc")
-    live.fold("prod", "x", 5)
-    live.fold("prod", "x", 2)
-    live.fold("prod", "x", -3)
-    assert live.registry.get_sample_value("batch_exporter_series_folded", {"account": "prod", "family": "x"}) == 4
+    board = Board()
+    live = Live("1", "abc", board)
+    for collector, folded in (("a", 5), ("b", 2), ("a", 3), ("c", 0)):
+        board.publish(CollectorSnapshot("prod", "inkit", collector, folded={"x": folded, "y": 0}))
+    [folds] = [one for one in live.registry.collect() if one.name == "batch_exporter_series_folded"]
+    assert [(one.labels, one.value) for one in folds.samples] == [({"account": "prod", "family": "x"}, 5)]
 
 
 def test_every_reason_of_a_failed_poll_is_exposed_from_the_first_scrape() -> None:
@@ -165,7 +168,7 @@ def test_what_is_not_yet_known_is_absent_rather_than_zero() -> None:
 
 
 def test_requests_are_counted_by_account_endpoint_and_code() -> None:
-    live = Live("1", "abc")
+    live = Live("1", "abc", Board())
     meter = live.meter("prod", "inkit")
     meter.answered("/batch", "200", 0.2)
     meter.answered("/batch", "error", 3.0)

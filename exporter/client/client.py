@@ -95,6 +95,8 @@ class Client:
             try:
                 return self._decode(request, *self._once(request))
             except FetchError as error:
+                # What was cut off because all ends has not failed.
+                self._pause(0.0)
                 if not retry.worth_asking_again(error.reason, attempt):
                     raise
             self._pause(retry.backoff(attempt, random.random()))
@@ -124,6 +126,10 @@ class Client:
         finally:
             for _ in range(threads):
                 asked.put(None)
+
+    def close(self) -> None:
+        """End what is under way, where `wait` tells by now that all ends: `get` then raises Stopping."""
+        self._transport.close()
 
     def _ask_in_background(self, asked: "_Asked") -> None:
         """Start a thread that makes requests until it is told to end."""

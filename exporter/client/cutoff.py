@@ -49,17 +49,26 @@ class Watch:
     def __init__(self) -> None:
         self._open: set[Cutoff] = set()
         self._unwatched = threading.Semaphore()
+        self._closed = False
 
     @contextlib.contextmanager
     def over(self, cutoff: Cutoff) -> Iterator[None]:
         """Cut it off within a tenth of a second after its deadline, unless the body ends before."""
         self._open.add(cutoff)
         try:
+            if self._closed:
+                cutoff.cut()
             if self._unwatched.acquire(blocking=False):
                 self._start()
             yield
         finally:
             self._open.discard(cutoff)
+
+    def close(self) -> None:
+        """Cut off whatever is open, and whatever still begins."""
+        self._closed = True
+        for cutoff in tuple(self._open):
+            cutoff.cut()
 
     def _start(self) -> None:
         try:

@@ -158,6 +158,14 @@ class Transport:
             raise FetchError(Reason.TIMEOUT, f"no complete answer within {deadline:g} seconds")
         return answer
 
+    def close(self) -> None:
+        """Cut off all requests, those too that still begin, and let go of the connections.
+
+        One that is still looking up its host or connecting ends when that does, at its deadline at the latest.
+        """
+        self._watch.close()
+        self._session.close()
+
     @contextlib.contextmanager
     def stream(self, url: str, headers: Mapping[str, str], deadline: float) -> Iterator[Stream]:
         """GET `url`, its body part by part. Redirects are answers, not followed.

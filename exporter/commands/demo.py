@@ -20,6 +20,7 @@ from exporter.demo.packagex.files import FileStore
 from exporter.demo.packagex.life import PackagexLife
 from exporter.demo.server import StandIn
 from exporter.demo.world import World
+from exporter.reloading import Loading
 from exporter.web.server import ListenError
 
 _TOKEN = "demo-token"  # noqa: S105 (a word that opens nothing)
@@ -78,7 +79,7 @@ def _live(lives: Sequence[_Life], stop: threading.Event) -> None:
 
 
 def _api_only(stand_in: StandIn, stop: threading.Event) -> bool:
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     print(f"The stand-in serves Inkit's API and PackageX's at {stand_in.url}. Try:")
     print(f"  curl -H 'X-Inkit-API-Token: {_TOKEN}' '{stand_in.url}/batch?page_size=2'")
@@ -100,4 +101,4 @@ def _with_exporter(given: argparse.Namespace, stand_in: StandIn) -> bool:
             print(f"  the metrics                            http://localhost:{port}{given.telemetry_path}")
             print("Ctrl-C ends it.", flush=True)
 
-        return serve(given, load(path, systems(), {}), started)
+        return serve(given, Loading(lambda: load(path, systems(), {}), str(path)), started)

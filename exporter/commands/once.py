@@ -11,10 +11,11 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from exporter import __version__
-from exporter.assembly import Shared, pollers
+from exporter.assembly import Shared, line
 from exporter.commands.configured import configuration
 from exporter.exposition import Exposition
-from exporter.metrics import Live, catalogue
+from exporter.live import Live
+from exporter.metrics import catalogue
 from exporter.poller import Poller
 from exporter.revision import revision
 from exporter.snapshot import Board
@@ -31,10 +32,11 @@ def run(given: argparse.Namespace) -> bool:
     if given.output is not None and not given.output.parent.is_dir():
         print(f"cannot write {given.output}: there is no such folder", file=sys.stderr)
         return False
-    board, live = Board(), Live(__version__, revision())
+    board = Board()
+    live = Live(__version__, revision(), board)
     with prepared(config.state_path) as state:
-        shared = Shared(state, board, live, threading.Event().wait)
-        made = [poller for account in config.accounts for poller in pollers(account, sources(), shared)]
+        shared = Shared(state, board, live)
+        made = [poller for account in config.accounts for poller in line(account, sources(), shared).pollers]
         for poller in made:
             poller.restore()
         _poll_all(made)

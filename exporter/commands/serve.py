@@ -1,17 +1,22 @@
 """`batch-exporter serve`: poll and serve until told to stop."""
 
 import argparse
+import contextlib
 import logging
+import queue
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 
 from exporter import __version__
-from exporter.assembly import Shared, pollers
+from exporter.assembly import Shared, line
 from exporter.commands.configured import configuration
 from exporter.config import Config
 from exporter.exposition import Exposition
-from exporter.metrics import Live, catalogue
+from exporter.live import Live
+from exporter.metrics import catalogue
+from exporter.reloading import Asked, Loading, Reloading
 from exporter.revision import revision
 from exporter.running import Running
 from exporter.snapshot import Board
@@ -28,39 +33,74 @@ _LOOK_SECONDS = 1.0
 
 def run(given: argparse.Namespace) -> bool:
     """Serve with the configuration the command line means."""
-    return serve(given, configuration(given))
+    file = None if given.config_file is None else str(given.config_file)
+    return serve(given, Loading(lambda: configuration(given), file))
 
 
-def serve(given: argparse.Namespace, config: Config, started: Callable[[int], None] | None = None) -> bool:
-    """Serve until SIGTERM or SIGINT. `started` is told the port once there is an answer to be had.
+def serve(given: argparse.Namespace, loading: Loading, started: Callable[[int], None] | None = None) -> bool:
+    """Serve until SIGTERM or SIGINT; reload at SIGHUP. `started` is told the port once there is an answer to be had.
 
-    Raises ListenError if an address can't be listened on, and StateError.
+    Raises ConfigError, ListenError if an address can't be listened on, and StateError.
     """
+    stops, asked = _signals()
+    config = loading.load()
     sockets = [one for address in given.listen_address for one in listen(address)]
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     threading.excepthook = _died
-    board, live = Board(), Live(__version__, revision())
+    board = Board()
+    live = Live(__version__, revision(), board)
     with prepared(config.state_path) as state:
-        shared = Shared(state, board, live, stop.wait)
-        running = Running([one for account in config.accounts for one in pollers(account, sources(), shared)], stop)
-        exposition = Exposition(board, catalogue(sources().values()), live.registry)
-        app = App(exposition, board, running.healthy, running.ready, telemetry_path=given.telemetry_path)
+        shared = Shared(state, board, live)
+        running = Running(board, lambda account, known: line(account, sources(), shared, known))
+        reloading = Reloading(asked, loading, config, running, live)
+        app = App(
+            Exposition(board, catalogue(sources().values()), live.registry),
+            board,
+            lambda: running.healthy() and reloading.alive(),
+            running.ready,
+            telemetry_path=given.telemetry_path,
+            reload=reloading.ask if given.enable_lifecycle else None,
+        )
         server = Server(app, sockets)
-        running.start()
+        running.start(config.accounts)
+        reloading.start()
         server.start()
         port = sockets[0].getsockname()[1]
-        extra = {"version": __version__, "address": ",".join(given.listen_address), "port": port}
-        extra |= {"config": str(given.config_file or "the environment"), "state": str(config.state_path or "none")}
-        log.info("serving", extra=extra | {"accounts": len(config.accounts)})
+        _tell(given, loading, config, port)
         if started is not None:
             started(port)
-        while server.alive and not stop.wait(_LOOK_SECONDS):
-            pass
-        log.info("stopping" if stop.is_set() else "the web server has ended by itself")
+        stopped = _until_told(stops, server)
+        log.info("stopping" if stopped else "the web server has ended by itself")
+        running.stop()
         server.stop(STOP_WITHIN_SECONDS)
-    return stop.is_set()
+    return stopped
+
+
+def _tell(given: argparse.Namespace, loading: Loading, config: Config, port: int) -> None:
+    extra = {"version": __version__, "address": ",".join(given.listen_address), "port": port}
+    extra |= {"config": loading.file or "the environment", "state": str(config.state_path or "none")}
+    log.info("serving", extra=extra | {"accounts": len(config.accounts)})
+
+
+def _signals() -> tuple[queue.SimpleQueue[int], Asked]:
+    """Where SIGTERM and SIGINT, and reloads by SIGHUP, are to be found from now on.
+
+    To put something in a queue is all that a signal's handler may do safely, whatever it has interrupted.
+    """
+    stops: queue.SimpleQueue[int] = queue.SimpleQueue()
+    asked: Asked = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: stops.put(number))
+    signal.signal(signal.SIGHUP, lambda *_: asked.put(Future()))
+    return stops, asked
+
+
+def _until_told(stops: queue.SimpleQueue[int], server: Server) -> bool:
+    """Wait until told to stop; False if the server ends before."""
+    while server.alive:
+        with contextlib.suppress(queue.Empty):
+            stops.get(timeout=_LOOK_SECONDS)
+            return True
+    return False
 
 
 def _died(what: threading.ExceptHookArgs) -> None:

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 
 from exporter.exposition import Exposition
 from exporter.snapshot import Board
+from exporter.web.lifecycle import Reload, lifecycle
 from exporter.web.messages import Request, Response, answer
 from exporter.web.routes import Probes, routes
 
@@ -26,7 +27,7 @@ Receive = Callable[[], Awaitable[object]]
 
 
 class App:
-    """Answers each request by a table of routes, without waiting for anything but the client.
+    """Answers each request by a table of routes. Nothing but a reload is waited for, apart from the client.
 
     Each part of an answer waits until the client has read most of those before; the last one is empty, so that an
     answer is complete only when it is read. The body of an answer to HEAD is left out by the server.
@@ -40,12 +41,15 @@ class App:
         ready: Callable[[], bool],
         *,
         telemetry_path: str = "/metrics",
+        reload: Reload | None = None,
     ) -> None:
-        self.routes = routes(exposition, board, Probes(healthy, ready), telemetry_path)
+        """Without `reload` there is none to be had by HTTP."""
+        self.routes = lifecycle(reload) | routes(exposition, board, Probes(healthy, ready), telemetry_path)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         request = _request(scope)
-        response = answer(self.routes, request)
+        found = answer(self.routes, request)
+        response = found if isinstance(found, Response) else await found
         has_body = not {"content-length", "transfer-encoding"}.isdisjoint(request.headers)
         await send({"type": "http.response.start", "status": response.status, "headers": _head(response, has_body)})
         for chunk in response.chunks:

@@ -27,7 +27,7 @@ class Connection(H11Protocol):
     """A connection with a deadline for whatever its client owes.
 
     uvicorn's own has one only for the first byte after an answer: a client that never speaks, or speaks a byte at
-    a time, or never reads, would stay for good. What the exporter takes to answer needs no account: it never waits.
+    a time, or never reads, would stay for good.
     """
 
     limits = DEFAULTS
@@ -43,6 +43,13 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._expect(None)
+
+    def data_received(self, data: bytes) -> None:
+        """From a request's end to its answer the client owes nothing: a reload takes its time."""
+        answered = self.cycle
+        super().data_received(data)
+        if self.cycle is not answered:
+            self._expect(None)
 
     def on_response_complete(self) -> None:
         """The answer's last part goes out when the rest is read: from here, only a request can be owed."""

@@ -1,6 +1,6 @@
 """Requests and responses as values, and the table that leads from one to the other. Bytes on the wire are in app.py."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 _TEXT = "text/plain; charset=utf-8"
@@ -27,7 +27,9 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Handler = Callable[[Request], Response]
+Answer = Response | Awaitable[Response]
+"""What there is to say, now or as soon as it is known."""
+Handler = Callable[[Request], Answer]
 Routes = Mapping[str, Mapping[str, Handler]]
 """Path to method to what answers. A path that answers GET answers HEAD too."""
 
@@ -37,7 +39,7 @@ def text(status: int, message: str, *headers: tuple[str, str]) -> Response:
     return Response(status, _TEXT, (f"{message}\n".encode("utf-8", "replace"),), headers)
 
 
-def answer(routes: Routes, request: Request) -> Response:
+def answer(routes: Routes, request: Request) -> Answer:
     """The answer to a request: 404 where no route has its path, 405 where the route doesn't know its method."""
     methods = routes.get(request.path)
     if methods is None:

@@ -81,10 +81,9 @@ class Post:
             Collector(self.source.listing("letters", Options()), families, limits),
             self._client(key),
             self._state,
-            self._board,
+            self._board.publish,
             Facts("post", "acme", "letters"),
             Pace(60.0, 600.0),
-            lambda account, family, more: None,
             clock=self.clock,
             ticks=self.clock,
         )

@@ -90,10 +90,9 @@ class Machine(RuleBasedStateMachine):
             Collector(listing, source.families, limits),
             cast("Client", self.api),
             cast("State", self.state),
-            self.board,
+            self.board.publish,
             self.facts,
             Pace(60.0, 600.0),
-            lambda account, family, more: None,
             clock=self.clock,
         )
 

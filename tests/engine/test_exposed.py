@@ -172,7 +172,7 @@ def test_series_beyond_the_cap_are_folded_and_no_counter_falls(rig: Rig) -> None
     assert len(failed) == 2001
     assert failed["completed", "failed", "__other__"] == 100
     assert sum(failed.values()) == 2100
-    assert rig.folded["inkit_invocations"] == 100
+    assert rig.board.snapshot.collectors[0].folded["inkit_invocations"] == 100
 
     def again(numbers: range) -> dict[tuple[str, ...], float]:
         rig.clock.now += 60

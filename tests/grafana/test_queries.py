@@ -8,7 +8,9 @@ import pytest
 import yaml
 from promql_parser import AggregateExpr, Call, Expr, StringLiteral, VectorSelector
 
-from exporter.metrics import Live, catalogue
+from exporter.live import Live
+from exporter.metrics import catalogue
+from exporter.snapshot import Board
 from exporter.sources import sources
 from exporter.sources.reading import FINAL
 from grafana.frame import FIRING
@@ -29,7 +31,7 @@ def known() -> Mapping[str, set[str]]:
         found[family.name] = labels
         if family.kind == "histogram":
             found |= {f"{family.name}_bucket": labels | {"le"}, f"{family.name}_sum": labels}
-    for metric in Live("1", "a").registry.collect():
+    for metric in Live("1", "a", Board()).registry.collect():
         for sample in metric.samples:
             if sample.name.startswith("process_"):
                 found[sample.name] = TARGET

@@ -16,6 +16,7 @@ from exporter.rendering import Sample, render
 from exporter.snapshot import Block, Board, CollectorSnapshot, Health
 from exporter.web.app import App
 from exporter.web.connection import DEFAULTS, Limits
+from exporter.web.lifecycle import Reload
 from exporter.web.server import Server, listen
 
 WIDE = Family("inkit_batches", "gauge", "Batches.", ("account",))
@@ -40,14 +41,21 @@ HAS_IPV6 = _has_ipv6()
 class Program:
     """Stands for the rest of the program: what is on the board, and how it is."""
 
-    def __init__(self, telemetry_path: str = "/metrics") -> None:
+    def __init__(self, telemetry_path: str = "/metrics", reload: Reload | None = None) -> None:
         self.board = Board()
         self.well = True
         self.read = True
         registry = CollectorRegistry()
         Gauge("live", "Live.", registry=registry)
         self.exposition = Exposition(self.board, [WIDE], registry)
-        self.app = App(self.exposition, self.board, lambda: self.well, lambda: self.read, telemetry_path=telemetry_path)
+        self.app = App(
+            self.exposition,
+            self.board,
+            lambda: self.well,
+            lambda: self.read,
+            telemetry_path=telemetry_path,
+            reload=reload,
+        )
 
     def publish(self, account: str, health: Health, series: int = 1) -> None:
         samples = [Sample((f"{account}-{number}",), number) for number in range(series)]

@@ -9,7 +9,9 @@ ROUTES = {
 
 
 def ask(method: str, path: str) -> Response:
-    return answer(ROUTES, Request(method, path, {}, {}))
+    found = answer(ROUTES, Request(method, path, {}, {}))
+    assert isinstance(found, Response)
+    return found
 
 
 def test_a_route_is_one_entry_for_each_of_its_methods() -> None:
