@@ -37,6 +37,15 @@ def test_it_is_forbidden_unless_it_is_enabled(method: str) -> None:
         assert (answer.status, body) == (403, b"Lifecycle API is not enabled.\n")
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_of_another_site_may_not_reload(site: str) -> None:
+    reloads = Reloads()
+    with serving(Program(reload=reloads.ask)) as place:
+        answer, _ = ask(place, "POST", "/-/reload", **{"Sec-Fetch-Site": site})
+        assert answer.status == 403
+    assert not reloads.asked
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 @pytest.mark.parametrize("reloads", [None, Reloads()])
 def test_only_post_and_put_are_allowed(method: str, reloads: Reloads | None) -> None:
