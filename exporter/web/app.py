@@ -1,6 +1,6 @@
 """The ASGI application: HTTP in and out of the values of messages.py. What the pages answer is in routes.py."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypedDict
 from urllib.parse import parse_qs
 
@@ -9,6 +9,9 @@ from exporter.snapshot import Board
 from exporter.web.lifecycle import Reload, lifecycle
 from exporter.web.messages import Request, Response, answer
 from exporter.web.routes import Probes, routes
+
+PIECE_BYTES = 2**18
+"""What is given to a connection at a time, and so about the most that it holds for a client that doesn't read."""
 
 _EVERY_ANSWER = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
@@ -52,9 +55,19 @@ class App:
         response = found if isinstance(found, Response) else await found
         has_body = not {"content-length", "transfer-encoding"}.isdisjoint(request.headers)
         await send({"type": "http.response.start", "status": response.status, "headers": _head(response, has_body)})
-        for chunk in response.chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        for piece in _pieces(response.chunks):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _pieces(chunks: tuple[bytes, ...]) -> Iterator[bytes | memoryview]:
+    """The chunks in pieces: what a slow client has not read yet is copied for it, and that must not be all of it."""
+    for chunk in chunks:
+        if len(chunk) <= PIECE_BYTES:
+            yield chunk
+        else:
+            whole = memoryview(chunk)
+            yield from (whole[start : start + PIECE_BYTES] for start in range(0, len(chunk), PIECE_BYTES))
 
 
 def _request(scope: Scope) -> Request:

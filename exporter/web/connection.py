@@ -33,6 +33,8 @@ class Connection(H11Protocol):
     limits = DEFAULTS
     deadline: asyncio.TimerHandle | None = None
     """When the client is cut off."""
+    reading = False
+    """Is an answer under way that the client has not read to its end."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -54,11 +56,15 @@ class Connection(H11Protocol):
     def on_response_complete(self) -> None:
         """The answer's last part goes out when the rest is read: from here, only a request can be owed."""
         super().on_response_complete()
+        self.reading = False
         self._expect(self.limits.request_seconds)
 
     def pause_writing(self) -> None:
+        """An answer is paused many times; the time to read it is for all of it, and runs from the first."""
         super().pause_writing()
-        self._expect(self.limits.answer_seconds)
+        if not self.reading:
+            self.reading = True
+            self._expect(self.limits.answer_seconds)
 
     def shutdown(self) -> None:
         """At the end nobody is waited for: a scraper comes again."""

@@ -4,9 +4,11 @@ import contextlib
 import select
 import threading
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 
 import pytest
 
+from exporter.web.app import PIECE_BYTES
 from exporter.web.connection import Limits
 from exporter.web.server import Server, listen
 from tests.web.serving import (
@@ -52,12 +54,14 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 def test_a_scrape_is_answered_beside_hundreds_of_clients_that_are_silent_or_slow(place: Place) -> None:
+    threads = threading.active_count()
     with contextlib.ExitStack() as clients:
         for number in range(200):
             client = clients.enter_context(connect(place))
             if number % 2:
                 client.sendall(b"GET /metrics HT")
         assert [scrape(place) for _ in range(5)] == [200] * 5
+        assert threading.active_count() == threads
 
 
 def test_a_connection_serves_one_request_after_the_other(place: Place) -> None:
@@ -132,14 +136,42 @@ def test_a_client_that_reads_a_long_answer_gets_all_of_it() -> None:
         assert len(ask(place, "GET", "/metrics")[1]) > LONG
 
 
-def test_a_client_that_takes_long_to_read_has_more_time_for_it_than_for_a_request() -> None:
+def test_a_client_that_takes_long_to_read_has_more_time_for_it_than_for_a_request_each_time() -> None:
     limits = Limits(request_seconds=0.2, answer_seconds=GENEROUS)
-    with serving(long_winded(), limits) as place, connect(place) as slow:
-        slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert slow.recv(1) == b"H"
-        with connect(place) as silent:
-            assert read_to_end(silent) == b""
-        assert len(read_to_end(slow)) > LONG
+    with serving(long_winded(), limits) as place, contextlib.closing(HTTPConnection(*place, timeout=GENEROUS)) as slow:
+        for _ in range(2):
+            slow.request("GET", "/metrics")
+            answer = slow.getresponse()
+            with connect(place) as silent:
+                assert read_to_end(silent) == b""
+            assert len(answer.read()) > LONG
+
+
+def test_a_client_that_reads_bit_by_bit_has_no_more_time_than_one_that_does_not_read() -> None:
+    limits = Limits(request_seconds=GENEROUS, answer_seconds=0.2)
+    pause, received = threading.Event(), 0
+    with serving(long_winded(), limits) as place, connect(place) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            while data := client.recv(2**18):
+                received += len(data)
+                pause.wait(0.01)
+    assert received < LONG
+
+
+def test_what_clients_have_not_read_is_not_kept_for_each_of_them() -> None:
+    sockets = listen("127.0.0.1:0")
+    server = Server(long_winded().app, sockets)
+    server.start()
+    with contextlib.ExitStack() as clients:
+        for _ in range(5):
+            client = clients.enter_context(connect(sockets[0].getsockname(), receive_buffer=4096))
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(1) == b"H"
+        transports = [each.transport for each in server._server.server_state.connections]
+        eventually(lambda: all(each.get_write_buffer_size() for each in transports))
+        assert max(each.get_write_buffer_size() for each in transports) <= PIECE_BYTES < LONG
+        assert server.stop(GENEROUS)
 
 
 def test_a_client_that_has_read_a_long_answer_has_no_more_time_for_the_next_request_than_others() -> None:
