@@ -12,7 +12,7 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from exporter.families import Family
-from exporter.negotiation import gzip_accepted, openmetrics_preferred
+from exporter.negotiation import gzip_preferred, openmetrics_preferred
 from exporter.rendering import header
 from exporter.snapshot import Block, Board, CollectorSnapshot, Snapshot
 
@@ -83,7 +83,7 @@ class Exposition:
         """A scrape for these headers; with `names`, only the families that have a sample of one of these names."""
         openmetrics = openmetrics_preferred(accept)
         content_type = OPENMETRICS if openmetrics else TEXT
-        compressed = gzip_accepted(accept_encoding)
+        compressed = gzip_preferred(accept_encoding)
         if names:
             chosen = [family for family in self._families if not sample_names(family).isdisjoint(names)]
             part = self._assemble(self._board.snapshot, chosen, openmetrics)

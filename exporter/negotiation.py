@@ -3,58 +3,94 @@
 A header that makes no sense is never an error: the scraper then gets the text format, uncompressed, which all read.
 """
 
-from collections.abc import Iterator
+import functools
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-_OPENMETRICS = "application/openmetrics-text"
-_OPENMETRICS_VERSIONS = (None, "1.0.0")
-_TEXT = ("text/plain", "text/*", "*/*")
-"""The ranges that cover the text format, the most specific first."""
+_Name = tuple[str, str | None]
+"""A media range or a coding, and the version it is limited to."""
+
+_OPENMETRICS: tuple[_Name, ...] = (
+    ("application/openmetrics-text", "1.0.0"),
+    ("application/openmetrics-text", None),
+    ("application/*", None),
+    ("*/*", None),
+)
+_TEXT: tuple[_Name, ...] = (("text/plain", "0.0.4"), ("text/plain", None), ("text/*", None), ("*/*", None))
+_JSON: tuple[_Name, ...] = (("application/json", None),)
+_HTML: tuple[_Name, ...] = (("text/html", None), ("text/*", None), ("*/*", None))
+_GZIP: tuple[_Name, ...] = (("gzip", None), ("x-gzip", None), ("*", None))
+_IDENTITY: tuple[_Name, ...] = (("identity", None), ("*", None))
+"""What covers each of them in a header, the most specific first. `x-gzip` is gzip (RFC 9110, 8.4.1.3)."""
+
+_HEADERS = 32
+"""How many headers' meanings are remembered: a scraper sends the same ones at each scrape."""
+
+_QUOTED = r'"(?:\\.|[^"\\])*+"?'
+_ELEMENT = re.compile(rf'(?:[^,"]|{_QUOTED})++', re.DOTALL)
+_PART = re.compile(rf'(?:[^;"]|{_QUOTED})++', re.DOTALL)
+"""What stands between commas, and between semicolons, that are not in quotes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Range:
     """One element of an Accept or Accept-Encoding header."""
 
-    name: str
+    name: _Name
     quality: float
-    version: str | None
 
 
+@functools.lru_cache(maxsize=_HEADERS)
 def openmetrics_preferred(accept: str) -> bool:
-    """Whether OpenMetrics 1.0.0 is accepted with a higher quality than the text format (RFC 9110, 12.5.1)."""
+    """Whether OpenMetrics 1.0.0 is accepted with a higher quality than text 0.0.4 (RFC 9110, 12.5.1)."""
     ranges = list(_ranges(accept))
-    offered = [r.quality for r in ranges if r.name == _OPENMETRICS and r.version in _OPENMETRICS_VERSIONS]
-    return max(offered, default=0.0) > _quality(ranges, _TEXT)
+    return _quality(ranges, _OPENMETRICS) > _quality(ranges, _TEXT)
 
 
+@functools.lru_cache(maxsize=_HEADERS)
 def json_preferred(accept: str) -> bool:
     """Whether JSON is asked for rather than HTML: with a higher quality, or by its name where HTML is not named."""
     ranges = list(_ranges(accept))
-    json, html = _quality(ranges, ("application/json",)), _quality(ranges, ("text/html", "text/*", "*/*"))
-    return json > html or (json == html > 0 and all(r.name != "text/html" for r in ranges))
+    json, html = _quality(ranges, _JSON), _quality(ranges, _HTML)
+    return json > html or (json == html > 0 and all(one.name[0] != "text/html" for one in ranges))
 
 
-def gzip_accepted(accept_encoding: str) -> bool:
-    """Whether gzip is accepted, by name or by `*` (RFC 9110, 12.5.3)."""
-    return _quality(list(_ranges(accept_encoding)), ("gzip", "*")) > 0
+@functools.lru_cache(maxsize=_HEADERS)
+def gzip_preferred(accept_encoding: str) -> bool:
+    """Whether gzip is accepted, and no less than an answer without compression (RFC 9110, 12.5.3)."""
+    ranges = list(_ranges(accept_encoding))
+    gzip = _quality(ranges, _GZIP)
+    return gzip > 0 and gzip >= _quality(ranges, _IDENTITY)
 
 
-def _quality(ranges: list[_Range], names: tuple[str, ...]) -> float:
-    """The quality under the first of `names` that the header has; 0 where it has none."""
+@functools.lru_cache(maxsize=_HEADERS)
+def everything_refused(accept_encoding: str) -> bool:
+    """Whether gzip is not accepted, and an answer without compression is excluded, as by `identity;q=0`."""
+    ranges = list(_ranges(accept_encoding))
+    return _quality(ranges, _GZIP) == 0 and _quality(ranges, _IDENTITY, unnamed=1.0) == 0
+
+
+def _quality(ranges: Sequence[_Range], names: Sequence[_Name], unnamed: float = 0.0) -> float:
+    """The quality under the first of `names` that the header has; `unnamed` where it has none."""
     for name in names:
-        qualities = [r.quality for r in ranges if r.name == name]
+        qualities = [one.quality for one in ranges if one.name == name]
         if qualities:
             return max(qualities)
-    return 0.0
+    return unnamed
 
 
 def _ranges(header: str) -> Iterator[_Range]:
-    for element in header.split(","):
-        name, *rest = (part.strip() for part in element.split(";"))
+    for element in _ELEMENT.findall(header):
+        name, *rest = [part.strip() for part in _PART.findall(element)] or [""]
         pairs = (part.partition("=") for part in rest)
-        parameters = {key.strip().lower(): value.strip().strip('"') for key, _, value in pairs}
-        yield _Range(name.lower(), _number(parameters.get("q", "1")), parameters.get("version"))
+        parameters = {key.strip().lower(): _unquoted(value.strip()) for key, _, value in pairs}
+        yield _Range((name.lower(), parameters.get("version")), _number(parameters.get("q", "1")))
+
+
+def _unquoted(value: str) -> str:
+    """A parameter's value, whether it came as a token or as a quoted string (RFC 9110, 5.6.4 and 5.6.6)."""
+    return re.sub(r"\\(.)", r"\1", value.strip('"')) if value.startswith('"') else value
 
 
 def _number(quality: str) -> float:

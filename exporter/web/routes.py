@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from exporter import __version__
 from exporter.exposition import Exposition
-from exporter.negotiation import json_preferred
+from exporter.negotiation import everything_refused, json_preferred
 from exporter.snapshot import Board, Snapshot
 from exporter.web.failures import BadQuery, Query, as_json, choose
 from exporter.web.failures_page import failures_page
@@ -14,6 +14,8 @@ from exporter.web.landing import landing
 from exporter.web.messages import Handler, Request, Response, text
 from exporter.web.page import Link, headers, page
 from exporter.web.problems import problems
+
+_VARY = ("vary", "Accept, Accept-Encoding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +84,12 @@ def _failures(request: Request, snapshot: Snapshot, links: Sequence[Link], now: 
 
 
 def _metrics(exposition: Exposition, request: Request) -> Response:
-    scrape = exposition.render(
-        request.headers.get("accept", ""),
-        request.headers.get("accept-encoding", ""),
-        request.query.get("name[]", ()),
-    )
+    codings = request.headers.get("accept-encoding", "")
+    if everything_refused(codings):
+        return text(406, "Not acceptable: ask for gzip or identity, or leave Accept-Encoding out.", _VARY)
+    scrape = exposition.render(request.headers.get("accept", ""), codings, request.query.get("name[]", ()))
     encoding = (("content-encoding", scrape.content_encoding),) if scrape.content_encoding else ()
-    return Response(200, scrape.content_type, scrape.chunks, (*encoding, ("vary", "Accept, Accept-Encoding")))
+    return Response(200, scrape.content_type, scrape.chunks, (*encoding, _VARY))
 
 
 def _healthy(probes: Probes) -> Response:

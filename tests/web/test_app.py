@@ -2,15 +2,17 @@
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from exporter import __version__
 from exporter.snapshot import CollectorSnapshot, Health
+from exporter.web.app import PIECE_BYTES
 from exporter.web.page import headers
 from tests.web.examples import failure
-from tests.web.serving import Program, ask, serving
+from tests.web.serving import Program, ask, serving, speak
 
 READY = Health(True, True, 1.0, 2, 3)
 READING = Health(True, False, 1.0, 2, 3)
@@ -52,6 +54,45 @@ def test_metrics_are_negotiated_by_the_request_s_headers(place: Place) -> None:
     assert answer.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
     assert answer.headers["content-encoding"] == "gzip"
     assert gzip.decompress(body).endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "encoding"),
+    [
+        ("identity;q=0, *", "gzip"),
+        ("gzip;q=0, *", None),
+        ("*;q=0.5", "gzip"),
+        ("br", None),
+        ("identity, gzip;q=0.5", None),
+    ],
+)
+def test_the_coding_is_the_one_that_is_accepted(place: Place, header: str, encoding: str | None) -> None:
+    answer, _ = ask(place, "GET", "/metrics", **{"Accept-Encoding": header})
+    assert (answer.status, answer.headers["content-encoding"]) == (200, encoding)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_client_that_accepts_no_coding_is_told_which_there_are(place: Place, method: str) -> None:
+    answer, body = ask(place, method, "/metrics", **{"Accept-Encoding": "identity;q=0"})
+    assert (answer.status, answer.headers["vary"]) == (406, "Accept, Accept-Encoding")
+    assert body.startswith(b"Not acceptable: ask for gzip or identity") is (method == "GET")
+
+
+def test_a_header_that_comes_twice_counts_as_one(place: Place) -> None:
+    lines = b"Accept: text/plain;q=0.5\r\nAccept: application/openmetrics-text\r\nAccept-Encoding: br\r\n"
+    answer = speak(place, b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + lines + b"Accept-Encoding: gzip\r\n\r\n")
+    assert b"\r\ncontent-type: application/openmetrics-text; version=1.0.0" in answer
+    assert b"\r\ncontent-encoding: gzip\r\n" in answer
+
+
+def test_an_answer_in_pieces_is_whole_and_a_head_of_it_says_its_length() -> None:
+    program = Program()
+    program.publish("production", READY, series=20_000)
+    with serving(program) as place:
+        _, body = ask(place, "GET", "/metrics")
+        assert len(body) > 2 * PIECE_BYTES
+        assert re.findall(rb"-(\d+)\"} \1\.0\n", body) == [str(number).encode() for number in range(10**6)][:20_000]
+        assert ask(place, "HEAD", "/metrics")[0].headers["content-length"] == str(len(body))
 
 
 def test_the_names_in_the_query_choose_families(place: Place) -> None:
