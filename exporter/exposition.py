@@ -2,7 +2,6 @@
 
 import math
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from exporter.compression import Begun, begun, deflated, ended
 from exporter.families import Family
 from exporter.negotiation import gzip_preferred, openmetrics_preferred
 from exporter.rendering import header
@@ -19,11 +19,12 @@ from exporter.snapshot import Block, Board, CollectorSnapshot, Snapshot
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
+LIVE_SECONDS = 1.0
+"""How long the live metrics are kept: to render them costs more than all else, and nobody scrapes that often alone."""
+
 _SUFFIXES = {"histogram": ("_bucket", "_count", "_sum")}
-_GZIP_LEVEL = 1
-"""A scrape travels a short way and is repetitive: higher levels cost several times the CPU for little."""
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
-"""RFC 1952: deflate, no name, no time, fastest, unknown system."""
+_LARGE = 2**16
+"""Bytes. To send a smaller piece by itself costs more than to copy it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,33 +37,39 @@ class Scrape:
 
 
 @dataclass(frozen=True, slots=True)
-class _Assembled:
-    """The collectors' part in one format, good for one snapshot, from `since` until one of them turns stale."""
+class _Kept:
+    """A scrape made for one snapshot, good from `since` until `until`, in seconds of the clock."""
 
+    scrape: Scrape
     generation: int
     since: float
     until: float
-    plain: bytes
 
     def holds(self, snapshot: Snapshot, now: float) -> bool:
         """Not before `since` either: when the clock is set back, what was stale may be fresh again."""
         return self.generation == snapshot.generation and self.since <= now <= self.until
 
 
-@dataclass(frozen=True, slots=True)
-class _Deflated:
-    """The compressed form of an assembled part, ready to have more appended."""
+class _Part:
+    """A family's lines in one format, from all collectors; compressed when that is first asked for."""
 
-    source: _Assembled
-    data: bytes
-    crc: int
+    def __init__(self, pieces: tuple[bytes, ...]) -> None:
+        self.pieces = pieces
+        self.plain = b"".join(pieces)
+        self._deflated: bytes | None = None
+
+    def deflated(self) -> bytes:
+        if self._deflated is None:
+            self._deflated = deflated(self.plain)
+        return self._deflated
 
 
 class Exposition:
     """Renders scrapes from the board and the live registry.
 
-    It owns what was assembled and compressed for the last snapshot: a scrape copies those bytes and renders only the
-    live metrics. Two threads that scrape at once may both do the work; the result is the same.
+    It owns what was made for the last snapshot: each family's part in each format, which is made anew only when a
+    line in it has changed, and whole scrapes, which hold for LIVE_SECONDS of a snapshot. Two threads that scrape at
+    once may both do the work; the result is the same.
     """
 
     def __init__(
@@ -76,48 +83,81 @@ class Exposition:
         self._families = tuple(families)
         self._live = live
         self._clock = clock
-        self._assembled: dict[bool, _Assembled] = {}
-        self._deflated: dict[bool, _Deflated] = {}
+        self._parts: dict[bool, dict[str, _Part]] = {False: {}, True: {}}
+        self._members: dict[bool, tuple[list[_Part], Begun]] = {}
+        self._scrapes: dict[tuple[bool, bool], _Kept] = {}
 
     def render(self, accept: str = "", accept_encoding: str = "", names: Sequence[str] = ()) -> Scrape:
-        """A scrape for these headers; with `names`, only the families that have a sample of one of these names."""
-        openmetrics = openmetrics_preferred(accept)
-        content_type = OPENMETRICS if openmetrics else TEXT
-        compressed = gzip_preferred(accept_encoding)
+        """A scrape for these headers; with `names`, only the families that have a sample of one of these names.
+
+        Not compressed too where the headers exclude that: what is to be answered then is for HTTP to say.
+        """
+        openmetrics, compressed = openmetrics_preferred(accept), gzip_preferred(accept_encoding)
+        snapshot, now = self._board.snapshot, self._clock()
         if names:
             chosen = [family for family in self._families if not sample_names(family).isdisjoint(names)]
-            part = self._assemble(self._board.snapshot, chosen, openmetrics)
-            live = _render_live(_Named(self._live, frozenset(names)), openmetrics)
-        else:
-            part = self._current(openmetrics)
-            live = _render_live(self._live, openmetrics)
-        if not compressed:
-            return Scrape(content_type, None, (part.plain, live))
-        return Scrape(content_type, "gzip", _gzip(self._compressed(part, openmetrics), len(part.plain), live))
+            parts = self._current(snapshot, chosen, openmetrics, now)
+            return _scrape(
+                parts, _Named(self._live, frozenset(names)), openmetrics, _begun(parts) if compressed else None
+            )
+        kept = self._scrapes.get((openmetrics, compressed))
+        if kept is None or not kept.holds(snapshot, now):
+            kept = self._scrapes[openmetrics, compressed] = self._whole(snapshot, now, openmetrics, compressed)
+        return kept.scrape
 
-    def _current(self, openmetrics: bool) -> _Assembled:
-        """The part for the board's snapshot at this moment, from the last scrape if it still holds."""
-        snapshot = self._board.snapshot
-        kept = self._assembled.get(openmetrics)
-        if kept is None or not kept.holds(snapshot, self._clock()):
-            kept = self._assembled[openmetrics] = self._assemble(snapshot, self._families, openmetrics)
-        return kept
+    def _whole(self, snapshot: Snapshot, now: float, openmetrics: bool, compressed: bool) -> _Kept:
+        parts = self._current(snapshot, self._families, openmetrics, now)
+        scrape = _scrape(parts, self._live, openmetrics, self._compressed(parts, openmetrics) if compressed else None)
+        until = min((c.fresh_until for c in snapshot.collectors if c.fresh_until >= now), default=math.inf)
+        return _Kept(scrape, snapshot.generation, now, min(until, now + LIVE_SECONDS))
 
-    def _compressed(self, part: _Assembled, openmetrics: bool) -> _Deflated:
-        kept = self._deflated.get(openmetrics)
-        if kept is not None and kept.source is part:
-            return kept
-        made = _deflate(part)
-        if self._assembled.get(openmetrics) is part:
-            self._deflated[openmetrics] = made
-        return made
+    def _current(self, snapshot: Snapshot, families: Iterable[Family], openmetrics: bool, now: float) -> list[_Part]:
+        """The parts of these families as they are at this moment: those of before where no line has changed."""
+        kept = self._parts[openmetrics]
+        parts = []
+        for family in families:
+            pieces = tuple(_family_lines(family, snapshot.collectors, now, openmetrics))
+            if not pieces:
+                kept.pop(family.name, None)
+                continue
+            part = kept.get(family.name)
+            if part is None or part.pieces != pieces:
+                part = kept[family.name] = _Part(pieces)
+            parts.append(part)
+        return parts
 
-    def _assemble(self, snapshot: Snapshot, families: Iterable[Family], openmetrics: bool) -> _Assembled:
-        now = self._clock()
-        collectors = snapshot.collectors
-        lines = b"".join(piece for family in families for piece in _family_lines(family, collectors, now, openmetrics))
-        until = min((c.fresh_until for c in collectors if c.fresh_until >= now), default=math.inf)
-        return _Assembled(snapshot.generation, now, until, lines)
+    def _compressed(self, parts: list[_Part], openmetrics: bool) -> Begun:
+        kept = self._members.get(openmetrics)
+        if kept is None or kept[0] != parts:
+            kept = self._members[openmetrics] = parts, _begun(parts)
+        return kept[1]
+
+
+def _begun(parts: Sequence[_Part]) -> Begun:
+    return begun([part.plain for part in parts], [part.deflated() for part in parts])
+
+
+def _scrape(parts: Sequence[_Part], live: Collector, openmetrics: bool, member: Begun | None) -> Scrape:
+    """A scrape of these parts, and the live metrics; `member`: the parts compressed, if it is to be."""
+    content_type = OPENMETRICS if openmetrics else TEXT
+    rest = _render_live(live, openmetrics)
+    if member is None:
+        return Scrape(content_type, None, tuple(_chunks([*(part.plain for part in parts), rest])))
+    return Scrape(content_type, "gzip", tuple(_chunks(ended(member, rest))))
+
+
+def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces in their order: large ones as they are, those between them joined."""
+    small: list[bytes] = []
+    for piece in pieces:
+        if len(piece) < _LARGE:
+            small.append(piece)
+            continue
+        if small:
+            yield b"".join(small)
+            small = []
+        yield piece
+    yield b"".join(small)
 
 
 def sample_names(family: Family) -> frozenset[str]:
@@ -163,19 +203,3 @@ def _render_live(live: Collector, openmetrics: bool) -> bytes:
     """The live metrics in a format; in OpenMetrics with the `# EOF` that ends the whole scrape."""
     encode: Callable[[Collector], bytes] = openmetrics_exposition.generate_latest if openmetrics else generate_latest
     return encode(live)
-
-
-def _deflate(part: _Assembled) -> _Deflated:
-    """Compressed up to a byte's boundary, and with nothing that a continuation could refer to."""
-    deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    data = deflate.compress(part.plain) + deflate.flush(zlib.Z_FULL_FLUSH)
-    return _Deflated(part, data, zlib.crc32(part.plain))
-
-
-def _gzip(first: _Deflated, length: int, rest: bytes) -> tuple[bytes, ...]:
-    """One gzip member of a part that is compressed already and a rest that is not: only the rest is worked on."""
-    deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    data = deflate.compress(rest) + deflate.flush(zlib.Z_FINISH)
-    crc = zlib.crc32(rest, first.crc)
-    size = (length + len(rest)) & 0xFFFFFFFF
-    return _GZIP_HEADER, first.data, data + crc.to_bytes(4, "little") + size.to_bytes(4, "little")

@@ -1,9 +1,11 @@
 """What a scrape gets for what is on the board."""
 
 import gzip
+import random
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import CollectorRegistry
 
-from exporter.exposition import OPENMETRICS, TEXT, Exposition, Scrape
+from exporter.exposition import LIVE_SECONDS, OPENMETRICS, TEXT, Exposition, Scrape
 from exporter.families import Family
 from exporter.rendering import Exemplar, HistogramSample, Sample, render
 from exporter.snapshot import Block, Board, CollectorSnapshot
@@ -25,6 +27,10 @@ SECONDS = Family("inkit_seconds", "histogram", "Durations.", ("account",), bucke
 UP = Family("batch_exporter_up", "gauge", "Up.", ("account",))
 FAMILIES = (BATCHES, FINISHED, SECONDS, UP)
 OPENMETRICS_ONLY = "application/openmetrics-text"
+NOISE = random.Random(1).randbytes(100_000).hex().encode() + b"\n"
+"""Too much to be sent together with other lines, compressed too."""
+ENCODINGS = pytest.mark.parametrize("encoding", ["", "gzip"])
+FORMATS = pytest.mark.parametrize("accept", ["", OPENMETRICS_ONLY])
 
 
 parse_openmetrics: Callable[[str], Iterable[Metric]] = openmetrics_parser.text_string_to_metric_families
@@ -134,26 +140,75 @@ def test_a_clock_that_is_set_back_makes_fresh_what_is_fresh_again(scene: Scene) 
     assert "inkit_batches" in scene.text()
 
 
-@pytest.mark.parametrize("encoding", ["", "gzip"])
-@pytest.mark.parametrize("accept", ["", OPENMETRICS_ONLY])
-def test_the_collectors_part_is_made_once_for_a_snapshot(scene: Scene, accept: str, encoding: str) -> None:
+@ENCODINGS
+@FORMATS
+def test_a_scrape_is_kept_whole_for_a_second_of_a_snapshot(scene: Scene, accept: str, encoding: str) -> None:
     scene.publish("a", 1)
-    place = 1 if encoding else 0
-    first = scene.exposition.render(accept, encoding).chunks[place]
+    first = scene.exposition.render(accept, encoding)
+    scene.clock.now += LIVE_SECONDS
+    assert scene.exposition.render(accept, encoding) is first
+    scene.clock.now += 0.1
+    assert scene.exposition.render(accept, encoding) is not first
+
+
+@ENCODINGS
+@FORMATS
+def test_a_family_is_made_anew_only_when_a_line_of_it_has_changed(scene: Scene, accept: str, encoding: str) -> None:
+    def large() -> bytes:
+        return max(scene.exposition.render(accept, encoding).chunks, key=len)
+
+    def publish(lines: bytes, number: int) -> None:
+        data = {BATCHES.name: Block(lines, lines), **blocks((UP, Sample(("a",), number)))}
+        scene.board.publish(CollectorSnapshot("a", "inkit", "c", data, 200.0))
+
+    publish(NOISE, 1)
+    first = large()
     scene.clock.now += 10
-    assert scene.exposition.render(accept, encoding).chunks[place] is first
-    scene.publish("a", 2)
-    assert scene.exposition.render(accept, encoding).chunks[place] is not first
+    assert large() is first
+    publish(NOISE + b"", 2)
+    assert large() is first
+    publish(NOISE[1:], 2)
+    assert large() is not first
 
 
-def test_the_collectors_part_is_kept_too_when_all_of_them_are_stale(scene: Scene) -> None:
-    scene.publish("a", 1, fresh_until=0.0)
+def test_a_family_is_kept_too_when_all_collectors_are_stale(scene: Scene) -> None:
+    status = {UP.name: Block(NOISE, NOISE)}
+    scene.board.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, status))
     first = scene.exposition.render().chunks[0]
     scene.clock.now += 10
     assert scene.exposition.render().chunks[0] is first
 
 
-@pytest.mark.parametrize("encoding", ["", "gzip"])
+@ENCODINGS
+def test_small_families_are_sent_together(scene: Scene, encoding: str) -> None:
+    scene.publish("a", 1)
+    assert len(scene.exposition.render("", encoding).chunks) == 1
+
+
+@ENCODINGS
+@FORMATS
+def test_scrapes_at_once_beside_polls_are_each_of_one_snapshot(scene: Scene, accept: str, encoding: str) -> None:
+    def publish(number: int) -> None:
+        data = blocks((BATCHES, Sample(("a",), number)), (FINISHED, Sample(("a",), number)))
+        scene.board.publish(CollectorSnapshot("a", "inkit", "c", data, 200.0))
+
+    def scrape(_: int) -> tuple[list[bytes], bool]:
+        content = body(scene.exposition.render(accept, encoding))
+        plain = gzip.decompress(content) if encoding else content
+        return re.findall(rb"^inkit_.* (\d+)\.0$", plain, re.MULTILINE), b"api_open" in plain
+
+    publish(0)
+    with ThreadPoolExecutor(4) as pool:
+        scrapes = pool.map(scrape, range(200))
+        for number in range(200):
+            publish(number)
+        for numbers, live in scrapes:
+            assert len(numbers) == 2
+            assert numbers[0] == numbers[1]
+            assert live
+
+
+@ENCODINGS
 def test_what_is_kept_of_one_format_is_not_given_in_the_other(scene: Scene, encoding: str) -> None:
     scene.publish("a", 1)
     for accept, exemplars in [("", 0), (OPENMETRICS_ONLY, 2), ("", 0)]:
@@ -162,7 +217,7 @@ def test_what_is_kept_of_one_format_is_not_given_in_the_other(scene: Scene, enco
         assert plain.count(b"rb_1") == exemplars
 
 
-@pytest.mark.parametrize("encoding", ["", "gzip"])
+@ENCODINGS
 def test_a_new_snapshot_is_seen_at_once_in_every_format(scene: Scene, encoding: str) -> None:
     for number in (1, 2):
         scene.publish("a", number)
@@ -172,10 +227,25 @@ def test_a_new_snapshot_is_seen_at_once_in_every_format(scene: Scene, encoding: 
             assert f'inkit_batches{{account="a"}} {number}.0\n'.encode() in plain
 
 
-def test_live_metrics_are_rendered_at_each_scrape(scene: Scene) -> None:
+def test_live_metrics_are_at_most_a_second_old(scene: Scene) -> None:
     assert "api_requests_total 0.0" in scene.text()
     scene.requests.inc()
+    scene.clock.now += LIVE_SECONDS + 0.1
     assert "api_requests_total 1.0" in scene.text()
+
+
+def test_live_metrics_are_not_older_than_the_snapshot_beside_them(scene: Scene) -> None:
+    scene.publish("a", 1)
+    scene.text()
+    scene.requests.inc()
+    scene.publish("a", 2)
+    assert "api_requests_total 1.0" in scene.text()
+
+
+def test_live_metrics_are_rendered_at_each_scrape_by_name(scene: Scene) -> None:
+    assert "api_requests_total 0.0" in scene.text("api_requests_total")
+    scene.requests.inc()
+    assert "api_requests_total 1.0" in scene.text("api_requests_total")
 
 
 def test_the_content_types_are_exact(scene: Scene) -> None:
@@ -216,7 +286,7 @@ def test_an_empty_board_is_a_valid_answer_in_both_formats(scene: Scene) -> None:
     assert next(iter(parse_openmetrics(scene.openmetrics()))).name == "api_requests"
 
 
-@pytest.mark.parametrize("accept", ["", OPENMETRICS_ONLY])
+@FORMATS
 def test_gzip_is_one_member_and_the_same_bytes_as_without(scene: Scene, accept: str) -> None:
     scene.publish("a", 1)
     plain = body(scene.exposition.render(accept, ""))
