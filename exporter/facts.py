@@ -53,6 +53,7 @@ class Facts:
             backfilling=True,
             finished=0,
             in_flight=0,
+            oldest_in_flight=None,
             poll_errors=Counter(self.poll_errors),
             rejected=Counter(self.rejected),
             unknown_values=Counter(self.unknown_values),

@@ -11,7 +11,7 @@ from exporter import running as running_module
 from exporter.assembly import Shared, line
 from exporter.config import Account, load
 from exporter.demo import faults
-from exporter.demo.items import document_batch, invocation
+from exporter.demo.items import document_batch, generations, invocation
 from exporter.facts import Facts
 from exporter.live import Live
 from exporter.poller import Poller
@@ -179,12 +179,16 @@ def test_the_series_of_an_account_that_changes_stay_and_what_was_counted_goes_on
 
 
 def test_what_is_asked_for_anew_is_withheld_until_it_is_read(program: Program) -> None:
-    program.rig.world.add("document_batches", document_batch("rb_1", time.time(), total=3))
+    open_one = document_batch("rb_1", time.time(), total=3, destinations={"sepire": generations(3)})
+    program.rig.world.add("document_batches", open_one)
     program.running.start(program.accounts(a=BATCHES))
     program.wait_for_polls("a")
+    assert program.on_board("a")[0].health.oldest_in_flight is not None
     program.rig.stand_in.faults.add(faults.hang())
     program.change(a=f"{BATCHES}, filters: {{search: x}}")
     assert program.shown("a", "inkit_batch_documents") == ""
+    health = program.on_board("a")[0].health
+    assert (health.last_success, health.in_flight, health.oldest_in_flight) == (None, 0, None)
     assert not program.running.ready()
 
 
