@@ -79,17 +79,22 @@ class NewestFirst:
 
     def _as_believed(self, page: Page) -> bool:
         """A list may turn round at any time: then what is read for the newest page is the oldest one."""
-        direction = _direction(page) if self._last is None else -_direction(page)
+        direction = self._against(page)
         if direction == 0 and not self._known:
             return False
         return direction <= 0 and _newest(page) >= self._newest
 
+    def _against(self, page: Page) -> int:
+        """1 if the rows run the other way than the list is believed to, -1 if that way, 0 if that can't be told."""
+        return _direction(page) if self._last is None else -_direction(page)
+
     def _compared(self, client: Client, listing: Listing, page: Page) -> Page:
         """The newer one of this page and that at the other end of the list."""
-        believed, was_known = self._last, self._known
+        believed, was_known, against = self._last, self._known, self._against(page)
         other = self._end(client, listing, page.pages or 1) if believed is None else self._read(client, listing, 1)
         self._known = abs(_newest(other) - _newest(page)) > ORDER_SLACK_SECONDS
-        if _newest(other) <= _newest(page):
+        # Where both ends have records of one moment, the rows between tell.
+        if (_newest(other), against) <= (_newest(page), 0):
             self._last = believed
             return page
         self._last = None if believed is not None else self._last

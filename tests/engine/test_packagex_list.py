@@ -336,3 +336,16 @@ def test_a_window_that_is_shorter_than_the_list_is_not_read_beyond_its_beginning
     poller = rig.poller("batches")
     assert rig.cost(poller) <= 9 + 6, "the window's pages, and those read ahead"
     assert rig.exact("batches")
+
+
+@ORDERS
+def test_where_both_ends_have_the_newest_moment_the_rows_between_tell_the_order(packagex: Rig, order: str) -> None:
+    rig = packagex
+    runs(rig, order)
+    rig.batches.extend([packagex_batch(f"b_{n}", NOW - (2 if n < 3 else 1) * DAY) for n in range(5)])
+    poller = rig.poller("batches", page_size=4)
+    assert poller.poll()
+    assert poller.facts.incremental is True
+    rig.batches.add(packagex_batch("b_late", NOW - DAY + 10, status="failed"))
+    rig.reconcile(poller)
+    assert rig.events("batches")[FAILED] == 1
