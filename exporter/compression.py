@@ -10,10 +10,10 @@ _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 """RFC 1952: deflate, no name, no time, fastest, unknown system."""
 
 
-def deflated(plain: bytes) -> bytes:
+def deflated(pieces: Iterable[bytes]) -> bytes:
     """Compressed up to a byte's boundary, and with nothing that what comes after could refer to: others may follow."""
     deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return deflate.compress(plain) + deflate.flush(zlib.Z_FULL_FLUSH)
+    return b"".join((*map(deflate.compress, pieces), deflate.flush(zlib.Z_FULL_FLUSH)))
 
 
 @dataclass(frozen=True, slots=True)

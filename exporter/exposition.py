@@ -51,16 +51,21 @@ class _Kept:
 
 
 class _Part:
-    """A family's lines in one format, from all collectors; compressed when that is first asked for."""
+    """A family's lines in one format, from all collectors; joined and compressed when that is first asked for."""
 
     def __init__(self, pieces: tuple[bytes, ...]) -> None:
         self.pieces = pieces
-        self.plain = b"".join(pieces)
+        self._plain: bytes | None = None
         self._deflated: bytes | None = None
+
+    def plain(self) -> bytes:
+        if self._plain is None:
+            self._plain = b"".join(self.pieces)
+        return self._plain
 
     def deflated(self) -> bytes:
         if self._deflated is None:
-            self._deflated = deflated(self.plain)
+            self._deflated = deflated(self.pieces)
         return self._deflated
 
 
@@ -134,7 +139,7 @@ class Exposition:
 
 
 def _begun(parts: Sequence[_Part]) -> Begun:
-    return begun([part.plain for part in parts], [part.deflated() for part in parts])
+    return begun((piece for part in parts for piece in part.pieces), [part.deflated() for part in parts])
 
 
 def _scrape(parts: Sequence[_Part], live: Collector, openmetrics: bool, member: Begun | None) -> Scrape:
@@ -142,7 +147,7 @@ def _scrape(parts: Sequence[_Part], live: Collector, openmetrics: bool, member: 
     content_type = OPENMETRICS if openmetrics else TEXT
     rest = _render_live(live, openmetrics)
     if member is None:
-        return Scrape(content_type, None, tuple(_chunks([*(part.plain for part in parts), rest])))
+        return Scrape(content_type, None, tuple(_chunks([*(part.plain() for part in parts), rest])))
     return Scrape(content_type, "gzip", tuple(_chunks(ended(member, rest))))
 
 
