@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, print the table, and keep it in docs/performance.md."""
+"""`python -m benchmarks`: measure, print the tables, and keep them in docs/performance.md."""
 
 import argparse
 import logging
@@ -6,24 +6,29 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks import figures, scraping
 from benchmarks.bench import QUICK, Bench, Sizes
-from benchmarks.figures import figures
 from benchmarks.report import measured, write
+
+SECTIONS = {"poll": figures.figures, "scrape": scraping.figures}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("section", nargs="?", choices=SECTIONS, help="what to measure; by default all")
     parser.add_argument(
         "--quick", action="store_true", help="small sizes, in seconds; docs/performance.md stays as it is"
     )
-    quick = parser.parse_args().quick
+    given = parser.parse_args()
     logging.disable(logging.WARNING)
-    with tempfile.TemporaryDirectory(prefix="batch-exporter-bench-") as folder:
-        bench = Bench(QUICK if quick else Sizes(), Path(folder), tell=_tell)
-        text = measured(list(figures(bench)), "python -m benchmarks --quick" if quick else "make bench")
-    print(text)
-    if not quick:
-        write(text)
+    for section in [given.section] if given.section else SECTIONS:
+        with tempfile.TemporaryDirectory(prefix="batch-exporter-bench-") as folder:
+            bench = Bench(QUICK if given.quick else Sizes(), Path(folder), tell=_tell)
+            command = f"python -m benchmarks {section}{' --quick' if given.quick else ''}"
+            text = measured(list(SECTIONS[section](bench)), command)
+        print(text)
+        if not given.quick:
+            write(text, section)
 
 
 def _tell(what: str) -> None:

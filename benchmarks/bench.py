@@ -33,9 +33,25 @@ class Sizes:
     polls: int = 50
     rounds: int = 3
     """Of these, the median counts."""
+    series: int = 100_000
+    connections: int = 50
+    hold_seconds: float = 2.0
+    """How long scrapes are held against a server at a time."""
+    scrape_rounds: int = 9
 
 
-QUICK = Sizes(small=1_000, large=50_000, backfill=10_000, late=2_000, accounts=50, polls=10, rounds=1)
+QUICK = Sizes(
+    small=1_000,
+    large=50_000,
+    backfill=10_000,
+    late=2_000,
+    accounts=50,
+    polls=10,
+    rounds=1,
+    series=10_000,
+    hold_seconds=0.5,
+    scrape_rounds=1,
+)
 
 
 def _nothing(what: str) -> None:

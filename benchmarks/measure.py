@@ -43,9 +43,9 @@ class Cost:
         return replace(self, seconds=self.seconds / times, cpu=self.cpu / times)
 
 
-def read_window(url: str, folder: Path, collector: str) -> Cost:
+def read_window(url: str, folder: Path, collector: str, board: Board | None = None) -> Cost:
     """The first poll of a collector. The state stays in the folder."""
-    with _exporter(url, folder, [collector], UNLIMITED) as (made, _):
+    with _exporter(url, folder, [collector], UNLIMITED, board=board) as (made, _):
         return _cost(made)
 
 
@@ -87,6 +87,13 @@ def accounts_poll(url: str, folder: Path, count: int) -> Cost:
         os.sched_setaffinity(0, allowed)
 
 
+def poll_each_second(url: str, folder: Path, collector: str, board: Board, stop: threading.Event) -> None:
+    """The loop of a collector's polls, as often as no configuration wants them, until `stop` is set."""
+    with _exporter(url, folder, [collector], {**UNLIMITED, "poll_interval": "1s"}, board=board) as (made, _):
+        made[0].run(stop.wait, 0.0)
+        _check(made)
+
+
 def naive_poll(url: str, collector: str) -> Cost:
     """One poll of the naive exporter."""
     exporter = NaiveExporter(url + PATHS[collector], TOKEN)
@@ -112,7 +119,12 @@ def bare_loop(url: str, collector: str) -> Cost:
 
 @contextmanager
 def _exporter(
-    url: str, folder: Path, collectors: Sequence[str], tuning: dict[str, object], accounts: int = 1
+    url: str,
+    folder: Path,
+    collectors: Sequence[str],
+    tuning: dict[str, object],
+    accounts: int = 1,
+    board: Board | None = None,
 ) -> Iterator[tuple[list[Poller], State]]:
     """The pollers of a configuration, made as the program makes them, and their state."""
     account = {"name": "account", "system": "inkit", "base_url": url, "api_token": TOKEN, "collectors": [*collectors]}
@@ -121,7 +133,7 @@ def _exporter(
     [first] = load(path, {name: source.system for name, source in sources().items()}, {}).accounts
     alike = [first, *(replace(first, name=f"account-{number}") for number in range(1, accounts))]
     with prepared(folder / "state.db") as state:
-        board = Board()
+        board = board or Board()
         shared = Shared(state, board, Live("0", "", board))
         yield [one for each in alike for one in line(each, sources(), shared).pollers], state
 

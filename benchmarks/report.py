@@ -1,4 +1,4 @@
-"""The table of figures, and its place in docs/performance.md. Nothing is measured here."""
+"""The tables of figures, and their places in docs/performance.md. Nothing is measured here."""
 
 import os
 import platform
@@ -8,8 +8,6 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
-BEGIN = "<!-- what `make bench` has measured: do not edit -->\n"
-END = "<!-- end of what `make bench` has measured -->\n"
 _HEAD = ("figure", "where", "batch-exporter", "compared with", "ratio", "wanted")
 
 
@@ -41,13 +39,20 @@ def measured(rows: Sequence[Row], command: str) -> str:
     )
 
 
-def write(text: str, page: Path = PAGE) -> None:
-    """Put a new text between the markers of the page. Raises OSError, and ValueError where a marker is missing."""
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+def markers(section: str) -> tuple[str, str]:
+    """The lines of the page between which a section's table stands."""
+    command = f"`python -m benchmarks {section}`"
+    return f"<!-- what {command} has measured: do not edit -->\n", f"<!-- end of what {command} has measured -->\n"
+
+
+def write(text: str, section: str, page: Path = PAGE) -> None:
+    """Put a new text in a section's place on the page. Raises OSError, and ValueError where a marker is missing."""
+    first, last = markers(section)
+    before, begin, rest = page.read_text().partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        raise ValueError(f"{page} has no place for the table: it must stand between {BEGIN!r} and {END!r}")
-    page.write_text(f"{before}{BEGIN}{text}{END}{after}")
+        raise ValueError(f"{page} has no place for the table: it must stand between {first!r} and {last!r}")
+    page.write_text(f"{before}{begin}{text}{end}{after}")
 
 
 def number(value: float) -> str:
@@ -55,7 +60,7 @@ def number(value: float) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    return f"{seconds * 1000:.3g} ms"
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds * 1000:,.0f} ms"
 
 
 def mebibytes(size: int) -> str:
