@@ -1,6 +1,6 @@
 """The families that change between polls, as objects of the client library, with its metrics about the process.
 
-What they are called and labelled is in the catalogue. They are rendered at each scrape, by others.
+What they are called and labelled is in the catalogue. They are rendered for scrapes, by others.
 """
 
 import platform
@@ -60,6 +60,7 @@ class Live:
         prometheus_client.PlatformCollector(registry=registry)
         prometheus_client.GCCollector(registry=registry)
         self.registry = registry
+        self._board = board
         self._metered = _Metered()
         registry.register(self._metered)
         self._seconds = prometheus_client.Histogram(
@@ -77,6 +78,7 @@ class Live:
         self._successful.set(successful)
         if successful:
             self._succeeded_at.set_to_current_time()
+        self._board.renew()
 
     def meter(self, account: str, system: str) -> AccountMeter:
         """Where the requests of one account are counted: always the same, as long as the account stays."""

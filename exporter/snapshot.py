@@ -125,6 +125,11 @@ class Board:
             kept[new.id] = new
             self._snapshot = Snapshot(self._snapshot.generation + 1, tuple(kept.values()))
 
+    def renew(self) -> None:
+        """Say that what is shown beside the snapshots has changed: what was made of this one is not shown again."""
+        with self._lock:
+            self._snapshot = Snapshot(self._snapshot.generation + 1, self._snapshot.collectors)
+
     def arrange(self, collectors: Sequence[CollectorId]) -> None:
         """Show these collectors, in this order; all others leave."""
         with self._lock:

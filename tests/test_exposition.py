@@ -242,6 +242,13 @@ def test_live_metrics_are_not_older_than_the_snapshot_beside_them(scene: Scene) 
     assert "api_requests_total 1.0" in scene.text()
 
 
+def test_live_metrics_are_rendered_at_once_where_the_board_is_renewed(scene: Scene) -> None:
+    scene.text()
+    scene.requests.inc()
+    scene.board.renew()
+    assert "api_requests_total 1.0" in scene.text()
+
+
 def test_live_metrics_are_rendered_at_each_scrape_by_name(scene: Scene) -> None:
     assert "api_requests_total 0.0" in scene.text("api_requests_total")
     scene.requests.inc()

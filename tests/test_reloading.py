@@ -10,6 +10,7 @@ import pytest
 from exporter.changes import Changes, Outcome, changes
 from exporter.commands import serve
 from exporter.config import Account, Config, ConfigError, Problem
+from exporter.exposition import Exposition
 from exporter.flags import parse
 from exporter.live import Live
 from exporter.reloading import Asked, Loading, Reloading
@@ -45,7 +46,8 @@ class Reloads:
         self.may_read = threading.Event()
         self.may_read.set()
         self.ran = Ran()
-        self.live = Live("1", "abc", Board())
+        self.board = Board()
+        self.live = Live("1", "abc", self.board)
         self.asked: Asked = Asked()
         loading = Loading(self._load, file)
         self.reloading = Reloading(self.asked, loading, Config((A,), STATE), self.ran, self.live)  # type: ignore[arg-type]
@@ -109,6 +111,15 @@ def test_a_good_one_after_a_bad_one_heals_it() -> None:
     reloads.read = Config((A,), STATE)
     assert reloads.reload().successful
     assert reloads.metric("config_last_reload_successful") == 1
+
+
+def test_a_scrape_says_how_the_last_reload_ended_however_soon_it_comes() -> None:
+    reloads = Reloads()
+    exposition = Exposition(reloads.board, (), reloads.live.registry, clock=lambda: 0.0)
+    assert b"config_last_reload_successful 1.0\n" in exposition.render().chunks[0]
+    reloads.read = ConfigError([])
+    reloads.reload()
+    assert b"config_last_reload_successful 0.0\n" in exposition.render().chunks[0]
 
 
 @pytest.mark.parametrize("path", [Path("other.db"), None])
