@@ -11,7 +11,6 @@ from benchmarks.report import Row, milliseconds, number
 from benchmarks.serving import FILE, FORMS, METRICS, Form, Rendered
 from benchmarks.world import Scene, Stage
 
-
 _MOST_HOLDS = 200
 """How often a hold is made again until a poll falls into it."""
 
