@@ -22,7 +22,8 @@ from tests.e2e.pager import Pager
 from tests.rig import TOKEN
 from tests.test_commands import PATH, PROGRAM
 
-PATIENCE_SECONDS = 40.0
+# What Prometheus could not send it sends again after a minute.
+PATIENCE_SECONDS = 90.0
 _LOOK_SECONDS = 0.05
 _TAIL = 4000
 _T = TypeVar("_T")
