@@ -1,12 +1,13 @@
 """From a file, or from the environment alone, to a configuration. Each step of it has a module of its own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from exporter.config import files, rules, shape, wording, yaml_source
 from exporter.config.draft import Draft
+from exporter.config.locating import located
 from exporter.config.model import Account, Config, TLSConfig
-from exporter.config.problems import ConfigError, Finding, Place, Problem, path_of
+from exporter.config.problems import ConfigError, Problem
 from exporter.config.token import Token, TokenError
 from exporter.systems import System
 
@@ -53,31 +54,15 @@ def _checked(document: yaml_source.Document, file: str, world: rules.World) -> C
     if not isinstance(document.data, dict):
         message = "must be a mapping, such as accounts: [...]"
         raise ConfigError([Problem(file, document.lines.get(()), "", message)])
-    read, found = wording.validate(document.data)
+    read, found = wording.validate(shape.File, document.data)
     # What is unreadable as YAML has no shape to judge.
     unreadable = {finding.place for finding in document.findings}
     findings = [*document.findings, *(finding for finding in found if finding.place not in unreadable)]
     draft = Draft(document.data, frozenset(finding.place for finding in findings), document.lines)
     findings += rules.findings(draft, world)
     if read is None or findings:
-        raise ConfigError(_problems(findings, file, document.lines))
+        raise ConfigError(located(findings, file, document.lines))
     return _config(read, world)
-
-
-def _problems(findings: Iterable[Finding], file: str, lines: Mapping[Place, int]) -> list[Problem]:
-    """The findings as problems, in the order of the file."""
-    located = [(finding.line or _line(finding.place, lines), finding) for finding in findings]
-    located.sort(key=lambda one: (one[0] or 0, _order(one[1].place)))
-    return [Problem(file, line, path_of(finding.place), finding.message) for line, finding in located]
-
-
-def _order(place: Place) -> list[tuple[int, str]]:
-    return [(part, "") if isinstance(part, int) else (-1, part) for part in place]
-
-
-def _line(place: Place, lines: Mapping[Place, int]) -> int | None:
-    """The line of the place, or of what it would be in if it were there."""
-    return next((lines[place[:end]] for end in range(len(place), -1, -1) if place[:end] in lines), None)
 
 
 def _config(read: shape.File, world: rules.World) -> Config:

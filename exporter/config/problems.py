@@ -65,5 +65,6 @@ def path_of(place: Place) -> str:
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """The end of a message about an unknown word: the allowed one that was probably meant, or nothing."""
-    close = difflib.get_close_matches(word[:_SHOWN_LENGTH].lower(), list(allowed), n=1)
-    return f'; did you mean "{close[0]}"?' if close else ""
+    names = {name.lower(): name for name in allowed}
+    close = difflib.get_close_matches(word[:_SHOWN_LENGTH].lower(), names, n=1)
+    return f'; did you mean "{names[close[0]]}"?' if close else ""

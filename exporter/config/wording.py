@@ -1,43 +1,39 @@
 """What pydantic finds wrong with a file's shape, in our words. pydantic's own text shows values, so it is not used."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.config import shape
-from exporter.config.problems import Finding, Place, nearest, shown
+from exporter.config.problems import Finding, nearest, shown
 from exporter.config.yaml_source import Misread
 
+_Shape = TypeVar("_Shape", bound=BaseModel)
 
-def validate(data: object) -> tuple[shape.File | None, list[Finding]]:
-    """The data as a configuration file, or what is wrong with the shape of it."""
+
+def validate(shape: type[_Shape], data: object) -> tuple[_Shape | None, list[Finding]]:
+    """The data as a file of this shape, or what is wrong with it."""
     try:
-        return shape.File.model_validate(data), []
+        return shape.model_validate(data), []
     except ValidationError as error:
-        return None, [Finding(one["loc"], _message(one)) for one in error.errors(include_url=False)]
+        return None, [Finding(one["loc"], _message(shape, one)) for one in error.errors(include_url=False)]
 
 
-def _message(error: ErrorDetails) -> str:
+def _message(shape: type[BaseModel], error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        *parent, key = error["loc"]
+        return "unknown key" + nearest(str(key), _shape_at(shape, parent).model_fields)
     return _MESSAGES.get(error["type"], _not_valid)(error)
 
 
-def _unknown_key(error: ErrorDetails) -> str:
-    *parent, key = error["loc"]
-    return "unknown key" + nearest(str(key), _shape_at(tuple(parent)).model_fields)
-
-
-def _shape_at(place: Place) -> type[BaseModel]:
+def _shape_at(shape: type[BaseModel], place: Iterable[str | int]) -> type[BaseModel]:
     """The model of the mapping that is at this place."""
-    match place:
-        case ():
-            return shape.File
-        case ("accounts", _):
-            return shape.Account
-        case (*_, "state"):
-            return shape.State
-        case _:
-            return shape.Tls
+    for key in place:
+        if isinstance(key, str):
+            kind = shape.model_fields[key].annotation
+            shape = next(one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, BaseModel))
+    return shape
 
 
 def _not_text(error: ErrorDetails) -> str:
@@ -81,7 +77,6 @@ def _kind(value: object) -> str:
 
 
 _MESSAGES: Mapping[str, Callable[[ErrorDetails], str]] = {
-    "extra_forbidden": _unknown_key,
     "missing": lambda _: "is required",
     "string_type": _not_text,
     "bool_type": _not("true or false"),

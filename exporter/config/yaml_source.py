@@ -5,7 +5,7 @@ something else unnoticed, and neither aliases nor nesting can take all memory.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import yaml
@@ -19,6 +19,7 @@ MAX_DEPTH = 20
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
+_PLAIN = frozenset(_TAG + kind for kind in ("bool", "int", "float", "timestamp"))
 _TRUE = frozenset({"true", "yes", "on"})
 _FALSE = frozenset({"false", "no", "off"})
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})")
@@ -50,13 +51,20 @@ class NotYaml(Exception):
         self.line = line
 
 
-def parse(content: bytes) -> Document:
-    """Read one YAML document in UTF-8. Raises NotYaml."""
+class Empty(NotYaml):
+    """A text has nothing but comments."""
+
+
+def parse(content: bytes, texts: Callable[[Place], bool] = lambda _: False) -> Document:
+    """Read one YAML document in UTF-8. Raises NotYaml.
+
+    `texts` says where a value is text as it is written, whatever else YAML would see in it.
+    """
     text = _decode(content)
     root = _compose(text)
     if root is None:
-        raise NotYaml(None, "the file is empty")
-    builder = _Builder()
+        raise Empty(None, "the file is empty")
+    builder = _Builder(texts)
     data = builder.value(root, ())
     return Document(data, builder.lines, tuple(builder.findings))
 
@@ -113,7 +121,8 @@ def _refuse_excess(values: int, depth: int, line: int) -> None:
 class _Builder:
     """Makes data of nodes, and notes lines and findings on the way."""
 
-    def __init__(self) -> None:
+    def __init__(self, texts: Callable[[Place], bool]) -> None:
+        self._texts = texts
         self.lines: dict[Place, int] = {}
         self.findings: list[Finding] = []
         self._values = 0
@@ -188,13 +197,17 @@ class _Builder:
 
     def _key(self, node: yaml.Node, place: Place) -> str | None:
         self._values += 1
-        if isinstance(node, yaml.ScalarNode) and node.tag == _TAG + "str" and not _surrogates(node.value):
-            return str(node.value)
+        if isinstance(node, yaml.ScalarNode) and not _surrogates(node.value):
+            is_text = node.tag == _TAG + "str" or (node.tag in _PLAIN and self._texts((*place, node.value)))
+            if is_text:
+                return str(node.value)
         self.findings.append(Finding((*place, "?"), "a key that is not text; put it in quotes", _line(node)))
         return None
 
     def _scalar(self, node: yaml.ScalarNode, place: Place) -> object:
         text = node.value
+        if node.tag in _PLAIN and self._texts(place):
+            return text
         match node.tag.removeprefix(_TAG):
             case "str" | "value" | "merge":
                 if _surrogates(text):
