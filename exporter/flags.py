@@ -9,6 +9,8 @@ from exporter import __version__
 DEFAULTS = {
     "config_file": None,
     "listen_address": [":10977"],
+    "systemd_socket": False,
+    "web_config_file": None,
     "telemetry_path": "/metrics",
     "enable_lifecycle": False,
     "log_level": "info",
@@ -80,6 +82,19 @@ def _common() -> argparse.ArgumentParser:
         action="append",
         metavar="ADDRESS",
         help="where to serve; may be repeated (:10977)",
+    )
+    add(
+        "--web.systemd-socket",
+        dest="systemd_socket",
+        action="store_true",
+        help="serve on the sockets of a systemd .socket unit instead",
+    )
+    add(
+        "--web.config.file",
+        dest="web_config_file",
+        type=lambda value: Path(value) if value else None,
+        metavar="FILE",
+        help="TLS, passwords, headers and a rate limit, in the format of Prometheus's exporter-toolkit",
     )
     add(
         "--web.telemetry-path",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter.state import prepared
+from tests import certificates as made_certificates
 from tests.rig import Rig
 
 
@@ -15,3 +16,11 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         made = Rig(state)
         with made.stand_in:
             yield made
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with certificates, to read only."""
+    folder = tmp_path_factory.mktemp("certificates")
+    made_certificates.make(folder)
+    return folder

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from exporter.client import Client
-from exporter.commands.configured import configuration, systems
+from exporter.commands.configured import configuration, systems, web_configuration
 from exporter.commands.unmetered import unmetered
 from exporter.config import Account, json_schema
 from exporter.engine.manners import Manners
@@ -16,6 +16,7 @@ from exporter.engine.newest_first import NewestFirst
 from exporter.records import FetchError
 from exporter.sources import sources
 from exporter.sources.listing import Listing, Options, Page
+from exporter.web_config import Current
 
 _DAY_SECONDS = 86400.0
 
@@ -26,16 +27,27 @@ def run(given: argparse.Namespace) -> bool:
         print(json.dumps(json_schema(systems()), indent=2))
         return True
     config = configuration(given)
+    web = web_configuration(given)
     folder = None if config.state_path is None else config.state_path.absolute().parent
     if folder is not None and not os.access(folder, os.W_OK | os.X_OK):
         print(f"state.path: there is no folder {folder} that may be written to", file=sys.stderr)
         return False
     named = given.config_file or "the environment"
     print(f"{named}: OK, {len(config.accounts)} account{'s' if len(config.accounts) != 1 else ''}")
+    _tell_web_configuration(web)
     if not given.online:
         return True
     results = [_online(account) for account in config.accounts]
     return all(results)
+
+
+def _tell_web_configuration(web: Current | None) -> None:
+    if web is None:
+        return
+    for warning in web.config.warnings:
+        print(warning, file=sys.stderr)
+    tls = "TLS" if web.config.tls is not None else "plain HTTP"
+    print(f"{web.path}: OK, {tls}, {len(web.config.users)} user{'s' if len(web.config.users) != 1 else ''}")
 
 
 def _online(account: Account) -> bool:

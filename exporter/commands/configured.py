@@ -1,4 +1,4 @@
-"""The configuration that a command line means: its file, or the environment where there is none."""
+"""The configurations that a command line means: their files, or the environment where there is none."""
 
 import argparse
 import os
@@ -6,6 +6,7 @@ import os
 from exporter.config import Config, from_environment, load
 from exporter.sources import sources
 from exporter.systems import System
+from exporter.web_config import Current
 
 
 def systems() -> dict[str, System]:
@@ -18,3 +19,8 @@ def configuration(given: argparse.Namespace) -> Config:
     if given.config_file is None:
         return from_environment(systems(), os.environ)
     return load(given.config_file, systems(), os.environ)
+
+
+def web_configuration(given: argparse.Namespace) -> Current | None:
+    """None for plain HTTP and no password. Raises ConfigError."""
+    return None if given.web_config_file is None else Current(given.web_config_file)

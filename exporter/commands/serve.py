@@ -3,15 +3,17 @@
 import argparse
 import contextlib
 import logging
+import os
 import queue
 import signal
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from exporter import __version__
 from exporter.assembly import Shared, line
-from exporter.commands.configured import configuration
+from exporter.commands.configured import configuration, web_configuration
 from exporter.config import Config
 from exporter.exposition import Exposition
 from exporter.live import Live
@@ -22,8 +24,11 @@ from exporter.running import Running
 from exporter.snapshot import Board
 from exporter.sources import sources
 from exporter.state import prepared
+from exporter.web.activation import inherited
 from exporter.web.app import App
-from exporter.web.server import Server, listen
+from exporter.web.listening import first_port, listen, name_of
+from exporter.web.server import Server
+from exporter.web_config import Current
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +45,13 @@ def run(given: argparse.Namespace) -> bool:
 def serve(given: argparse.Namespace, loading: Loading, started: Callable[[int], None] | None = None) -> bool:
     """Serve until SIGTERM or SIGINT; reload at SIGHUP. `started` is told the port once there is an answer to be had.
 
-    Raises ConfigError, ListenError if an address can't be listened on, and StateError.
+    Raises ConfigError for both configurations, ListenError if an address can't be listened on, and StateError.
     """
     stops, asked = _signals()
     config = loading.load()
-    sockets = [one for address in given.listen_address for one in listen(address)]
+    web = web_configuration(given)
+    addresses = given.listen_address
+    sockets = inherited(os.environ) if given.systemd_socket else [one for each in addresses for one in listen(each)]
     threading.excepthook = _died
     board = Board()
     live = Live(__version__, revision(), board)
@@ -60,14 +67,13 @@ def serve(given: argparse.Namespace, loading: Loading, started: Callable[[int], 
             telemetry_path=given.telemetry_path,
             reload=reloading.ask if given.enable_lifecycle else None,
         )
-        server = Server(app, sockets)
+        server = Server(app, sockets, current=web)
         running.start(config.accounts)
         reloading.start()
         server.start()
-        port = sockets[0].getsockname()[1]
-        _tell(given, loading, config, port)
+        _tell(loading, config, sockets, web)
         if started is not None:
-            started(port)
+            started(first_port(sockets))
         stopped = _until_told(stops, server)
         log.info("stopping" if stopped else "the web server has ended by itself")
         running.stop()
@@ -75,8 +81,11 @@ def serve(given: argparse.Namespace, loading: Loading, started: Callable[[int], 
     return stopped
 
 
-def _tell(given: argparse.Namespace, loading: Loading, config: Config, port: int) -> None:
-    extra = {"version": __version__, "address": ",".join(given.listen_address), "port": port}
+def _tell(loading: Loading, config: Config, sockets: Sequence[socket.socket], web: Current | None) -> None:
+    if web is not None:
+        web.tell()
+    extra = {"version": __version__, "address": ",".join(map(name_of, sockets)), "port": first_port(sockets)}
+    extra |= {"tls": web is not None and web.config.tls is not None}
     extra |= {"config": loading.file or "the environment", "state": str(config.state_path or "none")}
     log.info("serving", extra=extra | {"accounts": len(config.accounts)})
 

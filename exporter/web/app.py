@@ -50,14 +50,17 @@ class App:
         self.routes = lifecycle(reload) | routes(exposition, board, Probes(healthy, ready), telemetry_path)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        request = _request(scope)
-        found = answer(self.routes, request)
-        response = found if isinstance(found, Response) else await found
-        has_body = not {"content-length", "transfer-encoding"}.isdisjoint(request.headers)
-        await send({"type": "http.response.start", "status": response.status, "headers": _head(response, has_body)})
-        for piece in _pieces(response.chunks):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+        found = answer(self.routes, _request(scope))
+        await respond(scope, send, found if isinstance(found, Response) else await found)
+
+
+async def respond(scope: Scope, send: Send, response: Response) -> None:
+    """Send an answer."""
+    has_body = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+    await send({"type": "http.response.start", "status": response.status, "headers": _head(response, has_body)})
+    for piece in _pieces(response.chunks):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _pieces(chunks: tuple[bytes, ...]) -> Iterator[bytes | memoryview]:

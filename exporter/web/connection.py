@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -30,11 +31,14 @@ class Connection(H11Protocol):
     a time, or never reads, would stay for good.
     """
 
-    limits = DEFAULTS
     deadline: asyncio.TimerHandle | None = None
     """When the client is cut off."""
     reading = False
     """Is an answer under way that the client has not read to its end."""
+
+    def __init__(self, limits: Limits, **given: Any) -> None:
+        super().__init__(**given)
+        self.limits = limits
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -46,18 +50,21 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
         self._expect(None)
 
-    def data_received(self, data: bytes) -> None:
-        """From a request's end to its answer the client owes nothing: a reload takes its time."""
+    def handle_events(self) -> None:
+        """From a request's end to its answer the client owes nothing: a reload or a password takes its time."""
         answered = self.cycle
-        super().data_received(data)
+        super().handle_events()
         if self.cycle is not answered:
             self._expect(None)
 
     def on_response_complete(self) -> None:
-        """The answer's last part goes out when the rest is read: from here, only a request can be owed."""
-        super().on_response_complete()
+        """The answer's last part goes out when the rest is read: from here, only a request can be owed.
+
+        Unless it has come already: then this begins to answer it.
+        """
         self.reading = False
         self._expect(self.limits.request_seconds)
+        super().on_response_complete()
 
     def pause_writing(self) -> None:
         """An answer is paused many times; the time to read it is for all of it, and runs from the first."""

@@ -1,16 +1,25 @@
-"""From a listen address, as --web.listen-address takes it, to sockets. Nothing is served here."""
+"""From a listen address, as --web.listen-address takes it, to sockets. Nothing is served here.
+
+Sockets that systemd listens on already are in activation.py.
+"""
 
 import contextlib
 import errno
 import re
 import socket
+import stat
+from collections.abc import Iterable
+from pathlib import Path
 
+_UNIX = "unix://"
+_VSOCK = re.compile(r"vsock://:(?P<port>[0-9]{1,10})")
 _ADDRESS = re.compile(r"(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
 _BACKLOG = 128
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _WAYS_OUT = {
     errno.EADDRINUSE: "the port is in use: stop the program that has it, or choose another --web.listen-address",
     errno.EACCES: "permission denied: a port below 1024 needs privileges (CAP_NET_BIND_SERVICE); choose a higher one",
+    errno.ENOENT: "there is no such folder: make it, or choose another --web.listen-address",
     errno.EADDRNOTAVAIL: "this machine has no such address: choose one that it has, or leave the host out for all",
     errno.EAFNOSUPPORT: "this machine has no such kind of address: choose another, or leave the host out for all",
 }
@@ -23,16 +32,37 @@ class ListenError(Exception):
 def listen(address: str) -> list[socket.socket]:
     """Sockets that listen on an address: `HOST:PORT`, `[IPv6]:PORT`, or `:PORT` for every address of the machine.
 
-    A name that stands for several addresses gives a socket for each; with port 0 they share the one that was free.
-    Raises ListenError.
+    Also `unix:///PATH`, and `vsock://:PORT` as the exporter-toolkit has it. A name that stands for several addresses
+    gives a socket for each; with port 0 they share the one that was free. Raises ListenError.
     """
-    host, port = _parse(address)
     try:
+        if address.startswith(_UNIX):
+            return [_unix(address)]
+        vsock = _VSOCK.fullmatch(address)
+        if vsock is not None:
+            return [_vsock(int(vsock["port"]))]
+        host, port = _parse(address)
         if not host:
             return [_everywhere(port)]
         return _each(_resolve(address, host), port)
     except OSError as error:
         raise ListenError(f"cannot listen on {address}: {way_out(error)}") from error
+
+
+def name_of(listening: socket.socket) -> str:
+    """The address that a socket listens on, as --web.listen-address would have it."""
+    name = listening.getsockname()
+    if listening.family == socket.AF_UNIX:
+        return f"{_UNIX}{name}"
+    if listening.family == socket.AF_VSOCK:
+        return f"vsock://:{name[1]}"
+    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+
+
+def first_port(sockets: Iterable[socket.socket]) -> int:
+    """The first TCP port among those that the sockets listen on; 0 if there is none."""
+    ports = (each.getsockname()[1] for each in sockets if each.family in (socket.AF_INET, socket.AF_INET6))
+    return next(ports, 0)
 
 
 def way_out(error: OSError) -> str:
@@ -48,6 +78,50 @@ def _parse(address: str) -> tuple[str, int]:
             "as in :10977, 127.0.0.1:10977 or [::1]:10977"
         )
     return match["literal"] or match["host"], int(match["port"])
+
+
+def _unix(address: str) -> socket.socket:
+    """A socket in the file system. One that nobody listens on any more is replaced: programs leave it there."""
+    path = Path(address.removeprefix(_UNIX))
+    if not path.is_absolute():
+        raise ListenError(
+            f"cannot listen on {address!r}: expected unix:// and an absolute path, as in unix:///run/x.sock"
+        )
+    if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
+        raise ListenError(f"cannot listen on {address}: there is a file that is not a socket; choose another path")
+    made = socket.socket(socket.AF_UNIX)
+    try:
+        if _is_left_over(path):
+            path.unlink()
+        made.bind(str(path))
+        made.listen(_BACKLOG)
+    except OSError as error:
+        made.close()
+        raise OSError(error.errno or errno.ENAMETOOLONG, error.strerror or "the path is too long") from None
+    return made
+
+
+def _is_left_over(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+    return False
+
+
+def _vsock(port: int) -> socket.socket:
+    """A socket between a virtual machine and its host (vsock(7))."""
+    made = socket.socket(socket.AF_VSOCK)
+    try:
+        made.bind((socket.VMADDR_CID_ANY, port))
+        made.listen(_BACKLOG)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def _resolve(address: str, host: str) -> list[tuple[socket.AddressFamily, str]]:

@@ -1,14 +1,20 @@
 """Serves the application on its sockets from one background thread. Who may stay for how long: connection.py."""
 
+import asyncio
+import contextlib
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import uvicorn
 
-from exporter.web.app import App
+from exporter.web.app import App, Receive, Scope, Send
 from exporter.web.connection import DEFAULTS, Connection, Limits
+from exporter.web.guard import Application, Guard
 from exporter.web.listening import ListenError, listen
+from exporter.web.tls import TlsProtocol
+from exporter.web_config import Current
 
 __all__ = ["Limits", "ListenError", "Server", "listen"]
 
@@ -23,10 +29,16 @@ class Server:
     silent clients keep scrapes waiting.
     """
 
-    def __init__(self, app: App, sockets: Sequence[socket.socket], limits: Limits = DEFAULTS) -> None:
-        """Takes over the sockets, which listen already, and closes them at the end."""
+    def __init__(
+        self, app: App, sockets: Sequence[socket.socket], limits: Limits = DEFAULTS, current: Current | None = None
+    ) -> None:
+        """Takes over the sockets, which listen already, and closes them at the end.
+
+        Without a web configuration it serves plain HTTP to everybody.
+        """
         self._sockets = list(sockets)
-        self._server = uvicorn.Server(_config(app, limits))
+        guarded = app if current is None else Guard(app, current)
+        self._server = uvicorn.Server(_config(_until_the_end(guarded), _protocols(limits, current), limits))
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": self._sockets}, name="web", daemon=True
         )
@@ -50,10 +62,34 @@ class Server:
         return not self.alive
 
 
-def _config(app: App, limits: Limits) -> uvicorn.Config:
+def _protocols(limits: Limits, current: Current | None) -> Callable[..., asyncio.Protocol]:
+    """What makes a protocol for each connection, of what uvicorn gives it."""
+
+    def protocol(**given: Any) -> asyncio.Protocol:
+        connection = Connection(limits, **given)
+        context = None if current is None else current.context()
+        if current is None or current.config.tls is None or context is None:
+            return connection
+        return TlsProtocol(connection, context, current.config.tls.allowed_sans)
+
+    return protocol
+
+
+def _until_the_end(app: Application) -> Application:
+    """The application without complaints when the server ends while an answer has to wait: nobody is left to get it."""
+
+    async def ending(scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await app(scope, receive, send)
+
+    return ending
+
+
+def _config(app: Application, protocol: Callable[..., asyncio.Protocol], limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=type("LimitedConnection", (Connection,), {"limits": limits}),
+        # uvicorn has it a class, but only calls it.
+        http=cast("type[asyncio.Protocol]", protocol),
         interface="asgi3",
         loop="asyncio",
         ws="none",

@@ -4,7 +4,9 @@ import contextlib
 import http.client
 import logging
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from prometheus_client import Gauge
@@ -18,6 +20,7 @@ from exporter.web.app import App
 from exporter.web.connection import DEFAULTS, Limits
 from exporter.web.lifecycle import Reload
 from exporter.web.server import Server, listen
+from exporter.web_config import Current
 
 WIDE = Family("inkit_batches", "gauge", "Batches.", ("account",))
 GENEROUS = 20.0
@@ -64,11 +67,13 @@ class Program:
 
 
 @contextlib.contextmanager
-def serving(program: Program, limits: Limits = DEFAULTS, address: str = "127.0.0.1:0") -> Iterator[Place]:
+def serving(
+    program: Program, limits: Limits = DEFAULTS, address: str = "127.0.0.1:0", web: Path | None = None
+) -> Iterator[Place]:
     """A server at work, and its address. It must end when told to, whatever the test did to it."""
     sockets = listen(address)
     place = sockets[0].getsockname()
-    server = Server(program.app, sockets, limits)
+    server = Server(program.app, sockets, limits, None if web is None else Current(web))
     server.start()
     try:
         yield place[0], place[1]
@@ -133,6 +138,15 @@ def read_answers(client: socket.socket, count: int) -> bytes:
         assert received, bytes(data)
         data += received
     return bytes(data)
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(int(GENEROUS / 0.01)):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it never came to be")
 
 
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:

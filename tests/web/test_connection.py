@@ -3,7 +3,7 @@
 import contextlib
 import select
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.client import HTTPConnection
 
 import pytest
@@ -21,6 +21,7 @@ from tests.web.serving import (
     answers,
     ask,
     connect,
+    eventually,
     long_winded,
     read_answers,
     read_to_end,
@@ -42,15 +43,6 @@ def hasty() -> Iterator[Place]:
     """A server that is soon out of patience."""
     with serving(Program(), HASTY) as address:
         yield address
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(int(GENEROUS / 0.01)):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it never came to be")
 
 
 def test_a_scrape_is_answered_beside_hundreds_of_clients_that_are_silent_or_slow(place: Place) -> None:
@@ -192,10 +184,10 @@ def test_a_client_that_goes_on_asking_is_not_cut_off(hasty: Place) -> None:
 
 def test_when_too_many_are_connected_the_longest_waiting_makes_room_for_a_scrape() -> None:
     with serving(Program(), Limits(connections=5)) as place, contextlib.ExitStack() as clients:
-        idle = [clients.enter_context(connect(place)) for _ in range(5)]
-        idle[0].sendall(GET)
-        read_answers(idle[0], 1)
+        *idle, busy = [clients.enter_context(connect(place)) for _ in range(5)]
+        busy.sendall(GET)
+        read_answers(busy, 1)  # The one that came last is answered: the server knows of the others.
         assert scrape(place) == 200
-        assert idle[1].recv(1) == b""
-        idle[0].sendall(GET)
-        read_answers(idle[0], 1)
+        assert idle[0].recv(1) == b""
+        busy.sendall(GET)
+        read_answers(busy, 1)

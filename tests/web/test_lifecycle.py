@@ -95,7 +95,7 @@ def test_who_waits_for_a_reload_is_not_cut_off() -> None:
         assert ask(place, "POST", "/-/reload")[0].status == 200
 
 
-def test_a_reload_that_goes_on_does_not_keep_the_server_from_ending() -> None:
+def test_a_reload_that_goes_on_does_not_keep_the_server_from_ending(caplog: pytest.LogCaptureFixture) -> None:
     reloads = Reloads()
     failed: list[Exception] = []
 
@@ -111,3 +111,4 @@ def test_a_reload_that_goes_on_does_not_keep_the_server_from_ending() -> None:
         assert reloads.came.acquire(timeout=GENEROUS)
     waiting.join(GENEROUS)
     assert failed
+    assert not [record for record in caplog.records if record.exc_info]

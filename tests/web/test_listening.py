@@ -5,11 +5,21 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from exporter.web.listening import ListenError, listen, way_out
+from exporter.web.listening import ListenError, first_port, listen, name_of, way_out
 from tests.web.serving import HAS_IPV6
+
+
+def _has_vsock() -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_VSOCK):
+        return True
+    return False
+
+
+HAS_VSOCK = _has_vsock()
 
 
 @contextlib.contextmanager
@@ -175,3 +185,62 @@ def test_a_privileged_port_is_explained() -> None:
 def test_an_error_that_nobody_foresaw_is_told_in_the_system_s_words() -> None:
     assert way_out(OSError(errno.ENOBUFS, "No buffer space available")) == "No buffer space available"
     assert way_out(OSError("timed out")) == "timed out"
+
+
+def test_a_unix_socket_is_listened_on(tmp_path: Path) -> None:
+    path = tmp_path / "exporter.sock"
+    with listening(f"unix://{path}") as sockets, socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        assert (name_of(sockets[0]), first_port(sockets)) == (f"unix://{path}", 0)
+
+
+def test_a_unix_socket_that_nobody_listens_on_any_more_is_replaced(tmp_path: Path) -> None:
+    address = f"unix://{tmp_path / 'exporter.sock'}"
+    for _ in range(2):
+        with listening(address):
+            pass
+
+
+def test_a_unix_socket_in_use_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "exporter.sock"
+    with listening(f"unix://{path}"), socket.socket(socket.AF_UNIX) as client:
+        with pytest.raises(ListenError, match="is in use"):
+            listen(f"unix://{path}")
+        client.connect(str(path))
+
+
+def test_a_file_in_the_place_of_a_unix_socket_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("precious")
+    with pytest.raises(ListenError, match="there is a file that is not a socket; choose another path"):
+        listen(f"unix://{path}")
+    assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("address", ["unix://", "unix://run/x.sock"])
+def test_the_path_of_a_unix_socket_is_absolute(address: str) -> None:
+    with pytest.raises(ListenError, match=r"expected unix:// and an absolute path, as in unix:///run/x\.sock"):
+        listen(address)
+
+
+def test_a_unix_socket_s_path_may_be_too_long_or_in_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ListenError, match="the path is too long"):
+        listen(f"unix://{tmp_path / ('x' * 200)}")
+    with pytest.raises(ListenError, match="there is no such folder"):
+        listen(f"unix://{tmp_path / 'nowhere' / 'x.sock'}")
+
+
+def test_a_vsock_port_is_listened_on_where_the_machine_has_such() -> None:
+    if not HAS_VSOCK:
+        with pytest.raises(ListenError, match="cannot listen on vsock://:10977: this machine has no such"):
+            listen("vsock://:10977")
+        return
+    with listening("vsock://:10977") as sockets:
+        assert (name_of(sockets[0]), first_port(sockets)) == ("vsock://:10977", 0)
+
+
+def test_a_socket_is_named_as_its_address_would_be_written() -> None:
+    with listening("127.0.0.1:0") as sockets:
+        assert name_of(sockets[0]) == f"127.0.0.1:{first_port(sockets)}"
+    with listening(":0") as sockets:
+        assert name_of(sockets[0]) == f"{'[::]' if HAS_IPV6 else '0.0.0.0'}:{first_port(sockets)}"
