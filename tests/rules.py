@@ -22,6 +22,7 @@ class Rule:
     recorded: bool
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
+    keep_firing_for: str = "1ms"
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ def rules() -> list[Rule]:
             "record" in one,
             one.get("labels", {}),
             one.get("annotations", {}),
+            one.get("keep_firing_for", "1ms"),
         )
         for group in groups
         for one in group["rules"]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
+from exporter.config.durations import parse
 from tests.alerting import Labels, alertmanager, ask, eventually
 from tests.rules import ROOT, alerts
 
@@ -91,3 +92,10 @@ def test_many_item_errors_silence_that_there_are_some_in_the_same_place(url: str
     place = {"resource": "shipment", "phase": "validation"}
     others = [of("PackageXItemErrors") | place | {"resource": "contact"}]
     only_inhibits(url, "fifth", of("PackageXItemErrorRatioHigh") | place, [of("PackageXItemErrors") | place], others)
+
+
+@pytest.mark.parametrize("why", ["BatchExporterAuthRefused", "BatchExporterStateNotWritable"])
+def test_the_cause_is_kept_firing_longer_than_what_follows_from_it(why: str) -> None:
+    """Otherwise what follows would page when all is well again."""
+    kept = {name: alerts()[name].keep_firing_for for name in (why, "BatchExporterDataStale")}
+    assert parse(kept[why]) > parse(kept["BatchExporterDataStale"])
