@@ -8,7 +8,6 @@ import pytest
 from tests.web.serving import (
     GET,
     HASTY,
-    LONG,
     Place,
     Program,
     complaints,
@@ -114,5 +113,6 @@ def test_a_body_that_turns_malformed_during_the_answer_causes_no_error_of_ours(
         client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert client.recv(1) == b"H"
         client.sendall(b"zz\r\n")
-        assert len(read_to_end(client)) < LONG
+        # Cut off or complete, as it may have been on its way already: the connection ends.
+        read_to_end(client)
     assert complaints(caplog) == []
