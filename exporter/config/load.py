@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from exporter.config import files, rules, shape, wording, yaml_source
+from exporter.config import defaults, files, rules, shape, wording, yaml_source
 from exporter.config.draft import Draft
 from exporter.config.locating import located
 from exporter.config.model import Account, Config, TLSConfig
@@ -81,8 +82,6 @@ def _state_path(read: shape.State, directory: Path) -> Path | None:
 
 def _account(read: shape.Account, top: shape.Tuning, world: rules.World) -> Account:
     system = world.systems[read.system]
-    own = read.model_fields_set
-    tuning = {key: getattr(read if key in own else top, key) for key in shape.Tuning.model_fields}
     return Account(
         name=read.name,
         system=read.system,
@@ -94,8 +93,18 @@ def _account(read: shape.Account, top: shape.Tuning, world: rules.World) -> Acco
         workflow_label=read.workflow_label,
         proxy_url=read.proxy_url,
         tls_config=_tls(read.tls_config, world.directory),
-        **tuning,
+        **{key: _tuning(key, read, top) for key in shape.Tuning.model_fields},
     )
+
+
+def _tuning(key: str, account: shape.Account, top: shape.Tuning) -> Any:
+    """The value that an account sets, or else the top level, or else the default."""
+    for level in (account, top):
+        if key in level.model_fields_set:
+            return getattr(level, key)
+    if not defaults.followed(key):
+        return getattr(top, key)
+    return defaults.seconds(key, lambda other: _tuning(other, account, top))
 
 
 def _token(read: shape.Account, world: rules.World) -> Token:

@@ -42,6 +42,8 @@ class Account:
     reconcile_interval: float
     in_flight_max_age: float
     stale_after: float
+    stuck_after: float
+    """Age at which an unfinished record counts as stuck."""
     request_timeout: float
     max_requests_per_second: float
     max_concurrent_requests: int

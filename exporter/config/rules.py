@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.config import durations, files, shape
+from exporter.config import defaults, durations, files
 from exporter.config.draft import Draft
 from exporter.config.problems import Finding, Place, nearest, shown
 from exporter.config.token import Token, TokenError
@@ -24,6 +24,8 @@ _NOT_SHORTER = (
     ("reconcile_interval", "poll_interval", "there is at most one reconciliation per poll"),
     ("lookback", "poll_interval", "what happens between two polls would never be seen"),
     ("in_flight_max_age", "lookback", "records in flight would be given up while they are still in the window"),
+    ("stuck_after", "poll_interval", "a record that finishes normally between two polls would be called stuck"),
+    ("in_flight_max_age", "stuck_after", "a record would be given up before it is called stuck"),
 )
 
 
@@ -155,7 +157,7 @@ def _intervals(draft: Draft) -> Iterator[Finding]:
         for longer, shorter, reason in _NOT_SHORTER:
             long_place, long = _duration(draft, account, longer)
             short_place, short = _duration(draft, account, shorter)
-            if long is None or short is None or long >= short:
+            if long is None or short is None or long >= short or _follows(draft, account, longer, shorter):
                 continue
             # The key that is set nearest to the account is the one to change.
             place = max((long_place, short_place), key=lambda at: (len(at), draft.get(*at) is not None))
@@ -167,6 +169,14 @@ def _intervals(draft: Draft) -> Iterator[Finding]:
     yield from found.values()
 
 
+def _follows(draft: Draft, account: Place, one: str, other: str) -> bool:
+    """Whether one of the two keys is not set and follows the other: its value then can't be what is wrong."""
+    return any(
+        target in defaults.followed(key) and draft.get(*account, key) is None and draft.get(key) is None
+        for key, target in ((one, other), (other, one))
+    )
+
+
 def _duration(draft: Draft, account: Place, key: str) -> tuple[Place, float | None]:
     """Where an account's duration is set, or would be, and its seconds; None if it is wrong."""
     for place in ((*account, key), (key,)):
@@ -175,4 +185,4 @@ def _duration(draft: Draft, account: Place, key: str) -> tuple[Place, float | No
         text = draft.text(*place)
         if text is not None:
             return place, durations.parse(text)
-    return (key,), durations.parse(shape.Tuning.model_fields[key].default)
+    return (key,), defaults.seconds(key, lambda other: _duration(draft, account, other)[1])

@@ -63,8 +63,10 @@ class Tuning(_Shape):
     """How far back records are counted."""
     reconcile_interval: Duration = _default("1h")
     """Time between two readings of all of `lookback`, which find what changed late and what was deleted."""
+    stuck_after: Duration = _default("1h")
+    """Time after its creation at which an unfinished record counts as stuck."""
     in_flight_max_age: Duration = _default("30d")
-    """Age at which a record that never finished is given up."""
+    """Age at which a record that never finished is given up; by default `lookback` where that is longer."""
     stale_after: Duration = _default("10m")
     """Time after the last successful poll at which its figures are withdrawn."""
     request_timeout: Duration = _default("30s")
