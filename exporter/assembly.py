@@ -16,12 +16,12 @@ from exporter.config import Account, TokenError
 from exporter.engine import Collector, Limits
 from exporter.facts import Facts
 from exporter.live import Live
-from exporter.poller import Pace, Poller
+from exporter.poller import Pace, Poller, Shown
 from exporter.records import FetchError, Reason
 from exporter.running import Line
 from exporter.snapshot import Board
 from exporter.sources import Source
-from exporter.sources.listing import Options
+from exporter.sources.listing import Listing, Options
 from exporter.state import State
 
 Wait = Callable[[float], bool]
@@ -86,7 +86,10 @@ def line(account: Account, sources: Mapping[str, Source], shared: Shared, known:
     over = threading.Event()
     source = sources[account.system]
     options = Options(account.filters, account.workflow_batch_ids, account.workflow_label)
-    asking = client(account, source, shared.live.meter(account.name, account.system), over.wait)
+    listings = {name: source.listing(name, options) for name in account.collectors}
+    meter = shared.live.meter(account.name, account.system)
+    meter.expect(endpoint for listing in listings.values() for endpoint in _endpoints(listing))
+    asking = client(account, source, meter, over.wait)
     budget = account.max_requests_per_second * account.poll_interval / len(account.collectors)
     limits = Limits(
         account.lookback,
@@ -94,22 +97,28 @@ def line(account: Account, sources: Mapping[str, Source], shared: Shared, known:
         account.in_flight_max_age,
         account.page_size,
         max(1, int(RECONCILE_SHARE * budget)),
+        account.stale_after,
     )
     scope = json.dumps([account.base_url, account.filters, account.workflow_label], sort_keys=True)
     facts = {one.collector: one.going_on() for one in known if one.system == account.system}
     pollers = tuple(
         Poller(
-            Collector(source.listing(name, options), source.families, limits, scope, account.name),
+            Collector(listings[name], source.families, limits, scope, account.name),
             asking,
             shared.state,
-            functools.partial(shared.board.publish, unless=over.is_set),
+            Shown(functools.partial(shared.board.publish, unless=over.is_set), lambda: shared.board.last_scrape),
             facts.get(name) or Facts(account.name, account.system, name),
-            Pace(account.poll_interval, account.stale_after),
+            Pace(account.poll_interval, account.stale_after, account.stuck_after),
             account.workflow_label,
         )
         for name in account.collectors
     )
     return Line(account, pollers, over, asking.close)
+
+
+def _endpoints(listing: Listing) -> set[str]:
+    """The endpoints that a collector asks: its list, and single records."""
+    return {request.endpoint for request in (listing.page(1, 1), *listing.ask(["id"]))}
 
 
 def _path(path: os.PathLike[str] | None) -> str | None:

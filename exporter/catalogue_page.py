@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from exporter.families import Family
-from exporter.metrics import LIVE, STATUS
+from exporter.metrics import LIVE, OWN
 from exporter.sources import Source
 
 _HEAD = """# Metrics
@@ -24,7 +24,7 @@ def page(sources: Iterable[Source]) -> str:
     """The whole page."""
     parts = [_HEAD]
     parts += [_section(f"Records: {source.system.name}", source.families) for source in sources]
-    parts.append(_section("The exporter itself", [*(row.family for row in STATUS), *LIVE]))
+    parts.append(_section("The exporter itself", [*OWN, *LIVE]))
     parts.append("Beside these stand the client library's `process_*`, `python_info` and `python_gc_*`.\n")
     return "\n".join(parts)
 

@@ -181,9 +181,11 @@ def _family_lines(
 
 
 def _shown(collector: CollectorSnapshot, name: str, now: float) -> Iterator[Block]:
-    """The collector's block of a family: that about records only while it may pass for today's."""
-    if name in collector.data and now <= collector.fresh_until:
-        yield collector.data[name]
+    """The collector's block of a family: gauges about records only while they may pass for today's."""
+    if name in collector.gauges and now <= collector.fresh_until:
+        yield collector.gauges[name]
+    if name in collector.counters:
+        yield collector.counters[name]
     if name in collector.status:
         yield collector.status[name]
 

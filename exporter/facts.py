@@ -1,7 +1,6 @@
 """What is known of the polling of one collector, apart from its records. Kept by its poller, read by the catalogue."""
 
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from exporter.records import Reason
 
@@ -31,18 +30,16 @@ class Facts:
     in_flight: int = 0
     oldest_in_flight: float | None = None
     """When the oldest record still in flight was created."""
-    poll_errors: Counter[Reason] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    """Records that could not be understood, by why."""
-    unknown_values: Counter[str] = field(default_factory=Counter)
-    """Values that no API page names, by the label they became."""
-    vanished: int = 0
-    """Records in the window that the API no longer has."""
-    abandoned: int = 0
-    """Records that were in flight for longer than `in_flight_max_age`."""
+    stuck: int = 0
+    """Records in flight for longer than `stuck_after`."""
+    window_truncated: bool = False
+    """The API does not give the whole window."""
+    poll_interval: float | None = None
+    stale_after: float | None = None
+    """Both as configured, in seconds."""
 
     def going_on(self) -> "Facts":
-        """For another poller of the same collector: what was counted and how the last poll went.
+        """For another poller of the same collector: how the last poll went.
 
         What the polls have read is not among it: that is in the state.
         """
@@ -54,7 +51,5 @@ class Facts:
             finished=0,
             in_flight=0,
             oldest_in_flight=None,
-            poll_errors=Counter(self.poll_errors),
-            rejected=Counter(self.rejected),
-            unknown_values=Counter(self.unknown_values),
+            stuck=0,
         )

@@ -2,28 +2,22 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from exporter.families import Family
-from exporter.ledger import FAILURES, STATUS_LABELS
+from exporter.families import FAILURES, STATUS_LABELS, Family
 from exporter.records import Key
 from exporter.snapshot import Failure
 from exporter.sums import Failed
 
-_OWN_STATUS = ("status", "outcome")
-"""The labels that tell how what is counted has ended itself; the others tell how its parts have."""
-
 
 def failures(failed: Iterable[Failed], families: Sequence[Family]) -> tuple[Failure, ...]:
-    """The failed records in their order, each with the alert about the widest part of it that failed itself.
-
-    An invocation that has completed, with a delivery that failed, is thus no failed invocation but a failed generation.
-    """
+    """The failed records in their order, each with the alert about the widest part of it that failed."""
     order = {family.name: (place, family) for place, family in enumerate(families)}
     return tuple(_failure(one, order) for one in failed)
 
 
 def _failure(failed: Failed, order: Mapping[str, tuple[int, Family]]) -> Failure:
-    raised = sorted((key for key in failed.amounts if key[0] in order), key=lambda key: _rank(key, order))
-    families = [(order[key[0]][1], _labels(key, order[key[0]][1])) for key in raised]
+    raised = sorted((key for key in failed.amounts if key[0] in order), key=lambda key: (order[key[0]][0], key))
+    labeled = [(order[key[0]][1], _labels(key, order[key[0]][1])) for key in raised]
+    families = [(family, labels) for family, labels in labeled if any(_statuses(labels))]
     places = (labels[family.place] for family, labels in families if family.place in labels)
     return Failure(
         failed.record_id,
@@ -38,12 +32,6 @@ def _failure(failed: Failed, order: Mapping[str, tuple[int, Family]]) -> Failure
 
 def _statuses(labels: Mapping[str, str]) -> Iterator[str]:
     return (labels[one] for one in STATUS_LABELS if labels.get(one) in FAILURES)
-
-
-def _rank(key: Key, order: Mapping[str, tuple[int, Family]]) -> tuple[bool, int, Key]:
-    place, family = order[key[0]]
-    labels = _labels(key, family)
-    return not any(labels.get(one) in FAILURES for one in _OWN_STATUS), place, key
 
 
 def _labels(key: Key, family: Family) -> Mapping[str, str]:

@@ -8,6 +8,15 @@ Kind = Literal["gauge", "counter", "histogram"]
 Known = Mapping[str, tuple[str, ...]]
 """The known values of some labels of a family."""
 
+NONE = "none"
+"""The label value where the API says nothing."""
+
+FAILURES = frozenset({"failed", "timed_out", "expired", "error"})
+"""Statuses that mean failure."""
+
+STATUS_LABELS = ("status", "outcome")
+"""Where counters have their statuses. Other labels may have any text: a workflow may be named "error"."""
+
 
 @dataclass(frozen=True, slots=True)
 class Family:

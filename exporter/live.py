@@ -22,6 +22,9 @@ from exporter.metrics import (
 )
 from exporter.snapshot import Board
 
+EXPECTED_CODES = ("200", "429", "error")
+"""The values of `code` that rules and dashboards name: exposed at 0 from the start."""
+
 AccountId = tuple[str, str]
 """The account's name and its system."""
 
@@ -40,6 +43,12 @@ class AccountMeter:
         self.requests = prometheus_client.Counter(*_declared(REQUESTS), registry=None)
         self.throttles = prometheus_client.Counter(*_declared(THROTTLED), registry=None)
         self._waited = self.throttles.labels(account, system)
+
+    def expect(self, endpoints: Iterable[str]) -> None:
+        """Expose what requests to these may come to at 0, so that the first one is a rise."""
+        for endpoint in endpoints:
+            for code in EXPECTED_CODES:
+                self.requests.labels(self._account, self._system, endpoint, code)
 
     def answered(self, endpoint: str, code: str, seconds: float) -> None:
         self.requests.labels(self._account, self._system, endpoint, code).inc()

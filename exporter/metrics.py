@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from exporter.facts import Facts
 from exporter.families import Family
-from exporter.records import Reason
+from exporter.records import Key, Reason
 from exporter.sources import Source
 
 _COLLECTOR = ("account", "system", "collector")
@@ -21,6 +21,29 @@ class StatusRow:
 
     family: Family
     values: Callable[[Facts], _Values]
+    while_fresh: bool = False
+    """It is about the records: dropped with their gauges when polls have failed for `stale_after`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """What one collector feeds: the families about its records, and why it may reject one."""
+
+    collector: str
+    families: tuple[Family, ...]
+    rejections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCounter:
+    """A counter about the polling, kept in the state: `zeros` gives the labels that are exposed from the start."""
+
+    family: Family
+    zeros: Callable[[Feeds], Iterable[tuple[str, ...]]] = lambda _: [()]
+
+    def key(self, *labels: str) -> Key:
+        """The series with these labels after account, system and collector."""
+        return (self.family.name, *labels)
 
 
 def _one(value: float | None) -> _Values:
@@ -28,88 +51,103 @@ def _one(value: float | None) -> _Values:
 
 
 def _status(
-    name: str, kind: str, help_text: str, values: Callable[[Facts], _Values], labels: tuple[str, ...] = ()
+    name: str, help_text: str, values: Callable[[Facts], _Values], *labels: str, while_fresh: bool = False
 ) -> StatusRow:
-    return StatusRow(
-        Family(name, "counter" if kind == "counter" else "gauge", help_text, (*_COLLECTOR, *labels)), values
-    )
+    return StatusRow(Family(name, "gauge", help_text, (*_COLLECTOR, *labels)), values, while_fresh)
+
+
+def _own(name: str, help_text: str, *labels: str, zeros: Callable[[Feeds], Iterable[str]] = lambda _: ()) -> OwnCounter:
+    family = Family(name, "counter", help_text, (*_COLLECTOR, *labels))
+    return OwnCounter(family, (lambda feeds: [(value,) for value in zeros(feeds)]) if labels else lambda _: [()])
+
+
+def _unknown_fields(feeds: Feeds) -> list[str]:
+    """The labels that may have a value that is not known: not those that have but one."""
+    known = (family.known(feeds.collector) for family in feeds.families)
+    return sorted({label for labels in known for label, values in labels.items() if len(values) > 1})
 
 
 STATUS = (
-    _status(
-        "batch_exporter_up", "gauge", "Whether the last poll of the collector succeeded.", lambda facts: _one(facts.up)
-    ),
+    _status("batch_exporter_up", "Whether the last poll of the collector succeeded.", lambda facts: _one(facts.up)),
     _status(
         "batch_exporter_last_success_timestamp_seconds",
-        "gauge",
         "When the last poll that succeeded ended.",
         lambda facts: _one(facts.last_success),
     ),
     _status(
         "batch_exporter_last_poll_duration_seconds",
-        "gauge",
         "How long the last poll took.",
         lambda facts: _one(facts.last_duration),
     ),
     _status(
         "batch_exporter_last_reconcile_timestamp_seconds",
-        "gauge",
-        "When the whole window had last been read, for what changed late or vanished.",
+        "When the whole window had last been read, for what changed late or was deleted upstream.",
         lambda facts: _one(facts.last_reconcile),
     ),
     _status(
+        "batch_exporter_poll_interval_seconds",
+        "Time from the start of a poll to the start of the next one, as configured.",
+        lambda facts: _one(facts.poll_interval),
+    ),
+    _status(
+        "batch_exporter_stale_after_seconds",
+        "Time after the last successful poll when the gauges about records are dropped, as configured.",
+        lambda facts: _one(facts.stale_after),
+    ),
+    _status(
         "batch_exporter_incremental",
-        "gauge",
-        "1 if a poll costs what changed; 0 if the list's order is not to be relied on and the whole window is read.",
+        "Whether polling is incremental (1) or scans the whole lookback window (0).",
         lambda facts: _one(facts.incremental),
     ),
     _status(
+        "batch_exporter_window_truncated",
+        "Whether the API does not give the whole lookback window (1): older records are not shown.",
+        lambda facts: _one(facts.window_truncated),
+    ),
+    _status(
         "batch_exporter_backfilling",
-        "gauge",
-        "1 until the window has been read completely once; the collector's other metrics are withheld meanwhile.",
+        "Whether the lookback window has not been read completely yet (1): gauges about records are absent until then.",
         lambda facts: _one(facts.backfilling),
     ),
     _status(
         "batch_exporter_records",
-        "gauge",
         "Records that are kept: those in the window, and older ones still in flight.",
         lambda facts: ((("finished",), facts.finished), (("in_flight",), facts.in_flight)),
-        ("state",),
+        "state",
     ),
     _status(
-        "batch_exporter_records_vanished_total",
-        "counter",
-        "Records in the window that the API no longer has.",
-        lambda facts: _one(facts.vanished),
-    ),
-    _status(
-        "batch_exporter_records_abandoned_total",
-        "counter",
-        "Records given up because they were in flight for longer than in_flight_max_age.",
-        lambda facts: _one(facts.abandoned),
-    ),
-    _status(
-        "batch_exporter_records_rejected_total",
-        "counter",
-        "Records that were skipped because they could not be understood, once for each time they were met.",
-        lambda facts: (((reason,), count) for reason, count in sorted(facts.rejected.items())),
-        ("reason",),
-    ),
-    _status(
-        "batch_exporter_unknown_values_total",
-        "counter",
-        "Records with a status, destination or the like that the API's documentation does not name.",
-        lambda facts: (((field,), count) for field, count in sorted(facts.unknown_values.items())),
-        ("field",),
-    ),
-    _status(
-        "batch_exporter_poll_errors_total",
-        "counter",
-        "Polls that failed.",
-        lambda facts: (((reason.value,), facts.poll_errors[reason]) for reason in Reason),
-        ("reason",),
+        "batch_exporter_records_stuck",
+        "Records in flight for longer than stuck_after.",
+        lambda facts: _one(facts.stuck),
+        while_fresh=True,
     ),
 )
+
+VANISHED = _own("batch_exporter_records_vanished_total", "Records in the window that were deleted upstream.")
+ABANDONED = _own(
+    "batch_exporter_records_abandoned_total",
+    "Records given up because they were in flight for longer than in_flight_max_age.",
+)
+REJECTED = _own(
+    "batch_exporter_records_rejected_total",
+    "Records skipped because a field could not be understood, once for each time they were met.",
+    "reason",
+    zeros=lambda feeds: feeds.rejections,
+)
+UNKNOWN_VALUES = _own(
+    "batch_exporter_unknown_values_total",
+    "Records with a status, destination or the like that the API's documentation does not name.",
+    "field",
+    zeros=_unknown_fields,
+)
+POLL_ERRORS = _own(
+    "batch_exporter_poll_errors_total",
+    "Polls that failed.",
+    "reason",
+    zeros=lambda _: [reason.value for reason in Reason],
+)
+OWN_COUNTERS = (VANISHED, ABANDONED, REJECTED, UNKNOWN_VALUES, POLL_ERRORS)
+"""Counters of a collector about its polling. The state keeps them, like those about its records."""
 
 REQUESTS = Family(
     "batch_exporter_api_requests_total",
@@ -151,6 +189,9 @@ RELOAD_SUCCESS_TIME = Family(
     "When the configuration in use was read.",
     (),
 )
+OWN = (*(row.family for row in STATUS), *(own.family for own in OWN_COUNTERS))
+"""Families about the polling of a collector."""
+
 LIVE = (FOLDED, REQUESTS, REQUEST_SECONDS, THROTTLED, RELOAD_SUCCESSFUL, RELOAD_SUCCESS_TIME, BUILD_INFO)
 """Families that change between polls: rendered by the client library at each scrape."""
 
@@ -158,4 +199,4 @@ LIVE = (FOLDED, REQUESTS, REQUEST_SECONDS, THROTTLED, RELOAD_SUCCESSFUL, RELOAD_
 def catalogue(sources: Iterable[Source]) -> tuple[Family, ...]:
     """Every family the exporter may expose of its own accord, in the order in which it does."""
     vendors = (family for source in sources for family in source.families)
-    return (*vendors, *(row.family for row in STATUS), *LIVE)
+    return (*vendors, *OWN, *LIVE)

@@ -4,19 +4,22 @@ import logging
 import math
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from exporter.client import Client, Stopping
 from exporter.engine import Collector, Found
 from exporter.facts import Facts
 from exporter.failures import failures
 from exporter.ledger import RECORDS
-from exporter.records import Key, PollError, Reason
-from exporter.rows import Data, data, health, status_blocks
+from exporter.metrics import ABANDONED, POLL_ERRORS, REJECTED, UNKNOWN_VALUES, VANISHED, Feeds
+from exporter.publication import Scraped, Standing
+from exporter.records import Key, PollError, Reason, StateError
+from exporter.rows import Counters, Gauges, Shape, counters, gauges, health, status_blocks
 from exporter.snapshot import CollectorId, CollectorSnapshot, Failure
 from exporter.state import Records, State
-from exporter.sums import Sums
+from exporter.sums import CounterState, Sums
 from exporter.telling import tell
 
 log = logging.getLogger(__name__)
@@ -28,21 +31,26 @@ TOLD_SECONDS = 10.0
 """How often it says so in the log."""
 
 
+_STATE_ERRORS = POLL_ERRORS.key(Reason.STATE.value)
+"""The one series that the state can't keep: it counts from 0 in each program."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """When to poll, and how long what was found may be shown. Seconds."""
+    """When to poll, how long what was found may be shown, and when work is stuck. Seconds."""
 
     interval: float
     stale_after: float
+    stuck_after: float
 
 
 @dataclass(frozen=True, slots=True)
-class Exposed:
-    """What of a collector's data stands in the last snapshot."""
+class Shown:
+    """Where a poller publishes, and what it learns there of scrapes."""
 
-    data: Data = field(default_factory=lambda: Data({}, frozenset(), {}))
-    not_yet_risen: tuple[Key, ...] = ()
-    """Series of counters that are exposed at 0, to be exposed with what they counted at the next poll."""
+    publish: Callable[[CollectorSnapshot], None]
+    last_scrape: Callable[[], float | None]
+    """When the last scrape began that was answered to its end, in seconds of `ticks`."""
 
 
 class Poller:
@@ -53,7 +61,7 @@ class Poller:
         collector: Collector,
         client: Client,
         state: State,
-        publish: Callable[[CollectorSnapshot], None],
+        shown: Shown,
         facts: Facts,
         pace: Pace,
         workflow_label: bool = False,
@@ -64,14 +72,27 @@ class Poller:
         self._collector = collector
         self._client = client
         self._state = state
-        self._publish = publish
+        self._to = shown
         self._facts = facts
+        facts.poll_interval, facts.stale_after = pace.interval, pace.stale_after
         self._pace = pace
-        self._workflow_label = workflow_label
+        self._shape = Shape(
+            Feeds(facts.collector, collector.fed_families, collector.listing.rejections), optional=workflow_label
+        )
         self._clock = clock
         self._ticks = ticks
         self._fresh_since: float | None = None
-        self._exposed: Exposed | None = None
+        self._totals: Sums | None = None
+        """As they were last read from the state; None: not yet, so that no counter is known."""
+        self._gauges = Gauges({}, {})
+        """As of the last successful poll."""
+        self._counters = Counters({}, frozenset(), {}, {})
+        self._standing = Standing(pace.interval)
+        self._scraped_before = False
+        """Somebody scraped the program before this one."""
+        self._pending: Counter[Key] = Counter()
+        """What was counted about the polling and is not in the state yet."""
+        self._state_errors = CounterState(0, 0)
         self._failures: tuple[Failure, ...] | None = None
         self._shown = 0.0
         self._told = time.monotonic()
@@ -95,15 +116,30 @@ class Poller:
         A restart while the API is down must look like polls that fail, not like an exporter that knows nothing.
         """
         facts = self._facts
-        with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
-            marks, sums = records.marks, records.sums()
-            self._look_at_failures(records)
-        if marks.complete and marks.polled_at is not None and self._collector.goes_on_from(marks):
-            facts.backfilling = False
-            facts.last_success, facts.last_reconcile = marks.polled_at, marks.reconciled_at
-            self._fresh_since = self._ticks() - max(0.0, self._clock() - marks.polled_at)
-            self._count(sums)
-            self._expose(sums, until_the_next=False)
+        try:
+            with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
+                marks = records.marks
+                self._look_at_failures(records)
+                self._scraped_before = marks.scraped
+                self._totals = totals = records.sums()
+                if marks.complete and marks.polled_at is not None and self._collector.goes_on_from(marks):
+                    facts.backfilling = False
+                    facts.last_success, facts.last_reconcile = marks.polled_at, marks.reconciled_at
+                    self._fresh_since = self._ticks() - max(0.0, self._clock() - marks.polled_at)
+                    self._count(records, totals)
+                    self._gauges = gauges(self._shape, facts, totals)
+        finally:
+            self._render_counters()
+
+    def continue_output(self) -> None:
+        """Take what `restore` has shown for the output of the run before: whoever reads such outputs has seen it.
+
+        What is published from now on has not been seen before it is `written`. Raises StateError.
+        """
+        if self._scraped_before:
+            self._standing.expose(self._counters.series, -math.inf)
+            self._mark_scraped(scraped=False)
+        self._scraped_before = False
 
     def run(self, wait: Callable[[float], bool], jitter: float) -> None:
         """Poll until `wait` says that the program is stopping. The first poll comes within `jitter` seconds.
@@ -118,7 +154,13 @@ class Poller:
             except Stopping:
                 return
             taken = time.monotonic() - started
-            pause = self._pace.interval * math.ceil(taken / self._pace.interval) - taken
+            due = started + self._pace.interval * max(1, math.ceil(taken / self._pace.interval))
+            rise = self._rise_in()
+            if rise is not None and time.monotonic() + rise < due:
+                if wait(rise):
+                    return
+                self.rise()
+            pause = max(0.0, due - time.monotonic())
 
     def poll(self) -> bool:
         """Poll once and publish. Returns whether it succeeded; raises Stopping only."""
@@ -138,82 +180,125 @@ class Poller:
             log.exception("a mistake in the exporter", extra=self._where())
             self._failed(Reason.INTERNAL, "a mistake in the exporter: its log has the details")
         self._note(found)
+        if self._facts.up and self._totals is not None:
+            self._gauges = gauges(self._shape, self._facts, self._totals)
         self._facts.last_duration = time.monotonic() - started
-        self.publish()
+        self.rise()
         return self._facts.up is True
 
+    def rise(self) -> None:
+        """Publish, with what may rise in scrapes by now; that is written to the state before.
+
+        What can't be written does not rise, and neither does anything while nobody sees the values there are.
+        """
+        try:
+            self._write_published()
+        except StateError as error:
+            if self._facts.reason is not Reason.STATE:
+                self._failed(error.reason, str(error))
+        if self._may_rise([_STATE_ERRORS]):
+            self._state_errors = replace(self._state_errors, published=self._state_errors.counted)
+        self._render_counters()
+        self.publish()
+
     def publish(self) -> None:
-        """Put up what is known now. A poll that failed has changed only what is known of the polling."""
+        """Put up what is known now. A poll that failed has changed only what is known of the polling, and counters."""
         facts = self._facts
         fresh_until = 0.0 if self._fresh_since is None else self._fresh_since + self._pace.stale_after
-        shown = (self._exposed or Exposed()).data
-        self._publish(
+        self._to.publish(
             CollectorSnapshot(
                 facts.account,
                 facts.system,
                 facts.collector,
-                shown.blocks,
+                self._gauges.blocks,
                 fresh_until,
                 status_blocks(facts),
                 health(facts),
                 self._failures or (),
-                shown.folded,
+                {**self._gauges.folded, **self._counters.folded},
+                self._counters.blocks,
             )
         )
+        self._standing.expose(self._counters.series, self._ticks())
 
-    def scraped(self) -> None:
-        """Note in the state that what is exposed has been seen, where no next poll of this program will.
+    def written(self) -> None:
+        """Note in the state that somebody reads what is published now, though not by a scrape. Raises StateError."""
+        self._mark_scraped(scraped=True)
 
-        Raises StateError.
-        """
-        if self._exposed is not None and self._exposed.not_yet_risen:
-            facts = self._facts
-            with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
-                records.were_shown(self._exposed.not_yet_risen)
+    def _mark_scraped(self, *, scraped: bool) -> None:
+        facts = self._facts
+        with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
+            records.mark(replace(records.marks, scraped=scraped))
+
+    def _write_published(self) -> None:
+        """Write to the state what was counted about the polling, and what may rise now. Raises StateError."""
+        facts = self._facts
+        scraped = self._to.last_scrape() is not None and not self._scraped_before
+        if self._totals is not None and not self._pending and not scraped and not self._may_rise(self._totals.rising()):
+            return
+        with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
+            if scraped:
+                records.mark(replace(records.marks, scraped=True))
+                self._scraped_before = True
+            records.count(self._pending)
+            self._pending.clear()
+            self._totals = records.sums()
+            rising = self._may_rise(self._totals.rising())
+            if rising:
+                records.publish(rising)
+                self._totals = records.sums()
 
     def _poll(self, found: Found) -> None:
         facts = self._facts
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
-            records.series.exposed = self._exposed_before(records)
             try:
                 self._collector.poll(self._client, records, self._clock(), found, lambda: self._progress(records))
             finally:
                 # Also of a poll that failed after some pages: what those said is kept.
                 if records.failures.changed or self._failures is None:
                     self._look_at_failures(records)
-            sums = records.sums()
+                self._totals = totals = records.sums()
+            self._count(records, totals)
             facts.last_reconcile = records.marks.reconciled_at
-        self._count(sums)
         facts.last_success = self._clock()
         self._fresh_since = self._ticks()
-        facts.incremental = found.incremental
+        facts.incremental, facts.window_truncated = found.incremental, found.window_truncated
         if facts.backfilling:
             facts.backfilling = False
             log.info("the window has been read", extra={**self._where(), "records": facts.finished + facts.in_flight})
-        self._expose(sums)
 
     def _look_at_failures(self, records: Records) -> None:
         self._failures = failures(records.failures.all(), self._collector.families)
 
-    def _exposed_before(self, records: Records) -> frozenset[Key]:
-        """The series of counters that stand at 0 in the last snapshot, of this program or of the one before it."""
-        if self._exposed is not None:
-            records.were_shown(self._exposed.not_yet_risen)
-            return self._exposed.data.counters
-        if not records.marks.complete:
-            return frozenset()
-        return data(self._collector.families, self._facts, records.sums(), self._workflow_label).counters
+    def _may_rise(self, keys: list[Key]) -> list[Key]:
+        """Those of the series that may rise: one beyond the cap, with the series that it is part of."""
+        shown = {key: self._counters.shown_as.get(key, key) for key in keys}
+        may = set(self._standing.may_rise(set(shown.values()), self._ticks(), self._scraped()))
+        return [key for key in keys if shown[key] in may]
 
-    def _expose(self, sums: Sums, until_the_next: bool = True) -> None:
-        """Not `until_the_next`: the first poll after a restart comes at once, and no scrape may have seen the zeros."""
-        made = data(self._collector.families, self._facts, sums, self._workflow_label)
-        rising = tuple(key for key, count in sums.counters.items() if until_the_next and not count.shown)
-        self._exposed = Exposed(made, rising)
+    def _rise_in(self) -> float | None:
+        """In how many seconds something may rise; None where nothing waits for its time."""
+        rising = [] if self._totals is None else self._totals.rising()
+        waiting = [key for key in rising if self._counters.shown_as.get(key, key) in self._counters.series]
+        due = self._standing.due([self._counters.shown_as.get(key, key) for key in waiting])
+        left = None if due is None else due - self._ticks()
+        return left if left is not None and left > 0 else None
 
-    def _count(self, sums: Sums) -> None:
-        self._facts.finished = sums.gauges.get((RECORDS, "finished"), 0)
-        self._facts.in_flight = sums.gauges.get((RECORDS, "in_flight"), 0)
-        self._facts.oldest_in_flight = sums.oldest_in_flight
+    def _scraped(self) -> Scraped:
+        last = self._to.last_scrape()
+        return Scraped(last, expected=last is not None or self._scraped_before)
+
+    def _render_counters(self) -> None:
+        if self._totals is not None:
+            totals = replace(self._totals, counters={**self._totals.counters, _STATE_ERRORS: self._state_errors})
+            self._counters = counters(self._shape, self._facts, totals, self._counters.series)
+
+    def _count(self, records: Records, totals: Sums) -> None:
+        facts = self._facts
+        facts.finished = totals.gauges.get((RECORDS, "finished"), 0)
+        facts.in_flight = totals.gauges.get((RECORDS, "in_flight"), 0)
+        facts.oldest_in_flight = totals.oldest_in_flight
+        facts.stuck = records.count_in_flight(self._clock() - self._pace.stuck_after)
 
     def _progress(self, records: Records) -> None:
         """Tell how far a long reading has come: in the log, and in the rows about the polling."""
@@ -221,7 +306,7 @@ class Poller:
         if now - self._shown < PROGRESS_SECONDS:
             return
         self._shown = now
-        self._count(records.sums())
+        self._count(records, records.sums())
         self.publish()
         if now - self._told >= TOLD_SECONDS:
             self._told = now
@@ -230,17 +315,21 @@ class Poller:
 
     def _note(self, found: Found) -> None:
         """Count and tell what was met: once a poll, however many records it was."""
-        self._facts.rejected.update(found.rejected)
-        self._facts.vanished += found.vanished
-        self._facts.abandoned += found.abandoned
+        self._pending.update({REJECTED.key(reason): count for reason, count in found.rejected.items()})
         for (label, _), count in found.unknown.items():
-            self._facts.unknown_values[label] += count
+            self._pending[UNKNOWN_VALUES.key(label)] += count
+        self._pending[VANISHED.key()] += found.vanished
+        self._pending[ABANDONED.key()] += found.abandoned
+        self._pending = +self._pending
         tell(found, self._where())
 
     def _failed(self, reason: Reason, message: str) -> None:
         facts = self._facts
         facts.up, facts.error, facts.reason = False, message, reason
-        facts.poll_errors[reason] += 1
+        if reason is Reason.STATE:
+            self._state_errors = replace(self._state_errors, counted=self._state_errors.counted + 1)
+        else:
+            self._pending[POLL_ERRORS.key(reason.value)] += 1
         log.error("poll failed", extra={**self._where(), "reason": reason.value, "err": message})
 
     def _where(self) -> dict[str, str]:

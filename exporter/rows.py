@@ -1,34 +1,38 @@
-"""Rows made from sums and facts by the catalogue: zero series, the cap, and the values. Pure."""
+"""Make samples of totals and facts by the catalogue: zero series, the cap, and the values. Pure."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from exporter.facts import Facts
-from exporter.families import Family, Known
-from exporter.metrics import STATUS
+from exporter.families import NONE, Family
+from exporter.metrics import OWN_COUNTERS, STATUS, Feeds
 from exporter.records import Key
 from exporter.rendering import Exemplar, HistogramSample, Sample, render
 from exporter.snapshot import Block, Blocks, Health
-from exporter.sources.reading import NONE
-from exporter.sums import Count, Spread, Sums
+from exporter.sums import CounterState, HistogramState, Sums
 
 SERIES_CAP = 2000
-"""Series a family may have for an account; what comes later is folded, so that no vendor can flood a Prometheus."""
+"""Series a family may have for an account; what comes later is folded, so that no API can flood a Prometheus."""
 
 OTHER = "__other__"
 
+_LINES_BESIDE_BUCKETS = 3
+"""The lines of a histogram beside those of its finite buckets: +Inf, count and sum."""
+
+_Labels = tuple[str, ...]
+_State = TypeVar("_State")
+_Row = tuple[Family, Sequence[Sample | HistogramSample]]
+
 
 def status_blocks(facts: Facts) -> Blocks:
-    """The rows about a collector's polling, rendered."""
-    own = (facts.account, facts.system, facts.collector)
-    return _blocks(
-        (row.family, [Sample((*own, *labels), float(number)) for labels, number in row.values(facts)]) for row in STATUS
-    )
+    """Render the rows about a collector's polling that are always shown."""
+    return _blocks(_status_rows(facts, while_fresh=False))
 
 
 def health(facts: Facts) -> Health:
-    """What an operator wants to know of it at a glance."""
+    """Gather what an operator wants to know of it at a glance."""
     return Health(
         facts.up,
         not facts.backfilling,
@@ -42,99 +46,162 @@ def health(facts: Facts) -> Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
-    """The rows about a collector's records."""
+class Shape:
+    """What the samples of one collector depend on, beside its totals."""
+
+    feeds: Feeds
+    optional: bool = False
+    """Does the account have the optional labels."""
+    cap: int = SERIES_CAP
+
+    def labels(self, family: Family) -> _Labels:
+        """The labels of a family without that of the account."""
+        return tuple(label for label in family.labels[1:] if self.optional or label not in family.optional)
+
+    def room(self, family: Family) -> int:
+        """How many label sets this collector may show: the cap is of the account, whose collectors share a family."""
+        lines = len(family.buckets) + _LINES_BESIDE_BUCKETS if family.kind == "histogram" else 1
+        return max(1, self.cap // lines // len(family.zeros))
+
+    def zeros(self, family: Family, met: Iterable[Mapping[str, str]]) -> Iterable[_Labels]:
+        """The label values to expose at 0."""
+        return zero_labels(family, self.feeds.collector, self.labels(family), met)
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """The gauges about a collector's records, rendered."""
 
     blocks: Blocks
-    counters: frozenset[Key]
-    """The series of counters among them."""
     folded: Mapping[str, int]
     """By family: how many series were folded."""
 
 
-def data(families: Iterable[Family], facts: Facts, sums: Sums, optional: bool, cap: int = SERIES_CAP) -> Data:
-    """The rows about a collector's records, rendered; `optional`: does the account have the optional labels."""
-    rows: list[tuple[Family, list[Sample | HistogramSample]]] = []
-    counters: set[Key] = set()
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """The counters and histograms of a collector, rendered with their published values."""
+
+    blocks: Blocks
+    series: frozenset[Key]
+    """All of them, as they are exposed."""
+    shown_as: Mapping[Key, Key]
+    """Of series beyond the cap: the series that they are part of."""
+    folded: Mapping[str, int]
+
+
+def gauges(shape: Shape, facts: Facts, totals: Sums) -> Gauges:
+    """Render the gauges about a collector's records."""
+    rows: list[_Row] = [*_status_rows(facts, while_fresh=True)]
     folded: dict[str, int] = {}
-    fed = [family for family in families if facts.collector in family.zeros]
-    labels_of = {
-        family.name: tuple(one for one in family.labels[1:] if optional or one not in family.optional) for family in fed
-    }
-    for family in fed:
-        labels = labels_of[family.name]
-        zeros = list(itertools.islice(zero_labels(family, facts.collector, labels, _met(labels_of, sums)), cap))
-        if family.kind == "histogram":
-            rows.append((family, _spreads(family, facts, sums, zeros)))
+    met = list(_met(shape, totals))
+    for family in shape.feeds.families:
+        if family.oldest_in_flight:
+            oldest = totals.oldest_in_flight
+            rows.append((family, [] if oldest is None else [Sample((facts.account, facts.collector), oldest)]))
+        elif family.kind == "gauge":
+            series, shown_as = _fill(family, shape, totals.gauges, shape.zeros(family, met))
+            values = {key: float(sum(amounts)) for key, amounts in series.items()}
+            rows.append((family, [Sample((facts.account, *key), value) for key, value in sorted(values.items())]))
+            folded[family.name] = len(shown_as)
+    return Gauges(_blocks(rows), folded)
+
+
+def counters(shape: Shape, facts: Facts, totals: Sums, before: Collection[Key] = ()) -> Counters:
+    """Render the counters and histograms of a collector, those about its polling too.
+
+    `before`: the series that are exposed already. They stay, be it at 0, as far as the cap has room.
+    """
+    rows: list[_Row] = []
+    exposed: set[Key] = set()
+    folds: dict[Key, Key] = {}
+    folded: dict[str, int] = {}
+    met = list(_met(shape, totals))
+    kept: dict[str, list[_Labels]] = {}
+    for key in before:
+        kept.setdefault(key[0], []).append(key[1:])
+    for family in shape.feeds.families:
+        if family.kind == "gauge":
             continue
-        values, folds = _values(family, facts.collector, labels, sums, cap, zeros)
-        rows.append((family, [Sample((facts.account, *key), *value) for key, value in sorted(values.items())]))
-        if family.kind == "counter":
-            counters.update((family.name, *key) for key in values)
-        folded[family.name] = folds
-    return Data(_blocks(rows), frozenset(counters), folded)
+        zeros = itertools.chain(shape.zeros(family, met), kept.get(family.name, ()))
+        names, samples, shown_as = (_counters if family.kind == "counter" else _histograms)(
+            family, shape, facts.account, totals, zeros
+        )
+        rows.append((family, samples))
+        exposed.update((family.name, *key) for key in names)
+        folds.update(shown_as)
+        folded[family.name] = len(shown_as)
+    for own in OWN_COUNTERS:
+        known = {key[1:]: float(state.published) for key, state in totals.counters.items() if key[0] == own.family.name}
+        values = {**dict.fromkeys(own.zeros(shape.feeds), 0.0), **known}
+        labels = (facts.account, facts.system, facts.collector)
+        rows.append((own.family, [Sample((*labels, *key), value) for key, value in sorted(values.items())]))
+        exposed.update((own.family.name, *key) for key in values)
+    return Counters(_blocks(rows), frozenset(exposed), folds, folded)
 
 
-_Value = tuple[float, Exemplar | None]
+_Made = tuple[Iterable[_Labels], Sequence[Sample | HistogramSample], Mapping[Key, Key]]
 
 
-def _values(
-    family: Family, collector: str, labels: Sequence[str], sums: Sums, cap: int, zeros: Sequence[tuple[str, ...]]
-) -> tuple[Mapping[tuple[str, ...], _Value], int]:
-    """The series of a gauge or counter with their values, and how many were folded."""
-    if family.oldest_in_flight:
-        return ({} if sums.oldest_in_flight is None else {(collector,): (sums.oldest_in_flight, None)}), 0
-    seen: dict[tuple[str, ...], _Value] = {}
-    if family.kind == "counter":
-        seen = {key[1:]: _count(count) for key, count in sums.counters.items() if key[0] == family.name}
-    else:
-        seen = {key[1:]: (float(total), None) for key, total in sums.gauges.items() if key[0] == family.name}
-    # The state may still hold counters from when the account had other labels.
-    seen = {key: value for key, value in seen.items() if len(key) == len(labels)}
-    kept, folds = _fold(seen, family.known(collector), labels, cap)
+def _counters(family: Family, shape: Shape, account: str, totals: Sums, zeros: Iterable[_Labels]) -> _Made:
+    series, shown_as = _fill(family, shape, totals.counters, zeros)
+    return series, [_counter((account, *key), states) for key, states in sorted(series.items())], shown_as
+
+
+def _histograms(family: Family, shape: Shape, account: str, totals: Sums, zeros: Iterable[_Labels]) -> _Made:
+    series, shown_as = _fill(family, shape, totals.histograms, zeros)
+    samples = [_histogram((account, *key), states, len(family.buckets) + 1) for key, states in sorted(series.items())]
+    return series, samples, shown_as
+
+
+def _counter(labels: _Labels, states: Sequence[CounterState]) -> Sample:
+    """The exemplar is of the event that raised the value last: while that is not published, there is none."""
+    value = float(sum(state.published for state in states))
+    causes = [state.cause for state in states if state.cause is not None and not state.rising]
+    if not causes:
+        return Sample(labels, value)
+    cause = causes[-1]
+    return Sample(labels, value, Exemplar((("record_id", cause.record_id),), float(cause.amount), cause.at))
+
+
+def _histogram(labels: _Labels, states: Sequence[HistogramState], size: int) -> HistogramSample:
+    published = [state.published for state in states if state.published is not None]
+    counts = [sum(column) for column in zip(*(one.counts for one in published), strict=True)] or [0] * size
+    return HistogramSample(labels, tuple(itertools.accumulate(counts)), sum(one.total for one in published))
+
+
+def _fill(
+    family: Family, shape: Shape, states: Mapping[Key, _State], zeros: Iterable[_Labels]
+) -> tuple[dict[_Labels, list[_State]], dict[Key, Key]]:
+    """The series of a family, each with the states that it is the sum of, and what was folded into what.
+
+    Series are kept as they first appeared; those beyond the cap have `__other__` for what is not exposed at 0. The
+    states may still hold series from when the account had other labels.
+    """
+    room, labels = shape.room(family), shape.labels(family)
+    known = family.zeros[shape.feeds.collector]
+    series: dict[_Labels, list[_State]] = {}
+    shown_as: dict[Key, Key] = {}
+    own = [key for key in states if key[0] == family.name and len(key) - 1 == len(labels)]
+    for place, key in enumerate(own):
+        name = key[1:]
+        if place >= room:
+            values = zip(labels, name, strict=True)
+            name = tuple(value if value in known.get(label, ()) else OTHER for label, value in values)
+            shown_as[key] = (family.name, *name)
+        series.setdefault(name, []).append(states[key])
     # Zeros count too: with many values of an open label they are most of the series.
-    room = max(0, cap - len(kept))
-    missing = (one for one in zeros if one not in kept)
-    return {**dict.fromkeys(itertools.islice(missing, room), (0.0, None)), **kept}, folds
+    left = max(0, room - len(series))
+    missing = dict.fromkeys(zero for zero in zeros if zero not in series)
+    series.update((zero, []) for zero in itertools.islice(missing, left))
+    return series, shown_as
 
 
-def _count(count: Count) -> _Value:
-    if not count.shown:
-        return 0.0, None
-    cause = count.cause
-    if cause is None:
-        return float(count.value), None
-    return float(count.value), Exemplar((("record_id", cause.record_id),), float(cause.amount), cause.at)
-
-
-def _fold(
-    seen: Mapping[tuple[str, ...], _Value], known: Known, labels: Sequence[str], cap: int
-) -> tuple[dict[tuple[str, ...], _Value], int]:
-    """Series as they first appeared; those beyond the cap have `__other__` for what is not known beforehand."""
-    kept = dict(itertools.islice(seen.items(), cap))
-    for key, (value, exemplar) in itertools.islice(seen.items(), cap, None):
-        other = tuple(one if one in known.get(label, ()) else OTHER for label, one in zip(labels, key, strict=True))
-        before, kept_exemplar = kept.get(other, (0.0, None))
-        kept[other] = before + value, exemplar or kept_exemplar
-    return kept, max(0, len(seen) - cap)
-
-
-def _spreads(
-    family: Family, facts: Facts, sums: Sums, zeros: Sequence[tuple[str, ...]]
-) -> list[Sample | HistogramSample]:
-    found = {key[1:]: spread for key, spread in sums.histograms.items() if key[0] == family.name}
-    nothing = Spread((0,) * (len(family.buckets) + 1), 0.0)
-    return [
-        HistogramSample((facts.account, *key), tuple(itertools.accumulate(spread.counts)), spread.total)
-        for key, spread in sorted({**dict.fromkeys(zeros, nothing), **found}.items())
-    ]
-
-
-def _met(labels_of: Mapping[str, tuple[str, ...]], sums: Sums) -> Iterable[Mapping[str, str]]:
+def _met(shape: Shape, totals: Sums) -> Iterator[Mapping[str, str]]:
     """The labels of every series there is, in any family: a status that was met in a gauge may come to a counter."""
-    for key in itertools.chain(sums.gauges, sums.counters, sums.histograms):
+    labels_of = {family.name: shape.labels(family) for family in shape.feeds.families}
+    for key in itertools.chain(totals.gauges, totals.counters, totals.histograms):
         labels = labels_of.get(key[0], ())
-        if len(labels) == len(key) - 1:
+        if labels and len(labels) == len(key) - 1:
             yield dict(zip(labels, key[1:], strict=True))
 
 
@@ -161,5 +228,12 @@ def unknown_labels(families: Iterable[Family], collector: str, key: Key) -> Iter
                     yield label, value
 
 
-def _blocks(rows: Iterable[tuple[Family, Sequence[Sample | HistogramSample]]]) -> Mapping[str, Block]:
+def _status_rows(facts: Facts, *, while_fresh: bool) -> Iterator[_Row]:
+    own = (facts.account, facts.system, facts.collector)
+    for row in STATUS:
+        if row.while_fresh == while_fresh:
+            yield row.family, [Sample((*own, *labels), float(number)) for labels, number in row.values(facts)]
+
+
+def _blocks(rows: Iterable[_Row]) -> Mapping[str, Block]:
     return {family.name: render(family, samples) for family, samples in rows if samples}

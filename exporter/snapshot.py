@@ -72,17 +72,19 @@ class CollectorSnapshot:
     account: str
     system: str
     collector: str
-    data: Blocks = field(default_factory=dict)
-    """Rows about the vendor's records. Shown until `fresh_until`."""
+    gauges: Blocks = field(default_factory=dict)
+    """Gauges about the API's records. Shown until `fresh_until`."""
     fresh_until: float = 0.0
-    """Until when, in seconds of the monotonic clock, `data` may be shown as if it were today's."""
+    """Until when, in seconds of the monotonic clock, `gauges` may be shown as if they were today's."""
     status: Blocks = field(default_factory=dict)
-    """Rows about the polling itself: always shown."""
+    """Gauges about the polling itself: always shown."""
     health: Health = field(default_factory=lambda: Health(None, False, None, 0, 0))
     failures: tuple[Failure, ...] = ()
     """The last failed records, those that failed last first."""
     folded: Mapping[str, int] = field(default_factory=dict)
-    """By family: how many series of `data` were folded."""
+    """By family: how many series of gauges and counters were folded."""
+    counters: Blocks = field(default_factory=dict)
+    """Counters and histograms: always shown. One that stands still is not wrong."""
 
     @property
     def id(self) -> CollectorId:
@@ -107,6 +109,8 @@ class Board:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._snapshot = Snapshot(0, ())
+        self.last_scrape: float | None = None
+        """When the last scrape began that was answered to its end, in seconds of the monotonic clock."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -124,6 +128,10 @@ class Board:
             kept = {old.id: old for old in self._snapshot.collectors}
             kept[new.id] = new
             self._snapshot = Snapshot(self._snapshot.generation + 1, tuple(kept.values()))
+
+    def scraped(self, started: float) -> None:
+        """Note that a scrape was answered to its end that began then, in seconds of the monotonic clock."""
+        self.last_scrape = started if self.last_scrape is None else max(self.last_scrape, started)
 
     def renew(self) -> None:
         """Say that what is shown beside the snapshots has changed: what was made of this one is not shown again."""

@@ -30,22 +30,42 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """A counter's series."""
+class CounterState:
+    """A counter's series: what was counted, and how much of it scrapes may show."""
 
-    value: int
-    shown: bool
-    """Has it been exposed at 0: `increase()` would miss the first step of a series that begins above."""
+    counted: int
+    published: int
+    """The value that was published last; at most `counted`."""
     cause: Cause | None = None
+
+    @property
+    def rising(self) -> bool:
+        """Is there more to publish."""
+        return self.counted > self.published
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
-    """A histogram's series: observations in each bucket (not cumulative, the last one beyond all bounds)."""
+class Observations:
+    """What a histogram has observed."""
 
     counts: tuple[int, ...]
+    """Observations in each bucket: not cumulative, the last one beyond all bounds."""
     total: float
     """The sum of what was observed."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramState:
+    """A histogram's series: what was observed, and how much of it scrapes may show."""
+
+    observed: Observations
+    published: Observations | None = None
+    """What was published last; None: nothing yet."""
+
+    @property
+    def rising(self) -> bool:
+        """Is there more to publish."""
+        return self.observed != self.published
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +73,12 @@ class Sums:
     """All series of a collector, in the order in which they first appeared."""
 
     gauges: Mapping[Key, int] = field(default_factory=dict)
-    counters: Mapping[Key, Count] = field(default_factory=dict)
-    histograms: Mapping[Key, Spread] = field(default_factory=dict)
+    counters: Mapping[Key, CounterState] = field(default_factory=dict)
+    histograms: Mapping[Key, HistogramState] = field(default_factory=dict)
     oldest_in_flight: float | None = None
     """When the oldest record still in flight was created, epoch seconds."""
+
+    def rising(self) -> list[Key]:
+        """The series of counters and histograms of which there is more to publish."""
+        counters = [key for key, state in self.counters.items() if state.rising]
+        return counters + [key for key, state in self.histograms.items() if state.rising]

@@ -16,6 +16,10 @@ Batches = Literal["batches"]
 """PackageX's one list."""
 
 
+UNNAMED = ("inkit_invocation_generations_finished_total", "none", "failed")
+"""Invocations whose deliveries failed, and no destination says so."""
+
+
 def _made(item: Item) -> tuple[str, ...]:
     return tuple(item[one] for one in ("resource", "action", "mode", "via"))
 
@@ -83,13 +87,16 @@ def finished(kind: Kind | Batches, item: Item) -> Counter[Key]:
                 counted[of] += phase[outcome]
         return +counted
     if kind == "invocations":
-        roll_up = word(item["destination_status"])
-        counted["inkit_invocations_finished_total", word(item["status"]), roll_up] = over
+        status, roll_up = word(item["status"]), word(item["destination_status"])
+        counted["inkit_invocations_finished_total", status] = int(over or status == "failed")
+        named = [one for one in item["destinations"].values() if word(one["status"]) == "failed"]
+        counted[*UNNAMED] = int(roll_up == "failed" and not named)
         for name, one in item["destinations"].items():
             done = int(word(one["status"]) in FINISHED)
             counted["inkit_invocation_generations_finished_total", name, word(one["status"])] = done
         return +counted
-    counted["inkit_batches_finished_total", _KINDS[kind], word(item["status"])] = over
+    status = word(item["status"])
+    counted["inkit_batches_finished_total", _KINDS[kind], status] = int(over or status == "failed")
     for name, one in item["destinations"].items():
         for status in FINISHED:
             counted["inkit_batch_generations_finished_total", _KINDS[kind], name, status] = one[status]

@@ -24,14 +24,28 @@ class Tracked:
     moved: bool = False
     """It has changed or come back since it first appeared: a poll between may have met it, and counted the rise."""
     counted: Counter[Key] = field(default_factory=Counter)
-    """What it stood for when it was last surely read."""
+    """The most that it stood for whenever it was surely read."""
 
     @property
     def created(self) -> float:
         return counting.created_at(self.item)
 
     def rises(self, kind: Kind | counting.Batches) -> Counter[Key]:
-        return counting.finished(kind, self.item) - self.counted
+        """What it stands for more than ever before: a failure that gets a name is no new one."""
+        rises = counting.finished(kind, self.item) - self.counted
+        named = [key for key in rises if key[0] == counting.UNNAMED[0] and key[2] == "failed" and key[1] != "none"]
+        if self.counted[counting.UNNAMED] and named:
+            rises[named[0]] -= 1
+        if any(key[0] == counting.UNNAMED[0] and key[2] == "failed" for key in self.counted):
+            del rises[counting.UNNAMED]
+        return +rises
+
+    def account(self, kind: Kind | counting.Batches) -> None:
+        """It was surely read as it is now."""
+        now = counting.finished(kind, self.item)
+        if any(key[0] == counting.UNNAMED[0] and key[2] == "failed" and key[1] != "none" for key in now):
+            del self.counted[counting.UNNAMED]
+        self.counted |= now
 
 
 class Model:
@@ -87,7 +101,7 @@ class Model:
             if not self.inside(one) and not (open_work and young):
                 if not one.there:
                     self.possible += one.rises(self.kind)
-                    one.counted = counting.finished(self.kind, one.item)
+                    one.account(self.kind)
                 one.known = False
         self.begun = True
 
@@ -97,7 +111,7 @@ class Model:
             self.certain += one.rises(self.kind)
         elif self.begun and (one.created >= low or one.moved):
             self.possible += one.rises(self.kind)
-        one.counted = counting.finished(self.kind, one.item)
+        one.account(self.kind)
         one.known = True
 
     @property

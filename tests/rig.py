@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,9 +23,10 @@ from exporter.demo.world import World
 from exporter.engine import Collector, Limits
 from exporter.facts import Facts
 from exporter.ledger import Rules
-from exporter.poller import Pace, Poller
-from exporter.records import Key
-from exporter.snapshot import Board
+from exporter.metrics import ABANDONED, POLL_ERRORS, REJECTED, UNKNOWN_VALUES, VANISHED, OwnCounter
+from exporter.poller import Pace, Poller, Shown
+from exporter.records import Key, Reason
+from exporter.snapshot import Board, CollectorSnapshot
 from exporter.sources import sources
 from exporter.sources.listing import Options
 from exporter.state import State
@@ -97,6 +98,34 @@ class Clock:
         return self.now
 
 
+@dataclass(frozen=True)
+class Own:
+    """Counters about the polling of one collector."""
+
+    vanished: int
+    abandoned: int
+    rejected: Mapping[str, int]
+    unknown_values: Mapping[str, int]
+    poll_errors: Mapping[Reason, int]
+
+
+def own_counters(state: State, account: str, collector: str) -> Own:
+    """What the state has counted about the polling of one collector, without what is 0."""
+    with state.records(account, collector, Rules()) as records:
+        counted = {key: count.counted for key, count in records.sums().counters.items()}
+
+    def by_label(counter: OwnCounter) -> dict[str, int]:
+        return {key[1]: count for key, count in counted.items() if key[0] == counter.family.name}
+
+    return Own(
+        counted.get(VANISHED.key(), 0),
+        counted.get(ABANDONED.key(), 0),
+        by_label(REJECTED),
+        by_label(UNKNOWN_VALUES),
+        {Reason(reason): count for reason, count in by_label(POLL_ERRORS).items()},
+    )
+
+
 @dataclass
 class Rig:
     """A world, its stand-in, and what polls it; the clock stands still unless a test moves it."""
@@ -114,7 +143,15 @@ class Rig:
         self.board = Board()
         self.meter = Meter()
 
-    def poller(self, collector: str, *, scope: str = "", asking: Client | None = None, **changed: Any) -> Poller:
+    def poller(
+        self,
+        collector: str,
+        *,
+        scope: str = "",
+        asking: Client | None = None,
+        publish: Callable[[CollectorSnapshot], None] | None = None,
+        **changed: Any,
+    ) -> Poller:
         """A poller of the stand-in, as if the program had just started; `changed` are of Limits or Options."""
         source = sources()[self.system]
         limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=100, allowance=30)
@@ -126,9 +163,9 @@ class Rig:
             ),
             asking or client(self.stand_in.url, meter=self.meter, deadline=5.0, system=self.system),
             self.state,
-            self.board.publish,
+            Shown(publish or self.board.publish, lambda: self.board.last_scrape),
             Facts(self.account, self.system, collector),
-            Pace(60.0, 600.0),
+            Pace(60.0, 600.0, HOUR),
             options.workflow_label,
             self.clock,
             self.clock,
@@ -140,6 +177,10 @@ class Rig:
         with self.state.records(self.account, collector, rules) as records:
             return records.sums()
 
+    def own(self, poller: Poller) -> "Own":
+        """What the state has counted about the polling of a poller's collector."""
+        return own_counters(self.state, *poller.id)
+
     def gauges(self, collector: str) -> Counter[Key]:
         """The vendor's gauges as the state has them, without the series that are 0."""
         found = self.sums(collector).gauges
@@ -147,7 +188,8 @@ class Rig:
 
     def events(self, collector: str) -> Counter[Key]:
         """What the state has counted."""
-        return Counter({key: count.value for key, count in self.sums(collector).counters.items()})
+        counted = self.sums(collector).counters.items()
+        return Counter({key: count.counted for key, count in counted if key[0].startswith(f"{self.system}_")})
 
     def exact(self, kind: Kind | counting.Batches, lookback: float = 7 * DAY) -> bool:
         """Are the gauges those of the world's records in the window."""
@@ -159,7 +201,7 @@ class Rig:
     def lines(self, poller: Poller, family: str, openmetrics: bool = False) -> list[str]:
         """The lines of a family as they stand in the snapshot."""
         shown = next(one for one in self.board.snapshot.collectors if one.collector == poller.facts.collector)
-        block = shown.data.get(family)
+        block = {**shown.gauges, **shown.counters}.get(family)
         return [] if block is None else (block.openmetrics if openmetrics else block.text).decode().splitlines()
 
     def series(self, poller: Poller, family: str) -> dict[tuple[str, ...], float]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from exporter.failures import failures
-from exporter.ledger import FAILURES, STATUS_LABELS
+from exporter.families import FAILURES, STATUS_LABELS
 from exporter.records import Key
 from exporter.snapshot import Failure
 from exporter.sources import sources
@@ -16,8 +16,9 @@ PACKAGEX = sources()["packagex"].families
 CREATION = ("inkit_batches_finished_total", "document", "failed")
 GENERATION = ("inkit_batch_generations_finished_total", "document", "docusign", "failed")
 DELIVERY = ("inkit_invocation_generations_finished_total", "box", "failed")
-ROLLED_UP = ("inkit_invocations_finished_total", "completed", "failed")
-INVOCATION = ("inkit_invocations_finished_total", "failed", "none")
+COMPLETED = ("inkit_invocations_finished_total", "completed")
+UNPLACED = ("inkit_invocation_generations_finished_total", "none", "failed")
+INVOCATION = ("inkit_invocations_finished_total", "failed")
 BATCH = ("packagex_batches_finished_total", "shipment", "merge", "mixed", "file", "timed_out")
 ITEMS = ("packagex_batch_items_finished_total", "shipment", "validation", "error")
 
@@ -40,8 +41,8 @@ def test_a_record_s_own_facts_are_passed_on() -> None:
         ([CREATION], (), ("failed",), "InkitBatchFailed"),
         ([GENERATION, CREATION], ("docusign",), ("failed",), "InkitBatchFailed"),
         ([DELIVERY], ("box",), ("failed",), "InkitGenerationFailed"),
-        ([ROLLED_UP, DELIVERY], ("box",), ("failed",), "InkitGenerationFailed"),
-        ([ROLLED_UP], (), ("failed",), "InkitInvocationFailed"),
+        ([COMPLETED, DELIVERY], ("box",), ("failed",), "InkitGenerationFailed"),
+        ([UNPLACED], ("none",), ("failed",), "InkitGenerationFailed"),
         ([DELIVERY, INVOCATION], ("box",), ("failed",), "InkitInvocationFailed"),
         ([BATCH], ("shipment",), ("timed_out",), "PackageXBatchFailed"),
         ([ITEMS], ("shipment",), ("error",), "PackageXItemErrors"),

@@ -42,7 +42,7 @@ _COMPARED = re.compile(
     r"(# (HELP|TYPE) )?(inkit_|packagex_|"
     r"batch_exporter_(up|backfilling|records|unknown_values|poll_errors|api_requests))"
 )
-_ZERO_ERRORS = re.compile(r"batch_exporter_poll_errors_total\{.*\} 0\.0")
+_OWN_ZEROS = re.compile(r"batch_exporter_\w+_total\{.*\} 0\.0")
 
 
 @pytest.fixture
@@ -60,13 +60,17 @@ def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
     board = Board()
     live = Live("1.2.3", "abc", board)
     shared = Shared(rig.state, board, live)
-    for account in load(config_file, systems, {}).accounts:
-        for poller in line(account, sources(), shared).pollers:
-            for batches in [one.read_text() for one in sorted(case.folder.glob("batches/*"))] or ["[]"]:
-                for item in json.loads(batches):
-                    rig.batches.add(item)
+    # The last poll is for what rises only now: before, it stood at 0.
+    for batches in [*(one.read_text() for one in sorted(case.folder.glob("batches/*"))), "[]", "[]"]:
+        for item in json.loads(batches):
+            rig.batches.add(item)
+        # Each time as `once` does: what its output has shown before may rise.
+        for account in load(config_file, systems, {}).accounts:
+            for poller in line(account, sources(), shared).pollers:
+                poller.restore()
+                poller.continue_output()
                 poller.poll()
-                poller.scraped()
+                poller.written()
     exposition = Exposition(board, catalogue(sources().values()), live.registry)
     sockets = listen("127.0.0.1:0")
     server = Server(App(exposition, board, lambda: True, lambda: True), sockets)
@@ -86,7 +90,7 @@ def by_case(case: Case) -> str:
 
 @pytest.mark.parametrize(("url", "case"), [(case, case) for case in CASES], ids=by_case, indirect=["url"])
 def test_the_metrics_are_those_expected(url: str, case: Case) -> None:
-    lines = [one for one in scrape(url).splitlines() if _COMPARED.match(one) and not _ZERO_ERRORS.match(one)]
+    lines = [one for one in scrape(url).splitlines() if _COMPARED.match(one) and not _OWN_ZEROS.match(one)]
     if (case.folder / "batches").exists():
         # What it costs depends on the order.
         lines = [one for one in lines if "api_requests" not in one]

@@ -1,6 +1,7 @@
 """The catalogue and the rows made from it."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ from exporter.catalogue_page import page
 from exporter.facts import Facts
 from exporter.families import Family
 from exporter.live import Live
-from exporter.metrics import catalogue
+from exporter.metrics import Feeds, catalogue
 from exporter.records import Key, Reason
-from exporter.rows import data, status_blocks, unknown_labels
+from exporter.rows import Counters, Gauges, Shape, counters, gauges, status_blocks, unknown_labels
 from exporter.snapshot import Board, CollectorSnapshot
 from exporter.sources import sources
-from exporter.sums import Cause, Count, Spread, Sums
+from exporter.sums import Cause, CounterState, HistogramState, Observations, Sums
 
 PACKAGE = Path(__file__).parent.parent / "exporter"
 DESTINATIONS = ("sepire", "docusign")
@@ -40,8 +41,17 @@ def lines(
     cap: int = 2000,
     **sums: Any,
 ) -> set[str]:
-    made = data([family], Facts("prod", "inkit", collector), Sums(totals, **sums), optional, cap)
-    return set(made.blocks[family.name].text.decode().splitlines()) if made.blocks else set()
+    block = made(family, Sums(totals, **sums), optional, collector, cap).blocks.get(family.name)
+    return set() if block is None else set(block.text.decode().splitlines())
+
+
+def made(
+    family: Family, totals: Sums, optional: bool = False, collector: str = "invocations", cap: int = 2000
+) -> Gauges | Counters:
+    """All that is rendered of a family."""
+    families = (family,) if collector in family.zeros else ()
+    shape = Shape(Feeds(collector, families), optional, cap)
+    return (gauges if family.kind == "gauge" else counters)(shape, Facts("prod", "inkit", collector), totals)
 
 
 def test_all_known_combinations_are_exposed_at_zero() -> None:
@@ -82,17 +92,16 @@ def test_a_value_outside_the_known_ones_is_noticed_with_its_label() -> None:
 
 def test_series_beyond_the_cap_are_folded_where_their_values_were_not_known_beforehand() -> None:
     totals: dict[Key, int] = {("x_generations", f"fax_{n}", "failed"): 1 for n in range(10)}
-    made = data([GENERATIONS], Facts("prod", "inkit", "invocations"), Sums(totals), False, cap=4)
-    shown = made.blocks["x_generations"].text.decode()
+    folded = made(GENERATIONS, Sums(totals), cap=4)
+    shown = folded.blocks["x_generations"].text.decode()
     assert shown.count("fax_") == 4
     assert 'x_generations{account="prod",destination="__other__",status="failed"} 6.0\n' in shown
-    assert made.folded == {"x_generations": 6}
+    assert folded.folded == {"x_generations": 6}
 
 
 def test_zeros_count_towards_the_cap() -> None:
     totals: dict[Key, int] = {("x_generations", "sepire", "failed", f"flow {n}"): 1 for n in range(50)}
-    made = data([GENERATIONS], Facts("prod", "inkit", "invocations"), Sums(totals), True, cap=60)
-    assert len(made.blocks["x_generations"].text.splitlines()) == 60
+    assert len(lines(GENERATIONS, totals, optional=True, cap=60)) == 60
 
 
 def test_a_series_that_was_kept_once_is_kept() -> None:
@@ -101,34 +110,63 @@ def test_a_series_that_was_kept_once_is_kept() -> None:
     assert lines(GENERATIONS, first, cap=4) <= lines(GENERATIONS, more, cap=4)
 
 
-def test_a_counter_that_was_never_exposed_is_exposed_at_zero_first() -> None:
+def test_a_counter_shows_what_was_published_and_not_what_was_counted() -> None:
     key = ("x_total", "fax", "failed")
-    assert 'x_total{account="prod",destination="fax",status="failed"} 0.0' in lines(
-        COUNTED, {}, counters={key: Count(3, shown=False)}
-    )
-    assert 'x_total{account="prod",destination="fax",status="failed"} 3.0' in lines(
-        COUNTED, {}, counters={key: Count(3, shown=True)}
-    )
+    shown = lines(COUNTED, {}, counters={key: CounterState(counted=3, published=2)})
+    assert 'x_total{account="prod",destination="fax",status="failed"} 2.0' in shown
 
 
 def test_a_counter_of_failures_says_in_openmetrics_which_record_raised_it() -> None:
-    count = Count(3, True, Cause("rend_1", 2, 1700000000.0))
-    made = data(
-        [COUNTED], Facts("p", "inkit", "invocations"), Sums(counters={("x_total", "fax", "failed"): count}), False
-    )
-    block = made.blocks["x_total"]
+    count = CounterState(3, 3, Cause("rend_1", 2, 1700000000.0))
+    block = made(COUNTED, Sums(counters={("x_total", "fax", "failed"): count})).blocks["x_total"]
     assert b'3.0 # {record_id="rend_1"} 2.0 1700000000.0' in block.openmetrics
     assert b"rend_1" not in block.text
 
 
+def test_an_exemplar_is_shown_with_the_rise_that_it_is_of_and_not_before() -> None:
+    count = CounterState(3, 1, Cause("rend_1", 2, 1700000000.0))
+    block = made(COUNTED, Sums(counters={("x_total", "fax", "failed"): count})).blocks["x_total"]
+    assert b"rend_1" not in block.openmetrics
+
+
+def test_a_series_that_was_exposed_at_zero_stays_when_what_it_came_from_has_gone() -> None:
+    before = made(COUNTED, Sums({("x_total", "sepire", "failed", "A"): 1}), optional=True)
+    assert isinstance(before, Counters)
+    shape = Shape(Feeds("invocations", (COUNTED,)), optional=True)
+    after = counters(shape, Facts("prod", "inkit", "invocations"), Sums(), before.series)
+    assert before.series == after.series
+    assert ("x_total", "sepire", "failed", "A") in after.series
+
+
+def test_the_cap_is_of_an_account_whose_collectors_share_a_family() -> None:
+    shared = replace(COUNTED, zeros={**COUNTED.zeros, "batches": {}})
+    totals = Sums(counters={("x_total", f"fax_{n}", "failed"): CounterState(1, 1) for n in range(50)})
+    shown = made(shared, totals, cap=40)
+    assert len(shown.blocks["x_total"].text.splitlines()) == 21
+    assert shown.folded == {"x_total": 30}
+
+
+def test_the_cap_holds_for_the_lines_of_histograms() -> None:
+    family = Family("x_seconds", "histogram", "Time.", ("account", "resource"), {"invocations": {}}, buckets=(1.0, 5.0))
+    spread = HistogramState(Observations((1, 2, 3), 9.0), Observations((1, 2, 3), 9.0))
+    shown = made(family, Sums(histograms={("x_seconds", f"r{n}"): spread for n in range(6000)}), cap=100)
+    text = shown.blocks["x_seconds"].text.decode()
+    assert len(text.splitlines()) <= 100 + 5
+    assert 'x_seconds_count{account="prod",resource="__other__"} 35880.0\n' in text
+    assert shown.folded == {"x_seconds": 5980}
+
+
 def test_counters_of_other_labels_than_the_account_has_now_are_not_shown() -> None:
-    assert lines(COUNTED, {}, counters={("x_total", "fax", "failed", "Invoice"): Count(1, True)}) == lines(COUNTED, {})
+    assert lines(COUNTED, {}, counters={("x_total", "fax", "failed", "Invoice"): CounterState(1, 1)}) == lines(
+        COUNTED, {}
+    )
 
 
 def test_a_histogram_is_exposed_from_the_first_and_its_buckets_add_up() -> None:
     family = Family("x_seconds", "histogram", "Time.", ("account",), {"invocations": {}}, buckets=(1.0, 5.0))
     assert 'x_seconds_count{account="prod"} 0.0' in lines(family, {})
-    shown = lines(family, {}, histograms={("x_seconds",): Spread((2, 1, 4), 99.5)})
+    published = HistogramState(Observations((3, 1, 4), 100.0), Observations((2, 1, 4), 99.5))
+    shown = lines(family, {}, histograms={("x_seconds",): published})
     assert shown == {
         'x_seconds_bucket{account="prod",le="1.0"} 2.0',
         'x_seconds_bucket{account="prod",le="5.0"} 3.0',
@@ -155,9 +193,19 @@ def test_folded_series_of_several_collectors_add_up() -> None:
     assert [(one.labels, one.value) for one in folds.samples] == [({"account": "prod", "family": "x"}, 5)]
 
 
-def test_every_reason_of_a_failed_poll_is_exposed_from_the_first_scrape() -> None:
-    shown = status_blocks(Facts("prod", "inkit", "invocations"))["batch_exporter_poll_errors_total"].text.decode()
-    assert set(re.findall(r'reason="(\w+)"', shown)) == {reason.value for reason in Reason}
+def test_counters_about_the_polling_are_exposed_at_zero_from_the_first_scrape() -> None:
+    families = tuple(family for family in sources()["inkit"].families if "invocations" in family.zeros)
+    feeds = Feeds("invocations", families, ("id", "status"))
+    shown = counters(Shape(feeds), Facts("prod", "inkit", "invocations"), Sums()).blocks
+
+    def values(name: str, label: str) -> set[str]:
+        return set(re.findall(rf'{label}="(\w+)"[^ ]* 0.0', shown[name].text.decode()))
+
+    assert values("batch_exporter_poll_errors_total", "reason") == {reason.value for reason in Reason}
+    assert values("batch_exporter_records_rejected_total", "reason") == {"id", "status"}
+    assert values("batch_exporter_unknown_values_total", "field") == {"destination", "destination_status", "status"}
+    assert values("batch_exporter_records_vanished_total", "collector") == {"invocations"}
+    assert values("batch_exporter_records_abandoned_total", "collector") == {"invocations"}
 
 
 def test_what_is_not_yet_known_is_absent_rather_than_zero() -> None:

@@ -26,7 +26,7 @@ def shown(rig: Rig, poller: Poller) -> CollectorSnapshot:
 
 def gauge(rig: Rig, poller: Poller, family: str) -> Mapping[str, float]:
     """The series of a family that are not 0, without the account."""
-    block = shown(rig, poller).data.get(family)
+    block = shown(rig, poller).gauges.get(family)
     pairs = (line.rsplit(" ", 1) for line in (block.text.decode().splitlines() if block else ()))
     return {name: float(value) for name, value in pairs if float(value)}
 
@@ -76,13 +76,13 @@ def test_a_random_world_of_thousands_of_records_is_counted_exactly_while_it_move
 def test_gauges_are_withheld_until_the_window_has_been_read_once(rig: Rig) -> None:
     poller = rig.poller("document_batches")
     poller.publish()
-    assert shown(rig, poller).data == {}
+    assert shown(rig, poller).gauges == {}
     assert not shown(rig, poller).health.ready
     rig.stand_in.faults.add(faults.status(500), times=3)
     assert not poller.poll()
-    assert shown(rig, poller).data == {}
+    assert shown(rig, poller).gauges == {}
     assert poller.poll()
-    assert "inkit_batches" in shown(rig, poller).data
+    assert "inkit_batches" in shown(rig, poller).gauges
     assert shown(rig, poller).health.ready
 
 
@@ -114,10 +114,10 @@ def test_a_failed_poll_keeps_the_last_numbers_and_the_next_good_one_heals_it(
 
     assert not poller.poll()
     after = shown(rig, poller)
-    assert after.data == before.data
+    assert after.gauges == before.gauges
     assert after.fresh_until == before.fresh_until
     assert after.health.up is False
-    assert poller.facts.poll_errors == {reason: 1}
+    assert rig.own(poller).poll_errors == {reason: 1}
     assert b'batch_exporter_up{account="prod",collector="document_batches",system="inkit"} 0.0\n' in (
         after.status["batch_exporter_up"].text
     )
@@ -137,7 +137,7 @@ def test_numbers_of_a_half_read_list_are_not_shown(rig: Rig) -> None:
         before_page=lambda kind, page: rig.stand_in.faults.add(faults.status(500)) if page == 2 else None
     )
     assert not poller.poll()
-    assert shown(rig, poller).data == {}
+    assert shown(rig, poller).gauges == {}
 
 
 def test_a_record_that_cannot_be_understood_is_counted_and_stops_nothing(
@@ -149,7 +149,7 @@ def test_a_record_that_cannot_be_understood_is_counted_and_stops_nothing(
     poller = rig.poller("document_batches")
     with caplog.at_level(logging.WARNING):
         assert poller.poll()
-    assert poller.facts.rejected == {"total": 20}
+    assert rig.own(poller).rejected == {"total": 20}
     assert gauge(rig, poller, "inkit_batches") == {
         'inkit_batches{account="prod",kind="document",status="completed"}': 1.0
     }
@@ -169,7 +169,7 @@ def test_unknown_statuses_and_destinations_are_shown_and_counted_once(rig: Rig) 
     assert gauge(rig, poller, "inkit_batch_generations") == {
         'inkit_batch_generations{account="prod",destination="carrier_pigeon",kind="document",status="completed"}': 2.0
     }
-    assert poller.facts.unknown_values == {"status": 1, "destination": 1}
+    assert rig.own(poller).unknown_values == {"status": 1, "destination": 1}
 
 
 def test_finished_records_leave_with_the_window_and_those_in_flight_stay(rig: Rig) -> None:
@@ -192,7 +192,7 @@ def test_a_record_that_the_api_no_longer_has_leaves_and_is_counted(rig: Rig) -> 
     rig.world.remove("invocations", "rend_1")
     poller.poll()
     assert list(gauge(rig, poller, "inkit_invocations").values()) == [1.0]
-    assert poller.facts.vanished == 1
+    assert rig.own(poller).vanished == 1
 
 
 def test_a_record_pulled_up_by_a_deletion_while_reading_has_not_vanished(rig: Rig) -> None:
@@ -208,13 +208,13 @@ def test_a_record_pulled_up_by_a_deletion_while_reading_has_not_vanished(rig: Ri
     rig.clock.now += HOUR
     assert poller.poll()
     assert sum(gauge(rig, poller, "inkit_batches").values()) == 60, "the deleted one was read before it was deleted"
-    assert poller.facts.vanished == 0
+    assert rig.own(poller).vanished == 0
     assert "/batch/rb_25" in [one.path for one in rig.stand_in.requests], "the one that moved up was asked for"
     rig.stand_in.faults.clear()
     rig.clock.now += HOUR
     assert poller.poll()
     assert sum(gauge(rig, poller, "inkit_batches").values()) == 59
-    assert poller.facts.vanished == 1
+    assert rig.own(poller).vanished == 1
 
 
 @pytest.mark.parametrize("code", [404, 405])
@@ -242,7 +242,7 @@ def test_a_missing_list_of_anything_else_is_a_failure(rig: Rig) -> None:
     rig.stand_in.faults.add(faults.status(404))
     poller = rig.poller("document_batches")
     assert not poller.poll()
-    assert poller.facts.poll_errors == {Reason.CLIENT_ERROR: 1}
+    assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 1}
 
 
 def test_customers_data_reaches_neither_state_nor_snapshot(rig: Rig) -> None:
@@ -256,14 +256,18 @@ def test_customers_data_reaches_neither_state_nor_snapshot(rig: Rig) -> None:
 def test_a_state_that_cannot_be_written_fails_the_poll_and_heals(rig: Rig) -> None:
     rig.world.add("document_batches", document_batch("rb_1", NOW))
     poller = rig.poller("document_batches")
+    assert poller.poll()
     moved = rig.state.path.parent / "elsewhere"
     rig.state.path.rename(moved)
     rig.state.path.mkdir()
+    rig.clock.now += 60
     assert not poller.poll()
-    assert poller.facts.poll_errors == {Reason.STATE: 1}
+    assert poller.facts.reason is Reason.STATE
+    assert b'reason="state",system="inkit"} 1.0' in shown(rig, poller).counters["batch_exporter_poll_errors_total"].text
     rig.state.path.rmdir()
     moved.rename(rig.state.path)
     assert poller.poll()
+    assert b'reason="state",system="inkit"} 1.0' in shown(rig, poller).counters["batch_exporter_poll_errors_total"].text
 
 
 def test_a_poller_stops_when_told_and_polls_in_step_with_its_interval(rig: Rig) -> None:
@@ -305,4 +309,4 @@ def test_a_list_that_appears_is_read_as_a_backfill_and_one_that_disappears_is_a_
     assert gauge(rig, poller, "inkit_batches_finished_total") == {}
     rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
     assert not poller.poll()
-    assert poller.facts.poll_errors == {Reason.CLIENT_ERROR: 1}
+    assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 1}

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from exporter.ledger import FAILURES
+from exporter.families import FAILURES
 from exporter.metrics import catalogue
 from exporter.sources import sources
 from tests.rules import CASES, FILES, ROOT, Rule, alerts, cases, named, rules, templated

@@ -39,6 +39,7 @@ def run(given: argparse.Namespace) -> bool:
         made = [poller for account in config.accounts for poller in line(account, sources(), shared).pollers]
         for poller in made:
             poller.restore()
+            poller.continue_output()
         _poll_all(made)
         exposition = Exposition(board, catalogue(sources().values()), live.registry)
         try:
@@ -47,7 +48,7 @@ def run(given: argparse.Namespace) -> bool:
             print(f"cannot write {given.output or 'to standard output'}: {error.strerror}", file=sys.stderr)
             return False
         for poller in made:
-            poller.scraped()
+            poller.written()
     return all(poller.facts.up for poller in made)
 
 

@@ -36,6 +36,8 @@ class Limits:
     page_size: int
     allowance: int
     """Requests a poll may spend on reconciliation."""
+    stale_after: float = math.inf
+    """How long a collector may go without a poll, and what finishes meanwhile still has a duration."""
 
 
 class Collector:
@@ -47,6 +49,7 @@ class Collector:
         """`scope` names what is asked for: with another one, nothing that was known holds."""
         self.listing = listing
         self.families = tuple(families)
+        self.fed_families = tuple(family for family in self.families if listing.name in family.zeros)
         self.rules = Rules.of(self.families)
         self._limits = limits
         self._scope = scope
@@ -77,6 +80,7 @@ class Collector:
             progress=progress,
             allowance=limits.allowance,
             unfound=self._unfound,
+            watched=now - (records.marks.polled_at or 0.0) <= limits.stale_after,
         )
         self._begin(poll)
         if self._has_list:

@@ -25,6 +25,8 @@ class Found:
     abandoned: int = 0
     incremental: bool = True
     """False if the order of the list could not be relied on, and the whole window was read."""
+    window_truncated: bool = False
+    """True if the API does not give the whole window."""
 
 
 @dataclass(slots=True)
@@ -46,6 +48,8 @@ class Poll:
     """How many requests may be spent on what is not urgent."""
     unfound: set[str]
     """Ids that are named somewhere and that the API did not have. They are asked for again at reconciliations."""
+    watched: bool = True
+    """Did the last successful poll end so lately that what has finished since did so about now."""
     met: set[str] = field(default_factory=set)
     """Ids of the records that were up to date when this poll read them."""
     _judged: dict[Key, tuple[tuple[str, str], ...]] = field(default_factory=dict)
@@ -53,7 +57,7 @@ class Poll:
 
     @property
     def sight(self) -> Sight:
-        return Sight(self.now, self.records.marks.horizon)
+        return Sight(self.now, self.records.marks.horizon, self.watched)
 
     def take(self, page: Page, marks: Marks | None = None) -> int:
         """Keep what a page says, with the marks. Returns how many of its records were not as they were known.

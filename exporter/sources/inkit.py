@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.client import JSON, Request
-from exporter.families import Family
+from exporter.families import FAILURES, NONE, Family
 from exporter.records import Key, Record
 from exporter.sources.inkit_details import DETAILS
 from exporter.sources.listing import Listing, Options, Page, Source
 from exporter.sources.reading import (
+    ALWAYS_NEEDED,
     FINAL,
-    NONE,
     Unreadable,
     amount,
     identifier,
@@ -99,7 +99,7 @@ FAMILIES = (
     Family(
         "inkit_batches_finished_total",
         "counter",
-        "Batches that were seen to finish, by their creation status.",
+        "Batches whose creation failed, or that have no generation open, by their creation status.",
         ("account", "kind", "status"),
         {collector: {"kind": kind, "status": FINISHED} for collector, kind in _KIND.items()},
         alert="InkitBatchFailed",
@@ -123,18 +123,18 @@ FAMILIES = (
     Family(
         "inkit_invocations_finished_total",
         "counter",
-        "Invocations that were seen to finish, by the workflow's status and the status of its deliveries.",
-        ("account", "status", "destination_status", "workflow"),
-        {"invocations": {"status": FINISHED, "destination_status": FINISHED}},
+        "Invocations that failed, or were completed and have no delivery open, by the workflow's status.",
+        ("account", "status", "workflow"),
+        {"invocations": {"status": FINISHED}},
         optional=("workflow",),
         alert="InkitInvocationFailed",
     ),
     Family(
         "inkit_invocation_generations_finished_total",
         "counter",
-        "Generations of invocations that were seen to finish.",
+        "Generations of invocations that were seen to finish; destination `none`: a failure that no destination shows.",
         ("account", "destination", "status", "workflow"),
-        {"invocations": {"destination": DESTINATIONS, "status": FINISHED}},
+        {"invocations": {"destination": (*DESTINATIONS, NONE), "status": FINISHED}},
         optional=("workflow",),
         place="destination",
         alert="InkitGenerationFailed",
@@ -178,6 +178,7 @@ class _Batches:
     ids_per_request: int = 1
     sorting: Mapping[str, str] = field(default_factory=lambda: _SORTING)
     in_flight_filters: Sequence[Mapping[str, str]] = ()
+    rejections: tuple[str, ...] = (*ALWAYS_NEEDED, "created_at", "destinations", "status", "total")
 
     @property
     def by_id(self) -> bool:
@@ -222,8 +223,9 @@ class _Batches:
         # the creation itself has failed, those that have not begun never will.
         not_begun = max(0, total - accounted) if status == "completed" else 0
         in_flight = status not in FINAL or open_work + not_begun > 0
-        if not in_flight:
+        if status in FAILURES or not in_flight:
             adds["inkit_batches_finished_total", self.kind, status] = 1
+        if not in_flight:
             adds["inkit_batch_duration_seconds", self.kind] = 1
         return Record(
             id=identifier(item.get("id")),
@@ -248,6 +250,14 @@ class _Invocations:
     sorting: Mapping[str, str] = field(default_factory=lambda: _SORTING)
     in_flight_filters: Sequence[Mapping[str, str]] = ()
     """None: what `destination_status` selects is not said."""
+    rejections: tuple[str, ...] = (
+        *ALWAYS_NEEDED,
+        "created_at",
+        "destination_status",
+        "destinations",
+        "flow_name",
+        "status",
+    )
 
     def page(self, number: int, page_size: int) -> Request:
         return _page(self.path, number, page_size, self.options)
@@ -302,8 +312,11 @@ def _invocation(
     # Before the destinations are there, only the roll-up can tell that deliveries are open.
     deliveries = {one for _, one in destinations} or {rollup} - {NONE}
     in_flight = not {status, *deliveries} <= FINAL
+    if rollup in FAILURES and not any(one in FAILURES for _, one in destinations):
+        adds["inkit_invocation_generations_finished_total", NONE, rollup, *workflow] = 1
+    if status in FAILURES or not in_flight:
+        adds["inkit_invocations_finished_total", status, *workflow] = 1
     if not in_flight:
-        adds["inkit_invocations_finished_total", status, rollup, *workflow] = 1
         adds["inkit_invocation_duration_seconds",] = 1
     return positive(adds), in_flight
 

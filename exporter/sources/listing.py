@@ -56,6 +56,10 @@ class Listing(Protocol):
         """Ids that the operator has named."""
 
     @property
+    def rejections(self) -> tuple[str, ...]:
+        """Why an item of the list may be rejected: the values of the `reason` label that are known beforehand."""
+
+    @property
     def sorting(self) -> Mapping[str, str]:
         """Parameters with which the list runs newest first; empty where it can't be sorted."""
 

@@ -13,6 +13,7 @@ from exporter.records import Key, Record
 from exporter.sources.listing import Listing, Options, Page, Source
 from exporter.sources.packagex_details import DETAILS
 from exporter.sources.reading import (
+    ALWAYS_NEEDED,
     FINAL,
     Unreadable,
     amount,
@@ -130,6 +131,17 @@ class _Batches:
     known_ids: tuple[str, ...] = ()
     ids_per_request: int = 1
     sorting: Mapping[str, str] = field(default_factory=dict)
+    rejections: tuple[str, ...] = (
+        *ALWAYS_NEEDED,
+        "action",
+        "created_at",
+        "mode",
+        "phases",
+        "resource",
+        "stats",
+        "status",
+        "via",
+    )
 
     @property
     def by_id(self) -> bool:

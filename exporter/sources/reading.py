@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from exporter.client import JSON
+from exporter.families import NONE
 from exporter.records import FetchError, Key, Reason, Record
 
 FINAL = frozenset({"completed", "failed", "timed_out", "expired", "cancelled", "canceled", "error"})
 """Statuses after which a vendor does no more work. Every other word, known or not, means that work is open."""
-
-NONE = "none"
-"""The label value where the API says nothing."""
 
 _LARGEST_AMOUNT = 2**31
 """No batch has as many documents. A million of such records still add up to a number that the state can hold."""
@@ -27,6 +25,10 @@ _JOINERS = "\u200c\u200d"
 _NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 _ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.:\-]{{0,{_LONGEST_ID - 1}}}")
+
+
+ALWAYS_NEEDED = ("id", "not_an_object", "not_answered")
+"""Why an item of any list may be rejected: it has no ID, it is none, or the API fails to answer for it by ID."""
 
 
 class Unreadable(Exception):

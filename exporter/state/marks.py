@@ -29,3 +29,5 @@ class Marks:
     """How far a reconciliation that is under way has come; None between two."""
     reconciled_page: int = 1
     """The page on which that was."""
+    scraped: bool = False
+    """Somebody scrapes: a scrape was answered since the collector was first polled."""

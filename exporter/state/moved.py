@@ -15,6 +15,8 @@ class Sight:
 
     at: float
     news_since: float | None = None
+    watched: bool = True
+    """Was the collector polled lately: if not, nobody knows when a record finished that is met finished now."""
 
 
 @dataclass(slots=True)
@@ -39,7 +41,10 @@ class Moved:
         failures: dict[Key, int] = {}
         for key, amount in change.events.items():
             if key[0] in self.rules.histograms:
-                took = max(0.0, (after.finished_at or sight.at) - after.created_at)
+                finished_at = after.finished_at or (sight.at if sight.watched else None)
+                if finished_at is None:
+                    continue
+                took = max(0.0, finished_at - after.created_at)
                 self.observed.setdefault(key, []).append((amount, took))
                 continue
             self.events[key] += amount

@@ -6,6 +6,7 @@ It decides nothing: the ledger does. A page's records, what they move and the ma
 import contextlib
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 
@@ -54,7 +55,11 @@ class Records:
         for one in gone:
             if one in known and one not in latest:
                 latest[one] = replace(known[one], gone=True, in_flight=False)
-        changed = [(known.get(one), record) for one, record in latest.items() if known.get(one) != record]
+        changed = [
+            (before, kept)
+            for one, seen in latest.items()
+            if (before := known.get(one)) != seen and (kept := ledger.remembered(before, seen, self._rules)) != before
+        ]
         if not changed and marks in (None, self.marks):
             return 0
         moved = Moved(self._rules)
@@ -88,13 +93,20 @@ class Records:
         with self._transaction():
             self._db.execute("DELETE FROM records WHERE collector = ?", (self._collector,))
             self.series.empty_gauges()
-            self._mark(Marks(scope=scope))
+            self._mark(Marks(scope=scope, scraped=self.marks.scraped))
 
-    def were_shown(self, keys: Sequence[Key]) -> None:
-        """Note that these series of counters have been exposed at 0."""
+    def count(self, events: Mapping[Key, int]) -> None:
+        """Count events that are of no record."""
+        if events:
+            moved = Moved(self._rules, events=Counter(events))
+            with self._transaction():
+                self.series.add(moved)
+
+    def publish(self, keys: Sequence[Key]) -> None:
+        """Write down that all that these series have counted is published, before it is."""
         if keys:
             with self._transaction():
-                self.series.were_shown(keys)
+                self.series.publish(keys)
 
     def get(self, ids: Sequence[str]) -> Mapping[str, Record]:
         """Those of the records that are known, gone ones too."""
@@ -135,6 +147,11 @@ class Records:
     def stuck_before(self, moment: float) -> Sequence[Record]:
         """Records in flight that were created before."""
         return list(self._select("created_at < ? AND state = 1", moment))
+
+    def count_in_flight(self, before: float) -> int:
+        """How many records in flight were created before."""
+        query = "SELECT count(*) FROM records WHERE collector = ? AND state = 1 AND created_at < ?"
+        return int(self._db.execute(query, (self._collector, before)).fetchone()[0])
 
     def batches_named_by(self, collector: str, since: float) -> Sequence[str]:
         """The batches that another collector's records, created since, say they are part of."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from exporter.records import Key
 from exporter.state.moved import Moved
-from exporter.sums import Cause, Count, Spread, Sums
+from exporter.sums import Cause, CounterState, HistogramState, Observations, Sums
 
 
 class Series:
@@ -22,8 +22,6 @@ class Series:
         rows = self._db.execute("SELECT id, key FROM series WHERE collector = ?", (collector,))
         self._keys: dict[int, Key] = {number: tuple(json.loads(key)) for number, key in rows}
         self._numbers: dict[Key, int] = {key: number for number, key in self._keys.items()}
-        self.exposed: frozenset[Key] = frozenset()
-        """Counter series that stand in the last scrape at 0, though nothing is known of them here."""
 
     def add(self, moved: Moved) -> None:
         """Add what was gathered: to gauges and counters with their causes, and to histograms."""
@@ -40,24 +38,25 @@ class Series:
         """There are no records any more. Counters stay."""
         self._db.execute("UPDATE series SET total = 0 WHERE collector = ?", (self._collector,))
 
-    def were_shown(self, keys: Iterable[Key]) -> None:
-        """Note that these series of counters have been exposed at 0."""
-        numbers = [(self._numbers[key],) for key in keys if key in self._numbers]
-        self._db.executemany("UPDATE series SET shown = 1 WHERE id = ?", numbers)
+    def publish(self, keys: Iterable[Key]) -> None:
+        """Note that all that these series have counted is published."""
+        numbers = [(self._numbers[key],) for key in keys]
+        self._db.executemany("UPDATE series SET published = events, published_spread = spread WHERE id = ?", numbers)
 
     def sums(self) -> Sums:
         """What the series have come to; which record is the oldest is not known here."""
         gauges: dict[Key, int] = {}
-        counters: dict[Key, Count] = {}
-        histograms: dict[Key, Spread] = {}
-        query = "SELECT id, total, events, shown, cause, spread FROM series WHERE collector = ? ORDER BY rose, id"
-        for number, total, events, shown, cause, spread in self._db.execute(query, (self._collector,)):
+        counters: dict[Key, CounterState] = {}
+        histograms: dict[Key, HistogramState] = {}
+        query = """SELECT id, total, events, published, cause, spread, published_spread FROM series
+                   WHERE collector = ? ORDER BY rose, id"""
+        for number, total, events, published, cause, spread, shown in self._db.execute(query, (self._collector,)):
             key = self._keys[number]
             if spread is not None:
-                counts, of_all = json.loads(spread)
-                histograms[key] = Spread(tuple(counts), of_all)
+                observed = _observations(spread)
+                histograms[key] = HistogramState(observed, None if shown is None else _observations(shown))
             elif events:
-                counters[key] = Count(events, bool(shown), None if cause is None else Cause(*json.loads(cause)))
+                counters[key] = CounterState(events, published, None if cause is None else Cause(*json.loads(cause)))
             elif total:
                 gauges[key] = total
         return Sums(gauges, counters, histograms)
@@ -73,16 +72,17 @@ class Series:
 
     def _count(self, events: Mapping[Key, int]) -> None:
         if events:
-            query = "SELECT coalesce(max(rose), 0) + 1 FROM series WHERE collector = ?"
-            (place,) = self._db.execute(query, (self._collector,)).fetchone()
-            # A series may be known long before its first event, from records that were no news.
-            update = """UPDATE series SET events = events + ?, rose = coalesce(rose, ?),
-                        shown = CASE events WHEN 0 THEN max(shown, ?) ELSE shown END WHERE id = ?"""
+            # A series may be known long before its first event, from records that were no new events.
+            update = "UPDATE series SET events = events + ?, rose = coalesce(rose, ?) WHERE id = ?"
             counted = [
-                (amount, order, key in self.exposed, self._number(key))
-                for order, (key, amount) in enumerate(events.items(), int(place))
+                (amount, order, self._number(key)) for order, (key, amount) in enumerate(events.items(), self._place())
             ]
             self._db.executemany(update, counted)
+
+    def _place(self) -> int:
+        """The next place in the order in which series first rose."""
+        query = "SELECT coalesce(max(rose), 0) + 1 FROM series WHERE collector = ?"
+        return int(self._db.execute(query, (self._collector,)).fetchone()[0])
 
     def _observe(self, key: Key, observed: Sequence[tuple[int, float]], bounds: Sequence[float]) -> None:
         number = self._number(key)
@@ -91,17 +91,23 @@ class Series:
         for times, seconds in observed:
             counts[bisect.bisect_left(bounds, seconds)] += times
             total += times * seconds
-        self._db.execute("UPDATE series SET spread = ? WHERE id = ?", (json.dumps([counts, total]), number))
+        update = "UPDATE series SET spread = ?, rose = coalesce(rose, ?) WHERE id = ?"
+        self._db.execute(update, (json.dumps([counts, total]), self._place(), number))
 
     def _number(self, key: Key) -> int:
         number = self._numbers.get(key)
         if number is None:
-            query = "INSERT INTO series (collector, key, shown) VALUES (?, ?, ?)"
-            cursor = self._db.execute(query, (self._collector, json.dumps(key), key in self.exposed))
+            query = "INSERT INTO series (collector, key) VALUES (?, ?)"
+            cursor = self._db.execute(query, (self._collector, json.dumps(key)))
             number = int(cursor.lastrowid or 0)
             self._keys[number] = key
             self._numbers[key] = number
         return number
+
+
+def _observations(spread: str) -> Observations:
+    counts, total = json.loads(spread)
+    return Observations(tuple(counts), total)
 
 
 def _fields(cause: Cause) -> tuple[str, int, float]:

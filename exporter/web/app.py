@@ -1,7 +1,7 @@
 """The ASGI application: HTTP in and out of the values of messages.py. What the pages answer is in routes.py."""
 
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 from urllib.parse import parse_qs
 
 from exporter.exposition import Exposition
@@ -23,6 +23,8 @@ class Scope(TypedDict):
     path: str
     query_string: bytes
     headers: list[tuple[bytes, bytes]]
+    on_sent: NotRequired[Callable[[], None]]
+    """Not of the specification: called by the connection when the client has taken the whole answer."""
 
 
 Send = Callable[[dict[str, object]], Awaitable[None]]
@@ -56,6 +58,8 @@ class App:
 
 async def respond(scope: Scope, send: Send, response: Response) -> None:
     """Send an answer."""
+    if response.on_sent is not None and scope["method"] == "GET":
+        scope["on_sent"] = response.on_sent
     has_body = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
     await send({"type": "http.response.start", "status": response.status, "headers": _head(response, has_body)})
     for piece in _pieces(response.chunks):

@@ -63,6 +63,9 @@ class Connection(H11Protocol):
         Unless it has come already: then this begins to answer it.
         """
         self.reading = False
+        on_sent = self.scope.pop("on_sent", None)  # type: ignore[typeddict-item]
+        if on_sent is not None:
+            on_sent()
         self._expect(self.limits.request_seconds)
         super().on_response_complete()
 

@@ -25,6 +25,8 @@ class Response:
     content_type: str
     chunks: tuple[bytes, ...]
     headers: tuple[tuple[str, str], ...] = ()
+    on_sent: Callable[[], None] | None = None
+    """Called once the client has taken all of it."""
 
 
 Answer = Response | Awaitable[Response]

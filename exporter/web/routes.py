@@ -1,5 +1,6 @@
 """What the exporter's pages answer: metrics, the pages for people, and the two probes. How HTTP carries it: app.py."""
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,9 @@ def routes(
         "/failures": {"GET": failed},
         "/-/healthy": {"GET": lambda _: _healthy(probes)},
         "/-/ready": {"GET": lambda _: _ready(probes, board)},
-        telemetry_path: {"GET": lambda request: _metrics(exposition, request)},
+        telemetry_path: {
+            "GET": lambda request: _metrics(exposition, request, functools.partial(board.scraped, ticks()))
+        },
     }
 
 
@@ -83,13 +86,13 @@ def _failures(request: Request, snapshot: Snapshot, links: Sequence[Link], now: 
     return text(400, "format: expected html or json.")
 
 
-def _metrics(exposition: Exposition, request: Request) -> Response:
+def _metrics(exposition: Exposition, request: Request, on_sent: Callable[[], None]) -> Response:
     codings = request.headers.get("accept-encoding", "")
     if everything_refused(codings):
         return text(406, "Not acceptable: ask for gzip or identity, or leave Accept-Encoding out.", _VARY)
     scrape = exposition.render(request.headers.get("accept", ""), codings, request.query.get("name[]", ()))
     encoding = (("content-encoding", scrape.content_encoding),) if scrape.content_encoding else ()
-    return Response(200, scrape.content_type, scrape.chunks, (*encoding, _VARY))
+    return Response(200, scrape.content_type, scrape.chunks, (*encoding, _VARY), on_sent)
 
 
 def _healthy(probes: Probes) -> Response:

@@ -124,7 +124,7 @@ def _failures(kind: Kind | Batches, text: bytes) -> Counter[Place]:
 def _in_the_metrics(rig: Rig) -> Counter[Place]:
     """All that the counters say, as a scrape would find it."""
     shown = (rig.sums(one).counters for one in WATCHED)
-    return _by_place(Counter({key: count.value for counts in shown for key, count in counts.items() if count.shown}))
+    return _by_place(Counter({key: count.published for counts in shown for key, count in counts.items()}))
 
 
 def _by_place(counts: Counter[Key]) -> Counter[Place]:

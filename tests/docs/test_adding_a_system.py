@@ -22,7 +22,7 @@ from exporter.demo.world import World
 from exporter.engine import Collector, Limits
 from exporter.facts import Facts
 from exporter.ledger import Rules
-from exporter.poller import Pace, Poller
+from exporter.poller import Pace, Poller, Shown
 from exporter.records import Reason
 from exporter.snapshot import Board
 from exporter.sources import Source
@@ -31,7 +31,7 @@ from exporter.sources.listing import Options
 from exporter.state import State, prepared
 from tests.docs.letters import KEY, AcmeApi
 from tests.docs.pages import DOCS, ROOT, blocks
-from tests.rig import DAY, HOUR, Clock, Meter, Pauses
+from tests.rig import DAY, HOUR, Clock, Meter, Pauses, own_counters
 
 PAGE = DOCS / "adding-a-system.md"
 MADE = "2026-03-01T08:30:00Z"
@@ -69,7 +69,7 @@ class Post:
         self.source = source
         self.clock = Clock(datetime.fromisoformat(MADE).timestamp())
         self.meter = Meter()
-        self._state = state
+        self.state = state
         self._url = url
         self._board = Board()
 
@@ -80,10 +80,10 @@ class Post:
         return Poller(
             Collector(self.source.listing("letters", Options()), families, limits),
             self._client(key),
-            self._state,
-            self._board.publish,
+            self.state,
+            Shown(self._board.publish, lambda: self._board.last_scrape),
             Facts("post", "acme", "letters"),
-            Pace(60.0, 600.0),
+            Pace(60.0, 600.0, HOUR),
             clock=self.clock,
             ticks=self.clock,
         )
@@ -91,13 +91,18 @@ class Post:
     def lines(self, *families: str) -> list[str]:
         """What a scrape shows of these families."""
         [shown] = self._board.snapshot.collectors
-        return [line for one in families for line in shown.data[one].text.decode().splitlines() if line[0] != "#"]
+        return [
+            line
+            for one in families
+            for line in {**shown.gauges, **shown.counters}[one].text.decode().splitlines()
+            if line[0] != "#"
+        ]
 
     def finished(self) -> dict[str, int]:
         """The counters that are not 0 in the state, by status."""
-        with self._state.records("post", "letters", Rules.of(self.source.families)) as records:
+        with self.state.records("post", "letters", Rules.of(self.source.families)) as records:
             counters = records.sums().counters
-        return {key[-1]: count.value for key, count in counters.items() if key[0] == "acme_letters_finished_total"}
+        return {key[-1]: count.counted for key, count in counters.items() if key[0] == "acme_letters_finished_total"}
 
     def failed(self) -> list[tuple[str, tuple[str, ...], str]]:
         """The failed records as they are listed: id, places, and the alert whose runbook tells what to do."""
@@ -161,20 +166,20 @@ def test_a_letter_that_can_not_be_read_is_counted_as_rejected_by_its_field(post:
     post.api.add([letter("ltr_1", "Delivered"), letter("ltr_2", "Delivered", sheets="two")])
     poller = post.poller()
     assert poller.poll()
-    assert (poller.facts.finished, list(poller.facts.rejected)) == (1, ["sheets"])
+    assert (poller.facts.finished, list(own_counters(post.state, *poller.id).rejected)) == (1, ["sheets"])
 
 
 def test_a_state_that_the_page_does_not_name_is_in_flight_and_told(post: Post) -> None:
     post.api.add([letter("ltr_1", "Lost in a snowdrift")])
     poller = post.poller()
     assert poller.poll()
-    assert (poller.facts.in_flight, dict(poller.facts.unknown_values)) == (1, {"status": 1})
+    assert (poller.facts.in_flight, dict(own_counters(post.state, *poller.id).unknown_values)) == (1, {"status": 1})
 
 
 def test_a_wrong_key_is_a_poll_that_failed(post: Post) -> None:
     poller = post.poller("another-key")
     assert not poller.poll()
-    assert poller.facts.poll_errors[Reason.AUTH] == 1
+    assert own_counters(post.state, *poller.id).poll_errors[Reason.AUTH] == 1
 
 
 def test_a_letter_is_shown_and_its_recipient_is_private(source: Source) -> None:

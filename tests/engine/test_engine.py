@@ -170,7 +170,7 @@ def test_a_record_in_flight_that_the_api_no_longer_has_leaves_at_once(rig: Rig) 
     rig.world.remove("document_batches", "rb_open")
     assert poller.poll()
     assert rig.exact("document_batches")
-    assert poller.facts.vanished == 1
+    assert rig.own(poller).vanished == 1
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_is_gone(
     poller = settled(rig)
     rig.stand_in.faults.add(fault, path="/batch/rb_open")
     assert poller.poll()
-    assert poller.facts.vanished == 0
+    assert rig.own(poller).vanished == 0
     rig.stand_in.faults.clear()
     assert poller.poll()
     assert rig.exact("document_batches")
@@ -203,8 +203,8 @@ def test_a_list_that_is_not_found_is_no_proof_that_its_records_are_gone(rig: Rig
 
     rig.stand_in.faults.lies = faults.Lies(before_page=refuse)
     assert not poller.poll()
-    assert poller.facts.poll_errors == {Reason.CLIENT_ERROR: 1}
-    assert poller.facts.vanished == 0
+    assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 1}
+    assert rig.own(poller).vanished == 0
 
 
 def test_work_older_than_the_window_is_asked_for_at_reconciliations_only(rig: Rig) -> None:
@@ -239,12 +239,12 @@ def test_work_that_never_ends_is_given_up_counted_and_told_and_asked_for_no_more
     with caplog.at_level(logging.WARNING):
         assert poller.poll()
     assert "gave up on records in flight" in caplog.text
-    assert poller.facts.abandoned == 1
+    assert rig.own(poller).abandoned == 1
     assert rig.series(poller, "inkit_batches")["document", "completed"] == 0
     rig.clock.now += 2 * HOUR
     rig.stand_in.requests.clear()
     assert poller.poll()
-    assert poller.facts.abandoned == 1
+    assert rig.own(poller).abandoned == 1
     assert [one.path for one in rig.stand_in.requests] == ["/batch"]
 
 

@@ -2,8 +2,10 @@
 
 import pytest
 
+from exporter.demo import faults
 from exporter.demo.items import Item, document_batch, generations, invocation
 from exporter.poller import Poller
+from exporter.snapshot import CollectorSnapshot
 from tests.rig import HOUR, NOW, Rig
 
 FAILED = {"sepire": generations(3, failed=3)}
@@ -30,85 +32,150 @@ def exposed(rig: Rig, poller: Poller) -> dict[tuple[str, ...], float]:
     return {key: value for key, value in rig.series(poller, GENERATIONS).items() if value}
 
 
+def again(rig: Rig, poller: Poller) -> None:
+    """A poll, an interval later; a scrape in between has seen what was exposed until now."""
+    rig.board.scraped(rig.clock.now + 1)
+    rig.clock.now += 60
+    assert poller.poll()
+
+
 @pytest.mark.parametrize("before", [0, 2], ids=["never-met", "met-in-the-backfill"])
-def test_a_series_that_stood_at_0_rises_at_once_also_after_a_restart(rig: Rig, before: int) -> None:
+def test_a_series_that_stood_at_0_rises_at_the_next_poll(rig: Rig, before: int) -> None:
     for number in range(before):
         add(rig, f"rb_old_{number}", NOW - HOUR * number)
-    poller = polled(rig)
+    poller = rig.poller("document_batches")
+    assert poller.poll()
     assert rig.series(poller, GENERATIONS)[FAILURES] == 0
     add(rig, "rb_1", rig.clock.now)
-    assert poller.poll()
+    again(rig, poller)
     assert exposed(rig, poller) == {FAILURES: 3}
+
+
+@pytest.mark.parametrize("down", [60.0, 7 * HOUR, 3 * 24 * HOUR])
+def test_after_a_restart_a_series_begins_at_what_was_published_and_rises_from_there(rig: Rig, down: float) -> None:
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    add(rig, "rb_1", rig.clock.now)
+    again(rig, poller)
+    assert exposed(rig, poller) == {FAILURES: 3}
+    rig.clock.now += down
+    add(rig, "rb_2", rig.clock.now)
+    add(rig, "rb_3", rig.clock.now, {"docusign": generations(1, failed=1)})
+    poller = rig.poller("document_batches")
+    poller.restore()
+    poller.publish()
+    assert exposed(rig, poller) == {FAILURES: 3}
+    rig.clock.now += 1
+    assert poller.poll()
+    assert exposed(rig, poller) == {FAILURES: 3}, "a value that stood for a second may not have been seen"
+    again(rig, poller)
+    assert exposed(rig, poller) == {FAILURES: 6, ("document", "docusign", "failed"): 1}
+
+
+def test_counters_stay_when_polls_have_failed_for_so_long_that_the_gauges_are_dropped(rig: Rig) -> None:
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    add(rig, "rb_1", rig.clock.now)
+    again(rig, poller)
+    rig.stand_in.faults.add(faults.status(401))
+    for _ in range(7 * 60):
+        rig.board.scraped(rig.clock.now + 1)
+        rig.clock.now += 60
+        assert not poller.poll()
+    assert exposed(rig, poller) == {FAILURES: 3}
+    assert rig.board.snapshot.collectors[0].fresh_until < rig.clock.now
+    add(rig, "rb_2", rig.clock.now)
+    rig.stand_in.faults.clear()
+    again(rig, poller)
+    assert exposed(rig, poller) == {FAILURES: 6}
+
+
+def test_a_failure_is_published_though_the_poll_that_met_it_fails_later_on(rig: Rig) -> None:
+    add(rig, "rb_open", NOW - HOUR, OPEN)
+    rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - 60 - n) for n in range(300)])
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    add(rig, "rb_failed", NOW + 2)
+    rig.stand_in.faults.add(faults.status(401), path="/batch/rb_open")
+    rig.board.scraped(rig.clock.now + 1)
     rig.clock.now += 60
-    add(rig, "rb_2", rig.clock.now, {"docusign": generations(1, failed=1)})
-    poller = polled(rig)
-    assert exposed(rig, poller) == {FAILURES: 3, ("document", "docusign", "failed"): 1}
+    assert not poller.poll()
+    assert exposed(rig, poller) == {FAILURES: 3}
 
 
 def workflow(rig: Rig, name: str, flow: str, status: str = "Failed") -> None:
     rig.world.add("invocations", invocation(name, rig.clock.now, destinations={"box": status}, flow_name=flow))
 
 
-def flows(rig: Rig, poller: Poller) -> dict[tuple[str, ...], float]:
-    """The failed invocations by workflow."""
-    found = rig.series(poller, "inkit_invocations_finished_total")
-    return {key: value for key, value in found.items() if key[:2] == ("completed", "failed")}
+def flows(rig: Rig, poller: Poller) -> dict[str, float]:
+    """The failed deliveries to a box by workflow."""
+    found = rig.series(poller, "inkit_invocation_generations_finished_total")
+    return {key[2]: value for key, value in found.items() if key[:2] == ("box", "failed")}
 
 
-def test_a_new_series_is_exposed_at_0_for_one_poll_before_it_rises(rig: Rig) -> None:
+def test_a_new_series_is_exposed_at_0_until_that_was_seen(rig: Rig) -> None:
     poller = rig.poller("invocations", workflow_label=True)
     assert poller.poll()
     assert flows(rig, poller) == {}
     workflow(rig, "rend_1", "A")
-    assert poller.poll()
-    assert flows(rig, poller) == {("completed", "failed", "A"): 0}
+    again(rig, poller)
+    assert flows(rig, poller) == {"A": 0}
     workflow(rig, "rend_2", "A")
     workflow(rig, "rend_3", "B")
-    assert poller.poll()
-    assert flows(rig, poller) == {("completed", "failed", "A"): 2, ("completed", "failed", "B"): 0}
-    assert poller.poll()
-    assert flows(rig, poller) == {("completed", "failed", "A"): 2, ("completed", "failed", "B"): 1}
-
-
-def test_a_new_series_whose_0_was_not_exposed_before_the_program_ended_is_exposed_at_0_by_the_next(rig: Rig) -> None:
-    poller = rig.poller("invocations", workflow_label=True)
-    assert poller.poll()
-    rig.world.extend("invocations", [invocation(f"rend_new_{n}", NOW + n / 100) for n in range(150)])
     rig.clock.now += 60
-    workflow(rig, "rend_1", "A")
-    rig.fail_after(1)
-    assert not poller.poll()
-    rig.stand_in.faults.clear()
-    workflow(rig, "rend_2", "A")
-    poller = rig.poller("invocations", workflow_label=True)
     assert poller.poll()
-    assert flows(rig, poller)["completed", "failed", "A"] == 0
-    assert poller.poll()
-    assert flows(rig, poller)["completed", "failed", "A"] == 2
+    assert flows(rig, poller) == {"A": 0, "B": 0}, "no scrape since"
+    again(rig, poller)
+    assert flows(rig, poller) == {"A": 2, "B": 1}
 
 
-def test_a_0_that_only_stood_until_the_first_poll_after_a_restart_has_not_been_seen(rig: Rig) -> None:
+def test_a_new_series_that_stood_at_0_for_a_moment_rises_when_it_has_stood_for_an_interval(rig: Rig) -> None:
+    """A poll of 5.6 seconds is followed by a quick one: the 0 between would not be scraped."""
     poller = rig.poller("invocations", workflow_label=True)
     assert poller.poll()
+    rig.clock.now += 116
     workflow(rig, "rend_1", "A")
     assert poller.poll()
-    poller = rig.poller("invocations", workflow_label=True)
-    poller.restore()
+    rig.board.scraped(rig.clock.now + 1)
+    rig.clock.now += 4
     assert poller.poll()
-    assert flows(rig, poller) == {("completed", "failed", "A"): 0}
+    assert flows(rig, poller) == {"A": 0}
+    rig.clock.now += 56
+    poller.rise()
+    assert flows(rig, poller) == {"A": 1}, "without another poll"
+
+
+def test_what_is_published_is_written_before(rig: Rig) -> None:
+    """Whoever takes over goes on from no less than was ever seen."""
+    poller = rig.poller("document_batches")
     assert poller.poll()
-    assert flows(rig, poller) == {("completed", "failed", "A"): 1}
+    add(rig, "rb_1", rig.clock.now)
+    add(rig, "rb_2", rig.clock.now)
+    rig.board.scraped(rig.clock.now + 1)
+    rig.clock.now += 60
+
+    def written_first(shown: CollectorSnapshot) -> None:
+        counter = rig.sums("document_batches").counters.get((GENERATIONS, *FAILURES))
+        published = 0 if counter is None else counter.published
+        assert f'status="failed"}} {float(published)}' in shown.counters[GENERATIONS].text.decode()
+
+    watched = rig.poller("document_batches", publish=written_first)
+    watched.restore()
+    watched.publish()
+    rig.clock.now += 60
+    rig.board.scraped(rig.clock.now - 30)
+    assert watched.poll()
+    assert rig.sums("document_batches").counters[GENERATIONS, *FAILURES].published == 6
 
 
 def test_other_combinations_of_a_workflow_that_is_known_rise_at_once(rig: Rig) -> None:
     poller = rig.poller("invocations", workflow_label=True)
     assert poller.poll()
     workflow(rig, "rend_1", "A", "Completed")
-    assert poller.poll()
-    assert poller.poll()
+    again(rig, poller)
     workflow(rig, "rend_2", "A", "Failed")
-    assert poller.poll()
-    assert flows(rig, poller) == {("completed", "failed", "A"): 1}
+    again(rig, poller)
+    assert flows(rig, poller) == {"A": 1}
 
 
 def test_a_failure_leads_to_its_record_by_an_exemplar(rig: Rig) -> None:
@@ -121,7 +188,9 @@ def test_a_failure_leads_to_its_record_by_an_exemplar(rig: Rig) -> None:
     assert len(lines) == 1
     assert 'status="failed"' in lines[0]
     assert lines[0].endswith(f' 6.0 # {{record_id="rb_1"}} 3.0 {rig.clock.now}') or 'record_id="rb_2"' in lines[0]
-    polled(rig)
+    poller = rig.poller("document_batches")
+    poller.restore()
+    poller.publish()
     assert [one for one in rig.lines(poller, GENERATIONS, openmetrics=True) if "#" in one] == lines, "after a restart"
 
 
@@ -174,16 +243,15 @@ def test_series_beyond_the_cap_are_folded_and_no_counter_falls(rig: Rig) -> None
     assert sum(failed.values()) == 2100
     assert rig.board.snapshot.collectors[0].folded["inkit_invocations"] == 100
 
-    def again(numbers: range) -> dict[tuple[str, ...], float]:
-        rig.clock.now += 60
+    def more(numbers: range) -> dict[str, float]:
         for number in numbers:
             workflow(rig, f"rend_again_{rig.clock.now}_{number}", f"flow {number}")
-        for _ in range(2):
-            assert poller.poll()
+        for _ in range(3):
+            again(rig, poller)
         return flows(rig, poller)
 
-    first = again(range(50, 2100))
+    first = more(range(50, 2100))
     assert sum(first.values()) == 2050
-    second = again(range(100))
+    second = more(range(100))
     assert sum(second.values()) == 2150
     assert [key for key, value in first.items() if second.get(key, 0.0) < value] == []

@@ -262,7 +262,7 @@ def test_ids_asked_for_and_answered_with_the_list_prove_nothing(rig: Rig) -> Non
     rig.stand_in.faults.lies = Lies(before_page=ignore_ids)
     rig.clock.now += 60
     assert rig.cost(poller) == 2
-    assert poller.facts.vanished == 0
+    assert rig.own(poller).vanished == 0
     rig.stand_in.faults.clear()
     rig.reconcile(poller)
     assert rig.exact("invocations")

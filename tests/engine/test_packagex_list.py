@@ -223,7 +223,6 @@ def test_an_account_without_a_batch_is_well_and_its_first_failure_counts(package
     assert poller.poll()
     assert rig.series(poller, "packagex_batches_finished_total")[*MADE, "failed"] == 0
     rig.clock.now += 60
-    poller.scraped()
     assert poller.poll()
     assert rig.series(poller, "packagex_batches_finished_total")[*MADE, "failed"] == 1
 
@@ -239,7 +238,7 @@ def test_the_known_statuses_of_each_combination_that_was_seen_stand_at_zero(pack
     assert {key[-1] for key in shown if key[0] == "contact"} == set(statuses)
     assert {key[-1] for key in shown if key[0] == "pallet"} == {*statuses, "frozen"}
     assert shown[*MADE, "completed"] == 1
-    assert poller.facts.unknown_values == {"resource": 1, "status": 1}
+    assert rig.own(poller).unknown_values == {"resource": 1, "status": 1}
 
 
 def test_two_batches_with_one_id_on_a_page_are_one(packagex: Rig) -> None:
@@ -283,7 +282,7 @@ def test_batches_without_a_time_are_rejected_and_said_to_be(packagex: Rig) -> No
     rig.packagex.readings = PackagexReadings(times="missing")
     poller = rig.poller("batches")
     assert poller.poll()
-    assert poller.facts.rejected["created_at"] >= 3
+    assert rig.own(poller).rejected["created_at"] >= 3
 
 
 @pytest.mark.parametrize(
@@ -301,7 +300,7 @@ def test_an_error_in_an_envelope_of_200_fails_the_poll_with_its_words(
     rig.stand_in.faults.add(faults.raw(json.dumps(envelope).encode()))
     poller = rig.poller("batches")
     assert not poller.poll()
-    assert poller.facts.poll_errors == {reason: 1}
+    assert rig.own(poller).poll_errors == {reason: 1}
     assert words in caplog.records[-1].getMessage() + str(caplog.records[-1].__dict__)
     assert "CANARY" not in caplog.text
 

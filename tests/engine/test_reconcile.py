@@ -58,7 +58,7 @@ def test_records_deleted_deep_in_the_list_leave_and_only_they_are_asked_for(rig:
     rig.stand_in.requests.clear()
     assert poller.poll()
     assert rig.exact("document_batches")
-    assert poller.facts.vanished == 3
+    assert rig.own(poller).vanished == 3
     assert sorted(one.path for one in rig.stand_in.requests if one.path != "/batch") == [
         "/batch/rb_411",
         "/batch/rb_412",
@@ -125,7 +125,7 @@ def test_a_list_that_lost_most_of_its_records_is_not_asked_for_all_of_them_at_on
     spent = costs(rig, poller)
     assert max(spent) <= 12
     assert rig.exact("document_batches"), "all of it within one reconciliation"
-    assert poller.facts.vanished == 250
+    assert rig.own(poller).vanished == 250
 
 
 @pytest.mark.parametrize("left", [0, 10])
@@ -154,7 +154,7 @@ def test_a_list_that_shows_less_than_there_is_ends_the_reconciliation_all_the_sa
     rig.stand_in.faults.lies = Lies(before_page=end)
     spent = costs(rig, poller)
     assert max(spent) <= 1 + 5 + 3
-    assert poller.facts.vanished == 0
+    assert rig.own(poller).vanished == 0
     assert rig.exact("document_batches")
 
 
@@ -169,7 +169,7 @@ def test_many_records_of_one_time_on_several_pages_are_no_trouble(rig: Rig, allo
     rig.stand_in.requests.clear()
     costs(rig, poller)
     assert rig.exact("document_batches")
-    assert poller.facts.vanished == 1
+    assert rig.own(poller).vanished == 1
     assert rig.events("document_batches") == {FAILURES: 2}
     rig.clock.now += HOUR
     rig.stand_in.requests.clear()
@@ -222,7 +222,7 @@ def test_filtered_batches_are_lost_only_if_the_pages_around_do_not_have_them(rig
 
     rig.stand_in.faults.lies = Lies(before_page=delete)
     assert poller.poll()
-    assert poller.facts.vanished == 1
+    assert rig.own(poller).vanished == 1
     assert rig.gauges("document_batches")["inkit_batches", "document", "completed"] == 999
     rig.clock.now += HOUR
     costs(rig, poller)

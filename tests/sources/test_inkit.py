@@ -94,14 +94,64 @@ def test_generations_of_a_batch_count_as_they_finish_and_the_batch_when_it_has()
     }
 
 
-def test_an_invocation_counts_when_it_has_finished_and_its_deliveries_as_they_do() -> None:
-    assert events(read(invocation(rollup="In Progress", sepire="Failed", box="In Progress"), "invocations")) == {
-        ("inkit_invocation_generations_finished_total", "sepire", "failed"): 1
-    }
-    assert events(read(invocation(rollup="Failed", sepire="Failed"), "invocations")) == {
-        ("inkit_invocations_finished_total", "completed", "failed"): 1,
-        ("inkit_invocation_duration_seconds",): 1,
-        ("inkit_invocation_generations_finished_total", "sepire", "failed"): 1,
+INVOCATIONS = "inkit_invocations_finished_total"
+DELIVERIES = "inkit_invocation_generations_finished_total"
+DURATION = ("inkit_invocation_duration_seconds",)
+
+
+@pytest.mark.parametrize(
+    ("item", "counted"),
+    [
+        pytest.param(
+            invocation(rollup="In Progress", sepire="Failed", box="In Progress"),
+            {(DELIVERIES, "sepire", "failed")},
+            id="a-delivery-that-failed-beside-one-that-is-open",
+        ),
+        pytest.param(
+            invocation(rollup="Failed", sepire="Failed"),
+            {(INVOCATIONS, "completed"), DURATION, (DELIVERIES, "sepire", "failed")},
+            id="completed-with-a-delivery-that-failed",
+        ),
+        pytest.param(
+            invocation("Failed", "In Progress", sepire="In Progress"),
+            {(INVOCATIONS, "failed")},
+            id="failed-beside-a-delivery-that-is-open",
+        ),
+        pytest.param(
+            invocation("Failed", "In Progress"), {(INVOCATIONS, "failed")}, id="failed-with-an-open-roll-up-alone"
+        ),
+        pytest.param(
+            invocation("Failed", "Failed"),
+            {(INVOCATIONS, "failed"), DURATION, (DELIVERIES, "none", "failed")},
+            id="failed-with-deliveries-that-no-destination-names",
+        ),
+        pytest.param(
+            invocation("Completed", "Timed Out", sepire="Completed"),
+            {
+                (INVOCATIONS, "completed"),
+                DURATION,
+                (DELIVERIES, "sepire", "completed"),
+                (DELIVERIES, "none", "timed_out"),
+            },
+            id="a-roll-up-that-failed-and-no-destination-says-so",
+        ),
+        pytest.param(
+            invocation("Canceled", "In Progress", sepire="In Progress"), set(), id="canceled-with-a-delivery-open"
+        ),
+        pytest.param(
+            invocation("Canceled", None), {(INVOCATIONS, "canceled"), DURATION}, id="canceled-without-deliveries"
+        ),
+    ],
+)
+def test_a_failure_counts_whatever_else_is_open_and_all_else_when_nothing_is(
+    item: Mapping[str, Any], counted: set[Key]
+) -> None:
+    assert events(read(item, "invocations")) == dict.fromkeys(counted, 1)
+
+
+def test_a_batch_whose_creation_failed_counts_though_generations_are_open() -> None:
+    assert events(read(batch("Failed", sepire=generations(0, in_progress=3)))) == {
+        ("inkit_batches_finished_total", "document", "failed"): 1
     }
 
 

@@ -1,5 +1,6 @@
 """The state file: whose it is, who may read it, and what happens when it can't be used."""
 
+import contextlib
 import sqlite3
 import stat
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from exporter.ledger import Rules
 from exporter.records import Record, StateError
 from exporter.state import Sight, prepared
-from exporter.state.schema import APPLICATION_ID, VERSION
+from exporter.state.schema import APPLICATION_ID, VERSION, migrate
 
 
 def test_a_new_file_is_ours_and_of_the_newest_version(tmp_path: Path) -> None:
@@ -115,20 +116,13 @@ def test_a_file_that_is_taken_away_is_an_error_and_no_new_empty_one(tmp_path: Pa
 
 @pytest.mark.parametrize("version", range(1, VERSION))
 def test_a_file_of_each_version_before_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
-    from exporter.state.schema import _MIGRATIONS
-
-    database = sqlite3.connect(tmp_path / "state.db")
-    for start in range(version):
-        database.executescript(_MIGRATIONS[start])
-    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    database.execute(f"PRAGMA user_version = {version}")
-    database.execute("INSERT INTO collectors (account, collector) VALUES ('prod', 'x')")
-    database.execute("""INSERT INTO series (collector, key, events, shown) VALUES (1, '["c", "failed"]', 7, 1)""")
-    database.commit()
-    database.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as database:
+        migrate(database, to=version)
+        database.execute("INSERT INTO collectors (account, collector) VALUES ('prod', 'x')")
+        database.execute("""INSERT INTO series (collector, key, events) VALUES (1, '["c", "failed"]', 7)""")
     rules = Rules(frozenset({"c"}), statuses={"c": (1,)})
     with prepared(tmp_path / "state.db") as state, state.records("prod", "x", rules) as records:
-        assert records.sums().counters["c", "failed"].value == 7
+        assert records.sums().counters["c", "failed"].counted == 7
         records.apply([Record("rb_1", 0.0, False, {("c", "failed"): 2})], Sight(5.0, 0.0))
-        assert records.sums().counters["c", "failed"].value == 9
+        assert records.sums().counters["c", "failed"].counted == 9
         assert [one.record_id for one in records.failures.all()] == ["rb_1"]

@@ -52,7 +52,8 @@ class Model:
                 self.events.update({key: rise for key, rise in rises.items() if rise > 0})
                 if (failures := rises.get(("c", "failed"), 0)) > 0:
                     self.failed[one.id] = self.failed.pop(one.id, 0) + failures
-            self.records[one.id] = one
+            ever = Counter() if before is None else Counter({k: n for k, n in before.adds.items() if k[0] != "g"})
+            self.records[one.id] = replace(one, adds=dict(ever | Counter(one.adds)))
         self.marks = marks
 
     def gauges(self) -> dict[Key, int]:
@@ -136,13 +137,13 @@ class Machine(RuleBasedStateMachine):
         assert found == model.records
         assert marks == model.marks
         assert sums.gauges == model.gauges()
-        assert {key: count.value for key, count in sums.counters.items()} == {
+        assert {key: count.counted for key, count in sums.counters.items()} == {
             key: count for key, count in model.events.items() if key[0] == "c"
         }
         assert {one.record_id: one.amounts for one in failed} == {
             name: {("c", "failed"): count} for name, count in model.failed.items()
         }
-        observed = {key: sum(spread.counts) for key, spread in sums.histograms.items()}
+        observed = {key: sum(spread.observed.counts) for key, spread in sums.histograms.items()}
         assert observed == {key: count for key, count in model.events.items() if key[0] == "h"}
         open_since = [one.created_at for one in model.records.values() if one.in_flight]
         assert sums.oldest_in_flight == min(open_since, default=None)
