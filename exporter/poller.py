@@ -95,7 +95,7 @@ class Poller:
         self._state_errors = CounterState(0, 0)
         self._failures: tuple[Failure, ...] | None = None
         self._shown = 0.0
-        self._told = time.monotonic()
+        self._told = self._ticks()
 
     @property
     def facts(self) -> Facts:
@@ -148,23 +148,23 @@ class Poller:
         """
         pause = random.random() * jitter
         while not wait(pause):
-            started = time.monotonic()
+            started = self._ticks()
             try:
                 self.poll()
             except Stopping:
                 return
-            taken = time.monotonic() - started
+            taken = self._ticks() - started
             due = started + self._pace.interval * max(1, math.ceil(taken / self._pace.interval))
             rise = self._rise_in()
-            if rise is not None and time.monotonic() + rise < due:
+            if rise is not None and self._ticks() + rise < due:
                 if wait(rise):
                     return
                 self.rise()
-            pause = max(0.0, due - time.monotonic())
+            pause = max(0.0, due - self._ticks())
 
     def poll(self) -> bool:
         """Poll once and publish. Returns whether it succeeded; raises Stopping only."""
-        started = time.monotonic()
+        started = self._ticks()
         found = Found()
         try:
             self._poll(found)
@@ -182,7 +182,7 @@ class Poller:
         self._note(found)
         if self._facts.up and self._totals is not None:
             self._gauges = gauges(self._shape, self._facts, self._totals)
-        self._facts.last_duration = time.monotonic() - started
+        self._facts.last_duration = self._ticks() - started
         self.rise()
         return self._facts.up is True
 
@@ -302,7 +302,7 @@ class Poller:
 
     def _progress(self, records: Records) -> None:
         """Tell how far a long reading has come: in the log, and in the rows about the polling."""
-        now = time.monotonic()
+        now = self._ticks()
         if now - self._shown < PROGRESS_SECONDS:
             return
         self._shown = now

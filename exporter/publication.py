@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 
 from exporter.records import Key
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 60.0
 """How long after the last scrape, at least, scrapes are taken to go on."""
+
+_PATIENCE_INTERVALS = 1.5
+"""Likewise, in poll intervals: scrapes are to come once in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Standing:
         return min((since + self.interval for key in keys if (since := self._since(key)) is not None), default=None)
 
     def _scraped_lately(self, now: float, scraped: Scraped) -> bool:
-        return scraped.last is not None and now - scraped.last <= max(PATIENCE_SECONDS, 2 * self.interval)
+        return scraped.last is not None and now - scraped.last <= max(PATIENCE_SECONDS, _PATIENCE_INTERVALS * self.interval)
 
     def _has_stood(self, key: Key, now: float) -> bool:
         since = self._since(key)

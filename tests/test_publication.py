@@ -32,7 +32,7 @@ def may_rise(made: Standing, now: float, last_scrape: float | None = None, expec
         pytest.param(60.0, None, True, False, id="the-program-before-was-scraped-and-this-one-not-yet"),
         pytest.param(60.0, None, False, True, id="nobody-scrapes"),
         pytest.param(59.0, None, False, False, id="nobody-scrapes-and-too-short"),
-        pytest.param(131.0, 10.0, True, False, id="scrapes-have-stopped"),
+        pytest.param(101.0, 10.0, True, False, id="scrapes-have-stopped"),
         pytest.param(600.0, 590.0, True, True, id="scrapes-go-on"),
     ],
 )

@@ -145,6 +145,22 @@ def test_a_new_series_that_stood_at_0_for_a_moment_rises_when_it_has_stood_for_a
     assert flows(rig, poller) == {"A": 1}, "without another poll"
 
 
+def test_what_happens_while_nobody_scrapes_rises_when_somebody_does_again(rig: Rig) -> None:
+    """Prometheus was away for seven hours: what it sees first is what it saw last."""
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    add(rig, "rb_1", rig.clock.now)
+    again(rig, poller)
+    rig.clock.now += 120
+    for number in range(7 * 60):
+        add(rig, f"rb_away_{number}", rig.clock.now)
+        assert poller.poll()
+        assert exposed(rig, poller) == {FAILURES: 3}
+        rig.clock.now += 60
+    again(rig, poller)
+    assert exposed(rig, poller) == {FAILURES: 3 * 421}
+
+
 def test_what_is_published_is_written_before(rig: Rig) -> None:
     """Whoever takes over goes on from no less than was ever seen."""
     poller = rig.poller("document_batches")
