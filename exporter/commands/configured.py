@@ -1,12 +1,15 @@
 """The configurations that a command line means: their files, or the environment where there is none."""
 
 import argparse
+import logging
 import os
 
 from exporter.config import Config, from_environment, load
 from exporter.sources import sources
 from exporter.systems import System
 from exporter.web_config import Current
+
+log = logging.getLogger(__name__)
 
 
 def systems() -> dict[str, System]:
@@ -19,6 +22,13 @@ def configuration(given: argparse.Namespace) -> Config:
     if given.config_file is None:
         return from_environment(systems(), os.environ)
     return load(given.config_file, systems(), os.environ)
+
+
+def logged(config: Config) -> Config:
+    """Log the configuration's warnings, and return it."""
+    for warning in config.warnings:
+        log.warning("configuration warning", extra={"warning": str(warning)})
+    return config
 
 
 def web_configuration(given: argparse.Namespace) -> Current | None:

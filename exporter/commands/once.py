@@ -12,7 +12,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from exporter import __version__
 from exporter.assembly import Shared, line
-from exporter.commands.configured import configuration
+from exporter.commands.configured import configuration, logged
 from exporter.exposition import Exposition
 from exporter.live import Live
 from exporter.metrics import catalogue
@@ -28,7 +28,7 @@ _BAR = "{bar:30}| {n_fmt} of {total_fmt} collectors{postfix}"
 
 def run(given: argparse.Namespace) -> bool:
     """Poll every collector once, all at the same time. True if none failed."""
-    config = configuration(given)
+    config = logged(configuration(given))
     if given.output is not None and not given.output.parent.is_dir():
         print(f"cannot write {given.output}: there is no such folder", file=sys.stderr)
         return False

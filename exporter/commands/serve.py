@@ -13,7 +13,7 @@ from concurrent.futures import Future
 
 from exporter import __version__
 from exporter.assembly import Shared, line
-from exporter.commands.configured import configuration, web_configuration
+from exporter.commands.configured import configuration, logged, web_configuration
 from exporter.config import Config
 from exporter.exposition import Exposition
 from exporter.live import Live
@@ -39,7 +39,7 @@ _LOOK_SECONDS = 1.0
 def run(given: argparse.Namespace) -> bool:
     """Serve with the configuration the command line means."""
     file = None if given.config_file is None else str(given.config_file)
-    return serve(given, Loading(lambda: configuration(given), file))
+    return serve(given, Loading(lambda: logged(configuration(given)), file))
 
 
 def serve(given: argparse.Namespace, loading: Loading, started: Callable[[int], None] | None = None) -> bool:

@@ -1,6 +1,10 @@
 """Reading a small file that an operator has named. What is in it does not matter here."""
 
+import stat
 from pathlib import Path
+
+_MOUNTED = Path("/run")
+"""Where container runtimes and systemd mount secrets in memory, often readable for all."""
 
 
 class Unreadable(Exception):
@@ -25,3 +29,12 @@ def read(path: Path, limit: int) -> bytes:
     if len(content) > limit:
         raise Unreadable(f"the file is larger than {limit} bytes")
     return content
+
+
+def is_open_to_all(path: Path) -> bool:
+    """Return whether every user of the machine may read the file. Mounted secrets, below /run, do not count."""
+    try:
+        place, mode = path.resolve(), path.stat().st_mode
+    except (OSError, ValueError, RuntimeError):
+        return False
+    return stat.S_ISREG(mode) and bool(mode & stat.S_IROTH) and not place.is_relative_to(_MOUNTED)

@@ -1,6 +1,6 @@
 """From a file, or from the environment alone, to a configuration. Each step of it has a module of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +63,14 @@ def _checked(document: yaml_source.Document, file: str, world: rules.World) -> C
     findings += rules.findings(draft, world)
     if read is None or findings:
         raise ConfigError(located(findings, file, document.lines))
-    return _config(read, world)
+    return _config(read, world, located(rules.warnings(draft, world), file, document.lines))
 
 
-def _config(read: shape.File, world: rules.World) -> Config:
+def _config(read: shape.File, world: rules.World, warnings: Sequence[Problem]) -> Config:
     return Config(
         accounts=tuple(_account(account, read, world) for account in read.accounts),
         state_path=_state_path(read.state, world.directory),
+        warnings=tuple(warnings),
     )
 
 

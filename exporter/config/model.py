@@ -1,11 +1,12 @@
 """The configuration as the rest of the program sees it: complete, checked, with files found. Reading it is not here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from exporter.config.problems import Problem
 from exporter.config.token import Token
 
 
@@ -57,3 +58,5 @@ class Config:
     accounts: tuple[Account, ...]
     state_path: Path | None
     """Where the state is kept; None keeps it in memory."""
+    warnings: tuple[Problem, ...] = field(default=(), compare=False)
+    """What the operator should change, though the configuration can be used."""

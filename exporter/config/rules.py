@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.config import defaults, durations, files
+from exporter.config import files, intervals
 from exporter.config.draft import Draft
 from exporter.config.problems import Finding, Place, nearest, shown
 from exporter.config.token import Token, TokenError
@@ -18,15 +18,6 @@ SYSTEM_OPTIONS = ("workflow_batch_ids", "workflow_label")
 """The keys that only accounts of some systems have."""
 TOKEN_KEYS = ("api_token_file", "api_token_env", "api_token")
 _LARGEST_PEM_BYTES = 1024 * 1024
-# The first must not be shorter than the second, for the reason.
-_NOT_SHORTER = (
-    ("stale_after", "poll_interval", "the figures would be withdrawn between two polls"),
-    ("reconcile_interval", "poll_interval", "there is at most one reconciliation per poll"),
-    ("lookback", "poll_interval", "what happens between two polls would never be seen"),
-    ("in_flight_max_age", "lookback", "records in flight would be given up while they are still in the window"),
-    ("stuck_after", "poll_interval", "a record that finishes normally between two polls would be called stuck"),
-    ("in_flight_max_age", "stuck_after", "a record would be given up before it is called stuck"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +42,17 @@ def findings(draft: Draft, world: World) -> Iterator[Finding]:
             yield from _token(draft, account, world)
             yield from _tls(draft, (*account, "tls_config"), world)
             yield from _repeated(draft, (*account, "workflow_batch_ids"))
-    yield from _intervals(draft)
+    yield from intervals.findings(draft, world.systems)
+
+
+def warnings(draft: Draft, world: World) -> Iterator[Finding]:
+    """Yield what an operator should change in a configuration that can be used."""
+    for index in draft.indexes("accounts"):
+        account = ("accounts", index)
+        for place in ((*account, "api_token_file"), (*account, "tls_config", "key_file")):
+            text = draft.text(*place)
+            if text is not None and files.is_open_to_all(world.directory / text):
+                yield Finding(place, "every user of this machine can read the file: take that away with chmod o-r")
 
 
 def _names(draft: Draft) -> Iterator[Finding]:
@@ -148,41 +149,3 @@ def _tls(draft: Draft, tls: Place, world: World) -> Iterator[Finding]:
             files.read(world.directory / text, _LARGEST_PEM_BYTES)
         except files.Unreadable as error:
             yield Finding((*tls, key), str(error))
-
-
-def _intervals(draft: Draft) -> Iterator[Finding]:
-    accounts: list[Place] = [("accounts", index) for index in draft.indexes("accounts")]
-    found: dict[Place, Finding] = {}
-    for account in accounts or [()]:
-        for longer, shorter, reason in _NOT_SHORTER:
-            long_place, long = _duration(draft, account, longer)
-            short_place, short = _duration(draft, account, shorter)
-            if long is None or short is None or long >= short or _follows(draft, account, longer, shorter):
-                continue
-            # The key that is set nearest to the account is the one to change.
-            place = max((long_place, short_place), key=lambda at: (len(at), draft.get(*at) is not None))
-            message = (
-                f"{longer} ({durations.write(long)}) must not be shorter than "
-                f"{shorter} ({durations.write(short)}): {reason}"
-            )
-            found.setdefault((*place, longer), Finding(place, message))
-    yield from found.values()
-
-
-def _follows(draft: Draft, account: Place, one: str, other: str) -> bool:
-    """Whether one of the two keys is not set and follows the other: its value then can't be what is wrong."""
-    return any(
-        target in defaults.followed(key) and draft.get(*account, key) is None and draft.get(key) is None
-        for key, target in ((one, other), (other, one))
-    )
-
-
-def _duration(draft: Draft, account: Place, key: str) -> tuple[Place, float | None]:
-    """Where an account's duration is set, or would be, and its seconds; None if it is wrong."""
-    for place in ((*account, key), (key,)):
-        if place in draft.wrong:
-            return place, None
-        text = draft.text(*place)
-        if text is not None:
-            return place, durations.parse(text)
-    return (key,), defaults.seconds(key, lambda other: _duration(draft, account, other)[1])

@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from exporter.config import files
+from exporter.config import files, placeholder
 
 _LARGEST_BYTES = 8192
 _Stamp = tuple[int, int, int, int, int]
@@ -77,6 +77,8 @@ def _clean(text: str) -> str:
     token = text.strip(" \t\r\n")
     if not token:
         raise TokenError("the token is empty")
+    if "\n" not in token and (found := placeholder.problem(token)):
+        raise TokenError(found)
     if not all(" " <= char <= "~" or "\xa0" <= char <= "\xff" for char in token):
         # HTTP headers are latin-1 without control characters (RFC 9110, 5.5).
         raise TokenError("the token has a line break or another character that an HTTP header can't carry")

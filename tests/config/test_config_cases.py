@@ -17,7 +17,12 @@ from exporter.systems import System
 CASES = Path(__file__).parent.parent / "configs"
 BAD = sorted(CASES.glob("*.bad.yaml"))
 GOOD = sorted(CASES.glob("*.good.yaml"))
-ENVIRON = {"SET_TOKEN": "CANARY-in-the-environment", "EMPTY_TOKEN": "", "SPLIT_TOKEN": "CANARY\nsplit"}
+ENVIRON = {
+    "SET_TOKEN": "CANARY-in-the-environment",
+    "EMPTY_TOKEN": "",
+    "SPLIT_TOKEN": "CANARY\nsplit",
+    "PLACEHOLDER_TOKEN": "changeme",
+}
 
 
 def case_name(path: Path) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.config import Config, ConfigError, Token, from_environment, load
+from exporter.config import Config, ConfigError, Token, files, from_environment, load
 from exporter.systems import System
 
 Systems = Mapping[str, System]
@@ -197,3 +197,27 @@ def test_any_bytes_are_a_configuration_or_a_config_error(content: bytes, systems
     path = written(content)
     result = outcome(path, systems)
     assert isinstance(result, Config) or str(result).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    ("mode", "warned"), [(0o644, True), (0o604, True), (0o444, True), (0o640, False), (0o600, False), (0o622, False)]
+)
+def test_a_secret_file_that_every_user_can_read_is_a_warning_with_its_line(
+    mode: int, warned: bool, systems: Systems, written: Written, tmp_path: Path
+) -> None:
+    for name in ("token", "key", "cert"):
+        (tmp_path / name).write_text("CANARY")
+        (tmp_path / name).chmod(mode)
+    text = "accounts:\n- name: a\n  system: inkit\n  api_token_file: token\n"
+    config = load(written(text + "  tls_config: {cert_file: cert, key_file: key}\n"), systems, {})
+    fix = "every user of this machine can read the file: take that away with chmod o-r"
+    keys = ("4: accounts[0].api_token_file", "5: accounts[0].tls_config.key_file")
+    assert [str(one) for one in config.warnings] == [f"{tmp_path}/config.yaml:{key}: {fix}" for key in keys if warned]
+
+
+def test_secrets_that_are_mounted_below_run_are_no_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("CANARY")
+    (tmp_path / "token").chmod(0o444)
+    assert files.is_open_to_all(tmp_path / "token")
+    monkeypatch.setattr(files, "_MOUNTED", tmp_path)
+    assert not files.is_open_to_all(tmp_path / "token")

@@ -1,0 +1,124 @@
+"""Rules between the intervals and the request rate of an account. Other rules are in rules.py."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from exporter.config import defaults, durations, shape
+from exporter.config.draft import Draft
+from exporter.config.problems import Finding, Place
+from exporter.systems import System
+
+LEAST_POLL_INTERVAL = 0.01
+_ROUNDING = 1 + 1e-9
+# The first must not be shorter than the second, for the reason.
+_NOT_SHORTER = (
+    ("reconcile_interval", "poll_interval", "there is at most one reconciliation per poll"),
+    ("lookback", "poll_interval", "what happens between two polls would never be seen"),
+    ("in_flight_max_age", "lookback", "records in flight would be given up while they are still in the window"),
+    ("stuck_after", "poll_interval", "a record that finishes normally between two polls would be called stuck"),
+    ("in_flight_max_age", "stuck_after", "a record would be given up before it is called stuck"),
+)
+
+
+def findings(draft: Draft, systems: Mapping[str, System]) -> Iterator[Finding]:
+    """Yield what is wrong between the intervals and rates of each account, once for each key that is to be changed."""
+    accounts: list[Place] = [("accounts", index) for index in draft.indexes("accounts")]
+    found: dict[Place, Finding] = {}
+    for account in accounts or [()]:
+        for key, finding in (
+            *_poll_interval(draft, account),
+            *_freshness(draft, account),
+            *_pace(draft, account, systems),
+            *_too_short(draft, account),
+        ):
+            found.setdefault((*finding.place, key), finding)
+    yield from found.values()
+
+
+def _too_short(draft: Draft, account: Place) -> Iterator[tuple[str, Finding]]:
+    for longer, shorter, reason in _NOT_SHORTER:
+        long_place, long = _duration(draft, account, longer)
+        short_place, short = _duration(draft, account, shorter)
+        if long is None or short is None or long >= short or _follows(draft, account, longer, shorter):
+            continue
+        told = f"{longer} ({durations.write(long)}) must not be shorter than {shorter} ({durations.write(short)})"
+        yield f"{longer} {shorter}", Finding(_nearest(draft, long_place, short_place), f"{told}: {reason}")
+
+
+def _poll_interval(draft: Draft, account: Place) -> Iterator[tuple[str, Finding]]:
+    place, interval = _duration(draft, account, "poll_interval")
+    if interval is not None and interval < LEAST_POLL_INTERVAL:
+        yield "least", Finding(place, f"poll_interval must be at least {durations.write(LEAST_POLL_INTERVAL)}")
+
+
+def _freshness(draft: Draft, account: Place) -> Iterator[tuple[str, Finding]]:
+    """Whether the data of one poll lasts until the next one can have ended."""
+    stale_place, stale = _duration(draft, account, "stale_after")
+    poll_place, poll = _duration(draft, account, "poll_interval")
+    timeout_place, timeout = _duration(draft, account, "request_timeout")
+    if stale is None or poll is None or timeout is None or stale >= poll + timeout:
+        return
+    message = (
+        f"stale_after ({durations.write(stale)}) must not be shorter than poll_interval ({durations.write(poll)}) "
+        f"and request_timeout ({durations.write(timeout)}) together: data would be dropped before the next poll ends"
+    )
+    yield "stale_after", Finding(_nearest(draft, stale_place, poll_place, timeout_place), message)
+
+
+def _pace(draft: Draft, account: Place, systems: Mapping[str, System]) -> Iterator[tuple[str, Finding]]:
+    """Whether the requests of a poll, one for each collector at least, fit between two polls."""
+    poll_place, poll = _duration(draft, account, "poll_interval")
+    rate_place, rate = _rate(draft, account)
+    collectors = len(_collectors(draft, account, systems))
+    if poll is None or rate is None or collectors <= poll * rate * _ROUNDING:
+        return
+    # The text of a rate or of a time is rounded; what it suggests must be enough.
+    enough = math.ceil(1000 * collectors / rate) / 1000
+    message = (
+        f"max_requests_per_second ({rate:g}) is too low for poll_interval ({durations.write(poll)}): "
+        f"one request for each collector takes {durations.write(enough)}; raise it, or poll less often"
+    )
+    yield "max_requests_per_second", Finding(_nearest(draft, rate_place, poll_place), message)
+
+
+def _rate(draft: Draft, account: Place) -> tuple[Place, float | None]:
+    """Where an account's request rate is set, or would be, and its value; None if it is wrong."""
+    key = "max_requests_per_second"
+    for place in ((*account, key), (key,)):
+        if place in draft.wrong:
+            return place, None
+        value = draft.get(*place)
+        if isinstance(value, (int, float)):
+            return place, float(value)
+    return (key,), float(shape.Tuning.model_fields[key].default)
+
+
+def _collectors(draft: Draft, account: Place, systems: Mapping[str, System]) -> Sequence[str]:
+    """The collectors of an account; none if they are not known."""
+    given = [draft.text(*account, "collectors", index) or "" for index in draft.indexes(*account, "collectors")]
+    system = systems.get(draft.text(*account, "system") or "")
+    return given or (() if system is None else system.collectors)
+
+
+def _nearest(draft: Draft, *places: Place) -> Place:
+    """The key that is set nearest to the account: that is the one to change."""
+    return max(places, key=lambda place: (len(place), draft.get(*place) is not None))
+
+
+def _follows(draft: Draft, account: Place, one: str, other: str) -> bool:
+    """Whether one of the two keys is not set and follows the other: its value then can't be what is wrong."""
+    return any(
+        target in defaults.followed(key) and draft.get(*account, key) is None and draft.get(key) is None
+        for key, target in ((one, other), (other, one))
+    )
+
+
+def _duration(draft: Draft, account: Place, key: str) -> tuple[Place, float | None]:
+    """Where an account's duration is set, or would be, and its seconds; None if it is wrong."""
+    for place in ((*account, key), (key,)):
+        if place in draft.wrong:
+            return place, None
+        text = draft.text(*place)
+        if text is not None:
+            return place, durations.parse(text)
+    return (key,), defaults.seconds(key, lambda other: _duration(draft, account, other)[1])
