@@ -1,8 +1,15 @@
-"""The command line: the flags that operators know from every Prometheus exporter, and the commands."""
+"""The command line: the commands, the flags of each, and their help. Loads nothing but the standard library.
+
+The flags are the ones that operators know from every Prometheus exporter.
+"""
 
 import argparse
-from collections.abc import Sequence
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NoReturn
 
 from exporter import __version__
 
@@ -16,8 +23,38 @@ DEFAULTS = {
     "log_level": "info",
     "log_format": "logfmt",
 }
-_LEVELS = ("debug", "info", "warn", "error")
-_FORMATS = ("logfmt", "json")
+TEXTS = ("help", "version")
+"""The commands that only print a text."""
+
+_OVERVIEW = """\
+usage: batch-exporter [COMMAND] [FLAG...]
+
+Prometheus exporter for Inkit (batches, invocations) and PackageX (batches).
+
+commands:
+  serve     poll the APIs and serve the metrics (the default)
+  check     validate the configuration; with --online, ask each API too
+  once      poll once and print the metrics
+  inspect   show one record as the API has it now
+  metrics   print the catalog of metrics, as Markdown
+  demo      serve the records of mock APIs that change, fail and get stuck
+  version   print the version
+  help      list the flags of a command: batch-exporter help COMMAND
+
+flags of most commands:
+  --config.file FILE       the configuration, in YAML
+  --log.level LEVEL        debug, info, warn or error (info)
+  --log.format FORMAT      logfmt or json (logfmt)
+
+Without --config.file, an API token in INKIT_API_TOKEN or PX_API_KEY is enough.
+exit status: 0 done, 1 failed at run time, 2 usage, configuration, state file or
+  address, 130 interrupted
+"""
+_HELP_USAGE = "usage: batch-exporter help [COMMAND]"
+_WIDTH = 80
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+/?")
+_PAGES = ("/failures", "/runbooks", "/-")
+"""The exporter's own pages, with all that is below them."""
 
 
 class Misused(Exception):
@@ -25,98 +62,113 @@ class Misused(Exception):
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line. Exits with status 2 and a message if it can't be understood, as argparse does."""
-    common = _common()
-    parser = argparse.ArgumentParser(
-        prog="batch-exporter",
-        description="Prometheus exporter for batches and invocations of Inkit and batches of PackageX.",
-        parents=[common],
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"batch-exporter {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    """Read the command line. Exits with status 2 and a message if it can't be understood, as argparse does.
 
-    def command(name: str, help_text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=help_text, parents=[common], allow_abbrev=False)
+    The result has a `command`, and a value for each of DEFAULTS; for the commands in TEXTS also the `text` to print.
+    """
+    if "--version" in _flags(arguments):
+        return argparse.Namespace(command="version", text=f"batch-exporter {__version__}")
+    place = _place_of_command(arguments)
+    if place is None and not {"-h", "--help"}.isdisjoint(arguments):
+        return argparse.Namespace(command="help", text=_OVERVIEW.rstrip())
+    name = "serve" if place is None else arguments[place]
+    if name not in (*_COMMANDS, *TEXTS):
+        _refuse(f'unknown command "{name}"{_nearest(name, (*_COMMANDS, *TEXTS))}', _OVERVIEW.splitlines()[0])
+    rest = [one for number, one in enumerate(arguments) if number != place]
+    if name in TEXTS:
+        return _text(name, rest)
+    return _parsed(name, rest)
 
-    command("serve", "poll and serve (what happens without a command)")
-    check = command("check", "validate the configuration")
-    check.add_argument("--online", action="store_true", help="also ask each collector's API once, and tell the cost")
-    check.add_argument("--print-schema", action="store_true", help="print the JSON Schema of the configuration")
-    once = command("once", "poll once and print the metrics")
-    once.add_argument(
-        "--output", type=Path, metavar="FILE", help="write to a file, atomically, as for the textfile collector"
-    )
-    _inspect(command("inspect", "show one record as the API has it now"))
-    command("metrics", "print the catalogue of metrics, as Markdown")
-    demo = command("demo", "run against a bundled stand-in of both APIs whose data moves, fails and hangs")
-    demo.add_argument("--api-only", action="store_true", help="run the stand-in alone")
-    demo.add_argument("--api-port", type=_port, default=10978, metavar="PORT", help="the stand-in's port (%(default)s)")
 
+def _parsed(name: str, arguments: Sequence[str]) -> argparse.Namespace:
+    if not {"-h", "--help"}.isdisjoint(_flags(arguments)):
+        return argparse.Namespace(command="help", text=_parser(name).format_help().rstrip())
+    parser = _parser(name)
+    known = _COMMANDS[name].all_flags
+    for flag in _flags(arguments):
+        if flag not in known:
+            parser.error(_unknown_flag(flag, name))
     given = parser.parse_args(arguments)
-    for name, value in DEFAULTS.items():
-        if not hasattr(given, name):
-            setattr(given, name, value)
-    given.command = given.command or "serve"
+    for key, value in DEFAULTS.items():
+        if not hasattr(given, key):
+            setattr(given, key, value)
+    given.command = name
     return given
 
 
-def _inspect(inspect: argparse.ArgumentParser) -> None:
-    add = inspect.add_argument
-    add("account", metavar="ACCOUNT", help="its account, by the name in the configuration")
-    add("record_id", metavar="ID", help="its id, such as rb_4R8u6FWWenZtmI7jiBl07r")
-    add("--json", action="store_true", help="as JSON")
-    add("--errors", action="store_true", help="fetch its errors file and sum it up: how many rows have which error")
-    add("--files", type=Path, metavar="DIR", help="save the files it offers in a folder")
-    add("--show-data", action="store_true", help="show customers' data too, which is left out otherwise")
+def _text(name: str, arguments: Sequence[str]) -> argparse.Namespace:
+    if name == "version":
+        if arguments:
+            _refuse("version takes nothing else", "usage: batch-exporter version")
+        return argparse.Namespace(command="version", text=f"batch-exporter {__version__}")
+    if len(arguments) > 1:
+        _refuse("help takes one command", _HELP_USAGE)
+    of = arguments[0] if arguments else name
+    if of in _COMMANDS:
+        return argparse.Namespace(command="help", text=_parser(of).format_help().rstrip())
+    if of not in (*TEXTS, "-h", "--help"):
+        _refuse(f'unknown command "{of}"{_nearest(of, _COMMANDS)}', _HELP_USAGE)
+    return argparse.Namespace(command="help", text=_OVERVIEW.rstrip())
 
 
-def _common() -> argparse.ArgumentParser:
-    # Without defaults: a flag may stand before the command or after it, and the second parser must not undo the first.
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS, allow_abbrev=False)
-    add = common.add_argument
-    add("--config.file", dest="config_file", type=Path, metavar="FILE", help="the configuration, in YAML")
-    add(
-        "--web.listen-address",
-        dest="listen_address",
-        action="append",
-        metavar="ADDRESS",
-        help="where to serve; may be repeated (:10977)",
-    )
-    add(
-        "--web.systemd-socket",
-        dest="systemd_socket",
-        action="store_true",
-        help="serve on the sockets of a systemd .socket unit instead",
-    )
-    add(
-        "--web.config.file",
-        dest="web_config_file",
-        type=lambda value: Path(value) if value else None,
-        metavar="FILE",
-        help="TLS, passwords, headers and a rate limit, in the format of Prometheus's exporter-toolkit",
-    )
-    add(
-        "--web.telemetry-path",
-        dest="telemetry_path",
-        type=_path,
-        metavar="PATH",
-        help="where the metrics are (/metrics)",
-    )
-    add(
-        "--web.enable-lifecycle",
-        dest="enable_lifecycle",
-        action="store_true",
-        help="let POST /-/reload reload the configuration, as SIGHUP does",
-    )
-    add("--log.level", dest="log_level", choices=_LEVELS, help="what to log (info)")
-    add("--log.format", dest="log_format", choices=_FORMATS, help="how to log it (logfmt)")
-    return common
+def _refuse(message: str, usage: str) -> NoReturn:
+    print(f"{usage}\nbatch-exporter: error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _unknown_flag(flag: str, command: str) -> str:
+    having = [name for name, one in _COMMANDS.items() if flag in one.all_flags]
+    if having:
+        return f"{command} does not take {flag}; {_joined(having)} {'does' if len(having) == 1 else 'do'}"
+    dashed = "--" + flag.lstrip("-")
+    others = {one for command in _COMMANDS.values() for one in command.all_flags}
+    hint = _nearest(dashed, _COMMANDS[command].all_flags) or _nearest(dashed, others)
+    return f"unknown flag {flag}{hint}"
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def _nearest(word: str, allowed: Sequence[str] | Mapping[str, object] | set[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(word.lower(), sorted(allowed), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _flags(arguments: Sequence[str]) -> Iterator[str]:
+    """The names of the flags among the arguments; what is a flag's value is none."""
+    number = 0
+    while number < len(arguments) and arguments[number] != "--":
+        name, equals, _ = arguments[number].partition("=")
+        if name.startswith("-") and name != "-":
+            yield name
+        number += 2 if name in _WITH_VALUE and not equals else 1
+
+
+def _place_of_command(arguments: Sequence[str]) -> int | None:
+    """Where the command stands: flags may stand before it."""
+    number = 0
+    while number < len(arguments):
+        name, equals, _ = arguments[number].partition("=")
+        if not name.startswith("-") or name == "-":
+            return number
+        if name == "--":
+            return None
+        if name not in _KNOWN:
+            # It is not known either whether a value follows.
+            later = range(number + 1, len(arguments))
+            return next((place for place in later if arguments[place] in (*_COMMANDS, *TEXTS)), None)
+        number += 2 if name in _WITH_VALUE and not equals else 1
+    return None
 
 
 def _path(value: str) -> str:
-    if not value.startswith("/") or any(character in value for character in "?# \t"):
-        raise argparse.ArgumentTypeError(f'"{value}" is not a path: it must begin with a slash')
+    if value == "/" or any(f"{value}/".startswith(f"{page}/") for page in _PAGES):
+        raise argparse.ArgumentTypeError(f'"{value}" is another page of the exporter: choose another, such as /metrics')
+    if not _PATH.fullmatch(value) or re.search(r"/\.{1,2}(/|$)", value):
+        raise argparse.ArgumentTypeError(f'"{value}" is not a path: it must begin with a slash, as in /metrics')
     return value
 
 
@@ -124,3 +176,130 @@ def _port(value: str) -> int:
     if not value.isdecimal() or int(value) > 65535:
         raise argparse.ArgumentTypeError(f'"{value}" is not a port: it must be a number from 0 to 65535')
     return int(value)
+
+
+def _file_or_none(value: str) -> Path | None:
+    return Path(value) if value else None
+
+
+_Arguments = Mapping[str, Mapping[str, Any]]
+"""What argparse is to know of each flag or positional argument."""
+
+_CONFIG: _Arguments = {
+    "--config.file": {"dest": "config_file", "type": Path, "metavar": "FILE", "help": "the configuration, in YAML"}
+}
+_WEB_CONFIG: _Arguments = {
+    "--web.config.file": {
+        "dest": "web_config_file",
+        "type": _file_or_none,
+        "metavar": "FILE",
+        "help": "TLS, passwords, headers, rate limit",
+    }
+}
+_WEB: _Arguments = {
+    "--web.listen-address": {
+        "dest": "listen_address",
+        "action": "append",
+        "metavar": "ADDRESS",
+        "help": "where to serve; repeatable (:10977)",
+    },
+    "--web.telemetry-path": {
+        "dest": "telemetry_path",
+        "type": _path,
+        "metavar": "PATH",
+        "help": "where the metrics are (/metrics)",
+    },
+    **_WEB_CONFIG,
+    "--web.enable-lifecycle": {
+        "dest": "enable_lifecycle",
+        "action": "store_true",
+        "help": "let POST /-/reload reload, as SIGHUP does",
+    },
+    "--web.systemd-socket": {
+        "dest": "systemd_socket",
+        "action": "store_true",
+        "help": "serve on sockets of a .socket unit",
+    },
+}
+_LOG: _Arguments = {
+    "--log.level": {
+        "dest": "log_level",
+        "choices": ("debug", "info", "warn", "error"),
+        "metavar": "LEVEL",
+        "help": "debug, info, warn or error (info)",
+    },
+    "--log.format": {
+        "dest": "log_format",
+        "choices": ("logfmt", "json"),
+        "metavar": "FORMAT",
+        "help": "logfmt or json (logfmt)",
+    },
+}
+_CHECK: _Arguments = {
+    "--online": {"action": "store_true", "help": "also ask each API, and estimate the cost"},
+    "--print-schema": {"action": "store_true", "help": "print the configuration's JSON Schema"},
+}
+_ONCE: _Arguments = {
+    "--output": {"type": Path, "metavar": "FILE", "help": "write atomically, for the textfile collector"}
+}
+_INSPECT: _Arguments = {
+    "--json": {"action": "store_true", "help": "print JSON"},
+    "--errors": {"action": "store_true", "help": "count the rows of its errors file by error"},
+    "--files": {"type": Path, "metavar": "DIR", "help": "save the files that it offers in a folder"},
+    "--show-data": {"action": "store_true", "help": "show customers' data too"},
+}
+_DEMO: _Arguments = {
+    "--api-port": {"type": _port, "default": 10978, "metavar": "PORT", "help": "the mock APIs' port (10978)"},
+    "--api-only": {"action": "store_true", "help": "run the mock APIs alone"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    about: str
+    flags: _Arguments
+    positionals: _Arguments = field(default_factory=dict)
+
+    @property
+    def all_flags(self) -> _Arguments:
+        return {**self.flags, "-h": {}, "--help": {}}
+
+
+_COMMANDS = {
+    "serve": _Command("Poll the APIs and serve the metrics.", {**_CONFIG, **_WEB, **_LOG}),
+    "check": _Command("Validate the configuration.", {**_CONFIG, **_WEB_CONFIG, **_CHECK, **_LOG}),
+    "once": _Command("Poll once and print the metrics.", {**_CONFIG, **_ONCE, **_LOG}),
+    "inspect": _Command(
+        "Show one record as the API has it now.",
+        {**_CONFIG, **_INSPECT, **_LOG},
+        {
+            "account": {"metavar": "ACCOUNT", "help": "its account, by the name in the configuration"},
+            "record_id": {"metavar": "ID", "help": "its ID, such as rb_4R8u6FWWenZtmI7jiBl07r"},
+        },
+    ),
+    "metrics": _Command("Print the catalog of metrics, as Markdown.", _LOG),
+    "demo": _Command("Serve the records of mock APIs that change, fail and get stuck.", {**_DEMO, **_WEB, **_LOG}),
+}
+_KNOWN = {flag: how for command in _COMMANDS.values() for flag, how in command.all_flags.items()}
+_WITH_VALUE = {flag for flag, how in _KNOWN.items() if how and how.get("action") != "store_true"}
+
+
+class _Help(argparse.HelpFormatter):
+    """As wide as the narrowest terminal, whatever the terminal."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=_WIDTH)
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    command = _COMMANDS[name]
+    parser = argparse.ArgumentParser(
+        prog=f"batch-exporter {name}", description=command.about, allow_abbrev=False, formatter_class=_Help
+    )
+    for argument, how in (*command.positionals.items(), *command.flags.items()):
+        if how.get("dest") in DEFAULTS:
+            # Set afterwards: a flag that may be repeated must not add to its default.
+            parser.add_argument(argument, **how, default=argparse.SUPPRESS)
+        else:
+            parser.add_argument(argument, **how)
+    return parser

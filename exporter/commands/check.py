@@ -3,17 +3,18 @@
 import argparse
 import json
 import math
-import os
-import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
-from exporter.client import Client
-from exporter.commands.configured import configuration, systems, web_configuration
+from exporter.client import JSON, Client, Request
+from exporter.commands.configured import judged, systems, web_configuration
 from exporter.commands.unmetered import unmetered
-from exporter.config import Account, json_schema
+from exporter.config import Account, Config, ConfigError, Problem, json_schema
 from exporter.engine.manners import Manners
 from exporter.engine.newest_first import NewestFirst
-from exporter.records import FetchError
+from exporter.printing import Printer
+from exporter.records import FetchError, Reason
 from exporter.sources import sources
 from exporter.sources.listing import Listing, Options, Page
 from exporter.web_config import Current
@@ -22,60 +23,125 @@ _DAY_SECONDS = 86400.0
 
 
 def run(given: argparse.Namespace) -> bool:
-    """Check, and say so. True if all is well."""
+    """Check, and print what was found. True if all is well. Raises ConfigError with all that is wrong."""
     if given.print_schema:
         print(json.dumps(json_schema(systems()), indent=2))
         return True
-    config = configuration(given)
-    web = web_configuration(given)
-    folder = None if config.state_path is None else config.state_path.absolute().parent
-    if folder is not None and not os.access(folder, os.W_OK | os.X_OK):
-        print(f"state.path: there is no folder {folder} that may be written to", file=sys.stderr)
-        return False
-    named = given.config_file or "the environment"
-    print(f"{named}: OK, {len(config.accounts)} account{'s' if len(config.accounts) != 1 else ''}")
-    _tell_web_configuration(web)
+    printer = Printer(given.log_format)
+    config, web = _judged(given)
+    for warning in (*config.warnings, *(() if web is None else web.config.warnings)):
+        printer.warning(str(warning), **warning.fields())
+    printer.result(f"{given.config_file or 'the environment'}: OK, {_counted(len(config.accounts), 'account')}")
+    if web is not None:
+        tls = "TLS" if web.config.tls is not None else "plain HTTP"
+        printer.result(f"{web.path}: OK, {tls}, {_counted(len(web.config.users), 'user')}")
     if not given.online:
         return True
-    results = [_online(account) for account in config.accounts]
+    results = [_online(account, printer) for account in config.accounts]
     return all(results)
 
 
-def _tell_web_configuration(web: Current | None) -> None:
-    if web is None:
-        return
-    for warning in web.config.warnings:
-        print(warning, file=sys.stderr)
-    tls = "TLS" if web.config.tls is not None else "plain HTTP"
-    print(f"{web.path}: OK, {tls}, {len(web.config.users)} user{'s' if len(web.config.users) != 1 else ''}")
-
-
-def _online(account: Account) -> bool:
-    source = sources()[account.system]
-    asking = unmetered(account)
-    options = Options(account.filters, account.workflow_batch_ids, account.workflow_label)
-    results = [_ask(account, source.listing(name, options), asking) for name in account.collectors]
-    return all(results)
-
-
-def _ask(account: Account, listing: Listing, asking: Client) -> bool:
-    where = f"{account.name}/{listing.name}"
+def _judged(given: argparse.Namespace) -> tuple[Config, Current | None]:
+    """Both configurations. Raises ConfigError with the problems of both."""
+    problems: list[Problem] = []
+    config = web = None
     try:
-        pages = NewestFirst(Manners(account.page_size))
-        newest = [pages.page(asking, listing, 1)]
+        config = judged(given)
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        web = web_configuration(given)
+    except ConfigError as error:
+        problems += error.problems
+    if config is None or problems:
+        raise ConfigError(problems)
+    return config, web
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
+
+
+@dataclass(slots=True)
+class _Recording:
+    """A client that keeps the last answer."""
+
+    client: Client
+    answer: JSON = None
+
+    def get(self, request: Request) -> JSON:
+        self.answer = self.client.get(request)
+        return self.answer
+
+
+def _online(account: Account, printer: Printer) -> bool:
+    """Ask each collector's API, and print a line for each. True if all could be asked."""
+    source = sources()[account.system]
+    asking = _Recording(unmetered(account))
+    options = Options(account.filters, account.workflow_batch_ids, account.workflow_label)
+    listings = {name: source.listing(name, options) for name in source.system.collectors}
+    outcomes = {name: _ask(account, listings[name], asking) for name in account.collectors}
+    for name, outcome in list(outcomes.items()):
+        parts = listings[name].parts
+        if isinstance(outcome, FetchError) and parts is not None and outcome.status in (404, 405):
+            # An API without this list has others; where there is none at all, it is another API.
+            if parts not in outcomes:
+                outcomes[parts] = _ask(account, listings[parts], asking)
+            if not isinstance(outcomes[parts], FetchError):
+                outcomes[name] = parts
+    results = [_told(account, name, outcomes[name], printer) for name in account.collectors]
+    return all(results)
+
+
+_Outcome = FetchError | int | str
+"""Of asking a collector's API: why not, how many pages the window has, or what else names the records."""
+
+
+def _told(account: Account, collector: str, outcome: _Outcome, printer: Printer) -> bool:
+    where = f"{account.name}/{collector}"
+    fields = {"account": account.name, "collector": collector}
+    if isinstance(outcome, FetchError):
+        hint = ": is base_url right?" if _of_another_api(outcome) and "base_url" not in str(outcome) else ""
+        printer.problem(f"{where}: {outcome.reason}: {outcome}{hint}", **fields, reason=str(outcome.reason))
+        return False
+    if isinstance(outcome, str):
+        told = f"{where}: OK, but the account has no such list: batches that {outcome} name are asked for"
+        printer.result(told, **fields)
+        return True
+    cost = requests_a_day(outcome, account.poll_interval, account.reconcile_interval)
+    told = f"{where}: OK, {_counted(outcome, 'page')} in the window, about {cost:,} requests on a quiet day"
+    printer.result(told, **fields, pages=outcome, requests_per_day=cost)
+    return True
+
+
+def _ask(account: Account, listing: Listing, asking: _Recording) -> _Outcome:
+    where = {"account": account.name, "collector": listing.name}
+    client = cast("Client", asking)
+    try:
+        pages = NewestFirst(Manners(account.page_size, where=where))
+        newest = [pages.page(client, listing, 1)]
+        if strange := _strange(newest[0], asking.answer):
+            return FetchError(Reason.MALFORMED, strange, 200)
         if not newest[0].last:
             # Where the list runs oldest first, the newest page may have but a row.
-            newest.append(pages.page(asking, listing, 2))
+            newest.append(pages.page(client, listing, 2))
     except FetchError as error:
-        if listing.parts is not None and error.status in (404, 405):
-            print(f"{where}: OK, but the account has no such list: batches that {listing.parts} name are asked for")
-            return True
-        print(f"{where}: {error.reason}: {error}", file=sys.stderr)
-        return False
-    count = pages_in_window(newest, account.lookback)
-    cost = requests_a_day(count, account.poll_interval, account.reconcile_interval)
-    print(f"{where}: OK, {count} page{'s' if count != 1 else ''} in the window, about {cost:,} requests on a quiet day")
-    return True
+        return error
+    return pages_in_window(newest, account.lookback)
+
+
+def _of_another_api(error: FetchError) -> bool:
+    """Whether an API that is not the account's would answer so."""
+    return error.reason is Reason.MALFORMED or (error.status is not None and error.status in (404, 405, 410))
+
+
+def _strange(page: Page, answer: JSON) -> str | None:
+    """What shows that it is another API that has answered, though there is a list."""
+    if page.rows and not page.records:
+        return f"none of the {_counted(page.rows, 'row')} of the list is a record of this API"
+    if not page.rows and isinstance(answer, dict) and len(answer) == 1:
+        return "the answer is an empty list and says nothing of its pages"
+    return None
 
 
 def requests_a_day(pages: int, poll_interval: float, reconcile_interval: float) -> int:

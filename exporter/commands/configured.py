@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 
+from exporter import state
 from exporter.config import Config, from_environment, load
 from exporter.sources import sources
 from exporter.systems import System
@@ -18,10 +19,19 @@ def systems() -> dict[str, System]:
 
 
 def configuration(given: argparse.Namespace) -> Config:
-    """Raises ConfigError."""
+    """Read the configuration, to use it. Raises ConfigError."""
     if given.config_file is None:
         return from_environment(systems(), os.environ)
     return load(given.config_file, systems(), os.environ)
+
+
+def judged(given: argparse.Namespace) -> Config:
+    """Read the configuration and look at its state file, to say what is wrong with them. Raises ConfigError."""
+    if given.config_file is None:
+        return from_environment(systems(), os.environ, state.problem)
+    # In a unit's own commands systemd sets it, and the credentials are there.
+    before_start = "CREDENTIALS_DIRECTORY" not in os.environ
+    return load(given.config_file, systems(), os.environ, state.problem, before_start)
 
 
 def logged(config: Config) -> Config:

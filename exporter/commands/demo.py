@@ -3,6 +3,7 @@
 import argparse
 import random
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -20,6 +21,7 @@ from exporter.demo.packagex.files import FileStore
 from exporter.demo.packagex.life import PackagexLife
 from exporter.demo.server import StandIn
 from exporter.demo.world import World
+from exporter.flags import Misused
 from exporter.reloading import Loading
 from exporter.web.server import ListenError
 
@@ -62,7 +64,7 @@ def run(given: argparse.Namespace) -> bool:
         made = StandIn(world, _TOKEN, port=given.api_port, apis=apis)
     except OSError as error:
         raise ListenError(
-            f"the stand-in cannot listen on port {given.api_port}: {error.strerror}; choose an --api-port"
+            f"the mock APIs cannot listen on port {given.api_port}: {error.strerror}; {_other_ports()}"
         ) from error
     with made as stand_in:
         threading.Thread(target=_live, args=((life, packagex_life), stop), name="life", daemon=True).start()
@@ -89,7 +91,14 @@ def _api_only(stand_in: StandIn, stop: threading.Event) -> bool:
 
 
 def _with_exporter(given: argparse.Namespace, stand_in: StandIn) -> bool:
-    with tempfile.TemporaryDirectory(prefix="batch-exporter-") as folder:
+    try:
+        made = tempfile.TemporaryDirectory(prefix="batch-exporter-")
+    except OSError as error:
+        raise Misused(
+            "the demo keeps its files in a temporary folder, and none can be made: "
+            f"set TMPDIR to a folder that can be written ({error.strerror})"
+        ) from error
+    with made as folder:
         path = Path(folder) / "config.yaml"
         path.write_text(_CONFIG.format(folder=folder, url=stand_in.url, token=_TOKEN, key=_KEY))
 
@@ -99,6 +108,16 @@ def _with_exporter(given: argparse.Namespace, stand_in: StandIn) -> bool:
             print(f"  who is being polled, and how it goes   http://localhost:{port}/")
             print(f"  which records have failed              http://localhost:{port}/failures")
             print(f"  the metrics                            http://localhost:{port}{given.telemetry_path}")
+            print(f"For other ports, {_other_ports()}")
             print("Ctrl-C ends it.", flush=True)
 
-        return serve(given, Loading(lambda: load(path, systems(), {}), str(path)), started)
+        try:
+            return serve(given, Loading(lambda: load(path, systems(), {}), str(path)), started)
+        except ListenError as error:
+            raise ListenError(f"{error}; {_other_ports()}") from error
+
+
+def _other_ports() -> str:
+    """The command for other ports, as it was called: it may not be on the PATH."""
+    called = sys.argv[0] if Path(sys.argv[0]).name == "batch-exporter" else "batch-exporter"
+    return f"run: {called} demo --web.listen-address=:10987 --api-port=10988"

@@ -13,11 +13,19 @@ from exporter.config.token import Token, TokenError
 from exporter.systems import System
 
 _LARGEST_FILE_BYTES = 1024 * 1024
-_DEFAULT_STATE_PATH = Path(str(shape.State.model_fields["path"].default))
 
 
-def load(path: Path, systems: Mapping[str, System], environ: Mapping[str, str]) -> Config:
-    """Read a configuration file. Raises ConfigError with all that is wrong in it."""
+def load(
+    path: Path,
+    systems: Mapping[str, System],
+    environ: Mapping[str, str],
+    state: rules.StateProblem = lambda _: None,
+    before_start: bool = False,
+) -> Config:
+    """Read a configuration file. Raises ConfigError with all that is wrong in it.
+
+    `state` judges the state file; with `before_start`, credentials of a service that does not run yet may be missing.
+    """
     try:
         document = yaml_source.parse(files.read(path, _LARGEST_FILE_BYTES))
     except files.Unreadable as error:
@@ -25,10 +33,12 @@ def load(path: Path, systems: Mapping[str, System], environ: Mapping[str, str]) 
         raise ConfigError([Problem(str(path), None, "", message)]) from None
     except yaml_source.NotYaml as error:
         raise ConfigError([Problem(str(path), error.line, "", str(error))]) from None
-    return _checked(document, str(path), rules.World(systems, environ, path.parent))
+    return _checked(document, str(path), rules.World(systems, environ, path.parent, state, before_start))
 
 
-def from_environment(systems: Mapping[str, System], environ: Mapping[str, str]) -> Config:
+def from_environment(
+    systems: Mapping[str, System], environ: Mapping[str, str], state: rules.StateProblem = lambda _: None
+) -> Config:
     """One account for each system whose token is in the environment. Raises ConfigError, also if there is none."""
     given = [system for system in systems.values() if environ.get(system.token_env)]
     if not given:
@@ -40,7 +50,7 @@ def from_environment(systems: Mapping[str, System], environ: Mapping[str, str]) 
         raise ConfigError(unusable)
     accounts = [{"name": one.name, "system": one.name, "api_token_env": one.token_env} for one in given]
     document = yaml_source.Document({"accounts": accounts}, {}, ())
-    return _checked(document, "environment", rules.World(systems, environ, Path()))
+    return _checked(document, "environment", rules.World(systems, environ, Path(), state))
 
 
 def _unusable(variable: str, environ: Mapping[str, str]) -> Problem | None:
@@ -69,16 +79,15 @@ def _checked(document: yaml_source.Document, file: str, world: rules.World) -> C
 def _config(read: shape.File, world: rules.World, warnings: Sequence[Problem]) -> Config:
     return Config(
         accounts=tuple(_account(account, read, world) for account in read.accounts),
-        state_path=_state_path(read.state, world.directory),
+        state_path=_state_path(read.state, world),
         warnings=tuple(warnings),
     )
 
 
-def _state_path(read: shape.State, directory: Path) -> Path | None:
+def _state_path(read: shape.State, world: rules.World) -> Path | None:
     if "path" not in read.model_fields_set:
-        # In the working directory: where the configuration is, nothing may be writable.
-        return _DEFAULT_STATE_PATH
-    return None if read.path is None else directory / read.path
+        return world.default_state_path
+    return None if read.path is None else world.directory / read.path
 
 
 def _account(read: shape.Account, top: shape.Tuning, world: rules.World) -> Account:

@@ -38,6 +38,10 @@ class Problem:
         where = self.file if self.line is None else f"{self.file}:{self.line}"
         return ": ".join(part for part in (where, self.path, self.message) if part)
 
+    def fields(self) -> dict[str, str | int | None]:
+        """Return where it is, for a log line: file, line and key, None for what is not known."""
+        return {"file": self.file, "line": self.line, "key": self.path or None}
+
 
 class ConfigError(Exception):
     """A configuration can't be used. Its text is one line per problem, and safe to show."""

@@ -4,11 +4,11 @@ The rules look at the file's data, not at its model, so that a file with a wrong
 A rule that needs a value which is wrong already says nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.config import files, intervals
+from exporter.config import files, intervals, shape
 from exporter.config.draft import Draft
 from exporter.config.problems import Finding, Place, nearest, shown
 from exporter.config.token import Token, TokenError
@@ -17,7 +17,13 @@ from exporter.systems import System
 SYSTEM_OPTIONS = ("workflow_batch_ids", "workflow_label")
 """The keys that only accounts of some systems have."""
 TOKEN_KEYS = ("api_token_file", "api_token_env", "api_token")
+_CREDENTIALS = Path("/run/credentials")
+"""Where systemd puts the credentials of running services, a folder for each unit."""
 _LARGEST_PEM_BYTES = 1024 * 1024
+
+
+StateProblem = Callable[[Path | None], str | None]
+"""Says what is wrong with a state file; of None, with keeping the state in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,15 @@ class World:
     environ: Mapping[str, str]
     directory: Path
     """Where relative paths begin."""
+    state: "StateProblem" = lambda _: None
+    """What is wrong with the state file, where that is to be judged too."""
+    before_start: bool = False
+    """Whether the service that makes credentials available may not run yet."""
+
+    @property
+    def default_state_path(self) -> Path:
+        """In the working directory: where the configuration is, nothing may be writable."""
+        return Path(str(shape.State.model_fields["path"].default))
 
 
 def findings(draft: Draft, world: World) -> Iterator[Finding]:
@@ -42,6 +57,7 @@ def findings(draft: Draft, world: World) -> Iterator[Finding]:
             yield from _token(draft, account, world)
             yield from _tls(draft, (*account, "tls_config"), world)
             yield from _repeated(draft, (*account, "workflow_batch_ids"))
+    yield from _state(draft, world)
     yield from intervals.findings(draft, world.systems)
 
 
@@ -51,8 +67,24 @@ def warnings(draft: Draft, world: World) -> Iterator[Finding]:
         account = ("accounts", index)
         for place in ((*account, "api_token_file"), (*account, "tls_config", "key_file")):
             text = draft.text(*place)
+            if text is not None and place[-1] == "api_token_file" and _comes_later(text, world):
+                yield Finding(place, "not checked: systemd makes this file when it starts the service")
             if text is not None and files.is_open_to_all(world.directory / text):
                 yield Finding(place, "every user of this machine can read the file: take that away with chmod o-r")
+
+
+def _state(draft: Draft, world: World) -> Iterator[Finding]:
+    place: Place = ("state", "path")
+    state = draft.get("state")
+    if {place, ("state",)} & draft.wrong or (state is not None and not isinstance(state, dict)):
+        return
+    path: Path | None = world.default_state_path
+    if isinstance(state, dict) and "path" in state:
+        text = draft.text(*place)
+        path = None if text is None else world.directory / text
+    problem = world.state(path)
+    if problem is not None:
+        yield Finding(place, problem)
 
 
 def _names(draft: Draft) -> Iterator[Finding]:
@@ -123,10 +155,18 @@ def _token(draft: Draft, account: Place, world: World) -> Iterator[Finding]:
     if given[0] == "api_token_env" and text not in world.environ:
         yield Finding(place, "the environment variable that it names is not set")
         return
+    if given[0] == "api_token_file" and _comes_later(text, world):
+        return
     try:
         token(given[0], text, world).read()
     except TokenError as error:
         yield Finding(place, str(error))
+
+
+def _comes_later(text: str, world: World) -> bool:
+    """Whether systemd makes this token file when it starts the service, which is not running."""
+    path = world.directory / text
+    return world.before_start and path.parent.parent == _CREDENTIALS and not path.parent.exists()
 
 
 def token(key: str, text: str, world: World) -> Token:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from exporter.ledger import Rules
 from exporter.records import StateError
+from exporter.state.examine import NO_TEMPORARY_FOLDER
 from exporter.state.records import Records
 from exporter.state.schema import Foreign, migrate
 
@@ -46,10 +47,11 @@ def prepared(path: Path | None) -> Iterator[State]:
     Raises StateError if another program has it, or if it is not ours or damaged: nothing is ever overwritten.
     """
     if path is None:
-        with (
-            tempfile.TemporaryDirectory(prefix="batch-exporter-") as folder,
-            prepared(Path(folder) / "state.db") as made,
-        ):
+        try:
+            folder = tempfile.TemporaryDirectory(prefix="batch-exporter-")
+        except OSError as error:
+            raise StateError(f"{NO_TEMPORARY_FOLDER} ({error.strerror})") from error
+        with folder, prepared(Path(folder.name) / "state.db") as made:
             yield made
         return
     with _alone(path), _anchor(path):

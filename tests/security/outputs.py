@@ -77,7 +77,8 @@ def run(*arguments: str) -> list[Said]:
 
 def _command(there: Stage, style: str, *arguments: str) -> list[Said]:
     path = there.config(" ".join((style, *arguments)))
-    flags = (f"--config.file={path}", "--log.level=debug", f"--log.format={style}")
+    flags = ["--log.level=debug", f"--log.format={style}"]
+    flags += [f"--config.file={path}"] * (arguments != ("metrics",))
     return [*run(*arguments, *flags), *_state(arguments[0], path.parent)]
 
 
