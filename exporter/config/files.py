@@ -5,6 +5,8 @@ from pathlib import Path
 
 _MOUNTED = Path("/run")
 """Where container runtimes and systemd mount secrets in memory, often readable for all."""
+_IN_A_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""Of these Docker and Podman make one."""
 
 
 class Unreadable(Exception):
@@ -32,9 +34,13 @@ def read(path: Path, limit: int) -> bytes:
 
 
 def is_open_to_all(path: Path) -> bool:
-    """Return whether every user of the machine may read the file. Mounted secrets, below /run, do not count."""
+    """Return whether every user of the machine may read the file.
+
+    Secrets that are mounted do not count: those below /run, and in a container all that is mounted into it.
+    """
     try:
-        place, mode = path.resolve(), path.stat().st_mode
+        place, found, root = path.resolve(), path.stat(), Path("/").stat()
     except (OSError, ValueError, RuntimeError):
         return False
-    return stat.S_ISREG(mode) and bool(mode & stat.S_IROTH) and not place.is_relative_to(_MOUNTED)
+    mounted = place.is_relative_to(_MOUNTED) or (found.st_dev != root.st_dev and any(map(Path.exists, _IN_A_CONTAINER)))
+    return stat.S_ISREG(found.st_mode) and bool(found.st_mode & stat.S_IROTH) and not mounted

@@ -101,7 +101,6 @@ def _tls(read: shape.Tls, draft: Draft, path: Path) -> TlsServer:
         ciphers=ciphers,
         prefer_own_ciphers=read.prefer_server_cipher_suites is not False,
         curve=names.CURVES[read.curve_preferences[0]] if read.curve_preferences else None,
-        places={key: _at(key, draft, path) for key in ("cipher_suites", "curve_preferences")},
     )
 
 
@@ -109,8 +108,5 @@ def _pem(file_key: str, inline_key: str, draft: Draft, path: Path) -> Pem:
     """What one of two keys gives; the file's goes first."""
     named = draft.text(rules.TLS, file_key)
     key = file_key if named else inline_key
-    return Pem(path.parent / named if named else draft.text(rules.TLS, inline_key) or "", _at(key, draft, path))
-
-
-def _at(key: str, draft: Draft, path: Path) -> Problem:
-    return Problem(str(path), draft.lines.get((rules.TLS, key)), f"{rules.TLS}.{key}", "")
+    at = Problem(str(path), draft.lines.get((rules.TLS, key)), f"{rules.TLS}.{key}", "")
+    return Pem(path.parent / named if named else draft.text(rules.TLS, inline_key) or "", at)

@@ -35,8 +35,6 @@ class TlsServer:
     prefer_own_ciphers: bool
     curve: str | None
     """The one curve for key exchanges, in OpenSSL's names; None for its defaults."""
-    places: Mapping[str, Problem] = field(default_factory=dict, compare=False)
-    """Where `cipher_suites` and `curve_preferences` stand, as problems that have no message yet."""
 
 
 @dataclass(frozen=True, slots=True)

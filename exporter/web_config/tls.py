@@ -49,7 +49,8 @@ def context(tls: TlsServer, content: Material) -> ssl.SSLContext:
         made.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     made.set_alpn_protocols(["http/1.1"])
     _choose_ciphers(made, tls)
-    _choose_curve(made, tls)
+    if tls.curve is not None:
+        made.set_ecdh_curve(tls.curve)
     _load_certificate(made, tls, content)
     _load_client_ca(made, tls, content)
     return made
@@ -64,18 +65,9 @@ def _choose_ciphers(made: ssl.SSLContext, tls: TlsServer) -> None:
     missing = set(tls.ciphers) - {cipher["name"] for cipher in made.get_ciphers()}
     if missing:
         message = f"this machine's OpenSSL has no {', '.join(sorted(missing))}"
-        raise ConfigError([replace(tls.places["cipher_suites"], message=message)])
-
-
-def _choose_curve(made: ssl.SSLContext, tls: TlsServer) -> None:
-    if tls.curve is None:
-        return
-    try:
-        made.set_ecdh_curve(tls.curve)
-    except (ssl.SSLError, ValueError):
-        # Python 3.11 knows no curve that is not of the older kind, such as X25519.
-        message = "this machine's Python and OpenSSL can't offer this curve: choose another, such as CurveP256"
-        raise ConfigError([replace(tls.places["curve_preferences"], message=message)]) from None
+        raise ConfigError(
+            [replace(tls.certificate.at, line=None, path="tls_server_config.cipher_suites", message=message)]
+        )
 
 
 def _load_certificate(made: ssl.SSLContext, tls: TlsServer, content: Material) -> None:

@@ -221,3 +221,11 @@ def test_secrets_that_are_mounted_below_run_are_no_warning(tmp_path: Path, monke
     assert files.is_open_to_all(tmp_path / "token")
     monkeypatch.setattr(files, "_MOUNTED", tmp_path)
     assert not files.is_open_to_all(tmp_path / "token")
+
+
+def test_what_is_mounted_into_a_container_is_no_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # /proc is a mount of its own, and this file of it is for everybody.
+    monkeypatch.setattr(files, "_IN_A_CONTAINER", (tmp_path / "marker",))
+    assert files.is_open_to_all(Path("/proc/version"))
+    (tmp_path / "marker").touch()
+    assert not files.is_open_to_all(Path("/proc/version"))

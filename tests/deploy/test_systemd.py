@@ -56,6 +56,10 @@ def test_a_unit_with_less_hardening_would_be_found(tmp_path: Path, line: str) ->
     assert exposed(weaker)
 
 
+def test_a_reload_that_comes_too_early_to_be_handled_does_not_leave_it_stopped() -> None:
+    assert settings("RestartForceExitStatus") == ["SIGHUP"]
+
+
 def test_it_may_listen_where_it_listens_by_default() -> None:
     assert DEFAULTS["listen_address"] == [one.removeprefix("tcp") for one in settings("SocketBindAllow")]
 

@@ -3,7 +3,6 @@
 import logging
 import os
 import shutil
-import ssl
 from dataclasses import replace
 from pathlib import Path
 
@@ -182,18 +181,3 @@ def test_a_cipher_suite_that_openssl_does_not_have_is_not_left_out_in_silence(fi
     lacking = replace(settings, ciphers=("ECDHE-RSA-AES128-GCM-SHA256", "NO-SUCH"))
     with pytest.raises(ConfigError, match=r"tls_server_config\.cipher_suites: this machine's OpenSSL has no NO-SUCH$"):
         tls.context(lacking, tls.material(lacking))
-
-
-@pytest.mark.parametrize("error", [ssl.SSLError(1, "unknown"), ValueError("unknown")])
-def test_a_curve_that_this_machine_can_not_offer_is_said_with_its_line(
-    file: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    def refuse(*_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(ssl.SSLContext, "set_ecdh_curve", refuse)
-    message = (
-        r"web\.yml:2: tls_server_config\.curve_preferences: this machine's Python and OpenSSL can't offer this curve"
-    )
-    with pytest.raises(ConfigError, match=message):
-        current(file, TLS.replace("}", ",\n  curve_preferences: [X25519]}"))
