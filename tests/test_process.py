@@ -182,3 +182,17 @@ def test_a_port_that_is_taken_is_said_with_the_flags_for_others(rig: Rig) -> Non
         done = run("demo", *arguments)
         assert done.returncode == 2
         assert "demo --web.listen-address=:10987 --api-port=10988" in done.stderr
+
+
+def test_once_whose_output_can_not_be_written_says_so(rig: Rig, tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PROGRAM, "once", config(rig, tmp_path)],
+            env=PATH,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.endswith("cannot write to standard output: No space left on device\n")

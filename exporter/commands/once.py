@@ -17,10 +17,12 @@ from exporter.exposition import Exposition
 from exporter.live import Live
 from exporter.metrics import catalogue
 from exporter.poller import Poller
+from exporter.printing import Printer
 from exporter.revision import revision
 from exporter.snapshot import Board
 from exporter.sources import sources
 from exporter.state import prepared
+from exporter.streams import OutputError
 
 _REFRESH_SECONDS = 0.2
 _BAR = "{bar:30}| {n_fmt} of {total_fmt} collectors{postfix}"
@@ -29,8 +31,9 @@ _BAR = "{bar:30}| {n_fmt} of {total_fmt} collectors{postfix}"
 def run(given: argparse.Namespace) -> bool:
     """Poll every collector once, all at the same time. True if none failed."""
     config = logged(configuration(given))
+    printer = Printer(given.log_format)
     if given.output is not None and not given.output.parent.is_dir():
-        print(f"cannot write {given.output}: there is no such folder", file=sys.stderr)
+        printer.problem(f"cannot write {given.output}: there is no such folder")
         return False
     board = Board()
     live = Live(__version__, revision(), board)
@@ -44,8 +47,10 @@ def run(given: argparse.Namespace) -> bool:
         exposition = Exposition(board, catalogue(sources().values()), live.registry)
         try:
             _write(given.output, b"".join(exposition.render().chunks))
+        except OutputError:
+            raise
         except OSError as error:
-            print(f"cannot write {given.output or 'to standard output'}: {error.strerror}", file=sys.stderr)
+            printer.problem(f"cannot write {given.output}: {error.strerror}")
             return False
         for poller in made:
             poller.written()
