@@ -240,6 +240,12 @@ OTHERS: Mapping[str, tuple[int, str, str]] = {
     "only a list": (200, JSON, '{"items": []}'),
     "the other vendor": (200, JSON, '{"data": [], "pagination": null, "status": 200}'),
     "rows of another kind": (200, JSON, '{"items": [{"title": "x"}, 1, null], "metadata": {}}'),
+    "rows of another kind in one page": (
+        200,
+        JSON,
+        '{"items": [{"title": "x"}], "metadata": {"pagination": {"next_page": null, "page_count": 1}}}',
+    ),
+    "a list of another API": (200, JSON, '{"items": [], "total": 0, "page": 1, "size": 50}'),
     "a list that is none": (200, JSON, '{"items": {"a": 1}, "metadata": {}}'),
     "an empty body": (200, JSON, ""),
 }

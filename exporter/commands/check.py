@@ -139,9 +139,16 @@ def _strange(page: Page, answer: JSON) -> str | None:
     """What shows that it is another API that has answered, though there is a list."""
     if page.rows and not page.records:
         return f"none of the {_counted(page.rows, 'row')} of the list is a record of this API"
-    if not page.rows and isinstance(answer, dict) and len(answer) == 1:
+    if not page.rows and not _tells_of_pages(answer):
         return "the answer is an empty list and says nothing of its pages"
     return None
+
+
+def _tells_of_pages(answer: JSON) -> bool:
+    """Whether the answer has a `pagination`, as the lists of both vendors have, at its top or one level below."""
+    if not isinstance(answer, dict):
+        return False
+    return any("pagination" in level for level in (answer, *answer.values()) if isinstance(level, dict))
 
 
 def requests_a_day(pages: int, poll_interval: float, reconcile_interval: float) -> int:
