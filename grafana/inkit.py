@@ -1,4 +1,4 @@
-"""The dashboard of Inkit: what fails or hangs, at which destination and in which workflow; the rest is its detail."""
+"""The dashboard of Inkit: what fails or is stuck, at which destination and in which workflow; the rest is in detail."""
 
 from grafana import inkit_detail, variables
 from grafana.events import INKIT_CREATIONS, INKIT_GENERATIONS, inkit_error_ratio
@@ -59,8 +59,8 @@ def dashboard() -> Dashboard:
     return Dashboard(
         UID,
         "Batches: Inkit",
-        "Document batches, workflow batches and invocations of Inkit: what fails or hangs, at which destination and in "
-        "which workflow.",
+        "Document batches, workflow batches and invocations of Inkit: what fails or is stuck, at which destination and "
+        "in which workflow.",
         (
             variables.account('system="inkit"'),
             variables.labels(

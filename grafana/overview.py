@@ -111,7 +111,7 @@ def dashboard() -> Dashboard:
     return Dashboard(
         UID,
         "Batches: overview",
-        "Is anything failing or hanging, where, and since when? Document batches, workflow batches and invocations of "
+        "Is anything failing or stuck, where, and since when? Document batches, workflow batches and invocations of "
         "Inkit, batches of PackageX.",
         (
             variables.system(),

@@ -1,4 +1,4 @@
-"""The dashboard of PackageX: what fails, times out, expires or hangs, of which resource; the rest is its detail."""
+"""The dashboard of PackageX: what fails, times out, expires or is stuck, of which resource; the rest is its detail."""
 
 from grafana import packagex_detail, variables
 from grafana.events import PACKAGEX_EVENTS, packagex_error_ratio
@@ -80,7 +80,7 @@ def dashboard() -> Dashboard:
     return Dashboard(
         UID,
         "Batches: PackageX",
-        "Batches of PackageX and their items: what fails, times out, expires or hangs, of which resource and phase.",
+        "Batches of PackageX and their items: what fails, times out, expires or is stuck, of which resource and phase.",
         (
             variables.account('system="packagex"'),
             variables.labels(
