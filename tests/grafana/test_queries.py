@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import promql_parser
 import pytest
@@ -167,9 +168,10 @@ def test_equal_accounts_of_two_clusters_are_told_apart() -> None:
     """Where a row or a line is one account, it is one of one cluster."""
     for expr in EXPRS:
         for one in within(promql_parser.parse(substituted(expr))):
-            modifiers = [getattr(one, "modifier", None), getattr(getattr(one, "modifier", None), "matching", None)]
-            for labels in (set(found.labels) for found in modifiers if hasattr(found, "labels")):
-                assert ("account" in labels) <= ("cluster" in labels), expr
+            modifier: Any = getattr(one, "modifier", None)
+            named: Any = getattr(modifier, "matching", modifier)
+            labels = set() if named is None else set(named.labels)
+            assert ("account" in labels) <= ("cluster" in labels), expr
 
 
 def test_every_query_is_of_the_chosen_clusters_and_jobs() -> None:
