@@ -43,6 +43,13 @@ def test_promtool_accepts_the_configuration_and_the_rules() -> None:
     promtool.run("check", "rules", "--lint-fatal", *FILES)
 
 
+def test_the_run_says_which_promtools_have_judged_the_rules() -> None:
+    promtool.run("--version")
+    said = promtool.used()
+    assert re.match(r"rules judged by promtool \d+\.\d+\.\d+", said)
+    assert ("no 3.x: Go is not installed" in said) == (len(promtool.promtools()) == 1) == (shutil.which("go") is None)
+
+
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
 def test_alerts_fire_when_they_should_and_are_silent_when_they_should(file: Path) -> None:
     promtool.run("test", "rules", file)
