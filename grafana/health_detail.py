@@ -3,10 +3,11 @@
 from grafana.frame import OF_EXPORTERS
 from grafana.layout import Line, Row, line
 from grafana.panels import NONE_IS_GOOD, Panel, Query, bar_gauge, counts, lines, steps
-from grafana.promql import ACCOUNTS, NAMED, RATE, SYSTEM, TARGET, WINDOW, gauge, grown, rate, total
+from grafana.promql import ACCOUNTS, NAMED, RATE, SYSTEM, TARGET, WINDOW, gauge, grown, once, rate, select, total
 
 COLLECTOR = "cluster, account, system, collector"
 LEGEND = f"{NAMED} {{{{collector}}}}"
+_POLL_INTERVAL = "batch_exporter_poll_interval_seconds"
 _REQUESTS = "batch_exporter_api_requests_total"
 
 
@@ -72,11 +73,14 @@ def _waiting() -> Line:
         unit="short",
         thresholds=steps((None, "green"), (1, "orange")),
     )
+    share = once(f"{select('batch_exporter_last_poll_duration_seconds', SYSTEM)} / {select(_POLL_INTERVAL, SYSTEM)}")
     takes = lines(
         "How long a poll takes",
-        "The last poll of each collector. It should stay well below the poll interval.",
-        Query(f"max by ({COLLECTOR}) ({of('batch_exporter_last_poll_duration_seconds')})", LEGEND),
-        unit="s",
+        "The last poll of each collector, as a share of its `poll_interval`. From 100 % on polls follow each other "
+        "without a pause, and failures are known later.",
+        Query(f"max by ({COLLECTOR}) ({share})", LEGEND),
+        unit="percentunit",
+        thresholds=steps((None, "green"), (0.5, "orange"), (1, "red")),
     )
     return line(8, latency, throttled, takes)
 
