@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from grafana.promql import (
+    ACCOUNTS,
     COMPLETED,
     DESTINATION,
     FAILED,
@@ -15,6 +16,7 @@ from grafana.promql import (
     either,
     error_ratio,
     grown,
+    once,
     select,
     total,
 )
@@ -82,7 +84,7 @@ PACKAGEX_EVENTS = (
 
 
 def places(events: Sequence[Events], over: str, by: Sequence[str]) -> str:
-    """What failed, by place: a row for each that has failed at all. `by` are labels of `Events.placed`, or account."""
+    """What failed, by place: a row for each that has failed at all. `by` are labels of `Events.placed`, or ACCOUNTS."""
     return total(either([one.placed(over) for one in events]), *by) + " > 0"
 
 
@@ -95,8 +97,8 @@ def inkit_generations(status: str, over: str) -> str:
     documents = grown(_BATCH_GENERATIONS, _DOCUMENT, status, over=over)
     invocations = grown(_INVOCATION_GENERATIONS, status, over=over)
     workflows = grown(_BATCH_GENERATIONS, _WORKFLOW, status, over=over)
-    polled = f"present_over_time({select(_INVOCATION_GENERATIONS)}[{over}])"
-    return either([documents, invocations, f"({workflows} unless on (account) {polled})"])
+    polled = once(f"present_over_time({select(_INVOCATION_GENERATIONS)}[{over}])")
+    return either([documents, invocations, f"({workflows} unless on ({', '.join(ACCOUNTS)}) {polled})"])
 
 
 def inkit_failures(over: str) -> str:

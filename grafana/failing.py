@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from grafana.events import Events, places
 from grafana.frame import FAILURES
-from grafana.panels import BUDGET, DATA_AGE, NONE_IS_GOOD, OPEN_AGE, Panel, Query, counts, lines, stat
-from grafana.promql import RANGE, RATE, SYSTEM, age, select, times
+from grafana.panels import BUDGET, DATA_AGE, NONE_IS_GOOD, Panel, Query, counts, lines, stat
+from grafana.promql import ACCOUNTS, NAMED, RANGE, RATE, SYSTEM, age, gauge, once, select, times, total
 from grafana.tables import Column, label, table, value
 
 _GAP = "A gap means that nothing is known, not that all is well: see the data's age in Exporter health."
@@ -30,16 +30,19 @@ def places_table(events: Sequence[Events], columns: Sequence[Column]) -> Panel:
     )
 
 
-NOT_POLLED_EXPR = f"1 - {select('batch_exporter_up', SYSTEM)}"
-DATA_AGE_EXPR = age(select("batch_exporter_last_success_timestamp_seconds", SYSTEM))
+NOT_POLLED = once(f"1 - {select('batch_exporter_up', SYSTEM)}")
+_AGE = age(select("batch_exporter_last_success_timestamp_seconds", SYSTEM))
+DATA_AGE_SECONDS = once(_AGE)
+DATA_AGE_SHARE = once(f"({_AGE}) / {select('batch_exporter_stale_after_seconds', SYSTEM)}")
+"""Of `stale_after`: from 1 on the numbers are dropped."""
 
 
 def not_polled_stat() -> Panel:
     return stat(
         "Collectors failing",
-        "Collectors whose last poll failed: their numbers are those of the last poll that succeeded, until they are "
-        "withdrawn. Without data: the exporter itself is not scraped.",
-        Query(f"sum({NOT_POLLED_EXPR})"),
+        "Collectors whose last poll failed: their numbers are those of the last successful poll, and are dropped after "
+        "`stale_after`. Without data: the exporter itself is not scraped.",
+        Query(total(NOT_POLLED)),
         unit="short",
         thresholds=NONE_IS_GOOD,
         no_value="no exporter",
@@ -49,57 +52,65 @@ def not_polled_stat() -> Panel:
 def data_age_stat() -> Panel:
     return stat(
         "Oldest data",
-        "How long ago the collector that is furthest behind was last polled successfully. From `stale_after` (ten "
-        "minutes by default) on its numbers are withdrawn, and panels have a gap.",
-        Query(f"max({DATA_AGE_EXPR})"),
-        unit="s",
+        "How long ago the collector that is furthest behind was last polled successfully, as a share of its "
+        "`stale_after`. At 100 % its numbers are dropped, and panels have a gap.",
+        Query(f"max({DATA_AGE_SHARE})"),
+        unit="percentunit",
         thresholds=DATA_AGE,
     )
 
 
-def oldest(system: str) -> str:
-    """When the oldest open record of each collector was created."""
-    return select(f"{system}_oldest_in_flight_created_timestamp_seconds")
+def oldest(*systems: str) -> str:
+    """Return when the oldest open record of each collector was created."""
+    created = (once(select(f"{one}_oldest_in_flight_created_timestamp_seconds"), "min") for one in systems)
+    return " or ".join(created)
 
 
-def oldest_stat(*systems: str) -> Panel:
-    created = " or ".join(oldest(one) for one in systems)
+def stuck(*systems: str) -> str:
+    """Return how many records of each collector are stuck."""
+    return gauge("batch_exporter_records_stuck", _of(*systems))
+
+
+def stuck_stat(*systems: str) -> Panel:
     return stat(
-        "Oldest open record",
-        "How long the oldest record that is not finished has been open: orange from an hour on, red from six. "
-        "Where nothing is open there is nothing to show.",
-        Query(f"max({age(f'({created})')})"),
-        unit="s",
-        thresholds=OPEN_AGE,
-        no_value="nothing open",
+        "Stuck records",
+        "Records that have been open for longer than `stuck_after` of their account. The table of what is stuck has "
+        "them by collector.",
+        Query(total(stuck(*systems))),
+        unit="short",
+        thresholds=NONE_IS_GOOD,
+        decimals=0,
     )
 
 
-def oldest_table(*systems: str) -> Panel:
-    created = " or ".join(oldest(one) for one in systems)
+def stuck_table(*systems: str) -> Panel:
+    created = oldest(*systems)
+    collector = (*ACCOUNTS, "collector")
+    by = ", ".join(collector)
     return table(
-        "What hangs, and since when",
-        "When the oldest record that is still open was created, for each collector, and how many are open. A record "
-        "that stays for hours beside others that finish is stuck.",
+        "What is stuck, and since when",
+        "For each collector: how many records have been open for longer than `stuck_after`, how many are open, and "
+        "when the oldest of them was created.",
         [
+            label("cluster", "Cluster"),
             label("account", "Account"),
             label("collector", "Collector"),
-            value("Open since", f"min by (account, collector) ({created}) * 1000", "dateTimeAsSystem"),
-            value("Age", f"max by (account, collector) ({age(f'({created})')})", "s", OPEN_AGE),
-            value("Open", f"sum by (account, collector) ({_open(*systems)}) > 0", "short", decimals=0),
+            value("Stuck", total(stuck(*systems), *collector), "short", NONE_IS_GOOD, 0),
+            value("Open", total(_open(*systems), *collector), "short", decimals=0),
+            value("Open since", f"min by ({by}) ({created}) * 1000", "dateTimeAsSystem"),
+            value("Age", f"max by ({by}) ({age(f'({created})')})", "s"),
         ],
-        sort="Age",
-        no_value="nothing open",
+        sort="Stuck",
+        no_value="-",
     )
 
 
 def oldest_lines(system: str) -> Panel:
     return lines(
         "Age of the oldest open record",
-        f"It climbs while the same record stays open, and falls when that one finishes. {_GAP}",
-        Query(f"max by (account, collector) ({age(oldest(system))})", "{{account}} {{collector}}"),
+        f"It rises while the same record stays open, and falls when that one finishes. {_GAP}",
+        Query(f"max by ({', '.join(ACCOUNTS)}, collector) ({age(oldest(system))})", f"{NAMED} {{{{collector}}}}"),
         unit="s",
-        thresholds=OPEN_AGE,
     )
 
 
@@ -107,15 +118,18 @@ def open_lines(*systems: str) -> Panel:
     return lines(
         "Open records",
         "Records that are not finished. What rises and does not fall again is piling up at the vendor.",
-        Query(f"sum by (account, collector) ({_open(*systems)})", "{{account}} {{collector}}"),
+        Query(total(_open(*systems), *ACCOUNTS, "collector"), f"{NAMED} {{{{collector}}}}"),
         unit="short",
         decimals=0,
     )
 
 
 def _open(*systems: str) -> str:
-    chosen = f'system=~"{"|".join(systems)}"'
-    return select("batch_exporter_records", chosen, 'state="in_flight"')
+    return gauge("batch_exporter_records", _of(*systems), 'state="in_flight"')
+
+
+def _of(*systems: str) -> str:
+    return f'system=~"{"|".join(systems)}"'
 
 
 def failed_stat(title: str, description: str, expr: str) -> Panel:

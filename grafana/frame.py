@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from grafana import variables
 from grafana.layout import Row, placed
 from grafana.panels import DATASOURCE, JSON
+from grafana.promql import TARGET
 
 TAG = "batch-exporter"
 TITLES = {
@@ -17,11 +18,15 @@ TITLES = {
 _OF_ONE_SYSTEM = {"batch-exporter-inkit", "batch-exporter-packagex"}
 """Their accounts are not those of each other."""
 FAILURES = ("Failed records", "${exporter}/failures")
-_RULES = 'alertname=~"(Inkit|PackageX|BatchExporter|BatchErrorBudget).*"'
+OF_EXPORTERS = f"and on (cluster, job, instance) batch_exporter_build_info{{{TARGET}}}"
+"""Of the metrics that every process has, those of the chosen exporters."""
+_RULES = 'alertname=~"(Inkit|PackageX|BatchExporter|BatchErrorBudget|BatchMoreInFlight).*"'
 """The rules' names begin with what they are about."""
-FIRING = f'ALERTS{{alertstate="firing",{_RULES},account=~"$account|"}}'
+FIRING = f'ALERTS{{alertstate="firing",{_RULES},cluster=~"$cluster|",job=~"$job|",account=~"$account|"}}'
 """The alerts of the chosen accounts, and those about the exporter as a whole, which have no account."""
 
+_SOURCE = "&".join(f"${{{name}:queryparam}}" for name in ("datasource", "cluster", "job"))
+"""Where the numbers come from, to be taken along to another dashboard."""
 _SCHEMA_VERSION = 41
 """Every Grafana 12 knows it; newer ones migrate it when they load it."""
 
@@ -49,7 +54,14 @@ class Dashboard:
             "links": _links(self.uid),
             "annotations": {"list": _annotations()},
             "templating": {
-                "list": [variables.datasource(), *self.variables, variables.exporter(), variables.runbooks()]
+                "list": [
+                    variables.datasource(),
+                    variables.cluster(),
+                    variables.job(),
+                    *self.variables,
+                    variables.exporter(),
+                    variables.runbooks(),
+                ]
             },
             "panels": placed(self.rows),
         }
@@ -59,7 +71,7 @@ def opens(uid: str, **chosen: str) -> str:
     """The URL of another dashboard with the same range and accounts, and these values of its variables."""
     more = "".join(f"&var-{name}={value}" for name, value in chosen.items())
     account = "" if "account" in chosen else "&${account:queryparam}"
-    return f"/d/{uid}?${{__url_time_range}}&${{datasource:queryparam}}{account}{more}"
+    return f"/d/{uid}?${{__url_time_range}}&{_SOURCE}{account}{more}"
 
 
 def _links(own: str) -> list[JSON]:
@@ -76,7 +88,7 @@ def _links(own: str) -> list[JSON]:
 
 def _beside(own: str, uid: str) -> str:
     account = "" if {own, uid} == _OF_ONE_SYSTEM else "&${account:queryparam}"
-    return f"/d/{uid}?${{datasource:queryparam}}{account}"
+    return f"/d/{uid}?{_SOURCE}{account}"
 
 
 def _link(title: str, url: str, icon: str, tooltip: str) -> JSON:
@@ -107,7 +119,7 @@ def _annotations() -> Sequence[JSON]:
         _annotation(
             "Exporter started",
             "blue",
-            "process_start_time_seconds * 1000 and on (job, instance) batch_exporter_build_info",
+            f"process_start_time_seconds * 1000 {OF_EXPORTERS}",
             title="Exporter started",
             text="{{instance}}",
         )

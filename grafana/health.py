@@ -1,12 +1,12 @@
 """The dashboard of the exporter itself: is what the others show fresh and complete? What it costs is its detail."""
 
 from grafana import health_detail, variables
-from grafana.failing import DATA_AGE_EXPR, data_age_stat, not_polled_stat
+from grafana.failing import DATA_AGE_SECONDS, DATA_AGE_SHARE, data_age_stat, not_polled_stat
 from grafana.frame import Dashboard
-from grafana.health_detail import COLLECTOR, LEGEND, of
+from grafana.health_detail import COLLECTOR, LEGEND, counted, of
 from grafana.layout import Line, Row, line, wide
-from grafana.panels import DATA_AGE, NONE_IS_GOOD, Panel, Query, counts, lines, mapped, on_off, stat, steps
-from grafana.promql import RANGE, RATE, SYSTEM, age, grown, total
+from grafana.panels import DATA_AGE, NONE_IS_GOOD, Panel, Query, lines, mapped, on_off, stat, steps
+from grafana.promql import RANGE, SYSTEM, TARGET, age, grown, once, select, total
 from grafana.tables import label, table, value
 
 UID = "batch-exporter-health"
@@ -16,8 +16,8 @@ _GOOD = steps((None, "red"), (1, "green"))
 def _wrong() -> Line:
     reading = stat(
         "First reading",
-        "Collectors that have not read their window completely yet. Until then their numbers are withheld.",
-        Query(f"sum({of('batch_exporter_backfilling')})"),
+        "Collectors that have not read their window completely yet. Until then they show no numbers.",
+        Query(total(of("batch_exporter_backfilling"))),
         unit="short",
         thresholds=steps((None, "green"), (1, "orange")),
     )
@@ -32,16 +32,18 @@ def _wrong() -> Line:
     reload = stat(
         "Configuration",
         "Whether the last reload of the configuration succeeded; if not, the exporter goes on with the one before.",
-        Query("min(batch_exporter_config_last_reload_successful)"),
+        Query(f"min(batch_exporter_config_last_reload_successful{{{TARGET}}})"),
         unit="none",
         thresholds=_GOOD,
         mappings=[mapped({"0": ("reload failed", "red"), "1": ("good", "green")})],
     )
-    started = age("process_start_time_seconds")
+    started = age(f"process_start_time_seconds{{{TARGET}}}")
     running = stat(
         "Running for",
         "The exporter's version, and how long ago it was started.",
-        Query(f"({started}) * on (job, instance) group_left (version) batch_exporter_build_info", "{{version}}"),
+        Query(
+            f"({started}) * on (cluster, job, instance) group_left (version) batch_exporter_build_info", "{{version}}"
+        ),
         unit="s",
     )
     return line(4, not_polled_stat(), data_age_stat(), reading, errors, reload, running)
@@ -53,28 +55,33 @@ def _collectors() -> Panel:
     reconciled = f"{_of_each('max', 'batch_exporter_last_reconcile_timestamp_seconds')} * 1000"
     return table(
         "Collectors",
-        "One row for each collector. Incremental: a poll costs what changed; if not, the list's order is not to be "
-        "relied on and the whole window is read each time.",
+        "One row for each collector. Incremental: a poll costs what changed; if not, the list is not sorted newest "
+        "first and each poll scans the whole window. Truncated: the API does not list the whole window.",
         [
+            label("cluster", "Cluster"),
             label("account", "Account"),
             label("system", "System"),
             label("collector", "Collector"),
             value("Last poll", _of_each("min", "batch_exporter_up"), "none", _GOOD, mappings=last_poll),
-            value("Data age", f"max by ({COLLECTOR}) ({DATA_AGE_EXPR})", "s", DATA_AGE),
+            value("Data age", f"max by ({COLLECTOR}) ({DATA_AGE_SECONDS})", "s"),
+            value("Of stale_after", f"max by ({COLLECTOR}) ({DATA_AGE_SHARE})", "percentunit", DATA_AGE, 0),
             value("Poll takes", _of_each("max", "batch_exporter_last_poll_duration_seconds"), "s"),
             value("Reconciled", reconciled, "dateTimeFromNow"),
             value("Incremental", _of_each("min", "batch_exporter_incremental"), "none", mappings=yes_no),
             value("First reading", _of_each("max", "batch_exporter_backfilling"), "none", mappings=yes_no),
-            value("Open", _of_each("sum", "batch_exporter_records", 'state="in_flight"'), "short", decimals=0),
-            value("Finished", _of_each("sum", "batch_exporter_records", 'state="finished"'), "short", decimals=0),
+            value("Truncated", _of_each("max", "batch_exporter_window_truncated"), "none", mappings=yes_no),
+            value("Stuck", _of_each("max", "batch_exporter_records_stuck"), "short", NONE_IS_GOOD, 0),
+            value("Open", _of_each("max", "batch_exporter_records", 'state="in_flight"'), "short", decimals=0),
+            value("Finished", _of_each("max", "batch_exporter_records", 'state="finished"'), "short", decimals=0),
         ],
-        sort="Data age",
+        sort="Of stale_after",
         no_value="-",
     )
 
 
 def _of_each(function: str, metric: str, *matchers: str) -> str:
-    return f"{function} by ({COLLECTOR}) ({of(metric, *matchers)})"
+    """Return the largest or smallest value that exporters have of a collector."""
+    return f"{function} by ({COLLECTOR}) ({once(select(metric, SYSTEM, *matchers), function)})"
 
 
 def _over_time() -> Line:
@@ -85,19 +92,19 @@ def _over_time() -> Line:
     )
     ages = lines(
         "Data age",
-        "How long ago each collector was last polled successfully. A saw between 0 and the poll interval is health. "
-        "Beyond `stale_after` (ten minutes by default, the dashed red line) its numbers are withdrawn, which is the "
-        "gap that the other dashboards then show.",
-        Query(f"max by ({COLLECTOR}) ({DATA_AGE_EXPR})", LEGEND),
-        unit="s",
+        "How long ago each collector was last polled successfully, as a share of `stale_after`. A saw between 0 and "
+        "the poll interval is health. At 100 % (the dashed red line) its numbers are dropped, which is the gap that "
+        "the other dashboards then show.",
+        Query(f"max by ({COLLECTOR}) ({DATA_AGE_SHARE})", LEGEND),
+        unit="percentunit",
         thresholds=DATA_AGE,
     )
-    errors = grown("batch_exporter_poll_errors_total", SYSTEM, over=RATE)
-    reasons = counts(
+    reasons = counted(
         "Polls that failed, by reason",
         "auth: the token is refused. rate_limited: the vendor asks for less. state: the exporter's own file cannot be "
         "read or written. The others are the vendor's answers or the way there.",
-        Query(f"sum by (account, collector, reason) ({errors}) > 0", "{{account}} {{collector}}: {{reason}}"),
+        "batch_exporter_poll_errors_total",
+        "reason",
     )
     return line(8, polled, ages, reasons)
 

@@ -1,12 +1,12 @@
-"""The dashboard of Inkit: what fails or hangs, at which destination and in which workflow; the rest is its detail."""
+"""The dashboard of Inkit: what fails or is stuck, at which destination and in which workflow; the rest is in detail."""
 
 from grafana import inkit_detail, variables
 from grafana.events import INKIT_CREATIONS, INKIT_GENERATIONS, inkit_error_ratio
-from grafana.failing import budget_stat, failed_lines, failed_stat, oldest_stat, oldest_table, places_table
+from grafana.failing import budget_stat, failed_lines, failed_stat, places_table, stuck_stat, stuck_table
 from grafana.frame import Dashboard
 from grafana.layout import Row, line, wide
 from grafana.panels import Query
-from grafana.promql import RANGE, RATE, budget_left, either, total
+from grafana.promql import ACCOUNTS, NAMED, RANGE, RATE, TARGET, budget_left, either, total
 from grafana.tables import label
 
 UID = "batch-exporter-inkit"
@@ -31,11 +31,12 @@ def _wrong() -> Row:
         total(either([one.failures(RANGE) for one in _CREATIONS])),
     )
     budget = budget_stat("For all destinations and workflows.", Query(budget_left(inkit_error_ratio(RANGE))))
-    return Row("Is anything wrong?", (line(4, *generations, creations, budget, oldest_stat("inkit")),))
+    return Row("Is anything wrong?", (line(4, *generations, creations, budget, stuck_stat("inkit")),))
 
 
 def _where() -> Row:
     columns = [
+        label("cluster", "Cluster"),
         label("account", "Account"),
         label("what", "What"),
         label("place", "Destination"),
@@ -46,11 +47,11 @@ def _where() -> Row:
         failed_lines(
             f"Failures over time: {one.what}",
             f"Generations of {one.what} that failed, by destination. {_NOTE}",
-            Query(f"sum by (account, destination) ({one.failures(RATE)}) > 0", "{{account}} {{destination}}"),
+            Query(f"{total(one.failures(RATE), *ACCOUNTS, 'destination')} > 0", f"{NAMED} {{{{destination}}}}"),
         )
         for one in _GENERATIONS
     ]
-    first = wide(9, (14, failing), (10, oldest_table("inkit")))
+    first = wide(9, (14, failing), (10, stuck_table("inkit")))
     return Row("Where, and since when?", (first, line(8, *over_time)))
 
 
@@ -58,23 +59,23 @@ def dashboard() -> Dashboard:
     return Dashboard(
         UID,
         "Batches: Inkit",
-        "Document batches, workflow batches and invocations of Inkit: what fails or hangs, at which destination and in "
-        "which workflow.",
+        "Document batches, workflow batches and invocations of Inkit: what fails or is stuck, at which destination and "
+        "in which workflow.",
         (
             variables.account('system="inkit"'),
             variables.labels(
                 "destination",
                 "Destination",
                 "Where generations go.",
-                'label_values({__name__=~"inkit_(batch|invocation)_generations_finished_total",account=~"$account"},'
-                " destination)",
+                'label_values({__name__=~"inkit_(batch|invocation)_generations_finished_total",'
+                f'{TARGET},account=~"$account"}}, destination)',
                 ".*",
             ),
             variables.labels(
                 "workflow",
                 "Workflow",
                 "Narrows invocations only. There is something to choose for accounts with `workflow_label: true`.",
-                'label_values(inkit_invocations_finished_total{account=~"$account"}, workflow)',
+                f'label_values(inkit_invocations_finished_total{{{TARGET},account=~"$account"}}, workflow)',
                 ".*",
             ),
             variables.objective(),

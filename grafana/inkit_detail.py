@@ -8,18 +8,21 @@ from grafana.failing import oldest_lines, open_lines, success_lines
 from grafana.layout import Row, line
 from grafana.panels import Query, bar_gauge, counts, lines
 from grafana.promql import (
+    ACCOUNTS,
     COMPLETED,
     DESTINATION,
     FAILED,
+    NAMED,
     RATE,
     WINDOW,
     WORKFLOW,
     either,
     error_ratio,
+    gauge,
     grown,
     quantile,
-    select,
     success,
+    total,
 )
 from grafana.tables import label, table, value
 
@@ -70,8 +73,8 @@ def _by_workflow(invocations: Events) -> Query:
 
 def _open() -> Row:
     in_progress = 'status!~"completed|failed|timed_out|expired|error|cancelled|canceled"'
-    batches = select("inkit_batch_generations", DESTINATION, in_progress)
-    invocations = select("inkit_invocation_generations", DESTINATION, WORKFLOW, in_progress)
+    batches = gauge("inkit_batch_generations", DESTINATION, in_progress)
+    invocations = gauge("inkit_invocation_generations", DESTINATION, WORKFLOW, in_progress)
     generations = bar_gauge(
         "Open generations by destination",
         "Generations that are in progress now: where they pile up. Those of workflow batches are also in invocations.",
@@ -126,11 +129,8 @@ def _traffic(generations: Sequence[Events]) -> Row:
                 ),
                 counts(
                     "Invocations finished",
-                    "Invocations that finished, by the workflow's status and the status of its deliveries.",
-                    Query(
-                        f"sum by (status, destination_status) ({finished})",
-                        "{{status}}, delivery {{destination_status}}",
-                    ),
+                    "Invocations that finished, by the workflow's status.",
+                    Query(f"sum by (status) ({finished})", "{{status}}"),
                 ),
                 counts(
                     "Generations completed",
@@ -148,17 +148,18 @@ def _window() -> Row:
         "Batches in the window",
         f"{note} The status is that of the batch's creation: its generations may still be open.",
         [
+            label("cluster", "Cluster"),
             label("account", "Account"),
             label("kind", "Kind"),
             label("status", "Creation"),
-            value("Batches", f"sum by (account, kind, status) ({select('inkit_batches')}) > 0", "short", decimals=0),
+            value("Batches", f"{total(gauge('inkit_batches'), *ACCOUNTS, 'kind', 'status')} > 0", "short", decimals=0),
         ],
         sort="Batches",
     )
     documents = bar_gauge(
         "Documents in the window",
         f"{note} Documents that its batches are to make.",
-        Query(f"sum by (account, kind) ({select('inkit_batch_documents')})", "{{account}} {{kind}}"),
+        Query(total(gauge("inkit_batch_documents"), *ACCOUNTS, "kind"), f"{NAMED} {{{{kind}}}}"),
         unit="short",
         decimals=0,
     )
@@ -166,12 +167,13 @@ def _window() -> Row:
         "Invocations in the window",
         f"{note} A workflow may be completed while its delivery has failed.",
         [
+            label("cluster", "Cluster"),
             label("account", "Account"),
             label("status", "Workflow"),
             label("destination_status", "Delivery"),
             value(
                 "Invocations",
-                f"sum by (account, status, destination_status) ({select('inkit_invocations', WORKFLOW)}) > 0",
+                f"{total(gauge('inkit_invocations', WORKFLOW), *ACCOUNTS, 'status', 'destination_status')} > 0",
                 "short",
                 decimals=0,
             ),

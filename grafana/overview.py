@@ -17,15 +17,15 @@ from grafana.failing import (
     failed_lines,
     failed_stat,
     not_polled_stat,
-    oldest_stat,
-    oldest_table,
     open_lines,
     places_table,
+    stuck_stat,
+    stuck_table,
 )
 from grafana.frame import FIRING, Dashboard, opens
 from grafana.layout import Line, Row, line, wide
 from grafana.panels import NONE_IS_GOOD, Panel, Query, stat
-from grafana.promql import FAILED, RANGE, RATE, budget_left, total
+from grafana.promql import ACCOUNTS, FAILED, NAMED, RANGE, RATE, budget_left, total
 from grafana.tables import label, table, value
 
 UID = "batch-exporter-overview"
@@ -42,8 +42,8 @@ def _wrong() -> Row:
     )
     failures = failed_stat(
         "Failures",
-        "Generations, batches and invocations that failed in the range, each once; a generation of a workflow batch "
-        "counts as that of its invocation.",
+        "Generations, batches and invocations that failed in the range; a generation of a workflow batch counts as "
+        "that of its invocation.",
         total(failed(RANGE)),
     )
     budget = budget_stat(
@@ -52,39 +52,41 @@ def _wrong() -> Row:
         Query(budget_left(packagex_error_ratio(RANGE)), "PackageX"),
     )
     health = (not_polled_stat().linked(*_HEALTH), data_age_stat().linked(*_HEALTH))
-    return Row("Is anything wrong?", (line(4, firing, failures, budget, oldest_stat("inkit", "packagex"), *health),))
+    return Row("Is anything wrong?", (line(4, firing, failures, budget, stuck_stat("inkit", "packagex"), *health),))
 
 
 def _where() -> Row:
     columns = [
         label("system", "System", overview_detail.SYSTEM_LINK),
+        label("cluster", "Cluster"),
         label("account", "Account"),
         label("what", "What"),
         label("place", "Where"),
         label("detail", "Workflow, action or phase"),
     ]
     failing = places_table((*INKIT_GENERATIONS, *INKIT_CREATIONS, *PACKAGEX_EVENTS), columns)
-    first = wide(9, (14, failing), (10, oldest_table("inkit", "packagex")))
+    first = wide(9, (14, failing), (10, stuck_table("inkit", "packagex")))
     return Row("Where, and since when?", (first, _since()))
 
 
 def _since() -> Line:
     # What has no destination failed before there was any.
-    by_destination = f"sum by (account, destination) ({inkit_failures(RATE)}) > 0"
+    by_destination = f"{total(inkit_failures(RATE), *ACCOUNTS, 'destination')} > 0"
     by_destination = f'label_replace({by_destination}, "destination", "before generation", "destination", "")'
-    by_resource = f"sum by (account, resource) ({packagex_batches(FAILED, RATE)}) > 0"
+    by_resource = f"{total(packagex_batches(FAILED, RATE), *ACCOUNTS, 'resource')} > 0"
     over_time = failed_lines(
         "Failures over time",
         "When what failed: Inkit by destination, or before generation where a creation or a workflow failed; PackageX "
         "by resource.",
-        Query(by_destination, "{{account}} {{destination}}"),
-        Query(by_resource, "{{account}} {{resource}}"),
+        Query(by_destination, f"{NAMED} {{{{destination}}}}"),
+        Query(by_resource, f"{NAMED} {{{{resource}}}}"),
     )
     return wide(9, (10, over_time), (6, open_lines("inkit", "packagex")), (8, _alerts()))
 
 
 def _alerts() -> Panel:
-    began = f"min by (alertname, severity, account) ({FIRING} * ignoring (alertstate) ALERTS_FOR_STATE) * 1000"
+    by = ", ".join(("alertname", "severity", *ACCOUNTS))
+    began = f"min by ({by}) ({FIRING} * ignoring (alertstate) ALERTS_FOR_STATE) * 1000"
     runbook = ("Open its runbook", "${runbooks}#${__value.text}")
     # The anchor of a heading is in lower case.
     anchors = {"id": "formatString", "options": {"stringField": "runbook", "outputFormat": "Lower Case"}}
@@ -93,6 +95,7 @@ def _alerts() -> Panel:
         "The alerts that fire now. A click on the last column opens the runbook: what it means and what to do.",
         [
             label("alertname", "Alert"),
+            label("cluster", "Cluster"),
             label("account", "Account"),
             label("severity", "Severity"),
             value("Since", f'label_replace({began}, "runbook", "$1", "alertname", "(.*)")', "dateTimeFromNow"),
@@ -108,7 +111,7 @@ def dashboard() -> Dashboard:
     return Dashboard(
         UID,
         "Batches: overview",
-        "Is anything failing or hanging, where, and since when? Document batches, workflow batches and invocations of "
+        "Is anything failing or stuck, where, and since when? Document batches, workflow batches and invocations of "
         "Inkit, batches of PackageX.",
         (
             variables.system(),

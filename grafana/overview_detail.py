@@ -7,11 +7,12 @@ from grafana.events import (
     inkit_generations,
     packagex_error_ratio,
 )
-from grafana.failing import DATA_AGE_EXPR, NOT_POLLED_EXPR, oldest, success_lines
+from grafana.failing import DATA_AGE_SHARE, NOT_POLLED, oldest, stuck, success_lines
 from grafana.frame import opens
 from grafana.layout import Row, line
-from grafana.panels import BUDGET, DATA_AGE, NONE_IS_GOOD, OPEN_AGE, Panel, Query, bar_gauge, lines
+from grafana.panels import BUDGET, DATA_AGE, NONE_IS_GOOD, Panel, Query, bar_gauge, lines
 from grafana.promql import (
+    ACCOUNTS,
     COMPLETED,
     FAILED,
     RANGE,
@@ -22,8 +23,8 @@ from grafana.promql import (
     burn_rate,
     either,
     error_ratio,
+    gauge,
     grown,
-    select,
     success,
     total,
 )
@@ -56,23 +57,27 @@ def _service() -> Row:
 
 
 def _accounts() -> Panel:
-    errors = error_ratio(failed(RANGE), completed(RANGE), "account")
-    opened = total(select("batch_exporter_records", SYSTEM, 'state="in_flight"'), "system", "account")
-    created = f"({oldest('inkit')} or {oldest('packagex')})"
+    errors = error_ratio(failed(RANGE), completed(RANGE), *ACCOUNTS)
+    opened = total(gauge("batch_exporter_records", SYSTEM, 'state="in_flight"'), "system", *ACCOUNTS)
+    hung = total(stuck("inkit", "packagex"), *ACCOUNTS)
+    created = f"({oldest('inkit', 'packagex')})"
+    of_each = ", ".join(("system", *ACCOUNTS))
     return table(
         "Accounts",
         "One row for each account: whether it is polled, how old its data is, and how it did in the range.",
         [
             label("system", "System", SYSTEM_LINK),
+            label("cluster", "Cluster"),
             label("account", "Account"),
-            value("Collectors failing", f"sum by (system, account) ({NOT_POLLED_EXPR})", "short", NONE_IS_GOOD, 0),
-            value("Data age", f"max by (system, account) ({DATA_AGE_EXPR})", "s", DATA_AGE),
-            value("Finished", total(either([failed(RANGE), completed(RANGE)]), "account"), "short", decimals=0),
-            value("Failed", total(failed(RANGE), "account"), "short", NONE_IS_GOOD, 0),
+            value("Collectors failing", total(NOT_POLLED, "system", *ACCOUNTS), "short", NONE_IS_GOOD, 0),
+            value("Data age, of stale_after", f"max by ({of_each}) ({DATA_AGE_SHARE})", "percentunit", DATA_AGE, 0),
+            value("Finished", total(either([failed(RANGE), completed(RANGE)]), *ACCOUNTS), "short", decimals=0),
+            value("Failed", total(failed(RANGE), *ACCOUNTS), "short", NONE_IS_GOOD, 0),
             value("Success", success(errors), "percentunit", decimals=2),
             value("Budget left", budget_left(errors), "percentunit", BUDGET, 0),
             value("Open", opened, "short", decimals=0),
-            value("Oldest open", f"max by (account) ({age(created)})", "s", OPEN_AGE),
+            value("Stuck", hung, "short", NONE_IS_GOOD, 0),
+            value("Oldest open", f"max by ({', '.join(ACCOUNTS)}) ({age(created)})", "s"),
         ],
         sort="Failed",
         no_value="-",

@@ -1,13 +1,13 @@
-"""The dashboard of PackageX: what fails, times out, expires or hangs, of which resource; the rest is its detail."""
+"""The dashboard of PackageX: what fails, times out, expires or is stuck, of which resource; the rest is its detail."""
 
 from grafana import packagex_detail, variables
 from grafana.events import PACKAGEX_EVENTS, packagex_error_ratio
-from grafana.failing import budget_stat, failed_lines, failed_stat, oldest_stat, oldest_table
+from grafana.failing import budget_stat, failed_lines, failed_stat, stuck_stat, stuck_table
 from grafana.frame import FAILURES, Dashboard
 from grafana.layout import Row, line, wide
 from grafana.packagex_detail import OPEN, SHAPE
 from grafana.panels import NONE_IS_GOOD, Panel, Query, stat
-from grafana.promql import RANGE, RATE, budget_left, success, times, total
+from grafana.promql import RANGE, RATE, TARGET, budget_left, success, times, total
 from grafana.tables import label, table, value
 
 UID = "batch-exporter-packagex"
@@ -42,7 +42,7 @@ def _wrong() -> Row:
         decimals=2,
         no_value="nothing finished",
     )
-    return Row("Is anything wrong?", (line(4, ended, items, budget, oldest_stat("packagex"), opened, succeeded),))
+    return Row("Is anything wrong?", (line(4, ended, items, budget, stuck_stat("packagex"), opened, succeeded),))
 
 
 def _where() -> Row:
@@ -56,7 +56,7 @@ def _where() -> Row:
         "Items with an error, by resource and the phase that met it.",
         Query(f"sum by (resource, phase) ({_ITEMS.failures(RATE)}) > 0", "{{resource}} {{phase}}"),
     )
-    first = wide(9, (15, _failing()), (9, oldest_table("packagex")))
+    first = wide(9, (15, _failing()), (9, stuck_table("packagex")))
     return Row("Where, and since when?", (first, line(8, over_time, items)))
 
 
@@ -80,14 +80,14 @@ def dashboard() -> Dashboard:
     return Dashboard(
         UID,
         "Batches: PackageX",
-        "Batches of PackageX and their items: what fails, times out, expires or hangs, of which resource and phase.",
+        "Batches of PackageX and their items: what fails, times out, expires or is stuck, of which resource and phase.",
         (
             variables.account('system="packagex"'),
             variables.labels(
                 "resource",
                 "Resource",
                 "What batches are of.",
-                'label_values(packagex_batches_finished_total{account=~"$account"}, resource)',
+                f'label_values(packagex_batches_finished_total{{{TARGET},account=~"$account"}}, resource)',
                 ".*",
             ),
             variables.objective(),

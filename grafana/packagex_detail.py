@@ -4,12 +4,12 @@ from grafana.events import Events
 from grafana.failing import oldest_lines, open_lines, success_lines
 from grafana.layout import Row, line, wide
 from grafana.panels import Query, bar_gauge, counts, lines
-from grafana.promql import COMPLETED, RATE, RESOURCE, WINDOW, error_ratio, quantile, select, success, total
+from grafana.promql import COMPLETED, RATE, RESOURCE, WINDOW, error_ratio, gauge, quantile, success, total
 from grafana.tables import label, table, value
 
-SHAPE = ("account", "resource", "action", "mode", "via", "status")
+SHAPE = ("cluster", "account", "resource", "action", "mode", "via", "status")
 """The labels that say what a batch does, how it came, and how it ended."""
-OPEN = select("packagex_batches", RESOURCE, 'status=~"requested|queued|processing"')
+OPEN = gauge("packagex_batches", RESOURCE, 'status=~"requested|queued|processing"')
 
 
 def rows(batches: Events, items: Events) -> tuple[Row, ...]:
@@ -80,21 +80,21 @@ def _window() -> Row:
         f"{note} All of them, by what they do and how they came.",
         [
             *(label(name, name.capitalize()) for name in SHAPE),
-            value("Batches", f"{total(select('packagex_batches', RESOURCE), *SHAPE)} > 0", "short", decimals=0),
+            value("Batches", f"{total(gauge('packagex_batches', RESOURCE), *SHAPE)} > 0", "short", decimals=0),
         ],
         sort="Batches",
     )
     items = bar_gauge(
         "Items in the window",
         f"{note} Items of its batches by phase and outcome; what is pending has not been processed yet.",
-        Query(total(select("packagex_batch_items", RESOURCE), "phase", "outcome"), "{{phase}} {{outcome}}"),
+        Query(total(gauge("packagex_batch_items", RESOURCE), "phase", "outcome"), "{{phase}} {{outcome}}"),
         unit="short",
         decimals=0,
     )
     changes = bar_gauge(
         "Changes in the window",
         f"{note} What its batches have done, as PackageX counts it.",
-        Query(total(select("packagex_batch_changes", RESOURCE), "resource", "change"), "{{resource}} {{change}}"),
+        Query(total(gauge("packagex_batch_changes", RESOURCE), "resource", "change"), "{{resource}} {{change}}"),
         unit="short",
         decimals=0,
     )

@@ -85,10 +85,8 @@ def mapped(words: dict[str, tuple[str, str]]) -> JSON:
 NEUTRAL = steps((None, "text"))
 NONE_IS_GOOD = steps((None, "green"), (1, "red"))
 BUDGET = steps((None, "red"), (0, "orange"), (0.25, "green"))
-OPEN_AGE = steps((None, "green"), (3600, "orange"), (21600, "red"))
-"""Seconds. A generation takes minutes; what has been open for an hour is late, for six hours stuck."""
-DATA_AGE = steps((None, "green"), (180, "orange"), (600, "red"))
-"""Seconds: three polls of a minute, and the `stale_after` from which on the numbers are withdrawn."""
+DATA_AGE = steps((None, "green"), (0.5, "orange"), (1, "red"))
+"""The age of data as a share of `stale_after`, from which on the numbers are dropped."""
 
 
 def _defaults(unit: str, thresholds: JSON, decimals: int | None, no_value: str, mode: str) -> JSON:

@@ -1,5 +1,8 @@
 """The PromQL that queries are put together from; which metrics mean what is in events.py.
 
+Several exporters may expose one account: one that was replaced, or two by mistake. Each query takes the largest value
+of them before it adds up accounts, so that none counts twice.
+
 `over` is always a window as it stands in a range selector.
 """
 
@@ -7,11 +10,18 @@ from collections.abc import Sequence
 
 FAILED = 'status=~"failed|timed_out|expired|error"'
 COMPLETED = 'status="completed"'
+TARGET = 'cluster=~"$cluster",job=~"$job"'
+"""Of the chosen clusters and jobs. A series without these labels is of the clusters and jobs that "All" stands for."""
 ACCOUNT = 'account=~"$account"'
 DESTINATION = 'destination=~"$destination"'
 WORKFLOW = 'workflow=~"$workflow"'
 SYSTEM = 'system=~"$system"'
 RESOURCE = 'resource=~"$resource"'
+
+ACCOUNTS = ("cluster", "account")
+"""The labels that name an account: two clusters may have equal ones."""
+NAMED = "{{cluster}} {{account}}"
+"""An account in a legend."""
 
 RATE = "$__rate_interval"
 RANGE = "$__range"
@@ -19,12 +29,28 @@ WINDOW = "$window"
 
 
 def select(metric: str, *matchers: str) -> str:
-    """A selector of the chosen accounts' series."""
-    return f"{metric}{{{','.join((ACCOUNT, *matchers))}}}"
+    """Return a selector of the chosen accounts' series, those of each exporter."""
+    return f"{metric}{{{','.join((TARGET, ACCOUNT, *matchers))}}}"
+
+
+def once(expr: str, function: str = "max") -> str:
+    """Return one series for what several exporters expose: the largest value, or the smallest with `min`."""
+    return f"{function} without (instance, pod, job) ({expr})"
+
+
+def gauge(metric: str, *matchers: str) -> str:
+    """Return the values of a gauge, each account's once."""
+    return once(select(metric, *matchers))
 
 
 def grown(metric: str, *matchers: str, over: str) -> str:
-    return f"increase({select(metric, *matchers)}[{over}])"
+    """Return by how much a counter has grown, each account's once."""
+    return once(f"increase({select(metric, *matchers)}[{over}])")
+
+
+def rate(metric: str, *matchers: str, over: str) -> str:
+    """Return how fast a counter grows in a second, each account's once."""
+    return once(f"rate({select(metric, *matchers)}[{over}])")
 
 
 def either(parts: Sequence[str]) -> str:
@@ -43,8 +69,7 @@ def ratio(part: str, whole: str) -> str:
 
 def quantile(share: float, metric: str, *matchers: str, by: Sequence[str] = ()) -> str:
     """Of a histogram, over the rolling window."""
-    rates = f"rate({select(f'{metric}_bucket', *matchers)}[{WINDOW}])"
-    return f"histogram_quantile({share}, {total(rates, 'le', *by)})"
+    return f"histogram_quantile({share}, {total(rate(f'{metric}_bucket', *matchers, over=WINDOW), 'le', *by)})"
 
 
 def times(function: str, expr: str) -> str:

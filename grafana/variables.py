@@ -3,6 +3,7 @@
 from typing import Any
 
 from grafana.panels import DATASOURCE, JSON
+from grafana.promql import TARGET
 
 EXPORTER_URL = "http://localhost:10977"
 RUNBOOKS_URL = "https://batch-exporter.example.com/docs/alerts.md"
@@ -44,13 +45,23 @@ def labels(name: str, title: str, description: str, query: str, all_value: str |
     return made if all_value is None else made | {"allValue": all_value}
 
 
+def cluster() -> JSON:
+    description = "The label `cluster` of the exporter's series. All, where there is no such label."
+    return labels("cluster", "Cluster", description, "label_values(batch_exporter_up, cluster)", ".*")
+
+
+def job() -> JSON:
+    query = 'label_values(batch_exporter_up{cluster=~"$cluster"}, job)'
+    return labels("job", "Job", "The job of Prometheus that scrapes the exporter.", query, ".*")
+
+
 def system() -> JSON:
-    return labels("system", "System", "The vendor.", "label_values(batch_exporter_up, system)")
+    return labels("system", "System", "The vendor.", f"label_values(batch_exporter_up{{{TARGET}}}, system)")
 
 
 def account(which: str) -> JSON:
     """`which` is a matcher that narrows the accounts to one system."""
-    query = f"label_values(batch_exporter_up{{{which}}}, account)"
+    query = f"label_values(batch_exporter_up{{{TARGET},{which}}}, account)"
     return labels("account", "Account", "An account of the exporter's configuration.", query)
 
 

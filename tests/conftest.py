@@ -7,6 +7,7 @@ import pytest
 
 from exporter.state import prepared
 from tests import certificates as made_certificates
+from tests import promtool
 from tests.rig import Rig
 
 
@@ -24,3 +25,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("certificates")
     made_certificates.make(folder)
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which programs have judged the rules: that depends on the machine."""
+    if said := promtool.used():
+        terminalreporter.write_line(said)

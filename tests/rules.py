@@ -22,6 +22,8 @@ class Rule:
     recorded: bool
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
+    pending: str = "0s"
+    """Its `for`."""
     keep_firing_for: str = "1ms"
 
 
@@ -44,6 +46,7 @@ def rules() -> list[Rule]:
             "record" in one,
             one.get("labels", {}),
             one.get("annotations", {}),
+            one.get("for", "0s"),
             one.get("keep_firing_for", "1ms"),
         )
         for group in groups
@@ -67,6 +70,42 @@ def named(expr: str) -> Named:
     found = Named()
     _look(promql_parser.parse(expr), found)
     return found
+
+
+def tricks(expr: str) -> list[str]:
+    """Return what rules need not do, since each exporter's counters go on where they were: see docs/architecture.md."""
+    found: list[str] = []
+    for node in within(promql_parser.parse(expr)):
+        match node:
+            case promql_parser.Call() if node.func.name == "last_over_time":
+                found.append(node.func.name)
+            case promql_parser.Call() if node.func.name in {"increase", "rate"}:
+                found += (f"{node.func.name} of {one}" for argument in node.args if (one := _aggregated(argument)))
+            case promql_parser.VectorSelector() if node.offset:
+                found.append("offset")
+    return found
+
+
+def compared(expr: str) -> set[float]:
+    """Return the numbers in an expression."""
+    return {node.val for node in within(promql_parser.parse(expr)) if isinstance(node, promql_parser.NumberLiteral)}
+
+
+def within(expr: promql_parser.Expr) -> list[promql_parser.Expr]:
+    """Return an expression and all that it is made of."""
+    found: list[promql_parser.Expr] = []
+    promql_parser.walk(expr, found.append)
+    return found
+
+
+def _aggregated(argument: promql_parser.Expr) -> str:
+    """Return what makes one series of several exporters' series, in what a rate is taken of; else an empty text."""
+    for node in within(argument):
+        if isinstance(node, promql_parser.AggregateExpr):
+            return str(node.op)
+        if isinstance(node, promql_parser.VectorSelector) and ":" in (node.name or ""):
+            return node.name or ""
+    return ""
 
 
 def templated(rule: Rule) -> set[str]:

@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 
 import pytest
+import yaml
 
 from exporter.config.durations import parse
 from tests.alerting import Labels, alertmanager, ask, eventually
@@ -37,8 +38,8 @@ def by_name(found: Iterable[Labels]) -> list[Labels]:
     return sorted(found, key=lambda one: sorted(one.items()))
 
 
-def of(name: str, account: str = "production", collector: str = "invocations") -> Labels:
-    return {"alertname": name, "account": account, "collector": collector}
+def of(name: str, account: str = "production", collector: str = "invocations", instance: str = "a") -> Labels:
+    return {"alertname": name, "account": account, "collector": collector, "instance": instance}
 
 
 def test_amtool_accepts_the_configuration() -> None:
@@ -58,29 +59,76 @@ def test_an_alert_goes_where_its_severity_says(name: str) -> None:
     assert routed.stdout.strip() == RECEIVER[severity]
 
 
-def test_an_exporter_that_is_down_silences_what_is_said_of_it_and_no_failure(url: str) -> None:
-    said = [of(name) for name in alerts() if name.startswith("BatchExporter") and name != "BatchExporterDown"]
-    others = [of(name) for name in ("InkitGenerationFailed", "PackageXBatchFailed", "InkitInFlightTooLong", "NodeDown")]
+def about_an_exporter() -> list[str]:
+    """Return the alerts that tell of one exporter, whichever it is."""
+    down = {"BatchExporterDown", "BatchExporterInstanceDown"}
+    return [name for name, alert in alerts().items() if name.startswith("BatchExporter") and name not in down]
+
+
+NOT_ABOUT_AN_EXPORTER = ["InkitGenerationFailed", "PackageXBatchFailed", "InkitInFlightTooLong", "NodeDown"]
+
+
+def test_when_no_exporter_can_be_reached_what_was_last_seen_is_silenced_and_no_failure(url: str) -> None:
+    said = [of(name, instance=instance) for name in about_an_exporter() for instance in ("a", "b")]
+    said += [of("BatchExporterInstanceDown")]
+    others = [of(name) for name in NOT_ABOUT_AN_EXPORTER]
     only_inhibits(url, "first", {"alertname": "BatchExporterDown"}, said, others)
 
 
-def test_an_exporter_that_is_down_says_nothing_of_another(url: str) -> None:
-    ask(url, [{"labels": of("BatchExporterDataStale") | {"job": "another"}}])
-    only_inhibits(url, "second", {"alertname": "BatchExporterDown"}, [of("BatchExporterDataStale")], [])
-    assert [one["status"]["state"] for one in ask(url) if one["labels"]["job"] == "another"] != ["suppressed"]
+def test_an_exporter_that_is_down_silences_what_was_last_seen_of_it_and_nothing_of_others(url: str) -> None:
+    said = [of(name) for name in about_an_exporter()]
+    of_another = ("BatchExporterDataStale", "BatchExporterRecordsVanished", "BatchExporterConfigReloadFailed")
+    others = [of(name, instance="b") for name in of_another] + [of(name) for name in NOT_ABOUT_AN_EXPORTER]
+    only_inhibits(url, "one of two", {"alertname": "BatchExporterInstanceDown", "instance": "a"}, said, others)
+
+
+@pytest.mark.parametrize("down", ["BatchExporterDown", "BatchExporterInstanceDown"])
+@pytest.mark.parametrize("other", [{"job": "another"}, {"cluster": "another"}])
+def test_an_exporter_that_is_down_says_nothing_of_another_job_or_cluster(url: str, down: str, other: Labels) -> None:
+    job = f"{down} {other}"
+    elsewhere = of("BatchExporterDataStale") | {"job": job} | other
+    ask(url, [{"labels": elsewhere}])
+    only_inhibits(url, job, of(down), [of("BatchExporterDataStale")], [elsewhere] if "cluster" in other else [])
+    assert [one["status"]["state"] for one in ask(url) if one["labels"] == elsewhere] != ["suppressed"]
+
+
+def test_two_jobs_that_poll_one_account_are_told_of_though_one_of_them_is_down(url: str) -> None:
+    twice = {"alertname": "BatchExporterPolledTwice", "account": "production", "collector": "invocations"}
+    ask(url, [{"labels": twice}, {"labels": {"alertname": "BatchExporterDown", "job": "sixth"}}])
+
+    def shown() -> list[str]:
+        return [one["status"]["state"] for one in ask(url) if one["labels"] == twice]
+
+    only_inhibits(url, "sixth", {"alertname": "BatchExporterDown"}, [of("BatchExporterDataStale")], [])
+    assert shown() == ["active"]
 
 
 @pytest.mark.parametrize("why", ["BatchExporterAuthRefused", "BatchExporterStateNotWritable"])
 def test_why_polls_fail_silences_that_they_do_in_the_same_collector(url: str, why: str) -> None:
     follows = ["BatchExporterDataStale", "BatchExporterPollFailing", "BatchExporterBackfillSlow"]
-    others = [of("InkitGenerationFailed"), of("BatchExporterPollFailing", collector="document_batches")]
+    others = [
+        of("InkitGenerationFailed"),
+        of("BatchExporterPollFailing", collector="document_batches"),
+        of("BatchExporterDataStale", instance="b"),
+    ]
     only_inhibits(url, why, of(why), [of(name) for name in follows], others)
 
 
 def test_data_that_is_stale_silences_that_polls_fail_and_not_that_requests_are_limited(url: str) -> None:
     follows = ["BatchExporterPollFailing", "BatchExporterBackfillSlow", "BatchExporterReconcileOverdue"]
-    others = [of("BatchExporterRateLimited"), of("BatchExporterPollFailing", account="staging")]
+    others = [
+        of("BatchExporterRateLimited"),
+        of("BatchExporterPollFailing", account="staging"),
+        of("BatchExporterPollFailing", instance="b"),
+    ]
     only_inhibits(url, "third", of("BatchExporterDataStale"), [of(name) for name in follows], others)
+
+
+def test_the_same_failure_in_two_clusters_is_two_pages() -> None:
+    """Each cluster may set the label `cluster`; without it the groups are those of alert and account."""
+    route = yaml.safe_load(CONFIG.read_text())["route"]
+    assert route["group_by"] == ["alertname", "cluster", "account"]
+    assert not [one for one in route["routes"] if "group_by" in one]
 
 
 def test_a_budget_that_burns_fast_need_not_be_said_to_burn_slowly(url: str) -> None:

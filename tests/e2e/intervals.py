@@ -25,7 +25,7 @@ class Intervals:
     group_wait: str
     group_interval: str
     too_long_seconds: int
-    """From which age on what is in flight hangs."""
+    """The exporter's `stuck_after`."""
     rules: Mapping[str, str] = field(default_factory=dict)
     """What else to put in the place of what in the rules, as regular expressions."""
 
@@ -79,6 +79,7 @@ def exporter_config(folder: Path, token: str, accounts: Sequence[Account], inter
         folder / "config.yaml",
         {
             "poll_interval": intervals.poll,
+            "stuck_after": f"{intervals.too_long_seconds}s",
             "max_requests_per_second": 1000,
             "state": {"path": str(folder / "state.db")},
             "accounts": [
@@ -118,8 +119,7 @@ def alertmanager_config(folder: Path, pager: str, intervals: Intervals) -> Path:
 
 def _rules(folder: Path, intervals: Intervals) -> list[Path]:
     texts = {file.name: file.read_text() for file in FILES}
-    too_long = {rf"> {_TOO_LONG_SECONDS}$": f"> {intervals.too_long_seconds}"}
-    for old, new in (too_long | dict(intervals.rules)).items():
+    for old, new in intervals.rules.items():
         assert any(re.search(old, text, re.MULTILINE) for text in texts.values()), f"{old} is in no rule"
         texts = {name: re.sub(old, new, text, flags=re.MULTILINE) for name, text in texts.items()}
     return [_put(folder / f"rules-{name}", text) for name, text in texts.items()]

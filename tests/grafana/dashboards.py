@@ -12,6 +12,8 @@ DASHBOARDS: Mapping[str, dict[str, Any]] = {
     path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))
 }
 VALUES = {
+    "cluster": ".*",
+    "job": ".*",
     "account": ".*",
     "system": ".*",
     "destination": ".*",

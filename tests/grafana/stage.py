@@ -42,7 +42,9 @@ accounts:
 _PROMETHEUS = """\
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
 rule_files: [{folder}/rules.yml]
-scrape_configs: [{{job_name: batch-exporter, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}]
+scrape_configs:
+  - job_name: batch-exporter
+    static_configs: [{{targets: ["127.0.0.1:{port}"], labels: {{cluster: stage}}}}]
 """
 # The names and labels are what matters here; the rules themselves have tests of their own.
 _RULES = """\

@@ -175,6 +175,15 @@ def test_variables_are_defined_explained_and_used(dashboard: Dashboard) -> None:
 
 
 @each
+def test_all_clusters_and_jobs_include_series_without_such_a_label(dashboard: Dashboard) -> None:
+    for name in ("cluster", "job"):
+        variable = variables(dashboard)[name]
+        assert variable["includeAll"]
+        assert variable["current"]["value"] == ["$__all"]
+        assert re.fullmatch(variable["allValue"], "")
+
+
+@each
 def test_links_lead_to_dashboards_and_variables_that_there_are(dashboard: Dashboard) -> None:
     for url in (one for one in strings(dashboard) if one.startswith("/d/")):
         uid, _, query = url.removeprefix("/d/").partition("?")

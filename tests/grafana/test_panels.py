@@ -3,15 +3,19 @@
 import math
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.grafana.copies import also_from, comparable, copied, scraped
 from tests.grafana.dashboards import DASHBOARDS, Query, annotations, label_values, panels, queries, substituted
 from tests.grafana.stage import Prometheus, played
 
 EMPTY = {
     ("batch-exporter-health", "Series folded"): "no account has more than the cap of two thousand series in a family",
+    ("batch-exporter-health", "Records vanished"): "nothing is deleted",
+    ("batch-exporter-health", "Records given up"): "nothing is open for as long as that",
 }
 """Panels that are rightly without data here, and why."""
 
@@ -99,3 +103,25 @@ def test_failures_over_time_have_exemplars_that_name_the_records(prometheus: Pro
             assert series, panel["title"]
             named |= {exemplar["labels"]["record_id"] for one in series for exemplar in one["exemplars"]}
     assert named >= {"rb_1", "fb_1", "rend_1", "batch_1"}
+
+
+def test_two_exporters_of_the_same_accounts_give_the_same_numbers_as_one(
+    prometheus: Prometheus, tmp_path: Path
+) -> None:
+    """In one job, as after a mistake or while a pod is replaced, and in two."""
+    alone = scraped(prometheus, "70s")
+    second = {"instance": "b", "pod": "y"}
+    with (
+        copied(tmp_path / "one", alone, prometheus.at) as one,
+        copied(tmp_path / "two", also_from(alone, second), prometheus.at) as two,
+        copied(tmp_path / "jobs", also_from(alone, second | {"job": "another"}), prometheus.at) as in_two_jobs,
+    ):
+        asked = [query for query in queries() if "process_" not in query.expr]
+        for query in asked:
+            expr = substituted(query.expr)
+            expected, *found = (
+                comparable(source.now(expr) if query.instant else source.lately(expr))
+                for source in (one, two, in_two_jobs)
+            )
+            assert found == [expected] * 2, query
+        assert len(asked) > 100

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import promql_parser
 import pytest
@@ -16,10 +17,11 @@ from exporter.sources.reading import FINAL
 from grafana.frame import FIRING
 from grafana.promql import COMPLETED, FAILED
 from tests.grafana.dashboards import FOLDER, annotations, label_values, queries, substituted
+from tests.rules import within
 
-TARGET = {"job", "instance"}
+TARGET = {"cluster", "job", "instance", "pod"}
 """Labels that Prometheus gives to every series it scrapes."""
-ALERT = {"alertname", "alertstate", "severity", "account", "system", "collector"}
+ALERT = {"alertname", "alertstate", "severity", "cluster", "job", "account", "system", "collector"}
 EXPRS = sorted({one.expr for one in queries()} | annotations())
 
 
@@ -39,13 +41,6 @@ def known() -> Mapping[str, set[str]]:
 
 
 KNOWN = known()
-
-
-def within(expr: Expr) -> list[Expr]:
-    """An expression and all that it is made of."""
-    found: list[Expr] = []
-    promql_parser.walk(expr, found.append)
-    return found
 
 
 def unknown(expr: Expr) -> Iterator[str]:
@@ -117,3 +112,84 @@ def test_what_counts_as_failed_and_as_completed_is_all_that_is_final() -> None:
     }
     assert FINAL - said == {"cancelled", "canceled"}
     assert said <= FINAL
+
+
+def parts(expr: Expr) -> list[Expr]:
+    """Return what an expression is made of directly."""
+    named = (getattr(expr, name, None) for name in ("lhs", "rhs", "expr", "vector_selector"))
+    return [*(one for one in named if one is not None), *getattr(expr, "args", ())]
+
+
+def twice(expr: Expr, merged: bool = False) -> Iterator[str]:
+    """The metrics of accounts of which an expression has two values where two exporters expose one account."""
+    match expr:
+        case VectorSelector():
+            if "account" in KNOWN[expr.name or ""] and expr.name not in ("ALERTS", "ALERTS_FOR_STATE") and not merged:
+                yield expr.name or ""
+        case AggregateExpr():
+            yield from twice(expr.expr, merged=str(expr.op) in {"max", "min"} and not kept(expr) & {"instance", "pod"})
+        case _:
+            for part in parts(expr):
+                yield from twice(part, merged)
+
+
+def kept(aggregate: AggregateExpr) -> set[str]:
+    """Return the labels of an expression's series that an aggregation leaves."""
+    modifier = aggregate.modifier
+    if modifier is None:
+        return set()
+    labels = set(modifier.labels)
+    return labels_of(aggregate.expr) - labels if str(modifier.type).endswith("Without") else labels
+
+
+@pytest.mark.parametrize(
+    ("expr", "found"),
+    [
+        ("sum(inkit_batches)", ["inkit_batches"]),
+        ("inkit_batches", ["inkit_batches"]),
+        ("sum by (account) (max without (instance, pod) (inkit_batches))", []),
+        ("sum by (account) (max without (instance) (inkit_batches))", ["inkit_batches"]),
+        ("max by (account, instance) (inkit_batches)", ["inkit_batches"]),
+        ("max by (account) (sum without (instance, pod) (inkit_batches))", ["inkit_batches"]),
+        ("sum(max without (instance, pod) (inkit_batches) / inkit_batches)", ["inkit_batches"]),
+        ("sum(max without (instance, pod) (rate(inkit_batches_finished_total[5m])))", []),
+        ("rate(process_cpu_seconds_total[5m])", []),
+    ],
+)
+def test_an_account_that_counts_twice_is_seen(expr: str, found: list[str]) -> None:
+    assert [*twice(promql_parser.parse(expr))] == found
+
+
+def test_no_account_counts_twice_where_two_exporters_expose_it() -> None:
+    assert {expr for expr in EXPRS if [*twice(promql_parser.parse(substituted(expr)))]} == set()
+
+
+def test_equal_accounts_of_two_clusters_are_told_apart() -> None:
+    """Where a row or a line is one account, it is one of one cluster."""
+    for expr in EXPRS:
+        for one in within(promql_parser.parse(substituted(expr))):
+            modifier: Any = getattr(one, "modifier", None)
+            named: Any = getattr(modifier, "matching", modifier)
+            labels = set() if named is None else set(named.labels)
+            assert ("account" in labels) <= ("cluster" in labels), expr
+
+
+def test_every_query_is_of_the_chosen_clusters_and_jobs() -> None:
+    asked = [one.expr for one in queries()] + [f"{one.selector}" for one in label_values()] + sorted(annotations())
+    for expr in asked:
+        for one in within(promql_parser.parse(substituted(expr))):
+            if isinstance(one, VectorSelector) and (one.name or "") not in UNNARROWED:
+                chosen = {match.name for match in one.matchers.matchers}
+                assert chosen >= {"cluster", "job"}, expr
+
+
+UNNARROWED = {
+    "batch_exporter_up",  # the variables themselves
+    "ALERTS_FOR_STATE",  # joined with what is narrowed
+    "batch_exporter_build_info",
+    "process_start_time_seconds",
+    "process_resident_memory_bytes",
+    "process_cpu_seconds_total",
+    "process_open_fds",
+    "process_max_fds",
+}
