@@ -58,8 +58,8 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
     "README.md": {
         "make run": Serve(),
         "make test": Elsewhere("it is what runs this"),
-        "python3 -m venv ~/batch-exporter": Run(),
-        ". ~/batch-exporter/bin/activate": Run(),
+        "python3 -m venv ~/venvs/batch-exporter": Run(),
+        ". ~/venvs/batch-exporter/bin/activate": Run(),
         "pip install .": Run(),
         "INKIT_API_TOKEN=… PX_API_KEY=… batch-exporter": Serve(),
         f"batch-exporter {_CHECK}": Run(),
@@ -75,18 +75,18 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
         "prometheus-alertmanager --config.file=prometheus/alertmanager.yml --storage.path=/tmp/alertmanager "
         "--cluster.listen-address=": Serve("9093/-/ready", True, "--web.listen-address=127.0.0.1:9093"),
         "amtool alert query --alertmanager.url=http://localhost:9093": Run(
-            programs=True, says=r"^(Inkit|PackageX)\w+ .+, account (demo|logistics) +active", patience=240
+            programs=True, says=r"^(Inkit|PackageX)\w+ .+, account (demo|logistics) +active", patience=120
         ),
         "curl -s -H 'Accept: application/openmetrics-text' localhost:10977/metrics | "
-        "grep 'packagex_batches_finished_total.*record_id'": Run(
+        "grep -m 1 'batch_items_finished_total.*record_id'": Run(
             programs=True,
-            says=r'^packagex_batches_finished_total\{.+\} \d.* # \{record_id="batch_\w{22}"\} 1\.0 \d',
-            patience=240,
+            says=r'^packagex_batch_items_finished_total\{.+\} \d.* # \{record_id="batch_\w{22}"\} \d.* \d+\.\d+$',
+            patience=120,
         ),
-        ".venv/bin/batch-exporter inspect --config.file=demo.yaml logistics batch_3PL7ACZgdL18bEtyojIlka": Run(
-            of_the_demo=True
+        ".venv/bin/batch-exporter inspect --config.file=demo.yaml logistics batch_5ut7pnBBNX5Kajq79F81Az --errors": Run(
+            of_the_demo=True, says=r"^Errors of \d+ rows?:\n +\d+  \w+: .* \[\w+\]$"
         ),
-        "install -m 600 /dev/stdin inkit.token      # paste the token; end with Ctrl-D": Run(TOKEN),
+        "install -m 600 /dev/stdin inkit.token      # paste the token; end with Enter and Ctrl-D": Run(TOKEN),
         f".venv/bin/batch-exporter {_CHECK}": Run(),
     },
     "docs/inspect.md": {
@@ -111,7 +111,7 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
         f"{_COMPOSE} up --build": _CONTAINERS,
         "mkdir -m 700 deploy/secrets": Run(),
         "mkdir -m 755 deploy/secrets/exporter": Run(),
-        "cat > deploy/secrets/exporter/inkit.token        # paste the API token; end with Enter and Ctrl-D": Run(TOKEN),
+        "cat > deploy/secrets/exporter/inkit.token        # the API token; end with Enter and Ctrl-D": Run(TOKEN),
         "openssl rand -base64 24 > deploy/secrets/grafana_admin_password": Run(programs=True),
         "chmod 444 deploy/secrets/grafana_admin_password deploy/secrets/exporter/*": Run(programs=True),
         f"{_REAL} up --build": _CONTAINERS,
@@ -130,7 +130,9 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
             "the README's installation in another folder"
         ),
         "install -D -m 644 deploy/systemd/config.yaml /etc/batch-exporter/config.yaml": Run(),
-        "install -m 600 /dev/stdin /etc/batch-exporter/inkit.token     # the API token; end with Ctrl-D": Run(TOKEN),
+        "install -m 600 /dev/stdin /etc/batch-exporter/inkit.token    # the API token; end with Enter and Ctrl-D": Run(
+            TOKEN
+        ),
         "install -m 644 deploy/systemd/batch-exporter.service /etc/systemd/system/": Run(),
         "systemctl enable --now batch-exporter": _SERVICES,
     },
@@ -178,13 +180,13 @@ def _serve(made: Checkout, command: str, decided: Decision) -> None:
 def _run(made: Checkout, command: Command, decided: Run) -> str:
     here = replace(command, text=made.here(command.text))
     if decided.of_the_demo:
-        here = replace(here, text=re.sub(r"batch_\w{22}", _expired(made), here.text))
+        here = replace(here, text=re.sub(r"batch_\w{22}", _with_errors(made), here.text))
     return made.run(here, decided.stdin, decided.says, decided.patience)
 
 
-def _expired(made: Checkout) -> str:
-    """A batch of the demo's PackageX that expired."""
-    url = made.here("http://127.0.0.1:10978/v1/batches?status=expired&limit=1")
+def _with_errors(made: Checkout) -> str:
+    """Return the id of a batch of the demo's PackageX some of whose items failed."""
+    url = made.here("http://127.0.0.1:10978/v1/batches?status=completed&limit=100")
     with urllib.request.urlopen(urllib.request.Request(url, headers={"PX-API-KEY": "demo-key"}), timeout=10) as answer:
         found = json.load(answer)
-    return str(found["data"]["batches"][0]["id"]) if isinstance(found["data"], dict) else str(found["data"][0]["id"])
+    return next(str(one["id"]) for one in found["data"] if any(phase["error"] for phase in one["phases"]))
