@@ -1,5 +1,6 @@
 """Which failed records a request asks for, and those as JSON. Pure; as a page for people: failures_page.py."""
 
+import difflib
 import heapq
 import itertools
 import json
@@ -14,11 +15,18 @@ from exporter.web.runbooks import runbook
 FILTERS = ("account", "collector", "destination")
 """The parameters that choose."""
 
+PARAMETERS = (*FILTERS, "limit", "format")
+"""All parameters."""
+
+FORMATS = ("html", "json")
 MOST = 1000
 
 
 class BadQuery(Exception):
-    """A parameter has a value that can't be meant. The text says which, and what it may be."""
+    """A parameter is unknown, or has a value that can't be meant. The text says what is expected.
+
+    It never repeats what was asked: no answer does.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +38,21 @@ class Query:
     destinations: frozenset[str] = frozenset()
     """Or kinds of resource."""
     limit: int = LAST_FAILURES
+    format: str = ""
+    """One of FORMATS, or "" to let the client's Accept header decide."""
 
     @classmethod
     def of(cls, parameters: Mapping[str, Sequence[str]]) -> "Query":
-        """From a URL's parameters, each of which may come several times: any of its values is then meant."""
-        accounts, collectors, places = (frozenset(parameters.get(one, ())) for one in FILTERS)
-        return cls(accounts, collectors, places, _limit(parameters.get("limit", ())))
+        """Read a URL's parameters. A filter may be repeated and matches any of its values; an empty value is no value.
+
+        Raises BadQuery for an unknown parameter, also an empty one, and for a limit or format that can't be meant.
+        """
+        unknown = [one for one in parameters if one not in PARAMETERS]
+        if unknown:
+            raise BadQuery(_unknown(unknown))
+        given = {name: [value for value in values if value] for name, values in parameters.items()}
+        accounts, collectors, places = (frozenset(given.get(one, ())) for one in FILTERS)
+        return cls(accounts, collectors, places, _limit(_single("limit", given)), _format(_single("format", given)))
 
     def covers(self, collector: CollectorSnapshot) -> bool:
         """Is this one of the collectors that are asked for."""
@@ -74,10 +91,10 @@ def choose(collectors: Iterable[CollectorSnapshot], query: Query) -> Chosen:
 
 
 def as_json(chosen: Chosen) -> bytes:
-    """The failed records for programs."""
+    """Return the failed records for programs: one JSON object, and a newline as at the end of any text."""
     behind = [{"account": one.account, "system": one.system, "collector": one.collector} for one in chosen.behind]
     answer = {"failures": [_row(one) for one in chosen.failed], "not_up_to_date": behind}
-    return json.dumps(answer).encode()
+    return f"{json.dumps(answer)}\n".encode()
 
 
 def _row(one: Failed) -> dict[str, object]:
@@ -92,7 +109,7 @@ def _row(one: Failed) -> dict[str, object]:
         "statuses": list(one.what.statuses),
         "workflow": one.what.workflow,
         "alert": one.what.alert,
-        "runbook_url": runbook(one.what.alert),
+        "runbook": runbook(one.what.alert),
     }
 
 
@@ -114,10 +131,30 @@ def _among(text: str, chosen: frozenset[str]) -> bool:
     return not chosen or text in chosen
 
 
-def _limit(given: Sequence[str]) -> int:
+def _unknown(names: Iterable[str]) -> str:
+    near = (difflib.get_close_matches(one.lower(), PARAMETERS, 1) for one in names)
+    meant = " or ".join(dict.fromkeys(found[0] for found in near if found))
+    hint = f" (did you mean {meant}?)" if meant else ""
+    return f"unknown query parameter{hint}: expected {', '.join(PARAMETERS[:-1])} or {PARAMETERS[-1]}"
+
+
+def _single(name: str, given: Mapping[str, Sequence[str]]) -> str:
+    """Return the value of a parameter that may be given once, "" where it is not given."""
+    values = given.get(name, ())
+    if len(values) > 1:
+        raise BadQuery(f"{name}: expected one value, not {len(values)}")
+    return values[0] if values else ""
+
+
+def _limit(given: str) -> int:
     if not given:
         return LAST_FAILURES
-    last = given[-1]
-    if not (last.isascii() and last.isdecimal() and len(last) < 6 and 1 <= int(last) <= MOST):
+    if not (given.isascii() and given.isdecimal() and len(given) < 6 and 1 <= int(given) <= MOST):
         raise BadQuery(f"limit: expected a number from 1 to {MOST}")
-    return int(last)
+    return int(given)
+
+
+def _format(given: str) -> str:
+    if given and given not in FORMATS:
+        raise BadQuery(f"format: expected {' or '.join(FORMATS)}")
+    return given

@@ -15,6 +15,7 @@ class Request:
     headers: Mapping[str, str]
     """Names in lower case; one that came several times is joined with commas."""
     query: Mapping[str, list[str]]
+    """Every value of every parameter, the empty ones too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,26 +71,24 @@ def _html(body: bytes) -> Response:
 
 def _failures(request: Request, snapshot: Snapshot, links: Sequence[Link], now: float) -> Response:
     """In the format that is named; where none is, in the one that is accepted."""
-    preferred = "json" if json_preferred(request.headers.get("accept", "")) else "html"
-    wanted = request.query.get("format", [preferred])[-1]
     try:
         query = Query.of(request.query)
     except BadQuery as error:
         return text(400, f"{error}.")
     chosen = choose(snapshot.collectors, query)
-    if wanted == "json":
+    if query.format == "json" or (not query.format and json_preferred(request.headers.get("accept", ""))):
         return Response(200, "application/json", (as_json(chosen),), (("vary", "Accept"),))
-    if wanted == "html":
-        html = failures_page(snapshot.collectors, query, chosen, now)
-        return _html(page("Failed records - batch-exporter", links, "/failures", html))
-    return text(400, "format: expected html or json.")
+    html = failures_page(snapshot.collectors, query, chosen, now)
+    return _html(page("Failed records - batch-exporter", links, "/failures", html))
 
 
 def _metrics(exposition: Exposition, request: Request, on_sent: Callable[[], None]) -> Response:
     codings = request.headers.get("accept-encoding", "")
     if everything_refused(codings):
         return text(406, "Not acceptable: ask for gzip or identity, or leave Accept-Encoding out.", _VARY)
-    scrape = exposition.render(request.headers.get("accept", ""), codings, request.query.get("name[]", ()))
+    # Other parameters are ignored, as every exporter does: Prometheus' `params` may be meant for a proxy before it.
+    names = [one for one in request.query.get("name[]", ()) if one]
+    scrape = exposition.render(request.headers.get("accept", ""), codings, names)
     encoding = (("content-encoding", scrape.content_encoding),) if scrape.content_encoding else ()
     return Response(200, scrape.content_type, scrape.chunks, (*encoding, _VARY), on_sent)
 

@@ -1,9 +1,9 @@
-"""Where the runbooks are: the page that the alerts' own links lead to. What is in them: docs/alerts.md."""
+"""Where the runbooks are: a section of a page in the repository for each alert. What is in them: docs/alerts.md."""
 
-PAGE = "https://batch-exporter.example.com/docs/alerts.md"
-"""The same as in `runbook_url` of prometheus/rules, and to be changed with it."""
+PAGE = "docs/alerts.md"
+"""A path, because no address of the repository is known here: an example's would lead nowhere."""
 
 
 def runbook(alert: str) -> str:
-    """The address of an alert's runbook, or of the page of all of them where there is no alert."""
+    """Return the place of an alert's runbook in the repository, or the page of all of them where there is no alert."""
     return f"{PAGE}#{alert.lower()}" if alert else PAGE

@@ -129,6 +129,13 @@ def test_nobody_is_let_in_without_a_name_where_accounts_are_real() -> None:
     assert "GF_SECURITY_ADMIN_PASSWORD" not in demo | real
 
 
+def test_the_exporter_is_given_a_folder_because_a_file_would_stay_the_old_one_when_it_is_replaced() -> None:
+    exporter = services(REAL)["exporter"]
+    assert [one["target"] for one in exporter["volumes"]] == ["/etc/batch-exporter"]
+    assert not {"secrets", "configs"} & exporter.keys()
+    assert exporter["command"] == ["--config.file=/etc/batch-exporter/config.yaml"]
+
+
 def test_secrets_are_files_that_git_leaves_out() -> None:
     real = yaml.safe_load(REAL.read_text())
     files = [one["file"] for one in real["secrets"].values()]

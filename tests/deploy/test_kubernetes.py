@@ -88,6 +88,11 @@ def test_the_configuration_is_valid_and_its_files_are_where_the_pod_has_them(man
     assert pod(manifests)["containers"][0]["args"] == [f"--config.file={mounts['config']}/config.yaml"]
 
 
+def test_whole_volumes_are_mounted_because_a_sub_path_would_keep_the_old_token(manifests: Manifests) -> None:
+    mounts = pod(manifests)["containers"][0]["volumeMounts"]
+    assert [one for one in mounts if {"subPath", "subPathExpr"} & one.keys()] == []
+
+
 def test_manifests_and_chart_run_the_same_pod(both: dict[str, Manifests]) -> None:
     plain, chart = deepcopy(pod(both[PLAIN])), deepcopy(pod(both["chart"]))
     # Kustomize adds a hash of the content to the name; the chart annotates the pod.

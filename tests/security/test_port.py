@@ -20,7 +20,17 @@ def test_no_answer_lets_another_site_read_it(method: str, path: str) -> None:
     assert answer.status in ((200, 404, 405) if method in ("GET", "HEAD") else (404, 405))
 
 
-@pytest.mark.parametrize("path", [f"/{canary('x')}", f"/?{canary('x')}", f"/metrics?name[]={canary('x')}"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/{canary('x')}",
+        f"/?{canary('x')}",
+        f"/metrics?name[]={canary('x')}",
+        f"/failures?{canary('x')}={canary('x')}",
+        f"/failures?limit={canary('x')}",
+        f"/failures?format={canary('x')}",
+    ],
+)
 def test_what_was_asked_for_is_not_repeated_in_the_answer(path: str) -> None:
     with serving(Program()) as place:
         answer, body = ask(place, "GET", path, Referer=canary("x"), Cookie=canary("x"))

@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-_EMPTY = ("meta", "link", "br")
+_EMPTY = ("meta", "link", "br", "wbr")
 
 
 class Reader(HTMLParser):

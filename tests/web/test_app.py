@@ -101,7 +101,7 @@ def test_the_names_in_the_query_choose_families(place: Place) -> None:
 
 
 def test_a_query_that_is_not_understood_is_ignored(place: Place) -> None:
-    assert ask(place, "GET", "/metrics?x=%ff%zz&;&=&name=live")[1] == ask(place, "GET", "/metrics")[1]
+    assert ask(place, "GET", "/metrics?x=%ff%zz&;&=&name=live&name[]=&y")[1] == ask(place, "GET", "/metrics")[1]
 
 
 @pytest.mark.parametrize(
@@ -192,6 +192,9 @@ def test_failed_records_are_chosen_by_the_query(program: Program, place: Place) 
     [
         ("format=xml", b"format: expected html or json.\n"),
         ("limit=many", b"limit: expected a number from 1 to 1000.\n"),
+        ("format=json&limit=1&limit=2", b"limit: expected one value, not 2.\n"),
+        ("q", b"unknown query parameter: expected account, collector, destination, limit or format.\n"),
+        ("format=json&q=", b"unknown query parameter: expected account, collector, destination, limit or format.\n"),
     ],
 )
 def test_a_query_for_failed_records_that_makes_no_sense_is_told_what_would(

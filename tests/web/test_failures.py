@@ -1,15 +1,18 @@
 """Which failed records are chosen, and how they are shown to programs and people."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.records import LAST_FAILURES
 from exporter.snapshot import CollectorSnapshot, Failure, Health
-from exporter.web.failures import MOST, BadQuery, Query, as_json, choose
+from exporter.web.failures import FILTERS, MOST, PARAMETERS, BadQuery, Query, as_json, choose
 from exporter.web.failures_page import failures_page
 from exporter.web.runbooks import runbook
 from tests.web.examples import MINUTE, NOW, calm, failure, troubled
@@ -60,7 +63,9 @@ def test_of_those_noticed_at_once_the_newest_record_stands_first() -> None:
         ({"destination": ["sepire", "shipment"]}, 2),
         ({"collector": ["invocations"], "destination": ["docusign"]}, 1),
         ({"limit": ["3"]}, 3),
-        ({"other": ["x"]}, 7),
+        ({"account": [""], "destination": [""], "limit": [""], "format": [""]}, 7),
+        ({"account": ["", "logistics"]}, 1),
+        ({"limit": ["", "3"]}, 3),
     ],
 )
 def test_they_are_chosen_by_account_collector_and_destination(parameters: dict[str, list[str]], count: int) -> None:
@@ -71,6 +76,66 @@ def test_they_are_chosen_by_account_collector_and_destination(parameters: dict[s
 def test_a_limit_that_makes_no_sense_is_refused(limit: str) -> None:
     with pytest.raises(BadQuery, match=r"^limit: expected a number from 1 to 1000$"):
         Query.of({"limit": [limit]})
+
+
+_KNOWN = ": expected account, collector, destination, limit or format"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["acount"], f"unknown query parameter (did you mean account?){_KNOWN}"),
+        (["Account"], f"unknown query parameter (did you mean account?){_KNOWN}"),
+        (["destinations", "limits"], f"unknown query parameter (did you mean destination or limit?){_KNOWN}"),
+        (["account", "system"], f"unknown query parameter{_KNOWN}"),
+        ([""], f"unknown query parameter{_KNOWN}"),
+    ],
+)
+@pytest.mark.parametrize("value", ["x", ""])
+def test_an_unknown_parameter_is_refused_with_the_known_ones(names: list[str], said: str, value: str) -> None:
+    with pytest.raises(BadQuery) as refused:
+        Query.of({name: [value] for name in names})
+    assert str(refused.value) == said
+
+
+@given(st.text(min_size=12, max_size=60).filter(lambda name: name not in PARAMETERS))
+def test_no_name_is_repeated_in_what_is_said_of_it(name: str) -> None:
+    with pytest.raises(BadQuery) as refused:
+        Query.of({name: ["x"]})
+    assert name not in str(refused.value) or name in "unknown query parameter" + _KNOWN
+
+
+@given(st.dictionaries(st.sampled_from(FILTERS), st.lists(st.text())))
+def test_any_value_of_a_filter_is_taken(parameters: dict[str, list[str]]) -> None:
+    query = Query.of(parameters)
+    read = dict(zip(FILTERS, (query.accounts, query.collectors, query.destinations), strict=True))
+    assert read == {name: {value for value in parameters.get(name, []) if value} for name in FILTERS}
+
+
+@pytest.mark.parametrize("value", ["xml", "JSON", "json ", "text/html"])
+def test_a_format_that_there_is_not_is_refused(value: str) -> None:
+    with pytest.raises(BadQuery, match=r"^format: expected html or json$"):
+        Query.of({"format": [value]})
+
+
+@pytest.mark.parametrize(("name", "values"), [("limit", ["1", "2"]), ("format", ["json", "json"])])
+def test_a_parameter_with_one_value_is_not_given_twice(name: str, values: list[str]) -> None:
+    with pytest.raises(BadQuery, match=rf"^{name}: expected one value, not 2$"):
+        Query.of({name: values})
+
+
+def test_the_docs_name_every_parameter() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "failures.md").read_text()
+    table = page.split("| parameter |")[1].split("\n\n")[0]
+    named = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines()[2:]))
+    assert sorted(named) == sorted(PARAMETERS)
+
+
+def test_json_ends_with_a_newline_and_has_no_other() -> None:
+    for collectors in ((), COLLECTORS):
+        written = as_json(choose(collectors, EVERYTHING))
+        assert written.endswith(b"}\n")
+        assert written.count(b"\n") == 1
 
 
 def test_as_many_are_shown_as_are_remembered_of_one_collector_unless_more_are_asked_for() -> None:
@@ -96,7 +161,7 @@ def test_programs_get_all_of_it() -> None:
                 "statuses": ["failed"],
                 "workflow": "Statement",
                 "alert": "InkitGenerationFailed",
-                "runbook_url": runbook("InkitGenerationFailed"),
+                "runbook": "docs/alerts.md#inkitgenerationfailed",
             }
         ],
         "not_up_to_date": [],
@@ -129,7 +194,7 @@ def test_people_get_a_row_for_each_record() -> None:
             "production document_batches",
             "docusign, sepire failed",
             "none",
-            "InkitGenerationFailed",
+            "InkitGenerationFailed docs/alerts.md#inkitgenerationfailed",
         ],
         [
             "rend_2LQn5C0pEuNX8Kt1oVyMd3 created 4 min before",
@@ -137,7 +202,7 @@ def test_people_get_a_row_for_each_record() -> None:
             "production invocations",
             "docusign failed",
             "Order confirmation",
-            "InkitGenerationFailed",
+            "InkitGenerationFailed docs/alerts.md#inkitgenerationfailed",
         ],
         [
             "batch_9kR2mWq4Lx created 4 min before",
@@ -145,7 +210,7 @@ def test_people_get_a_row_for_each_record() -> None:
             "logistics batches",
             "shipment timed out",
             "none",
-            "PackageXBatchFailed",
+            "PackageXBatchFailed docs/alerts.md#packagexbatchfailed",
         ],
     ]
     assert rows[6][3] == "the record itself failed"
@@ -163,11 +228,12 @@ def test_of_two_accounts_with_the_same_record_only_one_row_has_its_id() -> None:
 
 
 def test_the_runbook_is_that_of_the_alert() -> None:
-    links = [one["href"] for one in read().attributes("a")]
-    assert links.count(runbook("InkitBatchFailed")) == 1
-    assert runbook("") in [
-        one["href"] for one in read(collectors=(holding(Failure("x", 0, 0, (), (), "")),)).attributes("a")
-    ]
+    assert [row[5].split()[1] for row in read().rows[1:]].count(runbook("InkitBatchFailed")) == 1
+    assert read(collectors=(holding(Failure("x", 0, 0, (), (), "")),)).rows[1][5] == "Alerts docs/alerts.md"
+
+
+def test_no_link_leads_out_of_the_exporter() -> None:
+    assert all((one["href"] or "").startswith(("/", "#")) for one in read().attributes("a"))
 
 
 def test_the_form_offers_what_there_is_and_keeps_what_was_chosen() -> None:

@@ -6,7 +6,6 @@ from exporter.records import Reason
 from exporter.snapshot import CollectorSnapshot, Health
 from exporter.web.landing import MOST_PROBLEMS, landing
 from exporter.web.problems import Problem
-from exporter.web.runbooks import runbook
 from tests.web.examples import HOUR, MINUTE, NOW, failure
 from tests.web.reader import Reader
 from tests.web.test_page import HOSTILE
@@ -44,10 +43,10 @@ def test_a_problem_says_what_it_is_why_it_is_and_what_to_do() -> None:
     refused = Problem("bad", "a: polls fail.", ["Refused.", "No metrics."], "Make a new token.", "BatchExporterDown")
     reader = read(found=[refused, Problem("warn", "b: 2 records have failed.", account="b")])
     assert reader.items == [
-        "a: polls fail.\nRefused.\nNo metrics.\nMake a new token. Runbook: BatchExporterDown",
+        "a: polls fail.\nRefused.\nNo metrics.\nMake a new token. Runbook: docs/alerts.md#batchexporterdown",
         "b: 2 records have failed. See its failed records",
     ]
-    assert reader.attributes("a") == [{"href": runbook("BatchExporterDown")}, {"href": "/failures?account=b"}]
+    assert reader.attributes("a") == [{"href": "/failures?account=b"}]
     assert [one["class"] for one in reader.attributes("li")] == ["bad", "warn"]
     assert "Look at this first" in reader.texts
 

@@ -1,0 +1,31 @@
+"""The pages whose commands need more than Python: curl, Prometheus, Alertmanager, openssl."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.docs.commands import checkout
+from tests.docs.decided import DECIDED, Elsewhere, walk
+
+pytestmark = pytest.mark.programs
+
+PAGES = [
+    name for name, of in DECIDED.items() if any(not isinstance(one, Elsewhere) and one.programs for one in of.values())
+]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_page_says_to_type_works(name: str, tmp_path: Path) -> None:
+    with checkout(tmp_path) as made:
+        said = walk(name, made, programs=True)
+        if name == "docs/failures.md":
+            assert json.loads(next(iter(said.values()))).keys() == {"failures", "not_up_to_date"}
+        if name == "docs/deployment.md":
+            modes = {one.name: one.stat().st_mode & 0o777 for one in (made.folder / "deploy/secrets").rglob("*")}
+            assert modes == {
+                "exporter": 0o755,
+                "inkit.token": 0o444,
+                "config.yaml": 0o444,
+                "grafana_admin_password": 0o444,
+            }
