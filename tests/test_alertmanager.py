@@ -41,12 +41,14 @@ def of(name: str, account: str = "production", collector: str = "invocations") -
     return {"alertname": name, "account": account, "collector": collector}
 
 
+@pytest.mark.programs
 def test_amtool_accepts_the_configuration() -> None:
     done = subprocess.run(["amtool", "check-config", CONFIG], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", alerts())
+@pytest.mark.programs
 def test_an_alert_goes_where_its_severity_says(name: str) -> None:
     severity = alerts()[name].labels["severity"]
     routed = subprocess.run(
@@ -58,12 +60,14 @@ def test_an_alert_goes_where_its_severity_says(name: str) -> None:
     assert routed.stdout.strip() == RECEIVER[severity]
 
 
+@pytest.mark.programs
 def test_an_exporter_that_is_down_silences_what_is_said_of_it_and_no_failure(url: str) -> None:
     said = [of(name) for name in alerts() if name.startswith("BatchExporter") and name != "BatchExporterDown"]
     others = [of(name) for name in ("InkitGenerationFailed", "PackageXBatchFailed", "InkitInFlightTooLong", "NodeDown")]
     only_inhibits(url, "first", {"alertname": "BatchExporterDown"}, said, others)
 
 
+@pytest.mark.programs
 def test_an_exporter_that_is_down_says_nothing_of_another(url: str) -> None:
     ask(url, [{"labels": of("BatchExporterDataStale") | {"job": "another"}}])
     only_inhibits(url, "second", {"alertname": "BatchExporterDown"}, [of("BatchExporterDataStale")], [])
@@ -71,23 +75,27 @@ def test_an_exporter_that_is_down_says_nothing_of_another(url: str) -> None:
 
 
 @pytest.mark.parametrize("why", ["BatchExporterAuthRefused", "BatchExporterStateNotWritable"])
+@pytest.mark.programs
 def test_why_polls_fail_silences_that_they_do_in_the_same_collector(url: str, why: str) -> None:
     follows = ["BatchExporterDataStale", "BatchExporterPollFailing", "BatchExporterBackfillSlow"]
     others = [of("InkitGenerationFailed"), of("BatchExporterPollFailing", collector="document_batches")]
     only_inhibits(url, why, of(why), [of(name) for name in follows], others)
 
 
+@pytest.mark.programs
 def test_data_that_is_stale_silences_that_polls_fail_and_not_that_requests_are_limited(url: str) -> None:
     follows = ["BatchExporterPollFailing", "BatchExporterBackfillSlow", "BatchExporterReconcileOverdue"]
     others = [of("BatchExporterRateLimited"), of("BatchExporterPollFailing", account="staging")]
     only_inhibits(url, "third", of("BatchExporterDataStale"), [of(name) for name in follows], others)
 
 
+@pytest.mark.programs
 def test_a_budget_that_burns_fast_need_not_be_said_to_burn_slowly(url: str) -> None:
     others = [of("InkitGenerationFailed"), of("BatchErrorBudgetBurnSlow", account="staging")]
     only_inhibits(url, "fourth", of("BatchErrorBudgetBurnFast"), [of("BatchErrorBudgetBurnSlow")], others)
 
 
+@pytest.mark.programs
 def test_many_item_errors_silence_that_there_are_some_in_the_same_place(url: str) -> None:
     place = {"resource": "shipment", "phase": "validation"}
     others = [of("PackageXItemErrors") | place | {"resource": "contact"}]

@@ -40,12 +40,14 @@ def sections() -> list[str]:
     return re.findall(r"^### (\w+)$", RUNBOOKS, re.MULTILINE)
 
 
+@pytest.mark.programs
 def test_promtool_accepts_the_configuration_and_the_rules() -> None:
     promtool("check", "config", "--lint-fatal", ROOT / "prometheus" / "prometheus.yml")
     promtool("check", "rules", "--lint-fatal", *FILES)
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
+@pytest.mark.programs
 def test_alerts_fire_when_they_should_and_are_silent_when_they_should(file: Path) -> None:
     promtool("test", "rules", file)
 
@@ -117,6 +119,7 @@ def test_the_dashboards_that_alerts_link_to_are_there_with_their_variables() -> 
             assert wanted <= variables[link.path.removeprefix("/d/")]
 
 
+@pytest.mark.programs
 def test_the_addresses_in_the_rules_are_those_that_the_page_says_how_to_replace(tmp_path: Path) -> None:
     match = re.search(r"^```sh\n(sed .+?)```$", RUNBOOKS, re.MULTILINE | re.DOTALL)
     assert match

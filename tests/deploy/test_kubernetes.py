@@ -5,10 +5,8 @@ from copy import deepcopy
 from typing import Any
 
 import jsonschema
-import kubernetes_validate
 import pytest
 import yaml
-from helm_python import Chart
 
 from exporter import __version__
 from tests.deploy.engine import ROOT, output
@@ -25,6 +23,8 @@ from tests.deploy.manifests import (
     pod,
     rendered,
 )
+
+pytestmark = pytest.mark.programs
 
 PLAIN = "plain"
 WAYS = (PLAIN, "chart")
@@ -56,6 +56,8 @@ def test_every_manifest_is_as_its_schema_has_it(manifests: Manifests) -> None:
 def test_a_misspelt_key_does_not_pass_the_schemas(
     both: dict[str, Manifests], kind: str, place: tuple[str, ...]
 ) -> None:
+    import kubernetes_validate
+
     wrong = deepcopy(only(both[PLAIN], kind))
     inner = wrong
     for name in place:
@@ -184,6 +186,8 @@ def test_every_dashboard_is_there_as_it_is(manifests: Manifests) -> None:
 
 
 def test_versions_are_the_programs(both: dict[str, Manifests]) -> None:
+    from helm_python import Chart
+
     with Chart.load(CHART) as chart:
         assert chart.metadata["appVersion"] == __version__
     assert pod(both[PLAIN])["containers"][0]["image"] == f"batch-exporter:{__version__}"

@@ -29,10 +29,12 @@ def verified(folder: Path, change: tuple[str, str] = ("", "")) -> str:
     return run("systemd-analyze", "verify", "--man=no", folder / UNIT).stderr
 
 
+@pytest.mark.programs
 def test_systemd_understands_every_line(tmp_path: Path) -> None:
     assert verified(tmp_path) == ""
 
 
+@pytest.mark.programs
 def test_a_misspelt_setting_is_found(tmp_path: Path) -> None:
     assert "PrivateTemp" in verified(tmp_path, ("PrivateTmp=", "PrivateTemp="))
 
@@ -43,6 +45,7 @@ def exposed(unit: Path) -> bool:
     return judged.returncode != 0
 
 
+@pytest.mark.programs
 def test_the_unit_is_hardened() -> None:
     assert not exposed(FOLDER / UNIT)
 
@@ -50,6 +53,7 @@ def test_the_unit_is_hardened() -> None:
 @pytest.mark.parametrize(
     "line", ["SystemCallFilter=@system-service\n", "CapabilityBoundingSet=\n", "DynamicUser=yes\n"]
 )
+@pytest.mark.programs
 def test_a_unit_with_less_hardening_would_be_found(tmp_path: Path, line: str) -> None:
     weaker = tmp_path / UNIT
     weaker.write_text((FOLDER / UNIT).read_text().replace(line, ""))

@@ -10,6 +10,8 @@ import pytest
 from tests.grafana.dashboards import DASHBOARDS, Query, annotations, label_values, panels, queries, substituted
 from tests.grafana.stage import Prometheus, played
 
+pytestmark = pytest.mark.programs
+
 EMPTY = {
     ("batch-exporter-health", "Series folded"): "no account has more than the cap of two thousand series in a family",
 }
