@@ -148,6 +148,11 @@ def test_the_pod_asks_for_no_more_than_the_restricted_standard_allows(both: dict
     assert all(set(one) - {"name"} <= allowed for one in spec["volumes"])
 
 
+def test_everything_has_the_label_that_it_is_found_by(manifests: Manifests) -> None:
+    labels = [one["metadata"]["labels"]["app.kubernetes.io/name"] for one in manifests.values()]
+    assert set(labels) == {"batch-exporter"}
+
+
 def test_what_selects_finds_what_it_means(manifests: Manifests) -> None:
     template = only(manifests, "Deployment")["spec"]["template"]
     ports = {one["name"] for one in template["spec"]["containers"][0]["ports"]}
