@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 \
 	--python-platform linux --custom-compile-command 'make lock'
+# Two at a time, and the tests of one file one after the other: they share what is expensive to set up.
+PYTEST = $(BIN)/pytest --numprocesses=2 --dist=loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: FORCE help run test test-all programs lint format docs pictures manifests lock image bench clean
@@ -19,10 +21,10 @@ run: $(BIN)/batch-exporter ## run with ./config.yaml if there is one, else the d
 	@if [ -e config.yaml ]; then exec $(BIN)/batch-exporter --config.file=config.yaml; else exec $(BIN)/batch-exporter demo; fi
 
 test: $(VENV)/.test lint ## check and test all that needs nothing but Python, git and make
-	$(BIN)/pytest -m 'not programs'
+	$(PYTEST) -m 'not programs'
 
 test-all: programs $(VENV)/.test-all lint ## install programs, and check and test everything
-	$(BIN)/pytest
+	$(PYTEST)
 
 lint: | $(VENV)/.test
 	$(BIN)/ruff check .
