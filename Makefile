@@ -1,4 +1,4 @@
-# Two commands to know: `make run` and `make test`. `make help` lists the others.
+# Two commands to know: `make run` and `make test`. `make help` lists the others. PYTHON= chooses the Python.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,27 +6,39 @@ BIN := $(VENV)/bin
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 \
 	--python-platform linux --custom-compile-command 'make lock'
+# Two at a time, and the tests of one file one after the other: they share what is expensive to set up.
+PYTEST = $(BIN)/pytest --numprocesses=2 --dist=loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test check format docs pictures manifests lock image bench clean
+.PHONY: FORCE help run test test-all programs lint format docs pictures manifests lock image bench clean
+
+.NOTPARALLEL:
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 run: $(BIN)/batch-exporter ## run with ./config.yaml if there is one, else the demo
 	@if [ -e config.yaml ]; then exec $(BIN)/batch-exporter --config.file=config.yaml; else exec $(BIN)/batch-exporter demo; fi
 
-test: $(VENV)/.test ## set up everything and run all checks and tests
+test: $(VENV)/.test lint ## check and test all that needs nothing but Python, git and make
+	$(PYTEST) -m 'not programs'
+
+test-all: programs $(VENV)/.test-all lint ## install programs, and check and test everything
+	$(PYTEST)
+
+lint: | $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+
+programs: $(VENV)/.made ## install the programs that test-all runs
+	$(BIN)/python -m tests.programs
 
 format: $(VENV)/.test ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pictures: $(VENV)/.test ## take the pictures in docs/ anew
+pictures: programs $(VENV)/.test-all ## take the pictures in docs/ anew
 	$(BIN)/python -m tests.web.pictures
 
 docs: $(VENV)/.test ## write the pages that are generated from the code
@@ -54,15 +66,20 @@ bench: $(BIN)/batch-exporter ## measure what polling costs, and write it into do
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(BIN)/batch-exporter: pyproject.toml exporter/__init__.py
-	$(PYTHON) -m venv $(VENV)
+# Another Python's or another checkout's environment is made anew; the packages are installed again where it was.
+$(VENV)/.made: FORCE
+	@GOAL='$(firstword $(MAKECMDGOALS))' tools/venv $(VENV) '$(PYTHON)'
+
+$(BIN)/batch-exporter: $(VENV)/.made pyproject.toml exporter/__init__.py
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml exporter/__init__.py tests/system-packages tests/grafana/package-lock.json
-	tests/system-packages
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/.test: $(VENV)/.made pyproject.toml exporter/__init__.py
 	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $@ $(BIN)/batch-exporter
+
+$(VENV)/.test-all: $(VENV)/.made pyproject.toml exporter/__init__.py tests/grafana/package-lock.json
+	$(BIN)/pip install --quiet --editable '.[test-all]'
 	mkdir -p $(VENV)/grafana && cp tests/grafana/package*.json $(VENV)/grafana
 	PATH="$(abspath $(BIN)):$$PATH" npm ci --prefix $(VENV)/grafana --no-audit --no-fund --loglevel=error
-	@touch $@ $(BIN)/batch-exporter
+	@touch $@ $(VENV)/.test $(BIN)/batch-exporter

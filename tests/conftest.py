@@ -1,6 +1,8 @@
-"""Fixtures that several test modules share."""
+"""Fixtures that several test modules share, and the guard of the split between `make test` and `make test-all`."""
 
-from collections.abc import Iterator
+import sys
+import tempfile
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,11 @@ from exporter.state import prepared
 from tests import certificates as made_certificates
 from tests import promtool
 from tests.rig import Rig
+
+ROOT = Path(__file__).parents[1]
+ALWAYS_THERE = {"env", "git", "make", "sh"}
+"""What `make test` needs beside Python."""
+_running: list[pytest.Item] = []
 
 
 @pytest.fixture
@@ -31,3 +38,31 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which programs have judged the rules: that depends on the machine."""
     if said := promtool.used():
         terminalreporter.write_line(said)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
+    """Remember which test runs, for the guard."""
+    _running[:] = [item]
+    try:
+        return (yield)
+    finally:
+        _running.clear()
+
+
+def _guard(event: str, arguments: tuple[object, ...]) -> None:
+    """Fail a test that starts a program which a bare machine does not have, and is not marked `programs`.
+
+    It fails on every machine, also on one that has the program.
+    """
+    if event != "subprocess.Popen" or not _running or _running[0].get_closest_marker("programs"):
+        return
+    program = Path(str(arguments[0]))
+    if program.name.startswith("python") or program.name in ALWAYS_THERE:
+        return
+    # Ours, and what the tests themselves have made.
+    if not any(program.is_relative_to(folder) for folder in (ROOT, sys.prefix, tempfile.gettempdir())):
+        pytest.fail(f'it starts {program.name}, which "make test" does without: mark it @pytest.mark.programs')
+
+
+sys.addaudithook(_guard)

@@ -42,12 +42,14 @@ def of(name: str, account: str = "production", collector: str = "invocations", i
     return {"alertname": name, "account": account, "collector": collector, "instance": instance}
 
 
+@pytest.mark.programs
 def test_amtool_accepts_the_configuration() -> None:
     done = subprocess.run(["amtool", "check-config", CONFIG], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", alerts())
+@pytest.mark.programs
 def test_an_alert_goes_where_its_severity_says(name: str) -> None:
     severity = alerts()[name].labels["severity"]
     routed = subprocess.run(
@@ -68,6 +70,7 @@ def about_an_exporter() -> list[str]:
 NOT_ABOUT_AN_EXPORTER = ["InkitGenerationFailed", "PackageXBatchFailed", "InkitInFlightTooLong", "NodeDown"]
 
 
+@pytest.mark.programs
 def test_when_no_exporter_can_be_reached_what_was_last_seen_is_silenced_and_no_failure(url: str) -> None:
     said = [of(name, instance=instance) for name in about_an_exporter() for instance in ("a", "b")]
     said += [of("BatchExporterInstanceDown")]
@@ -75,6 +78,7 @@ def test_when_no_exporter_can_be_reached_what_was_last_seen_is_silenced_and_no_f
     only_inhibits(url, "first", {"alertname": "BatchExporterDown"}, said, others)
 
 
+@pytest.mark.programs
 def test_an_exporter_that_is_down_silences_what_was_last_seen_of_it_and_nothing_of_others(url: str) -> None:
     said = [of(name) for name in about_an_exporter()]
     of_another = ("BatchExporterDataStale", "BatchExporterRecordsVanished", "BatchExporterConfigReloadFailed")
@@ -82,6 +86,7 @@ def test_an_exporter_that_is_down_silences_what_was_last_seen_of_it_and_nothing_
     only_inhibits(url, "one of two", {"alertname": "BatchExporterInstanceDown", "instance": "a"}, said, others)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("down", ["BatchExporterDown", "BatchExporterInstanceDown"])
 @pytest.mark.parametrize("other", [{"job": "another"}, {"cluster": "another"}])
 def test_an_exporter_that_is_down_says_nothing_of_another_job_or_cluster(url: str, down: str, other: Labels) -> None:
@@ -92,6 +97,7 @@ def test_an_exporter_that_is_down_says_nothing_of_another_job_or_cluster(url: st
     assert [one["status"]["state"] for one in ask(url) if one["labels"] == elsewhere] != ["suppressed"]
 
 
+@pytest.mark.programs
 def test_two_jobs_that_poll_one_account_are_told_of_though_one_of_them_is_down(url: str) -> None:
     twice = {"alertname": "BatchExporterPolledTwice", "account": "production", "collector": "invocations"}
     ask(url, [{"labels": twice}, {"labels": {"alertname": "BatchExporterDown", "job": "sixth"}}])
@@ -104,6 +110,7 @@ def test_two_jobs_that_poll_one_account_are_told_of_though_one_of_them_is_down(u
 
 
 @pytest.mark.parametrize("why", ["BatchExporterAuthRefused", "BatchExporterStateNotWritable"])
+@pytest.mark.programs
 def test_why_polls_fail_silences_that_they_do_in_the_same_collector(url: str, why: str) -> None:
     follows = ["BatchExporterDataStale", "BatchExporterPollFailing", "BatchExporterBackfillSlow"]
     others = [
@@ -114,6 +121,7 @@ def test_why_polls_fail_silences_that_they_do_in_the_same_collector(url: str, wh
     only_inhibits(url, why, of(why), [of(name) for name in follows], others)
 
 
+@pytest.mark.programs
 def test_data_that_is_stale_silences_that_polls_fail_and_not_that_requests_are_limited(url: str) -> None:
     follows = ["BatchExporterPollFailing", "BatchExporterBackfillSlow", "BatchExporterReconcileOverdue"]
     others = [
@@ -124,6 +132,7 @@ def test_data_that_is_stale_silences_that_polls_fail_and_not_that_requests_are_l
     only_inhibits(url, "third", of("BatchExporterDataStale"), [of(name) for name in follows], others)
 
 
+@pytest.mark.programs
 def test_the_same_failure_in_two_clusters_is_two_pages() -> None:
     """Each cluster may set the label `cluster`; without it the groups are those of alert and account."""
     route = yaml.safe_load(CONFIG.read_text())["route"]
@@ -136,6 +145,7 @@ def test_a_budget_that_burns_fast_need_not_be_said_to_burn_slowly(url: str) -> N
     only_inhibits(url, "fourth", of("BatchErrorBudgetBurnFast"), [of("BatchErrorBudgetBurnSlow")], others)
 
 
+@pytest.mark.programs
 def test_many_item_errors_silence_that_there_are_some_in_the_same_place(url: str) -> None:
     place = {"resource": "shipment", "phase": "validation"}
     others = [of("PackageXItemErrors") | place | {"resource": "contact"}]

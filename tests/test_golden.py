@@ -118,6 +118,7 @@ def test_both_formats_parse_strictly_and_say_the_same(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", CASES, ids=by_case, indirect=True)
+@pytest.mark.programs
 def test_promtool_has_nothing_to_say(url: str) -> None:
     checked = subprocess.run(
         ["promtool", "check", "metrics"], input=scrape(url), capture_output=True, text=True, check=False

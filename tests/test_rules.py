@@ -38,6 +38,7 @@ def sections() -> list[str]:
     return re.findall(r"^### (\w+)$", RUNBOOKS, re.MULTILINE)
 
 
+@pytest.mark.programs
 def test_promtool_accepts_the_configuration_and_the_rules() -> None:
     promtool.run("check", "config", "--lint-fatal", ROOT / "prometheus" / "prometheus.yml")
     promtool.run("check", "rules", "--lint-fatal", *FILES)
@@ -51,6 +52,7 @@ def test_the_run_says_which_promtools_have_judged_the_rules() -> None:
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
+@pytest.mark.programs
 def test_alerts_fire_when_they_should_and_are_silent_when_they_should(file: Path) -> None:
     promtool.run("test", "rules", file)
 
@@ -155,6 +157,7 @@ def test_the_dashboards_that_alerts_link_to_are_there_with_their_variables() -> 
             assert wanted <= variables[link.path.removeprefix("/d/")]
 
 
+@pytest.mark.programs
 def test_the_addresses_in_the_rules_are_those_that_the_page_says_how_to_replace(tmp_path: Path) -> None:
     match = re.search(r"^```sh\n(sed .+?)```$", RUNBOOKS, re.MULTILINE | re.DOTALL)
     assert match

@@ -27,6 +27,7 @@ def curl(*arguments: object) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
 
 
+@pytest.mark.programs
 def test_it_serves_over_tls_with_a_password_and_follows_the_file(rig: Rig, tmp_path: Path, certificates: Path) -> None:
     hashed = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
     text = TLS.format(certificates) + f"basic_auth_users: {{alice: {hashed}}}\n"
@@ -87,6 +88,7 @@ def test_what_can_t_be_had_is_logged_at_the_start(rig: Rig, tmp_path: Path) -> N
     assert "web.yml:1: rate_limit.burst: has no effect without an interval" in first
 
 
+@pytest.mark.programs
 def test_it_listens_on_several_addresses_a_unix_socket_among_them(rig: Rig, tmp_path: Path) -> None:
     unix = tmp_path / "exporter.sock"
     addresses = ["--web.listen-address=127.0.0.2:0", f"--web.listen-address=unix://{unix}"]
@@ -95,6 +97,7 @@ def test_it_listens_on_several_addresses_a_unix_socket_among_them(rig: Rig, tmp_
         assert curl("--unix-socket", unix, "http://exporter/-/healthy") == "batch-exporter is healthy.\n"
 
 
+@pytest.mark.programs
 def test_it_serves_on_a_socket_of_systemd_s(rig: Rig, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]

@@ -6,6 +6,14 @@ from http.client import responses
 from typing import BinaryIO, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+PHRASES: Mapping[int, str] = {
+    **responses,
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Entity",
+}
+"""The name of each status. Python's own names of these four depend on its version."""
 _LONGEST_LINE = 65_536
 _JSON = {"Content-Type": "application/json"}
 
@@ -28,7 +36,7 @@ class Answer:
 
     def head(self, length: int | None) -> bytes:
         """The status line and headers. Where no `length` is given, the end of the body is that of the connection."""
-        phrase = responses.get(self.status, "Unknown")
+        phrase = PHRASES.get(self.status, "Unknown")
         size = "Connection: close" if length is None else f"Content-Length: {length}"
         lines = [f"{name}: {value}" for name, value in self.headers.items()]
         return "\r\n".join([f"HTTP/1.1 {self.status} {phrase}", *lines, size, "\r\n"]).encode("latin-1")

@@ -100,7 +100,7 @@ def _tls(read: shape.Tls, draft: Draft, path: Path) -> TlsServer:
         max_version=names.VERSIONS[read.max_version or "TLS13"],
         ciphers=ciphers,
         prefer_own_ciphers=read.prefer_server_cipher_suites is not False,
-        curve=names.CURVES[read.curve_preferences[0]] if read.curve_preferences else None,
+        curve=names.CURVES.get(names.offered(read.curve_preferences or ()) or ""),
     )
 
 

@@ -4,6 +4,7 @@ Source: https://pkg.go.dev/crypto/tls#pkg-constants; of the cipher suites only t
 """
 
 import ssl
+from collections.abc import Iterable
 
 CIPHERS = {
     "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
@@ -41,3 +42,17 @@ HEADERS: dict[str, tuple[str, ...]] = {
     "Content-Security-Policy": (),
 }
 """The headers that may be set, and the values that they may have; none are any."""
+
+
+def offered(curves: Iterable[str]) -> str | None:
+    """Return the first of these curves that a server can offer on this machine. `None` if it can offer none alone."""
+    return next((curve for curve in curves if _can_be_offered(CURVES[curve])), None)
+
+
+def _can_be_offered(curve: str) -> bool:
+    """Try it: the ssl module of Python 3.11.2 and before refuses X25519, and a hardened OpenSSL others."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ecdh_curve(curve)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True

@@ -44,8 +44,18 @@ def _tls(draft: Draft) -> Iterator[Finding]:
     if draft.text(TLS, "min_version") in names.OLD_VERSIONS:
         yield Finding((TLS, "min_version"), "OpenSSL has switched off what is below TLS12, which is the least here")
     curves = draft.get(TLS, "curve_preferences")
-    if isinstance(curves, list) and len(curves) > 1:
-        yield Finding((TLS, "curve_preferences"), f"only one curve can be offered here: {curves[0]}, the first")
+    if isinstance(curves, list) and curves:
+        yield from _curves(curves)
+
+
+def _curves(curves: list[str]) -> Iterator[Finding]:
+    offered = names.offered(curves)
+    if offered is None:
+        message = f"this machine's Python can't offer {' or '.join(curves)} alone: OpenSSL's own list is offered"
+        yield Finding((TLS, "curve_preferences"), message)
+    elif len(curves) > 1:
+        rank = "the first" if offered == curves[0] else "the first that this machine's Python can offer alone"
+        yield Finding((TLS, "curve_preferences"), f"only one curve can be offered here: {offered}, {rank}")
 
 
 def _rate_limit(draft: Draft) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ def test_what_may_pass_is_asked_again_but_not_for_ever(reason: Reason) -> None:
     assert [retry.worth_asking_again(reason, attempt) for attempt in (1, 2, 3, 4)] == [True, True, False, False]
 
 
-@pytest.mark.parametrize("reason", set(Reason) - {Reason.CONNECTION, Reason.RATE_LIMITED, Reason.SERVER_ERROR})
+@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.CONNECTION, Reason.RATE_LIMITED, Reason.SERVER_ERROR}))
 def test_what_would_be_the_same_again_is_not_asked_again(reason: Reason) -> None:
     assert not retry.worth_asking_again(reason, 1)
 

@@ -12,7 +12,7 @@ import requests
 from exporter.demo.faults import Lies
 from exporter.demo.items import document_batch
 from exporter.demo.server import StandIn
-from exporter.demo.wire import Asked
+from exporter.demo.wire import Answer, Asked
 from exporter.demo.world import World
 from tests.demo.conftest import NOW, TOKEN, Client
 
@@ -129,3 +129,11 @@ def test_a_stopped_stand_in_takes_no_connection(world: World) -> None:
 
 def test_stopping_what_never_started_is_no_mistake(world: World) -> None:
     StandIn(world).stop()
+
+
+@pytest.mark.parametrize(
+    ("status", "phrase"),
+    [(413, "Content Too Large"), (414, "URI Too Long"), (416, "Range Not Satisfiable"), (422, "Unprocessable Entity")],
+)
+def test_a_status_has_the_same_name_with_every_python(status: int, phrase: str) -> None:
+    assert Answer(status).head(0).startswith(f"HTTP/1.1 {status} {phrase}\r\n".encode())

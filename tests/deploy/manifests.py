@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import kubernetes_validate
 import yaml
-from helm_python import Chart
 
 from tests.deploy.engine import ROOT, output
 
@@ -35,6 +33,8 @@ def kustomized(folder: str) -> Manifests:
 
 def rendered(values: dict[str, Any], release: str = "batch-exporter") -> Manifests:
     """What `helm template` prints."""
+    from helm_python import Chart
+
     with Chart.load(CHART) as chart:
         made = chart.render(values, name=release, namespace="batch-exporter")
     texts = [text for name, text in made.items() if name.endswith(".yaml")]
@@ -58,6 +58,8 @@ def judge(manifest: Manifest) -> None:
         schema = json.loads((SCHEMAS / f"{manifest['kind'].lower()}.json").read_text())
         jsonschema.validate(manifest, schema)
     else:
+        import kubernetes_validate
+
         for version in KUBERNETES:
             kubernetes_validate.validate(manifest, version, strict=True)
 

@@ -82,6 +82,7 @@ def test_who_waits_for_a_service_waits_for_one_that_tells_its_health() -> None:
             assert "healthcheck" in known[name]
 
 
+@pytest.mark.programs
 def test_prometheus_finds_its_configuration_and_rules(tmp_path: Path) -> None:
     # The folder as the container has it.
     for inside, path in mounted(services()["prometheus"]).items():
@@ -104,6 +105,7 @@ def test_prometheus_scrapes_here_what_it_scrapes_elsewhere_at_the_services_addre
     assert here["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["alertmanager:9093"]
 
 
+@pytest.mark.programs
 def test_alertmanager_takes_its_configuration() -> None:
     (path,) = mounted(services()["alertmanager"]).values()
     output("amtool", "check-config", path)

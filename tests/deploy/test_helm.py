@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 import yaml
-from helm_python import Chart, HelmError, lint
 
 from tests.deploy.engine import ROOT
 from tests.deploy.manifests import ALL_ON, CHART, dashboards, judge, only, pod, rendered
 
+pytestmark = pytest.mark.programs
+
 
 def test_helm_finds_nothing_to_complain_of() -> None:
+    from helm_python import lint
+
     report = lint(CHART, ALL_ON, strict=True)
     assert [one for one in report["messages"] if one["severity"] > 1] == []
     assert report["errors"] == []
@@ -31,6 +34,8 @@ def test_helm_finds_nothing_to_complain_of() -> None:
     ],
 )
 def test_values_that_the_chart_does_not_know_are_refused(values: dict[str, Any]) -> None:
+    from helm_python import HelmError
+
     with pytest.raises(HelmError):
         rendered(values)
 
@@ -63,6 +68,8 @@ def test_values_arrive_where_they_belong() -> None:
 
 
 def test_links_lead_where_the_values_say() -> None:
+    from helm_python import Chart
+
     with Chart.load(CHART) as chart:
         usual = chart.values["links"]
     mine = {name: f"https://{name}.example.org" for name in usual}
@@ -78,6 +85,8 @@ def test_links_lead_where_the_values_say() -> None:
 
 
 def test_a_packaged_chart_holds_the_rules_and_dashboards_themselves(tmp_path: Path) -> None:
+    from helm_python import Chart
+
     with Chart.load(CHART) as chart:
         archive = chart.save(tmp_path)
     with Chart.load(archive) as packed:

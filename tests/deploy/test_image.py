@@ -9,8 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from exporter import __version__
 from tests.deploy.engine import ROOT, Engine
+
+pytestmark = pytest.mark.programs
 
 # As compose.yaml and the manifests run it, with no network but its own loopback.
 HARDENED = ("--network=none", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges")
@@ -118,9 +122,3 @@ def test_the_same_sources_give_the_same_layers(engine: Engine, image: str, tmp_p
     first, second = inspected(engine, image), inspected(engine, "localhost/batch-exporter:again")
     assert first["RootFS"] == second["RootFS"]
     assert first["Config"] == second["Config"]
-
-
-def test_the_base_is_pinned_by_version_and_digest() -> None:
-    text = (ROOT / "Dockerfile").read_text()
-    assert re.search(r"^ARG PYTHON_IMAGE=python:\d+\.\d+\.\d+-slim-\w+@sha256:[0-9a-f]{64}$", text, re.MULTILINE)
-    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2

@@ -5,10 +5,8 @@ from copy import deepcopy
 from typing import Any
 
 import jsonschema
-import kubernetes_validate
 import pytest
 import yaml
-from helm_python import Chart
 
 from exporter import __version__
 from tests.deploy.engine import ROOT, output
@@ -25,6 +23,8 @@ from tests.deploy.manifests import (
     pod,
     rendered,
 )
+
+pytestmark = pytest.mark.programs
 
 PLAIN = "plain"
 WAYS = (PLAIN, "chart")
@@ -56,6 +56,8 @@ def test_every_manifest_is_as_its_schema_has_it(manifests: Manifests) -> None:
 def test_a_misspelt_key_does_not_pass_the_schemas(
     both: dict[str, Manifests], kind: str, place: tuple[str, ...]
 ) -> None:
+    import kubernetes_validate
+
     wrong = deepcopy(only(both[PLAIN], kind))
     inner = wrong
     for name in place:
@@ -151,6 +153,11 @@ def test_the_pod_asks_for_no_more_than_the_restricted_standard_allows(both: dict
     assert all(set(one) - {"name"} <= allowed for one in spec["volumes"])
 
 
+def test_everything_has_the_label_that_it_is_found_by(manifests: Manifests) -> None:
+    labels = [one["metadata"]["labels"]["app.kubernetes.io/name"] for one in manifests.values()]
+    assert set(labels) == {"batch-exporter"}
+
+
 def test_what_selects_finds_what_it_means(manifests: Manifests) -> None:
     template = only(manifests, "Deployment")["spec"]["template"]
     ports = {one["name"] for one in template["spec"]["containers"][0]["ports"]}
@@ -189,6 +196,8 @@ def test_every_dashboard_is_there_as_it_is(manifests: Manifests) -> None:
 
 
 def test_versions_are_the_programs(both: dict[str, Manifests]) -> None:
+    from helm_python import Chart
+
     with Chart.load(CHART) as chart:
         assert chart.metadata["appVersion"] == __version__
     assert pod(both[PLAIN])["containers"][0]["image"] == f"batch-exporter:{__version__}"

@@ -51,3 +51,9 @@ def test_every_pin_has_hashes_and_no_address(file: str) -> None:
     assert blocks
     assert all("--hash=sha256:" in block for block in blocks)
     assert "http" not in text
+
+
+def test_the_base_is_pinned_by_version_and_digest() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert re.search(r"^ARG PYTHON_IMAGE=python:\d+\.\d+\.\d+-slim-\w+@sha256:[0-9a-f]{64}$", text, re.MULTILINE)
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2

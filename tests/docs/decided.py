@@ -108,6 +108,9 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
         "curl --cacert ca.pem --user prometheus https://exporter.example:10977/metrics": _CERTIFICATES,
     },
     "docs/deployment.md": {
+        "/opt/batch-exporter/bin/batch-exporter check --config.file=/etc/batch-exporter/config.yaml": Elsewhere(
+            "the README's installation in another folder"
+        ),
         f"{_COMPOSE} up --build": _CONTAINERS,
         "mkdir -m 700 deploy/secrets": Run(),
         "mkdir -m 755 deploy/secrets/exporter": Run(),

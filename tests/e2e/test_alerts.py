@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from exporter.demo.items import document_batch, generations, invocation
@@ -38,6 +39,7 @@ def prometheus_config(folder: Path, exporter: str, manager: str) -> Path:
     return path
 
 
+@pytest.mark.programs
 def test_a_failure_comes_to_alertmanager_and_an_old_one_does_not(rig: Rig, tmp_path: Path) -> None:
     now = time.time()
     old = document_batch("rb_old", now - HOUR, destinations={"docusign": generations(2, 0, 2)})

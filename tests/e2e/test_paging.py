@@ -15,6 +15,8 @@ from tests.e2e.pager import Page
 from tests.rig import HOUR
 from tests.test_commands import get
 
+pytestmark = pytest.mark.programs
+
 ONCE_AND_OVER = [("pager", "firing"), ("pager", "resolved")]
 TOLD_AND_OVER = [("tickets", "firing"), ("tickets", "resolved")]
 

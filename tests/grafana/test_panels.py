@@ -12,6 +12,8 @@ from tests.grafana.copies import also_from, comparable, copied, scraped
 from tests.grafana.dashboards import DASHBOARDS, Query, annotations, label_values, panels, queries, substituted
 from tests.grafana.stage import Prometheus, played
 
+pytestmark = pytest.mark.programs
+
 EMPTY = {
     ("batch-exporter-health", "Series folded"): "no account has more than the cap of two thousand series in a family",
     ("batch-exporter-health", "Records vanished"): "nothing is deleted",

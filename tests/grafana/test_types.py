@@ -31,11 +31,13 @@ def panel(dashboard: dict[str, Any], kind: str) -> dict[str, Any]:
     return next(one for one in panels(dashboard) if one["type"] == kind)
 
 
+@pytest.mark.programs
 def test_grafanas_types_have_nothing_against_the_dashboards(tmp_path: Path) -> None:
     pieces = [piece for name, dashboard in DASHBOARDS.items() for piece in literals(name, dashboard)]
     assert complaints(tmp_path, pieces) == {}
 
 
+@pytest.mark.programs
 def test_grafanas_types_see_what_they_are_asked_for(tmp_path: Path) -> None:
     pieces = []
     for fault, plant in FAULTS.items():

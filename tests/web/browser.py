@@ -3,25 +3,27 @@
 import contextlib
 import shutil
 from collections.abc import Iterator
-from typing import Literal
-
-import playwright.sync_api
-from playwright.sync_api import Browser, Page
+from typing import TYPE_CHECKING, Literal
 
 from exporter.snapshot import Board
 from exporter.web.routes import Probes, routes
 from tests.web.examples import NOW
 from tests.web.serving import Program, serving
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 Scheme = Literal["light", "dark"]
 DESK, PHONE = (1280, 900), (390, 844)
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium() -> Iterator["Browser"]:
     """The system's Chromium: what Playwright would download is another one."""
+    import playwright.sync_api
+
     found = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert found, "install chromium: tests/system-packages does"
+    assert found, "install chromium: make test-all does"
     with playwright.sync_api.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=found, args=["--disable-gpu"])
         yield browser
@@ -40,8 +42,8 @@ def showing(board: Board, now: float = NOW) -> Iterator[str]:
 
 @contextlib.contextmanager
 def visit(
-    browser: Browser, url: str, scheme: Scheme = "light", size: tuple[int, int] = DESK, *, scripts: bool = True
-) -> Iterator[Page]:
+    browser: "Browser", url: str, scheme: Scheme = "light", size: tuple[int, int] = DESK, *, scripts: bool = True
+) -> Iterator["Page"]:
     """A page, once it is there. What it says to the console, of a policy that is broken say, is an error."""
     said: list[str] = []
     with browser.new_context(

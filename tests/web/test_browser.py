@@ -2,14 +2,18 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
 
 from exporter.snapshot import Board, CollectorSnapshot, Failure
 from tests.web.browser import DESK, PHONE, Scheme, chromium, showing, visit
 from tests.web.examples import NOW, calm, troubled
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.programs
 
 LONG = "x" * 128
 _PHONES = 700
@@ -38,7 +42,7 @@ VIEWS = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator["Browser"]:
     with chromium() as started:
         yield started
 
@@ -57,15 +61,17 @@ def in_trouble(urls: Mapping[str, str]) -> str:
 @VIEWS
 @pytest.mark.parametrize(("scheme", "size"), [("light", DESK), ("dark", PHONE)], ids=["desk", "phone-in-the-dark"])
 def test_nobody_is_kept_from_reading_it(
-    browser: Browser, urls: Mapping[str, str], board: str, path: str, scheme: Scheme, size: tuple[int, int]
+    browser: "Browser", urls: Mapping[str, str], board: str, path: str, scheme: Scheme, size: tuple[int, int]
 ) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
     with visit(browser, urls[board] + path, scheme, size) as page:
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
 
 
 @VIEWS
-def test_nothing_stands_beyond_the_edge(browser: Browser, urls: Mapping[str, str], board: str, path: str) -> None:
+def test_nothing_stands_beyond_the_edge(browser: "Browser", urls: Mapping[str, str], board: str, path: str) -> None:
     with visit(browser, urls[board] + path) as page:
         for width in (320, 390, _PHONES, 900, 1280):
             page.set_viewport_size({"width": width, "height": 800})
@@ -75,7 +81,7 @@ def test_nothing_stands_beyond_the_edge(browser: Browser, urls: Mapping[str, str
             assert width > _PHONES or min(room, default=0) >= 0, "on a phone, not even in a part that scrolls by itself"
 
 
-def test_it_is_dark_in_the_dark(browser: Browser, in_trouble: str) -> None:
+def test_it_is_dark_in_the_dark(browser: "Browser", in_trouble: str) -> None:
     grounds: dict[Scheme, str] = {}
     for scheme in ("light", "dark"):
         with visit(browser, in_trouble, scheme) as page:
@@ -83,7 +89,7 @@ def test_it_is_dark_in_the_dark(browser: Browser, in_trouble: str) -> None:
     assert grounds == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}
 
 
-def test_the_form_works_without_a_script(browser: Browser, in_trouble: str) -> None:
+def test_the_form_works_without_a_script(browser: "Browser", in_trouble: str) -> None:
     with visit(browser, f"{in_trouble}/failures", scripts=False) as page:
         page.get_by_label("Collector").select_option("invocations")
         page.get_by_label("Destination or resource").select_option("docusign")
@@ -96,7 +102,7 @@ def test_the_form_works_without_a_script(browser: Browser, in_trouble: str) -> N
         assert page.locator("tbody tr").count() == 7
 
 
-def test_a_link_with_a_record_s_id_leads_to_its_row_and_marks_it(browser: Browser, in_trouble: str) -> None:
+def test_a_link_with_a_record_s_id_leads_to_its_row_and_marks_it(browser: "Browser", in_trouble: str) -> None:
     with visit(browser, f"{in_trouble}/failures#batch_9kR2mWq4Lx", size=PHONE) as page:
         row = page.locator("tr:target")
         assert "shipment" in row.inner_text()
@@ -104,7 +110,7 @@ def test_a_link_with_a_record_s_id_leads_to_its_row_and_marks_it(browser: Browse
         assert row.evaluate("row => getComputedStyle(row).backgroundColor") == "rgb(255, 243, 196)"
 
 
-def test_a_phone_shows_each_cell_with_the_name_of_its_column(browser: Browser, in_trouble: str) -> None:
+def test_a_phone_shows_each_cell_with_the_name_of_its_column(browser: "Browser", in_trouble: str) -> None:
     with visit(browser, f"{in_trouble}/failures", size=PHONE) as page:
         cells = page.locator("tbody tr").first.locator("th, td")
         names = cells.evaluate_all("all => all.map(one => getComputedStyle(one, '::before').content)")
@@ -113,14 +119,14 @@ def test_a_phone_shows_each_cell_with_the_name_of_its_column(browser: Browser, i
         assert [box["y"] for box in boxes] == sorted({box["y"] for box in boxes}), "below each other"
 
 
-def test_from_a_problem_an_operator_comes_to_the_records(browser: Browser, in_trouble: str) -> None:
+def test_from_a_problem_an_operator_comes_to_the_records(browser: "Browser", in_trouble: str) -> None:
     with visit(browser, in_trouble) as page:
         page.get_by_role("listitem").filter(has_text="production:").get_by_role("link").click()
         page.wait_for_url("**/failures?account=production")
         assert page.locator("tbody tr").count() == 6
 
 
-def test_the_pages_load_nothing_from_anywhere_else(browser: Browser, in_trouble: str) -> None:
+def test_the_pages_load_nothing_from_anywhere_else(browser: "Browser", in_trouble: str) -> None:
     asked: list[str] = []
     with visit(browser, in_trouble) as page:
         page.on("request", lambda request: asked.append(request.url))

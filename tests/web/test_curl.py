@@ -9,6 +9,8 @@ import pytest
 
 from tests.web.serving import GENEROUS, Place, Program, serving
 
+pytestmark = pytest.mark.programs
+
 COULD_NOT_CONNECT_SECURELY, RECEIVING_FAILED, NOT_TRUSTED = 35, 56, 60
 HEADERS = "http_server_config: {headers: {Strict-Transport-Security: max-age=1}}\n"
 

@@ -66,6 +66,14 @@ def shaken(place: Place, context: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
         yield client
 
 
+def is_cut_off(client: ssl.SSLSocket) -> bool:
+    """Whether the connection ends without a byte. Python 3.11.2 reports that as an end, newer ones as an error."""
+    try:
+        return client.recv(1) == b""
+    except (ssl.SSLEOFError, ConnectionResetError):
+        return True
+
+
 def status(place: Place, context: ssl.SSLContext, path: str = "/-/healthy") -> int:
     connection = http.client.HTTPSConnection(*place, context=context, timeout=GENEROUS)
     with contextlib.closing(connection):
@@ -147,12 +155,8 @@ def test_clients_in_the_handshake_count_among_those_connected(folder: Path) -> N
 
 
 def test_a_client_that_is_silent_after_the_handshake_is_cut_off(folder: Path) -> None:
-    with (
-        secured(folder, limits=SOON) as place,
-        shaken(place, certificates.client(folder)) as client,
-        pytest.raises(ssl.SSLEOFError),
-    ):
-        client.recv(1)
+    with secured(folder, limits=SOON) as place, shaken(place, certificates.client(folder)) as client:
+        assert is_cut_off(client)
 
 
 def test_a_client_that_does_not_read_its_answer_is_cut_off(folder: Path) -> None:

@@ -3,13 +3,14 @@
 import logging
 import os
 import shutil
+import ssl
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from exporter.config import ConfigError
-from exporter.web_config import Current, tls
+from exporter.web_config import Current, names, tls
 from tests import certificates
 
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
@@ -181,3 +182,44 @@ def test_a_cipher_suite_that_openssl_does_not_have_is_not_left_out_in_silence(fi
     lacking = replace(settings, ciphers=("ECDHE-RSA-AES128-GCM-SHA256", "NO-SUCH"))
     with pytest.raises(ConfigError, match=r"tls_server_config\.cipher_suites: this machine's OpenSSL has no NO-SUCH$"):
         tls.context(lacking, tls.material(lacking))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "curve", "warning"),
+    [
+        ("CurveP256", "prime256v1", ""),
+        ("X25519", None, "can't offer X25519 alone: OpenSSL's own list is offered"),
+        ("X25519, CurveP521", None, "can't offer X25519 or CurveP521 alone: OpenSSL's own list is offered"),
+        (
+            "X25519, CurveP384, CurveP256",
+            "secp384r1",
+            "CurveP384, the first that this machine's Python can offer alone",
+        ),
+        ("CurveP384, X25519", "secp384r1", "only one curve can be offered here: CurveP384, the first"),
+    ],
+)
+def test_of_the_curves_the_first_that_this_machine_can_offer_is_offered(
+    file: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, curve: str | None, warning: str
+) -> None:
+    offer = ssl.SSLContext.set_ecdh_curve
+
+    def offered(context: ssl.SSLContext, name: str) -> None:
+        """As Python 3.11.2, with an OpenSSL that has no large curves."""
+        if name == "X25519":
+            raise ssl.SSLError(129, "[EC: UNKNOWN_GROUP] unknown group")
+        if name == "secp521r1":
+            raise ValueError("unknown elliptic curve name 'secp521r1'")
+        offer(context, name)
+
+    monkeypatch.setattr(ssl.SSLContext, "set_ecdh_curve", offered)
+    web = current(file, TLS.replace("}", f", curve_preferences: [{wanted}]}}"))
+    assert web.config.tls is not None
+    assert web.config.tls.curve == curve
+    said = [str(one) for one in web.config.warnings]
+    assert [line.endswith(warning) for line in said] == [True] * bool(warning), said
+    assert web.context() is not None
+
+
+@pytest.mark.parametrize("curve", names.CURVES)
+def test_every_curve_that_may_be_named_gives_a_context_on_this_machine(file: Path, curve: str) -> None:
+    assert current(file, TLS.replace("}", f", curve_preferences: [{curve}]}}")).context() is not None

@@ -9,6 +9,8 @@ apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
   name: batch-exporter
+  labels:
+    app.kubernetes.io/name: batch-exporter
 spec:
   groups:
 HEAD

@@ -5,11 +5,10 @@ Source: "Requests & Responses" of the vendor's API reference. It gives no exampl
 """
 
 from collections.abc import Mapping, Sequence
-from http.client import responses
 
 from exporter.demo.items import Item
 from exporter.demo.shelf import compact
-from exporter.demo.wire import Answer
+from exporter.demo.wire import PHRASES, Answer
 
 _NULL = b"null"
 
@@ -45,7 +44,7 @@ def _answer(
     after = {
         "status": status,
         "errors": list(errors),
-        "code": None if status < 400 else responses[status].lower().replace(" ", "_"),
+        "code": None if status < 400 else PHRASES[status].lower().replace(" ", "_"),
         "pagination": pagination,
         "endpoint": path,
     }

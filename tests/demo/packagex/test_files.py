@@ -62,7 +62,7 @@ def test_what_is_no_boolean_is_refused(batches: Batches, client: Client) -> None
         ({"upload"}, {"_upload_csv_url", "_upload_json_url"}),
         ({"result"}, {"_result_json_url"}),
     ],
-    ids=str,
+    ids=["nothing", "upload", "result"],
 )
 def test_upload_and_result_are_there_where_the_batch_saved_them(
     batches: Batches, client: Client, saved: set[Saved], expected: set[str]
