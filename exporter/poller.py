@@ -251,8 +251,11 @@ class Poller:
     def _poll(self, found: Found) -> None:
         facts = self._facts
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
+            reconciled_at = records.marks.reconciled_at
             try:
                 self._collector.poll(self._client, records, self._clock(), found, lambda: self._progress(records))
+                if records.marks.reconciled_at != reconciled_at:
+                    records.drop_unused_series(self._counters.shown_as)
             finally:
                 # Also of a poll that failed after some pages: what those said is kept.
                 if records.failures.changed or self._failures is None:

@@ -20,6 +20,8 @@ from exporter.state.series import Series
 from exporter.sums import Sums
 
 _FINISHED, _IN_FLIGHT, _GONE = 0, 1, 2
+_MANY_UNUSED = 1000
+"""Series that stand for nothing cost each poll a row to load: fewer are not worth the search for those in use."""
 _IDS_AT_ONCE = 500
 """SQLite takes a bounded number of parameters in a statement."""
 
@@ -87,6 +89,21 @@ class Records:
             query = "DELETE FROM records WHERE collector = ? AND id = ?"
             self._db.executemany(query, [(self._collector, record.id) for record in records])
             self._mark(marks)
+
+    def drop_unused_series(self, folded: Mapping[Key, Key]) -> None:
+        """Delete series that neither a record nor a counter needs, where they are many.
+
+        `folded`: series beyond the cap, and which one shows them: it takes over what they have counted.
+        """
+        if not folded and self.series.unused() < _MANY_UNUSED:
+            return
+        named: set[int] = set()
+        for table, column in (("records", "adds"), ("failures", "amounts")):
+            query = f"SELECT DISTINCT {column} FROM {table} WHERE collector = ?"  # noqa: S608
+            for (amounts,) in self._db.execute(query, (self._collector,)):
+                named.update(self.series.numbers(amounts))
+        with self._transaction():
+            self.series.drop(named, folded)
 
     def begin_anew(self, scope: str) -> None:
         """Drop all records and marks: something else is asked for from now on. Counters and failures stay."""

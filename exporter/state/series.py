@@ -6,11 +6,14 @@ What must be one transaction is the caller's to keep together.
 import bisect
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from exporter.records import Key
 from exporter.state.moved import Moved
 from exporter.sums import Cause, CounterState, HistogramState, Observations, Sums
+
+_NOTHING = "total = 0 AND events = 0 AND spread IS NULL"
+"""Of a row: no record in the window adds to it, and it has never counted."""
 
 
 class Series:
@@ -22,6 +25,7 @@ class Series:
         rows = self._db.execute("SELECT id, key FROM series WHERE collector = ?", (collector,))
         self._keys: dict[int, Key] = {number: tuple(json.loads(key)) for number, key in rows}
         self._numbers: dict[Key, int] = {key: number for number, key in self._keys.items()}
+        self._last_place: int | None = None
 
     def add(self, moved: Moved) -> None:
         """Add what was gathered: to gauges and counters with their causes, and to histograms."""
@@ -61,9 +65,51 @@ class Series:
                 gauges[key] = total
         return Sums(gauges, counters, histograms)
 
+    def unused(self) -> int:
+        """How many series stand for nothing now. Records may still name them."""
+        query = f"SELECT count(*) FROM series WHERE collector = ? AND {_NOTHING}"  # noqa: S608
+        return int(self._db.execute(query, (self._collector,)).fetchone()[0])
+
+    def drop(self, named: Set[int], folded: Mapping[Key, Key]) -> None:
+        """Delete series that stand for nothing; of those that are `folded`, move what they counted to what shows it.
+
+        `named`: the numbers of series that other tables name, which stay.
+        """
+        query = f"SELECT id FROM series WHERE collector = ? AND {_NOTHING}"  # noqa: S608
+        unused = [number for (number,) in self._db.execute(query, (self._collector,)) if number not in named]
+        merged = [
+            key for key in folded if self._numbers.get(key) not in (None, *named) and self._merge(key, folded[key])
+        ]
+        gone = [*unused, *(self._numbers[key] for key in merged)]
+        self._db.executemany("DELETE FROM series WHERE id = ?", [(number,) for number in gone])
+        for number in gone:
+            del self._numbers[self._keys.pop(number)]
+
+    def _merge(self, key: Key, into: Key) -> bool:
+        """Add what a series has counted to another: not to itself, and not before all of it is published."""
+        query = "SELECT events, published, cause, spread, published_spread FROM series WHERE id = ? AND total = 0"
+        found = self._db.execute(query, (self._numbers[key],)).fetchone()
+        if found is None or key == into or found[0] != found[1] or found[3] != found[4]:
+            return False
+        events, _, cause, spread, _ = found
+        number = self._number(into)
+        update = """UPDATE series SET events = events + ?, published = published + ?, cause = coalesce(?, cause),
+                    rose = coalesce(rose, ?) WHERE id = ?"""
+        self._db.execute(update, (events, events, cause, self._place(), number))
+        if spread is not None:
+            query = "SELECT spread, published_spread FROM series WHERE id = ?"
+            sums = [_added(spread, other) for other in self._db.execute(query, (number,)).fetchone()]
+            self._db.execute("UPDATE series SET spread = ?, published_spread = ? WHERE id = ?", (*sums, number))
+        return True
+
     def encode(self, amounts: Mapping[Key, int]) -> str:
         """Amounts by series as text. A series that is new gets its number."""
         return " ".join([f"{self._number(key)}:{amount}" for key, amount in amounts.items()])
+
+    @staticmethod
+    def numbers(amounts: str) -> Iterator[int]:
+        """The numbers of the series in what `encode` has written."""
+        return (int(one.partition(":")[0]) for one in amounts.split())
 
     def decode(self, amounts: str) -> Mapping[Key, int]:
         """The amounts that `encode` has written."""
@@ -74,15 +120,16 @@ class Series:
         if events:
             # A series may be known long before its first event, from records that were no new events.
             update = "UPDATE series SET events = events + ?, rose = coalesce(rose, ?) WHERE id = ?"
-            counted = [
-                (amount, order, self._number(key)) for order, (key, amount) in enumerate(events.items(), self._place())
-            ]
+            counted = [(amount, self._place(), self._number(key)) for key, amount in events.items()]
             self._db.executemany(update, counted)
 
     def _place(self) -> int:
         """The next place in the order in which series first rose."""
-        query = "SELECT coalesce(max(rose), 0) + 1 FROM series WHERE collector = ?"
-        return int(self._db.execute(query, (self._collector,)).fetchone()[0])
+        if self._last_place is None:
+            query = "SELECT coalesce(max(rose), 0) FROM series WHERE collector = ?"
+            self._last_place = int(self._db.execute(query, (self._collector,)).fetchone()[0])
+        self._last_place += 1
+        return self._last_place
 
     def _observe(self, key: Key, observed: Sequence[tuple[int, float]], bounds: Sequence[float]) -> None:
         number = self._number(key)
@@ -108,6 +155,14 @@ class Series:
 def _observations(spread: str) -> Observations:
     counts, total = json.loads(spread)
     return Observations(tuple(counts), total)
+
+
+def _added(spread: str, other: str | None) -> str:
+    """The observations of two histograms together; None has none."""
+    if other is None:
+        return spread
+    (counts, total), (others, more) = json.loads(spread), json.loads(other)
+    return json.dumps([[one + two for one, two in zip(counts, others, strict=True)], total + more])
 
 
 def _fields(cause: Cause) -> tuple[str, int, float]:

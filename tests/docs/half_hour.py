@@ -75,7 +75,9 @@ def _watch(rig: Rig) -> Story:
     for life in lives:
         life.history(rig.clock.now)
     pollers: list[Poller] = []
-    for kind in WATCHED:
+    for number, kind in enumerate(WATCHED):
+        # An interval before the first turn that it has below.
+        rig.clock.now = NOW - number * POLL_INTERVAL / len(WATCHED)
         rig.system = "packagex" if kind == "batches" else "inkit"
         pollers.append(rig.poller(kind))
         assert pollers[-1].poll()

@@ -1,8 +1,10 @@
 """PackageX's list, which runs one way or the other: exact gauges and counters, at the cost of what changed."""
 
+import contextlib
 import json
 import logging
 import random
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
@@ -348,3 +350,50 @@ def test_where_both_ends_have_the_newest_moment_the_rows_between_tell_the_order(
     rig.batches.add(packagex_batch("b_late", NOW - DAY + 10, status="failed"))
     rig.reconcile(poller)
     assert rig.events("batches")[FAILED] == 1
+
+
+def test_series_of_names_that_the_api_made_up_are_bounded_in_scrapes_and_leave_the_state_with_their_records(
+    packagex: Rig,
+) -> None:
+    rig = packagex
+    poller = rig.poller("batches")
+    assert poller.poll()
+
+    def made_up(turn: int) -> None:
+        for number in range(2200):
+            rig.batches.add(
+                packagex_batch(
+                    f"b_{turn}_{number}", rig.clock.now - number / 100, resource=f"r{turn}x{number}", status="failed"
+                )
+            )
+        for _ in range(3):
+            rig.board.scraped(rig.clock.now + 1)
+            rig.clock.now += 60
+            assert poller.poll()
+
+    def rows() -> int:
+        with contextlib.closing(sqlite3.connect(rig.state.path)) as database:
+            return int(database.execute("SELECT count(*) FROM series").fetchone()[0])
+
+    def failed() -> float:
+        series = rig.series(poller, "packagex_batches_finished_total")
+        return sum(value for key, value in series.items() if key[-1] == "failed")
+
+    def observations() -> float:
+        lines = rig.lines(poller, "packagex_batch_duration_seconds")
+        return sum(float(line.rpartition(" ")[2]) for line in lines if "_count{" in line)
+
+    made_up(1)
+    assert (failed(), observations()) == (2200, 2200)
+    [shown] = rig.board.snapshot.collectors
+    for family, block in {**shown.gauges, **shown.counters}.items():
+        assert len(block.text.splitlines()) <= 2000 + 100, family
+    sizes = []
+    for turn in (2, 3):
+        rig.clock.now += 8 * DAY
+        made_up(turn)
+        rig.reconcile(poller)
+        sizes.append(rows())
+    assert failed() == 6600, "none falls"
+    assert observations() == 6600
+    assert sizes[1] <= sizes[0], "beside those of the records in the window there is a counter for each of the cap"
