@@ -29,7 +29,10 @@ Hangup = Callable[[int, FrameType | None], object] | int | None
 
 
 def run(arguments: Sequence[str], hangup: Hangup = signal.SIG_DFL) -> int:
-    """Run a command line. Returns the exit status: 0 done, 1 failed at run time, 2 usage or configuration.
+    """Run a command line. Returns the exit status: 0 done, 1 failed at run time, 2 what no restart repairs.
+
+    A port or a state file that another program has right now is 1: it may be free a second later. The usage, the
+    configuration, and a state file that is damaged or not ours are 2.
 
     `hangup` is what SIGHUP does, which is ignored until here, to a command that has nothing to reload.
     """
@@ -41,9 +44,12 @@ def run(arguments: Sequence[str], hangup: Hangup = signal.SIG_DFL) -> int:
         done = _COMMANDS[given.command](given)
         sys.stdout.flush()
         return OK if done else FAILED
-    except (ConfigError, ListenError, StateError, flags.Misused) as error:
+    except (ConfigError, flags.Misused) as error:
         print(error, file=sys.stderr)
         return MISUSED
+    except (ListenError, StateError) as error:
+        print(error, file=sys.stderr)
+        return FAILED if error.passing else MISUSED
     except KeyboardInterrupt:
         return FAILED
     except BrokenPipeError:

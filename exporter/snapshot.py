@@ -75,7 +75,7 @@ class CollectorSnapshot:
     data: Blocks = field(default_factory=dict)
     """Rows about the vendor's records. Shown until `fresh_until`."""
     fresh_until: float = 0.0
-    """Until when, in seconds of the monotonic clock, `data` may be shown as if it were today's."""
+    """Until when, in seconds of `ticks`, `data` may be shown as if it were today's."""
     status: Blocks = field(default_factory=dict)
     """Rows about the polling itself: always shown."""
     health: Health = field(default_factory=lambda: Health(None, False, None, 0, 0))

@@ -10,6 +10,7 @@ import pytest
 
 from exporter.web.app import PIECE_BYTES
 from exporter.web.connection import Limits
+from exporter.web.messages import Answer, Request
 from exporter.web.server import Server, listen
 from tests.web.serving import (
     GENEROUS,
@@ -76,6 +77,55 @@ def test_a_thousand_requests_sent_at_once_are_all_answered(place: Place) -> None
         sender.start()
         assert answers(read_answers(client, 1000)) == 1000
         sender.join()
+
+
+def test_a_second_request_is_not_begun_before_the_first_answer_is_read() -> None:
+    asked: list[str] = []
+    program = long_winded()
+    metrics = program.app.routes["/metrics"]["GET"]
+
+    def noted(request: Request) -> Answer:
+        asked.append(request.path)
+        return metrics(request)
+
+    program.app.routes["/metrics"] = {"GET": noted}
+    with serving(program) as place, connect(place, receive_buffer=4096) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+        assert client.recv(1) == b"H"
+        assert scrape(place) == 200  # On another connection, which shows that the server went on.
+        assert len(asked) == 2
+        received = 1
+        while received <= LONG:
+            received += len(client.recv(2**20))
+        eventually(lambda: len(asked) == 3)
+
+
+def test_a_client_that_sends_on_and_on_while_it_is_answered_is_cut_off() -> None:
+    limits = Limits(answer_seconds=10 * GENEROUS, request_seconds=10 * GENEROUS)
+    with serving(long_winded(), limits) as place, connect(place, receive_buffer=4096) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(1) == b"H"
+        with contextlib.suppress(ConnectionError):
+            client.sendall(GET * (limits.ahead_bytes // len(GET) + 1))
+        assert len(read_to_end(client)) < LONG
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/-/healthy"])
+def test_a_client_that_closes_its_side_after_its_request_gets_the_whole_answer(path: str) -> None:
+    with serving(long_winded()) as place:
+        answer = speak(place, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert len(answer) > (LONG if path == "/metrics" else 100)
+
+
+def test_a_client_that_closes_its_side_after_several_requests_gets_all_answers(place: Place) -> None:
+    assert answers(speak(place, GET * 3)) == 3
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /-/healthy HTTP/1.1\r\nHo", GET + b"GET"])
+def test_a_client_that_closes_its_side_before_a_request_is_whole_is_let_go(sent: bytes) -> None:
+    with serving(Program(), Limits(request_seconds=10 * GENEROUS)) as place:
+        assert answers(speak(place, sent)) == sent.count(GET)
 
 
 def test_a_client_of_http_1_0_is_answered_and_the_connection_closed(place: Place) -> None:
