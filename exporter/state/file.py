@@ -75,14 +75,10 @@ def _understanding(path: Path, opened: FileId | None = None) -> Iterator[None]:
     except StateError:
         raise
     except Exception as error:
-        meant = moved(path, opened) or understood(path, error) if _is_of_file(error) else understood(path, error)
+        meant = (moved(path, opened) if isinstance(error, sqlite3.Error | OSError) else None) or understood(path, error)
         if meant is None:
             raise
         raise meant from error
-
-
-def _is_of_file(error: Exception) -> bool:
-    return isinstance(error, sqlite3.Error | OSError)
 
 
 @contextlib.contextmanager

@@ -108,7 +108,7 @@ def _full(path: Path, how: str) -> StateError:
 
 
 def _raised_by_state(error: Exception) -> bool:
-    """Whether the innermost code of the exporter that the error came through is in this package."""
+    """Whether the innermost code of the exporter that the error came through is what reads the file's content."""
     names = (str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__))
     own = [name for name in names if name.startswith("exporter.")]
-    return bool(own) and own[-1].startswith("exporter.state.")
+    return bool(own) and own[-1].startswith("exporter.state.") and own[-1] != "exporter.state.file"
