@@ -18,7 +18,6 @@ FAMILY = Family("inkit_batches", "gauge", "Batches.", ("account",))
 NIGHT = 8 * 3600.0
 
 
-@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="only Linux has this clock")
 def test_what_was_read_before_a_night_in_suspension_is_stale_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     board = Board()
     data = {FAMILY.name: Block(b"inkit_batches 1\n", b"inkit_batches 1\n")}
