@@ -11,7 +11,6 @@ from exporter.records import StateError
 FileId = tuple[int, int]
 """Device and inode: the same file, whatever it is called."""
 
-_START_OVER = "(counters then begin at 0, and no old failure is counted again)"
 _DAMAGE = (ValueError, TypeError, LookupError)
 """What reading raises where a file holds something else than was written."""
 
@@ -28,7 +27,7 @@ def damaged(path: Path, how: str) -> StateError:
     """Say that the file is damaged, wherever that shows, and how to start over."""
     return StateError(
         f"state file {path}: it is damaged ({how}); stop the exporter, move it away with its -wal and -shm, and start"
-        f" again {_START_OVER}"
+        " again (counters then begin at 0, and no old failure is counted again)"
     )
 
 
@@ -40,8 +39,9 @@ def moved(path: Path, opened: FileId | None) -> StateError | None:
         found = file_id(path.stat())
     except FileNotFoundError:
         return StateError(
-            f"state file {path}: it was deleted or moved away while the exporter ran; stop the exporter and"
-            f" put it back with its -wal and -shm, or restart the exporter to start over {_START_OVER}"
+            f"state file {path}: it was deleted or moved away while the exporter ran; stop the exporter and put"
+            " it back with its -wal and -shm, or restart the exporter to start over (counters then begin at 0, and no"
+            " old failure is counted again)"
         )
     except OSError:
         return None
