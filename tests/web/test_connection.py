@@ -2,15 +2,19 @@
 
 import contextlib
 import select
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from http.client import HTTPConnection
 
 import pytest
 
+from exporter.changes import Outcome
 from exporter.web.app import PIECE_BYTES
 from exporter.web.connection import Limits
-from exporter.web.messages import Answer, Request
+from exporter.web.messages import Answer, Request, text
 from exporter.web.server import Server, listen
 from tests.web.serving import (
     GENEROUS,
@@ -98,6 +102,44 @@ def test_a_second_request_is_not_begun_before_the_first_answer_is_read() -> None
         while received <= LONG:
             received += len(client.recv(2**20))
         eventually(lambda: len(asked) == 3)
+
+
+def test_nothing_of_an_answer_is_left_with_the_server_when_the_next_request_is_begun() -> None:
+    left: list[int] = []
+    program = Program()
+
+    def noted(_: Request) -> Answer:
+        left.extend(each.transport.get_write_buffer_size() for each in server._server.server_state.connections)
+        return text(200, "x" * 40_000)
+
+    program.app.routes["/metrics"] = {"GET": noted}
+    sockets = listen("127.0.0.1:0")
+    server = Server(program.app, sockets)
+    server.start()
+    with connect(sockets[0].getsockname(), receive_buffer=4096) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        received = 0
+        while received < 1000 * 40_000:
+            received += len(client.recv(2**20))
+    assert server.stop(GENEROUS)
+    assert left == [0] * 1000
+
+
+def test_a_client_that_has_closed_its_side_is_let_go_with_its_answer() -> None:
+    asked: list[Future[Outcome]] = []
+
+    def reload() -> Future[Outcome]:
+        asked.append(Future())
+        return asked[-1]
+
+    with serving(Program(reload=reload)) as place, connect(place) as client:
+        client.sendall(b"POST /-/reload HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        eventually(lambda: bool(asked))
+        asked[0].set_result(Outcome(True, "Reloaded."))
+        started = time.monotonic()
+        assert read_to_end(client).endswith(b"Reloaded.\n")
+        assert time.monotonic() - started < 3  # A connection that may be used again is kept for five seconds.
 
 
 def test_a_client_that_sends_on_and_on_while_it_is_answered_is_cut_off() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.web.connection import Limits, peer_of
+from exporter.web.connection import Limits, Places, peer_of
 from tests.certificates import client as trust
 from tests.web.serving import (
     GENEROUS,
@@ -233,3 +233,31 @@ def test_a_peer_is_who_can_have_the_address(address: object, peer: str) -> None:
 def test_where_few_files_may_be_open_there_are_fewer_places(files: int, connections: int, per_peer: int) -> None:
     limits = Limits().within(files)
     assert (limits.connections, limits.per_peer) == (connections, per_peer)
+
+
+class Held:
+    """Stands for a connection that has its place since a moment."""
+
+    def __init__(self, made: float) -> None:
+        self.peer = "a"
+        self.made = made
+        self.transport = self
+        self.closed = False
+
+    def worth(self, now: float) -> tuple[bool, float]:
+        return True, self.made
+
+    def abort(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(("age", "wait"), [(0.1, 4.0), (1.0, 0.0)])
+def test_newcomers_wait_where_others_would_lose_their_places_before_their_turn(age: float, wait: float) -> None:
+    places = Places(Limits(per_peer=1))
+    first, second = Held(100.0), Held(100.0 + age)
+    places.take(first, 100.0)  # type: ignore[arg-type]
+    assert places.wait_seconds(16) == 0
+    places.take(second, 100.0 + age)  # type: ignore[arg-type]
+    assert (first.closed, second.closed) == (True, False)
+    assert places.wait_seconds(16) == wait
+    assert places.wait_seconds(16) == 0
