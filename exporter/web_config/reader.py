@@ -14,7 +14,7 @@ from exporter.web_config.model import WebConfig
 
 log = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 0.25
+PATIENCE_SECONDS = 0.5
 """How long a request waits for the files to be read. A file in the system's cache takes less than a millisecond."""
 
 
