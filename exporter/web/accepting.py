@@ -12,9 +12,6 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 16
 """Connections that are taken in, at most, before those before them are looked at."""
 
-_QUEUE = 1024
-"""Connections that the system keeps waiting until they are taken in; it may be set to fewer (net.core.somaxconn)."""
-
 _EXHAUSTED_SECONDS = 0.1
 """How long to wait where the system gives no file descriptor for one more."""
 
@@ -42,7 +39,6 @@ class Acceptor:
         """Begin to take in connections."""
         for listening in self._sockets:
             listening.setblocking(False)
-            listening.listen(_QUEUE)
             self._wait_for(listening)
 
     def stop(self) -> None:
