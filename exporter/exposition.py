@@ -1,7 +1,6 @@
 """What a scrape gets: the collectors' blocks and the live metrics, assembled, compressed and kept. No HTTP here."""
 
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from exporter.families import Family
 from exporter.negotiation import gzip_preferred, openmetrics_preferred
 from exporter.rendering import header
 from exporter.snapshot import Block, Board, CollectorSnapshot, Snapshot
+from exporter.ticks import ticks
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -82,7 +82,7 @@ class Exposition:
         board: Board,
         families: Sequence[Family],
         live: CollectorRegistry,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = ticks,
     ) -> None:
         self._board = board
         self._families = tuple(families)

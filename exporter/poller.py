@@ -21,6 +21,7 @@ from exporter.snapshot import CollectorId, CollectorSnapshot, Failure
 from exporter.state import Records, State
 from exporter.sums import CounterState, Sums
 from exporter.telling import tell
+from exporter.ticks import ticks as boot_ticks
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Poller:
         pace: Pace,
         workflow_label: bool = False,
         clock: Callable[[], float] = time.time,
-        ticks: Callable[[], float] = time.monotonic,
+        ticks: Callable[[], float] = boot_ticks,
     ) -> None:
         """`ticks` tells how long something was ago even when `clock` is set to another time."""
         self._collector = collector

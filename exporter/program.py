@@ -20,7 +20,10 @@ Hangup = Callable[[int, FrameType | None], object] | int | None
 
 
 def run(arguments: Sequence[str], hangup: Hangup = signal.SIG_DFL) -> int:
-    """Run a command line. Returns the exit status: 0 done, 1 failed at run time, 2 usage or configuration.
+    """Run a command line. Returns the exit status: 0 done, 1 failed at run time, 2 what no restart repairs.
+
+    A port or a state file that another program has right now is 1: it may be free a second later. The usage, the
+    configuration, and a state file that is damaged or not ours are 2.
 
     `hangup` is what SIGHUP does, which is ignored until here, to a command that has nothing to reload. Raises
     KeyboardInterrupt.
@@ -65,7 +68,10 @@ def _execute(given: argparse.Namespace) -> int:
     except ConfigError as error:
         for problem in error.problems:
             printer.problem(str(problem), **problem.fields())
-    except (ListenError, StateError, flags.Misused) as error:
+    except (ListenError, StateError) as error:
+        printer.problem(str(error))
+        return FAILED if error.passing else MISUSED
+    except flags.Misused as error:
         printer.problem(str(error))
     except streams.OutputError:
         raise

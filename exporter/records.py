@@ -75,5 +75,7 @@ class FetchError(PollError):
 class StateError(PollError):
     """The state file could not be read or written: the disk is full, say."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, passing: bool = False) -> None:
         super().__init__(Reason.STATE, message)
+        self.passing = passing
+        """Whether it may be over by the next attempt, without anybody's doing."""

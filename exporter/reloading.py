@@ -34,8 +34,23 @@ class Loading:
 class Reloading:
     """Reloads whenever it is asked to."""
 
-    def __init__(self, asked: Asked, loading: Loading, config: Config, running: Running, live: Live) -> None:
-        """`config` is what runs. What has been asked for by now is done too, once it is started."""
+    def __init__(
+        self,
+        asked: Asked,
+        loading: Loading,
+        config: Config,
+        running: Running,
+        live: Live,
+        begins: Callable[[], None] = lambda: None,
+        ends: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`config` is what runs. What has been asked for by now is done too, once it is started.
+
+        `begins` and `ends` are called around each reload.
+        """
+        self._begins = begins
+        self._ends = ends
+        self._failed: Outcome | None = None
         self._asked = asked
         self._loading = loading
         self._state_path = config.state_path
@@ -60,7 +75,26 @@ class Reloading:
             future = self._asked.get()
             # Who asked may have gone, and is not to be told then.
             if future.set_running_or_notify_cancel():
-                future.set_result(self._reload())
+                future.set_result(self._outcome())
+
+    def failed(self) -> Outcome | None:
+        """Return how the last reload failed; None if it did not, or there was none."""
+        return self._failed
+
+    def _outcome(self) -> Outcome:
+        """Reload, and whatever comes of it, let the next one be asked for."""
+        try:
+            self._begins()
+            outcome = self._reload()
+        except Exception:
+            log.exception("a mistake in the exporter")
+            outcome = Outcome(
+                False, "The reload failed: internal error; the log has the details. Restart the exporter."
+            )
+        self._failed = None if outcome.successful else outcome
+        self._live.loaded(successful=outcome.successful)
+        self._ends()
+        return outcome
 
     def _reload(self) -> Outcome:
         file = self._loading.file
@@ -71,13 +105,11 @@ class Reloading:
             config = self._loading.load()
             self._check(config, file)
         except ConfigError as error:
-            self._live.loaded(successful=False)
             problems = "; ".join(str(problem) for problem in error.problems)
             log.error("reload failed: the configuration before it stays in use", extra={"err": problems})
             return Outcome(False, f"The reload failed; the configuration before it stays in use.\n{error}")
         counts = self._running.change(config.accounts).counts()
         self._live.keep({(account.name, account.system) for account in config.accounts})
-        self._live.loaded(successful=True)
         log.info("reloaded", extra={"config": file, **counts})
         told = ", ".join(f"{count} {what}" for what, count in counts.items())
         return Outcome(True, f"Reloaded. Accounts: {told}.")

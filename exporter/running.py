@@ -57,6 +57,7 @@ class Running:
         self._ending: dict[CollectorId, threading.Thread] = {}
         """Of pollers that were told to end and have not yet."""
         self._stopping = False
+        self._broken = False
 
     def start(self, accounts: Sequence[Account]) -> None:
         """Begin to poll. Raises StateError."""
@@ -71,8 +72,19 @@ class Running:
         The series of an account that has changed stay: what its pollers have shown last is followed by what the state
         holds, which is never less.
         """
-        before = {work.line.account.name: work for work in self._work}
-        found = changes([work.line.account for work in self._work], accounts)
+        try:
+            found = self._change(accounts)
+        except BaseException:
+            self._broken = True
+            raise
+        self._broken = False
+        return found
+
+    def _change(self, accounts: Sequence[Account]) -> Changes:
+        # A change that broke off may have ended some without putting others in their place: they are begun again.
+        at_work = [work for work in self._work if not work.line.over.is_set()]
+        before = {work.line.account.name: work for work in at_work}
+        found = changes([work.line.account for work in at_work], accounts)
         self._end([before[account.name] for account in (*found.changed, *found.removed)])
         lines = [self._make(account, _facts(before.get(account.name))) for account in (*found.added, *found.changed)]
         for poller in _pollers(lines):
@@ -91,9 +103,12 @@ class Running:
             work.line.over.set()
 
     def healthy(self) -> bool:
-        """True while every poll loop that was not told to end is alive, however its polls turn out."""
+        """True while every poll loop that was not told to end is alive, however its polls turn out.
+
+        False after a change that broke off, which may have left accounts unpolled, until another one succeeds.
+        """
         at_work = (work for work in self._work if not work.line.over.is_set())
-        return all(thread.is_alive() for work in at_work for thread in work.threads.values())
+        return not self._broken and all(thread.is_alive() for work in at_work for thread in work.threads.values())
 
     def ready(self) -> bool:
         """True once every collector has read its window."""

@@ -75,7 +75,7 @@ class CollectorSnapshot:
     gauges: Blocks = field(default_factory=dict)
     """Gauges about the API's records. Shown until `fresh_until`."""
     fresh_until: float = 0.0
-    """Until when, in seconds of the monotonic clock, `gauges` may be shown as if they were today's."""
+    """Until when, in seconds of `ticks`, `gauges` may be shown as if they were today's."""
     status: Blocks = field(default_factory=dict)
     """Gauges about the polling itself: always shown."""
     health: Health = field(default_factory=lambda: Health(None, False, None, 0, 0))

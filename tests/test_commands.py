@@ -133,7 +133,7 @@ def test_a_bad_configuration_names_every_mistake_and_ends_with_status_2(tmp_path
 def test_an_address_that_is_taken_ends_with_a_message(rig: Rig, tmp_path: Path) -> None:
     port = rig.stand_in.url.removesuffix("/v1").rsplit(":", 1)[1]
     done = run(config(rig, tmp_path), f"--web.listen-address=127.0.0.1:{port}")
-    assert done.returncode == 2
+    assert done.returncode == 1, "it may be free by the next attempt"
     assert "in use" in done.stderr
 
 

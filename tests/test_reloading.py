@@ -42,7 +42,8 @@ class Reloads:
     """A reloading at work, whose configuration is what a test says."""
 
     def __init__(self, file: str | None = "config.yaml") -> None:
-        self.read: Config | ConfigError = Config((A,), STATE)
+        self.read: Config | Exception = Config((A,), STATE)
+        self.told: list[str] = []
         self.may_read = threading.Event()
         self.may_read.set()
         self.ran = Ran()
@@ -50,12 +51,20 @@ class Reloads:
         self.live = Live("1", "abc", self.board)
         self.asked: Asked = Asked()
         loading = Loading(self._load, file)
-        self.reloading = Reloading(self.asked, loading, Config((A,), STATE), self.ran, self.live)  # type: ignore[arg-type]
+        self.reloading = Reloading(
+            self.asked,
+            loading,
+            Config((A,), STATE),
+            self.ran,  # type: ignore[arg-type]
+            self.live,
+            lambda: self.told.append("begins"),
+            lambda: self.told.append("ends"),
+        )
         self.reloading.start()
 
     def _load(self) -> Config:
         self.may_read.wait(GENEROUS)
-        if isinstance(self.read, ConfigError):
+        if isinstance(self.read, Exception):
             raise self.read
         return self.read
 
@@ -192,3 +201,49 @@ def test_who_asked_and_has_gone_does_not_stop_the_others() -> None:
     assert first.result(GENEROUS).successful
     assert last.result(GENEROUS).successful
     assert reloads.reloading.alive()
+
+
+@pytest.mark.parametrize("error", [OSError("CANARY"), RuntimeError("CANARY"), RecursionError("CANARY"), MemoryError()])
+def test_whatever_a_reload_raises_it_is_answered_and_the_next_one_is_done(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    reloads = Reloads()
+    reloads.read = error
+    outcome = reloads.reload()
+    assert not outcome.successful
+    assert "CANARY" not in outcome.message
+    assert "internal error" in outcome.message
+    assert reloads.reloading.failed() == outcome
+    assert reloads.metric("config_last_reload_successful") == 0
+    assert "a mistake in the exporter" in caplog.text
+    reloads.read = Config((B,), STATE)
+    assert reloads.reload().successful
+    assert reloads.reloading.alive()
+    assert reloads.reloading.failed() is None
+    assert reloads.metric("config_last_reload_successful") == 1
+
+
+def test_a_change_that_raises_is_answered_too() -> None:
+    reloads = Reloads()
+    reloads.ran.change = lambda _: 1 / 0  # type: ignore[assignment, method-assign, return-value]
+    assert not reloads.reload().successful
+    assert reloads.reloading.alive()
+
+
+def test_how_the_last_reload_failed_is_known_until_one_succeeds() -> None:
+    reloads = Reloads()
+    assert reloads.reloading.failed() is None
+    reloads.read = ConfigError([Problem("config.yaml", 3, "accounts", "is wrong")])
+    outcome = reloads.reload()
+    assert reloads.reloading.failed() == outcome
+    reloads.read = Config((A,), STATE)
+    reloads.reload()
+    assert reloads.reloading.failed() is None
+
+
+@pytest.mark.parametrize("read", [Config((B,), STATE), ConfigError([]), RuntimeError()])
+def test_the_service_manager_is_told_when_a_reload_begins_and_ends_however_it_ends(read: Config | Exception) -> None:
+    reloads = Reloads()
+    reloads.read = read
+    reloads.reload()
+    assert reloads.told == ["begins", "ends"]

@@ -41,8 +41,11 @@ class Program:
         self.shared = Shared(rig.state, rig.board, self.live)
         self.lines: list[Line] = []
         self.running = Running(rig.board, self._make)
+        self.breaks = False
 
     def _make(self, account: Account, known: object) -> Line:
+        if self.breaks:
+            raise RuntimeError("can't start new thread")
         self.lines.append(line(account, sources(), self.shared, known))  # type: ignore[arg-type]
         return self.lines[-1]
 
@@ -232,6 +235,20 @@ def test_an_account_whose_data_cannot_be_restored_is_polled_all_the_same(
     program.change(a=BATCHES, b=INVOCATIONS)
     assert "what is known can't be shown yet" in caplog.text
     program.wait_for_polls("b")
+
+
+def test_a_change_that_breaks_off_is_not_healthy_until_the_next_one_polls_all_again(program: Program) -> None:
+    program.running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
+    program.wait_for_polls("a", "b")
+    program.breaks = True
+    with pytest.raises(RuntimeError):
+        program.change(a=f"{BATCHES}, page_size: 50", b=INVOCATIONS)
+    assert not program.running.healthy()
+    program.breaks = False
+    since = time.time()
+    program.change(a=BATCHES, b=INVOCATIONS)
+    assert program.running.healthy()
+    program.wait_for_polls("a", since=since)
 
 
 def test_threads_do_not_leak(program: Program) -> None:

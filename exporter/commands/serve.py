@@ -21,6 +21,7 @@ from exporter.metrics import catalogue
 from exporter.reloading import Asked, Loading, Reloading
 from exporter.revision import revision
 from exporter.running import Running
+from exporter.service_manager import ServiceManager
 from exporter.snapshot import Board
 from exporter.sources import sources
 from exporter.state import prepared
@@ -58,7 +59,8 @@ def serve(given: argparse.Namespace, loading: Loading, started: Callable[[int], 
     with prepared(config.state_path) as state:
         shared = Shared(state, board, live)
         running = Running(board, lambda account, known: line(account, sources(), shared, known))
-        reloading = Reloading(asked, loading, config, running, live)
+        manager = ServiceManager()
+        reloading = Reloading(asked, loading, config, running, live, manager.reloading, manager.ready)
         app = App(
             Exposition(board, catalogue(sources().values()), live.registry),
             board,
@@ -66,16 +68,19 @@ def serve(given: argparse.Namespace, loading: Loading, started: Callable[[int], 
             running.ready,
             telemetry_path=given.telemetry_path,
             reload=reloading.ask if given.enable_lifecycle else None,
+            reload_failed=reloading.failed,
         )
         server = Server(app, sockets, current=web)
         running.start(config.accounts)
-        reloading.start()
         server.start()
+        manager.ready()
+        reloading.start()
         _tell(loading, config, sockets, web)
         if started is not None:
             started(first_port(sockets))
         stopped = _until_told(stops, server)
         log.info("stopping" if stopped else "the web server has ended by itself")
+        manager.stopping()
         running.stop()
         server.stop(STOP_WITHIN_SECONDS)
     return stopped

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from exporter.state.schema import APPLICATION_ID, VERSION
+from exporter.state.trouble import DAMAGED
 
 NO_TEMPORARY_FOLDER = (
     "without a state.path the state is kept in a temporary folder, and none can be made: "
@@ -18,9 +19,6 @@ _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
 _USER_VERSION = slice(60, 64)
 _APPLICATION_ID = slice(68, 72)
-_DAMAGED = (
-    "the file is damaged ({}): move it and its -wal and -shm files away to start over; counters then start from 0"
-)
 
 
 def problem(path: Path | None) -> str | None:
@@ -97,5 +95,5 @@ def _pages(path: Path) -> str | None:
         with closing(sqlite3.connect(name, uri=True)) as connection:
             (told,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
-        return _DAMAGED.format(error)
-    return None if told == "ok" else _DAMAGED.format(str(told).splitlines()[-1])
+        return DAMAGED.format(error)
+    return None if told == "ok" else DAMAGED.format(str(told).splitlines()[-1])

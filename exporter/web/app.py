@@ -1,9 +1,11 @@
 """The ASGI application: HTTP in and out of the values of messages.py. What the pages answer is in routes.py."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import NotRequired, TypedDict
 from urllib.parse import parse_qs
 
+from exporter.changes import Outcome
 from exporter.exposition import Exposition
 from exporter.snapshot import Board
 from exporter.web.lifecycle import Reload, lifecycle
@@ -47,9 +49,11 @@ class App:
         *,
         telemetry_path: str = "/metrics",
         reload: Reload | None = None,
+        reload_failed: Callable[[], Outcome | None] = lambda: None,
     ) -> None:
-        """Without `reload` there is none to be had by HTTP."""
-        self.routes = lifecycle(reload) | routes(exposition, board, Probes(healthy, ready), telemetry_path)
+        """Without `reload` there is none to be had by HTTP. `reload_failed` tells how the last one failed, if so."""
+        probes = Probes(healthy, ready, reload_failed)
+        self.routes = lifecycle(reload) | routes(exposition, board, probes, telemetry_path)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         found = answer(self.routes, _request(scope))
@@ -64,6 +68,8 @@ async def respond(scope: Scope, send: Send, response: Response) -> None:
     await send({"type": "http.response.start", "status": response.status, "headers": _head(response, has_body)})
     for piece in _pieces(response.chunks):
         await send({"type": "http.response.body", "body": piece, "more_body": True})
+        # Others get their turn, and the connection learns here that its client has gone.
+        await asyncio.sleep(0)
     await send({"type": "http.response.body", "body": b""})
 
 

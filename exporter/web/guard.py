@@ -11,7 +11,7 @@ from exporter.web.app import Receive, Scope, Send, respond
 from exporter.web.basic_auth import Busy, Checker
 from exporter.web.messages import Response, text
 from exporter.web.rate_limit import Bucket
-from exporter.web_config import Current, WebConfig
+from exporter.web_config import BackgroundReader, WebConfig
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -19,15 +19,15 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Guard:
     """An application in front of another, which sees only the requests that the web configuration lets through."""
 
-    def __init__(self, app: Application, current: Current, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, app: Application, files: BackgroundReader, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
-        self._current = current
+        self._files = files
         self._clock = clock
         self._bucket = Bucket()
         self._checker = Checker()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        config = self._current.now()
+        config = (await self._files.now()).config
         if config is None:
             await respond(scope, send, text(500, "Internal Server Error"))
             return

@@ -14,7 +14,8 @@ from pathlib import Path
 _UNIX = "unix://"
 _VSOCK = re.compile(r"vsock://:(?P<port>[0-9]{1,10})")
 _ADDRESS = re.compile(r"(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
-_BACKLOG = 128
+_BACKLOG = 1024
+"""Connections that the system keeps waiting until they are taken in; it may be set to fewer (net.core.somaxconn)."""
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _WAYS_OUT = {
     errno.EADDRINUSE: "the port is in use: stop the program that has it, or choose another --web.listen-address",
@@ -25,8 +26,17 @@ _WAYS_OUT = {
 }
 
 
+_PASSING = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+"""What may be over a moment later: the program before this one ends, the network comes up."""
+
+
 class ListenError(Exception):
     """An address can't be listened on. The message names the address and the way out."""
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+        """Whether it may be over by the next attempt, without anybody's doing."""
 
 
 def listen(address: str) -> list[socket.socket]:
@@ -46,7 +56,7 @@ def listen(address: str) -> list[socket.socket]:
             return [_everywhere(port)]
         return _each(_resolve(address, host), port)
     except OSError as error:
-        raise ListenError(f"cannot listen on {address}: {way_out(error)}") from error
+        raise ListenError(f"cannot listen on {address}: {way_out(error)}", passing=error.errno in _PASSING) from error
 
 
 def name_of(listening: socket.socket) -> str:
@@ -129,7 +139,8 @@ def _resolve(address: str, host: str) -> list[tuple[socket.AddressFamily, str]]:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:
         raise ListenError(
-            f"cannot listen on {address}: the host is not known: check its spelling, or leave it out for all addresses"
+            f"cannot listen on {address}: the host is not known: check its spelling, or leave it out for all addresses",
+            passing=isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN,
         ) from error
     return list(dict.fromkeys((family, str(place[0])) for family, _, _, _, place in found))
 

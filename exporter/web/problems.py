@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from exporter.changes import Outcome
 from exporter.records import Reason
 from exporter.snapshot import CollectorSnapshot, Snapshot
 from exporter.web.lately import LATELY, Count, lately
@@ -40,8 +41,7 @@ ADVICE = {
     Reason.MALFORMED: Advice("Something else than the API answers, a proxy's page say, or the API has changed."),
     Reason.TOO_LARGE: Advice("Make page_size smaller, and see who answers: no page of a list is that large."),
     Reason.STATE: Advice(
-        "Make room on the volume of the state file, or let the exporter's user write there. Until then nothing is "
-        "counted, so that nothing is counted twice.",
+        "Do what the message says. Until then nothing is counted, so that nothing is counted twice.",
         "BatchExporterStateNotWritable",
     ),
     Reason.INTERNAL: Advice(
@@ -49,6 +49,8 @@ ADVICE = {
         "BatchExporterInternalError",
     ),
 }
+_FEW = 5
+"""Mistakes of a configuration that are listed; the log has all."""
 _UNKNOWN = Advice("The exporter's log has the details.")
 
 
@@ -66,13 +68,16 @@ class Problem:
     """Whose failed records show more."""
 
 
-def problems(snapshot: Snapshot, now: float, ticks: float, *, healthy: bool) -> list[Problem]:
-    """All problems. `now` is in epoch seconds, `ticks` in seconds of the monotonic clock."""
+def problems(
+    snapshot: Snapshot, now: float, ticks: float, *, healthy: bool, reload_failed: Outcome | None = None
+) -> list[Problem]:
+    """All problems. `now` is in epoch seconds, `ticks` in seconds of `exporter.ticks`."""
     collectors = snapshot.collectors
     return [
         *_dead(healthy),
         *_failing(collectors, now, ticks),
         *(_overdue(one, now) for one in collectors if one.health.up and one.health.ready and one.fresh_until < ticks),
+        *_not_reloaded(reload_failed),
         *_failures(collectors, now),
         *_reading(collectors),
     ]
@@ -85,6 +90,20 @@ def _dead(healthy: bool) -> Iterator[Problem]:
             "A poll loop has ended: its collector is not polled any more.",
             do="Restart the exporter. Its log says why (a thread has died): report that with the version.",
             alert="BatchExporterInternalError",
+        )
+
+
+def _not_reloaded(failed: Outcome | None) -> Iterator[Problem]:
+    if failed is not None:
+        why, *mistakes = failed.message.splitlines()
+        if len(mistakes) > _FEW:
+            mistakes = [*mistakes[:_FEW], f"And {len(mistakes) - _FEW} more."]
+        yield Problem(
+            "bad",
+            "The last reload failed.",
+            [why, *mistakes],
+            "Fix the configuration file (batch-exporter check finds all mistakes), and reload again.",
+            "BatchExporterConfigReloadFailed",
         )
 
 

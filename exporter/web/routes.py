@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from exporter import __version__
+from exporter.changes import Outcome
 from exporter.exposition import Exposition
 from exporter.negotiation import everything_refused, json_preferred
 from exporter.snapshot import Board, Snapshot
+from exporter.ticks import ticks as boot_ticks
 from exporter.web.failures import BadQuery, Query, as_json, choose
 from exporter.web.failures_page import failures_page
 from exporter.web.landing import landing
@@ -27,6 +29,8 @@ class Probes:
     """Are the poll loops alive."""
     ready: Callable[[], bool]
     """Has every collector that there should be read its window once."""
+    reload_failed: Callable[[], Outcome | None] = lambda: None
+    """How the last reload failed; None if it did not."""
 
 
 def routes(
@@ -35,7 +39,7 @@ def routes(
     probes: Probes,
     telemetry_path: str,
     clock: Callable[[], float] = time.time,
-    ticks: Callable[[], float] = time.monotonic,
+    ticks: Callable[[], float] = boot_ticks,
 ) -> dict[str, dict[str, Handler]]:
     """The table of routes, to which others may be added. The metrics win where two want the same path."""
     links = (
@@ -48,7 +52,7 @@ def routes(
 
     def overview(_: Request) -> Response:
         snapshot, now = board.snapshot, clock()
-        found = problems(snapshot, now, ticks(), healthy=probes.healthy())
+        found = problems(snapshot, now, ticks(), healthy=probes.healthy(), reload_failed=probes.reload_failed())
         return _html(page("batch-exporter", links, "/", landing(__version__, found, snapshot.collectors, now)))
 
     def failed(request: Request) -> Response:

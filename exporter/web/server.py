@@ -4,17 +4,17 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
 
 import uvicorn
 
+from exporter.web.accepting import Acceptor
 from exporter.web.app import App, Receive, Scope, Send
-from exporter.web.connection import DEFAULTS, Connection, Limits
+from exporter.web.connection import Connection, Limits, Places, default_limits
 from exporter.web.guard import Application, Guard
 from exporter.web.listening import ListenError, listen
 from exporter.web.tls import TlsProtocol
-from exporter.web_config import Current
+from exporter.web_config import BackgroundReader, Current
 
 __all__ = ["Limits", "ListenError", "Server", "listen"]
 
@@ -30,15 +30,21 @@ class Server:
     """
 
     def __init__(
-        self, app: App, sockets: Sequence[socket.socket], limits: Limits = DEFAULTS, current: Current | None = None
+        self,
+        app: App,
+        sockets: Sequence[socket.socket],
+        limits: Limits | None = None,
+        current: Current | None = None,
     ) -> None:
         """Takes over the sockets, which listen already, and closes them at the end.
 
         Without a web configuration it serves plain HTTP to everybody.
         """
         self._sockets = list(sockets)
-        guarded = app if current is None else Guard(app, current)
-        self._server = uvicorn.Server(_config(_until_the_end(guarded), _protocols(limits, current), limits))
+        limits = limits or default_limits()
+        self._files = None if current is None else BackgroundReader(current)
+        guarded = app if self._files is None else Guard(app, self._files)
+        self._server = _Uvicorn(_config(_until_the_end(guarded), limits), Places(limits), self._files)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": self._sockets}, name="web", daemon=True
         )
@@ -57,22 +63,40 @@ class Server:
         self._server.should_exit = True
         if self._thread.ident is not None:
             self._thread.join(timeout)
+        if self._files is not None:
+            self._files.stop()
         for each in self._sockets:
             each.close()
         return not self.alive
 
 
-def _protocols(limits: Limits, current: Current | None) -> Callable[..., asyncio.Protocol]:
-    """What makes a protocol for each connection, of what uvicorn gives it."""
+class _Uvicorn(uvicorn.Server):
+    """A server that takes in connections by rules of its own."""
 
-    def protocol(**given: Any) -> asyncio.Protocol:
-        connection = Connection(limits, **given)
-        context = None if current is None else current.context()
-        if current is None or current.config.tls is None or context is None:
-            return connection
-        return TlsProtocol(connection, context, current.config.tls.allowed_sans)
+    def __init__(self, config: uvicorn.Config, places: Places, files: BackgroundReader | None) -> None:
+        super().__init__(config)
+        self._places = places
+        self._files = files
+        self._acceptor: Acceptor | None = None
 
-    return protocol
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """In the place of uvicorn's own, which has asyncio accept for it."""
+        self.servers = []
+        self._acceptor = Acceptor(sockets or [], self._places, self._protocol)
+        self._acceptor.start()
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._acceptor is not None:
+            self._acceptor.stop()
+        await super().shutdown(sockets)
+
+    def _protocol(self, peer: str) -> asyncio.Protocol:
+        connection = Connection(
+            self._places, peer, config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        files = self._files
+        return connection if files is None or not files.serves_tls else TlsProtocol(connection, files)
 
 
 def _until_the_end(app: Application) -> Application:
@@ -85,11 +109,10 @@ def _until_the_end(app: Application) -> Application:
     return ending
 
 
-def _config(app: Application, protocol: Callable[..., asyncio.Protocol], limits: Limits) -> uvicorn.Config:
+def _config(app: Application, limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        # uvicorn has it a class, but only calls it.
-        http=cast("type[asyncio.Protocol]", protocol),
+        http="h11",
         interface="asgi3",
         loop="asyncio",
         ws="none",

@@ -12,6 +12,8 @@ import logging
 import ssl
 from collections.abc import Mapping
 
+from exporter.web_config import BackgroundReader
+
 log = logging.getLogger(__name__)
 
 _CHUNK = 65536
@@ -23,18 +25,31 @@ _PLAIN_HTTP = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to a
 class TlsProtocol(asyncio.Protocol):
     """Speaks TLS with a client, and hands on what it says to a connection of plain HTTP."""
 
-    def __init__(self, inner: asyncio.Protocol, context: ssl.SSLContext, allowed_sans: frozenset[str] | None) -> None:
+    def __init__(self, inner: asyncio.Protocol, files: BackgroundReader) -> None:
         self.inner = inner
+        self._files = files
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._allowed_sans = allowed_sans
         self._shaken = False
         self._beginning = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the certificates before anything is read; the connection's deadline runs already."""
         self.raw: asyncio.Transport = transport  # type: ignore[assignment]
+        self.raw.pause_reading()
         self.inner.connection_made(_TlsTransport(self))
+        self._start = asyncio.get_running_loop().create_task(self._begin())
+
+    async def _begin(self) -> None:
+        seen = await self._files.now()
+        if self.raw.is_closing():
+            return
+        if seen.context is None:  # It is never without one: TLS is not switched off while the program runs.
+            self.raw.abort()
+            return
+        self._allowed_sans = seen.allowed_sans
+        self._tls = seen.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.raw.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.inner.connection_lost(exc)
@@ -44,6 +59,10 @@ class TlsProtocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.inner.resume_writing()
+
+    def eof_received(self) -> bool | None:
+        """Let a client that has closed its side of the socket have its answer."""
+        return self.inner.eof_received()
 
     def data_received(self, data: bytes) -> None:
         self._beginning = (self._beginning + data[:5])[:5]
@@ -75,8 +94,9 @@ class TlsProtocol(asyncio.Protocol):
 
     def close(self) -> None:
         """End the connection once everything is sent, and say to the client that this is the end."""
-        with contextlib.suppress(ssl.SSLError):
-            self._tls.unwrap()
+        if self._shaken:
+            with contextlib.suppress(ssl.SSLError):
+                self._tls.unwrap()
         self._flush()
         self.raw.close()
 
@@ -85,9 +105,16 @@ class TlsProtocol(asyncio.Protocol):
             data = self._tls.read(_CHUNK)
             self._flush()
             if not data:
-                self.close()
+                self._end_of_input()
                 return
             self.inner.data_received(data)
+
+    def _end_of_input(self) -> None:
+        """The client says that it sends nothing more (close_notify). It may be waiting for its answer."""
+        if self.inner.eof_received():
+            self.raw.pause_reading()
+        else:
+            self.close()
 
     def _refuse(self) -> None:
         """Say what is wrong: in an alert, which OpenSSL has written, or in plain HTTP to whoever speaks that."""
@@ -118,6 +145,9 @@ class _TlsTransport(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self._protocol.raw.is_closing()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._protocol.raw.set_write_buffer_limits(high, low)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self._protocol.write(bytes(data))

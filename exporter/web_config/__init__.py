@@ -2,5 +2,6 @@
 
 from exporter.web_config.current import Current
 from exporter.web_config.model import RateLimit, TlsServer, WebConfig
+from exporter.web_config.reader import BackgroundReader
 
-__all__ = ["Current", "RateLimit", "TlsServer", "WebConfig"]
+__all__ = ["BackgroundReader", "Current", "RateLimit", "TlsServer", "WebConfig"]

@@ -1,4 +1,4 @@
-"""The web configuration as its files have it now: read again for each request. Nothing is served here."""
+"""The web configuration as its files have it now. When they are read, and what is served, is not here."""
 
 import logging
 import ssl
@@ -49,6 +49,11 @@ class Current:
         """The last configuration that could be used, without a look at the file."""
         return self._config.made
 
+    @property
+    def made_context(self) -> ssl.SSLContext | None:
+        """The last context that could be made, without a look at the files; None for plain HTTP."""
+        return None if self._certificates is None else self._certificates.made
+
     def now(self) -> WebConfig | None:
         """The configuration as the file is now; None if it can't be used, which is logged once."""
         if not self._config.follow(lambda: read(self.path)):
@@ -67,10 +72,9 @@ class Current:
         """For a new connection; None for plain HTTP. Of files that can't be used the last good ones count."""
         self.now()
         settings = self.config.tls
-        if self._certificates is None or settings is None:
-            return None
-        self._certificates.follow(lambda: (settings, tls.material(settings)))
-        return self._certificates.made
+        if self._certificates is not None and settings is not None:
+            self._certificates.follow(lambda: (settings, tls.material(settings)))
+        return self.made_context
 
     def _parsed(self, content: bytes) -> WebConfig:
         new = parse(self.path, content)

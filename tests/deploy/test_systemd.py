@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from exporter.flags import DEFAULTS
+from exporter.program import MISUSED
 from tests.deploy.engine import ROOT, run
 
 FOLDER = ROOT / "deploy/systemd"
@@ -86,3 +87,11 @@ def test_the_state_is_where_the_unit_may_write() -> None:
     # Without a path it is in the working directory.
     assert "state" not in config
     assert settings("WorkingDirectory") == [f"%S/{settings('StateDirectory')[0]}"]
+
+
+def test_systemd_knows_when_it_serves_and_restarts_it_where_that_is_of_use() -> None:
+    assert settings("Type") == ["notify"]
+    assert settings("Restart") == ["on-failure"]
+    assert settings("RestartPreventExitStatus") == [str(MISUSED)]
+    assert settings("RestartForceExitStatus") == ["SIGHUP"]
+    assert "AF_UNIX" in settings("RestrictAddressFamilies")[0].split(), "the way to systemd"

@@ -17,11 +17,11 @@ ERRORS = (
 DOCUMENTS = 'inkit_batch_documents{account="prod",kind="document"}'
 
 
-def test_a_second_process_on_the_same_file_ends_with_status_2_and_the_first_goes_on(rig: Rig, tmp_path: Path) -> None:
+def test_a_second_process_on_the_same_file_ends_with_status_1_and_the_first_goes_on(rig: Rig, tmp_path: Path) -> None:
     with running([config(rig, tmp_path)]) as (process, url):
         for command in (["--web.listen-address=127.0.0.1:0"], ["once"]):
             second = run(*command, config(rig, tmp_path))
-            assert second.returncode == 2
+            assert second.returncode == 1, "the first may end at any time"
             assert "another batch-exporter is using it" in second.stderr
             assert "state.path" in second.stderr
         eventually(url + "/metrics", f"{UP} 1.0")

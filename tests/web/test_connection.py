@@ -2,14 +2,19 @@
 
 import contextlib
 import select
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from http.client import HTTPConnection
 
 import pytest
 
+from exporter.changes import Outcome
 from exporter.web.app import PIECE_BYTES
 from exporter.web.connection import Limits
+from exporter.web.messages import Answer, Request, text
 from exporter.web.server import Server, listen
 from tests.web.serving import (
     GENEROUS,
@@ -76,6 +81,93 @@ def test_a_thousand_requests_sent_at_once_are_all_answered(place: Place) -> None
         sender.start()
         assert answers(read_answers(client, 1000)) == 1000
         sender.join()
+
+
+def test_a_second_request_is_not_begun_before_the_first_answer_is_read() -> None:
+    asked: list[str] = []
+    program = long_winded()
+    metrics = program.app.routes["/metrics"]["GET"]
+
+    def noted(request: Request) -> Answer:
+        asked.append(request.path)
+        return metrics(request)
+
+    program.app.routes["/metrics"] = {"GET": noted}
+    with serving(program) as place, connect(place, receive_buffer=4096) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+        assert client.recv(1) == b"H"
+        assert scrape(place) == 200  # On another connection, which shows that the server went on.
+        assert len(asked) == 2
+        received = 1
+        while received <= LONG:
+            received += len(client.recv(2**20))
+        eventually(lambda: len(asked) == 3)
+
+
+def test_nothing_of_an_answer_is_left_with_the_server_when_the_next_request_is_begun() -> None:
+    left: list[int] = []
+    program = Program()
+
+    def noted(_: Request) -> Answer:
+        left.extend(each.transport.get_write_buffer_size() for each in server._server.server_state.connections)
+        return text(200, "x" * 40_000)
+
+    program.app.routes["/metrics"] = {"GET": noted}
+    sockets = listen("127.0.0.1:0")
+    server = Server(program.app, sockets)
+    server.start()
+    with connect(sockets[0].getsockname(), receive_buffer=4096) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        received = 0
+        while received < 1000 * 40_000:
+            received += len(client.recv(2**20))
+    assert server.stop(GENEROUS)
+    assert left == [0] * 1000
+
+
+def test_a_client_that_has_closed_its_side_is_let_go_with_its_answer() -> None:
+    asked: list[Future[Outcome]] = []
+
+    def reload() -> Future[Outcome]:
+        asked.append(Future())
+        return asked[-1]
+
+    with serving(Program(reload=reload)) as place, connect(place) as client:
+        client.sendall(b"POST /-/reload HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        eventually(lambda: bool(asked))
+        asked[0].set_result(Outcome(True, "Reloaded."))
+        started = time.monotonic()
+        assert read_to_end(client).endswith(b"Reloaded.\n")
+        assert time.monotonic() - started < 3  # A connection that may be used again is kept for five seconds.
+
+
+def test_a_client_that_sends_on_and_on_while_it_is_answered_is_cut_off() -> None:
+    limits = Limits(answer_seconds=10 * GENEROUS, request_seconds=10 * GENEROUS)
+    with serving(long_winded(), limits) as place, connect(place, receive_buffer=4096) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(1) == b"H"
+        with contextlib.suppress(ConnectionError):
+            client.sendall(GET * (limits.ahead_bytes // len(GET) + 1))
+        assert len(read_to_end(client)) < LONG
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/-/healthy"])
+def test_a_client_that_closes_its_side_after_its_request_gets_the_whole_answer(path: str) -> None:
+    with serving(long_winded()) as place:
+        answer = speak(place, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert len(answer) > (LONG if path == "/metrics" else 100)
+
+
+def test_a_client_that_closes_its_side_after_several_requests_gets_all_answers(place: Place) -> None:
+    assert answers(speak(place, GET * 3)) == 3
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /-/healthy HTTP/1.1\r\nHo", GET + b"GET"])
+def test_a_client_that_closes_its_side_before_a_request_is_whole_is_let_go(sent: bytes) -> None:
+    with serving(Program(), Limits(request_seconds=10 * GENEROUS)) as place:
+        assert answers(speak(place, sent)) == sent.count(GET)
 
 
 def test_a_client_of_http_1_0_is_answered_and_the_connection_closed(place: Place) -> None:

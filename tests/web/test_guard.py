@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,3 +141,15 @@ def test_the_end_does_not_wait_for_a_password(
     go.set()
     assert [record for record in caplog.records if record.exc_info] == []
     assert "Exception" not in " ".join(complaints(caplog))
+
+
+def test_a_disk_that_hangs_holds_up_no_scrape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = threading.Event()
+    with guarded(tmp_path, USERS) as (place, _):
+        assert ask(place, "GET", "/metrics", **ALICE)[0].status == 200
+        monkeypatch.setattr(Current, "now", lambda _: disk.wait(GENEROUS) and None)
+        started = time.monotonic()
+        assert [ask(place, "GET", "/metrics", **ALICE)[0].status for _ in range(20)] == [200] * 20
+        assert ask(place, "GET", "/metrics", **WRONG)[0].status == 401
+        assert time.monotonic() - started < GENEROUS / 2
+        disk.set()

@@ -1,12 +1,14 @@
 """`/-/reload` over real sockets, as Prometheus has it."""
 
+import contextlib
 import threading
 from concurrent.futures import Future
 
 import pytest
 
 from exporter.changes import Outcome
-from tests.web.serving import GENEROUS, HASTY, Program, ask, serving
+from exporter.web.lifecycle import MAX_WAITING, lifecycle
+from tests.web.serving import GENEROUS, HASTY, Program, ask, connect, eventually, serving
 
 
 class Reloads:
@@ -112,3 +114,25 @@ def test_a_reload_that_goes_on_does_not_keep_the_server_from_ending(caplog: pyte
     waiting.join(GENEROUS)
     assert failed
     assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_reload_that_does_not_end_is_answered_after_a_while() -> None:
+    reloads = Reloads()
+    program = Program()
+    program.app.routes |= lifecycle(reloads.ask, patience=0.1)
+    with serving(program) as place:
+        answer, body = ask(place, "POST", "/-/reload")
+    assert (answer.status, body) == (500, b"The reload has not ended within 0.1 seconds; it goes on. See the log.\n")
+
+
+def test_when_many_wait_for_a_reload_more_are_sent_away() -> None:
+    reloads = Reloads()
+    with serving(Program(reload=reloads.ask)) as place, contextlib.ExitStack() as clients:
+        for _ in range(MAX_WAITING):
+            clients.enter_context(connect(place)).sendall(b"POST /-/reload HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert reloads.came.acquire(timeout=GENEROUS)
+        assert ask(place, "POST", "/-/reload")[0].status == 503
+        assert ask(place, "GET", "/metrics")[0].status == 200
+        reloads.asked[0].set_result(Outcome(True, "Reloaded."))
+        reloads.ends(Outcome(True, "Reloaded."))
+        eventually(lambda: ask(place, "POST", "/-/reload")[0].status == 200)

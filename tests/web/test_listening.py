@@ -244,3 +244,36 @@ def test_a_socket_is_named_as_its_address_would_be_written() -> None:
         assert name_of(sockets[0]) == f"127.0.0.1:{first_port(sockets)}"
     with listening(":0") as sockets:
         assert name_of(sockets[0]) == f"{'[::]' if HAS_IPV6 else '0.0.0.0'}:{first_port(sockets)}"
+
+
+@pytest.mark.parametrize(
+    ("number", "passing"),
+    [
+        (errno.EADDRINUSE, True),
+        (errno.EADDRNOTAVAIL, True),
+        (errno.EMFILE, True),
+        (errno.EACCES, False),
+        (errno.EAFNOSUPPORT, False),
+    ],
+)
+def test_what_may_be_over_by_the_next_attempt_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, number: int, passing: bool
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket, "create_server", refused)
+    with pytest.raises(ListenError) as caught:
+        listen("127.0.0.1:0")
+    assert caught.value.passing is passing
+
+
+@pytest.mark.parametrize("code", [socket.EAI_AGAIN, socket.EAI_NONAME])
+def test_a_name_server_that_does_not_answer_may_by_the_next_attempt(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def unresolved(*_: object, **__: object) -> None:
+        raise socket.gaierror(code, "no")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unresolved)
+    with pytest.raises(ListenError, match="the host is not known") as caught:
+        listen("exporter.example:0")
+    assert caught.value.passing is (code == socket.EAI_AGAIN)

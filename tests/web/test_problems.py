@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.changes import Outcome
 from exporter.records import LAST_FAILURES, Reason
 from exporter.snapshot import CollectorSnapshot, Failure, Health, Snapshot
 from exporter.web.problems import ADVICE, Problem, problems
@@ -106,6 +107,17 @@ def test_a_window_that_is_being_read_is_told_with_how_far_that_is() -> None:
     (one,) = found(collector(reading), collector(reading, "others"))
     assert one.level == "note"
     assert one.why == ["24,006 records so far. There are metrics once it is done; a restart goes on where it was."]
+
+
+def test_a_reload_that_failed_is_a_problem_with_its_mistakes() -> None:
+    failed = Outcome(False, "It failed.\n" + "\n".join(f"config.yaml:{line}: wrong" for line in range(1, 9)))
+    (one,) = problems(Snapshot(1, ()), NOW, NOW, healthy=True, reload_failed=failed)
+    assert (one.level, one.what, one.alert) == ("bad", "The last reload failed.", "BatchExporterConfigReloadFailed")
+    assert list(one.why) == ["It failed.", *(f"config.yaml:{line}: wrong" for line in range(1, 6)), "And 3 more."]
+
+
+def test_what_to_do_about_the_state_is_in_its_message() -> None:
+    assert ADVICE[Reason.STATE].do.startswith("Do what the message says.")
 
 
 def test_the_runbooks_are_those_the_rules_lead_to() -> None:

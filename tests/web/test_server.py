@@ -1,5 +1,8 @@
 """How the server begins, what it serves on, and how it ends."""
 
+import errno
+import socket
+
 import pytest
 
 from exporter.web.server import Server, listen
@@ -74,3 +77,25 @@ def test_a_server_can_be_stopped_as_soon_as_it_was_started_and_again() -> None:
     server.start()
     assert server.stop(GENEROUS)
     assert server.stop(GENEROUS)
+
+
+def test_where_the_system_gives_no_more_file_descriptors_it_waits_and_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Exhausted(socket.socket):
+        refused = 0
+
+        def accept(self) -> tuple[socket.socket, object]:
+            if self.refused < 3:
+                self.refused += 1
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().accept()
+
+    with Exhausted() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        server = Server(Program().app, [listening])
+        server.start()
+        assert scrape(listening.getsockname()) == 200
+        assert server.stop(GENEROUS)
+    assert caplog.messages == ["no more connections can be taken in for now"] * 3

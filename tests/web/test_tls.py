@@ -1,5 +1,6 @@
 """TLS as clients meet it, over real sockets."""
 
+import base64
 import contextlib
 import http.client
 import shutil
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import bcrypt
 import pytest
 
 from exporter.web.connection import DEFAULTS, Limits
@@ -35,6 +37,8 @@ from tests.web.serving import (
 SOON = Limits(request_seconds=1.0, answer_seconds=1.0)
 """A handshake is to fit in, also on a machine that is busy."""
 TLS = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n"
+USERS = f"basic_auth_users: {{alice: {bcrypt.hashpw(b'secret', bcrypt.gensalt(4)).decode()}}}\n"
+AUTHORIZED = b"Authorization: Basic " + base64.b64encode(b"alice:secret") + b"\r\n"
 REQUIRED = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n"
 IF_GIVEN = REQUIRED.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven")
 
@@ -312,6 +316,49 @@ def test_a_client_that_ends_in_order_is_let_go(folder: Path) -> None:
     with secured(folder, limits=patient) as place, shaken(place, certificates.client(folder)) as client:
         plain = client.unwrap()
         assert plain.recv(1) == b""
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("path", ["/metrics", "/-/healthy"])
+def test_a_client_that_says_at_once_that_its_request_is_all_gets_its_answer(
+    folder: Path, version: ssl.TLSVersion, path: str
+) -> None:
+    request = f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with secured(folder, USERS + TLS, program=long_winded()) as place:
+        answer = tls_answer(place, at_most(version, folder), request.replace(b"Host", AUTHORIZED + b"Host"))
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert len(answer) > (LONG if path == "/metrics" else 100)
+
+
+def tls_answer(place: Place, context: ssl.SSLContext, request: bytes) -> bytes:
+    """What comes for a request that is sent together with the end of the connection (close_notify)."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    received = bytearray()
+    with connect(place) as client:
+        while True:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                break
+            client.sendall(outgoing.read())
+            incoming.write(client.recv(65536))
+        tls.write(request)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        client.sendall(outgoing.read())
+        client.shutdown(socket.SHUT_WR)
+        while data := client.recv(2**20):
+            incoming.write(data)
+            received += read_all(tls)
+    return bytes(received)
+
+
+def read_all(tls: ssl.SSLObject) -> bytes:
+    received = bytearray()
+    with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+        while data := tls.read(65536):
+            received += data
+    return bytes(received)
 
 
 def test_a_request_that_comes_byte_by_byte_is_answered(folder: Path) -> None:
