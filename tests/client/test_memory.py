@@ -101,7 +101,7 @@ def run(config: Path) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("compress", [False, True], ids=["plain", "compressed"])
-@pytest.mark.parametrize(("text", "accounts"), [("x", 1), ("漢", 1)])
+@pytest.mark.parametrize(("text", "accounts"), [("x", 1), ("x", 3), ("漢", 1), ("x😀", 1)])
 def test_the_memory_that_large_records_take_is_bounded(
     tmp_path: Path, text: str, accounts: int, compress: bool
 ) -> None:
@@ -115,3 +115,4 @@ def test_the_memory_that_large_records_take_is_bounded(
     counted = re.findall(r"^inkit_invocations\{.* (\S+)$", shown, re.MULTILINE)
     assert sum(map(float, counted)) == accounts * RECORDS
     assert most < 256 * MIB
+    assert max(server.pages[2 * accounts :]) <= 16 * MIB, "pages become smaller after a large one"
