@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from exporter.client import Client, RequestMeter
 from exporter.client.budget import Budget
 from exporter.client.client import Access
-from exporter.client.transport import Tls, Transport
+from exporter.client.transport import FileTransport, Tls, Transport
 from exporter.config import Account, TokenError
 from exporter.engine import Collector, Limits
 from exporter.facts import Facts
@@ -63,14 +64,14 @@ def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) ->
     )
 
 
-def file_transport(account: Account) -> Transport:
+def file_transport(account: Account) -> FileTransport:
     """For files that the API offers on other hosts: the same way out, and nothing that is for the API's host alone."""
     tls = account.tls_config
     proxy = account.proxy_url
-    return Transport(
+    return FileTransport(
         Tls(_path(tls.ca_file), insecure_skip_verify=tls.insecure_skip_verify),
         None if proxy is None else proxy.get_secret_value(),
-        connections=1,
+        urlsplit(account.base_url).hostname or "",
     )
 
 

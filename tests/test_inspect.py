@@ -175,6 +175,24 @@ def test_the_files_host_is_trusted_as_the_api_is_but_has_its_own_name(api: Api) 
     assert "Errors of 1 row:" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("https://169.254.169.254/latest/meta-data", "link-local"),
+        ("https://10.0.0.1:8443/file", "private"),
+        ("https://[::ffff:192.168.0.1]/file", "private"),
+        ("https://0/file", "unspecified"),
+    ],
+)
+def test_a_file_on_a_host_of_a_network_that_the_api_is_not_in_is_not_fetched(api: Api, url: str, kind: str) -> None:
+    api.offer(errors_json=f"{url}?sig=CANARY")
+    done = api.inspect("logistics", "batch_1", "--errors", f"--files={api.folder}/files")
+    assert done.returncode == 1
+    assert f"the file's URL leads to a {kind} address" in done.stderr
+    assert "CANARY" not in done.stderr + done.stdout
+    assert not list(api.folder.glob("files/*"))
+
+
 def test_all_files_are_saved_for_their_owner_and_none_is_left_half_done(api: Api) -> None:
     api.failed_batch()
     folder = api.folder / "files"

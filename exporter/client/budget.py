@@ -8,28 +8,43 @@ from collections.abc import Callable
 class Budget:
     """The pace all collectors of one account share.
 
-    The time of the next free slot lies in a queue of length one: who takes it out is the only one who can
-    reserve, and puts the next time back. Waiting itself is the caller's.
+    A request takes a place first, and then its turn: what waited for a place has its slot still to come. So at most
+    `per_second` requests begin in a second, and no more than `at_once` of them can have been held up on their way.
     """
 
     def __init__(self, per_second: float, at_once: int, clock: Callable[[], float]) -> None:
         self._interval = 1.0 / per_second
         self._clock = clock
         self._next_free: queue.SimpleQueue[float] = queue.SimpleQueue()
+        """Holds the time of the next slot. Who takes it out is the only one who can change it, and puts it back."""
         self._next_free.put(clock())
+        self._first = threading.Semaphore()
+        """Held by the request that is next."""
         self.at_once = at_once
         self.places = threading.BoundedSemaphore(at_once)
-        """Held while a request is under way."""
+        """Held while a request waits for its turn or is under way."""
 
-    def reserve(self) -> float:
-        """Take the next slot. Returns the seconds to wait until it begins."""
-        next_free = self._next_free.get()
-        now = self._clock()
-        slot = max(now, next_free)
-        self._next_free.put(slot + self._interval)
-        return slot - now
+    def take_turn(self, wait: Callable[[float], None]) -> float:
+        """Wait for the next slot and take it. Returns the seconds waited. Raises what `wait` raises."""
+        waited = 0.0
+        with self._first:
+            slot = self._slot()
+            while (left := slot - self._clock()) > 0:
+                wait(left)
+                waited += left
+                due, slot = slot, self._slot()
+                if slot <= due:
+                    break
+            slot = self._next_free.get()
+            self._next_free.put(max(slot, self._clock()) + self._interval)
+        return waited
 
     def hold(self, seconds: float) -> None:
         """Let no slot begin for that long: the server has asked for a pause, and means all of the account."""
         next_free = self._next_free.get()
         self._next_free.put(max(next_free, self._clock() + seconds))
+
+    def _slot(self) -> float:
+        next_free = self._next_free.get()
+        self._next_free.put(next_free)
+        return next_free

@@ -21,7 +21,7 @@ from exporter.client import retry
 from exporter.client.budget import Budget
 from exporter.client.refusal import Refusing, refusal, safe
 from exporter.client.request import JSON, Request
-from exporter.client.transport import Answer, Transport
+from exporter.client.transport import MAX_BODY_BYTES, Answer, Transport
 from exporter.records import FetchError, Reason
 
 log = logging.getLogger(__name__)
@@ -32,13 +32,18 @@ USER_AGENT = f"batch-exporter/{__version__}"
 _LARGEST_REFUSAL = 65_536
 """Bytes. What is larger is a page for people, and not worth reading."""
 
+AHEAD_BYTES = 16 * 1024 * 1024
+"""How much is asked for ahead of the answer that is wanted now, going by how large the last one was."""
+_LARGEST_AHEAD = 4 * 1024 * 1024
+"""An answer asked for ahead that turns out larger is given up, and asked for again when it is wanted."""
+
 
 class Stopping(Exception):
     """The program is ending; whatever waited must not go on."""
 
 
-_Asked = queue.SimpleQueue[tuple[Request, Future[JSON]] | None]
-"""Requests on their way to the threads that make them; None ends a thread."""
+_Asked = queue.SimpleQueue[tuple[Request, int, Future[JSON]] | None]
+"""Requests on their way to the threads that make them, with the most bytes of their answers; None ends a thread."""
 
 
 class RequestMeter(Protocol):
@@ -84,16 +89,22 @@ class Client:
         self._meter = meter
         self._wait = wait
         self._clock = clock
+        self._sizes: dict[str, int] = {}
+        """Bytes of the last answer of each endpoint, decompressed."""
 
     def get(self, request: Request) -> JSON:
         """GET and decode, asking again where that may help.
 
         Raises FetchError when there is no usable answer in the end, and Stopping.
         """
+        return self._get(request, MAX_BODY_BYTES if request.most is None else request.most)
+
+    def _get(self, request: Request, most: int) -> JSON:
+        """As `get`, for an answer of at most so many bytes."""
         attempt = 1
         while True:
             try:
-                return self._decode(request, *self._once(request))
+                return self._once(request, most)
             except FetchError as error:
                 # What was cut off because all ends has not failed.
                 self._pause(0.0)
@@ -105,24 +116,28 @@ class Client:
     def get_each(self, requests: Iterable[Request]) -> Iterator[JSON]:
         """The answers in the order of the requests, several asked at once within the budget. Raises as `get`.
 
-        It begins with one and doubles: who stops after a few answers has not asked for many in vain.
+        It begins with one and doubles: who stops after a few answers has not asked for many in vain. Of large answers
+        few are asked for ahead, or none, and the `most` of a request does not hold.
         """
         left = iter(requests)
         asked: _Asked = queue.SimpleQueue()
-        ahead: deque[Future[JSON]] = deque()
+        ahead: deque[tuple[Request, Future[JSON]]] = deque()
         at_once, threads = 1, 0
         try:
             while True:
                 for request in itertools.islice(left, at_once - len(ahead)):
-                    ahead.append(Future())
-                    asked.put((request, ahead[-1]))
+                    most = _LARGEST_AHEAD if ahead else MAX_BODY_BYTES
+                    future: Future[JSON] = Future()
+                    ahead.append((request, future))
+                    asked.put((request, most, future))
                     if len(ahead) > threads:
                         threads += 1
                         self._ask_in_background(asked)
                 if not ahead:
                     return
-                yield ahead.popleft().result()
-                at_once = min(self._budget.at_once, at_once * 2)
+                request, future = ahead.popleft()
+                yield self._wanted(request, future)
+                at_once = min(self._budget.at_once, at_once * 2, self._depth(request))
         finally:
             for _ in range(threads):
                 asked.put(None)
@@ -131,14 +146,26 @@ class Client:
         """End what is under way, where `wait` tells by now that all ends: `get` then raises Stopping."""
         self._transport.close()
 
+    def _wanted(self, request: Request, future: Future[JSON]) -> JSON:
+        try:
+            return future.result()
+        except FetchError as error:
+            if error.reason is not Reason.TOO_LARGE:
+                raise
+        return self._get(request, MAX_BODY_BYTES)
+
+    def _depth(self, request: Request) -> int:
+        """How many answers like the last one may be under way at once."""
+        return max(1, AHEAD_BYTES // max(1, self._sizes.get(request.endpoint, 0)))
+
     def _ask_in_background(self, asked: "_Asked") -> None:
         """Start a thread that makes requests until it is told to end."""
 
         def run() -> None:
             while (one := asked.get()) is not None:
-                request, future = one
+                request, most, future = one
                 try:
-                    future.set_result(self.get(request))
+                    future.set_result(self._get(request, most))
                 except (FetchError, Stopping) as error:
                     future.set_exception(error)
                 finally:
@@ -147,32 +174,41 @@ class Client:
         # Not an executor: its threads are waited for at exit, and a request may hang for its whole deadline.
         threading.Thread(target=run, name="GET", daemon=True).start()
 
-    def _once(self, request: Request) -> tuple[Answer, str]:
-        """The answer, and the token that got it."""
-        waited = self._budget.reserve()
-        self._pause(waited)
-        token = self._access.token()
+    def _once(self, request: Request, most: int) -> JSON:
+        """Ask once. Raises FetchError and Stopping."""
+        # The place before the turn: what waited for a place must not go at once with others that did.
         with self._budget.places:
-            started = time.monotonic()
-            code = "error"
-            try:
-                answer = self._transport.get(
-                    self._access.base_url + request.path,
-                    request.params,
-                    {
-                        self._access.token_header: token,
-                        "User-Agent": USER_AGENT,
-                        "Accept": "application/json",
-                    },
-                    self._access.deadline,
-                )
-                code = str(answer.status)
-            finally:
-                seconds = time.monotonic() - started
-                self._meter.answered(request.endpoint, code, seconds)
-                log.debug("asked", extra={"endpoint": request.endpoint, "code": code, "seconds": round(seconds, 3)})
-                self._meter.throttled(waited)
-        return answer, token
+            # Before the turn: its file may be on a disk that hangs.
+            token = self._access.token()
+            self._meter.throttled(self._budget.take_turn(self._pause))
+            answer = self._answer(request, token, most)
+        try:
+            return self._decode(request, answer, token)
+        finally:
+            answer.done()
+
+    def _answer(self, request: Request, token: str, most: int) -> Answer:
+        started = time.monotonic()
+        code = "error"
+        try:
+            answer = self._transport.get(
+                self._access.base_url + request.path,
+                request.params,
+                {
+                    self._access.token_header: token,
+                    "User-Agent": USER_AGENT,
+                    "Accept": "application/json",
+                },
+                self._access.deadline,
+                most,
+            )
+            code = str(answer.status)
+        finally:
+            seconds = time.monotonic() - started
+            self._meter.answered(request.endpoint, code, seconds)
+            log.debug("asked", extra={"endpoint": request.endpoint, "code": code, "seconds": round(seconds, 3)})
+        self._sizes[request.endpoint] = len(answer.body)
+        return answer
 
     def _decode(self, request: Request, answer: Answer, token: str) -> JSON:
         if answer.status == 200:
@@ -201,12 +237,16 @@ class Client:
 
 
 def _json(answer: Answer) -> JSON:
+    """Decode the body, and clear it: of a large one, bytes, text and values together are not kept in memory."""
+    size = len(answer.body)
     try:
-        return json.loads(answer.body, parse_constant=_no_constant)
+        text = answer.body.decode(json.detect_encoding(answer.body), "surrogatepass")
+        answer.body.clear()
+        return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
         shown = kind if kind in ("text/html", "text/plain", "application/xml", "text/xml") else "its body"
-        raise FetchError(Reason.MALFORMED, f"the answer is not JSON ({shown}, {len(answer.body)} bytes)", 200) from None
+        raise FetchError(Reason.MALFORMED, f"the answer is not JSON ({shown}, {size} bytes)", 200) from None
 
 
 def _no_constant(name: str) -> NoReturn:

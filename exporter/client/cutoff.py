@@ -1,6 +1,7 @@
 """Ending requests at their deadlines. What a request is, and what its end is called, is not known here."""
 
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -8,7 +9,8 @@ from collections.abc import Iterator
 
 from urllib3 import connection
 
-_TICK_SECONDS = 0.1
+TICK_SECONDS = 0.1
+"""How late a deadline, or an end from outside, may be noticed."""
 
 
 class Cutoff:
@@ -22,7 +24,18 @@ class Cutoff:
         self.at = time.monotonic() + seconds
         self._connection: connection.HTTPConnection | None = None
         self._socket: object = None
+        self._connecting: socket.socket | None = None
         self.expired = False
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline; 0 after it."""
+        return max(0.0, self.at - time.monotonic())
+
+    @property
+    def over(self) -> bool:
+        """Has the deadline passed, or has the request been cut off."""
+        return self.expired or self.left <= 0
 
     def attach(self, used: connection.HTTPConnection) -> None:
         self._connection = used
@@ -31,14 +44,39 @@ class Cutoff:
         if self.expired:
             self.cut()
 
+    def hold(self, connected: socket.socket) -> None:
+        """Let a new connection be ended too before it has its socket, which goes through the TLS handshake first."""
+        self.let_go()
+        # A duplicate: the handshake takes the descriptor away from the socket that it is given.
+        self._connecting = connected.dup()
+        if self.expired:
+            self.cut()
+
+    def let_go(self) -> None:
+        """Close what `hold` has kept."""
+        held, self._connecting = self._connecting, None
+        if held is not None:
+            held.close()
+
+    @contextlib.contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Stop the clock meanwhile: what happens in here is not the server's time."""
+        left = self.left
+        self.at = math.inf
+        try:
+            yield
+        finally:
+            self.at = time.monotonic() + left
+
     def cut(self) -> None:
         self.expired = True
         held = getattr(self._connection, "sock", None) or self._socket
         # In TLS through a TLS proxy the socket proper is one step further in.
         inner = held if isinstance(held, socket.socket) else getattr(held, "socket", None)
-        if isinstance(inner, socket.socket):
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(inner, socket.SHUT_RDWR)
+        for one in (inner, self._connecting):
+            if isinstance(one, socket.socket):
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(one, socket.SHUT_RDWR)
 
 
 class Watch:
@@ -63,6 +101,7 @@ class Watch:
             yield
         finally:
             self._open.discard(cutoff)
+            cutoff.let_go()
 
     def close(self) -> None:
         """Cut off whatever is open, and whatever still begins."""
@@ -82,7 +121,7 @@ class Watch:
         while True:
             while watched := tuple(self._open):
                 left = min(cutoff.at for cutoff in watched) - time.monotonic()
-                time.sleep(min(_TICK_SECONDS, max(0.0, left)))
+                time.sleep(min(TICK_SECONDS, max(0.0, left)))
                 for cutoff in watched:
                     if cutoff.at <= time.monotonic() and cutoff in self._open:
                         cutoff.cut()

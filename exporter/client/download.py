@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from exporter.client.client import USER_AGENT
-from exporter.client.transport import Transport
+from exporter.client.transport import FileTransport
 from exporter.loopback import is_loopback
 from exporter.records import FetchError, Reason
 
 # Of such characters programs disagree on what the host is.
 _DOUBTFUL = re.compile(r"[\s\\\x00-\x1f\x7f]")
+_LOWEST_PORT = 1024
+"""Below, but for those of HTTP, are the ports of a machine's other services."""
 
 
 class SecretUrl:
@@ -42,35 +44,40 @@ class Body:
 
 
 @contextlib.contextmanager
-def download(transport: Transport, url: SecretUrl, deadline: float) -> Iterator[Body]:
+def download(transport: FileTransport, url: SecretUrl, deadline: float) -> Iterator[Body]:
     """The file behind the URL; its head, and then each part, has `deadline` seconds.
 
-    Raises FetchError, which never holds the URL. Redirects are not followed.
+    Raises FetchError, which never holds the URL. Redirects are not followed. The URL must be https, or http to this
+    machine where the API is on it too; it must lead to a public host, or to one of the kind that the API's is of.
     """
-    target = _usable(url)
+    target, host = _usable(url, transport.api_host)
     # Unencoded, so that the size in the head is that of the file.
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-    with transport.stream(target, headers, deadline) as answer:
+    with transport.stream(target, host, headers, deadline) as answer:
         if answer.status != 200:
             raise _refusal(answer.status)
         encoded = "Content-Encoding" in answer.headers
         yield Body(None if encoded else _size(answer.headers.get("Content-Length")), answer.parts)
 
 
-def _usable(url: SecretUrl) -> str:
+def _usable(url: SecretUrl, api_host: str) -> tuple[str, str]:
+    """The URL, and its host."""
     target = url.reveal()
     try:
         parts = urlsplit(target)
-        host, named = parts.hostname or "", parts.netloc
+        host, named, port = parts.hostname or "", parts.netloc, parts.port
     except ValueError:
-        host, named = "", ""
+        host, named, port = "", "", None
     if not host or _DOUBTFUL.search(target):
         raise FetchError(Reason.MALFORMED, "the file's URL is none")
     if "@" in named:
         raise FetchError(Reason.MALFORMED, "the file's URL holds a user name, and is not used")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+    local = is_loopback(host) and is_loopback(api_host)
+    if parts.scheme != "https" and not (parts.scheme == "http" and local):
         raise FetchError(Reason.TLS, "the file's URL is not https, and is not used")
-    return target
+    if port is not None and port not in (80, 443) and port < _LOWEST_PORT:
+        raise FetchError(Reason.MALFORMED, "the file's URL has a port of another service, and is not used")
+    return target, host
 
 
 def _refusal(status: int) -> FetchError:

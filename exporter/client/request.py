@@ -16,3 +16,5 @@ class Request:
     """The path's pattern, such as `/batch/{id}`: a label value, so it never holds an id."""
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
+    most: int | None = None
+    """The most bytes that the answer may have, where that is less than what any may have."""

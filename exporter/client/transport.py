@@ -4,36 +4,27 @@ Only this module makes requests. Retries, budgets, tokens' sources and the meani
 """
 
 import contextlib
-import contextvars
-import http.cookiejar
 import math
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import requests
-import requests.adapters
 import urllib3
-from urllib3 import connection, connectionpool
 
+from exporter.client.connections import Call, Tls, current_call, new_session
 from exporter.client.cutoff import Cutoff, Watch
 from exporter.client.errors import fetch_error
+from exporter.client.lookup import SYSTEM, Lookups
+from exporter.client.reach import Reach
+from exporter.client.room import SHARED, Place, Room
 from exporter.records import FetchError, Reason
+
+__all__ = ["MAX_BODY_BYTES", "Answer", "FileTransport", "Stream", "Tls", "Transport"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """How to speak TLS with the API. Files are PEM; by default the system's authorities and no client certificate."""
-
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    server_name: str | None = None
-    insecure_skip_verify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +34,9 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     """Looked up without regard to case."""
-    body: bytes
+    body: bytearray
+    done: Callable[[], None] = lambda: None
+    """Called by the caller once the body is not needed any more: others may be waiting for its room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,178 +50,146 @@ class Stream:
     """The body, decompressed."""
 
 
-_current: contextvars.ContextVar[Cutoff | None] = contextvars.ContextVar("cutoff", default=None)
+class _Base:
+    """A session with its connections, and the deadlines of its requests."""
 
-
-def _attach(used: connection.HTTPConnection) -> None:
-    cutoff = _current.get()
-    if cutoff is not None:
-        cutoff.attach(used)
-
-
-class _HttpConnection(connection.HTTPConnection):
-    def connect(self) -> None:
-        _attach(self)
-        super().connect()
-        _attach(self)
-
-    def putrequest(self, *args: Any, **kwargs: Any) -> None:
-        _attach(self)
-        super().putrequest(*args, **kwargs)
-
-
-class _HttpsConnection(_HttpConnection, connection.HTTPSConnection):
-    pass
-
-
-class _HttpPool(connectionpool.HTTPConnectionPool):
-    ConnectionCls = _HttpConnection
-
-
-class _HttpsPool(connectionpool.HTTPSConnectionPool):
-    ConnectionCls = _HttpsConnection
-
-
-_POOLS = {"http": _HttpPool, "https": _HttpsPool}
-
-
-class _Adapter(requests.adapters.HTTPAdapter):
-    """requests' adapter, with connections that a cutoff can reach and a server name of the operator's choice."""
-
-    def __init__(self, server_name: str | None, connections: int) -> None:
-        self._tls_names: dict[str, Any] = {}
-        if server_name is not None:
-            self._tls_names = {"server_hostname": server_name, "assert_hostname": server_name}
-        super().__init__(pool_connections=2, pool_maxsize=connections)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
-        super().init_poolmanager(connections, maxsize, block, **pool_kwargs, **self._tls_names)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **proxy_kwargs, **self._tls_names)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-
-class _Session(requests.Session):
-    """requests' session, blind to redirects.
-
-    Even when it does not follow one, requests parses its target, and reads its whole body before we could bound it.
-    """
-
-    def get_redirect_target(self, _resp: requests.Response) -> None:
-        return None
-
-
-class Transport:
-    """Makes GET requests with one session: connections are kept, nothing of the environment is used.
-
-    Not of the environment means: no proxy, no certificate bundle and above all no password from ~/.netrc, which
-    requests would put in the place of the token. Cookies are refused.
-    """
-
-    def __init__(self, tls: Tls, proxy_url: str | None, connections: int) -> None:
-        session = _Session()
-        session.trust_env = False
-        session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        session.verify = False if tls.insecure_skip_verify else tls.ca_file or True
-        if tls.cert_file is not None and tls.key_file is not None:
-            session.cert = (tls.cert_file, tls.key_file)
-        if proxy_url is not None:
-            session.proxies = {"http": proxy_url, "https": proxy_url}
-        session.mount("https://", _Adapter(tls.server_name, connections))
-        session.mount("http://", _Adapter(None, connections))
-        if tls.insecure_skip_verify:
-            # Said once in the configuration; not again at every request.
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self._session = session
+    def __init__(self, tls: Tls, proxy_url: str | None, connections: int, reach: Reach) -> None:
+        proxies = {} if proxy_url is None else {"http": proxy_url, "https": proxy_url}
+        self._session = new_session(tls, proxies, connections)
+        self._reach = reach
         self._watch = Watch()
 
-    def get(self, url: str, params: Mapping[str, str], headers: Mapping[str, str], deadline: float) -> Answer:
-        """GET `url`, all of it within `deadline` seconds. Redirects are answers, not followed.
-
-        Raises FetchError: timeout, connection, tls, too_large (over 64 MiB, decompressed), malformed (broken HTTP).
-        """
-        cutoff = Cutoff(deadline)
-        with self._watch.over(cutoff), _reaching(cutoff, deadline):
-            answer = self._get(url, params, headers, deadline)
-        if cutoff.expired:
-            # Where the body's end is that of the connection, a cut looks like it.
-            raise FetchError(Reason.TIMEOUT, f"no complete answer within {deadline:g} seconds")
-        return answer
-
     def close(self) -> None:
-        """Cut off all requests, those too that still begin, and let go of the connections.
-
-        One that is still looking up its host or connecting ends when that does, at its deadline at the latest.
-        """
+        """Cut off all requests, those too that still begin, and let go of the connections."""
         self._watch.close()
         self._session.close()
 
-    @contextlib.contextmanager
-    def stream(self, url: str, headers: Mapping[str, str], deadline: float) -> Iterator[Stream]:
-        """GET `url`, its body part by part. Redirects are answers, not followed.
-
-        The head has `deadline` seconds, and so has each part of 64 KiB: a large file may take its time, and a server
-        that sends a byte now and then may not. Raises FetchError as `get`, the parts too, however many they are.
-        """
-        cutoff = Cutoff(deadline)
-        with self._watch.over(cutoff):
-            with _reaching(cutoff, deadline):
-                response = self._session.get(
-                    url, headers=dict(headers), timeout=deadline, stream=True, allow_redirects=False
-                )
-            with response:
-                yield Stream(response.status_code, response.headers, _parts(response, cutoff, deadline))
-
-    def _get(self, url: str, params: Mapping[str, str], headers: Mapping[str, str], deadline: float) -> Answer:
-        started = time.monotonic()
-        with self._session.get(
+    def _ask(
+        self, url: str, headers: Mapping[str, str], deadline: float, params: Mapping[str, str] | None = None
+    ) -> requests.Response:
+        return self._session.get(
             url,
-            params=dict(params),
+            params=None if params is None else dict(params),
             headers=dict(headers),
             timeout=deadline,
             stream=True,
             allow_redirects=False,
-        ) as response:
-            body = bytearray()
-            for chunk in response.iter_content(_CHUNK_BYTES):
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise FetchError(Reason.TOO_LARGE, f"the answer is larger than {MAX_BODY_BYTES} bytes")
-                if time.monotonic() - started > deadline:
+        )
+
+    @contextlib.contextmanager
+    def _reaching(self, cutoff: Cutoff, deadline: float) -> Iterator[None]:
+        """Connections that are made in here are the cutoff's to end, and what goes wrong is a FetchError."""
+        token = current_call.set(Call(cutoff, self._reach))
+        try:
+            yield
+        except (OSError, urllib3.exceptions.HTTPError) as error:
+            # The errors of requests are OSErrors too.
+            raise fetch_error(error, cutoff.expired, deadline) from None
+        except ValueError:
+            # What a library could not parse of the answer's head; its text may hold some of it.
+            raise FetchError(Reason.MALFORMED, "the answer is not HTTP as it should be") from None
+        finally:
+            current_call.reset(token)
+
+
+class Transport(_Base):
+    """Makes GET requests to an API. Connections are kept; nothing of the environment is used."""
+
+    def __init__(
+        self,
+        tls: Tls,
+        proxy_url: str | None,
+        connections: int,
+        lookups: Lookups = SYSTEM,
+        room: Room = SHARED,
+    ) -> None:
+        super().__init__(tls, proxy_url, connections, Reach(lookups))
+        self._room = room
+
+    def get(
+        self,
+        url: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        deadline: float,
+        most: int = MAX_BODY_BYTES,
+    ) -> Answer:
+        """GET `url`, all of it within `deadline` seconds. Redirects are answers, not followed.
+
+        Raises FetchError: timeout, connection, tls, too_large (over `most` bytes, decompressed), malformed (broken
+        HTTP). The time that the body waits for room does not count.
+        """
+        cutoff = Cutoff(deadline)
+        place = self._room.begin()
+        try:
+            with self._watch.over(cutoff), self._reaching(cutoff, deadline):
+                with self._ask(url, headers, deadline, params) as response:
+                    body = _body(response, cutoff, place, most)
+                if cutoff.over:
+                    # Where the body's end is that of the connection, a cut looks like it.
                     raise FetchError(Reason.TIMEOUT, f"no complete answer within {deadline:g} seconds")
-            return Answer(response.status_code, response.headers, bytes(body))
+        except BaseException:
+            place.leave()
+            raise
+        return Answer(response.status_code, response.headers, body, place.leave)
 
 
-@contextlib.contextmanager
-def _reaching(cutoff: Cutoff, deadline: float) -> Iterator[None]:
-    """Connections that are made in here are the cutoff's to end, and what goes wrong is a FetchError."""
-    token = _current.set(cutoff)
-    try:
-        yield
-    except (OSError, urllib3.exceptions.HTTPError) as error:
-        # The errors of requests are OSErrors too.
-        raise fetch_error(error, cutoff.expired, deadline) from None
-    except ValueError:
-        # What a library could not parse of the answer's head; its text may hold some of it.
-        raise FetchError(Reason.MALFORMED, "the answer is not HTTP as it should be") from None
-    finally:
-        _current.reset(token)
+class FileTransport(_Base):
+    """Fetches files that an API offers on other hosts.
+
+    These must be public ones, or of the kind that the API's host is of: who can write a URL into a record must not
+    have the exporter look at what only this machine or its network can reach.
+    """
+
+    def __init__(self, tls: Tls, proxy_url: str | None, api_host: str, lookups: Lookups = SYSTEM) -> None:
+        """`api_host` is the host of `base_url`."""
+        super().__init__(tls, proxy_url, 1, Reach(lookups, api_host))
+        self._proxied = proxy_url is not None
+        self.api_host = api_host
+
+    @contextlib.contextmanager
+    def stream(self, url: str, host: str, headers: Mapping[str, str], deadline: float) -> Iterator[Stream]:
+        """GET `url`, which is on `host`, its body part by part. Redirects are answers, not followed.
+
+        The head has `deadline` seconds, and so has each part of 64 KiB: a large file may take its time, and a server
+        that sends a byte now and then may not. Raises FetchError as `Transport.get`, and for a host that is not
+        permitted; the parts raise it too, however many they are.
+        """
+        if self._proxied:
+            self._reach.check_unresolved(host)
+        cutoff = Cutoff(deadline)
+        with self._watch.over(cutoff):
+            with self._reaching(cutoff, deadline):
+                response = self._ask(url, headers, deadline)
+            with response:
+                yield Stream(response.status_code, response.headers, self._parts(response, cutoff, deadline))
+
+    def _parts(self, response: requests.Response, cutoff: Cutoff, deadline: float) -> Iterator[bytes]:
+        parts = response.iter_content(_CHUNK_BYTES)
+        while True:
+            cutoff.at = time.monotonic() + deadline
+            with self._reaching(cutoff, deadline):
+                part = next(parts, None)
+            # What is done with a part is not the server's time.
+            cutoff.at = math.inf
+            if cutoff.expired:
+                # It looks like the end, as in `get`.
+                raise FetchError(Reason.TIMEOUT, f"no more of the answer within {deadline:g} seconds")
+            if part is None:
+                return
+            yield part
 
 
-def _parts(response: requests.Response, cutoff: Cutoff, deadline: float) -> Iterator[bytes]:
-    parts = response.iter_content(_CHUNK_BYTES)
-    while True:
-        cutoff.at = time.monotonic() + deadline
-        with _reaching(cutoff, deadline):
-            part = next(parts, None)
-        # What is done with a part is not the server's time.
-        cutoff.at = math.inf
-        if cutoff.expired:
-            # It looks like the end, as in `get`.
-            raise FetchError(Reason.TIMEOUT, f"no more of the answer within {deadline:g} seconds")
-        if part is None:
-            return
-        yield part
+def _body(response: requests.Response, cutoff: Cutoff, place: Place, most: int) -> bytearray:
+    declared = response.headers.get("Content-Length", "")
+    if re.fullmatch(r"[0-9]{1,15}", declared) and int(declared) > most:
+        raise FetchError(Reason.TOO_LARGE, f"the answer is larger than {most} bytes")
+    body = bytearray()
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        size = len(body) + len(chunk)
+        if size > most:
+            raise FetchError(Reason.TOO_LARGE, f"the answer is larger than {most} bytes")
+        if not place.grow(size, cutoff) or cutoff.over:
+            break
+        body += chunk
+    return body

@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from exporter.client.download import SecretUrl, download
-from exporter.client.transport import MAX_BODY_BYTES, Transport
+from exporter.client.transport import MAX_BODY_BYTES, FileTransport
 from exporter.inspection.saving import save
 from exporter.records import FetchError, Reason
 
@@ -30,7 +30,7 @@ class Saved:
 class Fetching:
     """A way to the hosts of the files."""
 
-    transport: Transport
+    transport: FileTransport
     deadline: float
     """Seconds for each part of a file."""
 

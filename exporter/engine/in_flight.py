@@ -22,7 +22,9 @@ def read_in_flight(poll: Poll, expected: int) -> None:
         for number in range(1, most + 1):
             request = poll.pages.manners.request(poll.listing, number)
             try:
-                page = poll.listing.read_page(poll.client.get(replace(request, params={**request.params, **only})))
+                page = poll.listing.read_page(
+                    poll.client.get(replace(request, params={**request.params, **only}, most=None))
+                )
             except FetchError as error:
                 if error.status not in BEYOND_THE_END:
                     raise

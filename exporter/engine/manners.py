@@ -5,13 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.client import Client, Request
-from exporter.records import FetchError
+from exporter.records import FetchError, Reason
 from exporter.sources.listing import Listing, Page
 
 log = logging.getLogger(__name__)
 
 SMALLEST_PAGE = 25
 """The page size of the vendors' own default, which they can't refuse."""
+
+LARGEST_PAGE_BYTES = 16 * 1024 * 1024
+"""Of an answer with more, fewer rows are asked for."""
 
 BEYOND_THE_END = (400, 404, 422)
 """Some servers answer an empty page there, others refuse it."""
@@ -32,6 +35,7 @@ class Manners:
     def request(self, listing: Listing, number: int) -> Request:
         """The request for a page, by the server's own count from 1."""
         request = listing.page(number, self.rows)
+        request = replace(request, most=LARGEST_PAGE_BYTES if self.rows > 1 else None)
         return replace(request, params={**request.params, **listing.sorting}) if self.sort else request
 
     def page(self, client: Client, listing: Listing, number: int) -> Page:
@@ -41,6 +45,8 @@ class Manners:
         except FetchError as error:
             if number > 1 and error.status in BEYOND_THE_END:
                 return NO_PAGE
+            if error.reason is Reason.TOO_LARGE and self.rows > 1:
+                return self._smaller(client, listing, number)
             refusal = error
         for humbler in self._humbler(listing):
             if refusal.status not in (400, 422):
@@ -55,6 +61,14 @@ class Manners:
             self.rows, self.sort = humbler.rows, humbler.sort
             return page
         raise refusal
+
+    def _smaller(self, client: Client, listing: Listing, number: int) -> Page:
+        """A page that is too large: with fewer rows if it is the first, from which pages are counted, else as it is."""
+        if number > 1:
+            return listing.read_page(client.get(replace(self.request(listing, number), most=None)))
+        self.rows //= 2
+        log.info("pages are large: asking for %s rows a page from now on", self.rows, extra=dict(self.where))
+        return self.page(client, listing, number)
 
     def told(self, before: "Manners") -> str:
         """What the server has refused, for the log."""

@@ -107,8 +107,9 @@ class NewestFirst:
         return page
 
     def _read(self, client: Client, listing: Listing, place: int) -> Page:
+        asked_for = self.manners.rows
         page = self.manners.page(client, listing, place)
-        self.full = max(self.full, page.rows)
+        self.full = max(self.full if self.manners.rows == asked_for else 1, page.rows)
         return page
 
 

@@ -1,5 +1,8 @@
 """What is asked again, and when."""
 
+import decimal
+import email.utils
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,7 +43,20 @@ def test_a_backoff_grows_and_is_bounded_and_never_less_than_half_of_its_step(att
         pytest.param("Wed, 14 Nov 2029 22:13:50 GMT", retry.RETRY_AFTER_MAX_SECONDS, id="far-date-is-clamped"),
         pytest.param("soon", None, id="words"),
         pytest.param("-3", None, id="negative"),
-        pytest.param("1.5", None, id="fraction"),
+        pytest.param("4.5", 5.0, id="fraction-is-rounded-up"),
+        pytest.param("4.", 4.0, id="point-without-fraction"),
+        pytest.param(".5", 1.0, id="fraction-alone"),
+        pytest.param("119.5", retry.RETRY_AFTER_MAX_SECONDS, id="fraction-at-the-limit"),
+        pytest.param("nan", None, id="nan"),
+        pytest.param("inf", None, id="infinity"),
+        pytest.param("1e1", None, id="exponent"),
+        pytest.param("3 s", None, id="unit"),
+        pytest.param("5, 10, 7", 10.0, id="several"),
+        pytest.param("soon, 7", 7.0, id="several-one-of-use"),
+        pytest.param("5, Tue, 14 Nov 2023 22:13:50 GMT, 7", 30.0, id="several-with-a-date"),
+        pytest.param("Tuesday, 14-Nov-23 22:13:50 GMT", 30.0, id="date-of-rfc-850"),
+        pytest.param("Tue Nov 14 22:13:50 2023", 30.0, id="date-of-asctime"),
+        pytest.param(",", None, id="comma"),
         pytest.param("٣", None, id="other-digits"),
         pytest.param("", None, id="empty"),
         pytest.param(None, None, id="absent"),
@@ -50,7 +66,28 @@ def test_a_retry_after_is_read_as_seconds_or_date_and_clamped(header: str | None
     assert retry.retry_after(header, NOW) == seconds
 
 
-@given(st.text())
-def test_no_retry_after_is_an_error(header: str) -> None:
+def headers() -> st.SearchStrategy[str]:
+    """Values of Retry-After as servers and proxies send them, and worse."""
+    numbers = st.integers(-(10**30), 10**30).map(str) | st.floats().map(str) | st.decimals().map(str)
+    dates = st.floats(-1e12, 1e12).map(lambda seconds: email.utils.formatdate(seconds % 1e11, usegmt=True))
+    one = numbers | dates | st.text() | st.from_regex(r"[0-9.,: +-]*")
+    return st.lists(one, min_size=1, max_size=4).map(", ".join)
+
+
+@given(headers())
+def test_no_retry_after_is_an_error_and_every_pause_is_whole_and_bounded(header: str) -> None:
     pause = retry.retry_after(header, NOW)
-    assert pause is None or 0 <= pause <= retry.RETRY_AFTER_MAX_SECONDS
+    assert pause is None or (0 <= pause <= retry.RETRY_AFTER_MAX_SECONDS and pause == int(pause))
+
+
+@given(st.decimals(0, 10**9, places=3))
+def test_nobody_comes_back_before_the_time_asked_for(seconds: decimal.Decimal) -> None:
+    pause = retry.retry_after(f"{seconds:f}", NOW)
+    assert pause is not None
+    assert min(float(seconds), retry.RETRY_AFTER_MAX_SECONDS) <= pause < float(seconds) + 1
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=5))
+def test_of_several_pauses_the_longest_counts(pauses: list[int]) -> None:
+    each = [retry.retry_after(str(one), NOW) for one in pauses]
+    assert retry.retry_after(", ".join(map(str, pauses)), NOW) == max(one for one in each if one is not None)

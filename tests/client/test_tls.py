@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import certifi
 import pytest
 import trustme
 
 from exporter.client import Request
-from exporter.client.transport import Tls
+from exporter.client.authorities import system_bundle
+from exporter.client.transport import Tls, Transport
 from exporter.records import FetchError, Reason
 from tests.rig import client
 
@@ -117,3 +119,118 @@ def test_a_server_that_hangs_in_the_handshake_cannot_hold_a_request() -> None:
             client(f"https://127.0.0.1:{silent.server_address[1]}", deadline=0.4).get(ANY)
         assert caught.value.reason is Reason.TIMEOUT
         assert time.monotonic() - started < 3
+
+
+def trust(monkeypatch: pytest.MonkeyPatch, file: Path | str) -> None:
+    """Let this file be all that the system trusts."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    monkeypatch.setenv("SSL_CERT_DIR", "/none")
+
+
+def test_an_authority_of_the_system_is_trusted(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust(monkeypatch, tmp_path / "ca.pem")
+    with served(context(authority)) as url:
+        assert client(url).get(ANY) == {}
+        assert reason(url, Tls(ca_file=certifi.where())).reason is Reason.TLS, "a file is used instead, not as well"
+
+
+def test_one_that_only_came_with_a_python_package_is_not(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
+    with served(context(authority)) as url:
+        assert reason(url, Tls()).reason is Reason.TLS
+
+
+def test_a_bundle_of_the_system_that_changes_is_read_again_at_the_next_connection(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted = tmp_path / "bundle.pem"
+    trusted.write_bytes(trustme.CA().cert_pem.bytes())
+    trust(monkeypatch, trusted)
+    with served(context(authority)) as url:
+        asking = client(url)
+        with pytest.raises(FetchError):
+            asking.get(ANY)
+        trusted.write_bytes(authority.cert_pem.bytes())
+        assert asking.get(ANY) == {}
+
+
+def test_a_proxy_of_https_is_verified_by_the_authorities_of_the_system_too(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(context(authority)) as url:
+        proxy = url.removesuffix("/v1")
+        for file, known in [("/none", False), (str(tmp_path / "ca.pem"), True)]:
+            trust(monkeypatch, file)
+            with pytest.raises(FetchError) as caught:
+                client("https://api.invalid/v1", proxy_url=proxy).get(ANY)
+            # The server does not know CONNECT: it is a proxy that refuses.
+            assert (caught.value.reason is Reason.CONNECTION) == known
+
+
+def test_a_system_without_authorities_is_told_with_what_to_do(
+    authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust(monkeypatch, "/none")
+    with served(context(authority)) as url:
+        error = reason(url, Tls())
+        assert client(url, tls=Tls(insecure_skip_verify=True)).get(ANY) == {}, "who does not verify needs none"
+    assert error.reason is Reason.TLS
+    assert "no certificate authorities" in str(error)
+    assert "tls_config.ca_file" in str(error)
+
+
+def paths(file: str | None, folder: str | None) -> ssl.DefaultVerifyPaths:
+    return ssl.get_default_verify_paths()._replace(cafile=file, capath=folder)  # type: ignore[arg-type]
+
+
+def test_where_openssl_finds_authorities_it_is_left_to_it(tmp_path: Path) -> None:
+    (tmp_path / "certs").mkdir()
+    (tmp_path / "certs" / "a.pem").touch()
+    (tmp_path / "ca.pem").write_text("x")
+    assert system_bundle(paths(str(tmp_path / "ca.pem"), None)) is None
+    assert system_bundle(paths(None, str(tmp_path / "certs"))) is None
+
+
+def test_where_it_was_built_to_look_elsewhere_the_file_of_the_distribution_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.pem").touch()
+    (tmp_path / "bundle.crt").write_text("x")
+    bundles = ["/none", str(tmp_path / "bundle.crt")]
+    for file, folder in [(None, None), ("/none", "/none"), (str(tmp_path / "empty.pem"), str(tmp_path / "empty"))]:
+        assert system_bundle(paths(file, folder), bundles) == bundles[1]
+        with pytest.raises(FetchError):
+            system_bundle(paths(file, folder), ["/none"])
+    monkeypatch.setenv("SSL_CERT_FILE", "/none")
+    with pytest.raises(FetchError):
+        system_bundle(paths(None, None), bundles)
+
+
+def test_a_request_that_ends_in_the_handshake_is_not_waited_for() -> None:
+    with _Server(("127.0.0.1", 0), _Handler) as silent:
+        transport = Transport(Tls(), None, 1)
+        url = f"https://127.0.0.1:{silent.server_address[1]}"
+        ended: list[FetchError] = []
+
+        def ask() -> None:
+            try:
+                transport.get(url, {}, {}, 30.0)
+            except FetchError as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        accepted, _ = silent.get_request()
+        started = time.monotonic()
+        transport.close()
+        thread.join(10)
+        accepted.close()
+    assert ended
+    assert time.monotonic() - started < 5

@@ -1,0 +1,127 @@
+"""Connecting to the first address of a host that answers (RFC 8305, "Happy Eyeballs")."""
+
+import contextlib
+import errno
+import math
+import os
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from exporter.client.cutoff import TICK_SECONDS, Cutoff
+from exporter.client.lookup import Address
+
+STAGGER_SECONDS = 0.25
+"""How long an address has for itself before the next is tried beside it."""
+_OF_THIS_MACHINE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""No route and no such protocol: they say less than what another address answered."""
+
+SocketOption = tuple[int, int, int | bytes]
+
+
+class ConnectTimeout(Exception):
+    """No address has answered in time."""
+
+
+def connect(addresses: Sequence[Address], cutoff: Cutoff, options: Iterable[SocketOption] = ()) -> socket.socket:
+    """Connect to the address that answers first, and return the socket, which does not block.
+
+    The next address is tried when one fails, or beside those that have not answered for a quarter of a second; all
+    are tried within half of the time that is left. Raises OSError when all have failed, and ConnectTimeout.
+    """
+    if not addresses:
+        raise OSError(errno.EADDRNOTAVAIL, "the host has no address")
+    stagger = min(STAGGER_SECONDS, cutoff.left / 2 / len(addresses))
+    with contextlib.ExitStack() as stack:
+        race = _Race(stack.enter_context(selectors.PollSelector()), tuple(options))
+        stack.callback(race.close)
+        return race.won(deque(alternating(addresses)), cutoff, stagger)
+
+
+def alternating(addresses: Iterable[Address]) -> list[Address]:
+    """Order addresses so that their families take turns, each in its own order, the first address's family first."""
+    by_family: dict[int, deque[Address]] = {}
+    for address in addresses:
+        by_family.setdefault(address.family, deque()).append(address)
+    ordered = []
+    while any(by_family.values()):
+        ordered += [left.popleft() for left in by_family.values() if left]
+    return ordered
+
+
+class _Race:
+    """Connections under way to several addresses."""
+
+    def __init__(self, selector: selectors.PollSelector, options: Sequence[SocketOption]) -> None:
+        self._selector = selector
+        self._options = options
+        self._errors: list[OSError] = []
+
+    def won(self, left: deque[Address], cutoff: Cutoff, stagger: float) -> socket.socket:
+        """Return the socket of the first address that answers."""
+        following = time.monotonic()
+        while not cutoff.over:
+            under_way = bool(self._selector.get_map())
+            if not (left or under_way):
+                raise self._telling()
+            failed = len(self._errors)
+            if left and (not under_way or time.monotonic() >= following):
+                self._begin(left.popleft())
+                following = time.monotonic() + stagger
+            if len(self._errors) == failed:
+                connected = self._next_connected(min(cutoff.left, following - time.monotonic() if left else math.inf))
+                if connected is not None:
+                    return connected
+            if len(self._errors) > failed:
+                following = time.monotonic()
+        raise ConnectTimeout
+
+    def _next_connected(self, seconds: float) -> socket.socket | None:
+        """Wait for something to happen, but not longer than a tick."""
+        for key, _ in self._selector.select(max(0.0, min(TICK_SECONDS, seconds))):
+            connected = self._ended(key.fileobj)
+            if connected is not None:
+                return connected
+        return None
+
+    def close(self) -> None:
+        """Give up what is still under way."""
+        for key in tuple(self._selector.get_map().values()):
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
+
+    def _begin(self, address: Address) -> None:
+        try:
+            made = socket.socket(address.family, socket.SOCK_STREAM)
+        except OSError as error:
+            self._errors.append(error)
+            return
+        try:
+            for option in self._options:
+                made.setsockopt(*option)
+            made.setblocking(False)
+            code = made.connect_ex(address.target)
+            if code not in (0, errno.EINPROGRESS):
+                raise OSError(code, os.strerror(code))
+            self._selector.register(made, selectors.EVENT_WRITE)
+        except OSError as error:
+            made.close()
+            self._errors.append(error)
+
+    def _ended(self, file: object) -> socket.socket | None:
+        """The socket if it is connected."""
+        if not isinstance(file, socket.socket):
+            return None
+        self._selector.unregister(file)
+        code = file.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code == 0:
+            return file
+        file.close()
+        self._errors.append(OSError(code, os.strerror(code)))
+        return None
+
+    def _telling(self) -> OSError:
+        """The failure that says most."""
+        return min(self._errors, key=lambda error: error.errno in _OF_THIS_MACHINE)

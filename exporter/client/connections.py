@@ -1,0 +1,145 @@
+"""requests and urllib3 as we need them: connections that a deadline can end, to addresses of our choice, and TLS.
+
+What a request is, and what its end is called, is not known here.
+"""
+
+import contextvars
+import http.cookiejar
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+import requests.adapters
+import urllib3
+from urllib3 import connection, connectionpool
+
+from exporter.client.authorities import system_bundle
+from exporter.client.cutoff import Cutoff
+from exporter.client.reach import Reach
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How to speak TLS with the API. Files are PEM; by default the system's authorities and no client certificate."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    server_name: str | None = None
+    insecure_skip_verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request under way, as its connection sees it."""
+
+    cutoff: Cutoff
+    reach: Reach
+
+
+current_call: contextvars.ContextVar[Call] = contextvars.ContextVar("call")
+
+
+def _attach(used: connection.HTTPConnection) -> None:
+    current_call.get().cutoff.attach(used)
+
+
+class _HttpConnection(connection.HTTPConnection):
+    def connect(self) -> None:
+        _attach(self)
+        super().connect()
+        _attach(self)
+
+    def putrequest(self, *args: Any, **kwargs: Any) -> None:
+        _attach(self)
+        super().putrequest(*args, **kwargs)
+
+    def _new_conn(self) -> socket.socket:
+        call = current_call.get()
+        options = self.socket_options or ()
+        try:
+            return call.reach.connected(
+                self._dns_host, self.port or 0, call.cutoff, options, proxy=self.proxy is not None
+            )
+        except socket.gaierror as error:
+            raise urllib3.exceptions.NameResolutionError(self.host, self, error) from error
+        except OSError as error:
+            raise urllib3.exceptions.NewConnectionError(self, "no connection") from error
+
+
+class _HttpsConnection(_HttpConnection, connection.HTTPSConnection):
+    def connect(self) -> None:
+        if self.cert_reqs in (ssl.CERT_REQUIRED, "CERT_REQUIRED") and self.ca_certs is None:
+            self.ca_certs = system_bundle()
+        super().connect()
+
+
+class _HttpPool(connectionpool.HTTPConnectionPool):
+    ConnectionCls = _HttpConnection
+
+
+class _HttpsPool(connectionpool.HTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
+
+
+_POOLS = {"http": _HttpPool, "https": _HttpsPool}
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """requests' adapter, with our connections, the system's authorities and a server name of the operator's choice."""
+
+    def __init__(self, server_name: str | None, connections: int) -> None:
+        self._tls_names: dict[str, Any] = {}
+        if server_name is not None:
+            self._tls_names = {"server_hostname": server_name, "assert_hostname": server_name}
+        super().__init__(pool_connections=2, pool_maxsize=connections)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block, **pool_kwargs, **self._tls_names)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **proxy_kwargs, **self._tls_names)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave the authorities to urllib3 where no file is named: it loads the system's, requests those of certifi."""
+        super().cert_verify(conn, url, False if verify is True else verify, cert)  # type: ignore[no-untyped-call]
+        if verify is True and url.lower().startswith("https"):
+            conn.cert_reqs = "CERT_REQUIRED"
+
+
+class _Session(requests.Session):
+    """requests' session, blind to redirects.
+
+    Even when it does not follow one, requests parses its target, and reads its whole body before we could bound it.
+    """
+
+    def get_redirect_target(self, _resp: requests.Response) -> None:
+        return None
+
+
+def new_session(tls: Tls, proxies: Mapping[str, str], connections: int) -> requests.Session:
+    """Make a session of which connections are kept, and that takes nothing from the environment.
+
+    Not of the environment means: no proxy, no certificate bundle of requests' and above all no password from
+    ~/.netrc, which requests would put in the place of the token. Cookies are refused. Requests are made within a
+    `current_call`.
+    """
+    session = _Session()
+    session.trust_env = False
+    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    session.verify = False if tls.insecure_skip_verify else tls.ca_file or True
+    if tls.cert_file is not None and tls.key_file is not None:
+        session.cert = (tls.cert_file, tls.key_file)
+    session.proxies = dict(proxies)
+    session.mount("https://", _Adapter(tls.server_name, connections))
+    session.mount("http://", _Adapter(None, connections))
+    if tls.insecure_skip_verify:
+        # Said once in the configuration; not again at every request.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    return session
