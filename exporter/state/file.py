@@ -138,6 +138,10 @@ def _connect(path: Path) -> sqlite3.Connection:
     # "rw": a file that has been taken away meanwhile is an error, not an empty new one.
     name = f"file:{urllib.parse.quote(str(path.absolute()))}?mode=rw"
     connection = sqlite3.connect(name, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+    try:
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
