@@ -224,6 +224,77 @@ def test_a_duration_runs_from_creation_to_the_poll_that_saw_the_end(rig: Rig) ->
     assert [float(line.rpartition(" ")[2]) for line in rig.lines(poller, "inkit_batch_duration_seconds")] == values
 
 
+def test_what_finished_while_nobody_polled_has_no_duration(rig: Rig) -> None:
+    """After a night of failing polls, nobody knows whether it took a minute or the night."""
+    add(rig, "rb_1", NOW - 100, OPEN)
+    add(rig, "rb_2", NOW - 100, OPEN)
+    poller = rig.poller("document_batches", stale_after=600.0)
+    assert poller.poll()
+    add(rig, "rb_1", NOW - 100)
+    rig.clock.now += 8 * HOUR
+    assert poller.poll()
+    add(rig, "rb_2", NOW - 100)
+    again(rig, poller)
+    again(rig, poller)
+    values = [float(line.rpartition(" ")[2]) for line in rig.lines(poller, "inkit_batch_duration_seconds")]
+    assert values[-2:] == [1.0, 100 + 8 * HOUR + 60], "the one that was watched"
+    assert rig.events("document_batches")["inkit_batches_finished_total", "document", "completed"] == 2
+
+
+def test_records_that_are_open_for_longer_than_stuck_after_are_counted_each(rig: Rig) -> None:
+    def stuck() -> list[str]:
+        return rig.lines(poller, "batch_exporter_records_stuck")
+
+    labels = 'account="prod",collector="document_batches",system="inkit"'
+    add(rig, "rb_1", NOW - HOUR - 1, OPEN)
+    add(rig, "rb_2", NOW - HOUR + 59, OPEN)
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    assert stuck() == [f"batch_exporter_records_stuck{{{labels}}} 1.0"]
+    again(rig, poller)
+    assert stuck() == [f"batch_exporter_records_stuck{{{labels}}} 2.0"], "the second one is seen too"
+    add(rig, "rb_1", NOW - HOUR - 1)
+    add(rig, "rb_2", NOW - HOUR + 59)
+    again(rig, poller)
+    assert stuck() == [f"batch_exporter_records_stuck{{{labels}}} 0.0"]
+
+
+def test_counters_about_the_polling_go_on_from_run_to_run(rig: Rig) -> None:
+    """As `once` runs: each time a new program, whose output somebody reads."""
+    rig.world.add("document_batches", {**document_batch("rb_1", NOW), "total": "many"})
+    values = []
+    for _ in range(3):
+        poller = rig.poller("document_batches")
+        poller.restore()
+        poller.continue_output()
+        assert poller.poll()
+        poller.written()
+        [line] = [one for one in rig.lines(poller, "batch_exporter_records_rejected_total") if 'reason="total"' in one]
+        values.append(float(line.rpartition(" ")[2]))
+        rig.clock.now += 60
+    assert values == [0.0, 2.0, 3.0]
+
+
+def test_a_run_whose_output_nobody_got_is_not_taken_for_seen(rig: Rig) -> None:
+    poller = rig.poller("document_batches")
+    poller.restore()
+    poller.continue_output()
+    assert poller.poll()
+    add(rig, "rb_1", rig.clock.now)
+    for _ in range(2):
+        poller = rig.poller("document_batches")
+        poller.restore()
+        poller.continue_output()
+        assert poller.poll()
+        assert exposed(rig, poller) == {}, "its 0 was never written anywhere"
+    poller.written()
+    poller = rig.poller("document_batches")
+    poller.restore()
+    poller.continue_output()
+    assert poller.poll()
+    assert exposed(rig, poller) == {FAILURES: 3}
+
+
 def test_a_clock_behind_the_vendors_gives_no_negative_duration(rig: Rig) -> None:
     poller = polled(rig)
     add(rig, "rb_1", rig.clock.now + HOUR)
