@@ -13,7 +13,7 @@ from exporter.client.budget import Budget
 from exporter.client.client import Access
 from exporter.client.transport import Tls, Transport
 from exporter.config import Account, TokenError
-from exporter.engine import Collector, Limits
+from exporter.engine import Collector, Limits, boot
 from exporter.facts import Facts
 from exporter.live import Live
 from exporter.poller import Pace, Poller
@@ -95,11 +95,19 @@ def line(account: Account, sources: Mapping[str, Source], shared: Shared, known:
         account.page_size,
         max(1, int(RECONCILE_SHARE * budget)),
     )
-    scope = json.dumps([account.base_url, account.filters, account.workflow_label], sort_keys=True)
+    scope = json.dumps([account.base_url, account.filters], sort_keys=True)
     facts = {one.collector: one.going_on() for one in known if one.system == account.system}
     pollers = tuple(
         Poller(
-            Collector(source.listing(name, options), source.families, limits, scope, account.name),
+            Collector(
+                source.listing(name, options),
+                source.families,
+                limits,
+                scope,
+                account.name,
+                labels="workflow" if account.workflow_label and _has_optional_labels(source, name) else "",
+                boot=boot(),
+            ),
             asking,
             shared.state,
             functools.partial(shared.board.publish, unless=over.is_set),
@@ -110,6 +118,10 @@ def line(account: Account, sources: Mapping[str, Source], shared: Shared, known:
         for name in account.collectors
     )
     return Line(account, pollers, over, asking.close)
+
+
+def _has_optional_labels(source: Source, collector: str) -> bool:
+    return any(family.optional and collector in family.zeros for family in source.families)
 
 
 def _path(path: os.PathLike[str] | None) -> str | None:

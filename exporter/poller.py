@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from exporter.client import Client, Stopping
-from exporter.engine import Collector, Found
+from exporter.engine import Collector, Found, ticks
 from exporter.facts import Facts
 from exporter.failures import failures
 from exporter.ledger import RECORDS
@@ -58,7 +58,7 @@ class Poller:
         pace: Pace,
         workflow_label: bool = False,
         clock: Callable[[], float] = time.time,
-        ticks: Callable[[], float] = time.monotonic,
+        ticks: Callable[[], float] = ticks,
     ) -> None:
         """`ticks` tells how long something was ago even when `clock` is set to another time."""
         self._collector = collector
@@ -176,7 +176,9 @@ class Poller:
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
             records.series.exposed = self._exposed_before(records)
             try:
-                self._collector.poll(self._client, records, self._clock(), found, lambda: self._progress(records))
+                self._collector.poll(
+                    self._client, records, self._clock(), found, lambda: self._progress(records), self._ticks()
+                )
             finally:
                 # Also of a poll that failed after some pages: what those said is kept.
                 if records.failures.changed or self._failures is None:

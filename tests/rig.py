@@ -21,6 +21,7 @@ from exporter.demo.packagex.batches import Batches
 from exporter.demo.server import StandIn
 from exporter.demo.world import World
 from exporter.engine import Collector, Limits
+from exporter.engine.ends import ACCEPTED_AFTER
 from exporter.facts import Facts
 from exporter.ledger import Rules
 from exporter.poller import Pace, Poller
@@ -105,6 +106,8 @@ class Rig:
     clock: Clock = field(default_factory=Clock)
     account: str = "prod"
     system: str = "inkit"
+    ticks: Callable[[], float] | None = None
+    """Tells how much time has passed, where that is not what the clock says."""
 
     def __post_init__(self) -> None:
         self.world = World(random.Random(7), self.clock)
@@ -114,7 +117,9 @@ class Rig:
         self.board = Board()
         self.meter = Meter()
 
-    def poller(self, collector: str, *, scope: str = "", asking: Client | None = None, **changed: Any) -> Poller:
+    def poller(
+        self, collector: str, *, scope: str = "", labels: str = "", asking: Client | None = None, **changed: Any
+    ) -> Poller:
         """A poller of the stand-in, as if the program had just started; `changed` are of Limits or Options."""
         source = sources()[self.system]
         limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=100, allowance=30)
@@ -122,7 +127,12 @@ class Rig:
         options = Options(**{name: value for name, value in changed.items() if name not in ours})
         return Poller(
             Collector(
-                source.listing(collector, options), source.families, replace(limits, **ours), scope, self.account
+                source.listing(collector, options),
+                source.families,
+                replace(limits, **ours),
+                scope,
+                self.account,
+                labels,
             ),
             asking or client(self.stand_in.url, meter=self.meter, deadline=5.0, system=self.system),
             self.state,
@@ -131,7 +141,7 @@ class Rig:
             Pace(60.0, 600.0),
             options.workflow_label,
             self.clock,
-            self.clock,
+            self.ticks or self.clock,
         )
 
     def sums(self, collector: str) -> Sums:
@@ -144,6 +154,11 @@ class Rig:
         """The vendor's gauges as the state has them, without the series that are 0."""
         found = self.sums(collector).gauges
         return Counter({key: total for key, total in found.items() if key[0].startswith(f"{self.system}_")})
+
+    def truncated(self, collector: str) -> bool:
+        """Does the state say that the API does not give the whole window."""
+        with self.state.records(self.account, collector, Rules()) as records:
+            return records.marks.broken_polls >= ACCEPTED_AFTER
 
     def events(self, collector: str) -> Counter[Key]:
         """What the state has counted."""

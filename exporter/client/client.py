@@ -102,9 +102,10 @@ class Client:
             self._pause(retry.backoff(attempt, random.random()))
             attempt += 1
 
-    def get_each(self, requests: Iterable[Request]) -> Iterator[JSON]:
-        """The answers in the order of the requests, several asked at once within the budget. Raises as `get`.
+    def get_each(self, requests: Iterable[Request]) -> Iterator[JSON | FetchError]:
+        """The answer or the error of each request, in their order; several are asked at once within the budget.
 
+        Raises Stopping. One that fails does not end the others.
         It begins with one and doubles: who stops after a few answers has not asked for many in vain.
         """
         left = iter(requests)
@@ -121,7 +122,7 @@ class Client:
                         self._ask_in_background(asked)
                 if not ahead:
                     return
-                yield ahead.popleft().result()
+                yield _outcome(ahead.popleft())
                 at_once = min(self._budget.at_once, at_once * 2)
         finally:
             for _ in range(threads):
@@ -198,6 +199,13 @@ class Client:
     def _pause(self, seconds: float) -> None:
         if self._wait(seconds):
             raise Stopping
+
+
+def _outcome(future: Future[JSON]) -> JSON | FetchError:
+    try:
+        return future.result()
+    except FetchError as error:
+        return error
 
 
 def _json(answer: Answer) -> JSON:
