@@ -14,7 +14,7 @@ from exporter.client.budget import Budget
 from exporter.client.client import Access
 from exporter.client.transport import FileTransport, Tls, Transport
 from exporter.config import Account, TokenError
-from exporter.engine import Collector, Limits
+from exporter.engine import Collector, Limits, boot
 from exporter.facts import Facts
 from exporter.live import Live
 from exporter.poller import Pace, Poller, Shown
@@ -100,11 +100,19 @@ def line(account: Account, sources: Mapping[str, Source], shared: Shared, known:
         max(1, int(RECONCILE_SHARE * budget)),
         account.stale_after,
     )
-    scope = json.dumps([account.base_url, account.filters, account.workflow_label], sort_keys=True)
+    scope = json.dumps([account.base_url, account.filters], sort_keys=True)
     facts = {one.collector: one.going_on() for one in known if one.system == account.system}
     pollers = tuple(
         Poller(
-            Collector(listings[name], source.families, limits, scope, account.name),
+            Collector(
+                listings[name],
+                source.families,
+                limits,
+                scope,
+                account.name,
+                labels="workflow" if account.workflow_label and _has_optional_labels(source, name) else "",
+                boot=boot(),
+            ),
             asking,
             shared.state,
             Shown(functools.partial(shared.board.publish, unless=over.is_set), lambda: shared.board.last_scrape),
@@ -120,6 +128,10 @@ def line(account: Account, sources: Mapping[str, Source], shared: Shared, known:
 def _endpoints(listing: Listing) -> set[str]:
     """The endpoints that a collector asks: its list, and single records."""
     return {request.endpoint for request in (listing.page(1, 1), *listing.ask(["id"]))}
+
+
+def _has_optional_labels(source: Source, collector: str) -> bool:
+    return any(family.optional and collector in family.zeros for family in source.families)
 
 
 def _path(path: os.PathLike[str] | None) -> str | None:

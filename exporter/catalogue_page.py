@@ -17,11 +17,11 @@ there for accounts that ask for them (`workflow_label: true`).
 Gauges about records are absent until the window has been read completely once, and again when the last successful poll
 is longer ago than `stale_after`: what is shown is never yesterday's.
 
-Counters and histograms are never dropped while their account is configured. Each rise can be seen: a series begins at 0,
-or after a restart at the value that was exposed last, stays there for a `poll_interval` and until a scrape has been
-answered with it, and rises then. So `sum without (instance, pod) (increase(…))` misses no event, also after a restart or
-a downtime of any length, and scraping once in a `poll_interval` is enough. While scrapes have stopped, counters stand
-still; what happened meanwhile rises once they have begun again.
+Counters and histograms are never dropped while their account is configured. Each rise can be seen: a series begins at
+0, or after a restart at the value that was exposed last, stays there for a `poll_interval` and until a scrape has been
+answered with it, and rises then. So `sum without (instance, pod) (increase(…))` misses no event, also after a restart
+or a downtime of any length, and scraping once in a `poll_interval` is enough. While scrapes have stopped, counters
+stand still; what happened meanwhile rises once they have begun again.
 """
 
 

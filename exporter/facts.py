@@ -34,6 +34,8 @@ class Facts:
     """Records in flight for longer than `stuck_after`."""
     window_truncated: bool = False
     """The API does not give the whole window."""
+    dated_ahead: float = 0.0
+    """By how many seconds the newest record lies in the future."""
     poll_interval: float | None = None
     stale_after: float | None = None
     """Both as configured, in seconds."""

@@ -105,6 +105,11 @@ STATUS = (
         lambda facts: _one(facts.window_truncated),
     ),
     _status(
+        "batch_exporter_newest_record_ahead_seconds",
+        "How far in the future, by this machine's clock, the newest record of the list was created.",
+        lambda facts: _one(facts.dated_ahead),
+    ),
+    _status(
         "batch_exporter_backfilling",
         "Whether the lookback window has not been read completely yet (1): gauges about records are absent until then.",
         lambda facts: _one(facts.backfilling),

@@ -254,7 +254,9 @@ class Poller:
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
             reconciled_at = records.marks.reconciled_at
             try:
-                self._collector.poll(self._client, records, self._clock(), found, lambda: self._progress(records))
+                self._collector.poll(
+                    self._client, records, self._clock(), found, lambda: self._progress(records), self._ticks()
+                )
                 if records.marks.reconciled_at != reconciled_at:
                     records.drop_unused_series(self._counters.shown_as)
             finally:
@@ -266,7 +268,7 @@ class Poller:
             facts.last_reconcile = records.marks.reconciled_at
         facts.last_success = self._clock()
         self._fresh_since = self._ticks()
-        facts.incremental, facts.window_truncated = found.incremental, found.window_truncated
+        facts.incremental = found.incremental
         if facts.backfilling:
             facts.backfilling = False
             log.info("the window has been read", extra={**self._where(), "records": facts.finished + facts.in_flight})
@@ -319,6 +321,7 @@ class Poller:
 
     def _note(self, found: Found) -> None:
         """Count and tell what was met: once a poll, however many records it was."""
+        self._facts.window_truncated, self._facts.dated_ahead = found.window_truncated, found.dated_ahead
         self._pending.update({REJECTED.key(reason): count for reason, count in found.rejected.items()})
         for (label, _), count in found.unknown.items():
             self._pending[UNKNOWN_VALUES.key(label)] += count

@@ -5,8 +5,9 @@ import json
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from exporter.client import Request
 from exporter.demo.faults import Lies
@@ -27,6 +28,12 @@ class MemoryApi:
         """The API has the empty token."""
         self._api = api
         self.lies = Lies()
+        self.limit: tuple[int, int | None] | None = None
+        """After which page the list ends for the server, and the status with which it refuses others; None: empty."""
+        self.beyond: Literal["empty", "refused", "last", "first"] = "empty"
+        """What is answered beyond the end of the list."""
+        self.instead: Callable[[int, Request], int | None] | None = None
+        """Called with the number of each request, as `before`. Returns a status, 200 for a page without rows."""
         self.before: Callable[[int], None] | None = None
         """Called with the number of each request of a poll, from 1, before it is answered. It may raise FetchError."""
         self.asked = 0
@@ -35,6 +42,35 @@ class MemoryApi:
         self.asked += 1
         if self.before is not None:
             self.before(self.asked)
+        instead = None if self.instead is None else self.instead(self.asked, request)
+        if instead not in (None, 200):
+            reason = Reason.SERVER_ERROR if instead >= 500 else Reason.CLIENT_ERROR
+            raise FetchError(reason, "fault", instead)
+        number = int(request.params.get("page", 0))
+        if self.limit is not None and number > self.limit[0]:
+            if self.limit[1] is not None:
+                raise FetchError(Reason.CLIENT_ERROR, "too deep", self.limit[1])
+            instead = 200
+        answer = self._answer(request)
+        if number and instead == 200:
+            answer["items" if "items" in answer else "data"] = []
+        elif number > 1 and not (answer.get("items") or answer.get("data")):
+            answer = self._beyond(request, answer)
+        return answer
+
+    def _beyond(self, request: Request, empty: Any) -> Any:
+        if self.beyond == "refused":
+            raise FetchError(Reason.CLIENT_ERROR, "no such page", 404)
+        if self.beyond == "empty":
+            return empty
+        pages = range(int(request.params["page"]) - 1, 0, -1) if self.beyond == "last" else [1]
+        for number in pages:
+            answer = self._answer(replace(request, params={**request.params, "page": str(number)}))
+            if answer.get("items") or answer.get("data"):
+                return answer
+        return empty
+
+    def _answer(self, request: Request) -> Any:
         asked = Asked("GET", request.path, request.params, {"x-inkit-api-token": "", "px-api-key": ""})
         answer = self._api.answer(asked, self.lies)
         assert answer is not None
@@ -48,7 +84,10 @@ class MemoryApi:
         ahead: deque[Any] = deque()
         while True:
             for request in left:
-                ahead.append(self.get(request))
+                try:
+                    ahead.append(self.get(request))
+                except FetchError as error:
+                    ahead.append(error)
                 if len(ahead) == _AHEAD:
                     break
             if not ahead:

@@ -61,6 +61,8 @@ class Model:
         """The window has been read completely. What was there until then is no news."""
         self.horizons = (0.0, 0.0)
         """What it may be, from and to: a poll that was cut off may have moved it."""
+        self.watched_since = 0.0
+        """What was created before and never met may be no news: other things were asked for, or could not be had."""
         self.certain: Counter[Key] = Counter()
         self.possible: Counter[Key] = Counter()
         """Above what is certain: what was seen or not before its record went away."""
@@ -118,4 +120,16 @@ class Model:
     def news(self) -> tuple[float, float]:
         """From when on a record is surely no news, and surely news."""
         since = self.clock.now - self.lookback
-        return max(since, self.horizons[0]) - DAY / 4, max(since, self.horizons[1]) - DAY / 4
+        low, high = (max(since, one) - DAY / 4 for one in self.horizons)
+        return low, max(high, self.watched_since)
+
+    def no_news_before(self, moment: float) -> None:
+        """What was created before, and is not known for sure, may count or not."""
+        self.watched_since = max(self.watched_since, moment)
+
+    def asked_for_something_else(self) -> None:
+        """What is known outside the window is not followed any more."""
+        for one in self.records.values():
+            if one.known and not self.inside(one):
+                self.possible += one.rises(self.kind)
+                one.known = False

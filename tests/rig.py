@@ -21,6 +21,7 @@ from exporter.demo.packagex.batches import Batches
 from exporter.demo.server import StandIn
 from exporter.demo.world import World
 from exporter.engine import Collector, Limits
+from exporter.engine.ends import ACCEPTED_AFTER
 from exporter.facts import Facts
 from exporter.ledger import Rules
 from exporter.metrics import ABANDONED, POLL_ERRORS, REJECTED, UNKNOWN_VALUES, VANISHED, OwnCounter
@@ -134,6 +135,8 @@ class Rig:
     clock: Clock = field(default_factory=Clock)
     account: str = "prod"
     system: str = "inkit"
+    ticks: Callable[[], float] | None = None
+    """Tells how much time has passed, where that is not what the clock says."""
 
     def __post_init__(self) -> None:
         self.world = World(random.Random(7), self.clock)
@@ -148,6 +151,7 @@ class Rig:
         collector: str,
         *,
         scope: str = "",
+        labels: str = "",
         asking: Client | None = None,
         publish: Callable[[CollectorSnapshot], None] | None = None,
         **changed: Any,
@@ -159,7 +163,12 @@ class Rig:
         options = Options(**{name: value for name, value in changed.items() if name not in ours})
         return Poller(
             Collector(
-                source.listing(collector, options), source.families, replace(limits, **ours), scope, self.account
+                source.listing(collector, options),
+                source.families,
+                replace(limits, **ours),
+                scope,
+                self.account,
+                labels,
             ),
             asking or client(self.stand_in.url, meter=self.meter, deadline=5.0, system=self.system),
             self.state,
@@ -168,7 +177,7 @@ class Rig:
             Pace(60.0, 600.0, HOUR),
             options.workflow_label,
             self.clock,
-            self.clock,
+            self.ticks or self.clock,
         )
 
     def sums(self, collector: str) -> Sums:
@@ -185,6 +194,11 @@ class Rig:
         """The vendor's gauges as the state has them, without the series that are 0."""
         found = self.sums(collector).gauges
         return Counter({key: total for key, total in found.items() if key[0].startswith(f"{self.system}_")})
+
+    def truncated(self, collector: str) -> bool:
+        """Does the state say that the API does not give the whole window."""
+        with self.state.records(self.account, collector, Rules()) as records:
+            return records.marks.broken_polls >= ACCEPTED_AFTER
 
     def events(self, collector: str) -> Counter[Key]:
         """What the state has counted."""

@@ -113,9 +113,10 @@ class Client:
             self._pause(retry.backoff(attempt, random.random()))
             attempt += 1
 
-    def get_each(self, requests: Iterable[Request]) -> Iterator[JSON]:
-        """The answers in the order of the requests, several asked at once within the budget. Raises as `get`.
+    def get_each(self, requests: Iterable[Request]) -> Iterator[JSON | FetchError]:
+        """The answer or the error of each request, in their order; several are asked at once within the budget.
 
+        Raises Stopping. One that fails does not end the others.
         It begins with one and doubles: who stops after a few answers has not asked for many in vain. Of large answers
         few are asked for ahead, or none, and the `most` of a request does not hold.
         """
@@ -146,13 +147,16 @@ class Client:
         """End what is under way, where `wait` tells by now that all ends: `get` then raises Stopping."""
         self._transport.close()
 
-    def _wanted(self, request: Request, future: Future[JSON]) -> JSON:
+    def _wanted(self, request: Request, future: Future[JSON]) -> JSON | FetchError:
         try:
             return future.result()
         except FetchError as error:
             if error.reason is not Reason.TOO_LARGE:
-                raise
-        return self._get(request, MAX_BODY_BYTES)
+                return error
+        try:
+            return self._get(request, MAX_BODY_BYTES)
+        except FetchError as error:
+            return error
 
     def _depth(self, request: Request) -> int:
         """How many answers like the last one may be under way at once."""

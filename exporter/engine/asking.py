@@ -19,6 +19,7 @@ def ask(poll: Poll, ids: Sequence[str]) -> set[str]:
     size = min(poll.listing.ids_per_request, poll.pages.manners.rows)
     for start in range(0, len(ids), size):
         some = ids[start : start + size]
+        poll.asked.update(some)
         missing |= set(some) - _answered(poll, some)
     return missing
 

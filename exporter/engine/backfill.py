@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from exporter.engine.pages import Order, sweep
 from exporter.engine.poll import Poll
 from exporter.records import PollError
 from exporter.sources.listing import Page
@@ -19,19 +18,31 @@ def backfill(poll: Poll) -> int:
 
     Returns how many pages that took. The mark `newest` stays as of page 1: what came after it was not looked at.
     """
-    order = Order()
+    walk = poll.walk()
+    order = walk.order
+    if poll.records.marks.backfilling_since is None:
+        poll.mark(backfilling_since=poll.now)
     start = _resume(poll)
+    # An order that was not there on the pages before is not there on those that follow.
+    order.newest_first = poll.records.marks.backfilled_page == 1
     pages = 0
-    for some in _gathered(sweep(poll.client, poll.listing, poll.pages, poll.since, order, start)):
+    for some in _gathered(walk.sweep(poll.since, start)):
         marks = poll.records.marks
         if start == 1 and not pages:
+            poll.look_at_newest(some[0])
             marks = poll.marks(newest=max((record.created_at for record in some[0].records), default=None))
         pages += len(some)
         in_order = order.newest_first and order.oldest < float("inf")
-        poll.take(_joined(some), replace(marks, backfilled_to=order.oldest if in_order else None))
+        marks = replace(
+            marks,
+            backfilled_to=order.oldest if in_order else None,
+            backfilled_page=1 if order.newest_first else start + pages - 1,
+        )
+        poll.take(_joined(some), marks)
         # A window may hold a million records: their ids are not kept in memory.
         poll.met.clear()
         poll.progress()
+    poll.ended(walk)
     poll.found.incremental = order.newest_first
     return start + pages - 1
 
@@ -62,10 +73,14 @@ def _joined(pages: Sequence[Page]) -> Page:
 
 
 def _resume(poll: Poll) -> int:
-    """The page to go on from: one on which something stands that is known already, so that there is no gap."""
-    reached = poll.records.marks.backfilled_to
+    """The page to go on from: one on which something stands that is known already, so that there is no gap.
+
+    Where the list has no order, rows that have moved meanwhile are found by the next reading, and are no news then.
+    """
+    marks = poll.records.marks
+    reached = marks.backfilled_to
     if reached is None:
-        return 1
+        return marks.backfilled_page
     page = poll.records.count_between(reached, float("inf")) // poll.pages.manners.rows
     while page > 1:
         read = poll.pages.page(poll.client, poll.listing, page)

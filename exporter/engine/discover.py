@@ -1,17 +1,24 @@
 """Finding what is new at the top of the list, and bringing what is in flight up to date."""
 
+import math
 from dataclasses import dataclass
 
 from exporter.engine.asking import Ways, ask, plan
 from exporter.engine.in_flight import read_in_flight
-from exporter.engine.pages import Order, ends
+from exporter.engine.pages import Walk
 from exporter.engine.poll import Poll
 from exporter.records import FetchError, Reason
+from exporter.state import Marks
 
 _MOST_PAGES = 100_000
 
-OVERLAP_SECONDS = 30.0
-"""How much older than the newest one a record may be when it appears, and still be found at the next poll."""
+SKEW_SECONDS = 300.0
+"""How far the clocks of the vendor's hosts may be apart: so much older than the newest record may one be when it
+appears, and still be found at the next poll."""
+
+AHEAD_SECONDS = 900.0
+"""How far below the middle of the newest page is looked, should all clocks of the vendor be ahead of ours: with rows
+that are dated farther ahead than that, one that is dated now may be found at the next reconciliation only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +28,7 @@ class Discovered:
     pages: int
     short: int
     """How many rows the first page has less than a full one, where the newest rows are at the end of a list."""
-    order: Order
+    walk: Walk
     complete: bool
     """The list was read to its end or to the beginning of the window."""
 
@@ -31,34 +38,41 @@ def discover(poll: Poll) -> Discovered:
 
     Raises PollError.
     """
-    seen_to = _seen_to(poll) - OVERLAP_SECONDS
-    order = Order()
+    known_to = _known_to(poll.records.marks)
+    walk = poll.walk()
+    order = walk.order
     number, short = 1, 0
     while True:
-        page = poll.pages.page(poll.client, poll.listing, number)
+        page = walk.page(number)
         if number == 1:
             short = poll.pages.full - page.rows
-        order.take(page)
+            poll.look_at_newest(page)
         changed = poll.take(page)
-        if ends(page) or order.reaches(poll.since):
-            return Discovered(number, short, order, complete=True)
-        if not order.newest_first or (not changed and order.oldest <= seen_to):
-            return Discovered(number, short, order, complete=False)
+        if walk.ended or order.reaches(poll.since):
+            return Discovered(number, short, walk, complete=True)
+        if not order.newest_first or (not changed and order.oldest <= known_to):
+            return Discovered(number, short, walk, complete=False)
         number += 1
         if number > _MOST_PAGES:
             raise FetchError(Reason.MALFORMED, "the list has no end", 200)
 
 
-def _seen_to(poll: Poll) -> float:
-    """Up to when what was created is known: the newest record of the last good poll, or that poll's own time.
+def _known_to(marks: Marks) -> float:
+    """Up to when all that was created is known, by the clocks of all hosts of the vendor.
 
-    Its time is by another clock than the records'. So it is of no use where a discovery was cut off below records
-    that are newer: their page says nothing new any more, and would end the next one before it came to the gap.
+    The last good poll was by another clock than the records. By theirs it began when its newest record was created,
+    or so much later as that had been known for. Where they are ahead of ours, as their newest page shows, our own
+    time would be too far down the list.
     """
-    marks, newest = poll.records.marks, poll.records.newest()
-    seen_to = marks.newest or 0.0
-    cut_off = newest is not None and newest > seen_to
-    return seen_to if cut_off else max(seen_to, marks.polled_at or 0.0)
+    # A backfill stands for the last poll: its first page is that old.
+    polled_at = marks.polled_at if marks.complete else marks.backfilling_since
+    if marks.newest is None or polled_at is None:
+        return -math.inf
+    known_for = polled_at - marks.newest_at if marks.complete and marks.newest_at is not None else 0.0
+    known_to = min(polled_at, marks.newest + known_for)
+    if marks.middle is not None:
+        known_to = max(known_to, marks.middle + known_for - AHEAD_SECONDS)
+    return known_to - SKEW_SECONDS
 
 
 def refresh(poll: Poll, discovered: Discovered) -> None:
@@ -82,13 +96,12 @@ def refresh(poll: Poll, discovered: Discovered) -> None:
     if chosen.filtered:
         read_in_flight(poll, len(waiting))
     for number in range(discovered.pages + 1, chosen.last_page + 1):
-        page = poll.pages.page(poll.client, poll.listing, number)
-        poll.take(page)
-        if ends(page):
+        poll.take(discovered.walk.page(number))
+        if discovered.walk.ended:
             break
     left = [one for one, _ in waiting if one not in poll.met]
     if poll.listing.by_id:
-        poll.lose(ask(poll, left))
+        poll.doubts.not_found(ask(poll, left))
 
 
 def _ranks(poll: Poll, times: list[float], rows: int) -> list[int]:

@@ -3,8 +3,7 @@
 import logging
 from dataclasses import replace
 
-from exporter.engine.manners import BEYOND_THE_END
-from exporter.engine.pages import ends
+from exporter.engine.manners import is_refusal
 from exporter.engine.poll import Poll
 from exporter.records import FetchError
 
@@ -26,7 +25,7 @@ def read_in_flight(poll: Poll, expected: int) -> None:
                     poll.client.get(replace(request, params={**request.params, **only}, most=None))
                 )
             except FetchError as error:
-                if error.status not in BEYOND_THE_END:
+                if not is_refusal(error):
                     raise
                 if number == 1:
                     _give_up(poll)
@@ -36,7 +35,7 @@ def read_in_flight(poll: Poll, expected: int) -> None:
             if not all(record.in_flight for record in page.records):
                 _give_up(poll)
                 return
-            if ends(page):
+            if page.last or not page.rows:
                 break
 
 

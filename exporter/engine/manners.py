@@ -16,10 +16,12 @@ SMALLEST_PAGE = 25
 LARGEST_PAGE_BYTES = 16 * 1024 * 1024
 """Of an answer with more, fewer rows are asked for."""
 
-BEYOND_THE_END = (400, 404, 422)
-"""Some servers answer an empty page there, others refuse it."""
-
 NO_PAGE = Page(())
+
+
+def is_refusal(error: FetchError) -> bool:
+    """Did the server refuse just this request: 400, 404, 422 and the like, but for tokens and its pace."""
+    return error.reason is Reason.CLIENT_ERROR and error.status is not None and 400 <= error.status < 500
 
 
 @dataclass(slots=True)
@@ -39,15 +41,24 @@ class Manners:
         return replace(request, params={**request.params, **listing.sorting}) if self.sort else request
 
     def page(self, client: Client, listing: Listing, number: int) -> Page:
-        """A page, with fewer rows or unsorted where the server refuses more. Raises FetchError."""
+        """A page, with fewer rows or unsorted where the server refuses more. Raises FetchError.
+
+        A page after the first that is refused is one without rows, with its `refusal`.
+        """
         try:
             return listing.read_page(client.get(self.request(listing, number)))
         except FetchError as error:
-            if number > 1 and error.status in BEYOND_THE_END:
-                return NO_PAGE
+            if number > 1 and is_refusal(error):
+                return Page((), refusal=error)
             if error.reason is Reason.TOO_LARGE and self.rows > 1:
                 return self._smaller(client, listing, number)
             refusal = error
+        if is_refusal(refusal) and refusal.status in (400, 422):
+            # One refusal may be of the moment: what is learnt from it is kept.
+            try:
+                return listing.read_page(client.get(self.request(listing, number)))
+            except FetchError as error:
+                refusal = error
         for humbler in self._humbler(listing):
             if refusal.status not in (400, 422):
                 break

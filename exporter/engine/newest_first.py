@@ -6,9 +6,11 @@ Which way it runs is found out from the records themselves, and looked at again 
 import logging
 from dataclasses import replace
 
-from exporter.client import Client, Request
+from exporter.client import JSON, Client, Request
+from exporter.engine.ends import Depth, End, judge
 from exporter.engine.last_page import last_page
-from exporter.engine.manners import NO_PAGE, Manners
+from exporter.engine.manners import NO_PAGE, Manners, is_refusal
+from exporter.records import FetchError
 from exporter.sources.listing import Listing, Page
 
 log = logging.getLogger(__name__)
@@ -24,8 +26,11 @@ class NewestFirst:
 
     def __init__(self, manners: Manners) -> None:
         self.manners = manners
+        self.depth = Depth()
+        """Where the list breaks off, as far as the polls before know; each poll has its own."""
         self.full = 1
         """The most rows that a page had: what the server gives, whatever it was asked for."""
+        self._full_of = manners.rows
         self.filters = True
         """Does the list keep to a filter."""
         self._last: int | None = None
@@ -34,6 +39,24 @@ class NewestFirst:
         """Has it been seen which way the list runs."""
         self._newest = _NEVER
         """When the newest record of the newest page was created, as it was last read."""
+        self.newest_ids: frozenset[str] = frozenset()
+        """The records of that page."""
+        self._unproved: FetchError | None = None
+        """Why the last page of a list that runs oldest first may not be the last one."""
+
+    @property
+    def top(self) -> float:
+        """Nothing that was created later can be read: infinity, but for a list whose newest end can't be had."""
+        return float("inf") if self._last is None or self._unproved is None else self._newest
+
+    @property
+    def oldest_first(self) -> bool:
+        """Does the list run oldest first: its end, seen from its newest page, is then its page 1."""
+        return self._last is not None
+
+    def judge(self, page: Page, place: int) -> End:
+        """What a page, by the server's own number, says of the end."""
+        return judge(page, place, self.full, self.manners.rows)
 
     def page(self, client: Client, listing: Listing, number: int) -> Page:
         """A page, its newest record first. Raises FetchError."""
@@ -41,33 +64,47 @@ class NewestFirst:
             return self._turned(self._newest_page(client, listing), 1)
         if not self._known:
             self._newest_page(client, listing)
-        place = self._place(number)
+        place = self.place(number)
         return self._turned(self._read(client, listing, place), number) if place > 0 else NO_PAGE
+
+    def search_anew(self) -> None:
+        """Look for the last page from page 1 on: what it was taken for may have been none."""
+        if self._last is not None:
+            self._last = 1
 
     def request(self, listing: Listing, number: int) -> Request:
         """The request for a page after the first, to be made ahead. Its answer is for `read`."""
-        return self.manners.request(listing, self._place(number))
+        return self.manners.request(listing, self.place(number))
 
-    def read(self, page: Page, number: int) -> Page:
-        """A page asked for ahead, its newest record first."""
-        self.full = max(self.full, page.rows)
+    def read(self, listing: Listing, answer: JSON | FetchError, number: int) -> Page:
+        """A page asked for ahead, its newest record first. Raises FetchError."""
+        if not isinstance(answer, FetchError):
+            page = listing.read_page(answer)
+        elif is_refusal(answer):
+            page = Page((), refusal=answer)
+        else:
+            raise answer
+        self._fill(page)
         return self._turned(page, number)
 
-    def _place(self, number: int) -> int:
+    def place(self, number: int) -> int:
         """The server's own number of a page."""
         return number if self._last is None else self._last - number + 1
 
     def _turned(self, page: Page, number: int) -> Page:
         if self._last is not None:
-            return replace(page, records=page.records[::-1], last=self._place(number) == 1, pages=self._last)
-        if number == 1 and page.last:
+            return replace(page, records=page.records[::-1], last=self.place(number) == 1, pages=self._last)
+        if number == 1 and self.judge(page, 1) is End.PROVED:
             # The order within a list of one page is of no matter.
             return replace(page, records=tuple(sorted(page.records, key=lambda one: one.created_at, reverse=True)))
         return page
 
     def _newest_page(self, client: Client, listing: Listing) -> Page:
         page = self._end(client, listing, self._last) if self._last else self._read(client, listing, 1)
-        if self._last is None and page.last:
+        if self._last is None and not page.rows:
+            # That says nothing of the order; whether the list is empty is the caller's to judge.
+            return page
+        if self._last is None and self.judge(page, 1) is End.PROVED:
             # Of a single page nothing is to be learnt for when there are more.
             self._known = False
         elif self._as_believed(page):
@@ -75,6 +112,10 @@ class NewestFirst:
         else:
             page = self._compared(client, listing, page)
         self._newest = _newest(page)
+        self.newest_ids = frozenset(record.id for record in page.records)
+        if self._last is not None and self._unproved is not None and not self.depth.breaks_off(-self._last - 1):
+            self.search_anew()
+            raise self._unproved
         return page
 
     def _as_believed(self, page: Page) -> bool:
@@ -103,14 +144,22 @@ class NewestFirst:
         return other
 
     def _end(self, client: Client, listing: Listing, guess: int) -> Page:
-        self._last, page = last_page(lambda number: self._read(client, listing, number), guess)
-        return page
+        found = last_page(lambda number: self._read(client, listing, number), self.judge, guess)
+        self._last, self._unproved = found.number, found.unproved
+        if self._unproved is None:
+            self.depth.newest_end_is_there()
+        self.depth.goes_on(-found.number)
+        return found.page
 
     def _read(self, client: Client, listing: Listing, place: int) -> Page:
-        asked_for = self.manners.rows
         page = self.manners.page(client, listing, place)
-        self.full = max(self.full if self.manners.rows == asked_for else 1, page.rows)
+        self._fill(page)
         return page
+
+    def _fill(self, page: Page) -> None:
+        if self.manners.rows != self._full_of:
+            self.full, self._full_of = 1, self.manners.rows
+        self.full = max(self.full, page.rows)
 
 
 def _direction(page: Page) -> int:

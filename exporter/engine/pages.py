@@ -5,10 +5,11 @@ The server is not trusted: not that it sorted, nor that it counted, nor that pag
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from exporter.client import JSON, Client
-from exporter.engine.manners import BEYOND_THE_END, NO_PAGE
+from exporter.client import Client
+from exporter.engine.ends import End, broken_off
+from exporter.engine.manners import NO_PAGE
 from exporter.engine.newest_first import ORDER_SLACK_SECONDS, NewestFirst
 from exporter.records import FetchError, Reason
 from exporter.sources.listing import Listing, Page
@@ -30,18 +31,21 @@ class Order:
     _ids: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=_REPEATS_ALLOWED))
     _repeats: int = 0
 
-    @property
-    def untouched(self) -> bool:
-        """No page was taken yet."""
-        return not self._ids
-
-    def take(self, page: Page) -> None:
-        """Raises FetchError(malformed) after several pages in a row that repeat the ones before."""
+    def repeats(self, page: Page, newest: frozenset[str]) -> bool:
+        """Were all records of this page on the newest one, or on one of the last ones."""
         ids = frozenset(record.id for record in page.records)
-        new = ids.difference(*self._ids)
+        return bool(ids) and not ids.difference(newest, *self._ids)
+
+    @property
+    def gives_up(self) -> bool:
+        """Would one more page that repeats those before be too much."""
+        return self._repeats + 1 >= _REPEATS_ALLOWED
+
+    def take(self, page: Page, newest: frozenset[str] = frozenset()) -> None:
+        """Judge the page after those that were taken before. `newest`: what stands on the newest page."""
+        ids = frozenset(record.id for record in page.records)
+        new = ids.difference(newest, *self._ids)
         self._repeats = 0 if new or not ids else self._repeats + 1
-        if self._repeats >= _REPEATS_ALLOWED:
-            raise FetchError(Reason.MALFORMED, "the list goes on, but its pages repeat themselves", 200)
         for record in page.records:
             # Rows that an insertion pushed onto this page were met before: they say nothing of the order.
             if record.id in new:
@@ -59,53 +63,122 @@ class Order:
         return self.newest_first and self._latest < moment - ORDER_SLACK_SECONDS
 
 
-def sweep(
-    client: Client, listing: Listing, pages: NewestFirst, since: float, order: Order, start: int = 1
-) -> Iterator[Page]:
-    """Pages of the list from number `start`, until everything created `since` (epoch seconds) is read or the list ends.
+class Walk:
+    """Reads a list page by page, from its newest one on, and says where it ends. For one reading of one poll."""
 
-    Where the rows turn out not to be newest first, the list is read to its end. `order` is up to date with each
-    page. Raises FetchError, also when the server goes on for ever.
-    """
-    first = pages.page(client, listing, start)
-    order.take(first)
-    yield first
-    if ends(first) or order.reaches(since):
-        return
-    # As many pages as the server speaks of are read ahead; should there be more, they come one by one.
-    spoken_of = max(start, first.pages or start)
-    expected = range(start + 1, spoken_of + 1)
-    previous = first
-    answers = client.get_each(pages.request(listing, number) for number in expected)
-    for number in expected:
-        page = pages.read(_next(answers, listing), number)
-        if page.total != previous.total:
-            # Asked for ahead, it may have been answered before a row was put in above, and the page before it after:
-            # then one row was on neither.
-            page = pages.page(client, listing, number)
-        order.take(page)
-        yield page
-        if ends(page) or order.reaches(since):
+    def __init__(self, client: Client, listing: Listing, pages: NewestFirst) -> None:
+        self.order = Order()
+        self.ended = False
+        """The list has no more pages that can be read."""
+        self.cut = False
+        """It has, but the server does not give them, and that is accepted: nothing is proved of what lies beyond."""
+        self._client = client
+        self._listing = listing
+        self._pages = pages
+        self._claimed: tuple[int, int | None] | None = None
+        """The page that is the last one if its server is right, and how many rows it counted."""
+
+    def page(self, number: int) -> Page:
+        """A page, numbered from the newest one. Raises FetchError, BrokenOff where the list does not go on."""
+        return self.take(self._read(number), number)
+
+    def take(self, page: Page, number: int) -> Page:
+        """Judge a page that was read. Returns what there is to keep of it. Raises as `page`."""
+        claimed, self._claimed = self._claimed, None
+        if claimed is not None and claimed[0] != number - 1:
+            claimed = None
+        if page.refusal is not None and claimed is not None:
+            # It confirms what the server said; but a refusal may be of the moment.
+            page = self._read(number)
+        repeated = bool(page.rows) and self._repeats(page, number, claimed)
+        if page.rows and not repeated:
+            return self._fresh(page, number)
+        if claimed is not None or self._nothing_is_left(page, number):
+            self.ended = True
+            return NO_PAGE
+        if page.refusal is not None and number > 1 and not self._pages.oldest_first:
+            # The list may have become shorter since the page before was read.
+            before = self._read(number - 1)
+            if before.rows and self._pages.judge(before, number - 1) in (End.PROVED, End.CLAIMED):
+                self.ended = True
+                return before
+        return self._broken(page, number)
+
+    def sweep(self, since: float, start: int = 1) -> Iterator[Page]:
+        """Pages from number `start`, until everything created `since` (epoch seconds) is read or the list ends.
+
+        Where the rows turn out not to be newest first, the list is read to its end. Raises FetchError, also when the
+        server goes on for ever.
+        """
+        first = self.page(start)
+        yield first
+        if self._is_over(since):
             return
-        previous = page
-    for number in range(spoken_of + 1, 2 * spoken_of + _PAGES_UNSPOKEN_OF):
-        page = pages.page(client, listing, number)
-        order.take(page)
-        yield page
-        if ends(page) or order.reaches(since):
-            return
-    raise FetchError(Reason.MALFORMED, "the list goes on far beyond the number of pages it speaks of", 200)
+        # As many pages as the server speaks of are read ahead; should there be more, they come one by one.
+        spoken_of = max(start, first.pages or start)
+        expected = range(start + 1, spoken_of + 1)
+        total = first.total
+        answers = self._client.get_each(self._pages.request(self._listing, number) for number in expected)
+        for number, answer in zip(expected, answers, strict=False):
+            page = self._pages.read(self._listing, answer, number)
+            if page.total != total:
+                # Asked for ahead, it may have been answered before a row was put in above, and the page before it
+                # after: then one row was on neither.
+                page = self._read(number)
+            total = page.total
+            yield self.take(page, number)
+            if self._is_over(since):
+                return
+        for number in range(spoken_of + 1, 2 * spoken_of + _PAGES_UNSPOKEN_OF):
+            yield self.page(number)
+            if self._is_over(since):
+                return
+        raise FetchError(Reason.MALFORMED, "the list goes on far beyond the number of pages it speaks of", 200)
 
+    def _is_over(self, since: float) -> bool:
+        return self.ended or self.order.reaches(since)
 
-def _next(answers: Iterator[JSON], listing: Listing) -> Page:
-    try:
-        return listing.read_page(next(answers))
-    except FetchError as error:
-        if error.status not in BEYOND_THE_END:
-            raise
+    def _read(self, number: int) -> Page:
+        return self._pages.page(self._client, self._listing, number)
+
+    def _fresh(self, page: Page, number: int) -> Page:
+        self.order.take(page, self._newest(number))
+        place = self._pages.place(number)
+        self._pages.depth.goes_on(place)
+        if self._pages.oldest_first:
+            self.ended = place <= 1
+            return page
+        end = self._pages.judge(page, number)
+        self.ended = end is End.PROVED
+        if end is End.CLAIMED:
+            self._claimed = number, page.total
+        return page
+
+    def _repeats(self, page: Page, number: int, claimed: tuple[int, int | None] | None) -> bool:
+        """Is it a page that was read before, in the place of one that there is not."""
+        if not self.order.repeats(page, self._newest(number)):
+            return False
+        if claimed is not None:
+            # Unless rows were put in meanwhile, and have pushed down what was read before.
+            return page.total == claimed[1]
+        return self.order.gives_up or self._nothing_is_left(page, number)
+
+    def _newest(self, number: int) -> frozenset[str]:
+        return self._pages.newest_ids if number > 1 else frozenset()
+
+    def _nothing_is_left(self, page: Page, number: int) -> bool:
+        """Is it proved that no page follows those before this one, which is refused, empty or a repetition."""
+        if self._pages.oldest_first:
+            return self._pages.place(number) < 1
+        end = self._pages.judge(replace(page, records=(), rows=0), number)
+        if end is End.UNCOUNTED and not page.rows:
+            beyond = self._read(number + 1)
+            return not beyond.rows or self.order.repeats(beyond, self._pages.newest_ids)
+        return end is End.PROVED
+
+    def _broken(self, page: Page, number: int) -> Page:
+        if number == 1 or not self._pages.depth.breaks_off(self._pages.place(number)):
+            self._pages.search_anew()
+            raise broken_off(page, number)
+        self.ended = self.cut = True
         return NO_PAGE
-
-
-def ends(page: Page) -> bool:
-    """Does the list end with this page."""
-    return page.last or page.rows == 0

@@ -1,10 +1,10 @@
 """Reading the window again, a slice at each poll, for what changed late and what vanished."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from exporter.engine.asking import ask
-from exporter.engine.pages import Order, ends, sweep
+from exporter.engine.pages import Walk
 from exporter.engine.poll import Poll
 from exporter.sources.listing import Page
 
@@ -23,106 +23,142 @@ def reconcile(poll: Poll) -> None:
     marks = poll.records.marks
     high = math.inf if marks.reconciled_to is None else marks.reconciled_to
     if high <= poll.since:
+        poll.pages.depth.window_is_whole()
         finish(poll)
         return
     poll.allowance = max(poll.allowance, _LEAST_REQUESTS)
-    number, page = _resume(poll, high)
-    order = Order()
+    walk = poll.walk()
+    order = walk.order
+    number, page = _resume(poll, walk, high)
     while True:
-        order.take(page)
         poll.take(page)
         if not order.newest_first:
             read_window(poll)
             return
-        done = ends(page) or order.reaches(poll.since)
-        low = poll.since if done else min(order.oldest, high)
-        further = compare(poll, low, high, number)
+        done = walk.ended or order.reaches(poll.since)
+        low = poll.since if done and not walk.cut else min(order.oldest, high)
+        further = compare(poll, low, min(high, poll.pages.top), number)
         if done and further is None:
+            poll.ended(walk)
             finish(poll)
             return
         high = low if further is None else further
-        # A slice does not end among rows of one and the same time: which of them it has seen would be forgotten.
-        within_a_moment = len({record.created_at for record in page.records}) == 1
-        if further is not None or (poll.allowance <= 0 and not within_a_moment):
-            poll.mark(reconciled_to=high, reconciled_page=number)
+        if further is not None or poll.allowance <= 0:
+            pause(poll, high, number)
             return
         number += 1
-        page = _page(poll, number)
+        page = _page(poll, walk, number)
 
 
 def read_window(poll: Poll) -> None:
     """Read the whole window in one go, where the order of the list can't be relied on. Raises PollError."""
-    order = Order()
-    for page in sweep(poll.client, poll.listing, poll.pages, poll.since, order):
+    walk = poll.walk()
+    for page in walk.sweep(poll.since):
         poll.take(page)
         poll.progress()
-    compare(poll, poll.since, math.inf, 0)
-    poll.found.incremental = order.newest_first
+    poll.ended(walk)
+    poll.found.incremental = walk.order.newest_first
+    if walk.order.newest_first or not walk.cut:
+        compare(poll, walk.order.oldest if walk.cut else poll.since, poll.pages.top, 0)
+    ask_doubted(poll)
     finish(poll)
 
 
 def finish(poll: Poll) -> None:
     """The window has been read. What is older and still in flight is asked for now, and only now. Raises PollError."""
     reached = poll.records.marks.reconciled_to
-    # Of several that were created at the very moment that was reached, some may stand on the next page.
     before = poll.since if reached is None else min(math.nextafter(reached, math.inf), poll.since)
+    if reached is not None:
+        take_up(poll, reached)
     old = [one for one in poll.records.in_flight(0.0, before) if one[0] not in poll.met]
-    further = _ask_some(poll, old)
+    # The list was not read as far as they are: for that they are gone speaks what is said at two reconciliations.
+    doubted = poll.doubts.doubted_before(one for one, _ in old)
+    waiting = [one for one in old if one[0] not in poll.asked]
+    further = _ask_some(poll, sorted(waiting, key=lambda one: (-one[1], one[0])))
+    poll.compared.update(one for one, _ in old if one in poll.asked)
+    poll.doubts.not_shown(doubted & poll.asked - poll.met)
     if further is None:
         poll.mark(reconciled_to=None, reconciled_page=1, reconciled_at=poll.now)
     else:
-        poll.mark(reconciled_to=further, reconciled_page=1)
+        pause(poll, further, 1)
+
+
+def ask_doubted(poll: Poll) -> None:
+    """Ask again for records that the polls before did not find, with half of the allowance. Raises PollError."""
+    if poll.listing.by_id:
+        most = max(1, poll.allowance // 2) * poll.listing.ids_per_request
+        some = poll.doubts.open()[:most]
+        poll.allowance -= math.ceil(len(some) / poll.listing.ids_per_request)
+        poll.doubts.not_found(ask(poll, some))
 
 
 def compare(poll: Poll, low: float, high: float, number: int) -> float | None:
-    """Confirm the records that should stand between two times on this page (0: on any), and were not met.
+    """Doubt the records that should stand between two times on this page (0: on any), and were not met.
 
-    They are gone, or a deletion pulled them up to a page already read. Returns before when those were created that
-    it did not come to: a list that ends too early must not cost a request for each record it does not show.
+    They are gone, or a deletion pulled them up to a page already read. Returns when those were created that it did
+    not come to: a list that ends too early must not cost a request for each record it does not show.
     """
     missing = [one for one in poll.records.between(low, high) if one[0] not in poll.met]
     if not missing:
         return None
     if poll.listing.by_id:
-        return _ask_some(poll, missing)
-    pages = [_page(poll, one) for one in (number - 1, number, number + 1) if number and one > 0]
-    for page in pages:
-        poll.take(page)
-    if not any(page.rejected for page in pages):
-        poll.lose(one for one, _ in missing if one not in _ids(pages))
+        poll.doubts.not_shown(one for one, _ in missing)
+        asked = {one for one, _ in missing if poll.doubts.was_asked(one)}
+        poll.compared |= asked
+        return _ask_some(poll, [one for one in missing if one[0] not in asked])
+    for one in (number - 1, number, number + 1):
+        if number and one > 0:
+            poll.allowance -= 1
+            poll.take(poll.pages.page(poll.client, poll.listing, one))
+    if not poll.found.rejected:
+        poll.doubts.not_shown(one for one, _ in missing if one not in poll.met)
     return None
 
 
-def _resume(poll: Poll, high: float) -> tuple[int, Page]:
-    """The page on which the last slice ended: one with a row that was created at `high` or later.
+def _resume(poll: Poll, walk: Walk, high: float) -> tuple[int, Page]:
+    """The page on which the last slice ended: one with a row that was created after `high`.
 
-    Where rows were inserted above it is further down, and is come to; where rows were deleted it is further up.
+    Where rows were inserted above it is further down, and is come to; where rows were deleted it is further up. Of
+    rows that were created at `high` itself one is enough, if it is known which of them the last slice has come to.
     """
     number, back = poll.records.marks.reconciled_page, 1
+    known = poll.midway.created_at == high
     while True:
-        page = _page(poll, number)
-        if number == 1 or any(record.created_at >= high for record in page.records):
-            return number, page
+        poll.allowance -= 1
+        page = poll.pages.page(poll.client, poll.listing, number)
+        times = [record.created_at for record in page.records]
+        if number == 1 or any(one > high or (known and one == high) for one in times):
+            take_up(poll, high)
+            return number, walk.take(page, number)
         number, back = max(1, number - back), back * 2
 
 
+def pause(poll: Poll, high: float, number: int) -> None:
+    """End a slice: what was created later, and of what was created then the part that was come to, is done."""
+    moment = (one for one, _ in poll.records.between(math.nextafter(high, -math.inf), high))
+    poll.midway.created_at, poll.midway.done = high, frozenset(moment) & (poll.met | poll.compared)
+    poll.mark(reconciled_to=high, reconciled_page=number)
+
+
+def take_up(poll: Poll, high: float) -> float:
+    """Go on where the last slice ended: what it came to, of the records that were created then, is up to date."""
+    if poll.midway.created_at == high:
+        poll.met |= poll.midway.done
+    return high
+
+
 def _ask_some(poll: Poll, waiting: Sequence[tuple[str, float]]) -> float | None:
-    """Ask for records, newest first, within the allowance. Returns before when those were created that are left."""
+    """Ask for records, newest first, within the allowance. Returns when the newest was created that is left."""
     most = max(1, poll.allowance) * poll.listing.ids_per_request
-    oldest = waiting[most - 1][1] if len(waiting) > most else -math.inf
-    # What was created at one and the same time is asked for together, so that a time tells how far it came.
-    some = [one for one, created in waiting if created >= oldest]
+    some = [one for one, _ in waiting[:most]]
     poll.allowance -= math.ceil(len(some) / poll.listing.ids_per_request)
+    poll.compared.update(some)
     missing = ask(poll, some)
     if poll.listing.by_id:
-        poll.lose(missing)
-    return math.nextafter(oldest, -math.inf) if len(some) < len(waiting) else None
+        poll.doubts.not_found(missing)
+    return waiting[most][1] if len(waiting) > most else None
 
 
-def _page(poll: Poll, number: int) -> Page:
+def _page(poll: Poll, walk: Walk, number: int) -> Page:
     poll.allowance -= 1
-    return poll.pages.page(poll.client, poll.listing, number)
-
-
-def _ids(pages: Iterable[Page]) -> set[str]:
-    return {record.id for page in pages for record in page.records}
+    return walk.page(number)

@@ -19,6 +19,7 @@ from exporter.sources.reading import (
     FINAL,
     Unreadable,
     amount,
+    count_or_none,
     identifier,
     iso_time,
     items,
@@ -345,13 +346,18 @@ def _read_page(answer: JSON, path: str, to_record: Callable[[Mapping[str, JSON]]
     found = items(answer, "items", path)
     read, rejected = records(found, to_record)
     pagination = _pagination(answer)
-    pages = pagination.get("page_count")
-    size = pagination.get("page_size")
-    # A full page that is said to be the last may be so by a miscount: the next one, if empty, will tell.
-    full = isinstance(size, int) and len(found) >= size
-    last = pagination.get("next_page", 0) is None and not full if pagination else not found
+    pages = count_or_none(pagination.get("page_count"))
+    number = positive_or_none(pagination.get("current_page"))
+    # The two may disagree. Only where neither speaks of more does the server say that this is the end.
+    more = pagination.get("next_page", 0) is not None or (pages is not None and number is not None and number < pages)
     return Page(
-        read, rejected, len(found), last, positive_or_none(pages), positive_or_none(pagination.get("total_count"))
+        read,
+        rejected,
+        len(found),
+        last=not more if pagination else not found,
+        pages=pages,
+        total=count_or_none(pagination.get("total_count")),
+        size=positive_or_none(pagination.get("page_size")),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from exporter.client import JSON, Refused, Request
 from exporter.families import Family
-from exporter.records import Record
+from exporter.records import FetchError, Record
 from exporter.sources.details import Details
 from exporter.systems import System
 
@@ -29,6 +29,10 @@ class Page:
     """How many pages the server says there are: a hint for reading ahead, never a proof."""
     total: int | None = None
     """How many records the server says there are. If it changes between two pages, rows have moved."""
+    size: int | None = None
+    """How many rows a full page has, as the server says."""
+    refusal: FetchError | None = None
+    """The server refused this page (400, 404, 422, ...): it says nothing of where the list ends."""
 
 
 @dataclass(frozen=True, slots=True)

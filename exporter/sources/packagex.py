@@ -17,6 +17,7 @@ from exporter.sources.reading import (
     FINAL,
     Unreadable,
     amount,
+    count_or_none,
     epoch_time,
     identifier,
     items,
@@ -161,11 +162,12 @@ class _Batches:
         pagination = _mapping(answer.get("pagination"))
         number = positive_or_none(pagination.get("page"))
         limit = positive_or_none(pagination.get("limit"))
-        total = positive_or_none(pagination.get("total_count"))
+        total = count_or_none(pagination.get("total_count"))
         pages = None if limit is None or total is None else -(-total // limit)
-        # The two may disagree. Only where neither speaks of more is this taken for the end: an empty page will tell.
+        # The two may disagree. Only where neither speaks of more does the server say that this is the end.
         more = pagination.get("has_more") is True or (pages is not None and number is not None and number < pages)
-        return Page(read, rejected, len(found), last=not more if pagination else not found, pages=pages, total=total)
+        last = not more if pagination else not found
+        return Page(read, rejected, len(found), last=last, pages=pages, total=total, size=limit)
 
     def ask(self, ids: Sequence[str]) -> Sequence[Request]:
         return [Request(f"{self.path}/{{id}}", f"{self.path}/{one}") for one in ids]

@@ -30,6 +30,9 @@ _ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.:\-]{{0,{_LONGEST_ID - 1}}}")
 ALWAYS_NEEDED = ("id", "not_an_object", "not_answered")
 """Why an item of any list may be rejected: it has no ID, it is none, or the API fails to answer for it by ID."""
 
+_WHATEVER = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading an odd value may raise: numbers that no float can hold, for one."""
+
 
 class Unreadable(Exception):
     """An item that can't be understood. Its text is a value of the `reason` label of rejected records."""
@@ -145,6 +148,9 @@ def records(
             read.append(to_record(item))
         except Unreadable as error:
             rejected[str(error)] += 1
+        except _WHATEVER:
+            # A record costs at most itself, whatever it holds that no reader has thought of.
+            rejected["unreadable"] += 1
     return tuple(read), rejected
 
 
@@ -153,6 +159,12 @@ def positive(adds: Counter[Key]) -> Mapping[Key, int]:
     return {key: count for key, count in adds.items() if count}
 
 
+def count_or_none(value: JSON) -> int | None:
+    """A number of a server's paging, 0 or more: a hint, so what is none is no error."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value <= _LARGEST_AMOUNT else None
+
+
 def positive_or_none(value: JSON) -> int | None:
-    """A number of a server's paging: a hint, so what is none is no error."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+    """Like `count_or_none`, but 0 is none either."""
+    return count_or_none(value) or None

@@ -105,12 +105,32 @@ class Records:
         with self._transaction():
             self.series.drop(named, folded)
 
-    def begin_anew(self, scope: str) -> None:
-        """Drop all records and marks: something else is asked for from now on. Counters and failures stay."""
+    def relabel(self, pairs: Iterable[tuple[Record, Record]]) -> None:
+        """Count records with other labels than before: what they add to gauges moves, and no counter does."""
+        moved, after = Moved(self._rules), []
+        for before, now in pairs:
+            moved.gauges.update(ledger.change(before, now, self._rules, news=False).gauges)
+            after.append(now)
         with self._transaction():
-            self._db.execute("DELETE FROM records WHERE collector = ?", (self._collector,))
+            self.series.add(moved)
+            self._write(after)
+
+    def begin_anew(self, marks: Marks, keep_before: float = float("-inf")) -> None:
+        """Something else is asked for from now on: no record is there any more, but what they counted is known.
+
+        Should one be met again, only what has come of it since is an event. Counters and failures stay, and so do
+        records in flight that were created before `keep_before`.
+        """
+        kept = self.stuck_before(keep_before)
+        moved = Moved(self._rules)
+        for record in kept:
+            moved.gauges.update(ledger.change(None, record, self._rules, news=False).gauges)
+        with self._transaction():
+            query = "UPDATE records SET state = ? WHERE collector = ? AND NOT (state = 1 AND created_at < ?)"
+            self._db.execute(query, (_GONE, self._collector, keep_before))
             self.series.empty_gauges()
-            self._mark(Marks(scope=scope, scraped=self.marks.scraped))
+            self.series.add(moved)
+            self._mark(marks)
 
     def count(self, events: Mapping[Key, int]) -> None:
         """Count events that are of no record."""
@@ -134,6 +154,10 @@ class Records:
                 found[record.id] = record
         return found
 
+    def following(self, record_id: str, limit: int) -> Sequence[Record]:
+        """Some records, gone ones too, with the ids after this one."""
+        return list(self._select("id > ? ORDER BY id LIMIT ?", record_id, limit))
+
     def newest(self) -> float | None:
         """When the newest record was created."""
         query = "SELECT max(created_at) FROM records WHERE collector = ?"
@@ -143,7 +167,7 @@ class Records:
     def between(self, low: float, high: float) -> Sequence[tuple[str, float]]:
         """Ids and times of creation of records, not gone, created after `low` and not after `high`, newest first."""
         query = """SELECT id, created_at FROM records WHERE collector = ? AND created_at > ? AND created_at <= ?
-                   AND state != ? ORDER BY created_at DESC"""
+                   AND state != ? ORDER BY created_at DESC, id"""
         return list(self._db.execute(query, (self._collector, low, high, _GONE)))
 
     def count_between(self, low: float, high: float) -> int:

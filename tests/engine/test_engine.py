@@ -114,7 +114,7 @@ def test_invocations_in_flight_are_asked_for_fifty_at_once(rig: Rig) -> None:
         item = invocation(f"rend_open_{number}", NOW - 600 - number * 10, destinations={"sepire": "In Progress"})
         rig.world.add("invocations", item)
     poller = settled(rig, "invocations")
-    assert rig.cost(poller) == 1 + 3
+    assert rig.cost(poller) == 4 + 3, "the pages of the last minutes, and the ids"
     assert sorted(one.count(",") + 1 for one in rig.asked("data_id") if one) == [20, 50, 50]
     for number in range(120):
         item = invocation(f"rend_open_{number}", NOW - 600 - number * 10, destinations={"sepire": "Failed"})
@@ -163,14 +163,51 @@ def test_where_the_list_is_filtered_batches_in_flight_are_looked_for_on_its_page
     assert rig.exact("document_batches")
 
 
-def test_a_record_in_flight_that_the_api_no_longer_has_leaves_at_once(rig: Rig) -> None:
+def test_a_record_in_flight_that_the_api_no_longer_has_leaves_when_the_list_does_not_show_it_either(rig: Rig) -> None:
     fill(rig, 500)
     open_batch(rig, "rb_open", NOW - DAY / 4)
     poller = settled(rig)
     rig.world.remove("document_batches", "rb_open")
-    assert poller.poll()
+    for _ in range(5):
+        assert poller.poll()
+        assert poller.facts.in_flight == 1, "it is asked for again and again"
+        rig.clock.now += 60
+    rig.reconcile(poller)
     assert rig.exact("document_batches")
     assert rig.own(poller).vanished == 1
+
+
+@pytest.mark.parametrize("polls", [1, 2, 5])
+@pytest.mark.parametrize("age", [DAY / 4, 8 * DAY])
+def test_a_record_that_is_not_found_for_some_polls_is_believed_to_be_there(rig: Rig, polls: int, age: float) -> None:
+    """Also one that is older than the window: its failure would never be counted."""
+    fill(rig, 500)
+    open_batch(rig, "rb_open", NOW - DAY / 4)
+    poller = settled(rig)
+    rig.clock.now += age - DAY / 4
+    assert poller.poll()
+    rig.stand_in.faults.add(faults.status(404), path="/batch/rb_open", times=polls)
+    rig.clock.now += HOUR
+    for _ in range(polls):
+        assert poller.poll()
+        rig.clock.now += 60
+    assert (rig.own(poller).vanished, poller.facts.in_flight) == (0, 1)
+    rig.stand_in.faults.clear()
+    rig.world.update("document_batches", "rb_open", destinations=FAILED)
+    rig.reconcile(poller)
+    assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
+
+
+def test_after_a_restart_what_was_not_found_is_doubted_anew(rig: Rig) -> None:
+    rig.world.add("document_batches", document_batch("rb_1", NOW))
+    settled(rig)
+    rig.world.remove("document_batches", "rb_1")
+    assert rig.poller("document_batches").poll()
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    assert poller.facts.finished == 1
+    assert poller.poll()
+    assert poller.facts.finished == 0
 
 
 @pytest.mark.parametrize(
@@ -189,6 +226,7 @@ def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_is_gone(
     assert poller.poll()
     assert rig.own(poller).vanished == 0
     rig.stand_in.faults.clear()
+    rig.reconcile(poller)
     assert poller.poll()
     assert rig.exact("document_batches")
 

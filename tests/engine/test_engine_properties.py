@@ -5,7 +5,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Literal, cast
 
@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from exporter.client import Client
+from exporter.client import Client, Request
+from exporter.demo.faults import Lies
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import Item, Kind, document_batch, generations, invocation
 from exporter.demo.packagex.api import PackagexApi
@@ -23,24 +24,56 @@ from exporter.demo.packagex.items import packagex_batch, phase
 from exporter.demo.packagex.listing import PackagexReadings
 from exporter.demo.world import World
 from exporter.engine import Collector, Limits
+from exporter.engine.ends import ACCEPTED_AFTER
 from exporter.facts import Facts
 from exporter.ledger import Rules
 from exporter.poller import Pace, Poller, Shown
-from exporter.records import FetchError, Reason
+from exporter.records import FetchError, Key, Reason
 from exporter.snapshot import Board
 from exporter.sources import sources
 from exporter.sources.listing import Options
-from exporter.state import State, prepared
+from exporter.state import Records, State, prepared
 from tests import counting
 from tests.doubles import Killed, MemoryApi, MortalState
 from tests.model import Model, Tracked
-from tests.rig import DAY, Clock
+from tests.rig import DAY, HOUR, Clock
 
 RECONCILE = 100.0
 MAX_AGE = 4.5 * DAY
 # Windows end at noon, records are created around midnight: none leaves while something else is going on.
 LOOKBACKS = (1.5 * DAY, 2.5 * DAY, 3.5 * DAY)
 AGES = st.sampled_from([0.0, 0.5, 20.0, 20.0, 600.0])
+REFUSALS = (400, 404, 410, 422)
+LIES = st.sampled_from(
+    [
+        Lies(),
+        Lies(total_count=3),
+        Lies(total_count=4),
+        Lies(total_count=8),
+        Lies(total_count=100),
+        Lies(total_count="missing"),
+        Lies(page_count=1),
+        Lies(page_count=40),
+        Lies(total_count="missing", page_count=40),
+        Lies(has_more=True),
+        Lies(has_more=False),
+        Lies(has_more=True, total_count="missing"),
+        Lies(has_more=False, total_count="missing"),
+        Lies(repeat_ids=True),
+    ]
+)
+LEAPS = st.sampled_from([-40 * DAY, -DAY, -3 * HOUR, 3 * HOUR, DAY, 8 * DAY, 400 * DAY])
+
+
+LABELLED = {
+    family.name: len(family.labels) - 1 for one in sources().values() for family in one.families if family.optional
+}
+"""By family, how long its keys are without the label that only some accounts have."""
+
+
+def bare(key: Key) -> Key:
+    """A series without that label."""
+    return key[: LABELLED.get(key[0])]
 
 
 class Machine(RuleBasedStateMachine):
@@ -48,6 +81,9 @@ class Machine(RuleBasedStateMachine):
 
     kind: Kind | counting.Batches = "document_batches"
     system = "inkit"
+    everything = ("search", "x_")
+    """A filter that lets all records through."""
+    last_good = 0.0
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,6 +95,10 @@ class Machine(RuleBasedStateMachine):
         self.state = MortalState(folder / "state.db")
         self.model = Model(self.kind, self.clock, LOOKBACKS[1], MAX_AGE)
         self.published: dict[str, float] = {}
+        self.leapt = 0.0
+        """By how much the exporter's clock is wrong."""
+        self.filtered = False
+        self.labelled = False
         self.start()
 
     def teardown(self) -> None:
@@ -84,17 +124,21 @@ class Machine(RuleBasedStateMachine):
         """Begin a new program on the same state file."""
         source = sources()[self.system]
         limits = Limits(self.model.lookback, RECONCILE, MAX_AGE, page_size=4, allowance=3)
-        listing = source.listing(self.kind, Options())
+        filters = dict([self.everything]) if self.filtered else {}
+        labelled = self.labelled and self.kind == "invocations"
+        listing = source.listing(self.kind, Options(filters, workflow_label=labelled))
         self.board = Board()
         self.facts = Facts("prod", self.system, self.kind)
         self.poller = Poller(
-            Collector(listing, source.families, limits),
+            Collector(listing, source.families, limits, str(filters), labels="workflow" if labelled else ""),
             cast("Client", self.api),
             cast("State", self.state),
             Shown(self.board.publish, lambda: self.board.last_scrape),
             self.facts,
             Pace(60.0, 600.0, 3600.0),
-            clock=self.clock,
+            labelled,
+            clock=lambda: self.clock.now + self.leapt,
+            ticks=self.clock,
         )
 
     def poll(self, after: float = 1.0) -> bool:
@@ -107,8 +151,12 @@ class Machine(RuleBasedStateMachine):
             good = False
         finally:
             self.state.statements = None
-            self.api.before = None
+            self.api.before = self.api.instead = None
         self.model.polled(good)
+        if self.truncated():
+            self.model.no_news_before(self.clock.now + 0.5)
+        if good:
+            self.last_good = self.clock.now
         self.look()
         return good
 
@@ -131,7 +179,8 @@ class Machine(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """Let all of the window be read again, from its beginning, and compare everything."""
-        for _ in range(2):
+        # The first reading may have begun before; where none can be asked for by its ID, two must say that one is gone.
+        for _ in range(3 if self.filtered else 2):
             self.poll(RECONCILE)
             begun = self.clock.now
             for _ in range(40):
@@ -140,17 +189,34 @@ class Machine(RuleBasedStateMachine):
                 assert self.poll()
             else:
                 pytest.fail("the reconciliation does not end")
+        # What was not there at the last one is believed to be gone at the next.
+        for _ in range(3):
+            assert self.poll()
         self.model.account_for_everything()
-        with self.state.records("prod", self.kind, Rules.of(sources()[self.system].families)) as records:
+        with self.records() as records:
             sums = records.sums()
-        shown = {key: n for key, n in sums.gauges.items() if key[0].startswith(f"{self.system}_")}
+        shown: Counter[Key] = Counter()
+        counted: Counter[Key] = Counter()
+        for key, total in sums.gauges.items():
+            if key[0].startswith(f"{self.system}_"):
+                assert key[0] not in LABELLED or len(key) == LABELLED[key[0]] + self.labelled
+                shown[bare(key)] += total
+        for key, count in sums.counters.items():
+            if key[0].startswith(f"{self.system}_"):
+                counted[bare(key)] += count.counted
         assert shown == self.model.gauges()
-        counted = Counter(
-            {key: count.counted for key, count in sums.counters.items() if key[0].startswith(f"{self.system}_")}
-        )
+        assert not self.truncated()
         certain = self.model.certain
         assert certain - counted == {}, "an event was lost"
         assert counted - (certain + self.model.possible + self.model.pending()) == {}, "an event was counted twice"
+
+    def records(self) -> AbstractContextManager[Records]:
+        return self.state.records("prod", self.kind, Rules.of(sources()[self.system].families))
+
+    def truncated(self) -> bool:
+        """Does the exporter say that it does not get the whole window."""
+        with MortalState(self.state.path).records("prod", self.kind, Rules()) as records:
+            return records.marks.broken_polls >= ACCEPTED_AFTER
 
     # What happens
 
@@ -210,6 +276,100 @@ class Machine(RuleBasedStateMachine):
 
         self.api.before = fail
         self.poll(60.0)
+
+    @rule(
+        number=st.integers(1, 12),
+        status=st.sampled_from([*REFUSALS, 500, 200]),
+        by_id=st.booleans(),
+        after=st.sampled_from([1.0, RECONCILE]),
+    )
+    def a_request_is_refused_or_answered_with_nothing(
+        self, number: int, status: int, by_id: bool, after: float
+    ) -> None:
+        """Once: any request, or the first one that asks for a record by its id."""
+        left = [1]
+
+        def instead(asked: int, request: Request) -> int | None:
+            hit = ("data_id" in request.params or "page" not in request.params) if by_id else asked == number
+            if not hit or not left or (by_id and status == 200):
+                return None
+            left.clear()
+            return status
+
+        self.api.instead = instead
+        self.poll(after)
+
+    @rule(status=st.sampled_from(REFUSALS), polls=st.integers(1, 4))
+    def no_record_is_found_by_its_id(self, status: int, polls: int) -> None:
+        for _ in range(polls):
+            self.api.instead = lambda _, request: None if "page" in request.params else status
+            self.poll()
+
+    @rule(
+        lies=LIES,
+        beyond=st.sampled_from(["empty", "refused", "last", "first"]),
+        polls=st.integers(1, 4),
+        after=st.sampled_from([1.0, RECONCILE]),
+    )
+    def the_list_lies_about_its_end(
+        self, lies: Lies, beyond: Literal["empty", "refused", "last", "first"], polls: int, after: float
+    ) -> None:
+        self.api.lies, self.api.beyond = lies, beyond
+        for _ in range(polls):
+            self.poll(after)
+        self.api.lies = Lies()
+
+    @rule(
+        pages=st.integers(1, 4),
+        status=st.sampled_from([None, *REFUSALS]),
+        polls=st.integers(1, 5),
+        after=st.sampled_from([1.0, RECONCILE]),
+    )
+    def the_list_can_not_be_read_beyond_some_page(
+        self, pages: int, status: int | None, polls: int, after: float
+    ) -> None:
+        self.api.limit = pages, status
+        for _ in range(polls):
+            self.poll(after)
+        self.api.limit = None
+
+    @rule(seconds=LEAPS, polls=st.integers(1, 5), restarts=st.booleans(), failed=st.integers(0, 2))
+    def the_clock_leaps_and_comes_back(self, seconds: float, polls: int, restarts: bool, failed: int) -> None:
+        if not self.last_good:
+            assert self.poll()
+        self.leapt = seconds
+        for _ in range(polls):
+            if restarts:
+                self.start()
+            if self.model.begun:
+                self.add(0.0, 0, 0, failed)
+            self.poll(60.0)
+        self.leapt = 0.0
+
+    @rule(
+        switches=st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 6)), min_size=1, max_size=5),
+        place=st.integers(0, 20),
+    )
+    def other_filters_and_labels_are_configured(self, switches: list[tuple[bool, bool, int]], place: int) -> None:
+        """All records are asked for before and after, and things happen between the last poll and the next."""
+        self.settle()
+        for filtered, labelled, fault in switches:
+            if filtered != self.filtered:
+                self.model.no_news_before(self.last_good + 0.1)
+                if filtered and self.kind == "document_batches":
+                    self.model.asked_for_something_else()
+            self.filtered, self.labelled = filtered, labelled and self.kind == "invocations"
+            self.start()
+            self.clock.now += 1.0
+            if self.model.begun:
+                self.add(0.0, 0, 1, 2)
+                one = self.some(place, lambda one: self.is_open(one) and one.known and self.model.inside(one))
+                if one is not None:
+                    self.change(one, "in_progress", "failed")
+            self.api.instead = lambda asked, _, fault=fault: 500 if asked == fault else None
+            if self.poll():
+                self.model.account_for_everything()
+        self.settle()
 
     @rule(statements=st.integers(0, 120), after=st.sampled_from([1.0, RECONCILE]))
     def die_between_two_statements(self, statements: int, after: float) -> None:
@@ -305,9 +465,10 @@ class Machine(RuleBasedStateMachine):
         self.settle()
 
 
-# Elsewhere other histories are tried at each run; where a change is judged, the same ones for each change.
+# Elsewhere other histories are tried at each run; where a change is judged, the same ones for each change. More of
+# them, as after a change of the engine: EXAMPLES=200.
 PROFILE = settings(
-    max_examples=25,
+    max_examples=int(os.environ.get("EXAMPLES", "15")),
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -322,6 +483,7 @@ class Invocations(Machine):
 class PackagexBatches(Machine):
     kind: Kind | counting.Batches = "batches"
     system = "packagex"
+    everything = ("resource", "contact")
     order: Literal["oldest_first", "newest_first"] = "oldest_first"
 
     def served(self) -> MemoryApi:

@@ -103,7 +103,7 @@ def test_they_outlive_their_records_and_what_was_asked_for(state: State) -> None
     see(state, [record("a", box=1)])
     with state.records("prod", "x", RULES) as records:
         records.forget(list(records.get(["a"]).values()))
-        records.begin_anew("something else")
+        records.begin_anew(Marks(scope="something else"))
     assert names(see(state, [])) == ["a"]
 
 

@@ -111,11 +111,12 @@ class Machine(RuleBasedStateMachine):
     def begin_anew(self, lives: int | None) -> None:
         self.turn += 1
         after = self.model.copy()
-        after.records, after.marks = {}, Marks(scope=f"scope {self.turn}")
+        after.records = {name: replace(one, gone=True, in_flight=False) for name, one in after.records.items()}
+        after.marks = Marks(scope=f"scope {self.turn}")
         self.state.statements = lives
         try:
             with self.state.records("prod", "x", RULES) as records:
-                records.begin_anew(after.marks.scope)
+                records.begin_anew(after.marks)
             self.model = after
         except Killed:
             self.find_out_which(after)
