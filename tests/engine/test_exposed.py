@@ -92,7 +92,7 @@ def test_counters_stay_when_polls_have_failed_for_so_long_that_the_gauges_are_dr
 
 def test_a_failure_is_published_though_the_poll_that_met_it_fails_later_on(rig: Rig) -> None:
     add(rig, "rb_open", NOW - HOUR, OPEN)
-    rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - 60 - n) for n in range(300)])
+    rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - 500 - 10 * n) for n in range(300)])
     poller = rig.poller("document_batches")
     assert poller.poll()
     add(rig, "rb_failed", NOW + 2)

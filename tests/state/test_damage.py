@@ -314,5 +314,5 @@ def test_a_mistake_elsewhere_is_not_taken_for_damage(tmp_path: Path, error: Exce
 
 def test_without_a_folder_for_temporary_files_it_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.mkdtemp", _raising(FileNotFoundError(errno.ENOENT, "No usable temporary directory")))
-    with pytest.raises(StateError, match="set TMPDIR to one that can be written"), prepared(None):
+    with pytest.raises(StateError, match="set TMPDIR to a folder that can be written"), prepared(None):
         pass
