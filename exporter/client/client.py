@@ -4,7 +4,6 @@ It knows nothing of endpoints: sources say what to ask and read the answers.
 """
 
 import itertools
-import json
 import logging
 import queue
 import random
@@ -14,11 +13,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from exporter import __version__
 from exporter.client import retry
 from exporter.client.budget import Budget
+from exporter.client.decoding import decode
 from exporter.client.refusal import Refusing, refusal, safe
 from exporter.client.request import JSON, Request
 from exporter.client.transport import Answer, Transport
@@ -202,12 +202,8 @@ class Client:
 
 def _json(answer: Answer) -> JSON:
     try:
-        return json.loads(answer.body, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        return decode(answer.body)
+    except ValueError:
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
         shown = kind if kind in ("text/html", "text/plain", "application/xml", "text/xml") else "its body"
         raise FetchError(Reason.MALFORMED, f"the answer is not JSON ({shown}, {len(answer.body)} bytes)", 200) from None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
