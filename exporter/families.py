@@ -11,6 +11,9 @@ Known = Mapping[str, tuple[str, ...]]
 NONE = "none"
 """The label value where the API says nothing."""
 
+UNKNOWN = "unknown"
+"""The label value where the API says something that is no word."""
+
 FAILURES = frozenset({"failed", "timed_out", "expired", "error"})
 """Statuses that mean failure."""
 

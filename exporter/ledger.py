@@ -6,7 +6,8 @@ All rules about what counts as an event are here:
   status that alternates is one event.
 * A record that was never met before counts if it is a new event; if it was only not looked at until now, it is
   remembered.
-* A failure that no destination names counts as `none`, once, and is not counted again when a destination names it.
+* A failure that no destination names counts as `none`, as often as it is more than those that are counted already, and
+  is not counted again when a destination names it.
 """
 
 from collections import Counter
@@ -114,8 +115,10 @@ def _count(counted: Mapping[Key, int], seen: Record, rules: Rules) -> tuple[Mapp
             now[key] = amount
     _name_places(events, now, rules)
     for key in unplaced:
-        if not any(other[0] == key[0] and names_failure(other, rules) and count for other, count in now.items()):
-            events[key] = now[key] = seen.adds[key]
+        already = sum(count for other, count in now.items() if _may_be_one(other, key, rules))
+        if seen.adds[key] > already:
+            events[key] = seen.adds[key] - already
+            now[key] = now.get(key, 0) + events[key]
     return events, {key: amount for key, amount in now.items() if amount}
 
 
@@ -133,6 +136,14 @@ def _name_places(events: dict[Key, int], now: dict[Key, int], rules: Rules) -> N
 def _is_unplaced(key: Key, rules: Rules) -> bool:
     place = rules.places.get(key[0])
     return place is not None and key[place] == NONE and names_failure(key, rules)
+
+
+def _may_be_one(other: Key, unplaced: Key, rules: Rules) -> bool:
+    """Could this be the same failure: it has another place or status at most."""
+    if other[0] != unplaced[0] or not names_failure(other, rules):
+        return False
+    apart = {rules.places[unplaced[0]], *rules.statuses[unplaced[0]]}
+    return all(one == two for at, (one, two) in enumerate(zip(other, unplaced, strict=True)) if at not in apart)
 
 
 def _counted(before: Record, after: Record, rules: Rules) -> Mapping[Key, int]:

@@ -27,11 +27,14 @@ class StatusRow:
 
 @dataclass(frozen=True, slots=True)
 class Feeds:
-    """What one collector feeds: the families about its records, and why it may reject one."""
+    """What one collector feeds: the families about its records, and what may be wrong with one."""
 
     collector: str
     families: tuple[Family, ...]
     rejections: tuple[str, ...] = ()
+    """Why a record may be rejected."""
+    optional: tuple[str, ...] = ()
+    """Fields that a record can do without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,10 @@ def _own(name: str, help_text: str, *labels: str, zeros: Callable[[Feeds], Itera
 
 
 def _unknown_fields(feeds: Feeds) -> list[str]:
-    """The labels that may have a value that is not known: not those that have but one."""
+    """The fields that can't be read, and the labels whose value is not known: not those labels that have but one."""
     known = (family.known(feeds.collector) for family in feeds.families)
-    return sorted({label for labels in known for label, values in labels.items() if len(values) > 1})
+    labels = {label for labels in known for label, values in labels.items() if len(values) > 1}
+    return sorted({*labels, *feeds.optional})
 
 
 STATUS = (
@@ -141,7 +145,7 @@ REJECTED = _own(
 )
 UNKNOWN_VALUES = _own(
     "batch_exporter_unknown_values_total",
-    "Records with a status, destination or the like that the API's documentation does not name.",
+    "Records with a value that the API's documentation does not name, or a field that they are counted without.",
     "field",
     zeros=_unknown_fields,
 )

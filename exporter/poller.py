@@ -78,7 +78,8 @@ class Poller:
         facts.poll_interval, facts.stale_after = pace.interval, pace.stale_after
         self._pace = pace
         self._shape = Shape(
-            Feeds(facts.collector, collector.fed_families, collector.listing.rejections), optional=workflow_label
+            Feeds(facts.collector, collector.fed_families, collector.listing.rejections, collector.listing.optional),
+            optional=workflow_label,
         )
         self._clock = clock
         self._ticks = ticks

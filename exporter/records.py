@@ -35,6 +35,8 @@ class Record:
     """Epoch seconds at which it finished, where the API says so. Not kept."""
     workflow: str | None = field(default=None, compare=False)
     """The name of the workflow that made it, where the API says so. Kept of records that fail only, to be shown."""
+    unknown: tuple[str, ...] = field(default=(), compare=False)
+    """The names of fields that could not be understood and that it does without. Not kept."""
 
 
 class Reason(StrEnum):

@@ -62,7 +62,8 @@ class Reloading:
         self._thread.start()
 
     def alive(self) -> bool:
-        return self._thread.is_alive()
+        """Return whether reloads are still done: False once the thread has ended."""
+        return self._thread.ident is None or self._thread.is_alive()
 
     def ask(self) -> Future[Outcome]:
         """Reload as soon as those that were asked for before are done."""

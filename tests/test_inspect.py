@@ -259,7 +259,7 @@ def test_a_signal_in_the_middle_of_a_download_leaves_nothing_behind(api: Api) ->
             assert time.monotonic() < deadline
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=10)
-    assert (process.returncode, said) == (1, "")
+    assert (process.returncode, said) == (130, "")
     assert not list(folder.iterdir())
 
 

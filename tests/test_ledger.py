@@ -192,3 +192,25 @@ def test_a_series_of_failures_is_known_by_the_labels_that_hold_statuses() -> Non
     assert not ledger.names_failure(("x_total", "sepire", "completed"), rules)
     assert not ledger.names_failure(("x_total", "error", "completed", "failed"), rules), "these are only names"
     assert not ledger.names_failure(("other_total", "sepire", "failed"), rules)
+
+
+ITEMS = Rules(frozenset({"c"}), statuses={"c": (3,)}, places={"c": 1})
+"""Counters of a place, a phase and an outcome."""
+
+
+def items(place: str, **failed: int) -> Record:
+    return Record("r", 0.0, False, {("c", place, phase, "error"): count for phase, count in failed.items()})
+
+
+def test_failures_without_a_place_count_in_each_phase_and_as_they_rise() -> None:
+    seen = [items("none", parsing=5, validation=3), items("none", parsing=7, validation=3)]
+    assert ledger.change(None, seen[0], ITEMS, news=True).events == seen[0].adds
+    assert ledger.change(seen[0], seen[1], ITEMS, news=False).events == {("c", "none", "parsing", "error"): 2}
+    kept = ledger.remembered(seen[0], seen[1], ITEMS)
+    assert ledger.change(kept, seen[0], ITEMS, news=False).events == {}
+
+
+def test_failures_that_lose_their_place_are_not_counted_again_and_those_that_get_one_neither() -> None:
+    placed, unplaced = items("contact", parsing=5, validation=3), items("none", parsing=5, validation=3)
+    assert ledger.change(placed, unplaced, ITEMS, news=False).events == {}
+    assert ledger.change(unplaced, placed, ITEMS, news=False).events == {}

@@ -145,11 +145,11 @@ def test_a_record_that_cannot_be_understood_is_counted_and_stops_nothing(
 ) -> None:
     rig.world.add("document_batches", document_batch("rb_1", NOW))
     for number in range(20):
-        rig.world.add("document_batches", {**document_batch(f"rb_bad_{number}", NOW), "total": "CANARY"})
+        rig.world.add("document_batches", {**document_batch(f"rb_bad_{number}", NOW), "status": ["CANARY"]})
     poller = rig.poller("document_batches")
     with caplog.at_level(logging.WARNING):
         assert poller.poll()
-    assert rig.own(poller).rejected == {"total": 20}
+    assert rig.own(poller).rejected == {"status": 20}
     assert gauge(rig, poller, "inkit_batches") == {
         'inkit_batches{account="prod",kind="document",status="completed"}': 1.0
     }

@@ -44,6 +44,7 @@ def test_promtool_accepts_the_configuration_and_the_rules() -> None:
     promtool.run("check", "rules", "--lint-fatal", *FILES)
 
 
+@pytest.mark.programs
 def test_the_run_says_which_promtools_have_judged_the_rules() -> None:
     promtool.run("--version")
     said = promtool.used()

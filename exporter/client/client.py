@@ -14,11 +14,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from exporter import __version__
 from exporter.client import retry
 from exporter.client.budget import Budget
+from exporter.client.decoding import decode
 from exporter.client.refusal import Refusing, refusal, safe
 from exporter.client.request import JSON, Request
 from exporter.client.transport import MAX_BODY_BYTES, Answer, Transport
@@ -246,12 +247,8 @@ def _json(answer: Answer) -> JSON:
     try:
         text = answer.body.decode(json.detect_encoding(answer.body), "surrogatepass")
         answer.body.clear()
-        return json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        return decode(text)
+    except ValueError:
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
         shown = kind if kind in ("text/html", "text/plain", "application/xml", "text/xml") else "its body"
         raise FetchError(Reason.MALFORMED, f"the answer is not JSON ({shown}, {size} bytes)", 200) from None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -8,7 +8,7 @@ from exporter.client import Client
 from exporter.engine.doubts import Doubts
 from exporter.engine.newest_first import NewestFirst
 from exporter.engine.pages import Walk
-from exporter.families import Family
+from exporter.families import UNKNOWN, Family
 from exporter.records import Key, Record
 from exporter.rows import unknown_labels
 from exporter.sources.listing import Listing, Page
@@ -150,4 +150,4 @@ class Poll:
         for key in record.adds:
             if key not in self._judged:
                 self._judged[key] = tuple(unknown_labels(self.families, self.listing.name, key))
-        return {one for key in record.adds for one in self._judged[key]}
+        return {one for key in record.adds for one in self._judged[key]} | {(one, UNKNOWN) for one in record.unknown}

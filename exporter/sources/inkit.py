@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.client import JSON, Request
-from exporter.families import FAILURES, NONE, Family
+from exporter.families import FAILURES, NONE, UNKNOWN, Family
 from exporter.records import Key, Record
 from exporter.sources.inkit_details import DETAILS
 from exporter.sources.listing import Listing, Options, Page, Source
@@ -19,11 +19,15 @@ from exporter.sources.reading import (
     FINAL,
     Unreadable,
     amount,
+    bounded,
     count_or_none,
     identifier,
     iso_time,
     items,
+    label,
     mapping,
+    name,
+    optional,
     positive,
     positive_or_none,
     records,
@@ -48,6 +52,11 @@ DURATIONS = (30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 10800.0, 43200.0, 
 """Bounds in seconds: from a generation that was there at the next poll to one that took a day."""
 DOCUMENT_DESTINATIONS = ("inkit_storage", "salesforce", "sepire", "docusign", "magic_link")
 DESTINATIONS = (*DOCUMENT_DESTINATIONS, "amazon_s3", "google_drive", "dropbox", "box")
+
+_REJECTIONS = (*ALWAYS_NEEDED, "created_at", "status")
+_KNOWN = frozenset({*STATUSES, *FINAL})
+_COUNTED = _KNOWN - {"error"}
+"""Statuses under which a batch's destination may count generations. An entry `error` is a message."""
 
 _SORTING = {"sort": "-created_at"}
 _KIND = {"document_batches": ("document",), "workflow_batches": ("workflow",)}
@@ -179,7 +188,8 @@ class _Batches:
     ids_per_request: int = 1
     sorting: Mapping[str, str] = field(default_factory=lambda: _SORTING)
     in_flight_filters: Sequence[Mapping[str, str]] = ()
-    rejections: tuple[str, ...] = (*ALWAYS_NEEDED, "created_at", "destinations", "status", "total")
+    rejections: tuple[str, ...] = _REJECTIONS
+    optional: tuple[str, ...] = ("destinations", "total")
 
     @property
     def by_id(self) -> bool:
@@ -204,22 +214,22 @@ class _Batches:
 
     def _to_record(self, item: Mapping[str, JSON]) -> Record:
         status = word(item.get("status"), "status")
-        total = amount(item.get("total"), "total")
+        unknown: set[str] = set()
+        total = optional(amount, item.get("total"), "total", 0, unknown)
         adds: Counter[Key] = Counter({("inkit_batches", self.kind, status): 1})
         adds["inkit_batch_documents", self.kind] = total
         open_work = 0
         accounted = 0
-        for name, value in mapping(item.get("destinations"), "destinations").items():
-            generations = mapping(value, "destinations")
-            destination = word(name, "destinations")
-            counts = {one: amount(generations.get(one), "destinations") for one in STATUSES}
-            for one, count in counts.items():
+        found: Mapping[str, JSON] = optional(mapping, item.get("destinations"), "destinations", {}, unknown)
+        for (key, entry), named in bounded(found.items(), "destinations", unknown):
+            destination = name(key) if named else UNKNOWN
+            generations = _generations(entry, unknown)
+            for one, count in generations.by_status.items():
                 adds["inkit_batch_generations", self.kind, destination, one] += count
                 if one in FINAL:
                     adds["inkit_batch_generations_finished_total", self.kind, destination, one] += count
-            count = max(amount(generations.get("count"), "destinations"), sum(counts.values()))
-            accounted += count
-            open_work += count - counts["completed"] - counts["failed"]
+            accounted += total if generations.uncounted else generations.count
+            open_work += generations.open
         # `status` is of the batch's creation: generations may be open beside "Completed", or not yet begun. Where
         # the creation itself has failed, those that have not begun never will.
         not_begun = max(0, total - accounted) if status == "completed" else 0
@@ -233,7 +243,38 @@ class _Batches:
             created_at=iso_time(item.get("created_at")),
             in_flight=in_flight,
             adds=positive(adds),
+            unknown=tuple(sorted(unknown)),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Generations:
+    """What a batch says of one destination."""
+
+    by_status: Mapping[str, int]
+    count: int = 0
+    """How many there are, those too of which no status is said."""
+    uncounted: bool = False
+    """It says how they are, and not how many."""
+
+    @property
+    def open(self) -> int:
+        return self.count - sum(count for status, count in self.by_status.items() if status in FINAL)
+
+
+def _generations(entry: JSON, unknown: set[str]) -> _Generations:
+    found: Mapping[str, JSON]
+    found = optional(mapping, {"status": entry} if isinstance(entry, str) else entry, "destinations", {}, unknown)
+    by_status: Counter[str] = Counter()
+    for key, value in found.items():
+        status = name(key)
+        if status in _COUNTED:
+            by_status[status] += optional(amount, value, "destinations", 0, unknown)
+    if not by_status and found.get("count") is None and found.get("status") is not None:
+        unknown.add("destinations")
+        return _Generations({label(found["status"]): 1}, 1, uncounted=True)
+    said = optional(amount, found.get("count"), "destinations", 0, unknown)
+    return _Generations(by_status, max(said, by_status.total()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,14 +292,8 @@ class _Invocations:
     sorting: Mapping[str, str] = field(default_factory=lambda: _SORTING)
     in_flight_filters: Sequence[Mapping[str, str]] = ()
     """None: what `destination_status` selects is not said."""
-    rejections: tuple[str, ...] = (
-        *ALWAYS_NEEDED,
-        "created_at",
-        "destination_status",
-        "destinations",
-        "flow_name",
-        "status",
-    )
+    rejections: tuple[str, ...] = _REJECTIONS
+    optional: tuple[str, ...] = ("destinations", "flow_name", "flows_batch_id")
 
     def page(self, number: int, page_size: int) -> Request:
         return _page(self.path, number, page_size, self.options)
@@ -281,53 +316,65 @@ class _Invocations:
 
     def _to_record(self, item: Mapping[str, JSON]) -> Record:
         status = word(item.get("status"), "status")
-        rollup = word(item.get("destination_status"), "destination_status")
-        workflow = (text(item.get("flow_name"), "flow_name"),) if self.options.workflow_label else ()
-        destinations = {
-            word(name, "destinations"): word(mapping(value, "destinations").get("status"), "destinations")
-            for name, value in mapping(item.get("destinations"), "destinations").items()
-        }
-        adds, in_flight = _invocation(status, rollup, workflow, tuple(destinations.items()))
-        batch = item.get("flows_batch_id")
+        rollup = label(item.get("destination_status"))
+        unknown: set[str] = set()
+        workflow = optional(text, item.get("flow_name"), "flow_name", UNKNOWN, unknown)
+        adds, in_flight = _invocation(
+            status,
+            rollup,
+            (workflow,) if self.options.workflow_label else (),
+            tuple(_deliveries(item.get("destinations"), unknown).items()),
+        )
         return Record(
             id=identifier(item.get("id")),
             created_at=iso_time(item.get("created_at")),
             in_flight=in_flight,
             adds=adds,
-            part_of=None if batch is None else identifier(batch),
-            workflow=_workflow(item),
+            part_of=optional(_batch, item.get("flows_batch_id"), "flows_batch_id", None, unknown),
+            workflow=workflow if workflow and "flow_name" not in unknown else None,
+            unknown=tuple(sorted(unknown)),
         )
+
+
+def _batch(value: JSON, reason: str) -> str | None:
+    """The ID of the batch that an invocation is part of, if it is of one."""
+    return None if value is None else identifier(value, reason)
+
+
+def _deliveries(found: JSON, unknown: set[str]) -> Counter[tuple[str, str]]:
+    """How many destinations there are by name and status. Those of one name after all are added up."""
+    deliveries: Counter[tuple[str, str]] = Counter()
+    entries: Mapping[str, JSON] = optional(mapping, found, "destinations", {}, unknown)
+    for (key, entry), named in bounded(entries.items(), "destinations", unknown):
+        status = label(entry.get("status") if isinstance(entry, dict) else entry)
+        if named:
+            deliveries[name(key), status] += 1
+        else:
+            deliveries[UNKNOWN, status if status in _KNOWN else UNKNOWN] += 1
+    return deliveries
 
 
 # A million invocations come in a handful of ways; the bound is for a server that makes up words.
 @functools.lru_cache(maxsize=1024)
 def _invocation(
-    status: str, rollup: str, workflow: tuple[str, ...], destinations: tuple[tuple[str, str], ...]
+    status: str, rollup: str, workflow: tuple[str, ...], destinations: tuple[tuple[tuple[str, str], int], ...]
 ) -> tuple[Mapping[Key, int], bool]:
     """What an invocation adds to each family, and whether it is in flight."""
     adds: Counter[Key] = Counter({("inkit_invocations", status, rollup, *workflow): 1})
-    for destination, one in destinations:
-        adds["inkit_invocation_generations", destination, one, *workflow] += 1
+    for (destination, one), count in destinations:
+        adds["inkit_invocation_generations", destination, one, *workflow] += count
         if one in FINAL:
-            adds["inkit_invocation_generations_finished_total", destination, one, *workflow] += 1
+            adds["inkit_invocation_generations_finished_total", destination, one, *workflow] += count
     # Before the destinations are there, only the roll-up can tell that deliveries are open.
-    deliveries = {one for _, one in destinations} or {rollup} - {NONE}
+    deliveries = {one for (_, one), _ in destinations} or {rollup} - {NONE}
     in_flight = not {status, *deliveries} <= FINAL
-    if rollup in FAILURES and not any(one in FAILURES for _, one in destinations):
+    if rollup in FAILURES and not any(one in FAILURES for (_, one), _ in destinations):
         adds["inkit_invocation_generations_finished_total", NONE, rollup, *workflow] = 1
     if status in FAILURES or not in_flight:
         adds["inkit_invocations_finished_total", status, *workflow] = 1
     if not in_flight:
         adds["inkit_invocation_duration_seconds",] = 1
     return positive(adds), in_flight
-
-
-def _workflow(item: Mapping[str, JSON]) -> str | None:
-    """None where it can't be read: without the label nothing depends on it."""
-    try:
-        return text(item.get("flow_name"), "flow_name") or None
-    except Unreadable:
-        return None
 
 
 def _listing(collector: str, options: Options) -> Listing:

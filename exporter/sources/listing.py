@@ -64,6 +64,10 @@ class Listing(Protocol):
         """Why an item of the list may be rejected: the values of the `reason` label that are known beforehand."""
 
     @property
+    def optional(self) -> tuple[str, ...]:
+        """Fields that no record needs, and that may be in no label: what `Record.unknown` may name."""
+
+    @property
     def sorting(self) -> Mapping[str, str]:
         """Parameters with which the list runs newest first; empty where it can't be sorted."""
 

@@ -8,20 +8,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.client import JSON, Refused, Request
-from exporter.families import Family
+from exporter.families import UNKNOWN, Family
 from exporter.records import Key, Record
 from exporter.sources.listing import Listing, Options, Page, Source
 from exporter.sources.packagex_details import DETAILS
 from exporter.sources.reading import (
     ALWAYS_NEEDED,
     FINAL,
-    Unreadable,
     amount,
+    bounded,
     count_or_none,
     epoch_time,
     identifier,
     items,
+    label,
     mapping,
+    name,
+    optional,
     positive,
     positive_or_none,
     records,
@@ -132,17 +135,8 @@ class _Batches:
     known_ids: tuple[str, ...] = ()
     ids_per_request: int = 1
     sorting: Mapping[str, str] = field(default_factory=dict)
-    rejections: tuple[str, ...] = (
-        *ALWAYS_NEEDED,
-        "action",
-        "created_at",
-        "mode",
-        "phases",
-        "resource",
-        "stats",
-        "status",
-        "via",
-    )
+    rejections: tuple[str, ...] = (*ALWAYS_NEEDED, "created_at", "status")
+    optional: tuple[str, ...] = ("phases", "stats", "updated_at")
 
     @property
     def by_id(self) -> bool:
@@ -178,43 +172,49 @@ class _Batches:
 
 
 def _record(item: Mapping[str, JSON]) -> Record:
-    resource = word(item.get("resource"), "resource")
     status = word(item.get("status"), "status")
-    made = (resource, *(word(item.get(one), one) for one in ("action", "mode", "via")))
+    unknown: set[str] = set()
+    made = [label(item.get(one)) for one in ("resource", "action", "mode", "via")]
+    resource = made[0]
     adds: Counter[Key] = Counter({("packagex_batches", *made, status): 1})
-    for entry in sequence(item.get("phases"), "phases"):
-        phase = mapping(entry, "phases")
-        name = word(phase.get("name"), "phases")
-        success, error, processed, total = (
-            amount(phase.get(one), "phases") for one in ("success", "error", "processed", "total")
-        )
-        pending = max(0, total - max(processed, success + error))
-        for outcome, count in zip(OUTCOMES, (success, error, pending), strict=True):
-            adds["packagex_batch_items", resource, name, outcome] += count
-        adds["packagex_batch_items_finished_total", resource, name, "success"] += success
-        adds["packagex_batch_items_finished_total", resource, name, "error"] += error
-    for change, count in mapping(item.get("stats"), "stats").items():
-        adds["packagex_batch_changes", resource, word(change, "stats")] += amount(count, "stats")
+    phases: Sequence[JSON] = optional(sequence, item.get("phases"), "phases", (), unknown)
+    for entry, named in bounded(phases, "phases", unknown):
+        _add_phase(adds, resource, entry, named, unknown)
+    stats: Mapping[str, JSON] = optional(mapping, item.get("stats"), "stats", {}, unknown)
+    for (key, count), named in bounded(stats.items(), "stats", unknown):
+        change = name(key) if named else UNKNOWN
+        adds["packagex_batch_changes", resource, change] += optional(amount, count, "stats", 0, unknown)
     in_flight = status not in FINAL
     if not in_flight:
         adds["packagex_batches_finished_total", *made, status] = 1
         adds["packagex_batch_duration_seconds", resource] = 1
-    created_at = epoch_time(item.get("created_at"), "created_at")
+    updated_at = optional(_moment, item.get("updated_at"), "updated_at", None, unknown)
     return Record(
         id=identifier(item.get("id")),
-        created_at=created_at,
+        created_at=epoch_time(item.get("created_at"), "created_at"),
         in_flight=in_flight,
         adds=positive(adds),
-        finished_at=None if in_flight else _updated_at(item),
+        finished_at=None if in_flight else updated_at,
+        unknown=tuple(sorted(unknown)),
     )
 
 
-def _updated_at(item: Mapping[str, JSON]) -> float | None:
-    """None where it can't be read: the batch counts all the same, and the time of the poll stands for it."""
-    try:
-        return epoch_time(item.get("updated_at"), "updated_at")
-    except Unreadable:
-        return None
+def _add_phase(adds: Counter[Key], resource: str, entry: JSON, named: bool, unknown: set[str]) -> None:
+    phase: Mapping[str, JSON] = optional(mapping, entry, "phases", {}, unknown)
+    success, error, processed, total = (
+        optional(amount, phase.get(one), "phases", 0, unknown) for one in ("success", "error", "processed", "total")
+    )
+    pending = max(0, total - max(processed, success + error))
+    called = optional(word, phase.get("name"), "phases", UNKNOWN, unknown) if named else UNKNOWN
+    for outcome, count in zip(OUTCOMES, (success, error, pending), strict=True):
+        adds["packagex_batch_items", resource, called, outcome] += count
+        if outcome != "pending":
+            adds["packagex_batch_items_finished_total", resource, called, outcome] += count
+
+
+def _moment(value: JSON, reason: str) -> float | None:
+    """A time that may be left out: without its end, a batch lasts until it is seen to be finished."""
+    return None if value is None else epoch_time(value, reason)
 
 
 def _mapping(value: JSON) -> Mapping[str, JSON]:

@@ -1,6 +1,8 @@
 """The image, built once for all its tests."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,13 +12,15 @@ IMAGE = "localhost/batch-exporter:test"
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    made = Engine(tmp_path_factory.mktemp("podman"))
-    try:
-        made.make_base()
-        yield made
-    finally:
-        made.forget()
+def engine() -> Iterator[Engine]:
+    # podman takes no path of more than 50 characters for what it runs.
+    with tempfile.TemporaryDirectory(prefix="be-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        made = Engine(Path(folder))
+        try:
+            made.make_base()
+            yield made
+        finally:
+            made.forget()
 
 
 @pytest.fixture(scope="session")

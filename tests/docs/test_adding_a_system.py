@@ -163,10 +163,18 @@ def test_a_quiet_poll_of_a_long_list_costs_little_though_it_runs_oldest_first(po
 
 
 def test_a_letter_that_can_not_be_read_is_counted_as_rejected_by_its_field(post: Post) -> None:
-    post.api.add([letter("ltr_1", "Delivered"), letter("ltr_2", "Delivered", sheets="two")])
+    post.api.add([letter("ltr_1", "Delivered"), letter("ltr_2", "Delivered", made_at="yesterday")])
     poller = post.poller()
     assert poller.poll()
-    assert (poller.facts.finished, list(own_counters(post.state, *poller.id).rejected)) == (1, ["sheets"])
+    assert (poller.facts.finished, list(own_counters(post.state, *poller.id).rejected)) == (1, ["made_at"])
+
+
+def test_sheets_that_can_not_be_read_are_counted_as_unknown_and_the_letter_as_a_letter(post: Post) -> None:
+    post.api.add([letter("ltr_1", "Delivered", sheets="two")])
+    poller = post.poller()
+    assert poller.poll()
+    assert poller.facts.finished == 1
+    assert own_counters(post.state, *poller.id).unknown_values == {"sheets": 1}
 
 
 def test_a_state_that_the_page_does_not_name_is_in_flight_and_told(post: Post) -> None:

@@ -17,7 +17,7 @@ def listing(collector: str, **options: Any) -> Listing:
     return SOURCE.listing(collector, Options(**options))
 
 
-def batch(status: str = "Completed", total: int | None = 2, **destinations: Any) -> dict[str, Any]:
+def batch(status: Any = "Completed", total: Any = 2, **destinations: Any) -> dict[str, Any]:
     return {
         "created_at": "2023-09-06T14:07:55.732858Z",
         "destinations": destinations,
@@ -96,6 +96,7 @@ def test_generations_of_a_batch_count_as_they_finish_and_the_batch_when_it_has()
 
 INVOCATIONS = "inkit_invocations_finished_total"
 DELIVERIES = "inkit_invocation_generations_finished_total"
+GENERATIONS = "inkit_batch_generations_finished_total"
 DURATION = ("inkit_invocation_duration_seconds",)
 
 
@@ -260,12 +261,8 @@ def test_an_id_never_becomes_an_endpoint_label() -> None:
         ({"id": None}, "id"),
         ({"id": "a/b"}, "id"),
         ({"created_at": 12}, "created_at"),
+        ({"created_at": "0001-01-01T00:00:00Z"}, "created_at"),
         ({"status": 1}, "status"),
-        ({"total": -1}, "total"),
-        ({"total": "2"}, "total"),
-        ({"destinations": []}, "destinations"),
-        ({"destinations": {"sepire": 3}}, "destinations"),
-        ({"destinations": {"sepire": {"failed": -1}}}, "destinations"),
     ],
 )
 def test_a_batch_that_cannot_be_understood_is_rejected_with_its_reason(changed: dict[str, Any], reason: str) -> None:
@@ -287,6 +284,122 @@ def test_a_list_without_usable_paging_is_still_read(pagination: object) -> None:
 def test_whatever_an_item_is_it_is_a_record_or_rejected(collector: str, item: Any) -> None:
     page = listing(collector).read_page({"items": [item]})
     assert len(page.records) + sum(page.rejected.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"total": -1}, "total"),
+        ({"total": "two"}, "total"),
+        ({"total": 1e400}, "total"),
+        ({"destinations": []}, "destinations"),
+        ({"destinations": "Failed"}, "destinations"),
+        ({"destinations": {"sepire": 3}}, "destinations"),
+        ({"destinations": {"sepire": {"in_progress": -1}}}, "destinations"),
+        ({"destinations": {"sepire": {"count": 1.5}}}, "destinations"),
+    ],
+)
+def test_a_figure_of_a_batch_that_cannot_be_understood_costs_itself_alone(changed: dict[str, Any], field: str) -> None:
+    record = read(batch("Failed") | changed)
+    assert record.unknown == (field,)
+    assert events(record)["inkit_batches_finished_total", "document", "failed"] == 1
+
+
+def test_figures_beside_one_that_cannot_be_understood_are_counted() -> None:
+    record = read(batch(sepire=generations(1) | {"failed": 1.0, "completed": -1}, box=generations(1)))
+    assert record.unknown == ("destinations",)
+    assert {key[2:]: count for key, count in events(record).items() if key[0] == GENERATIONS} == {
+        ("sepire", "failed"): 1,
+        ("box", "completed"): 1,
+    }
+
+
+@pytest.mark.parametrize("entry", ["Failed", {"status": "Failed"}])
+def test_a_destination_of_a_batch_that_has_a_status_and_no_figures_is_one_generation(entry: Any) -> None:
+    record = read(batch(total=3, box=entry))
+    assert events(record)[GENERATIONS, "document", "box", "failed"] == 1
+    assert (record.in_flight, record.unknown) == (False, ("destinations",))
+    assert read(batch(total=3, box="Printing")).in_flight
+
+
+def test_a_batch_s_figures_are_known_by_any_spelling_of_any_final_status() -> None:
+    record = read(batch(total=3, box={"Failed": 1, "FAILED": 1, "Timed Out": 1, "error": "none", "pages": -5}))
+    assert {key[3]: count for key, count in events(record).items() if key[0] == GENERATIONS} == {
+        "failed": 2,
+        "timed_out": 1,
+    }
+    assert record.unknown == ()
+
+
+def test_names_of_every_script_are_kept_and_those_that_are_alike_after_all_are_added_up() -> None:
+    offices = {"\u6771\u4eac\u652f\u5e97": "Failed", "\u5927\u962a\u652f\u5e97": "Completed"}
+    alike = {"Sales/EU": "Failed", "sales-eu": "Completed", "\uff33ales eu": "Failed"}
+    record = read(invocation(rollup="Failed", **offices, **alike), "invocations")
+    deliveries = {key[1:]: count for key, count in events(record).items() if key[0] == DELIVERIES}
+    assert deliveries == {
+        ("\u6771\u4eac\u652f\u5e97", "failed"): 1,
+        ("\u5927\u962a\u652f\u5e97", "completed"): 1,
+        ("sales_eu", "failed"): 2,
+        ("sales_eu", "completed"): 1,
+    }
+    both = read(batch(total=4, **{name: generations(1, 1) for name in ("Sales/EU", "sales-eu")}))
+    assert events(both)[GENERATIONS, "document", "sales_eu", "failed"] == 2
+
+
+def test_what_has_no_letter_is_unknown_and_not_none() -> None:
+    record = read(invocation("Failed", rollup="\u2705", **{"\u2709": "Failed", "": "Failed"}), "invocations")
+    assert gauges(record)["inkit_invocations", "failed", "unknown"] == 1
+    assert events(record)[DELIVERIES, "unknown", "failed"] == 2
+
+
+@pytest.mark.parametrize("entry", ["Failed", {"status": "Failed"}, {"status": "FAILED", "box_piece_id": "x"}])
+def test_a_delivery_is_read_with_its_status_as_an_entry_or_alone(entry: Any) -> None:
+    record = read(invocation(rollup="Failed") | {"destinations": {"box": entry}}, "invocations")
+    assert events(record)[DELIVERIES, "box", "failed"] == 1
+    assert record.unknown == ()
+
+
+@pytest.mark.parametrize("entry", [3, [], True, {"status": 3}])
+def test_a_delivery_whose_status_can_not_be_understood_is_open_and_the_others_count(entry: Any) -> None:
+    item = invocation("Failed", rollup="Failed", sepire="Failed")
+    item["destinations"]["box"] = entry
+    record = read(item, "invocations")
+    assert gauges(record)["inkit_invocation_generations", "box", "unknown"] == 1
+    assert {key[:2] for key in events(record)} == {(DELIVERIES, "sepire"), (INVOCATIONS, "failed")}
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"destinations": []}, "destinations"),
+        ({"destinations": "Failed"}, "destinations"),
+        ({"flow_name": 7}, "flow_name"),
+        ({"flows_batch_id": 7}, "flows_batch_id"),
+        ({"flows_batch_id": "a/b"}, "flows_batch_id"),
+    ],
+)
+@pytest.mark.parametrize("workflow_label", [True, False])
+def test_an_invocation_does_without_what_can_not_be_understood(
+    changed: dict[str, Any], field: str, workflow_label: bool
+) -> None:
+    record = read(invocation("Failed", rollup="Failed") | changed, "invocations", workflow_label=workflow_label)
+    assert record.unknown == (field,)
+    assert sum(count for key, count in events(record).items() if key[:2] == (INVOCATIONS, "failed")) == 1
+    assert sum(count for key, count in events(record).items() if key[:3] == (DELIVERIES, "none", "failed")) == 1
+
+
+def test_a_workflow_that_can_not_be_understood_is_unknown_where_it_is_a_label() -> None:
+    record = read(invocation() | {"flow_name": 7}, "invocations", workflow_label=True)
+    assert ("inkit_invocations", "completed", "completed", "unknown") in record.adds
+
+
+def test_many_destinations_make_few_series_and_lose_no_failure() -> None:
+    record = read(invocation(rollup="Failed", **{f"d{number}": "Failed" for number in range(5000)}), "invocations")
+    failed = [count for key, count in events(record).items() if key[0] == DELIVERIES]
+    assert (len(failed), sum(failed), record.unknown) == (101, 5000, ("destinations",))
+    record = read(batch(total=5000, **{f"d{number}": generations(failed=1) for number in range(5000)}))
+    failed = [count for key, count in events(record).items() if key[0] == GENERATIONS]
+    assert (len(failed), sum(failed), record.unknown) == (101, 5000, ("destinations",))
 
 
 def test_keys_have_as_many_values_as_their_family_has_labels() -> None:

@@ -34,7 +34,7 @@ def batch(**changed: Any) -> dict[str, Any]:
     }
 
 
-def phase(name: str = "validation", **counts: Any) -> dict[str, Any]:
+def phase(name: Any = "validation", **counts: Any) -> dict[str, Any]:
     return {"name": name, "mode": "sync", **counts}
 
 
@@ -121,7 +121,15 @@ def test_what_is_missing_is_nothing(absent: str, null: bool) -> None:
 
 @pytest.mark.parametrize(
     "created",
-    [CREATED, float(CREATED), CREATED * 1000, str(CREATED), str(CREATED * 1000), "2023-11-14T22:13:20Z"],
+    [
+        CREATED,
+        float(CREATED),
+        CREATED * 1000,
+        str(CREATED),
+        str(CREATED * 1000),
+        f" {CREATED}\n",
+        "2023-11-14t22:13:20z",
+    ],
 )
 def test_a_time_is_understood_however_it_is_written(created: Any) -> None:
     assert read(batch(created_at=created)).created_at == CREATED
@@ -139,15 +147,12 @@ def test_a_time_is_understood_however_it_is_written(created: Any) -> None:
         ({"created_at": 1e300}, "created_at"),
         ({"created_at": 0}, "created_at"),
         ({"status": 1}, "status"),
-        ({"resource": []}, "resource"),
-        ({"phases": {}}, "phases"),
-        ({"phases": ["parsing"]}, "phases"),
-        ({"phases": [phase(success=-1)]}, "phases"),
-        ({"phases": [phase(total="3")]}, "phases"),
-        ({"phases": [phase(error=1.5)]}, "phases"),
-        ({"phases": [phase()] * 101}, "phases"),
-        ({"stats": []}, "stats"),
-        ({"stats": {"created": -1}}, "stats"),
+        ({"created_at": 10**400}, "created_at"),
+        ({"created_at": -(10**400)}, "created_at"),
+        ({"created_at": float("inf")}, "created_at"),
+        ({"created_at": float("nan")}, "created_at"),
+        ({"created_at": "0001-01-01T00:00:00Z"}, "created_at"),
+        ({"created_at": [CREATED]}, "created_at"),
     ],
 )
 def test_a_batch_that_cannot_be_understood_is_rejected_with_its_reason(changed: dict[str, Any], reason: str) -> None:
@@ -157,8 +162,54 @@ def test_a_batch_that_cannot_be_understood_is_rejected_with_its_reason(changed: 
     assert page.rows == 2
 
 
-def test_an_update_that_cannot_be_dated_costs_only_the_date() -> None:
-    assert read(batch(updated_at="soon")).finished_at is None
+@pytest.mark.parametrize("moment", ["soon", -1, 10**400, "0001-01-01T00:00:00Z", [], True])
+def test_an_update_that_cannot_be_dated_costs_only_the_date(moment: Any) -> None:
+    record = read(batch(updated_at=moment))
+    assert (record.finished_at, record.unknown) == (None, ("updated_at",))
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"phases": {}}, "phases"),
+        ({"phases": ["parsing"]}, "phases"),
+        ({"phases": [phase(success=-1)]}, "phases"),
+        ({"phases": [phase(error=1.5)]}, "phases"),
+        ({"phases": [phase(7, error=0)]}, "phases"),
+        ({"phases": [phase()] * 101}, "phases"),
+        ({"stats": []}, "stats"),
+        ({"stats": {"created": -1}}, "stats"),
+        ({"stats": {"created": {}}}, "stats"),
+    ],
+)
+def test_a_figure_that_cannot_be_understood_costs_itself_alone(changed: dict[str, Any], field: str) -> None:
+    record = read(batch(status="failed", **changed))
+    assert record.unknown == (field,)
+    assert record.adds["packagex_batches_finished_total", "contact", "merge", "mixed", "file", "failed"] == 1
+
+
+def test_figures_are_integers_however_they_are_written() -> None:
+    adds = read(batch(phases=[phase(success=3.0, error="2", total=-1)], stats={"created": 4.0, "deleted": -1})).adds
+    assert adds["packagex_batch_items_finished_total", "contact", "validation", "success"] == 3
+    assert adds["packagex_batch_items_finished_total", "contact", "validation", "error"] == 2
+    assert adds["packagex_batch_changes", "contact", "created"] == 4
+
+
+@pytest.mark.parametrize("field", ["resource", "action", "mode", "via"])
+@pytest.mark.parametrize("value", [[], 7, True, {}, "\u2709"])
+def test_how_a_batch_was_made_is_unknown_where_it_cannot_be_understood(field: str, value: Any) -> None:
+    record = read(batch(status="failed", **{field: value}))
+    made = {"resource": "contact", "action": "merge", "mode": "mixed", "via": "file"} | {field: "unknown"}
+    assert record.adds["packagex_batches_finished_total", *made.values(), "failed"] == 1
+
+
+def test_many_phases_and_changes_make_few_series_and_lose_no_failure() -> None:
+    phases = [phase(f"p{number}", error=1) for number in range(5000)]
+    record = read(batch(phases=phases, stats={f"s{number}": 1 for number in range(5000)}))
+    for family, series in (("packagex_batch_items_finished_total", 101), ("packagex_batch_changes", 101)):
+        counts = [count for key, count in record.adds.items() if key[0] == family]
+        assert (len(counts), sum(counts)) == (series, 5000)
+    assert record.unknown == ("phases", "stats")
 
 
 @pytest.mark.parametrize(

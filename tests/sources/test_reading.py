@@ -1,7 +1,9 @@
 """The readers that stand between a vendor's JSON and everything else."""
 
 import contextlib
+import unicodedata
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from exporter.client import JSON
 from exporter.records import FetchError, Reason, Record
 from exporter.sources import reading
 
+DAY = 86_400.0
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -27,9 +30,28 @@ ANY_JSON = st.recursive(
         ("  Timed  Out ", "timed_out"),
         ("InkitStorage", "inkitstorage"),
         ("", "none"),
-        ("??", "none"),
+        (" \n", "none"),
         (None, "none"),
+        ("??", "unknown"),
+        ("\u2709\ufe0f", "unknown"),
+        ("\u200b", "unknown"),
+        ("\ud800", "unknown"),
+        ("\u0301", "unknown"),
+        ("\u3164", "unknown"),
         ("x" * 500, "x" * 64),
+        ("\u6771\u4eac\u652f\u5e97", "\u6771\u4eac\u652f\u5e97"),
+        ("\u6771" * 500, "\u6771" * 64),
+        ("x" * 63 + " y", "x" * 63),
+        ("\uff26\uff41\uff49\uff4c\uff45\uff44", "failed"),
+        ("\ufeffFailed\u200d", "failed"),
+        ("\u00c9cole-du soir", "\u00e9cole_du_soir"),
+        ("E\u0301cole/Du Soir", "\u00e9cole_du_soir"),
+        ("\u0397\u039b\u0399\u039f\u03a3", "\u03b7\u03bb\u03b9\u03bf\u03c3"),
+        ("STRASSE \u0667", "strasse_\u0667"),
+        ("stra\u00dfe_\u0667", "strasse_\u0667"),
+        ("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928\u094d\u0926\u0940"),
+        ("\u202eabc\x00", "abc"),
+        ("1\ufe0f\u20e3 \u2705", "1\u20e3"),
     ],
 )
 def test_a_status_in_any_spelling_is_one_snake_case_word(said: JSON, meant: str) -> None:
@@ -68,7 +90,42 @@ def test_an_id_that_could_be_more_than_an_id_is_rejected(value: JSON) -> None:
         reading.identifier(value)
 
 
-@pytest.mark.parametrize("value", [-1, True, 1.0, "3", [], {}, 2**60])
+@given(said=st.text(max_size=80))
+def test_a_word_is_made_of_letters_digits_and_marks_and_stays_as_it_is(said: str) -> None:
+    read = reading.word(said, "status")
+    assert 0 < len(read) <= 64
+    assert all(one == "_" or unicodedata.category(one)[0] in "LMN" for one in read)
+    assert reading.word(read, "status") == read
+
+
+@given(said=st.text(max_size=60))
+def test_names_that_look_alike_are_one_word(said: str) -> None:
+    read = reading.word(said, "status")
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert reading.word(unicodedata.normalize(form, said), "status") == read
+        assert reading.word(unicodedata.normalize(form, said.casefold()), "status") == read
+
+
+@pytest.mark.parametrize("key", ["", " ", "none", "None", "--none--"])
+def test_the_name_of_an_entry_never_says_that_there_is_none(key: str) -> None:
+    assert reading.name(key) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("said", "read"), [(3, 3), (3.0, 3), (-0.0, 0), ("3", 3), ("007", 7), (None, 0), (2**31, 2**31)]
+)
+def test_a_count_may_be_written_as_a_float_or_as_digits(said: JSON, read: int) -> None:
+    found = reading.amount(said, "total")
+    assert (found, type(found)) == (read, int)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(-1, -0.5, True, 1.5, "3.0", "-3", "+3", " 3", "\u0663", "", "3e2", "9" * 11, [], {}),
+        *(2**60, 10**400, -(10**400), 1e300, float("inf"), float("nan")),
+    ],
+)
 def test_a_count_that_is_no_count_is_rejected(value: JSON) -> None:
     with pytest.raises(reading.Unreadable, match="total"):
         reading.amount(value, "total")
@@ -81,13 +138,66 @@ def test_a_count_that_is_no_count_is_rejected(value: JSON) -> None:
         ("1970-01-01T00:00:01.500000Z", 1.5),
         ("1970-01-01T00:00:01", 1.0),
         ("1970-01-01T01:00:01+01:00", 1.0),
+        ("1970-01-02t00:00:00z", DAY),
+        (" 1970-01-02T00:00:00Z\n", DAY),
+        ("1970-01-02 00:00:00", DAY),
+        ("1970-01-02 00:00:00 +00:00", DAY),
+        ("1970-01-02T00:00Z", DAY),
+        ("1970-01-02T00:00:00-00:00", DAY),
+        ("1970-01-02T05:30:00+0530", DAY),
+        ("1970-01-01T19:00:00-05", DAY),
+        ("1970-01-02", DAY),
+        ("19700102T000000Z", DAY),
+        ("1970-01-01T24:00:00Z", DAY),
+        ("1970-01-01T24:00:00.000Z", DAY),
+        ("1970-01-01T23:59:60Z", DAY),
+        ("1970-01-01T23:59:60.5Z", DAY + 0.5),
+        ("1970-01-02T00:00:00,25Z", DAY + 0.25),
+        ("1970-01-02T00:00:00." + "5" * 1000 + "Z", DAY + 0.555555),
+        ("9999-12-31T23:59:59Z", 253_402_300_799.0),
     ],
 )
 def test_times_are_utc_unless_they_say_otherwise(said: str, seconds: float) -> None:
     assert reading.iso_time(said) == seconds
 
 
-@pytest.mark.parametrize("value", [None, 5, "yesterday", "", "2023-02-30T00:00:00Z"])
+@given(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)), st.integers(-1439, 1439))  # noqa: DTZ001
+def test_a_time_is_the_same_in_every_zone(moment: datetime, minutes: int) -> None:
+    local = moment.astimezone(timezone(timedelta(minutes=minutes)))
+    assert reading.iso_time(local.isoformat()) == moment.timestamp()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        5,
+        "yesterday",
+        "",
+        "2023-02-30T00:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+23:59",
+        "0000-00-00 00:00:00",
+        "1970-01-01T00:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "10000-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-00:01",
+        "9999-12-31T24:00:00Z",
+        "2023-01-01T24:00:01Z",
+        "2023-01-01T24:00:00.5Z",
+        "2023-01-01T25:00:00Z",
+        "2023-01-01T23:60:00Z",
+        "2023-01-01T23:59:61Z",
+        "2023-01-01T00:00:00+24:00",
+        "2023-01-01T00:00:00+00:60",
+        "2023-01-01T00:00:00.Z",
+        "2023-01-01T00:00:00Z\x00",
+        "2023-01-01T00:00:00ZZ",
+        "\u0662\u0660\u0662\u0663-01-01T00:00:00Z",
+        "\ud800",
+        "1" * 1_000_000,
+    ],
+)
 def test_a_time_that_is_none_is_rejected(value: JSON) -> None:
     with pytest.raises(reading.Unreadable, match="created_at"):
         reading.iso_time(value)
