@@ -59,7 +59,9 @@ class Standing:
         return min((since + self.interval for key in keys if (since := self._since(key)) is not None), default=None)
 
     def _scraped_lately(self, now: float, scraped: Scraped) -> bool:
-        return scraped.last is not None and now - scraped.last <= max(PATIENCE_SECONDS, _PATIENCE_INTERVALS * self.interval)
+        return scraped.last is not None and now - scraped.last <= max(
+            PATIENCE_SECONDS, _PATIENCE_INTERVALS * self.interval
+        )
 
     def _has_stood(self, key: Key, now: float) -> bool:
         since = self._since(key)
