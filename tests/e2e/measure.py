@@ -1,6 +1,6 @@
 """`python -m tests.e2e.measure`: the seconds from a change in an API to the page, as tables in docs/end-to-end.md.
 
-It takes 35 minutes: with the intervals of the examples a page ends twenty minutes after it came.
+It takes half an hour: with the intervals of the examples a page ends a quarter of an hour after it came.
 """
 
 import random

@@ -36,7 +36,7 @@ NOTHING_UNUSUAL: Mapping[str, str] = {}
 RARELY_POLLED = {"poll_interval": "4s"}
 SOON_STALE = {"request_timeout": "2s", "stale_after": "3s"}
 # Both Prometheus must have come back within it.
-BOTH_WITHIN = {"poll_interval": "8s"}
+BOTH_WITHIN = {"poll_interval": "5s"}
 SCENARIOS: Mapping[str, tuple[Mapping[str, str], Sequence[Kind]]] = {
     "unpublished": (RARELY_POLLED, (FIRST_BATCH, NEW_DESTINATION)),
     "unpublished-for-long": (RARELY_POLLED, (FIRST_BATCH,)),
@@ -206,7 +206,7 @@ def test_what_failed_while_nobody_scraped_for_many_windows_pages_from_each_prome
     pass_time(PATIENCE_SECONDS + 1.0)
     samples = night.happen("unscraped")
     night.noticed(samples)
-    pass_time(WINDOW_SECONDS + 4.0)
+    pass_time(WINDOW_SECONDS + 2.0)
     for watch in night.made.watches:
         watch.prometheus.start()
     night.paged(samples)
