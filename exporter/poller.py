@@ -4,6 +4,7 @@ import logging
 import math
 import random
 import time
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from exporter.ledger import RECORDS
 from exporter.metrics import ABANDONED, POLL_ERRORS, REJECTED, UNKNOWN_VALUES, VANISHED, Feeds
 from exporter.publication import Scraped, Standing
 from exporter.records import Key, PollError, Reason, StateError
-from exporter.rows import Counters, Gauges, Shape, counters, gauges, health, status_blocks
+from exporter.rows import Counters, Gauges, Shape, counters, fresh_blocks, gauges, health, status_blocks
 from exporter.snapshot import CollectorId, CollectorSnapshot, Failure
 from exporter.state import Records, State
 from exporter.sums import CounterState, Sums
@@ -87,7 +88,11 @@ class Poller:
         self._totals: Sums | None = None
         """As they were last read from the state; None: not yet, so that no counter is known."""
         self._gauges = Gauges({}, {})
-        """As of the last successful poll."""
+        """As of the last successful poll, but for what has become stuck since."""
+        self._stuck_then = 0
+        """How many records were stuck at that poll."""
+        self._stuck_from: list[float] = []
+        """When those of its records that were not become stuck until they are stale, in order, epoch seconds."""
         self._counters = Counters({}, frozenset(), {}, {})
         self._standing = Standing(pace.interval)
         self._scraped_before = False
@@ -128,7 +133,8 @@ class Poller:
                     facts.backfilling = False
                     facts.last_success, facts.last_reconcile = marks.polled_at, marks.reconciled_at
                     self._fresh_since = self._ticks() - max(0.0, self._clock() - marks.polled_at)
-                    self._count(records, totals)
+                    self._count(totals)
+                    self._foresee_stuck(records)
                     self._gauges = gauges(self._shape, facts, totals)
         finally:
             self._render_counters()
@@ -157,9 +163,8 @@ class Poller:
                 return
             taken = self._ticks() - started
             due = started + self._pace.interval * max(1, math.ceil(taken / self._pace.interval))
-            rise = self._rise_in()
-            if rise is not None and self._ticks() + rise < due:
-                if wait(rise):
+            while (change := self._change_in()) is not None and self._ticks() + change < due:
+                if wait(change):
                     return
                 self.rise()
             pause = max(0.0, due - self._ticks())
@@ -189,9 +194,10 @@ class Poller:
         return self._facts.up is True
 
     def rise(self) -> None:
-        """Publish, with what may rise in scrapes by now; that is written to the state before.
+        """Publish, with what may rise in scrapes and what is stuck by now.
 
-        What can't be written does not rise, and neither does anything while nobody sees the values there are.
+        What rises is written to the state before. What can't be written does not rise, and neither does anything while
+        nobody sees the values there are.
         """
         try:
             self._write_published()
@@ -201,6 +207,7 @@ class Poller:
         if self._may_rise([_STATE_ERRORS]):
             self._state_errors = replace(self._state_errors, published=self._state_errors.counted)
         self._render_counters()
+        self._render_stuck()
         self.publish()
 
     def publish(self) -> None:
@@ -265,7 +272,8 @@ class Poller:
                 if records.failures.changed or self._failures is None:
                     self._look_at_failures(records)
                 self._totals = totals = records.sums()
-            self._count(records, totals)
+            self._count(totals)
+            self._foresee_stuck(records)
             facts.last_reconcile = records.marks.reconciled_at
         facts.last_success = self._clock()
         self._fresh_since = self._ticks()
@@ -282,6 +290,16 @@ class Poller:
         shown = {key: self._counters.shown_as.get(key, key) for key in keys}
         may = set(self._standing.may_rise(set(shown.values()), self._ticks(), self._scraped()))
         return [key for key in keys if shown[key] in may]
+
+    def _change_in(self) -> float | None:
+        """In how many seconds something may rise or is stuck; None where nothing waits for its time."""
+        return min((left for left in (self._rise_in(), self._stuck_in()) if left is not None), default=None)
+
+    def _stuck_in(self) -> float | None:
+        """In how many seconds the next record is stuck; None where none is soon."""
+        now = self._clock()
+        place = bisect_right(self._stuck_from, now)
+        return self._stuck_from[place] - now if place < len(self._stuck_from) else None
 
     def _rise_in(self) -> float | None:
         """In how many seconds something may rise; None where nothing waits for its time."""
@@ -300,12 +318,27 @@ class Poller:
             totals = replace(self._totals, counters={**self._totals.counters, _STATE_ERRORS: self._state_errors})
             self._counters = counters(self._shape, self._facts, totals, self._counters.series)
 
-    def _count(self, records: Records, totals: Sums) -> None:
+    def _render_stuck(self) -> None:
+        """Render the gauges about the polling again, if more is stuck than they say."""
+        if not (self._stuck_from and self._gauges.blocks):
+            return
+        stuck = self._stuck_then + bisect_right(self._stuck_from, self._clock())
+        if stuck != self._facts.stuck:
+            self._facts.stuck = stuck
+            self._gauges = replace(self._gauges, blocks={**self._gauges.blocks, **fresh_blocks(self._facts)})
+
+    def _count(self, totals: Sums) -> None:
         facts = self._facts
         facts.finished = totals.gauges.get((RECORDS, "finished"), 0)
         facts.in_flight = totals.gauges.get((RECORDS, "in_flight"), 0)
         facts.oldest_in_flight = totals.oldest_in_flight
-        facts.stuck = records.count_in_flight(self._clock() - self._pace.stuck_after)
+
+    def _foresee_stuck(self, records: Records) -> None:
+        """Count the stuck records of a poll that succeeded, and learn when others become stuck if no poll does."""
+        before = self._clock() - self._pace.stuck_after
+        self._facts.stuck = self._stuck_then = records.count_in_flight(before)
+        soon = records.in_flight(before, before + self._pace.stale_after)
+        self._stuck_from = sorted(created_at + self._pace.stuck_after for _, created_at in soon)
 
     def _progress(self, records: Records) -> None:
         """Tell how far a long reading has come: in the log, and in the rows about the polling."""
@@ -313,7 +346,7 @@ class Poller:
         if now - self._shown < PROGRESS_SECONDS:
             return
         self._shown = now
-        self._count(records, records.sums())
+        self._count(records.sums())
         self.publish()
         if now - self._told >= TOLD_SECONDS:
             self._told = now

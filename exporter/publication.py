@@ -5,6 +5,7 @@ if none was), stays there for a poll interval and until a scrape has been answer
 alike for a new series, for all series after a restart, and for all series after scrapes have stopped for a while.
 """
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
@@ -38,6 +39,10 @@ class Standing:
     _later: dict[Key, float] = field(default_factory=dict)
     """When others were."""
     _series: frozenset[Key] = frozenset()
+    _interrupted: bool = False
+    """Scrapes had stopped when it was last asked what may rise."""
+    _resumed: float = -math.inf
+    """Since when they go on."""
 
     def expose(self, series: frozenset[Key], now: float) -> None:
         """Note that these series, and no others, stand in scrapes from now on."""
@@ -49,27 +54,38 @@ class Standing:
         self._series = series
 
     def may_rise(self, keys: Iterable[Key], now: float, scraped: Scraped) -> list[Key]:
-        """Those of the series that may rise now."""
+        """Those of the series that may rise now. Ask at each poll: it notes when scrapes have stopped and go on."""
         if scraped.expected and not self._scraped_lately(now, scraped):
+            self._interrupted |= self._first is not None and now - self._first > self._patience
             return []
+        if self._interrupted and scraped.last is not None:
+            # Of several who scrape, the others may need as long as the interval to do so again.
+            self._interrupted, self._resumed = False, scraped.last
         return [key for key in keys if self._has_stood(key, now) and self._was_seen(key, scraped)]
 
     def due(self, keys: Collection[Key]) -> float | None:
         """When the first of the series will have stood for long enough; None where none is exposed."""
-        return min((since + self.interval for key in keys if (since := self._since(key)) is not None), default=None)
+        return min((since + self.interval for key in keys if (since := self._stands(key)) is not None), default=None)
+
+    @property
+    def _patience(self) -> float:
+        return max(PATIENCE_SECONDS, _PATIENCE_INTERVALS * self.interval)
 
     def _scraped_lately(self, now: float, scraped: Scraped) -> bool:
-        return scraped.last is not None and now - scraped.last <= max(
-            PATIENCE_SECONDS, _PATIENCE_INTERVALS * self.interval
-        )
+        return scraped.last is not None and now - scraped.last <= self._patience
 
     def _has_stood(self, key: Key, now: float) -> bool:
-        since = self._since(key)
+        since = self._stands(key)
         return since is not None and now - since >= self.interval
 
     def _was_seen(self, key: Key, scraped: Scraped) -> bool:
         since = self._since(key)
         return not scraped.expected or (scraped.last is not None and since is not None and scraped.last > since)
+
+    def _stands(self, key: Key) -> float | None:
+        """Since when a series stands before those who scrape."""
+        since = self._since(key)
+        return None if since is None else max(since, self._resumed)
 
     def _since(self, key: Key) -> float | None:
         return self._later.get(key, self._first) if key in self._series else None

@@ -31,6 +31,11 @@ def status_blocks(facts: Facts) -> Blocks:
     return _blocks(_status_rows(facts, while_fresh=False))
 
 
+def fresh_blocks(facts: Facts) -> Blocks:
+    """Render the rows about a collector's polling that are dropped with the gauges about its records."""
+    return _blocks(_status_rows(facts, while_fresh=True))
+
+
 def health(facts: Facts) -> Health:
     """Gather what an operator wants to know of it at a glance."""
     return Health(

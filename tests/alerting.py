@@ -32,9 +32,14 @@ def alertmanager(folder: Path, config: Path = ROOT / "prometheus" / "alertmanage
 def prometheus(config: Path) -> Iterator[str]:
     """A Prometheus with this configuration; its data stand beside it. Gives its address."""
     address = free_address()
-    arguments = [f"--config.file={config}", f"--storage.tsdb.path={config.parent / 'data'}"]
-    with _running("prometheus", *arguments, f"--web.listen-address={address}", log=config.parent / "prometheus.log"):
+    with _running(*prometheus_command(config, address), log=config.parent / "prometheus.log"):
         yield address
+
+
+def prometheus_command(config: Path, address: str) -> tuple[str, ...]:
+    """Return the command that begins a Prometheus whose data stand beside its configuration."""
+    data = config.parent / "data"
+    return "prometheus", f"--config.file={config}", f"--storage.tsdb.path={data}", f"--web.listen-address={address}"
 
 
 def ask(url: str, body: object = None) -> Any:

@@ -287,6 +287,42 @@ def test_a_poller_stops_when_told_and_polls_in_step_with_its_interval(rig: Rig) 
     assert len(rig.stand_in.requests) == 3
 
 
+def stuck_when(rig: Rig, poller: Poller, until: float) -> list[tuple[float, float]]:
+    """Run the poller for so many seconds. Gives after how many seconds how many records were shown as stuck."""
+    found: list[tuple[float, float]] = []
+
+    def wait(seconds: float) -> bool:
+        lines = rig.lines(poller, "batch_exporter_records_stuck") if rig.board.snapshot.collectors else []
+        for number in [float(line.rpartition(" ")[2]) for line in lines]:
+            if not found or found[-1][1] != number:
+                found.append((round(rig.clock.now - NOW, 3), number))
+        rig.clock.now += seconds
+        return rig.clock.now >= NOW + until
+
+    poller.run(wait, jitter=0.0)
+    return found
+
+
+def test_a_record_is_stuck_as_soon_as_it_is_as_old_as_stuck_after_and_not_at_the_next_poll_only(rig: Rig) -> None:
+    for number, seconds in enumerate((-5.0, 20.0, 35.5, 60.0, 100.0, 900.0)):
+        made = document_batch(f"rb_{number}", NOW - HOUR + seconds, destinations={"sepire": generations(1)})
+        rig.world.add("document_batches", made)
+    shown = stuck_when(rig, rig.poller("document_batches"), 700.0)
+    assert shown == [(0.0, 1.0), (20.0, 2.0), (35.5, 3.0), (60.0, 4.0), (100.0, 5.0)]
+
+
+def test_a_record_is_stuck_also_while_polls_fail_after_a_restart_until_the_gauges_are_dropped(rig: Rig) -> None:
+    for number, seconds in enumerate((20.0, 100.0, 599.0, 601.0)):
+        made = document_batch(f"rb_{number}", NOW - HOUR + seconds, destinations={"sepire": generations(1)})
+        rig.world.add("document_batches", made)
+    assert rig.poller("document_batches").poll()
+    rig.stand_in.faults.add(faults.status(401))
+    poller = rig.poller("document_batches")
+    poller.restore()
+    poller.publish()
+    assert stuck_when(rig, poller, 1000.0)[:4] == [(0.0, 0.0), (20.0, 1.0), (100.0, 2.0), (599.0, 3.0)]
+
+
 def test_an_account_that_hangs_delays_no_other(rig: Rig) -> None:
     rig.stand_in.faults.add(faults.hang(), path="/invoke")
     stuck = threading.Thread(target=rig.poller("invocations").poll, daemon=True)

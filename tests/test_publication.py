@@ -56,6 +56,30 @@ def test_each_series_stands_by_itself() -> None:
     assert made.due([]) is None
 
 
+def test_when_scrapes_go_on_after_they_had_stopped_a_series_stands_anew_for_whoever_else_scrapes() -> None:
+    made = standing(A, B)
+    assert may_rise(made, 100.0, 95.0) == [A, B]
+    assert may_rise(made, 300.0, 95.0) == []
+    assert may_rise(made, 360.0, 359.0) == []
+    assert made.due([A]) == 359.0 + INTERVAL
+    assert may_rise(made, 418.0, 415.0) == []
+    assert may_rise(made, 419.0, 415.0) == [A, B]
+    assert may_rise(made, 420.0, 415.0) == [A, B]
+
+
+def test_when_a_program_is_scraped_for_the_first_time_after_long_a_series_stands_anew() -> None:
+    made = standing(A)
+    assert may_rise(made, 300.0, None, expected=True) == []
+    assert may_rise(made, 320.0, 310.0) == []
+    assert may_rise(made, 370.0, 365.0) == [A]
+
+
+def test_a_restart_makes_nobody_wait_for_longer_than_the_interval() -> None:
+    made = standing(A)
+    assert may_rise(made, 20.0, None, expected=True) == []
+    assert may_rise(made, INTERVAL, 50.0) == [A]
+
+
 def test_a_series_that_left_and_came_back_stands_anew() -> None:
     made = standing(A, B)
     made.expose(frozenset({A}), 100.0)

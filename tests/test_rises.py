@@ -272,3 +272,23 @@ def test_every_event_is_a_rise_between_two_samples_and_no_sample_falls(outages: 
         judge(plan)
 
     hold()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.tuples(*[st.tuples(st.floats(5, INTERVAL - 1), st.floats(0, INTERVAL))] * 2),
+    st.floats(200, 1100),
+    LATENCIES.map(tuple),
+)
+def test_what_fails_while_nobody_scrapes_is_seen_by_each_who_scrapes_again(
+    scrapers: tuple[tuple[float, float], ...], failure: float, latencies: tuple[float, ...]
+) -> None:
+    plan = Plan(scrapers, ((failure, "A", "box"),), (), (), (), (), ((10.0, 1200.0),), latencies)
+    with tempfile.TemporaryDirectory() as folder, prepared(Path(folder) / "state.db"):
+        simulation = Simulation(plan, Path(folder))
+        simulation.run()
+    for scraper in simulation.scrapers:
+        assert seen(scraper, simulation) == simulation.truth
+        for samples in scraper.samples.values():
+            for (before, low), (after, high) in itertools.pairwise(samples):
+                assert high == low or after - before < 2 * INTERVAL

@@ -16,7 +16,7 @@ from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.server import StandIn
 from exporter.demo.world import World
-from tests.alerting import alertmanager, ask, free_address, prometheus
+from tests.alerting import alertmanager, ask, free_address, prometheus_command
 from tests.e2e.intervals import Account, Intervals, alertmanager_config, exporter_config, prometheus_config
 from tests.e2e.pager import Pager
 from tests.rig import TOKEN
@@ -38,13 +38,12 @@ class Apis:
     stand_in: StandIn
 
 
-class Exporter:
-    """The program, to be killed and started again: with the same port, configuration and state file."""
+class Program:
+    """A program, to be killed and started again with the same arguments."""
 
-    def __init__(self, config: Path, address: str) -> None:
-        self.url = f"http://{address}"
-        self._command = [*PROGRAM, f"--web.listen-address={address}", f"--config.file={config}"]
-        self._log = config.parent / "exporter.log"
+    def __init__(self, command: Sequence[str], log: Path) -> None:
+        self._command = command
+        self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -63,15 +62,52 @@ class Exporter:
         return self._process.wait()
 
 
+class Exporter(Program):
+    """The exporter: with the same port, configuration and state file each time."""
+
+    def __init__(self, config: Path, address: str) -> None:
+        super().__init__(
+            [*PROGRAM, f"--web.listen-address={address}", f"--config.file={config}"], config.parent / "exporter.log"
+        )
+        self.url = f"http://{address}"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A Prometheus, with an Alertmanager and a pager of its own."""
+
+    prometheus: Program
+    address: str
+    manager: str
+    pager: Pager
+
+    def query(self, expression: str) -> list[dict[str, str]]:
+        """The labels of what Prometheus finds."""
+        found = ask(f"{self.address}/api/v1/query?query={quote(expression)}")["data"]["result"]
+        return [one["metric"] for one in found]
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A chain at work."""
+    """A chain at work, watched by one Prometheus or several."""
 
     exporter: Exporter
-    pager: Pager
-    prometheus: str
-    manager: str
+    watches: Sequence[Watch]
     folder: Path
+
+    @property
+    def pager(self) -> Pager:
+        """The pager of the first Prometheus."""
+        return self.watches[0].pager
+
+    @property
+    def manager(self) -> str:
+        """The address of the first Prometheus' Alertmanager."""
+        return self.watches[0].manager
+
+    def query(self, expression: str) -> list[dict[str, str]]:
+        """The labels of what the first Prometheus finds."""
+        return self.watches[0].query(expression)
 
     def until(self, look: Callable[[], _T | None], what: str, patience: float = PATIENCE_SECONDS) -> _T:
         """What `look` gives, as soon as that is something. Fails after so many seconds, with the programs' logs."""
@@ -82,14 +118,9 @@ class Chain:
             pause.wait(_LOOK_SECONDS)
         return found
 
-    def query(self, expression: str) -> list[dict[str, str]]:
-        """The labels of what Prometheus finds."""
-        found = ask(f"{self.prometheus}/api/v1/query?query={quote(expression)}")["data"]["result"]
-        return [one["metric"] for one in found]
-
     def _told(self) -> str:
-        pages = [str(page) for page in self.pager.all()]
-        logs = [f"--- {log.name}\n{log.read_text()[-_TAIL:]}" for log in sorted(self.folder.glob("*.log"))]
+        pages = [f"{number}: {page}" for number, watch in enumerate(self.watches) for page in watch.pager.all()]
+        logs = [f"--- {log.name}\n{log.read_text()[-_TAIL:]}" for log in sorted(self.folder.glob("**/*.log"))]
         return "\n".join(["--- pages", *pages, *logs])
 
 
@@ -101,21 +132,41 @@ def apis() -> Iterator[Apis]:
 
 
 @contextmanager
-def chain(folder: Path, accounts: Sequence[Account], intervals: Intervals) -> Iterator[Chain]:
-    """A chain that has seen what there is: all that happens from now on is news to it. No process is left behind."""
+def chain(folder: Path, accounts: Sequence[Account], intervals: Intervals, *others: Intervals) -> Iterator[Chain]:
+    """A chain that has seen what there is: all that happens from now on is news to it. No process is left behind.
+
+    Each of the `others` is for one more Prometheus that scrapes the same exporter.
+    """
     with ExitStack() as stack:
-        pager = stack.enter_context(Pager())
         address = free_address()
         exporter = Exporter(exporter_config(folder, TOKEN, accounts, intervals), address)
         stack.callback(exporter.end)
         exporter.start()
-        manager = stack.enter_context(alertmanager(folder, alertmanager_config(folder, pager.url, intervals)))
-        server = stack.enter_context(prometheus(prometheus_config(folder, address, manager, intervals)))
-        made = Chain(exporter, pager, server, manager, folder)
+        watches = [
+            stack.enter_context(watch(folder / f"watch-{number}", address, one))
+            for number, one in enumerate((intervals, *others))
+        ]
+        made = Chain(exporter, watches, folder)
 
         def watched() -> bool:
             """Have all windows been read."""
-            return len(made.query("batch_exporter_backfilling == 0")) == len(accounts)
+            seen = "batch_exporter_backfilling == 0"
+            return all(len(one.query(seen)) == len(accounts) for one in watches)
 
         made.until(watched, "that every account is watched", patience=120.0)
         yield made
+
+
+@contextmanager
+def watch(folder: Path, exporter: str, intervals: Intervals) -> Iterator[Watch]:
+    """A Prometheus that scrapes the exporter at this address, and where its alerts go."""
+    folder.mkdir()
+    with ExitStack() as stack:
+        pager = stack.enter_context(Pager())
+        manager = stack.enter_context(alertmanager(folder, alertmanager_config(folder, pager.url, intervals)))
+        address = free_address()
+        config = prometheus_config(folder, exporter, manager, intervals)
+        prometheus = Program(prometheus_command(config, address), folder / "prometheus.log")
+        stack.callback(prometheus.end)
+        prometheus.start()
+        yield Watch(prometheus, address, manager, pager)

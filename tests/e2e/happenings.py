@@ -79,6 +79,15 @@ def _invocation(status: str) -> Step:
     return step
 
 
+def _new_destination(there: Apis, created: float) -> None:
+    there.world.add("invocations", invocation("rend_1", created, destinations={"pigeon": "Failed", "box": "Completed"}))
+
+
+def _own_failure(there: Apis, created: float) -> None:
+    delivery = {"box": "In Progress"}
+    there.world.add("invocations", invocation("rend_1", created, status="Failed", destinations=delivery))
+
+
 def _packagex_batch(status: str) -> Step:
     def step(there: Apis, created: float) -> None:
         there.batches.add(packagex_batch("batch_1", created, status=status, items=4))
@@ -133,4 +142,24 @@ KINDS = (
         _invocation("Completed"),
         hangs=True,
     ),
+)
+
+GENERATION, BATCH, FIRST_BATCH, _ = KINDS
+NEW_DESTINATION = Kind(
+    "a generation fails at a destination that the API does not document (Inkit)",
+    "inkit",
+    "invocations",
+    "InkitGenerationFailed",
+    2,
+    _nothing,
+    _new_destination,
+)
+OWN_FAILURE = Kind(
+    "an invocation fails while a delivery is open (Inkit)",
+    "inkit",
+    "invocations",
+    "InkitInvocationFailed",
+    1,
+    _nothing,
+    _own_failure,
 )

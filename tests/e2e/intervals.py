@@ -57,6 +57,8 @@ class Account:
     system: str
     collector: str
     url: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Further keys, in the place of those of all accounts."""
 
 
 def of_the_examples() -> Intervals:
@@ -89,6 +91,7 @@ def exporter_config(folder: Path, token: str, accounts: Sequence[Account], inter
                     "collectors": [one.collector],
                     "base_url": one.url,
                     "api_token": token,
+                    **one.settings,
                 }
                 for one in accounts
             ],
