@@ -19,7 +19,7 @@ from exporter.publication import Scraped, Standing
 from exporter.records import Key, PollError, Reason, StateError
 from exporter.rows import Counters, Gauges, Shape, counters, fresh_blocks, gauges, health, status_blocks
 from exporter.snapshot import CollectorId, CollectorSnapshot, Failure
-from exporter.state import Records, State
+from exporter.state import Marks, Records, State
 from exporter.sums import CounterState, Sums
 from exporter.telling import tell
 from exporter.ticks import ticks as boot_ticks
@@ -97,6 +97,8 @@ class Poller:
         self._standing = Standing(pace.interval)
         self._scraped_before = False
         """Somebody scraped the program before this one."""
+        self._seen_before: float | None = None
+        """When the last scrape of the program before began, by `ticks`, if it had seen all that was published."""
         self._pending: Counter[Key] = Counter()
         """What was counted about the polling and is not in the state yet."""
         self._state_errors = CounterState(0, 0)
@@ -127,8 +129,8 @@ class Poller:
             with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
                 marks = records.marks
                 self._look_at_failures(records)
-                self._scraped_before = marks.scraped
                 self._totals = totals = records.sums()
+                self._go_on_from(marks, totals)
                 if marks.complete and marks.polled_at is not None and self._collector.goes_on_from(marks):
                     facts.backfilling = False
                     facts.last_success, facts.last_reconcile = marks.polled_at, marks.reconciled_at
@@ -139,6 +141,19 @@ class Poller:
         finally:
             self._render_counters()
 
+    def _go_on_from(self, marks: Marks, totals: Sums) -> None:
+        """Take what the program before has published for seen, if that had stood for long enough and was scraped."""
+        self._scraped_before = marks.scraped_at is not None
+        if marks.scraped_at is None or marks.scraped_at - (marks.published_at or 0.0) < self._pace.interval:
+            return
+        ago = self._clock() - marks.scraped_at
+        if marks.ticks is not None and marks.boot == self._collector.boot:
+            # The clock may have been set back meanwhile.
+            ago = max(ago, self._ticks() - marks.ticks)
+        if ago >= 0.0:
+            self._seen_before = self._ticks() - ago
+            self._standing.expose(totals.published(), -math.inf)
+
     def continue_output(self) -> None:
         """Take what `restore` has shown for the output of the run before: whoever reads such outputs has seen it.
 
@@ -146,8 +161,8 @@ class Poller:
         """
         if self._scraped_before:
             self._standing.expose(self._counters.series, -math.inf)
-            self._mark_scraped(scraped=False)
-        self._scraped_before = False
+            self._mark_scraped(None)
+        self._scraped_before, self._seen_before = False, None
 
     def run(self, wait: Callable[[float], bool], jitter: float) -> None:
         """Poll until `wait` says that the program is stopping. The first poll comes within `jitter` seconds.
@@ -232,12 +247,17 @@ class Poller:
 
     def written(self) -> None:
         """Note in the state that somebody reads what is published now, though not by a scrape. Raises StateError."""
-        self._mark_scraped(scraped=True)
+        self._mark_scraped(self._clock())
 
-    def _mark_scraped(self, *, scraped: bool) -> None:
+    def _mark_scraped(self, at: float | None) -> None:
         facts = self._facts
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
-            records.mark(replace(records.marks, scraped=scraped))
+            records.mark(replace(records.marks, scraped_at=at))
+
+    def _scraped_at(self) -> float | None:
+        """When the last scrape of this program began, by the clock."""
+        last = self._to.last_scrape()
+        return None if last is None else self._clock() - (self._ticks() - last)
 
     def _write_published(self) -> None:
         """Write to the state what was counted about the polling, and what may rise now. Raises StateError."""
@@ -247,20 +267,21 @@ class Poller:
             return
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
             if scraped:
-                records.mark(replace(records.marks, scraped=True))
+                records.mark(replace(records.marks, scraped_at=self._scraped_at()))
                 self._scraped_before = True
             records.count(self._pending)
             self._pending.clear()
             self._totals = records.sums()
             rising = self._may_rise(self._totals.rising())
             if rising:
-                records.publish(rising)
+                records.publish(rising, self._clock())
                 self._totals = records.sums()
 
     def _poll(self, found: Found) -> None:
         facts = self._facts
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
             reconciled_at = records.marks.reconciled_at
+            records.scraped_at = self._scraped_at()
             try:
                 self._collector.poll(
                     self._client, records, self._clock(), found, lambda: self._progress(records), self._ticks()
@@ -310,7 +331,8 @@ class Poller:
         return left if left is not None and left > 0 else None
 
     def _scraped(self) -> Scraped:
-        last = self._to.last_scrape()
+        known = [at for at in (self._to.last_scrape(), self._seen_before) if at is not None]
+        last = max(known, default=None)
         return Scraped(last, expected=last is not None or self._scraped_before)
 
     def _render_counters(self) -> None:

@@ -78,6 +78,11 @@ class Sums:
     oldest_in_flight: float | None = None
     """When the oldest record still in flight was created, epoch seconds."""
 
+    def published(self) -> frozenset[Key]:
+        """The series of counters and histograms that were published above 0."""
+        counters = [key for key, state in self.counters.items() if state.published]
+        return frozenset(counters + [key for key, state in self.histograms.items() if state.published is not None])
+
     def rising(self) -> list[Key]:
         """The series of counters and histograms of which there is more to publish."""
         counters = [key for key, state in self.counters.items() if state.rising]

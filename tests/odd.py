@@ -84,7 +84,10 @@ class Shape:
         """The only page of a list of these items."""
         listed = list(items)
         key = "items" if self.system == "inkit" else "data"
-        text = json.dumps({key: listed, **self.paging})
+        paging = json.loads(json.dumps(self.paging))
+        if "pagination" in paging:
+            paging["pagination"]["total_count"] = len(listed)
+        text = json.dumps({key: listed, **paging})
         return re.sub(r'"@[a-z ]+@"', lambda found: _RAW.get(found[0].strip('"'), found[0]), text).encode()
 
 

@@ -69,7 +69,7 @@ class Collector:
         self._limits = limits
         self._scope = scope
         self._labels = labels
-        self._boot = boot
+        self.boot = boot
         self._where = {"account": account, "collector": listing.name}
         self._pages = NewestFirst(Manners(limits.page_size, where=self._where))
         self._optional = OptionalLabel(self.families)
@@ -97,7 +97,7 @@ class Collector:
         `ticks` tells how long the last poll was ago even if the clock that says `now` was set to another time.
         """
         limits = self._limits
-        clocks = Clocks(now, now if ticks is None else ticks, self._boot)
+        clocks = Clocks(now, now if ticks is None else ticks, self.boot)
         time = self._time(records, clocks)
         poll = Poll(
             client=client,
@@ -181,7 +181,7 @@ class Collector:
         marks = poll.records.marks
         horizon = max(news_from or 0.0, marks.horizon or 0.0) or None
         # Of what was never begun there is nothing to be known.
-        labels = self._labels if replace(marks, scraped=False) == Marks() else marks.labels
+        labels = self._labels if replace(marks, scraped_at=None, published_at=None) == Marks() else marks.labels
         after = replace(_anew(marks, horizon), scope=self._scope, labels=labels)
         # Old work that is in flight still is on no page that will be read: it is followed by its id.
         poll.records.begin_anew(after, keep_before=poll.since if self.listing.by_id else -math.inf)
@@ -328,5 +328,6 @@ def _anew(marks: Marks, horizon: float | None) -> Marks:
         ticks=marks.ticks,
         boot=marks.boot,
         leapt_at=marks.leapt_at,
-        scraped=marks.scraped,
+        scraped_at=marks.scraped_at,
+        published_at=marks.published_at,
     )

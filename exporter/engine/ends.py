@@ -49,7 +49,9 @@ def _empty(page: Page, number: int, before: int, per_page: int) -> End:
         return End.PROVED if before >= page.total else End.BROKEN
     if page.pages is None:
         return End.UNCOUNTED
-    return End.PROVED if number > page.pages else End.BROKEN
+    # Many servers say of an empty list that it has one page.
+    first_and_only = page.last and number == page.pages == 1
+    return End.PROVED if first_and_only or number > page.pages else End.BROKEN
 
 
 class BrokenOff(FetchError):

@@ -53,5 +53,7 @@ class Marks:
     """How far a reconciliation that is under way has come; None between two."""
     reconciled_page: int = 1
     """The page on which that was."""
-    scraped: bool = False
-    """Somebody scrapes: a scrape was answered since the collector was first polled."""
+    scraped_at: float | None = None
+    """When the last scrape began that was answered to its end, as far as that is known; None: nobody scrapes."""
+    published_at: float | None = None
+    """When counters rose last in scrapes."""

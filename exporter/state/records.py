@@ -37,6 +37,8 @@ class Records:
         self.marks = Marks(**json.loads(marks))
         self.series = Series(connection, self._collector)
         self.failures = Failures(connection, self._collector, self.series)
+        self.scraped_at: float | None = None
+        """When the last scrape began, epoch seconds: written whenever marks are."""
 
     def apply(
         self,
@@ -139,11 +141,12 @@ class Records:
             with self._transaction():
                 self.series.add(moved)
 
-    def publish(self, keys: Sequence[Key]) -> None:
+    def publish(self, keys: Sequence[Key], at: float) -> None:
         """Write down that all that these series have counted is published, before it is."""
         if keys:
             with self._transaction():
                 self.series.publish(keys)
+                self._mark(replace(self.marks, published_at=at))
 
     def get(self, ids: Sequence[str]) -> Mapping[str, Record]:
         """Those of the records that are known, gone ones too."""
@@ -250,6 +253,8 @@ class Records:
         self._db.executemany(query, rows)
 
     def _mark(self, marks: Marks | None) -> None:
+        if marks is not None and self.scraped_at is not None:
+            marks = replace(marks, scraped_at=self.scraped_at)
         if marks is not None and marks != self.marks:
             query = "UPDATE collectors SET marks = ? WHERE id = ?"
             self._db.execute(query, (json.dumps(asdict(marks)), self._collector))

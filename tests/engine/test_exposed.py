@@ -5,7 +5,7 @@ import pytest
 from exporter.demo import faults
 from exporter.demo.items import Item, document_batch, generations, invocation
 from exporter.poller import Poller
-from exporter.snapshot import CollectorSnapshot
+from exporter.snapshot import Board, CollectorSnapshot
 from tests.rig import HOUR, NOW, Rig
 
 FAILED = {"sepire": generations(3, failed=3)}
@@ -51,7 +51,7 @@ def test_a_series_that_stood_at_0_rises_at_the_next_poll(rig: Rig, before: int) 
     assert exposed(rig, poller) == {FAILURES: 3}
 
 
-@pytest.mark.parametrize("down", [60.0, 7 * HOUR, 3 * 24 * HOUR])
+@pytest.mark.parametrize("down", [120.0, 7 * HOUR, 3 * 24 * HOUR])
 def test_after_a_restart_a_series_begins_at_what_was_published_and_rises_from_there(rig: Rig, down: float) -> None:
     poller = rig.poller("document_batches")
     assert poller.poll()
@@ -70,6 +70,44 @@ def test_after_a_restart_a_series_begins_at_what_was_published_and_rises_from_th
     assert exposed(rig, poller) == {FAILURES: 3}, "a value that stood for a second may not have been seen"
     again(rig, poller)
     assert exposed(rig, poller) == {FAILURES: 6, ("document", "docusign", "failed"): 1}
+
+
+def test_after_a_short_restart_what_was_seen_before_rises_at_the_first_poll(rig: Rig) -> None:
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    add(rig, "rb_1", rig.clock.now)
+    for _ in range(3):
+        again(rig, poller)
+    rig.board.scraped(rig.clock.now - 10)
+    assert poller.poll(), "which notes in the state that it was scraped"
+    rig.clock.now += 20
+    add(rig, "rb_2", rig.clock.now)
+    add(rig, "rb_3", rig.clock.now, {"docusign": generations(1, failed=1)})
+    rig.board = Board()
+    poller = rig.poller("document_batches")
+    poller.restore()
+    poller.publish()
+    assert exposed(rig, poller) == {FAILURES: 3}
+    assert poller.poll()
+    assert exposed(rig, poller) == {FAILURES: 6}, "a series that has only stood at 0 is not known to have been exposed"
+
+
+@pytest.mark.parametrize("killed_after", [1.0, 59.0])
+def test_what_was_published_just_before_the_end_is_not_taken_for_seen(rig: Rig, killed_after: float) -> None:
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    add(rig, "rb_1", rig.clock.now)
+    again(rig, poller)
+    rig.clock.now += killed_after
+    rig.board.scraped(rig.clock.now - 0.5)
+    assert poller.poll()
+    add(rig, "rb_2", rig.clock.now)
+    rig.board = Board()
+    poller = rig.poller("document_batches")
+    poller.restore()
+    poller.publish()
+    assert poller.poll()
+    assert exposed(rig, poller) == {FAILURES: 3}
 
 
 def test_counters_stay_when_polls_have_failed_for_so_long_that_the_gauges_are_dropped(rig: Rig) -> None:
@@ -125,7 +163,8 @@ def test_a_new_series_is_exposed_at_0_until_that_was_seen(rig: Rig) -> None:
     rig.clock.now += 60
     assert poller.poll()
     assert flows(rig, poller) == {"A": 0, "B": 0}, "no scrape since"
-    again(rig, poller)
+    for _ in range(2):
+        again(rig, poller)
     assert flows(rig, poller) == {"A": 2, "B": 1}
 
 
@@ -157,7 +196,8 @@ def test_what_happens_while_nobody_scrapes_rises_when_somebody_does_again(rig: R
         assert poller.poll()
         assert exposed(rig, poller) == {FAILURES: 3}
         rig.clock.now += 60
-    again(rig, poller)
+    for _ in range(2):
+        again(rig, poller)
     assert exposed(rig, poller) == {FAILURES: 3 * 421}
 
 
@@ -261,7 +301,7 @@ def test_records_that_are_open_for_longer_than_stuck_after_are_counted_each(rig:
 
 def test_counters_about_the_polling_go_on_from_run_to_run(rig: Rig) -> None:
     """As `once` runs: each time a new program, whose output somebody reads."""
-    rig.world.add("document_batches", {**document_batch("rb_1", NOW), "total": "many"})
+    rig.world.add("document_batches", {**document_batch("rb_1", NOW), "id": None})
     values = []
     for _ in range(3):
         poller = rig.poller("document_batches")
@@ -269,7 +309,7 @@ def test_counters_about_the_polling_go_on_from_run_to_run(rig: Rig) -> None:
         poller.continue_output()
         assert poller.poll()
         poller.written()
-        [line] = [one for one in rig.lines(poller, "batch_exporter_records_rejected_total") if 'reason="total"' in one]
+        [line] = [one for one in rig.lines(poller, "batch_exporter_records_rejected_total") if 'reason="id"' in one]
         values.append(float(line.rpartition(" ")[2]))
         rig.clock.now += 60
     assert values == [0.0, 2.0, 3.0]

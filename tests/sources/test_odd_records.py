@@ -90,7 +90,7 @@ def kept(shape: Shape, page: Page) -> Mapping[str, Record]:
         with state.records("prod", shape.collector, rules) as records:
             records.apply(page.records, Sight(1_700_000_100.0, 0.0))
             sums = records.sums()
-            records.publish(sums.rising())
+            records.publish(sums.rising(), 1_700_000_100.0)
             values = parsed(shape, rendered(shape, records.sums()))
         assert all(0 <= value < float("inf") for value in values)
         with state.records("prod", shape.collector, rules) as records:
