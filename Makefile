@@ -17,8 +17,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-run: $(BIN)/batch-exporter ## run with ./config.yaml if there is one, else the demo
-	@if [ -e config.yaml ]; then exec $(BIN)/batch-exporter --config.file=config.yaml; else exec $(BIN)/batch-exporter demo; fi
+run: $(BIN)/batch-exporter ## run with ./config.yaml if there is one, else the demo; ARGS= adds flags
+	@if [ -e config.yaml ]; then exec $(BIN)/batch-exporter --config.file=config.yaml $(ARGS); else exec $(BIN)/batch-exporter demo $(ARGS); fi
 
 test: $(VENV)/.test lint ## check and test all that needs nothing but Python, git and make
 	$(PYTEST) -m 'not programs'

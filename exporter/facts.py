@@ -38,7 +38,8 @@ class Facts:
     """By how many seconds the newest record lies in the future."""
     poll_interval: float | None = None
     stale_after: float | None = None
-    """Both as configured, in seconds."""
+    reconcile_interval: float | None = None
+    """All three as configured, in seconds."""
 
     def going_on(self) -> "Facts":
         """For another poller of the same collector: how the last poll went.

@@ -94,6 +94,11 @@ STATUS = (
         lambda facts: _one(facts.poll_interval),
     ),
     _status(
+        "batch_exporter_reconcile_interval_seconds",
+        "Time between two readings of the whole window, as configured.",
+        lambda facts: _one(facts.reconcile_interval),
+    ),
+    _status(
         "batch_exporter_stale_after_seconds",
         "Time after the last successful poll when the gauges about records are dropped, as configured.",
         lambda facts: _one(facts.stale_after),

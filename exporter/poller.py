@@ -77,6 +77,7 @@ class Poller:
         self._to = shown
         self._facts = facts
         facts.poll_interval, facts.stale_after = pace.interval, pace.stale_after
+        facts.reconcile_interval = collector.reconcile_interval
         self._pace = pace
         self._shape = Shape(
             Feeds(facts.collector, collector.fed_families, collector.listing.rejections, collector.listing.optional),

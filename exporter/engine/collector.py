@@ -79,6 +79,11 @@ class Collector:
         self._doubts = Doubts()
         self._midway = Midway()
 
+    @property
+    def reconcile_interval(self) -> float:
+        """Seconds between two readings of the whole window."""
+        return self._limits.reconcile_interval
+
     def goes_on_from(self, marks: Marks) -> bool:
         """Do these marks speak of what is asked for now."""
         return (marks.scope, marks.labels) == (self._scope, self._labels)
