@@ -291,6 +291,29 @@ def test_a_list_that_becomes_shorter_while_it_is_read_ends_all_the_same(rig: Rig
     assert not rig.own(polling).poll_errors
 
 
+def test_a_list_that_becomes_shorter_while_it_is_first_read_ends_all_the_same(rig: Rig) -> None:
+    api = served(rig, 101)
+    api.beyond = "refused"
+
+    def remove(asked: int) -> None:
+        if asked == 5:
+            rig.world.remove("document_batches", "rb_0")
+
+    api.before = remove
+    polling = poller(rig, api)
+    assert polling.poll()
+    assert not rig.own(polling).poll_errors
+
+
+def test_a_refusal_where_the_list_is_said_to_end_is_asked_for_once_more_and_proves_the_end(rig: Rig) -> None:
+    api = served(rig, 100)
+    api.beyond = "refused"
+    pages: list[str] = []
+    api.instead = lambda _, request: pages.append(request.params["page"])
+    assert poller(rig, api).poll()
+    assert pages == ["1", "2", "3", "4", "5", "5", "1"]
+
+
 def test_rows_that_moved_while_pages_were_read_ahead_are_read_again(rig: Rig) -> None:
     """Page 3 is answered before a row is put in above, page 2 after: one row is on neither."""
     api = served(rig, 100)
