@@ -45,6 +45,11 @@ def test_no_loss_of_power_damages_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert connection.execute("PRAGMA synchronous").fetchone()[0] >= 1
 
 
+def test_of_a_new_collector_nothing_is_known(tmp_path: Path) -> None:
+    with prepared(tmp_path / "state.db") as state, state.records("prod", "x", Rules()) as records:
+        assert (records.marks.complete, records.marks.named, records.marks.lookback) == (False, False, 0.0)
+
+
 def test_without_a_path_it_is_gone_afterwards() -> None:
     with prepared(None) as state:
         assert state.path.exists()
