@@ -8,9 +8,13 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index
 	--python-platform linux --custom-compile-command 'make lock'
 # Two at a time, and the tests of one file one after the other: they share what is expensive to set up.
 PYTEST = $(BIN)/pytest --numprocesses=2 --dist=loadfile
+# How many mutants of each group of modules, or `all`; another seed chooses others. ONLY= names modules of the sample.
+SAMPLE ?= 50
+SEED ?= 1
+ONLY ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: FORCE help run test test-all programs lint format docs pictures manifests lock image bench clean
+.PHONY: FORCE help run test test-all programs mutants lint format docs pictures manifests lock image bench clean
 
 .NOTPARALLEL:
 
@@ -30,6 +34,9 @@ lint: | $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+mutants: $(VENV)/.mutants ## measure how many mutations of the code the tests notice (SAMPLE=50 SEED=1)
+	$(BIN)/python tools/mutants.py --sample=$(SAMPLE) --seed=$(SEED) $(if $(ONLY),--only $(ONLY))
 
 programs: $(VENV)/.made ## install the programs that test-all runs
 	$(BIN)/python -m tests.programs
@@ -77,6 +84,10 @@ $(BIN)/batch-exporter: $(VENV)/.made pyproject.toml exporter/__init__.py
 $(VENV)/.test: $(VENV)/.made pyproject.toml exporter/__init__.py
 	$(BIN)/pip install --quiet --editable '.[test]'
 	@touch $@ $(BIN)/batch-exporter
+
+$(VENV)/.mutants: $(VENV)/.test pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[test,mutants]'
+	@touch $@
 
 $(VENV)/.test-all: $(VENV)/.made pyproject.toml exporter/__init__.py tests/grafana/package-lock.json
 	$(BIN)/pip install --quiet --editable '.[test-all]'

@@ -130,6 +130,16 @@ def test_a_good_state_file_is_no_problem_new_or_old_empty_or_in_use(tmp_path: Pa
     assert problem(None) is None
 
 
+def test_an_empty_log_beside_it_hides_no_damage(tmp_path: Path) -> None:
+    damaged(tmp_path / "state.db")
+    (tmp_path / "state.db-wal").touch()
+    assert "it is damaged" in (problem(tmp_path / "state.db") or "")
+
+
+def test_a_path_that_no_file_can_have_is_a_problem() -> None:
+    assert "the path can't be used" in (problem(Path("a\0b")) or "")
+
+
 @pytest.mark.parametrize("name", ["a b.db", "a?b.db", "a#b%41.db", "ü.db"])
 def test_a_state_file_may_have_any_name(name: str, tmp_path: Path) -> None:
     assert problem(made(tmp_path / name)) is None

@@ -57,6 +57,10 @@ def test_what_a_known_record_counts_more_than_before_is_an_event() -> None:
     assert change(record(c_failed=1), record(c_failed=3), news=False).events == {("c", "failed"): 2}
 
 
+def test_what_a_record_counts_none_of_is_no_event() -> None:
+    assert change(None, record(c_failed=0)).events == {}
+
+
 def test_a_new_record_is_an_event_if_it_is_news_and_none_if_it_was_only_not_looked_at() -> None:
     assert change(None, record(c_failed=3), news=True).events == {("c", "failed"): 3}
     assert change(None, record(c_failed=3), news=False).events == {}

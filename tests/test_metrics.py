@@ -75,6 +75,10 @@ def test_an_open_label_has_its_zeros_for_each_value_that_was_seen() -> None:
     assert all('workflow="Invoice"' in line for line in shown)
 
 
+def test_an_account_has_no_optional_labels_unless_they_are_asked_for() -> None:
+    assert Shape(Feeds("invocations", (GENERATIONS,))).labels(GENERATIONS) == ("destination", "status")
+
+
 def test_an_open_label_of_which_nothing_was_seen_has_no_zeros() -> None:
     assert lines(GENERATIONS, {}, optional=True) == set()
 
@@ -154,6 +158,15 @@ def test_the_cap_holds_for_the_lines_of_histograms() -> None:
     assert len(text.splitlines()) <= 100 + 5
     assert 'x_seconds_count{account="prod",resource="__other__"} 35880.0\n' in text
     assert shown.folded == {"x_seconds": 5980}
+
+
+def test_only_series_of_which_more_was_counted_than_published_are_to_rise() -> None:
+    observed = Observations((1, 2), 9.0)
+    sums = Sums(
+        counters={("a_total",): CounterState(2, 1), ("b_total",): CounterState(2, 2)},
+        histograms={("a_seconds",): HistogramState(observed), ("b_seconds",): HistogramState(observed, observed)},
+    )
+    assert sums.rising() == [("a_total",), ("a_seconds",)]
 
 
 def test_counters_of_other_labels_than_the_account_has_now_are_not_shown() -> None:

@@ -42,6 +42,10 @@ def test_a_series_rises_when_its_value_has_stood_and_was_seen(
     assert may_rise(standing(A), now, last_scrape, expected) == ([A] if rises else [])
 
 
+def test_nobody_is_waited_for_until_somebody_has_scraped() -> None:
+    assert standing(A).may_rise([A], 60.0, Scraped()) == [A]
+
+
 def test_a_series_that_is_not_exposed_does_not_rise() -> None:
     assert may_rise(Standing(INTERVAL), 1000.0, 990.0) == []
 

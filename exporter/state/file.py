@@ -141,7 +141,10 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
-    except sqlite3.Error:
+    except Exception as error:
         connection.close()
+        if isinstance(error, UnicodeDecodeError):
+            # SQLite's words quote the tables' text, which is no text any more.
+            raise damaged(path, f"its content can't be read: {type(error).__name__}") from error
         raise
     return connection

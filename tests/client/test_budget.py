@@ -81,6 +81,12 @@ def test_time_in_which_nothing_was_asked_is_not_saved_up() -> None:
     assert turns(budget, clock, 2) == [100.0, 101.0]
 
 
+def test_who_need_not_wait_does_not() -> None:
+    waits: list[float] = []
+    assert Budget(1.0, 1, Clock()).take_turn(waits.append) == 0.0
+    assert waits == []
+
+
 def test_the_time_waited_is_told() -> None:
     clock = Clock()
     budget = Budget(4, 1, clock)

@@ -1,6 +1,7 @@
 """Asking an API that does not behave: which reason each failure gets, and that nothing holds the client."""
 
 import email.utils
+import threading
 import time
 from collections.abc import Iterator
 
@@ -207,6 +208,25 @@ def test_a_failure_among_several_stands_in_its_place_and_does_not_end_the_others
     assert isinstance(failed, FetchError)
     assert failed.status == 404
     assert first == last
+
+
+def test_when_all_answers_are_there_no_thread_is_left(asking: Client) -> None:
+    before = set(threading.enumerate())
+    assert len(list(asking.get_each([BATCHES] * 20))) == 20
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "GET":
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(("fault", "said"), [(faults.html(), "text/html"), (faults.raw(b"["), "its body")])
+def test_of_an_answer_that_is_not_json_its_kind_is_said_where_that_helps(
+    rig: Rig, asking: Client, fault: Fault, said: str
+) -> None:
+    rig.stand_in.faults.add(fault)
+    error = failure(asking)
+    assert f"not JSON ({said}, " in str(error)
+    assert error.status == 200
 
 
 def test_the_user_agent_names_the_exporter_and_its_version() -> None:

@@ -1,6 +1,7 @@
 """Reaching a host whose addresses don't all work, with real sockets."""
 
 import itertools
+import socket
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.client.connect import alternating
+from exporter.client.connect import STAGGER_SECONDS, alternating, connect
+from exporter.client.cutoff import Cutoff
 from exporter.client.lookup import Address
 from exporter.client.transport import Tls, Transport
 from exporter.records import FetchError, Reason
@@ -56,6 +58,20 @@ def test_the_second_address_is_reached_although_the_first_drops_all_that_is_sent
 @pytest.mark.parametrize("proxy", ["http://proxy.test:3128", "http://user:CANARY@proxy.test:3128"])
 def test_so_is_that_of_a_proxy(hole: Address, serving: Address, proxy: str) -> None:
     assert ask(hole, serving, proxy=proxy) < DEADLINE / 4
+
+
+@pytest.mark.parametrize(("deadline", "moment"), [(DEADLINE, STAGGER_SECONDS), (0.8, 0.19)])
+def test_the_first_address_has_a_moment_for_itself(
+    hole: Address, serving: Address, deadline: float, moment: float
+) -> None:
+    started = time.monotonic()
+    connect([hole, serving], Cutoff(deadline)).close()
+    assert time.monotonic() - started >= moment
+
+
+def test_the_options_of_sockets_are_set(serving: Address) -> None:
+    with connect([serving], Cutoff(DEADLINE), [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]) as connected:
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_many_addresses_share_a_short_deadline(hole: Address, serving: Address) -> None:

@@ -1,9 +1,11 @@
 """A request ends at its deadline also where the connection is already let go of."""
 
+import math
 import time
 
 import pytest
 
+from exporter.client.cutoff import Cutoff
 from exporter.client.transport import Tls, Transport
 from exporter.records import FetchError, Reason
 from tests.scripted import scripted
@@ -23,3 +25,11 @@ def test_a_body_that_ends_with_its_connection_is_cut_off_and_not_taken_for_a_who
             Transport(Tls(), None, 1).get(server.url, {}, {}, 0.4)
         assert caught.value.reason is Reason.TIMEOUT
         assert time.monotonic() - started < 2
+
+
+def test_a_deadline_that_was_suspended_goes_on_with_the_time_that_was_left() -> None:
+    cutoff = Cutoff(60.0)
+    with cutoff.suspended():
+        assert cutoff.left == math.inf
+    assert 0.0 < cutoff.left <= 60.0
+    assert not cutoff.over

@@ -109,8 +109,25 @@ def test_every_failure_has_its_reason_within_the_deadline(rig: Rig, fault: Fault
     assert time.monotonic() - started < 3
 
 
-def test_an_expired_url_is_said_to_be_one(rig: Rig) -> None:
-    assert "expired" in str(failure(file_url(rig, faults.status(403))))
+@pytest.mark.parametrize(("status", "said"), [(403, True), (404, True), (410, True), (400, False), (500, False)])
+def test_an_expired_url_is_said_to_be_one(rig: Rig, status: int, said: bool) -> None:
+    assert ("expired" in str(failure(file_url(rig, faults.status(status))))) is said
+
+
+@pytest.mark.parametrize(
+    ("status", "redirect", "reason"),
+    [
+        (300, True, Reason.CLIENT_ERROR),
+        (399, True, Reason.CLIENT_ERROR),
+        (400, False, Reason.CLIENT_ERROR),
+        (499, False, Reason.CLIENT_ERROR),
+        (500, False, Reason.SERVER_ERROR),
+    ],
+)
+def test_each_kind_of_refusal_has_its_reason(rig: Rig, status: int, redirect: bool, reason: Reason) -> None:
+    error = failure(file_url(rig, faults.status(status)))
+    assert error.reason is reason
+    assert ("redirects are not followed" in str(error)) is redirect
 
 
 def test_a_redirect_is_not_followed(rig: Rig) -> None:
@@ -238,6 +255,10 @@ def test_plain_http_is_not_used_where_the_api_is_elsewhere(api_host: str) -> Non
 def test_a_port_of_another_service_is_not_used(port: int) -> None:
     for scheme in ("http", "https"):
         assert "a port of another service" in str(failure(f"{scheme}://127.0.0.1:{port}/" + QUERY))
+
+
+def test_the_first_port_of_nobodys_is_used() -> None:
+    assert "another service" not in str(failure("https://127.0.0.1:1024/" + QUERY))
 
 
 def test_the_size_of_an_encoded_file_is_not_that_of_its_encoding(rig: Rig) -> None:

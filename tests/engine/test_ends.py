@@ -12,8 +12,10 @@ from exporter.demo.items import document_batch, generations
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.items import packagex_batch
 from exporter.demo.packagex.listing import PackagexReadings
+from exporter.engine.ends import End, judge
 from exporter.poller import Poller
 from exporter.records import Reason
+from exporter.sources.listing import Page
 from tests.doubles import MemoryApi
 from tests.rig import HOUR, NOW, Rig
 
@@ -289,6 +291,39 @@ def test_a_list_that_becomes_shorter_while_it_is_read_ends_all_the_same(rig: Rig
     api.before, api.asked = remove, 0
     assert polling.poll()
     assert not rig.own(polling).poll_errors
+
+
+def test_a_list_that_becomes_shorter_while_it_is_first_read_ends_all_the_same(rig: Rig) -> None:
+    api = served(rig, 101)
+    api.beyond = "refused"
+
+    def remove(asked: int) -> None:
+        if asked == 5:
+            rig.world.remove("document_batches", "rb_0")
+
+    api.before = remove
+    polling = poller(rig, api)
+    assert polling.poll()
+    assert not rig.own(polling).poll_errors
+
+
+def test_a_refusal_where_the_list_is_said_to_end_is_asked_for_once_more_and_proves_the_end(rig: Rig) -> None:
+    api = served(rig, 100)
+    api.beyond = "refused"
+    pages: list[str] = []
+    api.instead = lambda _, request: pages.append(request.params["page"])
+    assert poller(rig, api).poll()
+    assert pages == ["1", "2", "3", "4", "5", "5", "1"]
+
+
+@pytest.mark.parametrize(
+    ("number", "pages", "end"),
+    [(1, 1, End.PROVED), (1, 2, End.BROKEN), (2, 2, End.BROKEN), (3, 2, End.PROVED), (1, 0, End.PROVED)],
+)
+def test_without_a_total_an_empty_page_proves_the_end_beyond_the_number_of_pages(
+    number: int, pages: int, end: End
+) -> None:
+    assert judge(Page((), pages=pages), number, per_page=25, asked=25) is end
 
 
 def test_rows_that_moved_while_pages_were_read_ahead_are_read_again(rig: Rig) -> None:

@@ -11,10 +11,10 @@ from exporter.demo.listing import Readings
 from exporter.demo.server import StandIn
 from exporter.engine.manners import Manners
 from exporter.engine.newest_first import NewestFirst
-from exporter.engine.pages import Walk
-from exporter.records import FetchError, Reason
+from exporter.engine.pages import Order, Walk
+from exporter.records import FetchError, Reason, Record
 from exporter.sources import sources
-from exporter.sources.listing import Options
+from exporter.sources.listing import Options, Page
 from tests.rig import DAY, NOW, TOKEN, Rig, client
 
 LISTING = sources()["inkit"].listing("document_batches", Options())
@@ -109,6 +109,15 @@ def test_records_pushed_to_the_next_page_are_met_twice_and_none_is_missed(rig: R
 
     rig.stand_in.faults.lies = Lies(before_page=insert)
     assert set(ids(rig)) >= set(expected)
+
+
+def test_the_third_page_in_a_row_that_repeats_those_before_is_one_too_many() -> None:
+    order, page = Order(), Page((Record("rb_1", NOW, False, {}),), rows=1)
+    gave_up = []
+    for _ in range(3):
+        order.take(page)
+        gave_up.append(order.gives_up)
+    assert gave_up == [False, False, True]
 
 
 def test_pages_that_repeat_themselves_for_ever_are_given_up(rig: Rig) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from exporter.ledger import Rules
@@ -100,6 +100,7 @@ damages = st.one_of(
 )
 
 
+@example(damage=overwritten(0.04917304181545213, b"\x00\x00\x80"), name="state.db", without_log=True)
 @given(damages, st.sampled_from(["state.db", "state.db-wal", "state.db-shm"]), st.booleans())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_damaged_costs_a_message_and_no_traceback(

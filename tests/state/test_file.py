@@ -4,6 +4,7 @@ import contextlib
 import sqlite3
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,27 @@ def test_nobody_else_may_read_any_of_its_files(tmp_path: Path) -> None:
     with prepared(tmp_path / "state.db") as state, state.records("prod", "x", Rules()):
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == dict.fromkeys(("state.db", "state.db-wal", "state.db-shm", "state.db.lock"), 0o600)
+
+
+def test_no_loss_of_power_damages_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite promises it for a write-ahead log that is synchronized: NORMAL (1) or more, and not OFF (0)."""
+    connect, connections = sqlite3.connect, list[sqlite3.Connection]()
+
+    def noted(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connections.append(connect(*arguments, **options))
+        return connections[-1]
+
+    monkeypatch.setattr("sqlite3.connect", noted)
+    with prepared(tmp_path / "state.db") as state, state.records("prod", "x", Rules()):
+        assert len(connections) == 2
+        for connection in connections:
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            assert connection.execute("PRAGMA synchronous").fetchone()[0] >= 1
+
+
+def test_of_a_new_collector_nothing_is_known(tmp_path: Path) -> None:
+    with prepared(tmp_path / "state.db") as state, state.records("prod", "x", Rules()) as records:
+        assert (records.marks.complete, records.marks.named, records.marks.lookback) == (False, False, 0.0)
 
 
 def test_without_a_path_it_is_gone_afterwards() -> None:
