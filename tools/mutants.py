@@ -41,6 +41,7 @@ GROUPS = {
 _POLLS = "tests/engine/test_engine.py tests/engine/test_reconcile.py tests/engine/test_engine_properties.py"
 _STATE = "tests/state/test_failed_records.py tests/state/test_migration.py tests/state/test_records_properties.py"
 _FILES = "tests/state/test_file.py tests/state/test_damage.py tests/state/test_state.py"
+_SERIES = "tests/engine/test_packagex_list.py tests/engine/test_scopes.py"
 _CONNECT = "tests/client/test_connect.py"
 _EXAMINED = (
     "a_folder_or_file_that_may_not_be_written_is_a_problem",
@@ -57,6 +58,9 @@ TESTS = {
     "exporter/rows": "tests/test_metrics.py tests/test_golden.py",
     "exporter/sums": f"tests/test_failures.py tests/test_metrics.py {_STATE} tests/test_golden.py",
     "exporter/state/": f"{_STATE} {_FILES} tests/engine/test_counters.py",
+    "exporter/state/records": f"{_STATE} tests/engine/test_exposed.py tests/engine/test_counters.py {_SERIES}",
+    "exporter/state/series": f"{_STATE} tests/engine/test_exposed.py {_SERIES}",
+    "exporter/state/marks": "tests/engine/test_clock.py tests/engine/test_scopes.py tests/engine/test_counters.py",
     "exporter/state/examine": " ".join(f"tests/test_check.py::test_{name}" for name in _EXAMINED),
     "exporter/client/": "tests/client/test_client.py tests/client/test_download.py",
     "exporter/client/authorities": "tests/client/test_tls.py",
