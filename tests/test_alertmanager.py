@@ -140,6 +140,7 @@ def test_the_same_failure_in_two_clusters_is_two_pages() -> None:
     assert not [one for one in route["routes"] if "group_by" in one]
 
 
+@pytest.mark.programs
 def test_a_budget_that_burns_fast_need_not_be_said_to_burn_slowly(url: str) -> None:
     others = [of("InkitGenerationFailed"), of("BatchErrorBudgetBurnSlow", account="staging")]
     only_inhibits(url, "fourth", of("BatchErrorBudgetBurnFast"), [of("BatchErrorBudgetBurnSlow")], others)

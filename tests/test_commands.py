@@ -293,6 +293,7 @@ def test_the_token_and_customers_data_are_in_no_output_at_debug_level(rig: Rig, 
     rig.world.add("invocations", invocation("rend_1", time.time(), merge_parameters=secret["merge"]))  # type: ignore[arg-type]
     path = tmp_path / "config.yaml"
     path.write_text(
+        f"state: {{path: {tmp_path}/once.db}}\n"
         f"accounts: [{{name: prod, system: inkit, base_url: {rig.stand_in.url}, api_token: CANARY-TOKEN}},"
         f" {{name: good, system: inkit, base_url: {rig.stand_in.url}, api_token: {TOKEN}}}]\n"
     )
@@ -314,7 +315,7 @@ def test_the_demo_runs_and_its_data_is_served() -> None:
 def test_a_port_that_the_demo_cannot_have_is_said(rig: Rig) -> None:
     port = rig.stand_in.url.removesuffix("/v1").rsplit(":", 1)[1]
     done = run("demo", f"--api-port={port}", "--web.listen-address=127.0.0.1:0")
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "--api-port" in done.stderr
 
 
@@ -330,3 +331,25 @@ def test_the_demos_api_can_be_run_alone() -> None:
     process.terminate()
     assert process.wait(10) == 0
     process.stdout.close()
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
+def test_once_replaces_nothing_that_is_no_file(rig: Rig, tmp_path: Path, kind: str) -> None:
+    place = {"folder": tmp_path, "pipe": tmp_path / "pipe", "device": Path("/dev/null")}[kind]
+    if kind == "pipe":
+        os.mkfifo(place)
+    before = place.stat()
+    done = run("once", config(rig, tmp_path), f"--output={place}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"cannot write {place}: it is " in done.stderr
+    assert not rig.stand_in.requests
+    assert (before.st_ino, before.st_mode) == (place.stat().st_ino, place.stat().st_mode)
+
+
+def test_once_writes_the_file_that_a_link_leads_to(rig: Rig, tmp_path: Path) -> None:
+    link, target = tmp_path / "link.prom", tmp_path / "target.prom"
+    target.write_text("old")
+    link.symlink_to(target)
+    assert run("once", config(rig, tmp_path), f"--output={link}").returncode == 0
+    assert link.is_symlink()
+    assert "batch_exporter_up" in target.read_text()

@@ -58,7 +58,7 @@ def test_ctrl_c_ends_any_command_quietly_at_any_time(rig: Rig, tmp_path: Path, c
     if command != "demo":
         arguments = [command, config(rig, tmp_path), "--log.level=error"]
     process = subprocess.Popen(
-        [sys.executable, "-c", "print(flush=True); from exporter.__main__ import main; main()", *arguments],
+        [sys.executable, "-c", "from exporter.__main__ import main; print(flush=True); main()", *arguments],
         env=PATH,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -66,7 +66,7 @@ def test_ctrl_c_ends_any_command_quietly_at_any_time(rig: Rig, tmp_path: Path, c
     )
     assert process.stdout is not None
     process.stdout.readline()
-    time.sleep(delay + 0.02)
+    time.sleep(delay + 0.05)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=20)
     # Before its first line the program is Python's; a command may have ended; the demo serves until it is told to stop.

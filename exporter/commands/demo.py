@@ -1,6 +1,7 @@
 """`batch-exporter demo`: the exporter against a bundled stand-in of both APIs, whose data moves, fails and hangs."""
 
 import argparse
+import errno
 import random
 import signal
 import sys
@@ -64,7 +65,8 @@ def run(given: argparse.Namespace) -> bool:
         made = StandIn(world, _TOKEN, port=given.api_port, apis=apis)
     except OSError as error:
         raise ListenError(
-            f"the mock APIs cannot listen on port {given.api_port}: {error.strerror}; {_other_ports()}"
+            f"the mock APIs cannot listen on port {given.api_port}: {error.strerror}; {_other_ports()}",
+            passing=error.errno == errno.EADDRINUSE,
         ) from error
     with made as stand_in:
         threading.Thread(target=_live, args=((life, packagex_life), stop), name="life", daemon=True).start()
@@ -114,7 +116,7 @@ def _with_exporter(given: argparse.Namespace, stand_in: StandIn) -> bool:
         try:
             return serve(given, Loading(lambda: load(path, systems(), {}), str(path)), started)
         except ListenError as error:
-            raise ListenError(f"{error}; {_other_ports()}") from error
+            raise ListenError(f"{error}; {_other_ports()}", passing=error.passing) from error
 
 
 def _other_ports() -> str:

@@ -32,9 +32,13 @@ def run(given: argparse.Namespace) -> bool:
     """Poll every collector once, all at the same time. True if none failed."""
     config = logged(configuration(given))
     printer = Printer(given.log_format)
-    if given.output is not None and not given.output.parent.is_dir():
-        printer.problem(f"cannot write {given.output}: there is no such folder")
-        return False
+    if given.output is not None:
+        problem = _problem(given.output)
+        if problem is not None:
+            printer.problem(f"cannot write {given.output}: {problem}")
+            return False
+        # Of a link, the file it leads to is written.
+        given.output = given.output.resolve()
     board = Board()
     live = Live(__version__, revision(), board)
     with prepared(config.state_path) as state:
@@ -55,6 +59,18 @@ def run(given: argparse.Namespace) -> bool:
         for poller in made:
             poller.written()
     return all(poller.facts.up for poller in made)
+
+
+def _problem(output: Path) -> str | None:
+    """Return why the output can't be a file that is replaced as a whole: a device must not become one."""
+    if output.is_dir():
+        return "it is a folder; add the name of a file in it"
+    if not output.parent.is_dir():
+        return "there is no such folder"
+    special = any(output.absolute().is_relative_to(folder) for folder in ("/dev", "/proc"))
+    if special or (output.exists() and not output.is_file()):
+        return "it is not a regular file; leave --output out to print the metrics"
+    return None
 
 
 def _poll_all(made: list[Poller]) -> None:

@@ -11,7 +11,7 @@ from tests.deploy.engine import ROOT, Engine
 IMAGE = "localhost/batch-exporter:test"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     # podman takes no path of more than 50 characters for what it runs.
     with tempfile.TemporaryDirectory(prefix="be-", dir="/tmp", ignore_cleanup_errors=True) as folder:
@@ -23,7 +23,7 @@ def engine() -> Iterator[Engine]:
             made.forget()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def image(engine: Engine) -> str:
     engine.build(ROOT, IMAGE)
     return IMAGE

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -191,7 +192,10 @@ def _hang_up(process: "subprocess.Popen[str]", stop: threading.Event) -> None:
 def test_a_command_that_reloads_nothing_ends_at_sighup_as_any_other(rig: Rig, place: Place) -> None:
     place.replace(place.text("a"))
     rig.stand_in.faults.add(faults.hang())
-    process = subprocess.Popen([*PROGRAM, "once", place.flag], env=PATH, stderr=subprocess.DEVNULL)
+    # Started by nohup, it would be as deaf to SIGHUP as nohup wants it.
+    heard = "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    command = [sys.executable, "-c", heard, *PROGRAM, "once", place.flag]
+    process = subprocess.Popen(command, env=PATH, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 20
         while not rig.stand_in.requests:

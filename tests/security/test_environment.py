@@ -31,4 +31,4 @@ def test_neither_proxies_nor_passwords_nor_authorities_of_the_environment_are_us
     assert done.returncode == 0, done.stderr
     assert not proxy.asked
     assert all(holds(head, "token") and not holds(head, "netrc") for head in api.asked)
-    assert len(api.asked) == 3
+    assert len({head.partition(b"?")[0] for head in api.asked}) == 3
