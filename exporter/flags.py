@@ -47,8 +47,8 @@ flags of most commands:
   --log.format FORMAT      logfmt or json (logfmt)
 
 Without --config.file, an API token in INKIT_API_TOKEN or PX_API_KEY is enough.
-exit status: 0 done, 1 failed at run time, 2 usage, configuration, state file or
-  address, 130 interrupted
+exit status: 0 done, 1 failed at run time or a port or state file is taken,
+  2 usage, configuration, unusable state file or address, 130 interrupted
 """
 _HELP_USAGE = "usage: batch-exporter help [COMMAND]"
 _WIDTH = 80
