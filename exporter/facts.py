@@ -30,6 +30,9 @@ class Facts:
     in_flight: int = 0
     oldest_in_flight: float | None = None
     """When the oldest record still in flight was created."""
+    state_errors: int = 0
+    state_errors_published: int = 0
+    """Polls that failed because of the state: the one count of them that the state can't keep."""
     stuck: int = 0
     """Records in flight for longer than `stuck_after`."""
     window_truncated: bool = False

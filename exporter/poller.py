@@ -102,7 +102,6 @@ class Poller:
         """When the last scrape of the program before began, by `ticks`, if it had seen all that was published."""
         self._pending: Counter[Key] = Counter()
         """What was counted about the polling and is not in the state yet."""
-        self._state_errors = CounterState(0, 0)
         self._failures: tuple[Failure, ...] | None = None
         self._shown = 0.0
         self._told = self._ticks()
@@ -135,7 +134,7 @@ class Poller:
                 if marks.complete and marks.polled_at is not None and self._collector.goes_on_from(marks):
                     facts.backfilling = False
                     facts.last_success, facts.last_reconcile = marks.polled_at, marks.reconciled_at
-                    self._fresh_since = self._ticks() - max(0.0, self._clock() - marks.polled_at)
+                    self._fresh_since = self._ticks() - max(0.0, self._now(marks) - marks.polled_at)
                     self._count(totals)
                     self._foresee_stuck(records)
                     self._gauges = gauges(self._shape, facts, totals)
@@ -220,8 +219,11 @@ class Poller:
         except StateError as error:
             if self._facts.reason is not Reason.STATE:
                 self._failed(error.reason, str(error))
+        except Exception:
+            log.exception("a mistake in the exporter", extra=self._where())
+            self._failed(Reason.INTERNAL, "a mistake in the exporter: its log has the details")
         if self._may_rise([_STATE_ERRORS]):
-            self._state_errors = replace(self._state_errors, published=self._state_errors.counted)
+            self._facts.state_errors_published = self._facts.state_errors
         self._render_counters()
         self._render_stuck()
         self.publish()
@@ -304,6 +306,9 @@ class Poller:
             facts.backfilling = False
             log.info("the window has been read", extra={**self._where(), "records": facts.finished + facts.in_flight})
 
+    def _now(self, marks: Marks) -> float:
+        return self._collector.time(marks, self._clock(), self._ticks())
+
     def _look_at_failures(self, records: Records) -> None:
         self._failures = failures(records.failures.all(), self._collector.families)
 
@@ -319,9 +324,9 @@ class Poller:
 
     def _stuck_in(self) -> float | None:
         """In how many seconds the next record is stuck; None where none is soon."""
-        now = self._clock()
+        now = self._ticks()
         place = bisect_right(self._stuck_from, now)
-        return self._stuck_from[place] - now if place < len(self._stuck_from) else None
+        return max(1.0, self._stuck_from[place] - now) if place < len(self._stuck_from) else None
 
     def _rise_in(self) -> float | None:
         """In how many seconds something may rise; None where nothing waits for its time."""
@@ -338,14 +343,15 @@ class Poller:
 
     def _render_counters(self) -> None:
         if self._totals is not None:
-            totals = replace(self._totals, counters={**self._totals.counters, _STATE_ERRORS: self._state_errors})
+            of_state = CounterState(self._facts.state_errors, self._facts.state_errors_published)
+            totals = replace(self._totals, counters={**self._totals.counters, _STATE_ERRORS: of_state})
             self._counters = counters(self._shape, self._facts, totals, self._counters.series)
 
     def _render_stuck(self) -> None:
         """Render the gauges about the polling again, if more is stuck than they say."""
         if not (self._stuck_from and self._gauges.blocks):
             return
-        stuck = self._stuck_then + bisect_right(self._stuck_from, self._clock())
+        stuck = self._stuck_then + bisect_right(self._stuck_from, self._ticks())
         if stuck != self._facts.stuck:
             self._facts.stuck = stuck
             self._gauges = replace(self._gauges, blocks={**self._gauges.blocks, **fresh_blocks(self._facts)})
@@ -358,10 +364,11 @@ class Poller:
 
     def _foresee_stuck(self, records: Records) -> None:
         """Count the stuck records of a poll that succeeded, and learn when others become stuck if no poll does."""
-        before = self._clock() - self._pace.stuck_after
+        now = self._now(records.marks)
+        before = now - self._pace.stuck_after
         self._facts.stuck = self._stuck_then = records.count_in_flight(before)
         soon = records.in_flight(before, before + self._pace.stale_after)
-        self._stuck_from = sorted(created_at + self._pace.stuck_after for _, created_at in soon)
+        self._stuck_from = sorted(self._ticks() + created_at - before for _, created_at in soon)
 
     def _progress(self, records: Records) -> None:
         """Tell how far a long reading has come: in the log, and in the rows about the polling."""
@@ -378,7 +385,10 @@ class Poller:
 
     def _note(self, found: Found) -> None:
         """Count and tell what was met: once a poll, however many records it was."""
-        self._facts.window_truncated, self._facts.dated_ahead = found.window_truncated, found.dated_ahead
+        if found.window_truncated is not None:
+            self._facts.window_truncated = found.window_truncated
+        if found.dated_ahead is not None:
+            self._facts.dated_ahead = found.dated_ahead
         self._pending.update({REJECTED.key(reason): count for reason, count in found.rejected.items()})
         for (label, _), count in found.unknown.items():
             self._pending[UNKNOWN_VALUES.key(label)] += count
@@ -391,7 +401,7 @@ class Poller:
         facts = self._facts
         facts.up, facts.error, facts.reason = False, message, reason
         if reason is Reason.STATE:
-            self._state_errors = replace(self._state_errors, counted=self._state_errors.counted + 1)
+            facts.state_errors += 1
         else:
             self._pending[POLL_ERRORS.key(reason.value)] += 1
         log.error("poll failed", extra={**self._where(), "reason": reason.value, "err": message})

@@ -88,6 +88,10 @@ class Collector:
         """Do these marks speak of what is asked for now."""
         return (marks.scope, marks.labels) == (self._scope, self._labels)
 
+    def time(self, marks: Marks, now: float, ticks: float) -> float:
+        """Return which time it is, by what the last poll knew of the clocks."""
+        return trusted(Clocks(now, ticks, self.boot), marks).now
+
     def poll(
         self,
         client: Client,
@@ -117,7 +121,7 @@ class Collector:
             allowance=limits.allowance,
             doubts=self._doubts,
             midway=self._midway,
-            watched=now - (records.marks.polled_at or 0.0) <= limits.stale_after,
+            watched=time.now - (records.marks.polled_at or 0.0) <= limits.stale_after,
         )
         self._doubts.begin()
         self._pages.depth = Depth(records.marks.broken_page, records.marks.broken_polls)
@@ -199,6 +203,8 @@ class Collector:
             pairs = ((one, self._optional.as_configured(one, has_label)) for one in some)
             poll.records.relabel([(before, after) for before, after in pairs if before != after])
             last = some[-1].id
+        keys = {key: self._optional.key(key, has_label) for key in poll.records.series.all_keys()}
+        poll.records.relabel_waiting({key: now for key, now in keys.items() if now != key})
         if has_label and poll.records.marks.complete:
             log.info("records are counted with another label than before: reading the window anew", extra=self._where)
             poll.mark(complete=False, backfilled_to=None)

@@ -19,10 +19,11 @@ class OptionalLabel:
         """Return the record, counted with the label or without. Which value it had is known when it is met again."""
         adds: Counter[Key] = Counter()
         for key, amount in record.adds.items():
-            adds[self._key(key, has_label)] += amount
+            adds[self.key(key, has_label)] += amount
         return record if adds == record.adds else replace(record, adds=dict(adds))
 
-    def _key(self, key: Key, has_label: bool) -> Key:
+    def key(self, key: Key, has_label: bool) -> Key:
+        """Return a series with the label or without."""
         whole = self._whole.get(key[0])
         if whole is None or (len(key) == whole) is has_label:
             return key

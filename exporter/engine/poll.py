@@ -27,9 +27,9 @@ class Found:
     abandoned: int = 0
     incremental: bool = True
     """False if the order of the list could not be relied on, and the whole window was read."""
-    window_truncated: bool = False
+    window_truncated: bool | None = None
     """The API does not give the whole window: the list breaks off at the same page in poll after poll."""
-    dated_ahead: float = 0.0
+    dated_ahead: float | None = None
     """By how many seconds the newest record of the newest page lies in the future."""
 
 
@@ -101,7 +101,7 @@ class Poll:
         wanted = [one for one in page.records if one.created_at >= self.since or one.id in followed]
         for record in wanted:
             before = known.get(record.id)
-            if before != record:
+            if before != record and self.records.kept(before, record) != before:
                 self.found.unknown.update(self._unknown(record) - (self._unknown(before) if before else set()))
         self.met.update(record.id for record in page.records)
         self._look_at_times(page, wanted)

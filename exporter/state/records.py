@@ -76,6 +76,10 @@ class Records:
             self._mark(marks)
         return len(changed)
 
+    def kept(self, before: Record | None, seen: Record) -> Record:
+        """Return the record as `apply` would keep it."""
+        return ledger.remembered(before, seen, self._rules)
+
     def mark(self, marks: Marks) -> None:
         """Write the marks alone."""
         with self._transaction():
@@ -116,6 +120,11 @@ class Records:
         with self._transaction():
             self.series.add(moved)
             self._write(after)
+
+    def relabel_waiting(self, relabeled: Mapping[Key, Key]) -> None:
+        """Let what is counted and not published yet rise in the series with the labels that there are now."""
+        with self._transaction():
+            self.series.move_waiting(relabeled)
 
     def begin_anew(self, marks: Marks, keep_before: float = float("-inf")) -> None:
         """Something else is asked for from now on: no record is there any more, but what they counted is known.

@@ -12,8 +12,8 @@ from exporter.records import Key
 from exporter.state.moved import Moved
 from exporter.sums import Cause, CounterState, HistogramState, Observations, Sums
 
-_NOTHING = "total = 0 AND events = 0 AND spread IS NULL"
-"""Of a row: no record in the window adds to it, and it has never counted."""
+_NOTHING = "total = 0 AND events = 0 AND spread IS NULL AND rose IS NULL"
+"""Of a row: no record in the window adds to it, and it has never counted. One that has keeps its place in the order."""
 
 
 class Series:
@@ -52,18 +52,31 @@ class Series:
         gauges: dict[Key, int] = {}
         counters: dict[Key, CounterState] = {}
         histograms: dict[Key, HistogramState] = {}
-        query = """SELECT id, total, events, published, cause, spread, published_spread FROM series
+        query = """SELECT id, total, events, published, cause, spread, published_spread, rose FROM series
                    WHERE collector = ? ORDER BY rose, id"""
-        for number, total, events, published, cause, spread, shown in self._db.execute(query, (self._collector,)):
+        for number, total, events, published, cause, spread, shown, rose in self._db.execute(query, (self._collector,)):
             key = self._keys[number]
             if spread is not None:
                 observed = _observations(spread)
                 histograms[key] = HistogramState(observed, None if shown is None else _observations(shown))
-            elif events:
+            elif events or rose:
                 counters[key] = CounterState(events, published, None if cause is None else Cause(*json.loads(cause)))
             elif total:
                 gauges[key] = total
         return Sums(gauges, counters, histograms)
+
+    def move_waiting(self, relabeled: Mapping[Key, Key]) -> None:
+        """Let what series have counted and not published rise in others."""
+        for key, into in relabeled.items():
+            query = "SELECT events - published, cause FROM series WHERE id = ? AND events > published"
+            for waiting, cause in self._db.execute(query, (self._numbers[key],)).fetchall():
+                self._count({into: waiting})
+                self._db.execute("UPDATE series SET cause = ? WHERE id = ?", (cause, self._number(into)))
+                self._db.execute("UPDATE series SET events = published WHERE id = ?", (self._numbers[key],))
+
+    def all_keys(self) -> Sequence[Key]:
+        """Return all series, of whatever labels."""
+        return list(self._numbers)
 
     def unused(self) -> int:
         """How many series stand for nothing now. Records may still name them."""

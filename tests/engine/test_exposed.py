@@ -6,7 +6,7 @@ from exporter.demo import faults
 from exporter.demo.items import Item, document_batch, generations, invocation
 from exporter.poller import Poller
 from exporter.snapshot import Board, CollectorSnapshot
-from tests.rig import HOUR, NOW, Rig
+from tests.rig import HOUR, NOW, Clock, Rig
 
 FAILED = {"sepire": generations(3, failed=3)}
 OPEN = {"sepire": generations(3)}
@@ -383,3 +383,72 @@ def test_series_beyond_the_cap_are_folded_and_no_counter_falls(rig: Rig) -> None
     second = more(range(100))
     assert sum(second.values()) == 2150
     assert [key for key, value in first.items() if second.get(key, 0.0) < value] == []
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["switched-on", "switched-off"])
+def test_what_waits_to_rise_when_a_label_is_switched_rises_in_another_series(rig: Rig, first: bool) -> None:
+    def started(labeled: bool) -> Poller:
+        poller = rig.poller("invocations", labels="workflow" if labeled else "", workflow_label=labeled)
+        poller.restore()
+        poller.publish()
+        return poller
+
+    poller = started(first)
+    assert poller.poll()
+    workflow(rig, "rend_1", "A")
+    rig.clock.now += 30
+    assert poller.poll()
+    poller = started(not first)
+    for _ in range(4):
+        again(rig, poller)
+    found = rig.series(poller, "inkit_invocation_generations_finished_total")
+    assert sum(value for key, value in found.items() if key[:2] == ("box", "failed")) == 1
+
+
+@pytest.mark.parametrize(("leap", "stuck"), [(2 * HOUR, 0), (-2 * HOUR, 1)])
+def test_a_clock_that_leaps_makes_nothing_stuck_and_hides_nothing(rig: Rig, leap: float, stuck: int) -> None:
+    time = Clock()
+    rig.ticks = time
+    add(rig, "rb_1", NOW - (2 * HOUR if stuck else 60), OPEN)
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    time.now += 60
+    rig.clock.now = time.now + leap
+    assert poller.poll()
+    assert poller.facts.stuck == stuck
+
+
+def test_many_records_that_are_stuck_at_once_are_published_together(rig: Rig) -> None:
+    for number in range(50):
+        add(rig, f"rb_{number}", NOW - HOUR + 10 + number / 100, OPEN)
+    published: list[CollectorSnapshot] = []
+    poller = rig.poller("document_batches", publish=published.append)
+    ended = iter([False, False, False, True])
+
+    def wait(seconds: float) -> bool:
+        rig.clock.now += seconds
+        return next(ended)
+
+    poller.run(wait, 0.0)
+    assert poller.facts.stuck == 50
+    assert len(published) <= 4
+
+
+def test_a_poll_that_fails_early_says_nothing_new_of_the_list(rig: Rig) -> None:
+    add(rig, "rb_1", NOW + 1800, OPEN)
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    assert poller.facts.dated_ahead == 1800
+    rig.stand_in.faults.add(faults.status(500))
+    assert not poller.poll()
+    assert poller.facts.dated_ahead == 1800
+
+
+def test_a_value_that_is_unknown_in_a_record_that_was_tried_again_is_counted_once(rig: Rig) -> None:
+    poller = rig.poller("invocations", workflow_label=True)
+    assert poller.poll()
+    for status in ("Failed", "Completed", "Completed", "Completed"):
+        item = invocation("rend_1", NOW + 1, status=status, destinations={"box": "Completed"})
+        rig.world.add("invocations", {**item, "flow_name": 7})
+        again(rig, poller)
+    assert rig.own(poller).unknown_values["flow_name"] <= 2
