@@ -125,7 +125,7 @@ def _count(counted: Mapping[Key, int], seen: Record, rules: Rules) -> tuple[Mapp
 def _name_places(events: dict[Key, int], now: dict[Key, int], rules: Rules) -> None:
     """Take from the failures that have just got a place those that were counted before without one."""
     for none in [key for key, count in now.items() if count and _is_unplaced(key, rules)]:
-        for key in [key for key in events if key[0] == none[0] and names_failure(key, rules)]:
+        for key in [key for key in events if _may_be_one(key, none, rules)]:
             moved = min(now[none], events[key])
             now[none] -= moved
             events[key] -= moved

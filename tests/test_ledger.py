@@ -218,3 +218,18 @@ def test_failures_that_lose_their_place_are_not_counted_again_and_those_that_get
     placed, unplaced = items("contact", parsing=5, validation=3), items("none", parsing=5, validation=3)
     assert ledger.change(placed, unplaced, ITEMS, news=False).events == {}
     assert ledger.change(unplaced, placed, ITEMS, news=False).events == {}
+
+
+def test_errors_of_one_phase_that_get_a_place_are_not_taken_for_those_of_another() -> None:
+    family = Family("i_total", "counter", "X.", ("account", "resource", "phase", "outcome"), place="resource")
+    rules = Rules.of([family])
+
+    def errors(resource: str, **phases: int) -> Record:
+        adds = {("i_total", resource, phase, "error"): count for phase, count in phases.items()}
+        return Record("b", 0.0, False, adds)
+
+    seen = [errors("none", parsing=5), errors("contact", validation=3, parsing=5)]
+    assert followed(rules, *seen) == {
+        ("i_total", "none", "parsing", "error"): 5,
+        ("i_total", "contact", "validation", "error"): 3,
+    }
