@@ -225,7 +225,7 @@ def test_errors_of_one_phase_that_get_a_place_are_not_taken_for_those_of_another
     rules = Rules.of([family])
 
     def errors(resource: str, **phases: int) -> Record:
-        adds = {("i_total", resource, phase, "error"): count for phase, count in phases.items()}
+        adds: dict[Key, int] = {("i_total", resource, phase, "error"): count for phase, count in phases.items()}
         return Record("b", 0.0, False, adds)
 
     seen = [errors("none", parsing=5), errors("contact", validation=3, parsing=5)]
