@@ -50,6 +50,8 @@ class TlsProtocol(asyncio.Protocol):
         self._allowed_sans = seen.allowed_sans
         self._tls = seen.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self.raw.resume_reading()
+        if self._incoming.pending:
+            self.data_received(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.inner.connection_lost(exc)
@@ -67,6 +69,9 @@ class TlsProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._beginning = (self._beginning + data[:5])[:5]
         self._incoming.write(data)
+        if not hasattr(self, "_tls"):
+            # Python 3.11.2 reads once though reading is paused: it is looked at when the certificates are there.
+            return
         try:
             if not self._shaken:
                 self._tls.do_handshake()
