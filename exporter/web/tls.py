@@ -36,9 +36,11 @@ class TlsProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the certificates before anything is read; the connection's deadline runs already."""
         self.raw: asyncio.Transport = transport  # type: ignore[assignment]
-        self.raw.pause_reading()
         self.inner.connection_made(_TlsTransport(self))
-        self._start = asyncio.get_running_loop().create_task(self._begin())
+        loop = asyncio.get_running_loop()
+        # Soon, and not now: Python 3.11.2 begins to read right after this method, whether reading is paused or not.
+        loop.call_soon(self.raw.pause_reading)
+        self._start = loop.create_task(self._begin())
 
     async def _begin(self) -> None:
         seen = await self._files.now()
@@ -50,8 +52,6 @@ class TlsProtocol(asyncio.Protocol):
         self._allowed_sans = seen.allowed_sans
         self._tls = seen.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self.raw.resume_reading()
-        if self._incoming.pending:
-            self.data_received(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.inner.connection_lost(exc)
@@ -69,9 +69,6 @@ class TlsProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._beginning = (self._beginning + data[:5])[:5]
         self._incoming.write(data)
-        if not hasattr(self, "_tls"):
-            # Python 3.11.2 reads once though reading is paused: it is looked at when the certificates are there.
-            return
         try:
             if not self._shaken:
                 self._tls.do_handshake()
