@@ -39,20 +39,20 @@ mutants: $(VENV)/.mutants ## measure how many mutations of the code the tests no
 	$(BIN)/python tools/mutants.py --sample=$(SAMPLE) --seed=$(SEED) $(if $(ONLY),--only $(ONLY))
 
 programs: $(VENV)/.made ## install the programs that test-all runs
-	$(BIN)/python -m tests.programs
+	$(BIN)/python -m tools.programs
 
 format: $(VENV)/.test ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 pictures: programs $(VENV)/.test-all ## take the pictures in docs/ anew
-	$(BIN)/python -m tests.web.pictures
+	$(BIN)/python -m tools.screenshots
 
 docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/batch-exporter metrics > docs/metrics.md
 	$(BIN)/batch-exporter check --print-schema > docs/config.schema.json
 	$(BIN)/python -m grafana
-	$(BIN)/python -m tests.docs.picture > docs/demo.svg
+	$(BIN)/python -m tools.demo_picture > docs/demo.svg
 
 manifests: ## write the manifest that is generated from prometheus/rules
 	deploy/kubernetes/operator/prometheusrule.sh > deploy/kubernetes/operator/prometheusrule.yaml
@@ -68,7 +68,7 @@ image: ## build the container image
 
 bench: $(BIN)/batch-exporter ## measure what polling costs, and write it into docs/performance.md and docs/intervals.md
 	$(BIN)/python -m benchmarks
-	$(BIN)/python -m tests.docs.intervals
+	$(BIN)/python -m tools.interval_costs
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

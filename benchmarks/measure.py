@@ -16,14 +16,14 @@ import requests
 
 from benchmarks.naive import NaiveExporter
 from benchmarks.world import TOKEN
-from exporter.assembly import Shared, line
 from exporter.config import load
-from exporter.ledger import Rules
-from exporter.live import Live
-from exporter.poller import Poller
-from exporter.snapshot import Board
-from exporter.sources import sources
+from exporter.exposition.self_metrics import Live
+from exporter.exposition.snapshot import Board
+from exporter.model.accounting import Rules
+from exporter.polling.build import Shared, line
+from exporter.polling.poller import Poller
 from exporter.state import State, prepared
+from exporter.systems import sources
 
 PATHS = {"document_batches": "/batch", "workflow_batches": "/invoke/batch", "invocations": "/invoke"}
 UNLIMITED: dict[str, object] = {"max_requests_per_second": 1e6}

@@ -8,11 +8,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.utils import floatToGoString
 
-from exporter.families import Family
-from exporter.live import Live
-from exporter.rendering import Exemplar, HistogramSample, Sample, render
-from exporter.snapshot import Board, CollectorSnapshot
-from exporter.sources import sources
+from exporter.exposition.self_metrics import Live
+from exporter.exposition.snapshot import Board, CollectorSnapshot
+from exporter.exposition.text_format import Exemplar, HistogramSample, Sample, render
+from exporter.model.family import Family
+from exporter.systems import sources
 
 Samples = Mapping[str, Sequence[Sample | HistogramSample]]
 """By the family's name."""

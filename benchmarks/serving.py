@@ -16,11 +16,11 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
 from benchmarks import measure, series
-from exporter.exposition import LIVE_SECONDS, Exposition
-from exporter.snapshot import Board
+from exporter.exposition.scrape import LIVE_SECONDS, Exposition
+from exporter.exposition.snapshot import Board
 from exporter.web.app import App
 from exporter.web.messages import Request, Response
-from exporter.web.server import Server, listen
+from exporter.web.server.server import Server, listen
 
 METRICS, FILE = "/metrics", "/file"
 PROMETHEUS = (

@@ -31,7 +31,7 @@ def main() -> None:
     sys.excepthook = _internal_error
     threading.excepthook = lambda died: _internal_error(died.exc_type, died.exc_value, died.exc_traceback)
     try:
-        from exporter.program import run
+        from exporter.cli.main import run
 
         status = run(sys.argv[1:], hangup)
     except KeyboardInterrupt:

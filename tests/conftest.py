@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from exporter.state import prepared
-from tests import certificates as made_certificates
-from tests import promtool
-from tests.rig import Rig
+from tests.support import certificates as made_certificates
+from tests.support import promtool
+from tests.support.paths import ROOT
+from tests.support.rig import Rig
 
-ROOT = Path(__file__).parents[1]
 ALWAYS_THERE = {"env", "git", "make", "sh"}
 """What `make test` needs beside Python."""
 _running: list[pytest.Item] = []

@@ -31,18 +31,22 @@ from cosmic_ray.operators.provider import OperatorProvider
 ROOT = Path(__file__).parents[1]
 
 GROUPS = {
-    "ledger and rows": ("exporter/ledger.py", "exporter/publication.py", "exporter/rows.py", "exporter/sums.py"),
+    "ledger and rows": (
+        "exporter/model/accounting.py",
+        "exporter/model/publication.py",
+        "exporter/exposition/samples.py",
+        "exporter/model/totals.py",
+    ),
     "state": ("exporter/state/*.py",),
     "client": ("exporter/client/*.py",),
-    "engine": ("exporter/engine/*.py",),
+    "engine": ("exporter/polling/collector/*.py",),
 }
 
 # The tests that concern a module, the fastest first. The longest path that fits counts.
-_POLLS = "tests/engine/test_engine.py tests/engine/test_reconcile.py tests/engine/test_engine_properties.py"
-_STATE = "tests/state/test_failed_records.py tests/state/test_migration.py tests/state/test_records_properties.py"
-_FILES = "tests/state/test_file.py tests/state/test_damage.py tests/state/test_state.py"
-_SERIES = "tests/engine/test_packagex_list.py tests/engine/test_scopes.py"
-_CONNECT = "tests/client/test_connect.py"
+_POLLS = "polling/collector polling/reconcile polling/collector_properties"
+_STATE = "state/failed_records state/migration state/records_properties"
+_FILES = "state/database state/damage state/state"
+_SERIES = "polling/packagex_list polling/scopes"
 _EXAMINED = (
     "a_folder_or_file_that_may_not_be_written_is_a_problem",
     "a_good_state_file_is_no_problem_new_or_old_empty_or_in_use",
@@ -53,42 +57,44 @@ _EXAMINED = (
     "a_state_file_may_have_any_name",
 )
 TESTS = {
-    "exporter/ledger": "tests/test_ledger.py tests/test_metrics.py tests/engine/test_counters.py",
-    "exporter/publication": "tests/test_publication.py",
-    "exporter/rows": "tests/test_metrics.py tests/test_golden.py",
-    "exporter/sums": f"tests/test_failures.py tests/test_metrics.py {_STATE} tests/test_golden.py",
-    "exporter/state/": f"{_STATE} {_FILES} tests/engine/test_counters.py",
-    "exporter/state/records": f"{_STATE} tests/engine/test_exposed.py tests/engine/test_counters.py {_SERIES}",
-    "exporter/state/series": f"{_STATE} tests/engine/test_exposed.py {_SERIES}",
-    "exporter/state/marks": "tests/engine/test_clock.py tests/engine/test_scopes.py tests/engine/test_counters.py",
-    "exporter/state/examine": " ".join(f"tests/test_check.py::test_{name}" for name in _EXAMINED),
-    "exporter/client/": "tests/client/test_client.py tests/client/test_download.py",
-    "exporter/client/authorities": "tests/client/test_tls.py",
-    "exporter/client/budget": "tests/client/test_budget.py tests/client/test_room.py",
-    "exporter/client/client": "tests/client/test_client.py tests/client/test_budget.py tests/client/test_room.py",
-    "exporter/client/connect": f"{_CONNECT} tests/client/test_close.py tests/client/test_cutoff.py",
-    "exporter/client/connections": f"tests/client/test_tls.py {_CONNECT} tests/client/test_client.py",
-    "exporter/client/cutoff": "tests/client/test_cutoff.py tests/client/test_lookup.py tests/client/test_client.py",
-    "exporter/client/host_kind": "tests/client/test_host_kind.py tests/client/test_download.py",
-    "exporter/client/lookup": "tests/client/test_lookup.py tests/client/test_connect.py",
-    "exporter/client/re": "tests/client/test_refusal.py tests/client/test_retry.py tests/client/test_client.py",
-    "exporter/client/reach": f"tests/client/test_host_kind.py tests/client/test_download.py {_CONNECT}",
-    "exporter/client/room": "tests/client/test_room.py",
-    "exporter/client/transport": "tests/client/test_client.py tests/client/test_close.py tests/client/test_download.py",
-    "exporter/engine/": _POLLS,
-    "exporter/engine/backfill": f"{_POLLS} tests/engine/test_ends.py",
-    "exporter/engine/clock": "tests/engine/test_clock.py",
-    "exporter/engine/collector": f"tests/engine/test_scopes.py tests/engine/test_clock.py {_POLLS}",
-    "exporter/engine/discover": f"tests/engine/test_pages.py {_POLLS}",
-    "exporter/engine/doubts": "tests/engine/test_reconcile.py tests/engine/test_engine_properties.py",
-    "exporter/engine/ends": "tests/engine/test_ends.py",
-    "exporter/engine/labels": "tests/engine/test_scopes.py",
-    "exporter/engine/last_page": "tests/engine/test_lies.py tests/engine/test_ends.py",
-    "exporter/engine/manners": "tests/engine/test_pages.py tests/engine/test_large_pages.py",
-    "exporter/engine/newest_first": "tests/engine/test_lies.py tests/engine/test_ends.py",
-    "exporter/engine/pages": "tests/engine/test_ends.py tests/engine/test_pages.py",
-    "exporter/engine/reconcile": "tests/engine/test_reconcile.py tests/engine/test_ends.py",
+    "exporter/model/accounting": "model/accounting exposition/catalog polling/counters",
+    "exporter/model/publication": "model/publication",
+    "exporter/exposition/samples": "exposition/catalog polling/golden",
+    "exporter/model/totals": f"exposition/failed_records exposition/catalog {_STATE} polling/golden",
+    "exporter/state/": f"{_STATE} {_FILES} polling/counters",
+    "exporter/state/records": f"{_STATE} polling/exposed polling/counters {_SERIES}",
+    "exporter/state/series": f"{_STATE} polling/exposed {_SERIES}",
+    "exporter/state/checkpoint": "polling/trusted_clock polling/scopes polling/counters",
+    "exporter/state/check": " ".join(f"cli/check::test_{name}" for name in _EXAMINED),
+    "exporter/client/": "client/client client/download",
+    "exporter/client/authorities": "client/tls",
+    "exporter/client/rate_limit": "client/rate_limit client/memory_budget",
+    "exporter/client/client": "client/client client/rate_limit client/memory_budget",
+    "exporter/client/connect": "client/connect client/close client/deadline",
+    "exporter/client/connections": "client/tls client/connect client/client",
+    "exporter/client/deadline": "client/deadline client/resolve client/client",
+    "exporter/client/error": "client/error_response client/retry client/client",
+    "exporter/client/host_kind": "client/host_kind client/download",
+    "exporter/client/re": "client/error_response client/retry client/client",
+    "exporter/client/resolve": "client/resolve client/connect",
+    "exporter/client/route": "client/host_kind client/download client/connect",
+    "exporter/client/memory_budget": "client/memory_budget",
+    "exporter/client/transport": "client/client client/close client/download",
+    "exporter/polling/collector/": _POLLS,
+    "exporter/polling/collector/backfill": f"{_POLLS} polling/list_end",
+    "exporter/polling/collector/trusted_clock": "polling/trusted_clock",
+    "exporter/polling/collector/collector": f"polling/scopes polling/trusted_clock {_POLLS}",
+    "exporter/polling/collector/discover": f"polling/pagination {_POLLS}",
+    "exporter/polling/collector/missing": "polling/reconcile polling/collector_properties",
+    "exporter/polling/collector/list_end": "polling/list_end",
+    "exporter/polling/collector/labels": "polling/scopes",
+    "exporter/polling/collector/last_page": "polling/unreliable_servers polling/list_end",
+    "exporter/polling/collector/server_limits": "polling/pagination polling/large_pages",
+    "exporter/polling/collector/ordering": "polling/unreliable_servers polling/list_end",
+    "exporter/polling/collector/pagination": "polling/list_end polling/pagination",
+    "exporter/polling/collector/reconcile": "polling/reconcile polling/list_end",
 }
+"""Tests of a room, `room/what`: tests/unit/room/test_what.py, or the same below tests/integration."""
 
 CASES = "not however_that_is_told or 101"
 """Of 840 cases of one test a seventh."""
@@ -228,14 +234,24 @@ def sample(modules: Sequence[str], size: int | None, chance: random.Random) -> l
     return sorted(itertools.islice(made, size), key=lambda mutant: (mutant.module, mutant.line))
 
 
-def _fitting(module: str) -> str:
-    return max((path for path in TESTS if module.startswith(path)), key=len)
+def tests_of(module: str) -> tuple[str, ...]:
+    """Return the files of the tests that concern a module, with the one test of a file that is named."""
+    named = TESTS[max((path for path in TESTS if module.startswith(path)), key=len)]
+    return tuple(map(_path, named.split()))
+
+
+def _path(name: str) -> str:
+    what, _, test = name.partition("::")
+    room, _, subject = what.partition("/")
+    found = [f"tests/{kind}/{room}/test_{subject}.py" for kind in ("unit", "integration")]
+    path = next(path for path in found if (ROOT / path).exists())
+    return f"{path}::{test}" if test else path
 
 
 def copy_into(folder: Path) -> None:
     """Copy what git knows of the checkout, and what is new in it."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         check=True,
@@ -307,17 +323,17 @@ def baseline(folder: Path, tests: Sequence[str]) -> float:
 
 def judge(chosen: Iterable[Mutant], slots: Sequence[Path]) -> Iterator[tuple[Mutant, bool]]:
     """Run the tests of each mutant. Yield each with whether it survived."""
-    limits: dict[str, float] = {}
+    limits: dict[tuple[str, ...], float] = {}
     runs: dict[int, Run] = {}
     free = list(slots)
     try:
         for mutant in chosen:
             slot = free.pop()
-            tests = TESTS[_fitting(mutant.module)]
+            tests = tests_of(mutant.module)
             if tests not in limits:
-                limits[tests] = 20 + 4 * baseline(slot, tests.split())
+                limits[tests] = 20 + 4 * baseline(slot, tests)
             (slot / mutant.module).write_text(mutant.code)
-            pid = start(slot, tests.split())
+            pid = start(slot, tests)
             runs[pid] = Run(slot, mutant, time.monotonic() + limits[tests])
             while not free:
                 yield from _ended(runs, free)

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
-from exporter.records import FetchError, Reason
+from exporter.model.record import FetchError, Reason
 
 BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",

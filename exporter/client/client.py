@@ -18,12 +18,12 @@ from typing import Protocol
 
 from exporter import __version__
 from exporter.client import retry
-from exporter.client.budget import Budget
 from exporter.client.decoding import decode
-from exporter.client.refusal import Refusing, refusal, safe
+from exporter.client.error_response import Refusing, refusal, safe
+from exporter.client.rate_limit import Budget
 from exporter.client.request import JSON, Request
 from exporter.client.transport import MAX_BODY_BYTES, Answer, Transport
-from exporter.records import FetchError, Reason
+from exporter.model.record import FetchError, Reason
 
 log = logging.getLogger(__name__)
 

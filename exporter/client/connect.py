@@ -10,8 +10,8 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from exporter.client.cutoff import TICK_SECONDS, Cutoff
-from exporter.client.lookup import Address
+from exporter.client.deadline import TICK_SECONDS, Cutoff
+from exporter.client.resolve import Address
 
 STAGGER_SECONDS = 0.25
 """How long an address has for itself before the next is tried beside it."""

@@ -17,8 +17,8 @@ import urllib3
 from urllib3 import connection, connectionpool
 
 from exporter.client.authorities import system_bundle
-from exporter.client.cutoff import Cutoff
-from exporter.client.reach import Reach
+from exporter.client.deadline import Cutoff
+from exporter.client.route import Reach
 
 
 @dataclass(frozen=True, slots=True)

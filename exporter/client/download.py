@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from exporter.client.client import USER_AGENT
 from exporter.client.transport import FileTransport
-from exporter.loopback import is_loopback
-from exporter.records import FetchError, Reason
+from exporter.model.hosts import is_loopback
+from exporter.model.record import FetchError, Reason
 
 # Of such characters programs disagree on what the host is.
 _DOUBTFUL = re.compile(r"[\s\\\x00-\x1f\x7f]")

@@ -3,7 +3,7 @@
 import requests
 import urllib3
 
-from exporter.records import FetchError, Reason
+from exporter.model.record import FetchError, Reason
 
 
 def fetch_error(error: Exception, expired: bool, deadline: float) -> FetchError:

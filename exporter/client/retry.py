@@ -5,7 +5,7 @@ import math
 import re
 from datetime import UTC, datetime
 
-from exporter.records import Reason
+from exporter.model.record import Reason
 
 ATTEMPTS = 3
 BACKOFF_BASE_SECONDS = 0.5

@@ -14,12 +14,12 @@ import requests
 import urllib3
 
 from exporter.client.connections import Call, Tls, current_call, new_session
-from exporter.client.cutoff import Cutoff, Watch
+from exporter.client.deadline import Cutoff, Watch
 from exporter.client.errors import fetch_error
-from exporter.client.lookup import SYSTEM, Lookups
-from exporter.client.reach import Reach
-from exporter.client.room import SHARED, Place, Room
-from exporter.records import FetchError, Reason
+from exporter.client.memory_budget import SHARED, Place, Room
+from exporter.client.resolve import SYSTEM, Lookups
+from exporter.client.route import Reach
+from exporter.model.record import FetchError, Reason
 
 __all__ = ["MAX_BODY_BYTES", "Answer", "FileTransport", "Stream", "Tls", "Transport"]
 

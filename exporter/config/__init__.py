@@ -1,9 +1,9 @@
 """The configuration: reading, checking and describing it. Nothing here knows a vendor's name."""
 
+from exporter.config.json_schema import json_schema
 from exporter.config.load import from_environment, load
 from exporter.config.model import Account, Config, TLSConfig
-from exporter.config.problems import ConfigError, Problem
-from exporter.config.schema import json_schema
+from exporter.config.source.problems import ConfigError, Problem
 from exporter.config.token import Token, TokenError
 
 __all__ = [

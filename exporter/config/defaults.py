@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from exporter.config import durations, shape
+from exporter.config import durations, schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def seconds(key: str, other: Callable[[str], float | None]) -> float:
 
     `other` gives the seconds of another key, or None if they are not known: the default does not follow that key then.
     """
-    default = durations.parse(shape.Tuning.model_fields[key].default)
+    default = durations.parse(schema.Tuning.model_fields[key].default)
     bounds = _BOUNDS.get(key)
     if bounds is None:
         return default

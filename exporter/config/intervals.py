@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from exporter.config import defaults, durations, shape
-from exporter.config.draft import Draft
-from exporter.config.problems import Finding, Place
-from exporter.systems import System
+from exporter.config import defaults, durations, schema
+from exporter.config.source.partial import Draft
+from exporter.config.source.problems import Finding, Place
+from exporter.model.system import System
 
 LEAST_POLL_INTERVAL = 0.01
 _ROUNDING = 1 + 1e-9
@@ -90,7 +90,7 @@ def _rate(draft: Draft, account: Place) -> tuple[Place, float | None]:
         value = draft.get(*place)
         if isinstance(value, (int, float)):
             return place, float(value)
-    return (key,), float(shape.Tuning.model_fields[key].default)
+    return (key,), float(schema.Tuning.model_fields[key].default)
 
 
 def _collectors(draft: Draft, account: Place, systems: Mapping[str, System]) -> Sequence[str]:

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from exporter.config import defaults, files, rules, shape, wording, yaml_source
-from exporter.config.draft import Draft
-from exporter.config.locating import located
+from exporter.config import defaults, schema, validate
 from exporter.config.model import Account, Config, TLSConfig
-from exporter.config.problems import ConfigError, Problem
+from exporter.config.source import files, messages, yaml_document
+from exporter.config.source.locate import located
+from exporter.config.source.partial import Draft
+from exporter.config.source.problems import ConfigError, Problem
 from exporter.config.token import Token, TokenError
-from exporter.systems import System
+from exporter.model.system import System
 
 _LARGEST_FILE_BYTES = 1024 * 1024
 
@@ -19,7 +20,7 @@ def load(
     path: Path,
     systems: Mapping[str, System],
     environ: Mapping[str, str],
-    state: rules.StateProblem = lambda _: None,
+    state: validate.StateProblem = lambda _: None,
     before_start: bool = False,
 ) -> Config:
     """Read a configuration file. Raises ConfigError with all that is wrong in it.
@@ -27,17 +28,17 @@ def load(
     `state` judges the state file; with `before_start`, credentials of a service that does not run yet may be missing.
     """
     try:
-        document = yaml_source.parse(files.read(path, _LARGEST_FILE_BYTES))
+        document = yaml_document.parse(files.read(path, _LARGEST_FILE_BYTES))
     except files.Unreadable as error:
         message = f"{error}; --config.file names the configuration"
         raise ConfigError([Problem(str(path), None, "", message)]) from None
-    except yaml_source.NotYaml as error:
+    except yaml_document.NotYaml as error:
         raise ConfigError([Problem(str(path), error.line, "", str(error))]) from None
-    return _checked(document, str(path), rules.World(systems, environ, path.parent, state, before_start))
+    return _checked(document, str(path), validate.World(systems, environ, path.parent, state, before_start))
 
 
 def from_environment(
-    systems: Mapping[str, System], environ: Mapping[str, str], state: rules.StateProblem = lambda _: None
+    systems: Mapping[str, System], environ: Mapping[str, str], state: validate.StateProblem = lambda _: None
 ) -> Config:
     """One account for each system whose token is in the environment. Raises ConfigError, also if there is none."""
     given = [system for system in systems.values() if environ.get(system.token_env)]
@@ -49,8 +50,8 @@ def from_environment(
     if unusable:
         raise ConfigError(unusable)
     accounts = [{"name": one.name, "system": one.name, "api_token_env": one.token_env} for one in given]
-    document = yaml_source.Document({"accounts": accounts}, {}, ())
-    return _checked(document, "environment", rules.World(systems, environ, Path(), state))
+    document = yaml_document.Document({"accounts": accounts}, {}, ())
+    return _checked(document, "environment", validate.World(systems, environ, Path(), state))
 
 
 def _unusable(variable: str, environ: Mapping[str, str]) -> Problem | None:
@@ -61,22 +62,22 @@ def _unusable(variable: str, environ: Mapping[str, str]) -> Problem | None:
     return None
 
 
-def _checked(document: yaml_source.Document, file: str, world: rules.World) -> Config:
+def _checked(document: yaml_document.Document, file: str, world: validate.World) -> Config:
     if not isinstance(document.data, dict):
         message = "must be a mapping, such as accounts: [...]"
         raise ConfigError([Problem(file, document.lines.get(()), "", message)])
-    read, found = wording.validate(shape.File, document.data)
+    read, found = messages.validate(schema.File, document.data)
     # What is unreadable as YAML has no shape to judge.
     unreadable = {finding.place for finding in document.findings}
     findings = [*document.findings, *(finding for finding in found if finding.place not in unreadable)]
     draft = Draft(document.data, frozenset(finding.place for finding in findings), document.lines)
-    findings += rules.findings(draft, world)
+    findings += validate.findings(draft, world)
     if read is None or findings:
         raise ConfigError(located(findings, file, document.lines))
-    return _config(read, world, located(rules.warnings(draft, world), file, document.lines))
+    return _config(read, world, located(validate.warnings(draft, world), file, document.lines))
 
 
-def _config(read: shape.File, world: rules.World, warnings: Sequence[Problem]) -> Config:
+def _config(read: schema.File, world: validate.World, warnings: Sequence[Problem]) -> Config:
     return Config(
         accounts=tuple(_account(account, read, world) for account in read.accounts),
         state_path=_state_path(read.state, world),
@@ -84,13 +85,13 @@ def _config(read: shape.File, world: rules.World, warnings: Sequence[Problem]) -
     )
 
 
-def _state_path(read: shape.State, world: rules.World) -> Path | None:
+def _state_path(read: schema.State, world: validate.World) -> Path | None:
     if "path" not in read.model_fields_set:
         return world.default_state_path
     return None if read.path is None else world.directory / read.path
 
 
-def _account(read: shape.Account, top: shape.Tuning, world: rules.World) -> Account:
+def _account(read: schema.Account, top: schema.Tuning, world: validate.World) -> Account:
     system = world.systems[read.system]
     return Account(
         name=read.name,
@@ -103,11 +104,11 @@ def _account(read: shape.Account, top: shape.Tuning, world: rules.World) -> Acco
         workflow_label=read.workflow_label,
         proxy_url=read.proxy_url,
         tls_config=_tls(read.tls_config, world.directory),
-        **{key: _tuning(key, read, top) for key in shape.Tuning.model_fields},
+        **{key: _tuning(key, read, top) for key in schema.Tuning.model_fields},
     )
 
 
-def _tuning(key: str, account: shape.Account, top: shape.Tuning) -> Any:
+def _tuning(key: str, account: schema.Account, top: schema.Tuning) -> Any:
     """The value that an account sets, or else the top level, or else the default."""
     for level in (account, top):
         if key in level.model_fields_set:
@@ -117,14 +118,14 @@ def _tuning(key: str, account: shape.Account, top: shape.Tuning) -> Any:
     return defaults.seconds(key, lambda other: _tuning(other, account, top))
 
 
-def _token(read: shape.Account, world: rules.World) -> Token:
+def _token(read: schema.Account, world: validate.World) -> Token:
     if read.api_token is not None:
-        return rules.token("api_token", read.api_token.get_secret_value(), world)
+        return validate.token("api_token", read.api_token.get_secret_value(), world)
     key = "api_token_file" if read.api_token_file is not None else "api_token_env"
-    return rules.token(key, getattr(read, key), world)
+    return validate.token(key, getattr(read, key), world)
 
 
-def _tls(read: shape.Tls, directory: Path) -> TLSConfig:
+def _tls(read: schema.Tls, directory: Path) -> TLSConfig:
     def found(name: str | None) -> Path | None:
         return None if name is None else directory / name
 

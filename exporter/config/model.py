@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from exporter.config.problems import Problem
+from exporter.config.source.problems import Problem
 from exporter.config.token import Token
 
 

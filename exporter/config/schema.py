@@ -1,36 +1,139 @@
-"""The JSON Schema of a configuration file, for editors and for checks outside this program. It judges nothing here."""
+"""The keys of a configuration file: the type, the default and the meaning of each. Rules between keys are not here."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from exporter.config import shape
-from exporter.config.rules import TOKEN_KEYS
-from exporter.systems import System
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
 
-
-def json_schema(systems: Mapping[str, System]) -> dict[str, object]:
-    """The schema in JSON Schema 2020-12. Rules that it can't express (files, uniqueness) are left to `load`."""
-    schema: dict[str, Any] = shape.File.model_json_schema()
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-    schema["properties"]["accounts"]["minItems"] = 1
-    account = schema["$defs"]["Account"]
-    properties = account["properties"]
-    for key in shape.Tuning.model_fields:
-        # An account's default is the top level's value, which no schema can say.
-        del properties[key]["default"]
-    properties["system"]["enum"] = list(systems)
-    account["oneOf"] = [{"required": [key], "properties": {key: {"type": "string"}}} for key in TOKEN_KEYS]
-    account["allOf"] = [_of_system(system) for system in systems.values()]
-    return schema
+from exporter.config import durations, values
+from exporter.config.source.problems import shown
 
 
-def _of_system(system: System) -> dict[str, object]:
-    return {
-        "if": {"properties": {"system": {"const": system.name}}},
-        "then": {
-            "properties": {
-                "collectors": {"items": {"enum": list(system.collectors)}, "minItems": 1, "uniqueItems": True},
-                "filters": {"propertyNames": {"enum": list(system.filters)}},
-            }
-        },
-    }
+def _duration(value: object) -> float:
+    if isinstance(value, str):
+        try:
+            return durations.parse(value)
+        except ValueError as error:
+            raise ValueError(f'{error}, not "{shown(value)}"') from None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise ValueError(f"a duration needs a unit, such as 60s, not {shown(str(value))}")
+    raise ValueError(("needs a value: " if value is None else "must be ") + durations.SYNTAX)
+
+
+def _proxy(value: SecretStr) -> SecretStr:
+    values.proxy_url(value.get_secret_value())
+    return value
+
+
+def _default(duration: str) -> Any:
+    """The default of a duration, as it would stand in a file; it is read like one."""
+    return Field(duration)
+
+
+_DURATION_SCHEMA = {"type": "string", "pattern": f"^{durations.PATTERN}$", "minLength": 2}
+_NOT_EMPTY = Field(json_schema_extra={"minLength": 1})
+
+Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Text = Annotated[str, AfterValidator(values.text), _NOT_EMPTY]
+Name = Annotated[str, AfterValidator(values.name), _NOT_EMPTY]
+Url = Annotated[str, AfterValidator(values.base_url), _NOT_EMPTY]
+BatchId = Annotated[str, AfterValidator(values.batch_id), _NOT_EMPTY]
+ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
+# YAML has lists, not tuples.
+Texts = Annotated[tuple[Text, ...], Strict(False)]
+BatchIds = Annotated[tuple[BatchId, ...], Strict(False)]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class Tuning(_Shape):
+    """How an account is polled. These keys may stand at the top level, for all accounts, and in an account."""
+
+    poll_interval: Duration = _default("60s")
+    """Time between two polls of a collector."""
+    lookback: Duration = _default("7d")
+    """How far back records are counted."""
+    reconcile_interval: Duration = _default("1h")
+    """Time between two readings of all of `lookback`, which find what changed late and what was deleted."""
+    stuck_after: Duration = _default("1h")
+    """Time after its creation at which an unfinished record counts as stuck."""
+    in_flight_max_age: Duration = _default("30d")
+    """Age at which a record that never finished is given up; by default `lookback` where that is longer."""
+    stale_after: Duration = _default("10m")
+    """Time after the last successful poll at which its figures are withdrawn."""
+    request_timeout: Duration = _default("30s")
+    """Longest time for one API request with its answer, retries not counted."""
+    max_requests_per_second: float = Field(5.0, ge=0.001, allow_inf_nan=False)
+    """Most API requests per second of the account, all collectors together. May be below 1."""
+    max_concurrent_requests: int = Field(4, ge=1, le=64)
+    """Most API requests of the account at the same time."""
+    page_size: int = Field(100, ge=1, le=1000)
+    """Records to ask for in one request of a list."""
+
+
+class State(_Shape):
+    """Where the exporter keeps what it has seen, so that a restart neither loses nor repeats an event."""
+
+    path: Text | None = "batch-exporter.db"
+    """The file. Null keeps the state in memory: a restart then begins anew."""
+
+
+class Tls(_Shape):
+    """How to speak TLS with the API. The files are PEM."""
+
+    ca_file: Text | None = None
+    """Certificate authorities to trust instead of the system's."""
+    cert_file: Text | None = None
+    """The client certificate; needs `key_file`."""
+    key_file: Text | None = None
+    """The key of the client certificate; needs `cert_file`."""
+    server_name: Text | None = None
+    """The name to expect in the server's certificate, where it is not the host of `base_url`."""
+    insecure_skip_verify: bool = False
+    """Accept any certificate. Whoever is on the way can then read the API token."""
+
+
+class Account(Tuning):
+    """An account of a system, with one API token."""
+
+    name: Name
+    """The value of the `account` label; unique."""
+    system: Text
+    """The system that the account is of."""
+    api_token_file: Text | None = None
+    """A file with the API token, read again when it changes."""
+    api_token_env: Text | None = None
+    """The name of an environment variable with the API token."""
+    api_token: SecretStr | None = None
+    """The API token itself. A file or a variable is safer."""
+    base_url: Url | None = None
+    """The address of the API; by default the system's."""
+    collectors: Texts | None = None
+    """What to poll; by default all that the system has."""
+    filters: dict[str, Text | None] = Field(default_factory=dict)
+    """Count only the records that the API selects by these."""
+    workflow_batch_ids: BatchIds = ()
+    """Workflow batches to poll by their ids, for accounts whose API has no list of them."""
+    workflow_label: bool = False
+    """Add a label with the workflow's name to the metrics of invocations."""
+    proxy_url: ProxyUrl | None = None
+    """The HTTP proxy to reach the API through."""
+    tls_config: Tls = Tls()
+    """How to speak TLS with the API."""
+
+
+class File(Tuning):
+    """A configuration file."""
+
+    state: State = State()
+    """Where the exporter keeps what it has seen."""
+    accounts: Annotated[tuple[Account, ...], Strict(False)]
+    """The accounts to poll."""

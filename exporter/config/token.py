@@ -4,7 +4,8 @@ import os
 import stat
 from pathlib import Path
 
-from exporter.config import files, placeholder
+from exporter.config import placeholder
+from exporter.config.source import files
 
 _LARGEST_BYTES = 8192
 _Stamp = tuple[int, int, int, int, int]

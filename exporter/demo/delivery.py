@@ -5,7 +5,7 @@ import struct
 import threading
 
 from exporter.demo.faults import Delivery, Fault
-from exporter.demo.wire import Answer
+from exporter.demo.http_types import Answer
 
 _CHUNK = b" " * 65_536
 _LINGER_0 = struct.pack("ii", 1, 0)

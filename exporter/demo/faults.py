@@ -7,7 +7,7 @@ from enum import Enum, auto
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from exporter.demo.wire import Answer
+from exporter.demo.http_types import Answer
 
 
 class Delivery(Enum):

@@ -11,8 +11,8 @@ from typing import Literal
 
 from exporter.demo.faults import Lies
 from exporter.demo.items import Item, Kind
+from exporter.demo.memory_store import compact
 from exporter.demo.params import Refused, positive
-from exporter.demo.shelf import compact
 from exporter.demo.world import ORDERS, Order, World
 
 PAGE_SIZE = 25

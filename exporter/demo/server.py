@@ -11,9 +11,9 @@ from typing import Protocol, Self
 
 from exporter.demo.delivery import deliver
 from exporter.demo.faults import Delivery, Faults, Lies
+from exporter.demo.http_types import Answer, Asked, Request, read_request
 from exporter.demo.inkit_api import InkitApi, error
 from exporter.demo.listing import Readings
-from exporter.demo.wire import Answer, Asked, Request, read_request
 from exporter.demo.world import World
 
 BASE = "/v1"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, get_args
 
 from exporter.demo.items import PREFIXES, Item, Kind, iso, new_id
-from exporter.demo.shelf import Shelf, compact
+from exporter.demo.memory_store import Shelf, compact
 
 Order = Literal["created_at", "updated_at"]
 """The keys by which a list can be had without sorting it."""

@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 
-from exporter import ledger
-from exporter.ledger import Rules
-from exporter.records import Key, Record
-from exporter.state.failures import Failures
-from exporter.state.marks import Marks
-from exporter.state.moved import Moved, Sight
+from exporter.model import accounting
+from exporter.model.accounting import Rules
+from exporter.model.record import Key, Record
+from exporter.model.totals import Sums
+from exporter.state.checkpoint import Marks
+from exporter.state.failed_records import Failures
+from exporter.state.pending import Moved, Sight
 from exporter.state.series import Series
-from exporter.sums import Sums
 
 _FINISHED, _IN_FLIGHT, _GONE = 0, 1, 2
 _MANY_UNUSED = 1000
@@ -62,7 +62,8 @@ class Records:
         changed = [
             (before, kept)
             for one, seen in latest.items()
-            if (before := known.get(one)) != seen and (kept := ledger.remembered(before, seen, self._rules)) != before
+            if (before := known.get(one)) != seen
+            and (kept := accounting.remembered(before, seen, self._rules)) != before
         ]
         if not changed and marks in (None, self.marks):
             return 0
@@ -78,7 +79,7 @@ class Records:
 
     def kept(self, before: Record | None, seen: Record) -> Record:
         """Return the record as `apply` would keep it."""
-        return ledger.remembered(before, seen, self._rules)
+        return accounting.remembered(before, seen, self._rules)
 
     def mark(self, marks: Marks) -> None:
         """Write the marks alone."""
@@ -89,7 +90,7 @@ class Records:
         """Drop records. What they counted stays counted."""
         moved = Moved(self._rules)
         for record in records:
-            moved.gauges.update(ledger.change(record, None, self._rules, news=False).gauges)
+            moved.gauges.update(accounting.change(record, None, self._rules, news=False).gauges)
         with self._transaction():
             self.series.add(moved)
             query = "DELETE FROM records WHERE collector = ? AND id = ?"
@@ -115,7 +116,7 @@ class Records:
         """Count records with other labels than before: what they add to gauges moves, and no counter does."""
         moved, after = Moved(self._rules), []
         for before, now in pairs:
-            moved.gauges.update(ledger.change(before, now, self._rules, news=False).gauges)
+            moved.gauges.update(accounting.change(before, now, self._rules, news=False).gauges)
             after.append(now)
         with self._transaction():
             self.series.add(moved)
@@ -135,7 +136,7 @@ class Records:
         kept = self.stuck_before(keep_before)
         moved = Moved(self._rules)
         for record in kept:
-            moved.gauges.update(ledger.change(None, record, self._rules, news=False).gauges)
+            moved.gauges.update(accounting.change(None, record, self._rules, news=False).gauges)
         with self._transaction():
             query = "UPDATE records SET state = ? WHERE collector = ? AND NOT (state = 1 AND created_at < ?)"
             self._db.execute(query, (_GONE, self._collector, keep_before))

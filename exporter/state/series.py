@@ -8,9 +8,9 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
-from exporter.records import Key
-from exporter.state.moved import Moved
-from exporter.sums import Cause, CounterState, HistogramState, Observations, Sums
+from exporter.model.record import Key
+from exporter.model.totals import Cause, CounterState, HistogramState, Observations, Sums
+from exporter.state.pending import Moved
 
 _NOTHING = "total = 0 AND events = 0 AND spread IS NULL AND rose IS NULL"
 """Of a row: no record in the window adds to it, and it has never counted. One that has keeps its place in the order."""

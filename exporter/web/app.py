@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import NotRequired, TypedDict
 from urllib.parse import parse_qs
 
-from exporter.changes import Outcome
-from exporter.exposition import Exposition
-from exporter.snapshot import Board
-from exporter.web.lifecycle import Reload, lifecycle
+from exporter.config.diff import Outcome
+from exporter.exposition.scrape import Exposition
+from exporter.exposition.snapshot import Board
 from exporter.web.messages import Request, Response, answer
+from exporter.web.reload import Reload, lifecycle
 from exporter.web.routes import Probes, routes
 
 PIECE_BYTES = 2**18

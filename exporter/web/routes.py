@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from exporter import __version__
-from exporter.changes import Outcome
-from exporter.exposition import Exposition
-from exporter.negotiation import everything_refused, json_preferred
-from exporter.snapshot import Board, Snapshot
-from exporter.ticks import ticks as boot_ticks
-from exporter.web.failures import BadQuery, Query, as_json, choose
-from exporter.web.failures_page import failures_page
-from exporter.web.landing import landing
+from exporter.config.diff import Outcome
+from exporter.exposition.boot_clock import ticks as boot_ticks
+from exporter.exposition.negotiation import everything_refused, json_preferred
+from exporter.exposition.scrape import Exposition
+from exporter.exposition.snapshot import Board, Snapshot
 from exporter.web.messages import Handler, Request, Response, text
-from exporter.web.page import Link, headers, page
-from exporter.web.problems import problems
+from exporter.web.pages.failures import failures_page
+from exporter.web.pages.failures_query import BadQuery, Query, as_json, choose
+from exporter.web.pages.html import Link, headers, page
+from exporter.web.pages.landing import landing
+from exporter.web.pages.problems import problems
 
 _VARY = ("vary", "Accept, Accept-Encoding")
 

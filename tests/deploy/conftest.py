@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.engine import ROOT, Engine
+from tests.support.container_engine import Engine
+from tests.support.paths import ROOT
 
 IMAGE = "localhost/batch-exporter:test"
 

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from exporter import __version__
-from tests.deploy.engine import ROOT, output
+from tests.support.container_engine import output
+from tests.support.paths import ROOT
 
 DEPLOY = ROOT / "deploy"
 DEMO = DEPLOY / "compose.yaml"

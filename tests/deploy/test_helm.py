@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.engine import ROOT
-from tests.deploy.manifests import ALL_ON, CHART, dashboards, judge, only, pod, rendered
+from tests.support.manifests import ALL_ON, CHART, dashboards, judge, only, pod, rendered
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.programs
 

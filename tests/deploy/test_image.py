@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from exporter import __version__
-from tests.deploy.engine import ROOT, Engine
+from tests.support.container_engine import Engine
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.programs
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from exporter import __version__
-from tests.deploy.engine import ROOT, output
-from tests.deploy.manifests import (
+from tests.support.container_engine import output
+from tests.support.manifests import (
     ALL_ON,
     CHART,
     Manifest,
@@ -23,6 +23,7 @@ from tests.deploy.manifests import (
     pod,
     rendered,
 )
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.programs
 

@@ -8,9 +8,10 @@ import jsonschema
 import pytest
 import yaml
 
-from exporter.flags import DEFAULTS
-from exporter.program import MISUSED
-from tests.deploy.engine import ROOT, run
+from exporter.cli.flags import DEFAULTS
+from exporter.cli.main import MISUSED
+from tests.support.container_engine import run
+from tests.support.paths import ROOT
 
 FOLDER = ROOT / "deploy/systemd"
 UNIT = "batch-exporter.service"

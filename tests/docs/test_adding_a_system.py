@@ -13,25 +13,26 @@ from typing import Any
 import pytest
 
 from exporter.client import Client
-from exporter.client.budget import Budget
 from exporter.client.client import Access
+from exporter.client.rate_limit import Budget
 from exporter.client.transport import Tls, Transport
 from exporter.config import load
 from exporter.demo.server import StandIn
 from exporter.demo.world import World
-from exporter.engine import Collector, Limits
-from exporter.facts import Facts
-from exporter.ledger import Rules
-from exporter.poller import Pace, Poller, Shown
-from exporter.records import Reason
-from exporter.snapshot import Board
-from exporter.sources import Source
-from exporter.sources.details import Moment
-from exporter.sources.listing import Options
+from exporter.exposition.snapshot import Board
+from exporter.exposition.status import Facts
+from exporter.model.accounting import Rules
+from exporter.model.record import Reason
+from exporter.polling.collector import Collector, Limits
+from exporter.polling.poller import Pace, Poller, Shown
 from exporter.state import State, prepared
-from tests.docs.letters import KEY, AcmeApi
-from tests.docs.pages import DOCS, ROOT, blocks
-from tests.rig import DAY, HOUR, Clock, Meter, Pauses, own_counters
+from exporter.systems import Source
+from exporter.systems.base import Options
+from exporter.systems.detail import Moment
+from tests.support.letters import KEY, AcmeApi
+from tests.support.pages import DOCS, blocks
+from tests.support.paths import ROOT
+from tests.support.rig import DAY, HOUR, Clock, Meter, Pauses, own_counters
 
 PAGE = DOCS / "adding-a-system.md"
 MADE = "2026-03-01T08:30:00Z"

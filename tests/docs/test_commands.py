@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.commands import Checkout, Command, File, checkout, differs, steps
-from tests.docs.decided import BEFORE, DECIDED, Elsewhere, Run, walk
-from tests.docs.pages import DOCS, ROOT
+from tests.support.page_commands import Checkout, Command, File, checkout, differs, steps
+from tests.support.page_commands_decided import BEFORE, DECIDED, Elsewhere, Run, walk
+from tests.support.pages import DOCS
+from tests.support.paths import ROOT
 
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("**/*.md"))]
 """For those who run the exporter. What contributors type is how these tests are run."""

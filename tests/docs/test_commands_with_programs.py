@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.commands import checkout
-from tests.docs.decided import DECIDED, Elsewhere, walk
+from tests.support.page_commands import checkout
+from tests.support.page_commands_decided import DECIDED, Elsewhere, walk
 
 pytestmark = pytest.mark.programs
 

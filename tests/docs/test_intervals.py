@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import pytest
 import yaml
 
-from exporter.commands.check import requests_a_day
-from tests.docs.day import Settings, live
-from tests.docs.intervals import (
+from exporter.cli.check import requests_a_day
+from tests.support.day import Settings, live
+from tests.support.paths import ROOT
+from tests.support.rig import DAY, HOUR
+from tools.interval_costs import (
     GROUP_WAIT,
     LONGEST_SCRAPE,
     PAGE,
@@ -18,8 +20,6 @@ from tests.docs.intervals import (
     quiet_requests,
     written,
 )
-from tests.docs.pages import ROOT
-from tests.rig import DAY, HOUR
 
 SELDOM = Settings(poll_interval=900.0, per_day=300)
 

@@ -4,9 +4,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tests.docs.half_hour import LENGTH, POLL_INTERVAL, Failures, Place, Story, watch
-from tests.docs.pages import DOCS
-from tests.docs.picture import picture, waits
+from tests.support.half_hour import LENGTH, POLL_INTERVAL, Failures, Place, Story, watch
+from tests.support.pages import DOCS
+from tools.demo_picture import picture, waits
 
 
 @pytest.fixture(scope="module")

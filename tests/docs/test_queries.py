@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from exporter.metrics import catalogue
-from exporter.sources import sources
-from tests.docs.pages import DOCS, ROOT, blocks
-from tests.rules import named
+from exporter.exposition.catalog import catalog
+from exporter.systems import families
+from tests.support.pages import DOCS, blocks
+from tests.support.paths import ROOT
+from tests.support.rules import named
 
 README = ROOT / "README.md"
 PAGES = (README, DOCS / "getting-started.md", DOCS / "intervals.md")
 LABELS = {
     f"{family.name}{suffix}": {*family.labels, *(["le"] if suffix else [])}
-    for family in catalogue(sources().values())
+    for family in catalog(families())
     for suffix in (["_bucket"] if family.kind == "histogram" else [""])
 }
 NAME = re.compile(r"\b((?:inkit|packagex|batch_exporter)_\w+)\b")

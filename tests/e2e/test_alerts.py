@@ -10,10 +10,10 @@ import yaml
 
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.demo.packagex.items import packagex_batch
-from tests.alerting import alertmanager, ask, eventually, prometheus
-from tests.rig import HOUR, TOKEN, Rig
-from tests.rules import ROOT
-from tests.test_commands import running
+from tests.integration.cli.test_commands import running
+from tests.support.alerting import alertmanager, ask, eventually, prometheus
+from tests.support.paths import ROOT
+from tests.support.rig import HOUR, TOKEN, Rig
 
 
 def exporters(folder: Path, rig: Rig) -> str:

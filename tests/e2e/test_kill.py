@@ -13,10 +13,10 @@ import pytest
 
 from exporter.demo.items import Kind, document_batch, generations, invocation
 from exporter.demo.world import World
-from exporter.records import Key
-from tests import counting
-from tests.rig import TOKEN, Rig
-from tests.test_commands import PATH, PROGRAM, get, running
+from exporter.model.record import Key
+from tests.integration.cli.test_commands import PATH, PROGRAM, get, running
+from tests.support import counting
+from tests.support.rig import TOKEN, Rig
 
 KILLS = 100
 KINDS: tuple[Kind, ...] = ("document_batches", "invocations")

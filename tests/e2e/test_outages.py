@@ -14,14 +14,14 @@ import pytest
 
 from exporter.demo import faults
 from exporter.demo.items import invocation
-from exporter.ledger import Rules, names_failure
-from exporter.publication import PATIENCE_SECONDS
-from exporter.sources import sources
+from exporter.model.accounting import Rules, names_failure
+from exporter.model.publication import PATIENCE_SECONDS
 from exporter.state import prepared
-from tests.e2e.chain import Chain, apis, chain
-from tests.e2e.happenings import BATCH, FIRST_BATCH, GENERATION, NEW_DESTINATION, OWN_FAILURE, Kind, Sample
-from tests.e2e.intervals import QUICK, Account
-from tests.rig import HOUR
+from exporter.systems import sources
+from tests.support.chain import Chain, apis, chain
+from tests.support.e2e_intervals import QUICK, Account
+from tests.support.happenings import BATCH, FIRST_BATCH, GENERATION, NEW_DESTINATION, OWN_FAILURE, Kind, Sample
+from tests.support.rig import HOUR
 
 pytestmark = pytest.mark.programs
 

@@ -16,11 +16,11 @@ import pytest
 
 from exporter.demo import faults
 from exporter.demo.items import document_batch
-from exporter.records import Key
-from tests import counting
+from exporter.model.record import Key
 from tests.e2e.test_kill import KINDS, Work, counted, figures, reconciled_since
-from tests.rig import TOKEN, Rig
-from tests.test_commands import PATH, PROGRAM, eventually, get, running
+from tests.integration.cli.test_commands import PATH, PROGRAM, eventually, get, running
+from tests.support import counting
+from tests.support.rig import TOKEN, Rig
 
 RELOADS = 50
 GENEROUS = 20.0

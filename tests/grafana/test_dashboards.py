@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from grafana.__main__ import dashboards, text
-from tests.grafana.dashboards import DASHBOARDS, FOLDER, panels, variables
+from tests.support.dashboards import DASHBOARDS, FOLDER, panels, variables
 
 CORE = {"stat", "timeseries", "table", "bargauge", "state-timeline"}
 UNITS = {value for name, value in vars(units).items() if not name.startswith("_") and isinstance(value, str)}

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.grafana.copies import also_from, comparable, copied, scraped
-from tests.grafana.dashboards import DASHBOARDS, Query, annotations, label_values, panels, queries, substituted
-from tests.grafana.stage import Prometheus, played
+from tests.support.dashboards import DASHBOARDS, Query, annotations, label_values, panels, queries, substituted
+from tests.support.grafana_stage import Prometheus, played
+from tests.support.prometheus_copies import also_from, comparable, copied, scraped
 
 pytestmark = pytest.mark.programs
 

@@ -9,15 +9,15 @@ import pytest
 import yaml
 from promql_parser import AggregateExpr, Call, Expr, StringLiteral, VectorSelector
 
-from exporter.live import Live
-from exporter.metrics import catalogue
-from exporter.snapshot import Board
-from exporter.sources import sources
-from exporter.sources.reading import FINAL
+from exporter.exposition.catalog import catalog
+from exporter.exposition.self_metrics import Live
+from exporter.exposition.snapshot import Board
+from exporter.systems import families
+from exporter.systems.fields import FINAL
 from grafana.frame import FIRING
 from grafana.promql import COMPLETED, FAILED
-from tests.grafana.dashboards import FOLDER, annotations, label_values, queries, substituted
-from tests.rules import within
+from tests.support.dashboards import FOLDER, annotations, label_values, queries, substituted
+from tests.support.rules import within
 
 TARGET = {"cluster", "job", "instance", "pod"}
 """Labels that Prometheus gives to every series it scrapes."""
@@ -28,7 +28,7 @@ EXPRS = sorted({one.expr for one in queries()} | annotations())
 def known() -> Mapping[str, set[str]]:
     """Each series' name with its labels: the catalogue's, the client library's of the process, and Prometheus's own."""
     found = {"ALERTS": ALERT, "ALERTS_FOR_STATE": ALERT}
-    for family in catalogue(sources().values()):
+    for family in catalog(families()):
         labels = {*family.labels, *family.optional, *TARGET}
         found[family.name] = labels
         if family.kind == "histogram":

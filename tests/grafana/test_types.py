@@ -11,8 +11,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from tests.grafana.dashboards import DASHBOARDS, panels
-from tests.grafana.typescript import complaints, literals
+from tests.support.dashboards import DASHBOARDS, panels
+from tests.support.typescript import complaints, literals
 
 OVERVIEW = DASHBOARDS["batch-exporter-overview"]
 FAULTS: Mapping[str, Callable[[dict[str, Any]], None]] = {

@@ -3,9 +3,9 @@
 import pytest
 
 from exporter.client import Request
-from exporter.records import FetchError
-from tests.rig import client
-from tests.scripted import scripted
+from exporter.model.record import FetchError
+from tests.support.rig import client
+from tests.support.scripted import scripted
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"

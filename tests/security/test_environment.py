@@ -4,9 +4,9 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.scripted import scripted
-from tests.security.canaries import canary, holds
-from tests.test_commands import PATH, PROGRAM
+from tests.integration.cli.test_commands import PATH, PROGRAM
+from tests.support.canaries import canary, holds
+from tests.support.scripted import scripted
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.security import hostile
-from tests.security.canaries import canary, holds
-from tests.security.outputs import Said, everything, inspect
-from tests.security.stage import Stage, stage
-from tests.test_commands import eventually, get, running
+from tests.integration.cli.test_commands import eventually, get, running
+from tests.support import hostile
+from tests.support.canaries import canary, holds
+from tests.support.outputs import Said, everything, inspect
+from tests.support.security_stage import Stage, stage
 
 STYLES = ("logfmt", "json")
 SECRETS = [

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig import Rig
-from tests.security.canaries import canary
-from tests.test_commands import PATH, config
+from tests.integration.cli.test_commands import PATH, config
+from tests.support.canaries import canary
+from tests.support.rig import Rig
 
 BROKEN = """
 import os

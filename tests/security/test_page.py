@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 PAGE = (ROOT / "docs" / "security.md").read_text()
 PROMISES = re.findall(r"^\| (.+?) \| (`tests/.*|) \|$", PAGE.partition("| promise | test |")[2], re.MULTILINE)
 NAMED = [one for _, tests in PROMISES for one in re.findall(r"`(tests/[^`]+)`", tests)]

@@ -4,8 +4,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.security.canaries import canary
-from tests.web.serving import Program, ask, serving
+from tests.support.canaries import canary
+from tests.support.serving import Program, ask, serving
 
 PATHS = ("/", "/metrics", "/failures", "/failures?format=json", "/-/healthy", "/-/ready", "/none")
 

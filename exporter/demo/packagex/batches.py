@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from exporter.demo.items import Item, new_id
-from exporter.demo.shelf import Shelf, compact, ids
+from exporter.demo.memory_store import Shelf, compact, ids
 
 Saved = Literal["upload", "result"]
 """What a batch may have been told to save (`save_upload`, `save_result`) when it was created."""

@@ -6,9 +6,9 @@ Source: "Requests & Responses" of the vendor's API reference. It gives no exampl
 
 from collections.abc import Mapping, Sequence
 
+from exporter.demo.http_types import PHRASES, Answer
 from exporter.demo.items import Item
-from exporter.demo.shelf import compact
-from exporter.demo.wire import PHRASES, Answer
+from exporter.demo.memory_store import compact
 
 _NULL = b"null"
 

@@ -13,10 +13,10 @@ from typing import ClassVar, NamedTuple
 from urllib.parse import urlencode
 
 from exporter.demo.faults import Lies
+from exporter.demo.http_types import Answer, Request
 from exporter.demo.items import Item
 from exporter.demo.packagex import contents
 from exporter.demo.packagex.batches import Batches, Saved
-from exporter.demo.wire import Answer, Request
 
 VALID_SECONDS = 900
 _BASE = "/files"

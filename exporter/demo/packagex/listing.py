@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from exporter.demo.faults import Lies
 from exporter.demo.items import Item
+from exporter.demo.memory_store import compact
 from exporter.demo.packagex.batches import FILTERS, Batches
 from exporter.demo.packagex.items import FINISHED, OPEN, RESOURCES
 from exporter.demo.params import Refused, positive
-from exporter.demo.shelf import compact
 
 LIMIT = 25
 _TIMES = ("created_at", "updated_at")

@@ -1,0 +1,125 @@
+"""`batch-exporter demo`: the exporter against a bundled stand-in of both APIs, whose data moves, fails and hangs."""
+
+import argparse
+import errno
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from exporter.cli.flags import Misused
+from exporter.cli.load_config import systems
+from exporter.cli.serve import serve
+from exporter.config import load
+from exporter.demo.packagex.api import PackagexApi
+from exporter.demo.packagex.batches import Batches
+from exporter.demo.packagex.files import FileStore
+from exporter.demo.packagex.simulation import PackagexLife
+from exporter.demo.server import StandIn
+from exporter.demo.simulation import Life
+from exporter.demo.world import World
+from exporter.polling.reload import Loading
+from exporter.web.server.server import ListenError
+
+_TOKEN = "demo-token"  # noqa: S105 (a word that opens nothing)
+_KEY = "demo-key"
+_STEP_SECONDS = 1.0
+_CONFIG = """\
+poll_interval: 5s
+stale_after: 1m
+state: {{path: {folder}/demo.db}}
+accounts:
+  - name: demo
+    system: inkit
+    base_url: {url}
+    api_token: {token}
+    workflow_label: true
+  - name: logistics
+    system: packagex
+    base_url: {url}
+    api_token: {key}
+"""
+
+
+class _Life(Protocol):
+    """The records of one API, which change as time passes."""
+
+    def step(self, now: float) -> None: ...
+
+
+def run(given: argparse.Namespace) -> bool:
+    """Run the stand-in, and the exporter beside it unless told otherwise, until SIGTERM or SIGINT."""
+    rng = random.Random()
+    world, batches = World(rng), Batches(rng)
+    life, packagex_life = Life(world, rng), PackagexLife(batches, rng)
+    life.history(time.time())
+    packagex_life.history(time.time())
+    stop = threading.Event()
+    try:
+        apis = (PackagexApi(batches, _KEY), FileStore(batches))
+        made = StandIn(world, _TOKEN, port=given.api_port, apis=apis)
+    except OSError as error:
+        raise ListenError(
+            f"the mock APIs cannot listen on port {given.api_port}: {error.strerror}; {_other_ports()}",
+            passing=error.errno == errno.EADDRINUSE,
+        ) from error
+    with made as stand_in:
+        threading.Thread(target=_live, args=((life, packagex_life), stop), name="life", daemon=True).start()
+        try:
+            return _api_only(stand_in, stop) if given.api_only else _with_exporter(given, stand_in)
+        finally:
+            stop.set()
+
+
+def _live(lives: Sequence[_Life], stop: threading.Event) -> None:
+    while not stop.wait(_STEP_SECONDS):
+        for life in lives:
+            life.step(time.time())
+
+
+def _api_only(stand_in: StandIn, stop: threading.Event) -> bool:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    print(f"The stand-in serves Inkit's API and PackageX's at {stand_in.url}. Try:")
+    print(f"  curl -H 'X-Inkit-API-Token: {_TOKEN}' '{stand_in.url}/batch?page_size=2'")
+    print(f"  curl -H 'PX-API-KEY: {_KEY}' '{stand_in.url}/batches?limit=2'", flush=True)
+    stop.wait()
+    return True
+
+
+def _with_exporter(given: argparse.Namespace, stand_in: StandIn) -> bool:
+    try:
+        made = tempfile.TemporaryDirectory(prefix="batch-exporter-")
+    except OSError as error:
+        raise Misused(
+            "the demo keeps its files in a temporary folder, and none can be made: "
+            f"set TMPDIR to a folder that can be written ({error.strerror})"
+        ) from error
+    with made as folder:
+        path = Path(folder) / "config.yaml"
+        path.write_text(_CONFIG.format(folder=folder, url=stand_in.url, token=_TOKEN, key=_KEY))
+
+        def started(port: int) -> None:
+            print("Nothing of this is real: a stand-in plays Inkit (account demo) and PackageX (account logistics)")
+            print(f"at {stand_in.url}.")
+            print(f"  who is being polled, and how it goes   http://localhost:{port}/")
+            print(f"  which records have failed              http://localhost:{port}/failures")
+            print(f"  the metrics                            http://localhost:{port}{given.telemetry_path}")
+            print(f"For other ports, {_other_ports()}")
+            print("Ctrl-C ends it.", flush=True)
+
+        try:
+            return serve(given, Loading(lambda: load(path, systems(), {}), str(path)), started)
+        except ListenError as error:
+            raise ListenError(f"{error}; {_other_ports()}", passing=error.passing) from error
+
+
+def _other_ports() -> str:
+    """The command for other ports, as it was called: it may not be on the PATH."""
+    called = sys.argv[0] if Path(sys.argv[0]).name == "batch-exporter" else "batch-exporter"
+    return f"run: {called} demo --web.listen-address=:10987 --api-port=10988"

@@ -1,0 +1,91 @@
+"""From a host and a port to a connected socket, within a request's deadline and where it may go."""
+
+import socket
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from exporter.client.connect import ConnectTimeout, SocketOption, connect
+from exporter.client.deadline import Cutoff
+from exporter.client.host_kind import HostKind, host_kind
+from exporter.client.resolve import SYSTEM, Address, Lookups, LookupTimeout, system_addresses
+from exporter.model.record import FetchError, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A way to hosts: to any, or with `api_host` to public ones and those of the kind that this host is of."""
+
+    lookups: Lookups = SYSTEM
+    api_host: str | None = None
+
+    def connected(
+        self, host: str, port: int, cutoff: Cutoff, options: Iterable[SocketOption], *, proxy: bool
+    ) -> socket.socket:
+        """Return a socket connected to the host or, if it is the `proxy`, to that one whatever its kind.
+
+        Raises OSError, and FetchError for a timeout or a host that may not be reached.
+        """
+        addresses: Sequence[Address] = ()
+        try:
+            addresses = self.lookups.addresses(host, port, cutoff)
+            if self.api_host is not None and not proxy:
+                addresses = self._permitted(addresses, port, cutoff)
+            made = connect(addresses, cutoff, options)
+        except LookupTimeout:
+            raise FetchError(
+                Reason.TIMEOUT, "no connection in time: the name server has not answered for the host"
+            ) from None
+        except ConnectTimeout:
+            count = f"its {len(addresses)} addresses" if len(addresses) > 1 else "its address"
+            whose = "the proxy" if proxy else "the host"
+            raise FetchError(Reason.TIMEOUT, f"no connection in time: {whose} did not answer at {count}") from None
+        cutoff.hold(made)
+        # For what follows at once: the TLS handshake and the proxy's answer.
+        made.settimeout(max(0.001, cutoff.left))
+        return made
+
+    def check_unresolved(self, host: str) -> None:
+        """Raise FetchError for a host that may not be reached and whose address is known without a look-up.
+
+        Where a proxy looks names up, that is all that can be checked.
+        """
+        kind = _literal_kind(host)
+        api_kind = None if self.api_host is None else _literal_kind(self.api_host)
+        if self.api_host is not None and kind not in (None, HostKind.PUBLIC, api_kind):
+            raise _not_permitted(kind)
+
+    def _permitted(self, addresses: Sequence[Address], port: int, cutoff: Cutoff) -> Sequence[Address]:
+        """The addresses that may be connected to."""
+        kinds = {address: host_kind(address.host) for address in addresses}
+        allowed = {HostKind.PUBLIC}
+        if not allowed.issuperset(kinds.values()):
+            allowed |= self._api_kinds(port, cutoff)
+        permitted = [address for address in addresses if kinds[address] in allowed]
+        if addresses and not permitted:
+            raise _not_permitted(kinds[addresses[0]])
+        return permitted
+
+    def _api_kinds(self, port: int, cutoff: Cutoff) -> set[HostKind]:
+        try:
+            found = self.lookups.addresses(self.api_host or "", port, cutoff)
+        except OSError:
+            return set()
+        return {host_kind(address.host) for address in found}
+
+
+def _literal_kind(host: str) -> HostKind | None:
+    """The kind of a host that needs no look-up; None for any other."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return HostKind.LOOPBACK
+    try:
+        # As connecting would read it: 127.1 and 0x7f000001 are addresses too.
+        return host_kind(system_addresses(name, 0, socket.AI_NUMERICHOST)[0].host)
+    except OSError:
+        return None
+
+
+def _not_permitted(kind: HostKind | None) -> FetchError:
+    return FetchError(
+        Reason.MALFORMED, f"the file's URL leads to a {kind} address, which that of base_url is not, and is not used"
+    )

@@ -1,0 +1,36 @@
+"""The JSON Schema of a configuration file, for editors and for checks outside this program. It judges nothing here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from exporter.config import schema
+from exporter.config.validate import TOKEN_KEYS
+from exporter.model.system import System
+
+
+def json_schema(systems: Mapping[str, System]) -> dict[str, object]:
+    """The document in JSON Schema 2020-12. Rules that it can't express (files, uniqueness) are left to `load`."""
+    document: dict[str, Any] = schema.File.model_json_schema()
+    document = {"$schema": "https://json-document.org/draft/2020-12/schema", **document}
+    document["properties"]["accounts"]["minItems"] = 1
+    account = document["$defs"]["Account"]
+    properties = account["properties"]
+    for key in schema.Tuning.model_fields:
+        # An account's default is the top level's value, which no document can say.
+        del properties[key]["default"]
+    properties["system"]["enum"] = list(systems)
+    account["oneOf"] = [{"required": [key], "properties": {key: {"type": "string"}}} for key in TOKEN_KEYS]
+    account["allOf"] = [_of_system(system) for system in systems.values()]
+    return document
+
+
+def _of_system(system: System) -> dict[str, object]:
+    return {
+        "if": {"properties": {"system": {"const": system.name}}},
+        "then": {
+            "properties": {
+                "collectors": {"items": {"enum": list(system.collectors)}, "minItems": 1, "uniqueItems": True},
+                "filters": {"propertyNames": {"enum": list(system.filters)}},
+            }
+        },
+    }

@@ -1,0 +1,92 @@
+"""What pydantic finds wrong with a file's shape, in our words. pydantic's own text shows values, so it is not used."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from exporter.config.source.problems import Finding, nearest, shown
+from exporter.config.source.yaml_document import Misread
+
+_Shape = TypeVar("_Shape", bound=BaseModel)
+
+
+def validate(shape: type[_Shape], data: object) -> tuple[_Shape | None, list[Finding]]:
+    """The data as a file of this shape, or what is wrong with it."""
+    try:
+        return shape.model_validate(data), []
+    except ValidationError as error:
+        return None, [Finding(one["loc"], _message(shape, one)) for one in error.errors(include_url=False)]
+
+
+def _message(shape: type[BaseModel], error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        *parent, key = error["loc"]
+        return "unknown key" + nearest(str(key), _shape_at(shape, parent).model_fields)
+    return _MESSAGES.get(error["type"], _not_valid)(error)
+
+
+def _shape_at(shape: type[BaseModel], place: Iterable[str | int]) -> type[BaseModel]:
+    """The model of the mapping that is at this place."""
+    for key in place:
+        if isinstance(key, str):
+            kind = shape.model_fields[key].annotation
+            shape = next(one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, BaseModel))
+    return shape
+
+
+def _not_text(error: ErrorDetails) -> str:
+    found = error["input"]
+    if isinstance(found, (bool, int, float, Misread)):
+        return f"must be text, but YAML reads this as {_kind(found)}; put it in quotes"
+    return _not("text")(error)
+
+
+def _not(expected: str) -> Callable[[ErrorDetails], str]:
+    def message(error: ErrorDetails) -> str:
+        if error["input"] is None:
+            return f"needs a value: {expected}"
+        return f"must be {expected}, not {_number_or_kind(error['input'])}"
+
+    return message
+
+
+def _number_or_kind(value: object) -> str:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return shown(str(value)) if is_number else _kind(value)
+
+
+def _limit(words: str, limit: str) -> Callable[[ErrorDetails], str]:
+    return lambda error: f"must be at {words} {error['ctx'][limit]}, not {_number_or_kind(error['input'])}"
+
+
+def _our_own(error: ErrorDetails) -> str:
+    return str(error["ctx"]["error"])
+
+
+def _not_valid(_: ErrorDetails) -> str:
+    return "is not valid"
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, Misread):
+        return value.what
+    kinds = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list"}
+    return kinds.get(type(value), "a mapping")
+
+
+_MESSAGES: Mapping[str, Callable[[ErrorDetails], str]] = {
+    "missing": lambda _: "is required",
+    "string_type": _not_text,
+    "bool_type": _not("true or false"),
+    "int_type": _not("a whole number"),
+    "float_type": _not("a number"),
+    "finite_number": _not("a finite number"),
+    "greater_than_equal": _limit("least", "ge"),
+    "less_than_equal": _limit("most", "le"),
+    "tuple_type": _not("a list"),
+    "dict_type": _not("a mapping of keys to values"),
+    "model_type": _not("a mapping of keys to values"),
+    "value_error": _our_own,
+}

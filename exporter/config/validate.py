@@ -1,0 +1,192 @@
+"""Rules between the keys of a configuration, and with the world: files, variables, systems. Shapes are in shape.py.
+
+The rules look at the file's data, not at its model, so that a file with a wrong value somewhere is judged in one run.
+A rule that needs a value which is wrong already says nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.config import intervals, schema
+from exporter.config.source import files
+from exporter.config.source.partial import Draft
+from exporter.config.source.problems import Finding, Place, nearest, shown
+from exporter.config.token import Token, TokenError
+from exporter.model.system import System
+
+SYSTEM_OPTIONS = ("workflow_batch_ids", "workflow_label")
+"""The keys that only accounts of some systems have."""
+TOKEN_KEYS = ("api_token_file", "api_token_env", "api_token")
+_CREDENTIALS = Path("/run/credentials")
+"""Where systemd puts the credentials of running services, a folder for each unit."""
+_LARGEST_PEM_BYTES = 1024 * 1024
+
+
+StateProblem = Callable[[Path | None], str | None]
+"""Says what is wrong with a state file; of None, with keeping the state in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a configuration refers to."""
+
+    systems: Mapping[str, System]
+    environ: Mapping[str, str]
+    directory: Path
+    """Where relative paths begin."""
+    state: "StateProblem" = lambda _: None
+    """What is wrong with the state file, where that is to be judged too."""
+    before_start: bool = False
+    """Whether the service that makes credentials available may not run yet."""
+
+    @property
+    def default_state_path(self) -> Path:
+        """In the working directory: where the configuration is, nothing may be writable."""
+        return Path(str(schema.State.model_fields["path"].default))
+
+
+def findings(draft: Draft, world: World) -> Iterator[Finding]:
+    """All that is wrong beyond the shape."""
+    if draft.get("accounts") == []:
+        yield Finding(("accounts",), "must have at least one account")
+    yield from _names(draft)
+    for index in draft.indexes("accounts"):
+        account = ("accounts", index)
+        if isinstance(draft.get(*account), dict):
+            yield from _system(draft, account, world.systems)
+            yield from _token(draft, account, world)
+            yield from _tls(draft, (*account, "tls_config"), world)
+            yield from _repeated(draft, (*account, "workflow_batch_ids"))
+    yield from _state(draft, world)
+    yield from intervals.findings(draft, world.systems)
+
+
+def warnings(draft: Draft, world: World) -> Iterator[Finding]:
+    """Yield what an operator should change in a configuration that can be used."""
+    for index in draft.indexes("accounts"):
+        account = ("accounts", index)
+        for place in ((*account, "api_token_file"), (*account, "tls_config", "key_file")):
+            text = draft.text(*place)
+            if text is not None and place[-1] == "api_token_file" and _comes_later(text, world):
+                yield Finding(place, "not checked: systemd makes this file when it starts the service")
+            if text is not None and files.is_open_to_all(world.directory / text):
+                yield Finding(place, "every user of this machine can read the file: take that away with chmod o-r")
+
+
+def _state(draft: Draft, world: World) -> Iterator[Finding]:
+    place: Place = ("state", "path")
+    state = draft.get("state")
+    if {place, ("state",)} & draft.wrong or (state is not None and not isinstance(state, dict)):
+        return
+    path: Path | None = world.default_state_path
+    if isinstance(state, dict) and "path" in state:
+        text = draft.text(*place)
+        path = None if text is None else world.directory / text
+    problem = world.state(path)
+    if problem is not None:
+        yield Finding(place, problem)
+
+
+def _names(draft: Draft) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for index in draft.indexes("accounts"):
+        name = draft.text("accounts", index, "name")
+        if name is None:
+            continue
+        if name in first:
+            line = draft.lines[("accounts", first[name], "name")]
+            where = f"accounts[{first[name]}] (line {line})"
+            yield Finding(("accounts", index, "name"), f"must be unique; {where} has the same name")
+        first.setdefault(name, index)
+
+
+def _system(draft: Draft, account: Place, systems: Mapping[str, System]) -> Iterator[Finding]:
+    name = draft.text(*account, "system")
+    if name is None:
+        return
+    if name not in systems:
+        yield Finding((*account, "system"), _unknown("system", name, systems))
+        return
+    system = systems[name]
+    collectors = (*account, "collectors")
+    if draft.get(*collectors) == []:
+        yield Finding(collectors, "must name at least one collector; leave the key out for all")
+    for index in draft.indexes(*collectors):
+        collector = draft.text(*collectors, index)
+        if collector is not None and collector not in system.collectors:
+            yield Finding((*collectors, index), _unknown("collector", collector, system.collectors))
+    yield from _repeated(draft, collectors)
+    for key in SYSTEM_OPTIONS:
+        if draft.get(*account, key) and key not in system.options:
+            yield Finding((*account, key), f"accounts of {name} do not have this key")
+    filters = draft.get(*account, "filters")
+    for key in filters if isinstance(filters, dict) else ():
+        if key not in system.filters:
+            yield Finding((*account, "filters", key), f"unknown filter{_choice(key, system.filters)}")
+
+
+def _repeated(draft: Draft, place: Place) -> Iterator[Finding]:
+    seen = set()
+    for index in draft.indexes(*place):
+        item = draft.text(*place, index)
+        if item is not None and item in seen:
+            yield Finding((*place, index), "is in the list twice")
+        seen.add(item)
+
+
+def _unknown(what: str, word: str, known: Iterable[str]) -> str:
+    return f'unknown {what} "{shown(word)}"{_choice(word, known)}'
+
+
+def _choice(word: str, known: Iterable[str]) -> str:
+    return nearest(word, known) or f"; there is {', '.join(known)}"
+
+
+def _token(draft: Draft, account: Place, world: World) -> Iterator[Finding]:
+    given = [key for key in TOKEN_KEYS if key in draft.keys(*account)]
+    if len(given) != 1:
+        found = " and ".join(given) or "none of them"
+        yield Finding(account, f"needs exactly one of {', '.join(TOKEN_KEYS)}; it has {found}")
+        return
+    place = (*account, given[0])
+    text = draft.text(*place)
+    if text is None:
+        return
+    if given[0] == "api_token_env" and text not in world.environ:
+        yield Finding(place, "the environment variable that it names is not set")
+        return
+    if given[0] == "api_token_file" and _comes_later(text, world):
+        return
+    try:
+        token(given[0], text, world).read()
+    except TokenError as error:
+        yield Finding(place, str(error))
+
+
+def _comes_later(text: str, world: World) -> bool:
+    """Whether systemd makes this token file when it starts the service, which is not running."""
+    path = world.directory / text
+    return world.before_start and path.parent.parent == _CREDENTIALS and not path.parent.exists()
+
+
+def token(key: str, text: str, world: World) -> Token:
+    """The token that one of TOKEN_KEYS gives. An environment variable must be set."""
+    if key == "api_token_file":
+        return Token(world.directory / text)
+    return Token(world.environ[text] if key == "api_token_env" else text)
+
+
+def _tls(draft: Draft, tls: Place, world: World) -> Iterator[Finding]:
+    given = draft.keys(*tls)
+    for key, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        if key in given and other not in given:
+            yield Finding((*tls, key), f"needs {other} beside it")
+    for key in ("ca_file", "cert_file", "key_file"):
+        text = draft.text(*tls, key)
+        if text is None:
+            continue
+        try:
+            files.read(world.directory / text, _LARGEST_PEM_BYTES)
+        except files.Unreadable as error:
+            yield Finding((*tls, key), str(error))

@@ -1,0 +1,234 @@
+"""Make samples of totals and facts by the catalogue: zero series, the cap, and the values. Pure."""
+
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from exporter.exposition.catalog import OWN_COUNTERS, STATUS, Feeds
+from exporter.exposition.snapshot import Block, Blocks, Health
+from exporter.exposition.status import Facts
+from exporter.exposition.text_format import Exemplar, HistogramSample, Sample, render
+from exporter.model.family import Family
+from exporter.model.record import Key
+from exporter.model.totals import CounterState, HistogramState, Sums
+
+SERIES_CAP = 2000
+"""Series a family may have for an account; what comes later is folded, so that no API can flood a Prometheus."""
+
+OTHER = "__other__"
+
+_LINES_BESIDE_BUCKETS = 3
+"""The lines of a histogram beside those of its finite buckets: +Inf, count and sum."""
+
+_Labels = tuple[str, ...]
+_State = TypeVar("_State")
+_Row = tuple[Family, Sequence[Sample | HistogramSample]]
+
+
+def status_blocks(facts: Facts) -> Blocks:
+    """Render the rows about a collector's polling that are always shown."""
+    return _blocks(_status_rows(facts, while_fresh=False))
+
+
+def fresh_blocks(facts: Facts) -> Blocks:
+    """Render the rows about a collector's polling that are dropped with the gauges about its records."""
+    return _blocks(_status_rows(facts, while_fresh=True))
+
+
+def health(facts: Facts) -> Health:
+    """Gather what an operator wants to know of it at a glance."""
+    return Health(
+        facts.up,
+        not facts.backfilling,
+        facts.last_success,
+        facts.finished,
+        facts.in_flight,
+        facts.error,
+        facts.reason,
+        facts.oldest_in_flight,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the samples of one collector depend on, beside its totals."""
+
+    feeds: Feeds
+    optional: bool = False
+    """Does the account have the optional labels."""
+    cap: int = SERIES_CAP
+
+    def labels(self, family: Family) -> _Labels:
+        """The labels of a family without that of the account."""
+        return tuple(label for label in family.labels[1:] if self.optional or label not in family.optional)
+
+    def room(self, family: Family) -> int:
+        """How many label sets this collector may show: the cap is of the account, whose collectors share a family."""
+        lines = len(family.buckets) + _LINES_BESIDE_BUCKETS if family.kind == "histogram" else 1
+        return max(1, self.cap // lines // len(family.zeros))
+
+    def zeros(self, family: Family, met: Iterable[Mapping[str, str]]) -> Iterable[_Labels]:
+        """The label values to expose at 0."""
+        return zero_labels(family, self.feeds.collector, self.labels(family), met)
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """The gauges about a collector's records, rendered."""
+
+    blocks: Blocks
+    folded: Mapping[str, int]
+    """By family: how many series were folded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """The counters and histograms of a collector, rendered with their published values."""
+
+    blocks: Blocks
+    series: frozenset[Key]
+    """All of them, as they are exposed."""
+    shown_as: Mapping[Key, Key]
+    """Of series beyond the cap: the series that they are part of."""
+    folded: Mapping[str, int]
+
+
+def gauges(shape: Shape, facts: Facts, totals: Sums) -> Gauges:
+    """Render the gauges about a collector's records."""
+    rows: list[_Row] = [*_status_rows(facts, while_fresh=True)]
+    folded: dict[str, int] = {}
+    met = list(_met(shape, totals))
+    for family in shape.feeds.families:
+        if family.oldest_in_flight:
+            oldest = totals.oldest_in_flight
+            rows.append((family, [] if oldest is None else [Sample((facts.account, facts.collector), oldest)]))
+        elif family.kind == "gauge":
+            series, shown_as = _fill(family, shape, totals.gauges, shape.zeros(family, met))
+            values = {key: float(sum(amounts)) for key, amounts in series.items()}
+            rows.append((family, [Sample((facts.account, *key), value) for key, value in sorted(values.items())]))
+            folded[family.name] = len(shown_as)
+    return Gauges(_blocks(rows), folded)
+
+
+def counters(shape: Shape, facts: Facts, totals: Sums, before: Collection[Key] = ()) -> Counters:
+    """Render the counters and histograms of a collector, those about its polling too.
+
+    `before`: the series that are exposed already. They stay, be it at 0, as far as the cap has room.
+    """
+    rows: list[_Row] = []
+    exposed: set[Key] = set()
+    folds: dict[Key, Key] = {}
+    folded: dict[str, int] = {}
+    met = list(_met(shape, totals))
+    kept: dict[str, list[_Labels]] = {}
+    for key in before:
+        kept.setdefault(key[0], []).append(key[1:])
+    for family in shape.feeds.families:
+        if family.kind == "gauge":
+            continue
+        zeros = itertools.chain(shape.zeros(family, met), kept.get(family.name, ()))
+        names, samples, shown_as = (_counters if family.kind == "counter" else _histograms)(
+            family, shape, facts.account, totals, zeros
+        )
+        rows.append((family, samples))
+        exposed.update((family.name, *key) for key in names)
+        folds.update(shown_as)
+        folded[family.name] = len(shown_as)
+    for own in OWN_COUNTERS:
+        known = {key[1:]: float(state.published) for key, state in totals.counters.items() if key[0] == own.family.name}
+        values = {**dict.fromkeys(own.zeros(shape.feeds), 0.0), **known}
+        labels = (facts.account, facts.system, facts.collector)
+        rows.append((own.family, [Sample((*labels, *key), value) for key, value in sorted(values.items())]))
+        exposed.update((own.family.name, *key) for key in values)
+    return Counters(_blocks(rows), frozenset(exposed), folds, folded)
+
+
+_Made = tuple[Iterable[_Labels], Sequence[Sample | HistogramSample], Mapping[Key, Key]]
+
+
+def _counters(family: Family, shape: Shape, account: str, totals: Sums, zeros: Iterable[_Labels]) -> _Made:
+    series, shown_as = _fill(family, shape, totals.counters, zeros)
+    return series, [_counter((account, *key), states) for key, states in sorted(series.items())], shown_as
+
+
+def _histograms(family: Family, shape: Shape, account: str, totals: Sums, zeros: Iterable[_Labels]) -> _Made:
+    series, shown_as = _fill(family, shape, totals.histograms, zeros)
+    samples = [_histogram((account, *key), states, len(family.buckets) + 1) for key, states in sorted(series.items())]
+    return series, samples, shown_as
+
+
+def _counter(labels: _Labels, states: Sequence[CounterState]) -> Sample:
+    """The exemplar is of the event that raised the value last: while that is not published, there is none."""
+    value = float(sum(state.published for state in states))
+    causes = [state.cause for state in states if state.cause is not None and not state.rising]
+    if not causes:
+        return Sample(labels, value)
+    cause = causes[-1]
+    return Sample(labels, value, Exemplar((("record_id", cause.record_id),), float(cause.amount), cause.at))
+
+
+def _histogram(labels: _Labels, states: Sequence[HistogramState], size: int) -> HistogramSample:
+    published = [state.published for state in states if state.published is not None]
+    counts = [sum(column) for column in zip(*(one.counts for one in published), strict=True)] or [0] * size
+    return HistogramSample(labels, tuple(itertools.accumulate(counts)), sum(one.total for one in published))
+
+
+def _fill(
+    family: Family, shape: Shape, states: Mapping[Key, _State], zeros: Iterable[_Labels]
+) -> tuple[dict[_Labels, list[_State]], dict[Key, Key]]:
+    """The series of a family, each with the states that it is the sum of, and what was folded into what.
+
+    Series are kept as they first appeared; those beyond the cap have `__other__` for what is not exposed at 0. The
+    states may still hold series from when the account had other labels.
+    """
+    room, labels = shape.room(family), shape.labels(family)
+    known = family.zeros[shape.feeds.collector]
+    series: dict[_Labels, list[_State]] = {}
+    shown_as: dict[Key, Key] = {}
+    own = [key for key in states if key[0] == family.name and len(key) - 1 == len(labels)]
+    for place, key in enumerate(own):
+        name = key[1:]
+        if place >= room:
+            values = zip(labels, name, strict=True)
+            name = tuple(value if value in known.get(label, ()) else OTHER for label, value in values)
+            shown_as[key] = (family.name, *name)
+        series.setdefault(name, []).append(states[key])
+    # Zeros count too: with many values of an open label they are most of the series.
+    left = max(0, room - len(series))
+    missing = dict.fromkeys(zero for zero in zeros if zero not in series)
+    series.update((zero, []) for zero in itertools.islice(missing, left))
+    return series, shown_as
+
+
+def _met(shape: Shape, totals: Sums) -> Iterator[Mapping[str, str]]:
+    """The labels of every series there is, in any family: a status that was met in a gauge may come to a counter."""
+    labels_of = {family.name: shape.labels(family) for family in shape.feeds.families}
+    for key in itertools.chain(totals.gauges, totals.counters, totals.histograms):
+        labels = labels_of.get(key[0], ())
+        if labels and len(labels) == len(key) - 1:
+            yield dict(zip(labels, key[1:], strict=True))
+
+
+def zero_labels(
+    family: Family, collector: str, labels: Sequence[str], met: Iterable[Mapping[str, str]]
+) -> Iterable[tuple[str, ...]]:
+    """The label values to expose at 0: all known ones, with each combination of the open labels that was met."""
+    known = family.zeros[collector]
+    open_labels = [label for label in labels if label not in known]
+    whole = (one for one in met if all(label in one for label in open_labels))
+    combinations = dict.fromkeys(tuple(one[label] for label in open_labels) for one in whole) if open_labels else [()]
+    for combination in combinations:
+        given = dict(zip(open_labels, combination, strict=True))
+        yield from itertools.product(*((given[label],) if label in given else known[label] for label in labels))
+
+
+def _status_rows(facts: Facts, *, while_fresh: bool) -> Iterator[_Row]:
+    own = (facts.account, facts.system, facts.collector)
+    for row in STATUS:
+        if row.while_fresh == while_fresh:
+            yield row.family, [Sample((*own, *labels), float(number)) for labels, number in row.values(facts)]
+
+
+def _blocks(rows: Iterable[_Row]) -> Mapping[str, Block]:
+    return {family.name: render(family, samples) for family, samples in rows if samples}

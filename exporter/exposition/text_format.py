@@ -1,0 +1,131 @@
+"""How samples become lines of the text and the OpenMetrics format. No clock, no I/O, nothing kept between calls."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from prometheus_client.utils import floatToGoString
+
+from exporter.exposition.snapshot import Block
+from exporter.model.family import Family
+
+EXEMPLAR_LENGTH = 128
+"""The most characters that an exemplar's label names and values may have together (OpenMetrics 1.0, "Exemplars")."""
+
+
+_number: Callable[[float], str] = floatToGoString
+
+_Pairs = Sequence[tuple[str, str]]
+_Line = tuple[str, str]
+"""A line without its end, and what OpenMetrics adds to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One event that a counter or a bucket has counted, to follow up."""
+
+    labels: tuple[tuple[str, str], ...]
+    value: float
+    timestamp: float
+    """Epoch seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One series of a gauge or a counter."""
+
+    labels: tuple[str, ...]
+    """The values in the order of the family's labels; trailing optional ones may be left out."""
+    value: float
+    exemplar: Exemplar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramSample:
+    """One histogram: all series that share its labels."""
+
+    labels: tuple[str, ...]
+    counts: tuple[int, ...]
+    """Cumulative: one for each of the family's buckets, then that of +Inf, which is the number of observations."""
+    sum: float
+    exemplars: tuple[Exemplar | None, ...] = ()
+    """None, or one place for each of `counts`."""
+
+
+def render(family: Family, samples: Sequence[Sample | HistogramSample]) -> Block:
+    """The lines of one family, in the order of `samples`, the same in both formats but for exemplars.
+
+    Raises ValueError where a sample doesn't fit its family: the wrong number of label values or of buckets, the
+    wrong kind, an exemplar on a gauge. (prometheus_client cuts surplus values off without a word.)
+    """
+    lines = [line for sample in samples for line in _lines(family, sample)]
+    text = _encode("".join(f"{line}\n" for line, _ in lines))
+    if not any(extra for _, extra in lines):
+        return Block(text, text)
+    return Block(text, _encode("".join(f"{line}{extra}\n" for line, extra in lines)))
+
+
+def header(family: Family, *, openmetrics: bool) -> bytes:
+    """HELP and TYPE. In OpenMetrics a counter's family is named without the `_total` that its sample has."""
+    name, text = family.name, family.help.replace("\\", r"\\").replace("\n", r"\n")
+    if openmetrics:
+        text = text.replace('"', r"\"")
+        name = name.removesuffix("_total") if family.kind == "counter" else name
+    return _encode(f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n")
+
+
+def _lines(family: Family, sample: Sample | HistogramSample) -> Iterator[_Line]:
+    pairs = _pairs(family, sample.labels)
+    if isinstance(sample, HistogramSample):
+        if family.kind != "histogram":
+            raise ValueError(f"{family.name} is a {family.kind}: it takes no histogram")
+        yield from _histogram_lines(family, pairs, sample)
+        return
+    if family.kind == "histogram":
+        raise ValueError(f"{family.name} is a histogram: it takes no single value")
+    if sample.exemplar is not None and family.kind == "gauge":
+        raise ValueError(f"{family.name} is a gauge: it takes no exemplar")
+    yield _line(family.name, pairs, sample.value), _exemplar(sample.exemplar)
+
+
+def _histogram_lines(family: Family, pairs: _Pairs, sample: HistogramSample) -> Iterator[_Line]:
+    bounds = (*family.buckets, math.inf)
+    exemplars = sample.exemplars or (None,) * len(bounds)
+    if not len(bounds) == len(sample.counts) == len(exemplars):
+        raise ValueError(f"{family.name} has {len(bounds)} buckets with +Inf, not {len(sample.counts)}")
+    for bound, count, exemplar in zip(bounds, sample.counts, exemplars, strict=True):
+        labels = [*pairs, ("le", _number(bound))]
+        yield _line(f"{family.name}_bucket", labels, count), _exemplar(exemplar)
+    yield _line(f"{family.name}_count", pairs, sample.counts[-1]), ""
+    yield _line(f"{family.name}_sum", pairs, sample.sum), ""
+
+
+def _pairs(family: Family, values: tuple[str, ...]) -> _Pairs:
+    most = len(family.labels)
+    if not most - len(family.optional) <= len(values) <= most:
+        raise ValueError(f"{family.name} has the labels {', '.join(family.labels)}, not {len(values)} values")
+    return list(zip(family.labels, values, strict=False))
+
+
+def _line(name: str, pairs: _Pairs, value: float) -> str:
+    return f"{name}{_label_set(pairs) if pairs else ''} {_number(value)}"
+
+
+def _label_set(pairs: _Pairs) -> str:
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in sorted(pairs)) + "}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def _exemplar(exemplar: Exemplar | None) -> str:
+    """Nothing where it is too long: Prometheus would refuse it, and a hint is not worth a complaint per scrape."""
+    if exemplar is None or sum(len(name) + len(value) for name, value in exemplar.labels) > EXEMPLAR_LENGTH:
+        return ""
+    return f" # {_label_set(exemplar.labels)} {_number(exemplar.value)} {exemplar.timestamp}"
+
+
+def _encode(text: str) -> bytes:
+    """UTF-8. Half a surrogate pair, which JSON may hold and UTF-8 may not, becomes a question mark."""
+    return text.encode("utf-8", "replace")

@@ -1,0 +1,162 @@
+"""Decide what a record's change does to gauges, counters and histograms. Pure: no clock, no file, no request.
+
+All rules about what counts as an event are here:
+
+* A count that rises is an event, and never twice: of each record the highest counts so far are remembered, so that a
+  status that alternates is one event.
+* A record that was never met before counts if it is a new event; if it was only not looked at until now, it is
+  remembered.
+* A failure that no destination names counts as `none`, as often as it is more than those that are counted already, and
+  is not counted again when a destination names it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from exporter.model.family import FAILURES, NONE, STATUS_LABELS, Family
+from exporter.model.record import Key, Record
+
+RECORDS = "batch_exporter_records"
+"""The family that counts the records themselves, kept by the same means as the systems' gauges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the ledger must know of the families. What is named in neither of the first two is a gauge."""
+
+    counters: frozenset[str] = frozenset()
+    histograms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """With the upper bounds of their buckets."""
+    statuses: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """By counter, the places in its keys where statuses stand."""
+    places: Mapping[str, int] = field(default_factory=dict)
+    """By counter, the place in its keys of the label that says where something failed."""
+    lengths: Mapping[str, int] = field(default_factory=dict)
+    """By family with optional labels, the length of its keys without them."""
+
+    @classmethod
+    def of(cls, families: Iterable[Family]) -> "Rules":
+        """Take the rules from the catalogue's rows. In a key, the family's name stands in the place of the account."""
+        listed = list(families)
+        counters = [family for family in listed if family.kind == "counter"]
+        return cls(
+            frozenset(family.name for family in counters),
+            {family.name: family.buckets for family in listed if family.kind == "histogram"},
+            {family.name: _statuses(family) for family in counters},
+            {family.name: family.labels.index(family.place) for family in counters if family.place},
+            {family.name: len(family.labels) - len(family.optional) for family in listed if family.optional},
+        )
+
+    def is_gauge(self, key: Key) -> bool:
+        return key[0] not in self.counters and key[0] not in self.histograms
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What must be added where when a record changes; what is not named stays as it is."""
+
+    gauges: Mapping[Key, int] = field(default_factory=dict)
+    """Above or below 0."""
+    events: Mapping[Key, int] = field(default_factory=dict)
+    """For counters and, as the number of observations, for histograms: above 0."""
+
+
+def weight(record: Record | None, rules: Rules) -> Mapping[Key, int]:
+    """All that a record adds to any gauge: nothing if it is not there, or the API no longer has it."""
+    if record is None or record.gone:
+        return {}
+    own = {key: amount for key, amount in record.adds.items() if rules.is_gauge(key)}
+    own[RECORDS, "in_flight" if record.in_flight else "finished"] = 1
+    return own
+
+
+def remembered(before: Record | None, seen: Record, rules: Rules) -> Record:
+    """The record as it is to be kept: with its gauges as seen, and in counters all that it has ever counted."""
+    if before is None or seen.gone:
+        return seen
+    gauges = {key: amount for key, amount in seen.adds.items() if rules.is_gauge(key)}
+    _, counted = _count(_counted(before, seen, rules), seen, rules)
+    adds = {**gauges, **counted}
+    return seen if adds == seen.adds else replace(seen, adds=adds)
+
+
+def change(before: Record | None, after: Record | None, rules: Rules, news: bool) -> Change:
+    """What happens when a record goes from `before` (None: never met) to `after` (None: forgotten with the window).
+
+    `after` may be as seen or as `remembered`. `news`: does a record that was never met before count as a new event, or
+    was it only not looked at until now? A record that was known always does.
+    """
+    gauges = Counter(weight(after, rules))
+    gauges.subtract(weight(before, rules))
+    events: Mapping[Key, int] = {}
+    if after is not None and not after.gone and (before is not None or news):
+        events, _ = _count({} if before is None else _counted(before, after, rules), after, rules)
+    return Change({key: amount for key, amount in gauges.items() if amount}, events)
+
+
+def names_failure(key: Key, rules: Rules) -> bool:
+    """Is this a series of failures."""
+    return any(key[place] in FAILURES for place in rules.statuses.get(key[0], ()))
+
+
+def _count(counted: Mapping[Key, int], seen: Record, rules: Rules) -> tuple[Mapping[Key, int], Mapping[Key, int]]:
+    """The events of a record that had counted so much, and what it has counted with them."""
+    now = dict(counted)
+    events: dict[Key, int] = {}
+    unplaced = []
+    for key, amount in seen.adds.items():
+        if rules.is_gauge(key):
+            continue
+        if _is_unplaced(key, rules):
+            unplaced.append(key)
+        elif amount > now.get(key, 0):
+            events[key] = amount - now.get(key, 0)
+            now[key] = amount
+    _name_places(events, now, rules)
+    for key in unplaced:
+        already = sum(count for other, count in now.items() if _may_be_one(other, key, rules))
+        if seen.adds[key] > already:
+            events[key] = seen.adds[key] - already
+            now[key] = now.get(key, 0) + events[key]
+    return events, {key: amount for key, amount in now.items() if amount}
+
+
+def _name_places(events: dict[Key, int], now: dict[Key, int], rules: Rules) -> None:
+    """Take from the failures that have just got a place those that were counted before without one."""
+    for none in [key for key, count in now.items() if count and _is_unplaced(key, rules)]:
+        for key in [key for key in events if _may_be_one(key, none, rules)]:
+            moved = min(now[none], events[key])
+            now[none] -= moved
+            events[key] -= moved
+            if not events[key]:
+                del events[key]
+
+
+def _is_unplaced(key: Key, rules: Rules) -> bool:
+    place = rules.places.get(key[0])
+    return place is not None and key[place] == NONE and names_failure(key, rules)
+
+
+def _may_be_one(other: Key, unplaced: Key, rules: Rules) -> bool:
+    """Could this be the same failure: it has another place or status at most."""
+    if other[0] != unplaced[0] or not names_failure(other, rules):
+        return False
+    apart = {rules.places[unplaced[0]], *rules.statuses[unplaced[0]]}
+    return all(one == two for at, (one, two) in enumerate(zip(other, unplaced, strict=True)) if at not in apart)
+
+
+def _counted(before: Record, after: Record, rules: Rules) -> Mapping[Key, int]:
+    """What a record has counted, under the labels that it has now: an account may have got or lost an optional one."""
+    tails = {key[rules.lengths[key[0]] :] for key in after.adds if key[0] in rules.lengths}
+    tail = next(iter(tails), None)
+    counted: Counter[Key] = Counter()
+    for key, amount in before.adds.items():
+        if not rules.is_gauge(key):
+            length = rules.lengths.get(key[0])
+            counted[key if length is None or tail is None else (*key[:length], *tail)] += amount
+    return counted
+
+
+def _statuses(family: Family) -> tuple[int, ...]:
+    return tuple(place for place, label in enumerate(family.labels) if label in STATUS_LABELS)

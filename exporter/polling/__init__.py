@@ -1,0 +1,1 @@
+"""Polling: a loop around each collector, its supervisor, and reloads."""

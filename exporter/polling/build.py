@@ -1,0 +1,138 @@
+"""Building the line of an account, from its configuration to pollers that publish on a board. Nothing runs yet here."""
+
+import functools
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from exporter.client import Client, RequestMeter
+from exporter.client.client import Access
+from exporter.client.rate_limit import Budget
+from exporter.client.transport import FileTransport, Tls, Transport
+from exporter.config import Account, TokenError
+from exporter.exposition.self_metrics import Live
+from exporter.exposition.snapshot import Board
+from exporter.exposition.status import Facts
+from exporter.model.record import FetchError, Reason
+from exporter.polling.collector import Collector, Limits, boot
+from exporter.polling.poller import Pace, Poller, Shown
+from exporter.polling.supervisor import Line
+from exporter.state import State
+from exporter.systems import Source
+from exporter.systems.base import Listing, Options
+
+Wait = Callable[[float], bool]
+"""Sleeps for some seconds; True if the program is stopping meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all accounts have in common."""
+
+    state: State
+    board: Board
+    live: Live
+
+
+def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) -> Client:
+    """The client that all collectors of the account share: one pace, one set of connections."""
+
+    def token() -> str:
+        try:
+            return account.token.read()
+        except TokenError as error:
+            raise FetchError(Reason.AUTH, str(error)) from None
+
+    tls = account.tls_config
+    proxy = account.proxy_url
+    return Client(
+        Access(account.base_url, source.system.token_header, token, account.request_timeout, source.refused),
+        Transport(
+            Tls(
+                _path(tls.ca_file), _path(tls.cert_file), _path(tls.key_file), tls.server_name, tls.insecure_skip_verify
+            ),
+            None if proxy is None else proxy.get_secret_value(),
+            account.max_concurrent_requests,
+        ),
+        Budget(account.max_requests_per_second, account.max_concurrent_requests, time.monotonic),
+        meter,
+        wait,
+    )
+
+
+def file_transport(account: Account) -> FileTransport:
+    """For files that the API offers on other hosts: the same way out, and nothing that is for the API's host alone."""
+    tls = account.tls_config
+    proxy = account.proxy_url
+    return FileTransport(
+        Tls(_path(tls.ca_file), insecure_skip_verify=tls.insecure_skip_verify),
+        None if proxy is None else proxy.get_secret_value(),
+        urlsplit(account.base_url).hostname or "",
+    )
+
+
+RECONCILE_SHARE = 0.1
+"""Of the requests an account may make, how many may be spent on reading again what is known."""
+
+
+def line(account: Account, sources: Mapping[str, Source], shared: Shared, known: Iterable[Facts] = ()) -> Line:
+    """The line of an account, with a poller for each of its collectors.
+
+    `known` is of the pollers before, if there were any.
+    """
+    over = threading.Event()
+    source = sources[account.system]
+    options = Options(account.filters, account.workflow_batch_ids, account.workflow_label)
+    listings = {name: source.listing(name, options) for name in account.collectors}
+    meter = shared.live.meter(account.name, account.system)
+    meter.expect(endpoint for listing in listings.values() for endpoint in _endpoints(listing))
+    asking = client(account, source, meter, over.wait)
+    budget = account.max_requests_per_second * account.poll_interval / len(account.collectors)
+    limits = Limits(
+        account.lookback,
+        account.reconcile_interval,
+        account.in_flight_max_age,
+        account.page_size,
+        max(1, int(RECONCILE_SHARE * budget)),
+        account.stale_after,
+    )
+    scope = json.dumps([account.base_url, account.filters], sort_keys=True)
+    facts = {one.collector: one.going_on() for one in known if one.system == account.system}
+    pollers = tuple(
+        Poller(
+            Collector(
+                listings[name],
+                source.families,
+                limits,
+                scope,
+                account.name,
+                labels="workflow" if account.workflow_label and _has_optional_labels(source, name) else "",
+                boot=boot(),
+            ),
+            asking,
+            shared.state,
+            Shown(functools.partial(shared.board.publish, unless=over.is_set), lambda: shared.board.last_scrape),
+            facts.get(name) or Facts(account.name, account.system, name),
+            Pace(account.poll_interval, account.stale_after, account.stuck_after),
+            account.workflow_label,
+        )
+        for name in account.collectors
+    )
+    return Line(account, pollers, over, asking.close)
+
+
+def _endpoints(listing: Listing) -> set[str]:
+    """The endpoints that a collector asks: its list, and single records."""
+    return {request.endpoint for request in (listing.page(1, 1), *listing.ask(["id"]))}
+
+
+def _has_optional_labels(source: Source, collector: str) -> bool:
+    return any(family.optional and collector in family.zeros for family in source.families)
+
+
+def _path(path: os.PathLike[str] | None) -> str | None:
+    return None if path is None else os.fspath(path)

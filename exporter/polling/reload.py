@@ -1,0 +1,121 @@
+"""Reading the configuration again while the program runs: in a thread of its own, one reload after the other.
+
+Who may ask for it, and what a configuration is made of, is not known here.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from exporter.config import Config, ConfigError, Problem
+from exporter.config.diff import Outcome
+from exporter.exposition.self_metrics import Live
+from exporter.polling.supervisor import Running
+
+log = logging.getLogger(__name__)
+
+Asked = queue.SimpleQueue[Future[Outcome]]
+"""Reloads that are asked for. To put one in is safe at any moment, in a signal's handler too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """Where the configuration comes from."""
+
+    load: Callable[[], Config]
+    """Reads it. Raises ConfigError."""
+    file: str | None
+    """What it is read from; None for the environment, which a running program keeps as it is."""
+
+
+class Reloading:
+    """Reloads whenever it is asked to."""
+
+    def __init__(
+        self,
+        asked: Asked,
+        loading: Loading,
+        config: Config,
+        running: Running,
+        live: Live,
+        begins: Callable[[], None] = lambda: None,
+        ends: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`config` is what runs. What has been asked for by now is done too, once it is started.
+
+        `begins` and `ends` are called around each reload.
+        """
+        self._begins = begins
+        self._ends = ends
+        self._failed: Outcome | None = None
+        self._asked = asked
+        self._loading = loading
+        self._state_path = config.state_path
+        self._running = running
+        self._live = live
+        self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def alive(self) -> bool:
+        """Return whether reloads are still done: False once the thread has ended."""
+        return self._thread.ident is None or self._thread.is_alive()
+
+    def ask(self) -> Future[Outcome]:
+        """Reload as soon as those that were asked for before are done."""
+        future: Future[Outcome] = Future()
+        self._asked.put(future)
+        return future
+
+    def _run(self) -> None:
+        while True:
+            future = self._asked.get()
+            # Who asked may have gone, and is not to be told then.
+            if future.set_running_or_notify_cancel():
+                future.set_result(self._outcome())
+
+    def failed(self) -> Outcome | None:
+        """Return how the last reload failed; None if it did not, or there was none."""
+        return self._failed
+
+    def _outcome(self) -> Outcome:
+        """Reload, and whatever comes of it, let the next one be asked for."""
+        try:
+            self._begins()
+            outcome = self._reload()
+        except Exception:
+            log.exception("a mistake in the exporter")
+            outcome = Outcome(
+                False, "The reload failed: internal error; the log has the details. Restart the exporter."
+            )
+        self._failed = None if outcome.successful else outcome
+        self._live.loaded(successful=outcome.successful)
+        self._ends()
+        return outcome
+
+    def _reload(self) -> Outcome:
+        file = self._loading.file
+        if file is None:
+            log.warning("nothing to reload: a running program keeps its environment, and there is no --config.file")
+            return Outcome(True, "Nothing to reload: a running program keeps its environment. Restart it.")
+        try:
+            config = self._loading.load()
+            self._check(config, file)
+        except ConfigError as error:
+            problems = "; ".join(str(problem) for problem in error.problems)
+            log.error("reload failed: the configuration before it stays in use", extra={"err": problems})
+            return Outcome(False, f"The reload failed; the configuration before it stays in use.\n{error}")
+        counts = self._running.change(config.accounts).counts()
+        self._live.keep({(account.name, account.system) for account in config.accounts})
+        log.info("reloaded", extra={"config": file, **counts})
+        told = ", ".join(f"{count} {what}" for what, count in counts.items())
+        return Outcome(True, f"Reloaded. Accounts: {told}.")
+
+    def _check(self, config: Config, file: str) -> None:
+        if config.state_path != self._state_path:
+            message = "can't be changed while the program runs: restart it to use another state file"
+            raise ConfigError([Problem(file, None, "state.path", message)])

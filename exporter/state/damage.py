@@ -1,0 +1,118 @@
+"""From what SQLite, the system and a damaged file's content raise to what an operator is told. No I/O but a look."""
+
+import errno
+import os
+import sqlite3
+import traceback
+from pathlib import Path
+
+from exporter.model.record import StateError
+
+FileId = tuple[int, int]
+"""Device and inode: the same file, whatever it is called."""
+
+_DAMAGE = (ValueError, TypeError, LookupError)
+"""What reading raises where a file holds something else than was written."""
+
+_FULL = (sqlite3.SQLITE_FULL,)
+_NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH)
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_FAILING = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_PROTOCOL)
+_PASSING = (sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT)
+_ERRNO_FULL = (errno.ENOSPC, errno.EDQUOT)
+_ERRNO_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EINTR, errno.ESTALE)
+
+
+DAMAGED = (
+    "it is damaged ({}); stop the exporter, move it away with its -wal and -shm, and start again"
+    " (counters then begin at 0, and no old failure is counted again)"
+)
+"""What to do about a file that does not hold what was written, wherever that shows."""
+
+
+def damaged(path: Path, how: str) -> StateError:
+    """Say that the file is damaged, wherever that shows, and how to start over."""
+    return StateError(f"state file {path}: {DAMAGED.format(how)}")
+
+
+def moved(path: Path, opened: FileId | None) -> StateError | None:
+    """Say that the path no longer leads to the file that was opened at the start; None if it does."""
+    if opened is None:
+        return None
+    try:
+        found = file_id(path.stat())
+    except FileNotFoundError:
+        return StateError(
+            f"state file {path}: it was deleted or moved away while the exporter ran; stop the exporter and put"
+            " it back with its -wal and -shm, or restart the exporter to start over (counters then begin at 0, and no"
+            " old failure is counted again)"
+        )
+    except OSError:
+        return None
+    if found == opened:
+        return None
+    return StateError(f"state file {path}: another file took its place while the exporter ran; restart the exporter")
+
+
+def file_id(status: os.stat_result) -> FileId:
+    """Return what makes out a file."""
+    return status.st_dev, status.st_ino
+
+
+def understood(path: Path, error: Exception) -> StateError | None:
+    """Return what an error means for the operator; None if it says nothing about the file."""
+    if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
+        return None
+    if isinstance(error, sqlite3.Error):
+        return _of_sqlite(path, error)
+    if isinstance(error, OSError):
+        return _of_system(path, error)
+    if isinstance(error, _DAMAGE) and not isinstance(error, UnicodeEncodeError) and _raised_by_state(error):
+        return damaged(path, f"its content can't be read: {type(error).__name__}")
+    return None
+
+
+def _of_sqlite(path: Path, error: sqlite3.Error) -> StateError:
+    code = getattr(error, "sqlite_errorcode", None)
+    kind = None if code is None or code == sqlite3.SQLITE_IOERR_SHORT_READ else code & 0xFF
+    if kind in _FULL:
+        return _full(path, str(error))
+    if kind in _NOT_WRITABLE:
+        return StateError(
+            f"state file {path}: it can't be opened or written ({error}); let the exporter's user write"
+            " to it and to its folder"
+        )
+    if kind in _BUSY:
+        return StateError(
+            f"state file {path}: another program has locked it ({error}); end what has it open, such as"
+            " sqlite3 or a backup",
+            passing=True,
+        )
+    if kind in _FAILING:
+        return StateError(
+            f"state file {path}: the disk can't be read or written ({error}); see the system's log. SQLite"
+            " needs a local disk, not NFS",
+            passing=True,
+        )
+    if kind in _PASSING:
+        return StateError(f"state file {path}: {error}", passing=True)
+    # All else is about what is in the file: pages, tables or rows that are not as they were written.
+    return damaged(path, str(error))
+
+
+def _of_system(path: Path, error: OSError) -> StateError:
+    if error.errno in _ERRNO_FULL:
+        return _full(path, error.strerror or str(error))
+    passing = error.errno in _ERRNO_PASSING
+    return StateError(f"state file {path}: {error.strerror or error} (see state.path)", passing=passing)
+
+
+def _full(path: Path, how: str) -> StateError:
+    return StateError(f"state file {path}: there is no room for it ({how}); make room on its volume", passing=True)
+
+
+def _raised_by_state(error: Exception) -> bool:
+    """Whether the innermost code of the exporter that the error came through is what reads the file's content."""
+    names = (str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__))
+    own = [name for name in names if name.startswith("exporter.")]
+    return bool(own) and own[-1].startswith("exporter.state.") and own[-1] != "exporter.state.database"

@@ -1,0 +1,282 @@
+"""Reading what a server sends, which may be anything: small checked readers that every source uses.
+
+A reader raises Unreadable where a value can't be understood. A record needs its ID, its time of creation and its
+status, and is rejected without one of them; all else is read with `optional` or `label`, and costs itself alone.
+"""
+
+import functools
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from exporter.client import JSON
+from exporter.model.family import NONE, UNKNOWN
+from exporter.model.record import FetchError, Key, Reason, Record
+
+FINAL = frozenset({"completed", "failed", "timed_out", "expired", "cancelled", "canceled", "error"})
+"""Statuses after which a vendor does no more work. Every other word, known or not, means that work is open."""
+
+MOST_ENTRIES = 100
+"""How many destinations or phases of a record keep their own names; the names of further ones are `unknown`."""
+
+_LARGEST_AMOUNT = 2**31
+"""No batch has as many documents."""
+_LARGEST_SUM = MOST_ENTRIES * _LARGEST_AMOUNT
+"""A million of such records still add up to a number that the state can hold."""
+_LEAST_MILLISECONDS = 1e11
+"""As seconds, that would be the year 5138; as milliseconds, it is 1973."""
+_END_OF_TIME = 253_402_300_800.0
+"""The year 10000, which no timestamp can name."""
+_DAY = 86_400
+_LONGEST_WORD = 64
+_LONGEST_READ = 1024
+"""Characters of a name that are looked at."""
+_LONGEST_ID = 128
+_JOINERS = "\u200c\u200d"
+"""They print nothing, but many scripts are not written without them."""
+_INVISIBLE = re.compile(
+    f"[{_JOINERS}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that print nothing: two names that differ in them look the same."""
+_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+_DIGITS = re.compile(r"[0-9]{1,10}")
+_NOT_A_WORD = re.compile(r"[^a-z0-9]+")
+_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.:\-]{{0,{_LONGEST_ID - 1}}}")
+_DATE = r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})"
+_TIME_OF_DAY = r"([0-9]{2}):?([0-9]{2})(?::?([0-9]{2})(?:[.,]([0-9]+))?)?"
+_ZONE = r"(?:[Zz]|([+-])([0-9]{2})(?::?([0-9]{2}))?)"
+_TIME = re.compile(f"{_DATE}(?:(?:[Tt]| +){_TIME_OF_DAY} *{_ZONE}?)?")
+
+ALWAYS_NEEDED = ("id", "not_an_object", "not_answered", "unreadable")
+"""Why an item of any list may be rejected: it has no ID, is no item, is not answered for by ID, or can't be read."""
+
+_WHATEVER = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading an odd value may raise: numbers that no float can hold, for one."""
+
+_Entry = TypeVar("_Entry")
+_Read = TypeVar("_Read")
+
+
+class Unreadable(Exception):
+    """An item that can't be understood. Its text is a value of the `reason` label of rejected records."""
+
+
+def optional(read: Callable[[JSON, str], _Read], value: JSON, field: str, default: _Read, unknown: set[str]) -> _Read:
+    """Read a field that no record needs: where it can't be understood, note its name in `unknown`."""
+    try:
+        return read(value, field)
+    except Unreadable:
+        unknown.add(field)
+        return default
+
+
+def word(value: JSON, reason: str) -> str:
+    """Return a status or a name as a label value: `In Progress` is `in_progress`; nothing is `none`.
+
+    Letters and digits of every script stay; names that differ in case, width or normal form alone are one. Text
+    without a letter or digit is `unknown`.
+    """
+    if value is None:
+        return NONE
+    if not isinstance(value, str):
+        raise Unreadable(reason)
+    return _normalized(value.strip()[:_LONGEST_READ])
+
+
+def label(value: JSON) -> str:
+    """Return a word that no record needs: what is no text is `unknown`."""
+    return word(value, "") if value is None or isinstance(value, str) else UNKNOWN
+
+
+def name(key: str) -> str:
+    """Return the name of an entry as a label value. Never `none`, which says that there is no entry."""
+    found = label(key)
+    return UNKNOWN if found == NONE else found
+
+
+# A million records come with a handful of words; the bound is for a server that makes them up.
+@functools.lru_cache(maxsize=1024)
+def _normalized(value: str) -> str:
+    if not value:
+        return NONE
+    found = _NOT_A_WORD.sub("_", value.lower()) if value.isascii() else _letters(value)
+    return found.strip("_")[:_LONGEST_WORD].rstrip("_") or UNKNOWN
+
+
+def _letters(value: str) -> str:
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _INVISIBLE.sub("", value)).casefold())
+    kept: list[str] = []
+    for character in _INVISIBLE.sub("", folded):
+        kind = unicodedata.category(character)[0]
+        on_a_letter = bool(kept) and kept[-1] != "_"
+        if kind in "LN" or (kind == "M" and on_a_letter):
+            kept.append(character)
+        elif kind != "M" and on_a_letter:
+            kept.append("_")
+    return "".join(kept)
+
+
+def text(value: JSON, reason: str) -> str:
+    """Free text that may become a label value, shortened; nothing is the empty text.
+
+    Half of a surrogate pair, which JSON can hold, is no character; what a terminal or a page would obey (escapes, signs
+    that turn the direction of what follows) must not stand in an alert.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Unreadable(reason)
+    words = " ".join(value.split())[:_LONGEST_ID]
+    return "".join(one if one.isprintable() or one in _JOINERS else "?" for one in words)
+
+
+def identifier(value: JSON, reason: str = "id") -> str:
+    """An id. It goes into paths and exemplars, so nothing but the characters of an id is taken."""
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise Unreadable(reason)
+    return value
+
+
+def amount(value: JSON, reason: str) -> int:
+    """Return a count of things; nothing is 0. `3.0` and `"3"` are 3: some serializers know no integers."""
+    if value is None:
+        return 0
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LARGEST_AMOUNT:
+        raise Unreadable(reason)
+    if value != int(value):
+        raise Unreadable(reason)
+    return int(value)
+
+
+def mapping(value: JSON, reason: str) -> Mapping[str, JSON]:
+    """An object; nothing is an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Unreadable(reason)
+    return value
+
+
+def sequence(value: JSON, reason: str) -> Sequence[JSON]:
+    """A list; nothing is an empty one."""
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise Unreadable(reason)
+    return value
+
+
+def bounded(entries: Iterable[_Entry], field: str, unknown: set[str]) -> Iterator[tuple[_Entry, bool]]:
+    """Give each entry, and whether it keeps its own name: a record must not make series without end."""
+    for place, entry in enumerate(entries):
+        if place == MOST_ENTRIES:
+            unknown.add(field)
+        yield entry, place < MOST_ENTRIES
+
+
+def iso_time(value: JSON, reason: str = "created_at") -> float:
+    """Read a time of RFC 3339, or of ISO 8601 as far as it is alike, as epoch seconds; without a zone it is UTC.
+
+    Leap seconds, `24:00`, spaces around it and fractions of any length are understood. Times before 1970 are none:
+    they are the zero times of programs, which leave what they don't know at `0001-01-01T00:00:00Z`.
+    """
+    found = _TIME.fullmatch(value.strip(" \t\r\n")) if isinstance(value, str) else None
+    if found is None:
+        raise Unreadable(reason)
+    year, _, month, day, hour, minute, second, fraction, sign, *offset = found.groups("0")
+    try:
+        midnight = datetime(int(year), int(month), int(day), tzinfo=UTC).timestamp()
+        seconds = int(midnight) + _of_day(int(hour), int(minute), int(second), fraction) - _offset(sign, *offset)
+    except ValueError:
+        raise Unreadable(reason) from None
+    # As datetime does it, to the same float.
+    return _possible((seconds * 10**6 + int(fraction[:6].ljust(6, "0"))) / 10**6, reason)
+
+
+def _of_day(hour: int, minute: int, second: int, fraction: str) -> int:
+    """Seconds since midnight. Raises ValueError."""
+    if hour == 24 and not minute and not second and not fraction.strip("0"):
+        return _DAY
+    if hour > 23 or minute > 59 or second > 60:
+        raise ValueError
+    return hour * 3600 + minute * 60 + second
+
+
+def _offset(sign: str, hours: str, minutes: str) -> int:
+    """Seconds ahead of UTC. Raises ValueError."""
+    if int(hours) > 23 or int(minutes) > 59:
+        raise ValueError
+    seconds = int(hours) * 3600 + int(minutes) * 60
+    return -seconds if sign == "-" else seconds
+
+
+def _possible(seconds: float, reason: str) -> float:
+    if not 0 < seconds < _END_OF_TIME:
+        raise Unreadable(reason)
+    return seconds
+
+
+def epoch_time(value: JSON, reason: str) -> float:
+    """Epoch seconds, however they are written: as a number or as text, in milliseconds, or as ISO 8601."""
+    if isinstance(value, str):
+        value = value.strip(" \t\r\n")
+        if not _NUMBER.fullmatch(value):
+            return iso_time(value, reason)
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise Unreadable(reason)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    return _possible(number / 1000 if number >= _LEAST_MILLISECONDS else number, reason)
+
+
+def items(answer: JSON, key: str, endpoint: str) -> list[JSON]:
+    """The list under `key` of a list answer. Raises FetchError(malformed) where there is none."""
+    found = answer.get(key) if isinstance(answer, dict) else None
+    if not isinstance(found, list):
+        raise FetchError(Reason.MALFORMED, f'GET {endpoint}: the answer has no list "{key}"', 200)
+    return found
+
+
+def records(
+    found: Iterable[JSON], to_record: Callable[[Mapping[str, JSON]], Record]
+) -> tuple[tuple[Record, ...], Mapping[str, int]]:
+    """The records among the items, and why and how many others were rejected."""
+    read: list[Record] = []
+    rejected: Counter[str] = Counter()
+    for item in found:
+        try:
+            if not isinstance(item, dict):
+                raise Unreadable("not_an_object")
+            read.append(to_record(item))
+        except Unreadable as error:
+            rejected[str(error)] += 1
+        except _WHATEVER:
+            # A record costs at most itself, whatever it holds that no reader has thought of.
+            rejected["unreadable"] += 1
+    return tuple(read), rejected
+
+
+def positive(adds: Counter[Key]) -> Mapping[Key, int]:
+    """What a record adds, without what it adds nothing to."""
+    return {key: min(count, _LARGEST_SUM) for key, count in adds.items() if count}
+
+
+def count_or_none(value: JSON) -> int | None:
+    """A number of a server's paging, 0 or more: a hint, so what is none is no error."""
+    try:
+        return None if value is None else amount(value, "")
+    except Unreadable:
+        return None
+
+
+def positive_or_none(value: JSON) -> int | None:
+    """Like `count_or_none`, but 0 is none either."""
+    return count_or_none(value) or None

@@ -1,0 +1,81 @@
+"""What was wrong with the rows of a PackageX batch, as its errors file tells it.
+
+The vendor's API reference does not say what is in such a file: what is read here is what they usually have. A row is
+an object, a line of CSV, or text; its error is one text, or a list of them, or of objects.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from exporter.client import JSON
+from exporter.model.record import FetchError, Reason
+from exporter.systems.detail import RowError, as_text
+
+_LISTS = ("errors", "data", "rows", "items")
+"""Where the rows may be, if the file is an object."""
+_TEXTS = ("message", "error_message", "error", "errors", "reason", "detail")
+_PLACES = ("field", "column", "path", "property")
+_CODES = ("code", "error_code")
+_LEVELS = 10
+"""Of a row within itself. What is deeper is no error that anybody has written."""
+
+
+def row_errors(name: str, content: bytes) -> Iterator[tuple[RowError, ...]]:
+    """The errors of each row of a file with this name. Raises FetchError(malformed)."""
+    rows = _json_rows(content) if name.endswith(".json") else _csv_rows(content)
+    for row in rows:
+        yield tuple(_errors(row, ())) or (RowError(""),)
+
+
+def _json_rows(content: bytes) -> Sequence[JSON]:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        raise FetchError(Reason.MALFORMED, "the errors file is not JSON") from None
+    if isinstance(found, dict):
+        found = next((found[name] for name in _LISTS if isinstance(found.get(name), list)), [found])
+    return found if isinstance(found, list) else [found]
+
+
+def _csv_rows(content: bytes) -> Iterator[JSON]:
+    lines = io.StringIO(content.decode("utf-8-sig", errors="replace"), newline="")
+    try:
+        for row in csv.DictReader(lines):
+            yield {str(name).strip().lower().replace(" ", "_"): value for name, value in row.items() if value}
+    except csv.Error:
+        raise FetchError(Reason.MALFORMED, "the errors file is not CSV") from None
+
+
+def _errors(row: JSON, around: tuple[str, ...], levels: int = _LEVELS) -> Iterator[RowError]:
+    """The errors that a row, or a part of it, tells of; `around` are the values of what it is a part of."""
+    if levels == 0:
+        return
+    if isinstance(row, list):
+        for one in row:
+            yield from _errors(one, around, levels - 1)
+    elif not isinstance(row, dict):
+        yield RowError(as_text(row), quotable=around)
+    else:
+        said = next((name for name in _TEXTS if row.get(name)), None)
+        place, code = (next((as_text(row[name]) for name in names if row.get(name)), "") for names in (_PLACES, _CODES))
+        data = [value for name, value in row.items() if name not in (said, *_PLACES, *_CODES)]
+        quotable = (*around, *_leaves(data))
+        if said is None:
+            yield RowError("", place, code, quotable)
+        elif isinstance(row[said], (list, dict)):
+            for one in _errors(row[said], quotable, levels - 1):
+                yield replace(one, where=one.where or place, code=one.code or code)
+        else:
+            yield RowError(as_text(row[said]), place, code, quotable)
+
+
+def _leaves(value: JSON, levels: int = _LEVELS) -> Iterator[str]:
+    """The texts and numbers in a value, whatever it is made of."""
+    if isinstance(value, (list, dict)) and levels:
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(one, levels - 1)
+    elif text := as_text(value):
+        yield text

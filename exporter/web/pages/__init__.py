@@ -1,0 +1,1 @@
+"""Pages for people. Pure: snapshots to HTML."""

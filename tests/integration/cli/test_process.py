@@ -1,0 +1,198 @@
+"""The process around a command: signals from its first moment on, closed streams, folders that are not there."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.test_commands import PATH, PROGRAM, config, run, running
+from tests.support.rig import Rig
+
+BEGUN = """
+import builtins, os, signal, sys
+seen = []
+load = builtins.__import__
+def counting(name, *arguments, **named):
+    seen.append(name)
+    if "exporter.__main__" in sys.modules and len(seen) == limit:
+        os.kill(os.getpid(), number)
+    return load(name, *arguments, **named)
+limit, number = int(sys.argv.pop(1)), getattr(signal, sys.argv.pop(1))
+from exporter.__main__ import main
+builtins.__import__ = counting
+main()
+"""
+
+
+def interrupted(limit: int, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A run of the program that gets the signal at the import with this number."""
+    return subprocess.run(
+        [sys.executable, "-c", BEGUN, str(limit), name, *arguments],
+        env=PATH,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 30, 300])
+def test_an_interrupt_while_modules_load_ends_it_quietly(limit: int) -> None:
+    done = interrupted(limit, "SIGINT", "check", "--print-schema")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 30, 300])
+def test_a_hangup_while_modules_load_does_not_end_what_serves(limit: int, tmp_path: Path) -> None:
+    done = interrupted(limit, "SIGHUP", f"--config.file={tmp_path}/none.yaml")
+    assert (done.returncode, "there is no such file" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.4, 1.0])
+@pytest.mark.parametrize("command", ["check", "once", "demo"])
+def test_ctrl_c_ends_any_command_quietly_at_any_time(rig: Rig, tmp_path: Path, command: str, delay: float) -> None:
+    arguments = ["demo", "--api-port=0", "--web.listen-address=127.0.0.1:0", "--log.level=error"]
+    if command != "demo":
+        arguments = [command, config(rig, tmp_path), "--log.level=error"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from exporter.__main__ import main; print(flush=True); main()", *arguments],
+        env=PATH,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(delay + 0.05)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    # Before its first line the program is Python's; a command may have ended; the demo serves until it is told to stop.
+    assert process.returncode in (130, 0)
+    assert told == ""
+
+
+def test_an_early_hangup_is_harmless_and_a_later_one_reloads(rig: Rig, tmp_path: Path) -> None:
+    with running([config(rig, tmp_path)]) as (process, _):
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr is not None
+        assert any("msg=reloaded" in line for line in process.stderr)
+        assert process.poll() is None
+
+
+def test_output_that_is_closed_is_said_and_nothing_else_gets_it(tmp_path: Path) -> None:
+    for command in (["metrics"], ["version"], ["help"], ["check", "--print-schema"]):
+        done = subprocess.run(
+            ["sh", "-c", '"$0" "$@" >&-', *PROGRAM, *command], env=PATH, stderr=subprocess.PIPE, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (1, "cannot write to standard output: Bad file descriptor\n")
+
+
+def test_closed_streams_do_not_lend_their_numbers_to_files(rig: Rig, tmp_path: Path) -> None:
+    path = config(rig, tmp_path)
+    done = subprocess.run(["sh", "-c", '"$0" "$@" <&- >&- 2>&-', *PROGRAM, "once", path], env=PATH, check=False)
+    assert done.returncode == 1
+    assert (tmp_path / "serve.db").read_bytes().startswith(b"SQLite format 3\0")
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
+    done = subprocess.run(
+        ["sh", "-c", '("$0" "$@"; echo $? >&2) | head -1', *PROGRAM, "metrics"],
+        env=PATH,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == "0\n"
+
+
+@pytest.mark.parametrize("command", [["once"], ["serve", "--web.listen-address=127.0.0.1:0"]])
+def test_without_a_temporary_folder_it_names_what_to_set(rig: Rig, tmp_path: Path, command: list[str]) -> None:
+    file = Path(config(rig, tmp_path).removeprefix("--config.file="))
+    file.write_text(file.read_text().replace(f"{tmp_path}/serve.db", "null"))
+    done = without_temporary_folder(*command, f"--config.file={file}")
+    assert done.returncode == 2
+    assert "set TMPDIR to a folder that can be written, or state.path to a file" in done.stderr
+
+
+def test_check_says_that_there_is_no_temporary_folder_with_the_line(rig: Rig, tmp_path: Path) -> None:
+    file = Path(config(rig, tmp_path).removeprefix("--config.file="))
+    file.write_text(file.read_text().replace(f"{tmp_path}/serve.db", "null"))
+    done = without_temporary_folder("check", f"--config.file={file}")
+    assert done.returncode == 2
+    assert "config.yaml:3: state.path: " in done.stderr
+    assert "TMPDIR" in done.stderr
+
+
+def test_the_demo_without_a_temporary_folder_names_what_to_set() -> None:
+    done = without_temporary_folder("demo", "--api-port=0", "--web.listen-address=127.0.0.1:0")
+    assert done.returncode == 2
+    assert "set TMPDIR to a folder that can be written" in done.stderr
+
+
+NOWHERE = """
+import os, sys, tempfile
+tempfile._candidate_tempdir_list = lambda: ["/proc/none"]
+from exporter.__main__ import main
+main()
+"""
+
+
+def without_temporary_folder(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", NOWHERE, *arguments], env=PATH, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+UNEXPECTED = """
+import sys
+from pathlib import Path
+import exporter.cli.metrics
+from exporter.__main__ import main
+
+def page(*_: object) -> str:
+    Path("/none/of/these").read_text()
+
+exporter.cli.metrics.page = page
+main()
+"""
+
+
+@pytest.mark.parametrize("style", ["logfmt", "json"])
+def test_an_error_of_another_file_is_not_blamed_on_the_output(style: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", UNEXPECTED, "metrics", f"--log.format={style}"],
+        env=PATH,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    told = "unexpected error of the system: No such file or directory: /none/of/these (exporter/cli/metrics.py:"
+    assert told in done.stderr
+    assert "standard output" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_said_with_the_flags_for_others(rig: Rig) -> None:
+    port = rig.stand_in.url.removesuffix("/v1").rsplit(":", 1)[1]
+    for arguments in (["--api-port=0", f"--web.listen-address=127.0.0.1:{port}"], [f"--api-port={port}"]):
+        done = run("demo", *arguments)
+        assert done.returncode == 1
+        assert "demo --web.listen-address=:10987 --api-port=10988" in done.stderr
+
+
+def test_once_whose_output_can_not_be_written_says_so(rig: Rig, tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PROGRAM, "once", config(rig, tmp_path)],
+            env=PATH,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.endswith("cannot write to standard output: No space left on device\n")

@@ -1,0 +1,144 @@
+"""Reaching a host whose addresses don't all work, with real sockets."""
+
+import itertools
+import socket
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exporter.client.connect import STAGGER_SECONDS, alternating, connect
+from exporter.client.deadline import Cutoff
+from exporter.client.resolve import Address
+from exporter.client.transport import Tls, Transport
+from exporter.model.record import FetchError, Reason
+from tests.support.hosts import at, black_hole, ipv4, no_route, refusing
+from tests.support.scripted import scripted
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+DEADLINE = 4.0
+URL = "http://api.test/batch"
+
+
+def ask(*addresses: Address, deadline: float = DEADLINE, proxy: str | None = None, url: str = URL) -> float:
+    """Ask the host that has these addresses. Returns the seconds it took. Raises FetchError."""
+    transport = Transport(Tls(), proxy, 1, at(*addresses))
+    started = time.monotonic()
+    assert transport.get(url, {}, {}, deadline).status == 200
+    return time.monotonic() - started
+
+
+def failure(*addresses: Address, deadline: float = DEADLINE, proxy: str | None = None) -> FetchError:
+    with pytest.raises(FetchError) as caught:
+        ask(*addresses, deadline=deadline, proxy=proxy)
+    return caught.value
+
+
+@pytest.fixture
+def hole() -> Iterator[Address]:
+    with black_hole() as address:
+        yield address
+
+
+@pytest.fixture
+def serving() -> Iterator[Address]:
+    with scripted(OK) as server:
+        yield ipv4(urlsplit(server.url).port or 0)
+
+
+def test_the_second_address_is_reached_although_the_first_drops_all_that_is_sent(
+    hole: Address, serving: Address
+) -> None:
+    assert ask(hole, serving) < DEADLINE / 4
+
+
+@pytest.mark.parametrize("proxy", ["http://proxy.test:3128", "http://user:CANARY@proxy.test:3128"])
+def test_so_is_that_of_a_proxy(hole: Address, serving: Address, proxy: str) -> None:
+    assert ask(hole, serving, proxy=proxy) < DEADLINE / 4
+
+
+@pytest.mark.parametrize(("deadline", "moment"), [(DEADLINE, STAGGER_SECONDS), (0.8, 0.19)])
+def test_the_first_address_has_a_moment_for_itself(
+    hole: Address, serving: Address, deadline: float, moment: float
+) -> None:
+    started = time.monotonic()
+    connect([hole, serving], Cutoff(deadline)).close()
+    assert time.monotonic() - started >= moment
+
+
+def test_the_options_of_sockets_are_set(serving: Address) -> None:
+    with connect([serving], Cutoff(DEADLINE), [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]) as connected:
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_many_addresses_share_a_short_deadline(hole: Address, serving: Address) -> None:
+    assert ask(*[hole] * 15, serving, deadline=1.0) < 1.0
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    before=st.lists(st.sampled_from(["hole", "refusing", "no route"]), max_size=6),
+    after=st.lists(st.sampled_from(["hole", "refusing", "no route", "serving"]), max_size=3),
+)
+def test_whatever_else_a_name_stands_for_the_address_that_serves_is_reached(
+    hole: Address, serving: Address, before: list[str], after: list[str]
+) -> None:
+    known = {"hole": hole, "refusing": refusing(), "no route": no_route(), "serving": serving}
+    assert ask(*(known[kind] for kind in (*before, "serving", *after)), deadline=2.0) < 1.6
+
+
+def test_what_fails_at_once_does_not_hold_up_the_next(serving: Address) -> None:
+    assert ask(*[refusing(), no_route()] * 8, serving) < 0.2
+
+
+def test_where_all_drop_what_is_sent_the_deadline_holds_and_it_is_said(hole: Address) -> None:
+    started = time.monotonic()
+    error = failure(hole, hole, refusing(), deadline=0.6)
+    assert error.reason is Reason.TIMEOUT
+    assert "the host did not answer at its 3 addresses" in str(error)
+    assert 0.5 < time.monotonic() - started < 1.5
+
+
+def test_of_a_proxy_it_is_said_too(hole: Address) -> None:
+    error = failure(hole, deadline=0.3, proxy="http://user:CANARY@proxy.test:3128")
+    assert error.reason is Reason.TIMEOUT
+    assert "the proxy did not answer at its address" in str(error)
+    assert "CANARY" not in str(error)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["refused", "no route", "no route"])))
+def test_a_refusal_says_more_than_a_missing_route(order: tuple[str, ...]) -> None:
+    known = {"refused": refusing(), "no route": no_route()}
+    error = failure(*(known[kind] for kind in order))
+    assert error.reason is Reason.CONNECTION
+    assert "refused" in str(error)
+
+
+def test_a_host_without_an_address_is_said_to_have_none() -> None:
+    error = failure()
+    assert error.reason is Reason.CONNECTION
+    assert "the host has no address" in str(error)
+
+
+def test_an_end_from_outside_is_noticed_while_connecting(hole: Address) -> None:
+    transport = Transport(Tls(), None, 1, at(hole))
+    transport.close()
+    started = time.monotonic()
+    with pytest.raises(FetchError):
+        transport.get(URL, {}, {}, 30.0)
+    assert time.monotonic() - started < 5
+
+
+@given(st.lists(st.sampled_from([ipv4(1), ipv4(2), ipv4(3), no_route(1), no_route(2), no_route(3)]), unique=True))
+def test_families_take_turns_and_keep_their_order(addresses: list[Address]) -> None:
+    ordered = alternating(addresses)
+    assert sorted(map(repr, ordered)) == sorted(map(repr, addresses))
+    assert ordered[:1] == addresses[:1]
+    for family in {one.family for one in addresses}:
+        assert [one for one in ordered if one.family == family] == [one for one in addresses if one.family == family]
+    fewer = min((sum(one.family == family for one in addresses) for family in {a.family for a in addresses}), default=0)
+    if fewer < len(addresses):
+        assert all(one.family != other.family for one, other in itertools.pairwise(ordered[: 2 * fewer]))

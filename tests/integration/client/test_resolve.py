@@ -1,0 +1,177 @@
+"""Looking names up: a resolver that hangs, fails or talks nonsense costs a request its deadline at most."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from urllib.parse import urlsplit
+
+import pytest
+
+from exporter.client.deadline import Cutoff
+from exporter.client.resolve import Address, Lookups, LookupTimeout
+from exporter.client.transport import Tls, Transport
+from exporter.model.record import FetchError, Reason
+from tests.support.hosts import ipv4
+from tests.support.scripted import scripted
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+URL = "http://api.test/batch"
+GENEROUS = 30.0
+
+
+class Resolver:
+    """Hangs until it is told to go on, and counts how often it was asked."""
+
+    def __init__(self, *addresses: Address) -> None:
+        self.addresses = addresses
+        self.asked = 0
+        self.recovered = threading.Event()
+
+    def __call__(self, host: str, port: int) -> Sequence[Address]:
+        self.asked += 1
+        self.recovered.wait(GENEROUS)
+        return self.addresses
+
+
+@pytest.fixture
+def hanging() -> Iterator[Resolver]:
+    resolver = Resolver()
+    yield resolver
+    resolver.recovered.set()
+
+
+def ask(transport: Transport, deadline: float) -> FetchError | None:
+    try:
+        transport.get(URL, {}, {}, deadline)
+    except FetchError as error:
+        return error
+    return None
+
+
+def in_background(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def eventually(fact: Callable[[], bool]) -> None:
+    until = time.monotonic() + GENEROUS
+    while not fact():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_a_resolver_that_hangs_cannot_hold_a_request_beyond_its_deadline(hanging: Resolver) -> None:
+    started = time.monotonic()
+    error = ask(Transport(Tls(), None, 1, Lookups(hanging)), 0.3)
+    assert error is not None
+    assert error.reason is Reason.TIMEOUT
+    assert "the name server has not answered" in str(error)
+    assert time.monotonic() - started < 3
+
+
+def test_nor_can_it_where_the_proxys_name_is_looked_up(hanging: Resolver) -> None:
+    started = time.monotonic()
+    error = ask(Transport(Tls(), "http://user:CANARY@proxy.test:3128", 1, Lookups(hanging)), 0.3)
+    assert error is not None
+    assert error.reason is Reason.TIMEOUT
+    assert "CANARY" not in str(error)
+    assert time.monotonic() - started < 3
+
+
+def test_nor_can_it_hold_a_request_that_is_ended_from_outside(hanging: Resolver) -> None:
+    transport = Transport(Tls(), None, 1, Lookups(hanging))
+    thread = in_background(lambda: ask(transport, GENEROUS))
+    eventually(lambda: hanging.asked == 1)
+    started = time.monotonic()
+    transport.close()
+    thread.join(GENEROUS)
+    assert time.monotonic() - started < 1, "what a reload waits for"
+
+
+def test_the_deadline_holds_for_the_look_up_and_the_answer_together() -> None:
+    with scripted(b"HTTP/1.1 200 OK\r\n\r\n", *[b"x"] * 200, every=0.05) as server:
+        port = urlsplit(server.url).port or 0
+
+        def slow(_host: str, _port: int) -> Sequence[Address]:
+            time.sleep(0.4)
+            return [ipv4(port)]
+
+        started = time.monotonic()
+        error = ask(Transport(Tls(), None, 1, Lookups(slow)), 0.6)
+    assert error is not None
+    assert error.reason is Reason.TIMEOUT
+    assert time.monotonic() - started < 0.6 + 0.4
+
+
+def test_requests_for_one_name_share_a_look_up(hanging: Resolver) -> None:
+    lookups = Lookups(hanging)
+    threads = [in_background(lambda: ask(Transport(Tls(), None, 1, lookups), 0.3)) for _ in range(30)]
+    for thread in threads:
+        thread.join(GENEROUS)
+    assert hanging.asked == 1
+
+
+def test_a_resolver_that_recovers_is_asked_again_at_the_next_request(hanging: Resolver) -> None:
+    with scripted(OK) as server:
+        hanging.addresses = (ipv4(urlsplit(server.url).port or 0),)
+        lookups = Lookups(hanging)
+        assert ask(Transport(Tls(), None, 1, lookups), 0.2) is not None
+        hanging.recovered.set()
+        assert ask(Transport(Tls(), None, 1, lookups), GENEROUS) is None
+        eventually(lambda: ask(Transport(Tls(), None, 1, lookups), GENEROUS) is None and hanging.asked > 1)
+
+
+def test_a_look_up_that_has_hung_for_long_is_given_up_but_only_a_few_times() -> None:
+    resolver, now = Resolver(), [0.0]
+    lookups = Lookups(resolver, lambda: now[0])
+    for number in range(50):
+        now[0] = number * 10.0
+        thread = in_background(lambda: lookups_fail(lookups))
+        thread.join(GENEROUS)
+        # Half a minute each.
+        asked = min(4, 1 + number // 3)
+        eventually(lambda asked=asked: resolver.asked == asked)  # type: ignore[misc]
+    resolver.recovered.set()
+
+
+def lookups_fail(lookups: Lookups) -> None:
+    with pytest.raises(LookupTimeout):
+        lookups.addresses("api.test", 443, Cutoff(0.01))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+        socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
+        OSError(24, "Too many open files"),
+        TimeoutError(110, "Connection timed out"),
+    ],
+    ids=["unknown", "temporary", "system", "timeout"],
+)
+def test_what_the_resolver_says_is_said(error: OSError) -> None:
+    def fail(_host: str, _port: int) -> Sequence[Address]:
+        raise error
+
+    found = ask(Transport(Tls(), None, 1, Lookups(fail)), GENEROUS)
+    assert found is not None
+    assert found.reason in (Reason.CONNECTION, Reason.TIMEOUT)
+    assert found.reason is Reason.TIMEOUT or str(error.strerror) in str(found)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "0x7f000001", "::1", "2130706433"])
+def test_an_address_is_not_looked_up(hanging: Resolver, host: str) -> None:
+    assert Lookups(hanging).addresses(host, 80, Cutoff(GENEROUS))
+    assert hanging.asked == 0
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example", "\x00", "ä\udcff", "." * 300])
+def test_what_is_no_name_is_an_error_of_the_system(host: str) -> None:
+    with pytest.raises(socket.gaierror):
+        Lookups().addresses(host, 80, Cutoff(GENEROUS))
+
+
+def test_localhost_is_looked_up_by_the_system() -> None:
+    assert {one.host for one in Lookups().addresses("localhost", 80, Cutoff(GENEROUS))} <= {"127.0.0.1", "::1"}

@@ -1,0 +1,236 @@
+"""TLS with an API, against a real TLS server with certificates of an authority made for the test."""
+
+import http.server
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import certifi
+import pytest
+import trustme
+
+from exporter.client import Request
+from exporter.client.authorities import system_bundle
+from exporter.client.transport import Tls, Transport
+from exporter.model.record import FetchError, Reason
+from tests.support.rig import client
+
+ANY = Request("/batch", "/batch")
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
+        pass
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that doesn't trust us is what some of the tests are about."""
+
+
+@contextmanager
+def served(context: ssl.SSLContext) -> Iterator[str]:
+    server = _Server(("127.0.0.1", 0), _Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> trustme.CA:
+    made = trustme.CA()
+    made.cert_pem.write_to_path(tmp_path / "ca.pem")
+    return made
+
+
+def context(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(made)
+    return made
+
+
+def reason(url: str, tls: Tls) -> FetchError:
+    with pytest.raises(FetchError) as caught:
+        client(url, tls=tls).get(ANY)
+    return caught.value
+
+
+def test_an_authority_of_the_operators_own_is_trusted(authority: trustme.CA, tmp_path: Path) -> None:
+    with served(context(authority)) as url:
+        assert client(url, tls=Tls(ca_file=str(tmp_path / "ca.pem"))).get(ANY) == {}
+
+
+def test_an_unknown_authority_is_refused_with_the_reason(authority: trustme.CA) -> None:
+    with served(context(authority)) as url:
+        error = reason(url, Tls())
+    assert error.reason is Reason.TLS
+    assert "unable to get local issuer certificate" in str(error)
+
+
+def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, tmp_path: Path) -> None:
+    with served(context(authority, "api.example")) as url:
+        error = reason(url, Tls(ca_file=str(tmp_path / "ca.pem")))
+    assert error.reason is Reason.TLS
+    assert "127.0.0.1" in str(error)
+
+
+def test_the_name_to_expect_can_be_given(authority: trustme.CA, tmp_path: Path) -> None:
+    with served(context(authority, "api.example")) as url:
+        assert client(url, tls=Tls(ca_file=str(tmp_path / "ca.pem"), server_name="api.example")).get(ANY) == {}
+
+
+def test_verification_can_be_switched_off(authority: trustme.CA) -> None:
+    with served(context(authority, "api.example")) as url:
+        assert client(url, tls=Tls(insecure_skip_verify=True)).get(ANY) == {}
+
+
+def test_a_client_certificate_is_shown_where_there_is_one(authority: trustme.CA, tmp_path: Path) -> None:
+    demanding = context(authority)
+    demanding.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(demanding)
+    ours = authority.issue_cert("exporter.example")
+    ours.private_key_and_cert_chain_pem.write_to_path(tmp_path / "ours.pem")
+    known = Tls(ca_file=str(tmp_path / "ca.pem"))
+    shown = Tls(known.ca_file, str(tmp_path / "ours.pem"), str(tmp_path / "ours.pem"))
+    with served(demanding) as url:
+        assert client(url, tls=shown).get(ANY) == {}
+        assert reason(url, known).reason in (Reason.TLS, Reason.CONNECTION)
+
+
+def test_a_server_that_hangs_in_the_handshake_cannot_hold_a_request() -> None:
+    with _Server(("127.0.0.1", 0), _Handler) as silent:
+        started = time.monotonic()
+        with pytest.raises(FetchError) as caught:
+            client(f"https://127.0.0.1:{silent.server_address[1]}", deadline=0.4).get(ANY)
+        assert caught.value.reason is Reason.TIMEOUT
+        assert time.monotonic() - started < 3
+
+
+def trust(monkeypatch: pytest.MonkeyPatch, file: Path | str) -> None:
+    """Let this file be all that the system trusts."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    monkeypatch.setenv("SSL_CERT_DIR", "/none")
+
+
+def test_an_authority_of_the_system_is_trusted(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust(monkeypatch, tmp_path / "ca.pem")
+    with served(context(authority)) as url:
+        assert client(url).get(ANY) == {}
+        assert reason(url, Tls(ca_file=certifi.where())).reason is Reason.TLS, "a file is used instead, not as well"
+
+
+def test_one_that_only_came_with_a_python_package_is_not(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
+    with served(context(authority)) as url:
+        assert reason(url, Tls()).reason is Reason.TLS
+
+
+def test_a_bundle_of_the_system_that_changes_is_read_again_at_the_next_connection(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted = tmp_path / "bundle.pem"
+    trusted.write_bytes(trustme.CA().cert_pem.bytes())
+    trust(monkeypatch, trusted)
+    with served(context(authority)) as url:
+        asking = client(url)
+        with pytest.raises(FetchError):
+            asking.get(ANY)
+        trusted.write_bytes(authority.cert_pem.bytes())
+        assert asking.get(ANY) == {}
+
+
+def test_a_proxy_of_https_is_verified_by_the_authorities_of_the_system_too(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(context(authority)) as url:
+        proxy = url.removesuffix("/v1")
+        for file, known in [("/none", False), (str(tmp_path / "ca.pem"), True)]:
+            trust(monkeypatch, file)
+            with pytest.raises(FetchError) as caught:
+                client("https://api.invalid/v1", proxy_url=proxy).get(ANY)
+            # The server does not know CONNECT: it is a proxy that refuses.
+            assert (caught.value.reason is Reason.CONNECTION) == known
+
+
+def test_a_system_without_authorities_is_told_with_what_to_do(
+    authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust(monkeypatch, "/none")
+    with served(context(authority)) as url:
+        error = reason(url, Tls())
+        assert client(url, tls=Tls(insecure_skip_verify=True)).get(ANY) == {}, "who does not verify needs none"
+    assert error.reason is Reason.TLS
+    assert "no certificate authorities" in str(error)
+    assert "tls_config.ca_file" in str(error)
+
+
+def paths(file: str | None, folder: str | None) -> ssl.DefaultVerifyPaths:
+    return ssl.get_default_verify_paths()._replace(cafile=file, capath=folder)  # type: ignore[arg-type]
+
+
+def test_where_openssl_finds_authorities_it_is_left_to_it(tmp_path: Path) -> None:
+    (tmp_path / "certs").mkdir()
+    (tmp_path / "certs" / "a.pem").touch()
+    (tmp_path / "ca.pem").write_text("x")
+    assert system_bundle(paths(str(tmp_path / "ca.pem"), None)) is None
+    assert system_bundle(paths(None, str(tmp_path / "certs"))) is None
+
+
+def test_where_it_was_built_to_look_elsewhere_the_file_of_the_distribution_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.pem").touch()
+    (tmp_path / "bundle.crt").write_text("x")
+    bundles = ["/none", str(tmp_path / "bundle.crt")]
+    for file, folder in [(None, None), ("/none", "/none"), (str(tmp_path / "empty.pem"), str(tmp_path / "empty"))]:
+        assert system_bundle(paths(file, folder), bundles) == bundles[1]
+        with pytest.raises(FetchError):
+            system_bundle(paths(file, folder), ["/none"])
+    monkeypatch.setenv("SSL_CERT_FILE", "/none")
+    with pytest.raises(FetchError):
+        system_bundle(paths(None, None), bundles)
+
+
+def test_a_request_that_ends_in_the_handshake_is_not_waited_for() -> None:
+    with _Server(("127.0.0.1", 0), _Handler) as silent:
+        transport = Transport(Tls(), None, 1)
+        url = f"https://127.0.0.1:{silent.server_address[1]}"
+        ended: list[FetchError] = []
+
+        def ask() -> None:
+            try:
+                transport.get(url, {}, {}, 30.0)
+            except FetchError as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        accepted, _ = silent.get_request()
+        started = time.monotonic()
+        transport.close()
+        thread.join(10)
+        accepted.close()
+    assert ended
+    assert time.monotonic() - started < 5

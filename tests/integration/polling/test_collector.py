@@ -1,0 +1,296 @@
+"""The steps of a poll: backfill, discover, refresh, forget. Reconciliation and lying servers have their own modules."""
+
+import logging
+from typing import Any
+
+import pytest
+
+from exporter.demo import faults
+from exporter.demo.items import document_batch, generations, invocation
+from exporter.model.record import Reason
+from exporter.polling.poller import Poller
+from tests.support.rig import DAY, HOUR, NOW, Rig
+
+OPEN = {"sepire": generations(3, completed=1)}
+FAILED = {"sepire": generations(3, completed=1, failed=2)}
+
+
+def fill(rig: Rig, count: int, apart: float = 60.0, first: float = NOW) -> None:
+    """So many finished batches, `apart` seconds from each other, the newest created at `first`."""
+    rig.world.extend("document_batches", [document_batch(f"rb_{n}", first - n * apart) for n in range(count)])
+
+
+def open_batch(rig: Rig, name: str, created: float) -> None:
+    rig.world.add("document_batches", document_batch(name, created, destinations=OPEN))
+
+
+def settled(rig: Rig, collector: str = "document_batches", **changed: Any) -> Poller:
+    """A poller that has read the window, a minute later."""
+    poller = rig.poller(collector, **changed)
+    assert poller.poll()
+    rig.clock.now += 60
+    return poller
+
+
+def interrupted(rig: Rig, page: int) -> None:
+    """A backfill in pages of 25 that fails after this page, and the program that made it is gone."""
+    rig.fail_after(page)
+    poller = rig.poller("document_batches", page_size=25)
+    assert not poller.poll()
+    assert rig.lines(poller, "inkit_batches") == [], "what is not complete is not shown"
+    rig.stand_in.faults.clear()
+    rig.stand_in.requests.clear()
+
+
+def test_an_interrupted_backfill_goes_on_where_it_was_and_counts_no_event(rig: Rig) -> None:
+    fill(rig, 1000)
+    interrupted(rig, page=30)
+    poller = rig.poller("document_batches", page_size=25)
+    assert poller.poll()
+    pages = [int(one) for one in rig.asked("page")]
+    assert sorted(set(pages) - {1}) == list(range(min(set(pages) - {1}), 42))
+    assert min(set(pages) - {1}) >= 25, "the first half is not read again"
+    assert pages.count(1) == 2, "to see which way the list runs, and what is new since"
+    assert rig.exact("document_batches")
+    assert not rig.events("document_batches")
+
+
+def test_what_changed_since_a_backfill_was_interrupted_is_in_its_first_numbers(rig: Rig) -> None:
+    fill(rig, 1000)
+    open_batch(rig, "rb_open", NOW - 90)
+    interrupted(rig, page=30)
+    rig.world.extend("document_batches", [document_batch(f"rb_new_{n}", NOW + n) for n in range(60)])
+    rig.world.update("document_batches", "rb_open", destinations=FAILED)
+    rig.clock.now += 120
+    poller = rig.poller("document_batches", page_size=25)
+    assert poller.poll()
+    assert rig.exact("document_batches")
+    assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
+
+
+def test_a_backfill_tells_how_far_it_has_come(rig: Rig) -> None:
+    fill(rig, 1000)
+    interrupted(rig, page=30)
+    poller = rig.poller("document_batches", page_size=25)
+    before = poller.facts.backfilling
+    poller.poll()
+    assert (before, poller.facts.backfilling, poller.facts.finished) == (True, False, 1000)
+
+
+@pytest.mark.parametrize("later", [60.0, HOUR / 2])
+def test_a_quiet_poll_costs_one_request_whatever_the_window_holds(rig: Rig, later: float) -> None:
+    fill(rig, 2000)
+    poller = settled(rig)
+    rig.clock.now += later
+    assert rig.cost(poller) == 1
+
+
+def test_discovery_reads_on_until_a_page_says_nothing_new(rig: Rig) -> None:
+    fill(rig, 1000)
+    poller = settled(rig)
+    rig.world.extend("document_batches", [document_batch(f"rb_new_{n}", NOW + n / 10) for n in range(250)])
+    assert rig.cost(poller) == 4
+    assert rig.exact("document_batches")
+
+
+@pytest.mark.parametrize("behind", [0.0, 5 * HOUR])
+def test_a_discovery_that_was_cut_off_leaves_no_gap(rig: Rig, behind: float) -> None:
+    """The page it had read says nothing new any more; the pages below it do."""
+    fill(rig, 1000, first=NOW - behind)
+    poller = settled(rig)
+    new = [document_batch(f"rb_new_{n}", NOW - behind + n / 10) for n in range(1, 251)]
+    rig.world.extend("document_batches", new)
+    rig.fail_after(1)
+    assert not poller.poll()
+    rig.stand_in.faults.clear()
+    rig.clock.now += 60
+    assert poller.poll()
+    assert rig.exact("document_batches")
+
+
+def test_invocations_in_flight_are_asked_for_fifty_at_once(rig: Rig) -> None:
+    rig.world.extend("invocations", [invocation(f"rend_{n}", NOW - n) for n in range(2000)])
+    for number in range(120):
+        item = invocation(f"rend_open_{number}", NOW - 600 - number * 10, destinations={"sepire": "In Progress"})
+        rig.world.add("invocations", item)
+    poller = settled(rig, "invocations")
+    assert rig.cost(poller) == 4 + 3, "the pages of the last minutes, and the ids"
+    assert sorted(one.count(",") + 1 for one in rig.asked("data_id") if one) == [20, 50, 50]
+    for number in range(120):
+        item = invocation(f"rend_open_{number}", NOW - 600 - number * 10, destinations={"sepire": "Failed"})
+        rig.world.add("invocations", item)
+    assert poller.poll()
+    assert rig.exact("invocations")
+    assert rig.events("invocations")["inkit_invocation_generations_finished_total", "sepire", "failed"] == 120
+
+
+def test_a_few_batches_in_flight_are_asked_for_one_by_one(rig: Rig) -> None:
+    fill(rig, 2000)
+    for days in (0.5, 1.0):
+        open_batch(rig, f"rb_open_{days}", NOW - days * DAY)
+    poller = settled(rig)
+    assert rig.cost(poller) == 1 + 2
+    assert {one.path for one in rig.stand_in.requests} == {"/batch", "/batch/rb_open_0.5", "/batch/rb_open_1.0"}
+
+
+def test_many_batches_in_flight_on_one_page_are_brought_up_to_date_by_that_page(rig: Rig) -> None:
+    fill(rig, 2000)
+    for number in range(40):
+        open_batch(rig, f"rb_open_{number}", NOW - 150 * 60 - number)
+    poller = settled(rig)
+    assert rig.cost(poller) == 2
+    assert rig.asked("page") == ["1", "2"]
+
+
+def test_pages_that_the_server_makes_smaller_are_reckoned_with(rig: Rig) -> None:
+    """On what would be page 2 of 100 rows stands what is on page 7 of 25: to ask for two records is cheaper."""
+    fill(rig, 2000)
+    for number in range(2):
+        open_batch(rig, f"rb_open_{number}", NOW - 160 * 60 - number)
+    rig.stand_in.faults.lies = faults.Lies(ignore_page_size=True)
+    assert rig.cost(settled(rig)) == 1 + 2
+
+
+@pytest.mark.parametrize("clamped", [False, True])
+def test_where_the_list_is_filtered_batches_in_flight_are_looked_for_on_its_pages(rig: Rig, clamped: bool) -> None:
+    fill(rig, 1000)
+    open_batch(rig, "rb_open", NOW - 250 * 60 - 1)
+    rig.stand_in.faults.lies = faults.Lies(ignore_page_size=clamped)
+    poller = settled(rig, filters={"search": "rb"})
+    rig.world.update("document_batches", "rb_open", destinations=FAILED)
+    assert rig.cost(poller) == (11 if clamped else 3)
+    assert {one.path for one in rig.stand_in.requests} == {"/batch"}
+    assert rig.exact("document_batches")
+
+
+def test_a_record_in_flight_that_the_api_no_longer_has_leaves_when_the_list_does_not_show_it_either(rig: Rig) -> None:
+    fill(rig, 500)
+    open_batch(rig, "rb_open", NOW - DAY / 4)
+    poller = settled(rig)
+    rig.world.remove("document_batches", "rb_open")
+    for _ in range(5):
+        assert poller.poll()
+        assert poller.facts.in_flight == 1, "it is asked for again and again"
+        rig.clock.now += 60
+    rig.reconcile(poller)
+    assert rig.exact("document_batches")
+    assert rig.own(poller).vanished == 1
+
+
+@pytest.mark.parametrize("polls", [1, 2, 5])
+@pytest.mark.parametrize("age", [DAY / 4, 8 * DAY])
+def test_a_record_that_is_not_found_for_some_polls_is_believed_to_be_there(rig: Rig, polls: int, age: float) -> None:
+    """Also one that is older than the window: its failure would never be counted."""
+    fill(rig, 500)
+    open_batch(rig, "rb_open", NOW - DAY / 4)
+    poller = settled(rig)
+    rig.clock.now += age - DAY / 4
+    assert poller.poll()
+    rig.stand_in.faults.add(faults.status(404), path="/batch/rb_open", times=polls)
+    rig.clock.now += HOUR
+    for _ in range(polls):
+        assert poller.poll()
+        rig.clock.now += 60
+    assert (rig.own(poller).vanished, poller.facts.in_flight) == (0, 1)
+    rig.stand_in.faults.clear()
+    rig.world.update("document_batches", "rb_open", destinations=FAILED)
+    rig.reconcile(poller)
+    assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
+
+
+def test_after_a_restart_what_was_not_found_is_doubted_anew(rig: Rig) -> None:
+    rig.world.add("document_batches", document_batch("rb_1", NOW))
+    settled(rig)
+    rig.world.remove("document_batches", "rb_1")
+    assert rig.poller("document_batches").poll()
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    assert poller.facts.finished == 1
+    assert poller.poll()
+    assert poller.facts.finished == 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(faults.raw(b"null"), id="null"),
+        pytest.param(faults.raw(b'{"id": "rb_open", "created_at": "soon", "total": 3}'), id="no-time"),
+        pytest.param(faults.raw(b'{"id": "rb_other", "created_at": "2023-11-14T00:00:00Z"}'), id="another"),
+    ],
+)
+def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_is_gone(rig: Rig, fault: faults.Fault) -> None:
+    fill(rig, 500)
+    open_batch(rig, "rb_open", NOW - DAY / 4)
+    poller = settled(rig)
+    rig.stand_in.faults.add(fault, path="/batch/rb_open")
+    assert poller.poll()
+    assert rig.own(poller).vanished == 0
+    rig.stand_in.faults.clear()
+    rig.reconcile(poller)
+    assert poller.poll()
+    assert rig.exact("document_batches")
+
+
+def test_a_list_that_is_not_found_is_no_proof_that_its_records_are_gone(rig: Rig) -> None:
+    rig.world.extend("invocations", [invocation(f"rend_{n}", NOW - n) for n in range(500)])
+    rig.world.add("invocations", invocation("rend_open", NOW - HOUR, destinations={"box": "In Progress"}))
+    poller = settled(rig, "invocations")
+
+    def refuse(kind: str, page: int) -> None:
+        rig.stand_in.faults.add(faults.status(404), times=1)
+
+    rig.stand_in.faults.lies = faults.Lies(before_page=refuse)
+    assert not poller.poll()
+    assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 1}
+    assert rig.own(poller).vanished == 0
+
+
+def test_work_older_than_the_window_is_asked_for_at_reconciliations_only(rig: Rig) -> None:
+    fill(rig, 900, apart=DAY / 90)
+    open_batch(rig, "rb_stuck", NOW - 6.9 * DAY)
+    poller = settled(rig)
+    rig.clock.now = NOW + 2 * DAY
+    assert poller.poll()
+    rig.stand_in.requests.clear()
+    rig.world.update("document_batches", "rb_stuck", destinations=FAILED)
+    for _ in range(50):
+        rig.clock.now += 60
+        assert poller.poll()
+        assert "/batch/rb_stuck" not in [one.path for one in rig.stand_in.requests]
+        assert poller.facts.in_flight == 1
+    rig.clock.now += HOUR
+    assert poller.poll()
+    assert "/batch/rb_stuck" in [one.path for one in rig.stand_in.requests]
+    assert poller.facts.in_flight == 0
+    assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
+
+
+def test_work_that_never_ends_is_given_up_counted_and_told_and_asked_for_no_more(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_batch(rig, "rb_stuck", NOW)
+    poller = settled(rig)
+    rig.clock.now = NOW + 30 * DAY - 1
+    assert poller.poll()
+    assert rig.series(poller, "inkit_batches")["document", "completed"] == 1
+    rig.clock.now = NOW + 30 * DAY + 1
+    with caplog.at_level(logging.WARNING):
+        assert poller.poll()
+    assert "gave up on records in flight" in caplog.text
+    assert rig.own(poller).abandoned == 1
+    assert rig.series(poller, "inkit_batches")["document", "completed"] == 0
+    rig.clock.now += 2 * HOUR
+    rig.stand_in.requests.clear()
+    assert poller.poll()
+    assert rig.own(poller).abandoned == 1
+    assert [one.path for one in rig.stand_in.requests] == ["/batch"]
+
+
+def test_finished_records_leave_the_window_record_by_record(rig: Rig) -> None:
+    fill(rig, 300, apart=DAY / 20)
+    poller = settled(rig)
+    for _ in range(5):
+        assert poller.poll()
+        assert rig.exact("document_batches")
+        rig.clock.now += DAY / 2
+    assert not rig.events("document_batches")

@@ -1,0 +1,126 @@
+"""Golden cases: a configuration and the answers an API gives, and the metrics that must come of them.
+
+A case is a folder of tests/golden: config.yaml, expected.prom, and what the API has. That is pages/, answers by their
+path (with `__` for `/`) and status, or batches/, what PackageX's list has at each poll, served in both orders.
+What depends on the hour or on how long something took is left out of the comparison.
+"""
+
+import json
+import re
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import prometheus_client.openmetrics.parser
+import prometheus_client.parser
+import pytest
+
+from exporter.config import load
+from exporter.demo import faults
+from exporter.demo.packagex.listing import PackagexReadings
+from exporter.exposition.catalog import catalog
+from exporter.exposition.scrape import Exposition
+from exporter.exposition.self_metrics import Live
+from exporter.exposition.snapshot import Board
+from exporter.polling.build import Shared, line
+from exporter.systems import families, sources
+from exporter.web.app import App
+from exporter.web.server.server import Server, listen
+from tests.support.rig import Rig
+
+
+class Case(NamedTuple):
+    folder: Path
+    order: Literal["oldest_first", "newest_first"] = "oldest_first"
+
+
+FOLDERS = sorted((Path(__file__).parent / "golden").iterdir())
+CASES = [Case(one) for one in FOLDERS] + [Case(one, "newest_first") for one in FOLDERS if (one / "batches").exists()]
+_COMPARED = re.compile(
+    r"(# (HELP|TYPE) )?(inkit_|packagex_|"
+    r"batch_exporter_(up|backfilling|records|unknown_values|poll_errors|api_requests))"
+)
+_OWN_ZEROS = re.compile(r"batch_exporter_\w+_total\{.*\} 0\.0")
+
+
+@pytest.fixture
+def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The exporter serving after one poll of each collector, in the order of the configuration."""
+    case: Case = request.param
+    rig.packagex.readings = PackagexReadings(order=case.order)
+    for page in case.folder.glob("pages/*"):
+        path, status, _ = page.name.rsplit(".", 2)
+        fault = faults.status(int(status), body=page.read_bytes())
+        rig.stand_in.faults.add(fault, "/" + path.replace("__", "/"))
+    config_file = tmp_path / "config.yaml"
+    config_file.write_text((case.folder / "config.yaml").read_text().replace("STAND_IN", rig.stand_in.url))
+    systems = {name: source.system for name, source in sources().items()}
+    board = Board()
+    live = Live("1.2.3", "abc", board)
+    shared = Shared(rig.state, board, live)
+    # The last poll is for what rises only now: before, it stood at 0.
+    for batches in [*(one.read_text() for one in sorted(case.folder.glob("batches/*"))), "[]", "[]"]:
+        for item in json.loads(batches):
+            rig.batches.add(item)
+        # Each time as `once` does: what its output has shown before may rise.
+        for account in load(config_file, systems, {}).accounts:
+            for poller in line(account, sources(), shared).pollers:
+                poller.restore()
+                poller.continue_output()
+                poller.poll()
+                poller.written()
+    exposition = Exposition(board, catalog(families()), live.registry)
+    sockets = listen("127.0.0.1:0")
+    server = Server(App(exposition, board, lambda: True, lambda: True), sockets)
+    server.start()
+    yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}/metrics"
+    assert server.stop()
+
+
+def scrape(url: str, accept: str = "*/*") -> str:
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": accept}), timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def by_case(case: Case) -> str:
+    return case.folder.name + (f"-{case.order}" if (case.folder / "batches").exists() else "")
+
+
+@pytest.mark.parametrize(("url", "case"), [(case, case) for case in CASES], ids=by_case, indirect=["url"])
+def test_the_metrics_are_those_expected(url: str, case: Case) -> None:
+    lines = [one for one in scrape(url).splitlines() if _COMPARED.match(one) and not _OWN_ZEROS.match(one)]
+    if (case.folder / "batches").exists():
+        # What it costs depends on the order.
+        lines = [one for one in lines if "api_requests" not in one]
+    assert "\n".join(lines) + "\n" == (case.folder / "expected.prom").read_text()
+
+
+@pytest.mark.parametrize("url", CASES, ids=by_case, indirect=True)
+def test_both_formats_parse_strictly_and_say_the_same(url: str) -> None:
+    def samples(parse: object, text: str) -> set[tuple[str, frozenset[tuple[str, str]], float]]:
+        assert callable(parse)
+        return {
+            (sample.name, frozenset(sample.labels.items()), sample.value)
+            for family in parse(text)
+            for sample in family.samples
+            if family.name.startswith(("inkit_", "batch_exporter_records"))
+        }
+
+    plain = samples(prometheus_client.parser.text_string_to_metric_families, scrape(url))
+    openmetrics = samples(
+        prometheus_client.openmetrics.parser.text_string_to_metric_families,
+        scrape(url, "application/openmetrics-text; version=1.0.0"),
+    )
+    assert plain == openmetrics
+    assert plain
+
+
+@pytest.mark.parametrize("url", CASES, ids=by_case, indirect=True)
+@pytest.mark.programs
+def test_promtool_has_nothing_to_say(url: str) -> None:
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=scrape(url), capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")

@@ -1,0 +1,59 @@
+"""A server whose pages are large is asked for smaller ones."""
+
+from dataclasses import replace
+from typing import Any
+
+from exporter.client import Client, Request
+from exporter.demo.items import document_batch
+from exporter.model.record import FetchError, Reason
+from tests.support.rig import HOUR, NOW, Rig, client
+
+ROW_BYTES = 400 * 1024
+
+
+class Heavy(Client):
+    """Of each row's size an answer is made that is too large, as if it were on the wire."""
+
+    heavy = True
+
+    def get(self, request: Request) -> Any:
+        rows = int(request.params.get("page_size", 1))
+        if self.heavy and request.most is not None and rows * ROW_BYTES > request.most:
+            raise FetchError(Reason.TOO_LARGE, f"the answer is larger than {request.most} bytes")
+        return super().get(replace(request, most=None))
+
+
+def heavy(rig: Rig) -> Heavy:
+    made = client(rig.stand_in.url, meter=rig.meter)
+    made.__class__ = Heavy
+    assert isinstance(made, Heavy)
+    return made
+
+
+def filled(rig: Rig) -> None:
+    rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - n * 60) for n in range(330)])
+
+
+def test_fewer_rows_are_asked_for_from_the_first_page_on_and_all_records_are_counted(rig: Rig) -> None:
+    filled(rig)
+    poller = rig.poller("document_batches", asking=heavy(rig))
+    assert poller.poll()
+    assert rig.exact("document_batches")
+    assert set(rig.asked("page_size")) == {"25"}
+
+
+def test_where_pages_become_large_later_they_are_fewer_rows_at_the_next_poll_and_nothing_is_lost(rig: Rig) -> None:
+    filled(rig)
+    asking = heavy(rig)
+    asking.heavy = False
+    poller = rig.poller("document_batches", asking=asking)
+    assert poller.poll()
+    asking.heavy = True
+    for number in range(3):
+        rig.clock.now += 60
+        rig.world.add("document_batches", document_batch(f"rb_new_{number}", rig.clock.now))
+        assert poller.poll()
+    rig.clock.now += HOUR
+    rig.reconcile(poller)
+    assert rig.exact("document_batches")
+    assert rig.asked("page_size")[-1] == "25"

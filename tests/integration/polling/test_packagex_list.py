@@ -1,0 +1,398 @@
+"""PackageX's list, which runs one way or the other: exact gauges and counters, at the cost of what changed."""
+
+import contextlib
+import json
+import logging
+import random
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from exporter.client import Client, Request
+from exporter.demo import faults
+from exporter.demo.faults import Lies
+from exporter.demo.items import Item
+from exporter.demo.packagex.api import PackagexApi
+from exporter.demo.packagex.items import packagex_batch
+from exporter.demo.packagex.listing import PackagexReadings
+from exporter.demo.packagex.simulation import PackagexLife, PackagexPace
+from exporter.model.record import FetchError, Key, Reason
+from tests.support import counting
+from tests.support.doubles import MemoryApi
+from tests.support.rig import DAY, HOUR, NOW, Rig
+
+MADE = ("contact", "merge", "mixed", "api")
+FAILED = ("packagex_batches_finished_total", *MADE, "failed")
+ORDERS = pytest.mark.parametrize("order", ["oldest_first", "newest_first"])
+
+
+@pytest.fixture
+def packagex(rig: Rig) -> Rig:
+    rig.system = "packagex"
+    return rig
+
+
+def runs(rig: Rig, order: str) -> None:
+    rig.packagex.readings = PackagexReadings(order="newest_first" if order == "newest_first" else "oldest_first")
+
+
+def fill(rig: Rig, count: int, apart: float = 60.0) -> None:
+    rig.batches.extend([packagex_batch(f"b_{n}", NOW - n * apart) for n in range(count)])
+
+
+class Unfiltered(MemoryApi):
+    """A server that refuses to be asked by status."""
+
+    def get(self, request: Request) -> Any:
+        if "status" in request.params:
+            raise FetchError(Reason.CLIENT_ERROR, "GET /batches answered 422", 422)
+        return super().get(request)
+
+
+def turning(rig: Rig) -> Lies:
+    pages = iter(range(10**6))
+
+    def turn(kind: str, page: int) -> None:
+        # Between two pages, and often.
+        if next(pages) % 7 == 6:
+            runs(rig, "newest_first" if rig.packagex.readings.order == "oldest_first" else "oldest_first")
+
+    return Lies(before_page=turn)
+
+
+@ORDERS
+@pytest.mark.parametrize(
+    "lies",
+    [
+        pytest.param(lambda rig: Lies(), id="none"),
+        pytest.param(lambda rig: Lies(order="shuffled"), id="no-order"),
+        pytest.param(lambda rig: Lies(ignore_page_size=True), id="limit-clamped"),
+        pytest.param(lambda rig: Lies(ignore_filters=True), id="filters-ignored"),
+        pytest.param(lambda rig: Lies(total_count=7), id="total-too-small"),
+        pytest.param(lambda rig: Lies(total_count="missing"), id="no-total"),
+        pytest.param(lambda rig: Lies(has_more=True), id="always-more"),
+        pytest.param(lambda rig: Lies(has_more=False), id="never-more"),
+        pytest.param(lambda rig: Lies(has_more=True, total_count=7), id="more-and-total-too-small"),
+        pytest.param(lambda rig: Lies(repeat_ids=True), id="ids-repeated"),
+    ],
+)
+def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted_once(
+    packagex: Rig, order: str, lies: Callable[[Rig], Lies]
+) -> None:
+    rig = packagex
+    runs(rig, order)
+    life = PackagexLife(rig.batches, random.Random(11), PackagexPace(batches=1 / 10))
+    life.history(NOW, days=5, batches=700)
+    old = {item["id"]: counting.finished("batches", item) for item in rig.batches.items()}
+    rig.stand_in.faults.lies = lies(rig)
+    poller = rig.poller("batches", page_size=25, allowance=30)
+    assert poller.poll()
+    for _ in range(10):
+        rig.clock.now += 60
+        life.step(rig.clock.now)
+        assert poller.poll()
+    rig.stand_in.faults.lies = Lies(
+        order=rig.stand_in.faults.lies.order, repeat_ids=rig.stand_in.faults.lies.repeat_ids
+    )
+    rig.reconcile(poller)
+    rig.clock.now += 60
+    assert poller.poll()
+    assert rig.exact("batches")
+    expected: Counter[Key] = Counter()
+    for item in rig.batches.items():
+        expected.update(counting.finished("batches", item))
+        expected.subtract(old.get(item["id"], Counter()))
+    assert rig.events("batches") == +expected
+    assert (poller.facts.incremental is True) is (rig.stand_in.faults.lies.order is None)
+
+
+@ORDERS
+def test_a_list_that_turns_round_all_the_time_makes_no_news_of_what_is_old(packagex: Rig, order: str) -> None:
+    rig = packagex
+    runs(rig, order)
+    rig.batches.extend([packagex_batch(f"b_{n}", NOW - n * 600, status="failed") for n in range(700)])
+    rig.stand_in.faults.lies = turning(rig)
+    poller = rig.poller("batches", page_size=25)
+    poller.poll()
+    for number in range(10):
+        rig.clock.now += 60
+        rig.batches.add(packagex_batch(f"b_new_{number}", rig.clock.now, status="failed"))
+        poller.poll()
+    rig.stand_in.faults.lies = Lies()
+    rig.reconcile(poller)
+    assert rig.exact("batches")
+    assert rig.events("batches")[FAILED] == 10
+
+
+@ORDERS
+@pytest.mark.parametrize(("in_flight", "most"), [(0, 2), (2, 4), (60, 5)])
+def test_a_quiet_poll_of_2600_batches_costs_a_handful_of_requests(
+    packagex: Rig, order: str, in_flight: int, most: int
+) -> None:
+    rig = packagex
+    runs(rig, order)
+    fill(rig, 2600)
+    for number in range(in_flight):
+        status = ("requested", "queued", "processing")[number % 3]
+        rig.batches.add(packagex_batch(f"b_open_{number}", NOW - number * HOUR - 1, status=status))
+    poller = rig.poller("batches")
+    assert poller.poll()
+    for _ in range(5):
+        rig.clock.now += 60
+        assert rig.cost(poller) <= most
+    assert rig.exact("batches")
+
+
+@ORDERS
+def test_many_in_flight_are_brought_up_to_date_by_their_status_and_what_has_left_by_its_id(
+    packagex: Rig, order: str
+) -> None:
+    rig = packagex
+    runs(rig, order)
+    fill(rig, 1000)
+    for number in range(40):
+        rig.batches.add(packagex_batch(f"b_open_{number}", NOW - number * HOUR - 5 * HOUR, status="processing"))
+    poller = rig.poller("batches")
+    assert poller.poll()
+    rig.clock.now += 60
+    rig.batches.update("b_open_7", status="failed", reason="The file could not be parsed")
+    rig.batches.update("b_open_8", status="queued")
+    assert rig.cost(poller) <= 2 + 3 + 1
+    assert rig.stand_in.requests[-1].path == "/batches/b_open_7"
+    assert rig.exact("batches")
+    assert rig.events("batches") == {FAILED: 1}
+
+
+def test_filters_that_are_not_kept_to_are_asked_for_once(packagex: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    rig = packagex
+    fill(rig, 1000)
+    for number in range(8):
+        rig.batches.add(packagex_batch(f"b_open_{number}", NOW - number * HOUR - 5 * HOUR, status="processing"))
+    rig.stand_in.faults.lies = Lies(ignore_filters=True)
+    poller = rig.poller("batches")
+    assert poller.poll()
+    for _ in range(3):
+        rig.clock.now += 60
+        assert poller.poll()
+    assert rig.asked("status").count("requested") == 1
+    assert caplog.text.count("does not keep to its filters") == 1
+    assert rig.exact("batches")
+
+
+def test_filters_that_are_refused_are_no_failed_poll(packagex: Rig) -> None:
+    rig = packagex
+    fill(rig, 1000)
+    for number in range(8):
+        rig.batches.add(packagex_batch(f"b_open_{number}", NOW - number * HOUR - 5 * HOUR, status="processing"))
+    poller = rig.poller("batches", asking=cast("Client", Unfiltered(PackagexApi(rig.batches, ""))))
+    assert poller.poll()
+    rig.clock.now += 60
+    rig.batches.update("b_open_3", status="failed")
+    assert poller.poll()
+    assert rig.exact("batches")
+    assert rig.events("batches") == {FAILED: 1}
+
+
+def test_a_list_that_turns_round_between_two_polls_is_noticed(packagex: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    rig = packagex
+    fill(rig, 1030)
+    poller = rig.poller("batches")
+    assert poller.poll()
+    caplog.set_level(logging.INFO)
+    for number, order in enumerate(("newest_first", "oldest_first", "newest_first")):
+        runs(rig, order)
+        rig.clock.now += 60
+        rig.batches.add(packagex_batch(f"b_new_{number}", rig.clock.now, status="failed"))
+        assert poller.poll()
+        assert rig.exact("batches")
+        assert rig.events("batches")[FAILED] == number + 1
+    assert caplog.text.count("turned round") == 3
+    assert poller.facts.incremental is True
+
+
+def test_an_account_without_a_batch_is_well_and_its_first_failure_counts(packagex: Rig) -> None:
+    rig = packagex
+    poller = rig.poller("batches")
+    assert poller.poll()
+    assert (poller.facts.up, poller.facts.finished) == (True, 0)
+    assert rig.cost(poller) == 1
+    rig.batches.add(packagex_batch("b_1", NOW + 5, status="failed"))
+    rig.clock.now += 60
+    assert poller.poll()
+    assert rig.series(poller, "packagex_batches_finished_total")[*MADE, "failed"] == 0
+    rig.clock.now += 60
+    assert poller.poll()
+    assert rig.series(poller, "packagex_batches_finished_total")[*MADE, "failed"] == 1
+
+
+def test_the_known_statuses_of_each_combination_that_was_seen_stand_at_zero(packagex: Rig) -> None:
+    rig = packagex
+    fill(rig, 1)
+    rig.batches.add(packagex_batch("b_new", NOW, status="frozen", resource="pallet"))
+    poller = rig.poller("batches")
+    assert poller.poll()
+    shown = rig.series(poller, "packagex_batches")
+    statuses = ("requested", "queued", "processing", "completed", "failed", "timed_out", "expired")
+    assert {key[-1] for key in shown if key[0] == "contact"} == set(statuses)
+    assert {key[-1] for key in shown if key[0] == "pallet"} == {*statuses, "frozen"}
+    assert shown[*MADE, "completed"] == 1
+    assert rig.own(poller).unknown_values == {"resource": 1, "status": 1}
+
+
+def test_two_batches_with_one_id_on_a_page_are_one(packagex: Rig) -> None:
+    rig = packagex
+    one = packagex_batch("b_1", NOW, status="processing")
+    told = {"limit": 100, "page": 1, "has_more": False, "total_count": 2}
+    body = {"data": [one, {**one, "status": "failed"}], "status": 200, "pagination": told}
+    rig.stand_in.faults.add(faults.raw(json.dumps(body).encode()), times=1)
+    poller = rig.poller("batches")
+    assert poller.poll()
+    assert sum(rig.series(poller, "packagex_batches").values()) == 1
+
+
+def test_a_duration_runs_to_the_last_update_and_not_to_the_poll(packagex: Rig) -> None:
+    rig = packagex
+    rig.batches.add(packagex_batch("b_1", NOW, status="processing"))
+    poller = rig.poller("batches")
+    assert poller.poll()
+    rig.clock.now += 600
+    rig.batches.update("b_1", status="completed", updated_at=int(NOW) + 42)
+    assert poller.poll()
+    lines = rig.lines(poller, "packagex_batch_duration_seconds")
+    assert any(line.startswith("packagex_batch_duration_seconds_sum") and line.endswith(" 42.0") for line in lines)
+
+
+@pytest.mark.parametrize("times", ["milliseconds", "digits", "iso"])
+def test_times_in_any_form_are_understood(packagex: Rig, times: str) -> None:
+    rig = packagex
+    fill(rig, 300)
+    forms = {"milliseconds": "milliseconds", "digits": "digits", "iso": "iso"}
+    rig.packagex.readings = PackagexReadings(times=forms[times])  # type: ignore[arg-type]
+    poller = rig.poller("batches")
+    assert poller.poll()
+    assert rig.exact("batches")
+    assert rig.cost(poller) == 2, "the last page is full: the one beyond it tells that it is the last"
+
+
+def test_batches_without_a_time_are_rejected_and_said_to_be(packagex: Rig) -> None:
+    rig = packagex
+    fill(rig, 3)
+    rig.packagex.readings = PackagexReadings(times="missing")
+    poller = rig.poller("batches")
+    assert poller.poll()
+    assert rig.own(poller).rejected["created_at"] >= 3
+
+
+@pytest.mark.parametrize(
+    ("envelope", "reason", "words"),
+    [
+        ({"status": 403, "code": "auth.scope", "message": "The key has no access", "data": None}, "auth", "auth.scope"),
+        ({"status": 500, "code": "internal", "message": "Oops"}, "server_error", "Oops"),
+        ({"status": 200, "data": None, "errors": [{"email": "CANARY"}], "message": "No"}, "server_error", "No"),
+    ],
+)
+def test_an_error_in_an_envelope_of_200_fails_the_poll_with_its_words(
+    packagex: Rig, caplog: pytest.LogCaptureFixture, envelope: Item, reason: str, words: str
+) -> None:
+    rig = packagex
+    rig.stand_in.faults.add(faults.raw(json.dumps(envelope).encode()))
+    poller = rig.poller("batches")
+    assert not poller.poll()
+    assert rig.own(poller).poll_errors == {reason: 1}
+    assert words in caplog.records[-1].getMessage() + str(caplog.records[-1].__dict__)
+    assert "CANARY" not in caplog.text
+
+
+@ORDERS
+def test_a_backfill_that_is_interrupted_goes_on_where_it_was(packagex: Rig, order: str) -> None:
+    rig = packagex
+    runs(rig, order)
+    fill(rig, 1010)
+    asked = 30
+
+    def fail(kind: str, page: int) -> None:
+        if len(rig.stand_in.requests) == asked:
+            rig.stand_in.faults.add(faults.status(500))
+
+    rig.stand_in.faults.lies = Lies(before_page=fail)
+    assert not rig.poller("batches", page_size=25).poll()
+    rig.stand_in.faults.clear()
+    rig.stand_in.requests.clear()
+    poller = rig.poller("batches", page_size=25)
+    assert poller.poll()
+    assert rig.exact("batches")
+    assert not rig.events("batches")
+    assert len(rig.stand_in.requests) < 25, "the first part is not read again"
+
+
+@ORDERS
+def test_a_window_that_is_shorter_than_the_list_is_not_read_beyond_its_beginning(packagex: Rig, order: str) -> None:
+    rig = packagex
+    runs(rig, order)
+    fill(rig, 3000, apart=DAY / 100)
+    poller = rig.poller("batches")
+    assert rig.cost(poller) <= 9 + 7, "the window's pages, and those read ahead"
+    assert rig.exact("batches")
+
+
+@ORDERS
+def test_where_both_ends_have_the_newest_moment_the_rows_between_tell_the_order(packagex: Rig, order: str) -> None:
+    rig = packagex
+    runs(rig, order)
+    rig.batches.extend([packagex_batch(f"b_{n}", NOW - (2 if n < 3 else 1) * DAY) for n in range(5)])
+    poller = rig.poller("batches", page_size=4)
+    assert poller.poll()
+    assert poller.facts.incremental is True
+    rig.batches.add(packagex_batch("b_late", NOW - DAY + 10, status="failed"))
+    rig.reconcile(poller)
+    assert rig.events("batches")[FAILED] == 1
+
+
+def test_series_of_names_that_the_api_made_up_are_bounded_in_scrapes_and_leave_the_state_with_their_records(
+    packagex: Rig,
+) -> None:
+    rig = packagex
+    poller = rig.poller("batches")
+    assert poller.poll()
+
+    def made_up(turn: int) -> None:
+        for number in range(2200):
+            rig.batches.add(
+                packagex_batch(
+                    f"b_{turn}_{number}", rig.clock.now - number / 100, resource=f"r{turn}x{number}", status="failed"
+                )
+            )
+        for _ in range(3):
+            rig.board.scraped(rig.clock.now + 1)
+            rig.clock.now += 60
+            assert poller.poll()
+
+    def rows() -> int:
+        with contextlib.closing(sqlite3.connect(rig.state.path)) as database:
+            return int(database.execute("SELECT count(*) FROM series").fetchone()[0])
+
+    def failed() -> float:
+        series = rig.series(poller, "packagex_batches_finished_total")
+        return sum(value for key, value in series.items() if key[-1] == "failed")
+
+    def observations() -> float:
+        lines = rig.lines(poller, "packagex_batch_duration_seconds")
+        return sum(float(line.rpartition(" ")[2]) for line in lines if "_count{" in line)
+
+    made_up(1)
+    assert (failed(), observations()) == (2200, 2200)
+    [shown] = rig.board.snapshot.collectors
+    for family, block in {**shown.gauges, **shown.counters}.items():
+        assert len(block.text.splitlines()) <= 2000 + 100, family
+    sizes = []
+    for turn in (2, 3):
+        rig.clock.now += 8 * DAY
+        made_up(turn)
+        rig.reconcile(poller)
+        sizes.append(rows())
+    assert failed() == 6600, "none falls"
+    assert observations() == 6600
+    assert sizes[1] <= sizes[0], "beside those of the records in the window there is a counter for each of the cap"

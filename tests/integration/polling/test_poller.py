@@ -1,0 +1,351 @@
+"""Polls of a stand-in: what ends up in the gauges, and what a failure changes and does not."""
+
+import logging
+import random
+import threading
+from collections import Counter
+from collections.abc import Mapping
+
+import pytest
+
+from exporter.demo import faults
+from exporter.demo.faults import Fault, Lies
+from exporter.demo.items import document_batch, generations, invocation, workflow_batch
+from exporter.demo.listing import Readings
+from exporter.demo.server import StandIn
+from exporter.demo.simulation import Life
+from exporter.exposition.snapshot import CollectorSnapshot
+from exporter.model.record import Key, Reason
+from exporter.polling.poller import Poller
+from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig
+
+
+def shown(rig: Rig, poller: Poller) -> CollectorSnapshot:
+    return next(one for one in rig.board.snapshot.collectors if one.collector == poller.facts.collector)
+
+
+def gauge(rig: Rig, poller: Poller, family: str) -> Mapping[str, float]:
+    """The series of a family that are not 0, without the account."""
+    block = shown(rig, poller).gauges.get(family)
+    pairs = (line.rsplit(" ", 1) for line in (block.text.decode().splitlines() if block else ()))
+    return {name: float(value) for name, value in pairs if float(value)}
+
+
+def independent_count(rig: Rig, since: float) -> Counter[Key]:
+    """The gauges counted from the world's own items, by other means than the exporter's."""
+    from datetime import datetime
+
+    counted: Counter[Key] = Counter()
+    for kind, collector in (("document", "document_batches"), ("workflow", "workflow_batches")):
+        for item in rig.world.items(collector):  # type: ignore[arg-type]
+            if datetime.fromisoformat(item["created_at"]).timestamp() < since:
+                continue
+            counted["inkit_batches", kind, item["status"].lower().replace(" ", "_")] += 1
+            counted["inkit_batch_documents", kind] += item["total"]
+            for name, one in item["destinations"].items():
+                for status in ("completed", "failed", "in_progress"):
+                    counted["inkit_batch_generations", kind, name, status] += one[status]
+    for item in rig.world.items("invocations"):
+        if datetime.fromisoformat(item["created_at"]).timestamp() < since:
+            continue
+        status, rollup = (item[key].lower().replace(" ", "_") for key in ("status", "destination_status"))
+        counted["inkit_invocations", status, rollup] += 1
+        for name, one in item["destinations"].items():
+            counted["inkit_invocation_generations", name, one["status"].lower().replace(" ", "_")] += 1
+    return +counted
+
+
+def vendor_totals(rig: Rig) -> Counter[Key]:
+    found: Counter[Key] = Counter()
+    for collector in ("document_batches", "workflow_batches", "invocations"):
+        found.update({key: n for key, n in rig.sums(collector).gauges.items() if key[0].startswith("inkit_")})
+    return found
+
+
+def test_a_random_world_of_thousands_of_records_is_counted_exactly_while_it_moves(rig: Rig) -> None:
+    life = Life(rig.world, random.Random(3), hang_from=NOW)
+    life.history(NOW, days=5, records=3000)
+    pollers = [rig.poller(name) for name in ("document_batches", "workflow_batches", "invocations")]
+    for _ in range(6):
+        assert all(poller.poll() for poller in pollers)
+        assert vendor_totals(rig) == independent_count(rig, rig.clock.now - 7 * DAY)
+        rig.clock.now += 60
+        life.step(rig.clock.now)
+
+
+def test_gauges_are_withheld_until_the_window_has_been_read_once(rig: Rig) -> None:
+    poller = rig.poller("document_batches")
+    poller.publish()
+    assert shown(rig, poller).gauges == {}
+    assert not shown(rig, poller).health.ready
+    rig.stand_in.faults.add(faults.status(500), times=3)
+    assert not poller.poll()
+    assert shown(rig, poller).gauges == {}
+    assert poller.poll()
+    assert "inkit_batches" in shown(rig, poller).gauges
+    assert shown(rig, poller).health.ready
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        pytest.param(faults.status(401), Reason.AUTH, id="401"),
+        pytest.param(faults.status(429), Reason.RATE_LIMITED, id="429"),
+        pytest.param(faults.status(500), Reason.SERVER_ERROR, id="500"),
+        pytest.param(faults.status(422), Reason.CLIENT_ERROR, id="422"),
+        pytest.param(faults.html(), Reason.MALFORMED, id="html"),
+        pytest.param(faults.raw(b"null"), Reason.MALFORMED, id="null"),
+        pytest.param(faults.raw(b"[]"), Reason.MALFORMED, id="list"),
+        pytest.param(faults.raw(b'{"items": 3}'), Reason.MALFORMED, id="items-are-a-number"),
+        pytest.param(faults.truncated(), Reason.CONNECTION, id="truncated"),
+        pytest.param(faults.reset(), Reason.CONNECTION, id="reset"),
+    ],
+)
+def test_a_failed_poll_keeps_the_last_numbers_and_the_next_good_one_heals_it(
+    rig: Rig, fault: Fault, reason: Reason
+) -> None:
+    rig.world.add("document_batches", document_batch("rb_1", NOW))
+    poller = rig.poller("document_batches")
+    poller.poll()
+    before = shown(rig, poller)
+    rig.world.add("document_batches", document_batch("rb_2", NOW))
+    rig.stand_in.faults.add(fault)
+    rig.clock.now += 60
+
+    assert not poller.poll()
+    after = shown(rig, poller)
+    assert after.gauges == before.gauges
+    assert after.fresh_until == before.fresh_until
+    assert after.health.up is False
+    assert rig.own(poller).poll_errors == {reason: 1}
+    assert b'batch_exporter_up{account="prod",collector="document_batches",system="inkit"} 0.0\n' in (
+        after.status["batch_exporter_up"].text
+    )
+
+    rig.stand_in.faults.clear()
+    assert poller.poll()
+    assert gauge(rig, poller, "inkit_batches") == {
+        'inkit_batches{account="prod",kind="document",status="completed"}': 2.0
+    }
+    assert shown(rig, poller).fresh_until > before.fresh_until
+
+
+def test_numbers_of_a_half_read_list_are_not_shown(rig: Rig) -> None:
+    rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - n) for n in range(100)])
+    poller = rig.poller("document_batches", page_size=25)
+    rig.stand_in.faults.lies = Lies(
+        before_page=lambda kind, page: rig.stand_in.faults.add(faults.status(500)) if page == 2 else None
+    )
+    assert not poller.poll()
+    assert shown(rig, poller).gauges == {}
+
+
+def test_a_record_that_cannot_be_understood_is_counted_and_stops_nothing(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.world.add("document_batches", document_batch("rb_1", NOW))
+    for number in range(20):
+        rig.world.add("document_batches", {**document_batch(f"rb_bad_{number}", NOW), "status": ["CANARY"]})
+    poller = rig.poller("document_batches")
+    with caplog.at_level(logging.WARNING):
+        assert poller.poll()
+    assert rig.own(poller).rejected == {"status": 20}
+    assert gauge(rig, poller, "inkit_batches") == {
+        'inkit_batches{account="prod",kind="document",status="completed"}': 1.0
+    }
+    assert len(caplog.records) == 1, "once a poll, however many they are"
+    assert "CANARY" not in str([vars(one) for one in caplog.records])
+
+
+def test_unknown_statuses_and_destinations_are_shown_and_counted_once(rig: Rig) -> None:
+    destinations = {"Carrier Pigeon": generations(2, completed=2)}
+    rig.world.add("document_batches", document_batch("rb_1", NOW, destinations=destinations, status="Half Done"))
+    poller = rig.poller("document_batches")
+    poller.poll()
+    poller.poll()
+    assert gauge(rig, poller, "inkit_batches") == {
+        'inkit_batches{account="prod",kind="document",status="half_done"}': 1.0
+    }
+    assert gauge(rig, poller, "inkit_batch_generations") == {
+        'inkit_batch_generations{account="prod",destination="carrier_pigeon",kind="document",status="completed"}': 2.0
+    }
+    assert rig.own(poller).unknown_values == {"status": 1, "destination": 1}
+
+
+def test_finished_records_leave_with_the_window_and_those_in_flight_stay(rig: Rig) -> None:
+    rig.world.add("document_batches", document_batch("rb_done", NOW - DAY))
+    rig.world.add("document_batches", document_batch("rb_open", NOW - DAY, status="In Progress"))
+    poller = rig.poller("document_batches", lookback=2 * DAY)
+    poller.poll()
+    rig.clock.now += 2 * DAY
+    poller.poll()
+    assert gauge(rig, poller, "inkit_batches") == {
+        'inkit_batches{account="prod",kind="document",status="in_progress"}': 1.0
+    }
+
+
+def test_a_record_that_the_api_no_longer_has_leaves_and_is_counted(rig: Rig) -> None:
+    rig.world.add("invocations", invocation("rend_1", NOW))
+    rig.world.add("invocations", invocation("rend_2", NOW))
+    poller = rig.poller("invocations")
+    poller.poll()
+    rig.world.remove("invocations", "rend_1")
+    poller.poll()
+    assert rig.own(poller).vanished == 0, "one answer that says so is not believed"
+    poller.poll()
+    assert list(gauge(rig, poller, "inkit_invocations").values()) == [1.0]
+    assert rig.own(poller).vanished == 1
+
+
+def test_a_record_pulled_up_by_a_deletion_while_reading_has_not_vanished(rig: Rig) -> None:
+    rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - n * 60) for n in range(60)])
+    poller = rig.poller("document_batches", page_size=25)
+    poller.poll()
+
+    def delete(kind: str, page: int) -> None:
+        if page == 2 and rig.world.get("document_batches", "rb_0"):
+            rig.world.remove("document_batches", "rb_0")
+
+    rig.stand_in.faults.lies = Lies(before_page=delete)
+    rig.clock.now += HOUR
+    assert poller.poll()
+    assert sum(gauge(rig, poller, "inkit_batches").values()) == 60, "the deleted one was read before it was deleted"
+    assert rig.own(poller).vanished == 0
+    assert "/batch/rb_25" in [one.path for one in rig.stand_in.requests], "the one that moved up was asked for"
+    rig.stand_in.faults.clear()
+    rig.clock.now += HOUR
+    assert poller.poll()
+    assert poller.poll()
+    assert sum(gauge(rig, poller, "inkit_batches").values()) == 59
+    assert rig.own(poller).vanished == 1
+
+
+@pytest.mark.parametrize("code", [404, 405])
+def test_where_the_list_is_missing_batches_are_asked_for_by_the_ids_that_are_known(
+    rig: Rig, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (1, 2, 3):
+        rig.world.add("workflow_batches", workflow_batch(f"fb_{number}", NOW))
+    rig.world.add("invocations", invocation("rend_1", NOW, batch_id="fb_1"))
+    rig.world.add("invocations", invocation("rend_2", NOW, batch_id="fb_1"))
+    rig.world.add("invocations", invocation("rend_3", NOW, batch_id="fb_gone"))
+    old = StandIn(rig.world, TOKEN, readings=Readings(workflow_batch_list=code))  # type: ignore[arg-type]
+    rig.stand_in, served = old, rig.stand_in
+    with old:
+        rig.poller("invocations").poll()
+        poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_2",))
+        assert poller.poll()
+        assert poller.poll()
+        assert sum(gauge(rig, poller, "inkit_batches").values()) == 2
+        assert caplog.text.count("no such list") == 1
+    rig.stand_in = served
+
+
+def test_a_missing_list_of_anything_else_is_a_failure(rig: Rig) -> None:
+    rig.stand_in.faults.add(faults.status(404))
+    poller = rig.poller("document_batches")
+    assert not poller.poll()
+    assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 1}
+
+
+def test_customers_data_reaches_neither_state_nor_snapshot(rig: Rig) -> None:
+    rig.world.add("invocations", invocation("rend_1", NOW, merge_parameters={"name": "CANARY"}))
+    poller = rig.poller("invocations", workflow_label=True)
+    poller.poll()
+    assert "CANARY" not in repr(rig.board.snapshot)
+    assert all(b"CANARY" not in path.read_bytes() for path in rig.state.path.parent.iterdir())
+
+
+def test_a_state_that_cannot_be_written_fails_the_poll_and_heals(rig: Rig) -> None:
+    rig.world.add("document_batches", document_batch("rb_1", NOW))
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    moved = rig.state.path.parent / "elsewhere"
+    rig.state.path.rename(moved)
+    rig.state.path.mkdir()
+    rig.clock.now += 60
+    assert not poller.poll()
+    assert poller.facts.reason is Reason.STATE
+    assert b'reason="state",system="inkit"} 1.0' in shown(rig, poller).counters["batch_exporter_poll_errors_total"].text
+    rig.state.path.rmdir()
+    moved.rename(rig.state.path)
+    assert poller.poll()
+    assert b'reason="state",system="inkit"} 1.0' in shown(rig, poller).counters["batch_exporter_poll_errors_total"].text
+
+
+def test_a_poller_stops_when_told_and_polls_in_step_with_its_interval(rig: Rig) -> None:
+    poller = rig.poller("document_batches")
+    pauses: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        pauses.append(seconds)
+        return len(pauses) > 3
+
+    poller.run(wait, jitter=0.5)
+    assert 0 <= pauses[0] <= 0.5
+    assert all(59 < pause <= 60 for pause in pauses[1:])
+    assert len(rig.stand_in.requests) == 3
+
+
+def stuck_when(rig: Rig, poller: Poller, until: float) -> list[tuple[float, float]]:
+    """Run the poller for so many seconds. Gives after how many seconds how many records were shown as stuck."""
+    found: list[tuple[float, float]] = []
+
+    def wait(seconds: float) -> bool:
+        lines = rig.lines(poller, "batch_exporter_records_stuck") if rig.board.snapshot.collectors else []
+        for number in [float(line.rpartition(" ")[2]) for line in lines]:
+            if not found or found[-1][1] != number:
+                found.append((round(rig.clock.now - NOW, 3), number))
+        rig.clock.now += seconds
+        return rig.clock.now >= NOW + until
+
+    poller.run(wait, jitter=0.0)
+    return found
+
+
+def test_a_record_is_stuck_as_soon_as_it_is_as_old_as_stuck_after_and_not_at_the_next_poll_only(rig: Rig) -> None:
+    for number, seconds in enumerate((-5.0, 20.0, 35.5, 60.0, 100.0, 900.0)):
+        made = document_batch(f"rb_{number}", NOW - HOUR + seconds, destinations={"sepire": generations(1)})
+        rig.world.add("document_batches", made)
+    shown = stuck_when(rig, rig.poller("document_batches"), 700.0)
+    assert shown == [(0.0, 1.0), (20.0, 2.0), (35.5, 3.0), (60.0, 4.0), (100.0, 5.0)]
+
+
+def test_a_record_is_stuck_also_while_polls_fail_after_a_restart_until_the_gauges_are_dropped(rig: Rig) -> None:
+    for number, seconds in enumerate((20.0, 100.0, 599.0, 601.0)):
+        made = document_batch(f"rb_{number}", NOW - HOUR + seconds, destinations={"sepire": generations(1)})
+        rig.world.add("document_batches", made)
+    assert rig.poller("document_batches").poll()
+    rig.stand_in.faults.add(faults.status(401))
+    poller = rig.poller("document_batches")
+    poller.restore()
+    poller.publish()
+    assert stuck_when(rig, poller, 1000.0)[:4] == [(0.0, 0.0), (20.0, 1.0), (100.0, 2.0), (599.0, 3.0)]
+
+
+def test_an_account_that_hangs_delays_no_other(rig: Rig) -> None:
+    rig.stand_in.faults.add(faults.hang(), path="/invoke")
+    stuck = threading.Thread(target=rig.poller("invocations").poll, daemon=True)
+    stuck.start()
+    assert rig.poller("document_batches").poll()
+    assert stuck.is_alive()
+
+
+def test_a_list_that_appears_is_read_as_a_backfill_and_one_that_disappears_is_a_failure(rig: Rig) -> None:
+    failed = {"inkit_storage": generations(2, failed=2)}
+    rig.world.add("workflow_batches", workflow_batch("fb_1", NOW, destinations=failed))
+    rig.world.add("workflow_batches", workflow_batch("fb_never_named", NOW, destinations=failed))
+    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
+    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    poller.poll()
+    assert sum(gauge(rig, poller, "inkit_batches").values()) == 1
+    rig.stand_in.faults.clear()
+    rig.clock.now += HOUR
+    poller.poll()
+    rig.clock.now += 60
+    poller.poll()
+    assert sum(gauge(rig, poller, "inkit_batches").values()) == 2
+    assert gauge(rig, poller, "inkit_batches_finished_total") == {}
+    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    assert not poller.poll()
+    assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 1}

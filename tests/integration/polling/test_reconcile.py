@@ -1,0 +1,342 @@
+"""Reconciliation: what changed late and what vanished is found, in slices that keep to what a poll may spend."""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from exporter.demo import faults
+from exporter.demo.faults import Lies
+from exporter.demo.items import document_batch, generations, invocation, workflow_batch
+from exporter.polling.poller import Poller
+from tests.support.rig import DAY, HOUR, NOW, Rig
+
+FAILED = {"inkit_storage": generations(1, failed=1)}
+FAILURES = ("inkit_batch_generations_finished_total", "document", "inkit_storage", "failed")
+
+
+def fill(rig: Rig, count: int, apart: float = 60.0) -> None:
+    rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - n * apart) for n in range(count)])
+
+
+def due(rig: Rig, **changed: Any) -> Poller:
+    """A poller that has read the window, whose next poll begins a reconciliation."""
+    poller = rig.poller("document_batches", **changed)
+    assert poller.poll()
+    rig.clock.now += HOUR
+    return poller
+
+
+def costs(rig: Rig, poller: Poller, most: int = 1000) -> list[int]:
+    """What each poll costs until the window has been reconciled."""
+    before = poller.facts.last_reconcile
+    found = []
+    while poller.facts.last_reconcile == before:
+        found.append(rig.cost(poller))
+        rig.clock.now += 60
+        assert len(found) < most
+    return found
+
+
+def test_a_completed_record_that_fails_late_is_one_failure(rig: Rig) -> None:
+    fill(rig, 1000)
+    poller = due(rig)
+    rig.world.update("document_batches", "rb_900", destinations=FAILED)
+    assert poller.poll()
+    assert rig.exact("document_batches")
+    assert rig.events("document_batches") == {FAILURES: 1}
+    rig.clock.now += HOUR
+    assert poller.poll()
+    assert rig.events("document_batches") == {FAILURES: 1}
+
+
+def test_records_deleted_deep_in_the_list_leave_and_only_they_are_asked_for(rig: Rig) -> None:
+    fill(rig, 1000)
+    poller = due(rig)
+    for number in (411, 412, 780):
+        rig.world.remove("document_batches", f"rb_{number}")
+    for _ in range(2):
+        rig.stand_in.requests.clear()
+        assert rig.own(poller).vanished == 0, "one answer that says so is not believed"
+        assert poller.poll()
+        assert sorted(one.path for one in rig.stand_in.requests if one.path != "/batch") == [
+            "/batch/rb_411",
+            "/batch/rb_412",
+            "/batch/rb_780",
+        ]
+    assert rig.exact("document_batches")
+    assert rig.own(poller).vanished == 3
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("allowance", [1, 2, 3, 10, 30])
+def test_a_reconciliation_is_spread_over_polls_within_its_allowance(rig: Rig, allowance: int, restarts: bool) -> None:
+    fill(rig, 1000)
+    poller = due(rig, page_size=25, allowance=allowance)
+    rig.world.update("document_batches", "rb_900", destinations=FAILED)
+    rig.world.remove("document_batches", "rb_901")
+    spent = []
+    for _ in range(60):
+        if restarts:
+            poller = rig.poller("document_batches", page_size=25, allowance=allowance)
+        spent.append(rig.cost(poller))
+        if poller.facts.last_reconcile == rig.clock.now:
+            break
+        rig.clock.now += 60
+    assert max(spent) <= 1 + max(2, allowance) + 1, "and one for what vanished"
+    assert sum(spent) - len(spent) <= 40 + 2 * len(spent) + 1, "each page once, and those on which a slice ends twice"
+    if restarts:
+        rig.reconcile(poller)
+    assert poller.poll()
+    assert rig.exact("document_batches")
+    assert rig.events("document_batches") == {FAILURES: 1}
+
+
+@pytest.mark.parametrize("count", [10, 30, 200])
+def test_rows_deleted_above_between_two_slices_leave_no_gap(rig: Rig, count: int) -> None:
+    fill(rig, 1000)
+    poller = due(rig, page_size=25, allowance=12)
+    assert rig.cost(poller) == 13
+    for number in range(count):
+        rig.world.remove("document_batches", f"rb_{number}")
+    rig.world.update("document_batches", "rb_301", destinations=FAILED)
+    rig.world.update("document_batches", "rb_320", destinations=FAILED)
+    # Just below where the slice ended, and now on a page above.
+    rig.world.add("document_batches", document_batch("rb_late", NOW - 299 * 60 - 30, destinations=FAILED))
+    rig.stand_in.requests.clear()
+    costs(rig, poller)
+    assert {one.path for one in rig.stand_in.requests} == {"/batch"}
+    assert rig.events("document_batches")[FAILURES] == 3
+
+
+def test_rows_inserted_above_between_two_slices_cost_pages_and_nothing_else(rig: Rig) -> None:
+    fill(rig, 1000)
+    poller = due(rig, page_size=25, allowance=12)
+    poller.poll()
+    rig.world.extend("document_batches", [document_batch(f"rb_new_{n}", NOW + HOUR + n / 100) for n in range(100)])
+    rig.world.update("document_batches", "rb_301", destinations=FAILED)
+    rig.stand_in.requests.clear()
+    costs(rig, poller)
+    assert {one.path for one in rig.stand_in.requests} == {"/batch"}
+    assert rig.exact("document_batches")
+    assert rig.events("document_batches")[FAILURES] == 1
+
+
+def test_a_list_that_lost_most_of_its_records_is_not_asked_for_all_of_them_at_once(rig: Rig) -> None:
+    fill(rig, 1000)
+    poller = due(rig, page_size=25, allowance=10)
+    for number in range(100, 350):
+        rig.world.remove("document_batches", f"rb_{number}")
+    spent = costs(rig, poller)
+    for _ in range(30):
+        spent.append(rig.cost(poller))
+    assert max(spent) <= 13
+    assert rig.exact("document_batches"), "all of it within one reconciliation"
+    assert rig.own(poller).vanished == 250
+
+
+@pytest.mark.parametrize("left", [0, 10])
+def test_a_list_that_became_short_is_compared_at_each_poll_until_nothing_is_missing(rig: Rig, left: int) -> None:
+    fill(rig, 1000)
+    poller = due(rig, allowance=100)
+    for number in range(left, 1000):
+        rig.world.remove("document_batches", f"rb_{number}")
+    for _ in range(11):
+        assert rig.cost(poller) <= 101
+        rig.clock.now += 60
+    assert rig.exact("document_batches")
+    assert rig.cost(poller) == 1
+
+
+@pytest.mark.parametrize("allowance", [2, 4, 30])
+def test_many_records_of_one_time_on_several_pages_are_no_trouble(rig: Rig, allowance: int) -> None:
+    fill(rig, 300)
+    rig.world.extend("document_batches", [document_batch(f"rb_same_{n}", NOW - 9000) for n in range(120)])
+    poller = due(rig, page_size=25, allowance=allowance)
+    rig.world.update("document_batches", "rb_same_7", destinations=FAILED)
+    rig.world.update("document_batches", "rb_same_110", destinations=FAILED)
+    rig.world.remove("document_batches", "rb_same_60")
+    rig.stand_in.requests.clear()
+    costs(rig, poller)
+    assert poller.poll()
+    assert rig.exact("document_batches")
+    assert rig.own(poller).vanished == 1
+    assert rig.events("document_batches") == {FAILURES: 2}
+    rig.clock.now += HOUR
+    rig.stand_in.requests.clear()
+    spent = costs(rig, poller)
+    assert {one.path for one in rig.stand_in.requests} == {"/batch"}, "none is asked for that is there"
+    assert sum(spent) < 17 + 3 * len(spent) + 10
+
+
+def test_work_that_the_vendor_forgot_is_asked_for_within_the_allowance(rig: Rig) -> None:
+    fill(rig, 500)
+    for number in range(60):
+        item = document_batch(f"rb_open_{number}", NOW - 6 * DAY + number, destinations={}, status="In Progress")
+        rig.world.add("document_batches", item)
+    poller = due(rig, allowance=10)
+    rig.clock.now = NOW + 3 * DAY
+    # So many finished after them that the reading of the window does not come to them.
+    later = [document_batch(f"rb_later_{n}", NOW - 5 * DAY + n) for n in range(200)]
+    rig.world.extend("document_batches", later)
+    rig.world.update("document_batches", "rb_open_3", status="Completed", destinations=FAILED)
+    spent = costs(rig, poller)
+    assert max(spent) <= 12
+    assert len(spent) > 5
+    assert rig.events("document_batches")[FAILURES] == 1
+    assert poller.facts.in_flight == 59
+
+
+def test_invocations_that_vanished_are_asked_for_fifty_at_once(rig: Rig) -> None:
+    rig.world.extend("invocations", [invocation(f"rend_{n}", NOW - n) for n in range(1000)])
+    poller = rig.poller("invocations")
+    assert poller.poll()
+    rig.clock.now += HOUR
+    for number in range(400, 450):
+        rig.world.remove("invocations", f"rend_{number}")
+    rig.stand_in.requests.clear()
+    assert poller.poll()
+    assert len([one for one in rig.asked("data_id") if one]) <= 2
+    assert poller.poll()
+    assert rig.exact("invocations")
+    assert len([one for one in rig.asked("data_id") if one]) <= 4
+
+
+def test_filtered_batches_are_lost_only_if_the_pages_around_do_not_have_them(rig: Rig) -> None:
+    fill(rig, 1000)
+    poller = rig.poller("document_batches", filters={"search": "rb"}, page_size=25, allowance=100)
+    assert poller.poll()
+    rig.clock.now += HOUR
+    rig.world.remove("document_batches", "rb_300")
+
+    def delete(kind: str, page: int) -> None:
+        if page == 20 and rig.world.get("document_batches", "rb_0"):
+            rig.world.remove("document_batches", "rb_0")
+
+    rig.stand_in.faults.lies = Lies(before_page=delete)
+    assert poller.poll()
+    assert rig.own(poller).vanished == 0, "a second reading must say so too"
+    rig.clock.now += HOUR
+    assert poller.poll()
+    assert rig.own(poller).vanished == 1
+    assert rig.gauges("document_batches")["inkit_batches", "document", "completed"] == 999
+    rig.clock.now += HOUR
+    costs(rig, poller)
+    assert rig.exact("document_batches")
+
+
+def test_a_reconciliation_is_told_by_its_time_and_vanished_records_by_the_log(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(rig, 300)
+    poller = due(rig)
+    assert poller.facts.last_reconcile == NOW
+    rig.world.remove("document_batches", "rb_250")
+    with caplog.at_level(logging.INFO):
+        assert poller.poll()
+        assert poller.poll()
+    assert poller.facts.last_reconcile == NOW + HOUR
+    assert "the API no longer has records that it had" in caplog.text
+
+
+def test_of_old_work_that_was_begun_at_one_moment_none_is_left_out_where_a_slice_ends_among_it(rig: Rig) -> None:
+    fill(rig, 15, apart=DAY / 4)
+    moment = NOW - 6 * DAY
+    for number in range(3):
+        rig.world.add("document_batches", document_batch(f"rb_open_{number}", moment, destinations={}))
+    poller = rig.poller("document_batches", page_size=4, allowance=1)
+    assert poller.poll()
+    rig.clock.now = NOW + 2 * DAY
+    rig.world.extend("document_batches", [document_batch(f"rb_new_{n}", NOW + 2 * DAY - n) for n in range(8)])
+    for number in range(3):
+        rig.world.update("document_batches", f"rb_open_{number}", destinations=FAILED)
+    costs(rig, poller)
+    assert rig.events("document_batches")[FAILURES] == 3
+
+
+@pytest.mark.parametrize("allowance", [1, 3, 30])
+def test_records_of_one_time_beyond_the_allowance_are_spread_over_polls_too(rig: Rig, allowance: int) -> None:
+    """As after an import: no slice may read them all, or ask for all of them that have gone."""
+    fill(rig, 100)
+    rig.world.extend("document_batches", [document_batch(f"rb_same_{n:04}", NOW - 9000) for n in range(1500)])
+    poller = due(rig, page_size=25, allowance=allowance)
+    rig.world.update("document_batches", "rb_same_1400", destinations=FAILED)
+    for number in range(100, 160):
+        rig.world.remove("document_batches", f"rb_same_{number:04}")
+    spent = costs(rig, poller)
+    for _ in range(2 + 70 // allowance * 2):
+        spent.append(rig.cost(poller))
+        rig.clock.now += 1
+    assert max(spent) <= 2 + allowance + max(1, allowance // 2) + 3
+    assert rig.events("document_batches") == {FAILURES: 1}
+    assert rig.exact("document_batches")
+    assert rig.own(poller).vanished == 60
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_the_reconciliation_of_an_account_without_a_list_is_spread_over_polls(rig: Rig, restart: bool) -> None:
+    """One request for each of its batches."""
+    moment = NOW - HOUR
+    batches = [workflow_batch(f"fb_{n:04}", moment if n < 200 else NOW - n * 60) for n in range(500)]
+    rig.world.extend("workflow_batches", batches)
+    names = tuple(f"fb_{n:04}" for n in range(505))
+    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+
+    def start() -> Poller:
+        return rig.poller("workflow_batches", workflow_batch_ids=names, allowance=20)
+
+    poller = start()
+    assert poller.poll()
+    rig.clock.now += 60
+    assert poller.poll()
+    rig.world.update("workflow_batches", "fb_0480", destinations=FAILED)
+    rig.world.remove("workflow_batches", "fb_0100")
+    rig.clock.now += HOUR
+    spent = []
+    for number in range(60):
+        if restart and number == 5:
+            poller = start()
+        spent.append(rig.cost(poller))
+        rig.clock.now += 60
+    assert max(spent[: 5 if restart else 60]) <= 20 + 10 + 4
+    assert max(spent[6:]) <= 20 + 10 + 4
+    assert poller.facts.last_reconcile is not None
+    assert rig.events("workflow_batches")[
+        "inkit_batch_generations_finished_total", "workflow", "inkit_storage", "failed"
+    ]
+    assert rig.gauges("workflow_batches")["inkit_batches", "workflow", "completed"] == 499
+
+
+def test_a_new_batch_that_is_not_there_at_once_is_asked_for_again(rig: Rig) -> None:
+    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
+    assert poller.poll()
+    rig.world.add("workflow_batches", workflow_batch("fb_1", NOW, destinations=FAILED))
+    rig.clock.now += 60
+    assert poller.poll()
+    assert rig.gauges("workflow_batches")["inkit_batches", "workflow", "completed"] == 1
+    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch/fb_1", times=1)
+    rig.clock.now += HOUR
+    assert poller.poll()
+    assert poller.poll()
+    assert rig.own(poller).vanished == 0
+
+
+def test_the_first_reading_of_a_list_without_an_order_goes_on_where_it_was_interrupted(rig: Rig) -> None:
+    fill(rig, 1000)
+    rig.stand_in.faults.lies = Lies(order="shuffled")
+    interrupted = Lies(order="shuffled")
+    rig.fail_after(30)
+    rig.stand_in.faults.lies = replace(rig.stand_in.faults.lies, order=interrupted.order)
+    assert not rig.poller("document_batches", page_size=25).poll()
+    rig.stand_in.faults.clear()
+    rig.stand_in.faults.lies = interrupted
+    rig.clock.now += 60
+    rig.world.add("document_batches", document_batch("rb_new", rig.clock.now, destinations=FAILED))
+    poller = rig.poller("document_batches", page_size=25)
+    assert rig.cost(poller) < 20, "the first part is not read again"
+    rig.clock.now += 60
+    assert poller.poll()
+    assert rig.exact("document_batches")
+    assert rig.events("document_batches")[FAILURES] == 1, "what came while the list was read for the first time"

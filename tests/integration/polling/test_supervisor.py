@@ -1,0 +1,368 @@
+"""The threads: one for each poller, what is said of them, and what becomes of them when the accounts change."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.config import Account, load
+from exporter.demo import faults
+from exporter.demo.items import document_batch, generations, invocation
+from exporter.exposition.self_metrics import Live
+from exporter.exposition.snapshot import CollectorSnapshot
+from exporter.exposition.status import Facts
+from exporter.model.accounting import Rules
+from exporter.model.record import Reason, StateError
+from exporter.polling import supervisor as running_module
+from exporter.polling.build import Shared, line
+from exporter.polling.poller import Poller
+from exporter.polling.supervisor import Line, Running
+from exporter.systems import sources
+from tests.support.rig import NOW, TOKEN, Rig
+
+HOUR = 3600.0
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+
+
+class Program:
+    """What runs the accounts of configurations against the stand-in. They poll once, and again in an hour."""
+
+    def __init__(self, rig: Rig, folder: Path) -> None:
+        self.rig = rig
+        self.folder = folder
+        self.live = Live("1", "abc", rig.board)
+        self.shared = Shared(rig.state, rig.board, self.live)
+        self.lines: list[Line] = []
+        self.running = Running(rig.board, self._make)
+        self.breaks = False
+
+    def _make(self, account: Account, known: object) -> Line:
+        if self.breaks:
+            raise RuntimeError("can't start new thread")
+        self.lines.append(line(account, sources(), self.shared, known))  # type: ignore[arg-type]
+        return self.lines[-1]
+
+    def accounts(self, **given: str) -> tuple[Account, ...]:
+        """Accounts by name, each with what stands in its configuration beside what all have."""
+        path = self.folder / "config.yaml"
+        common = f"system: inkit, base_url: {self.rig.stand_in.url}, api_token: {TOKEN}"
+        each = "".join(f"  - {{name: {name}, {common}, {text}}}\n" for name, text in given.items())
+        path.write_text(f"poll_interval: 1h\nstale_after: 2h\nmax_requests_per_second: 1000\naccounts:\n{each}")
+        return load(path, {name: source.system for name, source in sources().items()}, {}).accounts
+
+    def wait_for_polls(self, *accounts: str, since: float = 0.0) -> None:
+        """Until each of their collectors has been polled, and well, after a moment (epoch seconds)."""
+
+        def done() -> bool:
+            health = [one.health for account in accounts for one in self.on_board(account)]
+            return all(one.up and (one.last_success or 0.0) >= since for one in health)
+
+        eventually(done)
+
+    def change(self, **given: str) -> dict[str, int]:
+        return self.running.change(self.accounts(**given)).counts()
+
+    def asked(self) -> list[str]:
+        return [one.path for one in self.rig.stand_in.requests]
+
+    def on_board(self, account: str) -> list[CollectorSnapshot]:
+        return [one for one in self.rig.board.snapshot.collectors if one.account == account]
+
+    def shown(self, account: str, family: str) -> str:
+        blocks = [
+            one.gauges.get(family) or one.counters.get(family) or one.status.get(family)
+            for one in self.on_board(account)
+        ]
+        return "".join(block.text.decode() for block in blocks if block is not None)
+
+
+@pytest.fixture
+def program(rig: Rig, tmp_path: Path) -> Iterator[Program]:
+    made = Program(rig, tmp_path)
+    yield made
+    made.running.stop()
+    rig.stand_in.faults.clear()
+    for each in made.lines:
+        each.close()
+    eventually(lambda: not [one for one in threading.enumerate() if one.name.startswith("poll ")])
+
+
+BATCHES = "collectors: [document_batches]"
+INVOCATIONS = "collectors: [invocations]"
+
+
+def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(program: Program) -> None:
+    program.rig.stand_in.faults.add(faults.status(401), path="/invoke", times=1)
+    program.running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
+    [batches], [invocations] = (one.pollers for one in program.lines)
+    eventually(lambda: program.on_board("b")[0].health.up is False and batches.facts.up is True)
+    assert program.running.healthy()
+    assert not program.running.ready()
+    assert invocations.poll()
+    assert program.running.ready()
+
+
+def test_collectors_are_on_the_board_before_their_first_poll(program: Program) -> None:
+    program.rig.stand_in.faults.add(faults.hang())
+    program.running.start(program.accounts(a=BATCHES))
+    assert [one.id for one in program.rig.board.snapshot.collectors] == [("a", "document_batches")]
+
+
+def test_a_mistake_of_ours_is_a_failed_poll_and_the_next_one_tries_again(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.world.add("document_batches", document_batch("rb_1", NOW))
+    poller = rig.poller("document_batches")
+    right = poller._clock
+    poller._clock = None  # type: ignore[assignment]
+    assert not poller.poll()
+    assert rig.own(poller).poll_errors == {Reason.INTERNAL: 1}
+    assert "a mistake in the exporter" in caplog.text
+    poller._clock = right
+    assert poller.poll()
+    assert poller.facts.up is True
+
+
+def test_an_account_that_is_the_same_keeps_its_threads_and_is_not_polled_again(program: Program) -> None:
+    running = program.running
+    running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
+    program.wait_for_polls("a", "b")
+    [kept, _] = running._work
+    before = program.on_board("a")
+    asked = program.asked()
+    assert program.change(c=INVOCATIONS, a=BATCHES) == {"added": 1, "changed": 0, "removed": 1, "kept": 1}
+    program.wait_for_polls("c")
+    assert running._work[1] is kept
+    assert program.on_board("a") == before
+    assert program.asked() == [*asked, "/invoke"]
+    assert running.healthy()
+    assert running.ready()
+
+
+def test_accounts_stand_in_the_order_of_the_last_configuration(program: Program) -> None:
+    program.running.start(program.accounts(a=BATCHES, b=BATCHES))
+    program.change(c=BATCHES, b=BATCHES, a=f"{BATCHES}, page_size: 50")
+    assert [one.account for one in program.rig.board.snapshot.collectors] == ["c", "b", "a"]
+
+
+def test_an_account_that_is_removed_leaves_and_comes_back_with_what_the_state_has_kept(program: Program) -> None:
+    program.rig.world.add("document_batches", document_batch("rb_1", time.time(), total=3))
+    both = program.accounts(a=BATCHES, b=INVOCATIONS)
+    program.running.start(both)
+    program.wait_for_polls("a")
+    [removed] = program.lines[0].pollers
+    program.change(b=INVOCATIONS)
+    assert program.on_board("a") == []
+    removed.publish()
+    assert program.on_board("a") == []
+    program.rig.stand_in.faults.add(faults.hang())
+    program.running.change(both)
+    assert program.shown("a", "inkit_batch_documents") == 'inkit_batch_documents{account="a",kind="document"} 3.0\n'
+
+
+def test_the_series_of_an_account_that_changes_stay_and_what_was_counted_goes_on(program: Program) -> None:
+    program.rig.world.add("document_batches", document_batch("rb_1", time.time(), total=3))
+    program.running.start(program.accounts(a=BATCHES))
+    program.wait_for_polls("a")
+    [old] = program.lines[0].pollers
+    program.rig.stand_in.faults.add(faults.status(401), times=1)
+    assert not old.poll()
+    before = program.on_board("a")
+    program.rig.stand_in.faults.add(faults.hang())
+    assert program.change(a=f"{BATCHES}, page_size: 50") == {"added": 0, "changed": 1, "removed": 0, "kept": 0}
+    [after] = program.on_board("a")
+    assert after.gauges == before[0].gauges
+    assert set(after.status) >= set(before[0].status) - {"batch_exporter_incremental"}
+    assert after.counters["batch_exporter_poll_errors_total"] == before[0].counters["batch_exporter_poll_errors_total"]
+    assert after.health.up is False
+    assert program.running.ready()
+
+
+def test_what_is_asked_for_anew_is_withheld_until_it_is_read(program: Program) -> None:
+    open_one = document_batch("rb_1", time.time(), total=3, destinations={"sepire": generations(3)})
+    program.rig.world.add("document_batches", open_one)
+    program.running.start(program.accounts(a=BATCHES))
+    program.wait_for_polls("a")
+    assert program.on_board("a")[0].health.oldest_in_flight is not None
+    program.rig.stand_in.faults.add(faults.hang())
+    program.change(a=f"{BATCHES}, filters: {{search: x}}")
+    assert program.shown("a", "inkit_batch_documents") == ""
+    health = program.on_board("a")[0].health
+    assert (health.last_success, health.in_flight, health.oldest_in_flight) == (None, 0, None)
+    assert not program.running.ready()
+
+
+def test_a_poller_that_was_told_to_end_publishes_nothing_any_more(program: Program) -> None:
+    program.running.start(program.accounts(a=BATCHES))
+    program.wait_for_polls("a")
+    [old] = program.lines[0].pollers
+    changed_at = time.time()
+    program.change(a=f"{BATCHES}, page_size: 50")
+    program.wait_for_polls("a", since=changed_at)
+    snapshot = program.rig.board.snapshot
+    old.facts.up = False
+    old.publish()
+    assert program.rig.board.snapshot is snapshot
+
+
+def test_a_request_that_hangs_is_cut_off_and_is_no_failure(program: Program, caplog: pytest.LogCaptureFixture) -> None:
+    program.rig.stand_in.faults.add(faults.hang(), path="/batch", times=1)
+    program.running.start(program.accounts(a=BATCHES))
+    eventually(lambda: bool(program.rig.stand_in.requests))
+    started = time.monotonic()
+    program.change(a=f"{BATCHES}, page_size: 50")
+    program.wait_for_polls("a")
+    assert time.monotonic() - started < 2
+    assert caplog.text == ""
+    assert not program.rig.own(program.lines[1].pollers[0]).poll_errors
+
+
+def test_an_account_whose_data_cannot_be_restored_is_polled_all_the_same(
+    program: Program, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(_: Poller) -> None:
+        raise StateError("the disk is gone")
+
+    program.running.start(program.accounts(a=BATCHES))
+    monkeypatch.setattr(Poller, "restore", unreadable)
+    program.change(a=BATCHES, b=INVOCATIONS)
+    assert "what is known can't be shown yet" in caplog.text
+    program.wait_for_polls("b")
+
+
+def test_a_change_that_breaks_off_is_not_healthy_until_the_next_one_polls_all_again(program: Program) -> None:
+    program.running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
+    program.wait_for_polls("a", "b")
+    program.breaks = True
+    with pytest.raises(RuntimeError):
+        program.change(a=f"{BATCHES}, page_size: 50", b=INVOCATIONS)
+    assert not program.running.healthy()
+    program.breaks = False
+    since = time.time()
+    program.change(a=BATCHES, b=INVOCATIONS)
+    assert program.running.healthy()
+    program.wait_for_polls("a", since=since)
+
+
+def test_threads_do_not_leak(program: Program) -> None:
+    program.running.start(program.accounts(a=BATCHES))
+    for size in range(1, 30):
+        program.change(a=f"{BATCHES}, page_size: {size}", b=INVOCATIONS)
+    eventually(lambda: len([one for one in threading.enumerate() if one.name.startswith("poll ")]) == 2)
+
+
+class Stubborn:
+    """Stands for a poller that is busy when it is told to end, and ends when it is let go."""
+
+    def __init__(self, name: str) -> None:
+        self.facts = Facts("a", "inkit", name, backfilling=False)
+        self.id = ("a", name)
+        self.interval = 0.0
+        self.began = threading.Event()
+        self.let_go = threading.Event()
+
+    def restore(self) -> None:
+        pass
+
+    def publish(self) -> None:
+        pass
+
+    def run(self, wait: object, jitter: float) -> None:
+        self.began.set()
+        self.let_go.wait(20)
+
+
+@pytest.fixture
+def stubborn(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Running, list[Stubborn]]]:
+    monkeypatch.setattr(running_module, "END_WITHIN_SECONDS", 0.05)
+    made: list[Stubborn] = []
+
+    def make(account: Account, _: object) -> Line:
+        made.append(Stubborn("x"))
+        return Line(account, (made[-1],), threading.Event(), lambda: None)  # type: ignore[arg-type]
+
+    yield Running(program.rig.board, make), made
+    for one in made:
+        one.let_go.set()
+
+
+def test_a_poller_that_does_not_end_is_followed_by_the_next_when_it_does(
+    stubborn: tuple[Running, list[Stubborn]], program: Program
+) -> None:
+    running, made = stubborn
+    running.start(program.accounts(a=BATCHES))
+    running.change(program.accounts(a=INVOCATIONS))
+    assert running.healthy(), "it is as it should be: the next one waits"
+    assert not made[1].began.wait(0.05), "the two would count twice what they find"
+    made[0].let_go.set()
+    assert made[1].began.wait(10)
+
+
+def test_it_is_waited_for_also_where_the_account_was_away_meanwhile(
+    stubborn: tuple[Running, list[Stubborn]], program: Program
+) -> None:
+    running, made = stubborn
+    running.start(program.accounts(a=BATCHES))
+    running.change(())
+    running.change(())
+    running.change(program.accounts(a=BATCHES))
+    assert not made[1].began.wait(0.05)
+    made[0].let_go.set()
+    assert made[1].began.wait(10)
+    made[1].let_go.set()
+    running.change(())
+    assert running._ending == {}
+
+
+def test_it_is_healthy_while_pollers_are_ending(
+    stubborn: tuple[Running, list[Stubborn]], program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running_module, "END_WITHIN_SECONDS", 10.0)
+    running, made = stubborn
+    running.start(program.accounts(a=BATCHES))
+    changing = threading.Thread(target=running.change, args=(program.accounts(a=INVOCATIONS),))
+    changing.start()
+    eventually(running._work[0].line.over.is_set)
+    assert running.healthy()
+    made[0].let_go.set()
+    eventually(lambda: not next(iter(running._work[0].threads.values())).is_alive() or len(made) > 1)
+    assert running.healthy()
+    changing.join(10)
+    assert running.healthy()
+
+
+def test_a_poll_loop_that_has_ended_by_itself_is_not_healthy(
+    stubborn: tuple[Running, list[Stubborn]], program: Program
+) -> None:
+    running, made = stubborn
+    running.start(program.accounts(a=BATCHES))
+    assert running.healthy()
+    made[0].let_go.set()
+    eventually(lambda: not running.healthy())
+
+
+def test_what_a_change_begins_after_a_stop_ends_at_once(program: Program) -> None:
+    program.running.start(program.accounts(a=BATCHES))
+    program.running.stop()
+    program.change(a=f"{BATCHES}, page_size: 50")
+    assert program.lines[1].over.is_set()
+
+
+def test_a_changed_collector_goes_on_where_the_one_before_stood_and_counts_nothing_twice(program: Program) -> None:
+    program.running.start(program.accounts(a=INVOCATIONS))
+    program.wait_for_polls("a")
+    program.rig.world.add("invocations", invocation("rend_1", time.time(), destinations={"box": "Failed"}))
+    for size in (50, 60, 70):
+        changed_at = time.time()
+        program.change(a=f"{INVOCATIONS}, page_size: {size}")
+        program.wait_for_polls("a", since=changed_at)
+    with program.rig.state.records("a", "invocations", Rules()) as records:
+        counted = records.sums().counters
+    assert counted["inkit_invocation_generations_finished_total", "box", "failed"].counted == 1

@@ -1,0 +1,237 @@
+"""What is answered where, over real sockets."""
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from exporter import __version__
+from exporter.exposition.snapshot import CollectorSnapshot, Health
+from exporter.web.app import PIECE_BYTES
+from exporter.web.pages.html import headers
+from tests.support.examples import failure
+from tests.support.serving import Program, ask, serving, speak
+
+READY = Health(True, True, 1.0, 2, 3)
+READING = Health(True, False, 1.0, 2, 3)
+Place = tuple[str, int]
+
+
+@pytest.fixture(scope="module")
+def _served() -> Iterator[tuple[Program, Place]]:
+    program = Program()
+    with serving(program) as place:
+        yield program, place
+
+
+@pytest.fixture
+def program(_served: tuple[Program, Place]) -> Program:
+    program = _served[0]
+    program.well = program.read = True
+    program.publish("production", READY)
+    return program
+
+
+@pytest.fixture
+def place(_served: tuple[Program, Place], program: Program) -> Place:
+    return _served[1]
+
+
+def test_metrics_are_served_with_their_content_type(place: Place) -> None:
+    answer, body = ask(place, "GET", "/metrics")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert b'inkit_batches{account="production-0"} 0.0\n' in body
+    assert b"live 0.0\n" in body
+    assert answer.headers["vary"] == "Accept, Accept-Encoding"
+    assert answer.headers["content-encoding"] is None
+
+
+def test_metrics_are_negotiated_by_the_request_s_headers(place: Place) -> None:
+    headers = {"Accept": "application/openmetrics-text", "Accept-Encoding": "gzip"}
+    answer, body = ask(place, "GET", "/metrics", **headers)
+    assert answer.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert answer.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(body).endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "encoding"),
+    [
+        ("identity;q=0, *", "gzip"),
+        ("gzip;q=0, *", None),
+        ("*;q=0.5", "gzip"),
+        ("br", None),
+        ("identity, gzip;q=0.5", None),
+    ],
+)
+def test_the_coding_is_the_one_that_is_accepted(place: Place, header: str, encoding: str | None) -> None:
+    answer, _ = ask(place, "GET", "/metrics", **{"Accept-Encoding": header})
+    assert (answer.status, answer.headers["content-encoding"]) == (200, encoding)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_client_that_accepts_no_coding_is_told_which_there_are(place: Place, method: str) -> None:
+    answer, body = ask(place, method, "/metrics", **{"Accept-Encoding": "identity;q=0"})
+    assert (answer.status, answer.headers["vary"]) == (406, "Accept, Accept-Encoding")
+    assert body.startswith(b"Not acceptable: ask for gzip or identity") is (method == "GET")
+
+
+def test_a_header_that_comes_twice_counts_as_one(place: Place) -> None:
+    lines = b"Accept: text/plain;q=0.5\r\nAccept: application/openmetrics-text\r\nAccept-Encoding: br\r\n"
+    answer = speak(place, b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + lines + b"Accept-Encoding: gzip\r\n\r\n")
+    assert b"\r\ncontent-type: application/openmetrics-text; version=1.0.0" in answer
+    assert b"\r\ncontent-encoding: gzip\r\n" in answer
+
+
+def test_an_answer_in_pieces_is_whole_and_a_head_of_it_says_its_length() -> None:
+    program = Program()
+    program.publish("production", READY, series=20_000)
+    with serving(program) as place:
+        _, body = ask(place, "GET", "/metrics")
+        assert len(body) > 2 * PIECE_BYTES
+        assert re.findall(rb"-(\d+)\"} \1\.0\n", body) == [str(number).encode() for number in range(10**6)][:20_000]
+        assert ask(place, "HEAD", "/metrics")[0].headers["content-length"] == str(len(body))
+
+
+def test_the_names_in_the_query_choose_families(place: Place) -> None:
+    _, body = ask(place, "GET", "/metrics?name%5B%5D=live&name[]=other")
+    assert body == b"# HELP live Live.\n# TYPE live gauge\nlive 0.0\n"
+
+
+def test_a_query_that_is_not_understood_is_ignored(place: Place) -> None:
+    assert ask(place, "GET", "/metrics?x=%ff%zz&;&=&name=live&name[]=&y")[1] == ask(place, "GET", "/metrics")[1]
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/", "/failures", "/failures?format=json", "/-/healthy", "/-/ready", "/nothing"]
+)
+def test_head_has_the_headers_of_get_and_no_body(place: Place, path: str) -> None:
+    get, body = ask(place, "GET", path)
+    head, nothing = ask(place, "HEAD", path)
+    assert nothing == b""
+    assert head.status == get.status
+    assert head.headers["content-length"] == str(len(body))
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+def test_healthy_while_the_poll_loops_are_alive(program: Program, place: Place) -> None:
+    answer, body = ask(place, "GET", "/-/healthy")
+    assert (answer.status, body) == (200, b"batch-exporter is healthy.\n")
+    program.well = False
+    answer, body = ask(place, "GET", "/-/healthy")
+    assert answer.status == 503
+    assert b"a poll loop has ended" in body
+
+
+def test_ready_once_every_collector_has_read_its_window(program: Program, place: Place) -> None:
+    assert ask(place, "GET", "/-/ready")[0].status == 200
+    program.read = False
+    program.publish("staging", READING)
+    answer, body = ask(place, "GET", "/-/ready")
+    assert answer.status == 503
+    assert body == b"batch-exporter is not ready: still reading the window: staging/invocations.\n"
+    program.publish("staging", READY)
+    assert b"some collectors were never polled yet" in ask(place, "GET", "/-/ready")[1]
+
+
+def test_the_landing_page_is_html_that_may_load_nothing(place: Place) -> None:
+    answer, body = ask(place, "GET", "/")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert {name: answer.headers[name] for name, _ in headers()} == dict(headers())
+    assert f"Version {__version__}".encode() in body
+    assert b'href="/metrics"' in body
+
+
+def test_a_loop_that_has_ended_is_the_first_thing_on_the_landing_page(program: Program, place: Place) -> None:
+    assert b"A poll loop has ended" not in ask(place, "GET", "/")[1]
+    program.well = False
+    assert b"A poll loop has ended" in ask(place, "GET", "/")[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "content_type"),
+    [
+        ("/failures", "text/html,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("/failures", "application/json", "application/json"),
+        ("/failures?format=json", "text/html", "application/json"),
+        ("/failures?format=html", "application/json", "text/html; charset=utf-8"),
+    ],
+)
+def test_failed_records_are_a_page_or_json_as_is_asked_for(
+    place: Place, path: str, accept: str, content_type: str
+) -> None:
+    answer, body = ask(place, "GET", path, Accept=accept)
+    assert (answer.status, answer.headers["content-type"]) == (200, content_type)
+    assert answer.headers["vary"] == "Accept"
+    assert (body[:1] == b"{") is (content_type == "application/json")
+
+
+def test_the_page_of_failed_records_may_load_nothing_either(place: Place) -> None:
+    answer, _ = ask(place, "GET", "/failures")
+    assert {name: answer.headers[name] for name, _ in headers()} == dict(headers())
+
+
+def test_failed_records_are_chosen_by_the_query(program: Program, place: Place) -> None:
+    board = program.board
+    for account in ("x y", "z"):
+        board.publish(CollectorSnapshot(account, "inkit", "c", failures=(failure(f"rb_{account[0]}", 1.0, "box"),)))
+
+    def ids(query: str) -> list[str]:
+        body = ask(place, "GET", f"/failures?format=json&{query}")[1]
+        return sorted(one["id"] for one in json.loads(body)["failures"])
+
+    assert ids("") == ["rb_x", "rb_z"]
+    assert ids("account=x+y") == ids("account=x%20y&collector=&destination=box") == ["rb_x"]
+    assert ids("account=z&destination=sepire") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("format=xml", b"format: expected html or json.\n"),
+        ("limit=many", b"limit: expected a number from 1 to 1000.\n"),
+        ("format=json&limit=1&limit=2", b"limit: expected one value, not 2.\n"),
+        ("q", b"unknown query parameter: expected account, collector, destination, limit or format.\n"),
+        ("format=json&q=", b"unknown query parameter: expected account, collector, destination, limit or format.\n"),
+    ],
+)
+def test_a_query_for_failed_records_that_makes_no_sense_is_told_what_would(
+    place: Place, query: str, said: bytes
+) -> None:
+    answer, body = ask(place, "GET", f"/failures?{query}")
+    assert (answer.status, body) == (400, said)
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/metrics/", "//metrics", "/-/", "/%00", "/../metrics"])
+def test_any_other_path_is_not_found(place: Place, path: str) -> None:
+    answer, body = ask(place, "GET", path)
+    assert (answer.status, body) == (404, b"Not found.\n")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get", "BREW"])
+def test_another_method_is_told_which_are_allowed(place: Place, method: str) -> None:
+    answer, _ = ask(place, method, "/metrics")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/", "/failures", "/failures?limit=0", "/nothing", "/-/ready"])
+def test_every_answer_forbids_sniffing_and_storing_and_does_not_name_the_server(place: Place, path: str) -> None:
+    answer, _ = ask(place, "GET", path)
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["server"] is None
+    assert answer.headers["date"] is not None
+
+
+def test_the_telemetry_path_may_be_another_and_is_what_the_landing_page_links() -> None:
+    with serving(Program("/probe")) as place:
+        assert ask(place, "GET", "/probe")[1].startswith(b"# HELP live")
+        assert ask(place, "GET", "/metrics")[0].status == 404
+        assert b'href="/probe"' in ask(place, "GET", "/")[1]
+
+
+def test_the_telemetry_path_may_be_the_root_and_then_there_is_no_landing_page() -> None:
+    with serving(Program("/")) as place:
+        assert ask(place, "GET", "/")[1].startswith(b"# HELP live")

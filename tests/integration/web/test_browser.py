@@ -1,0 +1,135 @@
+"""The pages in a real browser: without a script, in the dark, on a phone, and for who can't see them."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.exposition.snapshot import Board, CollectorSnapshot, Failure
+from tests.support.browser import DESK, PHONE, Scheme, chromium, showing, visit
+from tests.support.examples import NOW, calm, troubled
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.programs
+
+LONG = "x" * 128
+_PHONES = 700
+
+
+def overflowing() -> Board:
+    """Names as long as they can be."""
+    board = Board()
+    failure = Failure(LONG, NOW, NOW, tuple(f"{LONG[:60]}{number}" for number in range(9)), ("failed",), "", LONG)
+    board.publish(CollectorSnapshot(LONG[:63], "inkit", "document_batches", failures=(failure,)))
+    return board
+
+
+BOARDS = {"troubled": troubled, "calm": calm, "overflowing": overflowing}
+VIEWS = pytest.mark.parametrize(
+    ("board", "path"),
+    [
+        ("troubled", "/"),
+        ("troubled", "/failures"),
+        ("troubled", "/failures?account=nobody"),
+        ("calm", "/"),
+        ("overflowing", "/"),
+        ("overflowing", "/failures"),
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def urls() -> Iterator[Mapping[str, str]]:
+    with contextlib.ExitStack() as all_of_them:
+        yield {name: all_of_them.enter_context(showing(make())) for name, make in BOARDS.items()}
+
+
+@pytest.fixture
+def in_trouble(urls: Mapping[str, str]) -> str:
+    return urls["troubled"]
+
+
+@VIEWS
+@pytest.mark.parametrize(("scheme", "size"), [("light", DESK), ("dark", PHONE)], ids=["desk", "phone-in-the-dark"])
+def test_nobody_is_kept_from_reading_it(
+    browser: "Browser", urls: Mapping[str, str], board: str, path: str, scheme: Scheme, size: tuple[int, int]
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    with visit(browser, urls[board] + path, scheme, size) as page:
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+
+
+@VIEWS
+def test_nothing_stands_beyond_the_edge(browser: "Browser", urls: Mapping[str, str], board: str, path: str) -> None:
+    with visit(browser, urls[board] + path) as page:
+        for width in (320, 390, _PHONES, 900, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            tables = page.locator(".scroll")
+            room = tables.evaluate_all("all => all.map(one => one.clientWidth - one.scrollWidth)")
+            assert width > _PHONES or min(room, default=0) >= 0, "on a phone, not even in a part that scrolls by itself"
+
+
+def test_it_is_dark_in_the_dark(browser: "Browser", in_trouble: str) -> None:
+    grounds: dict[Scheme, str] = {}
+    for scheme in ("light", "dark"):
+        with visit(browser, in_trouble, scheme) as page:
+            grounds[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert grounds == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}
+
+
+def test_the_form_works_without_a_script(browser: "Browser", in_trouble: str) -> None:
+    with visit(browser, f"{in_trouble}/failures", scripts=False) as page:
+        page.get_by_label("Collector").select_option("invocations")
+        page.get_by_label("Destination or resource").select_option("docusign")
+        page.get_by_role("button", name="Show").click()
+        page.wait_for_url("**/failures?*")
+        assert page.locator("tbody tr").count() == 1
+        assert page.get_by_label("Collector").input_value() == "invocations"
+        page.get_by_role("link", name="show all").click()
+        page.wait_for_url("**/failures")
+        assert page.locator("tbody tr").count() == 7
+
+
+def test_a_link_with_a_record_s_id_leads_to_its_row_and_marks_it(browser: "Browser", in_trouble: str) -> None:
+    with visit(browser, f"{in_trouble}/failures#batch_9kR2mWq4Lx", size=PHONE) as page:
+        row = page.locator("tr:target")
+        assert "shipment" in row.inner_text()
+        assert page.evaluate("window.scrollY") > 0
+        assert row.evaluate("row => getComputedStyle(row).backgroundColor") == "rgb(255, 243, 196)"
+
+
+def test_a_phone_shows_each_cell_with_the_name_of_its_column(browser: "Browser", in_trouble: str) -> None:
+    with visit(browser, f"{in_trouble}/failures", size=PHONE) as page:
+        cells = page.locator("tbody tr").first.locator("th, td")
+        names = cells.evaluate_all("all => all.map(one => getComputedStyle(one, '::before').content)")
+        assert names[:3] == ['"Record"', '"Noticed"', '"Account"']
+        boxes = [box for box in (one.bounding_box() for one in cells.all()) if box]
+        assert [box["y"] for box in boxes] == sorted({box["y"] for box in boxes}), "below each other"
+
+
+def test_from_a_problem_an_operator_comes_to_the_records(browser: "Browser", in_trouble: str) -> None:
+    with visit(browser, in_trouble) as page:
+        page.get_by_role("listitem").filter(has_text="production:").get_by_role("link").click()
+        page.wait_for_url("**/failures?account=production")
+        assert page.locator("tbody tr").count() == 6
+
+
+def test_the_pages_load_nothing_from_anywhere_else(browser: "Browser", in_trouble: str) -> None:
+    asked: list[str] = []
+    with visit(browser, in_trouble) as page:
+        page.on("request", lambda request: asked.append(request.url))
+        page.reload()
+        page.goto(f"{in_trouble}/failures")
+    assert {one.removeprefix(in_trouble) for one in asked} <= {"/", "/failures", "/favicon.ico"}

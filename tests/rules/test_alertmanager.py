@@ -1,0 +1,161 @@
+"""The example of an Alertmanager's configuration: routes by amtool, inhibition by a real Alertmanager."""
+
+import subprocess
+from collections.abc import Iterable, Iterator
+
+import pytest
+import yaml
+
+from exporter.config.durations import parse
+from tests.support.alerting import Labels, alertmanager, ask, eventually
+from tests.support.paths import ROOT
+from tests.support.rules import alerts
+
+CONFIG = ROOT / "prometheus" / "alertmanager.yml"
+RECEIVER = {"critical": "pager", "warning": "tickets", "info": "nobody"}
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with alertmanager(tmp_path_factory.mktemp("alertmanager")) as address:
+        yield f"{address}/api/v2/alerts"
+
+
+def only_inhibits(url: str, job: str, source: Labels, inhibited: list[Labels], others: list[Labels]) -> None:
+    """Hold that of alerts that fire together, all of this job, the source silences these and not the others."""
+    firing = [one | {"job": job} for one in (source, *inhibited, *others)]
+    ask(url, [{"labels": one} for one in firing])
+
+    def silenced() -> list[Labels] | None:
+        """Once everything has arrived and as many are silenced as should be."""
+        shown = [one for one in ask(url) if one["labels"].get("job") == job]
+        found = [one["labels"] for one in shown if one["status"]["state"] == "suppressed"]
+        return found if len(shown) == len(firing) and len(found) >= len(inhibited) else None
+
+    assert by_name(eventually(silenced)) == by_name(one | {"job": job} for one in inhibited)
+
+
+def by_name(found: Iterable[Labels]) -> list[Labels]:
+    return sorted(found, key=lambda one: sorted(one.items()))
+
+
+def of(name: str, account: str = "production", collector: str = "invocations", instance: str = "a") -> Labels:
+    return {"alertname": name, "account": account, "collector": collector, "instance": instance}
+
+
+@pytest.mark.programs
+def test_amtool_accepts_the_configuration() -> None:
+    done = subprocess.run(["amtool", "check-config", CONFIG], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", alerts())
+@pytest.mark.programs
+def test_an_alert_goes_where_its_severity_says(name: str) -> None:
+    severity = alerts()[name].labels["severity"]
+    routed = subprocess.run(
+        ["amtool", "config", "routes", "test", f"--config.file={CONFIG}", f"alertname={name}", f"severity={severity}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert routed.stdout.strip() == RECEIVER[severity]
+
+
+def about_an_exporter() -> list[str]:
+    """Return the alerts that tell of one exporter, whichever it is."""
+    down = {"BatchExporterDown", "BatchExporterInstanceDown"}
+    return [name for name, alert in alerts().items() if name.startswith("BatchExporter") and name not in down]
+
+
+NOT_ABOUT_AN_EXPORTER = ["InkitGenerationFailed", "PackageXBatchFailed", "InkitInFlightTooLong", "NodeDown"]
+
+
+@pytest.mark.programs
+def test_when_no_exporter_can_be_reached_what_was_last_seen_is_silenced_and_no_failure(url: str) -> None:
+    said = [of(name, instance=instance) for name in about_an_exporter() for instance in ("a", "b")]
+    said += [of("BatchExporterInstanceDown")]
+    others = [of(name) for name in NOT_ABOUT_AN_EXPORTER]
+    only_inhibits(url, "first", {"alertname": "BatchExporterDown"}, said, others)
+
+
+@pytest.mark.programs
+def test_an_exporter_that_is_down_silences_what_was_last_seen_of_it_and_nothing_of_others(url: str) -> None:
+    said = [of(name) for name in about_an_exporter()]
+    of_another = ("BatchExporterDataStale", "BatchExporterRecordsVanished", "BatchExporterConfigReloadFailed")
+    others = [of(name, instance="b") for name in of_another] + [of(name) for name in NOT_ABOUT_AN_EXPORTER]
+    only_inhibits(url, "one of two", {"alertname": "BatchExporterInstanceDown", "instance": "a"}, said, others)
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize("down", ["BatchExporterDown", "BatchExporterInstanceDown"])
+@pytest.mark.parametrize("other", [{"job": "another"}, {"cluster": "another"}])
+def test_an_exporter_that_is_down_says_nothing_of_another_job_or_cluster(url: str, down: str, other: Labels) -> None:
+    job = f"{down} {other}"
+    elsewhere = of("BatchExporterDataStale") | {"job": job} | other
+    ask(url, [{"labels": elsewhere}])
+    only_inhibits(url, job, of(down), [of("BatchExporterDataStale")], [elsewhere] if "cluster" in other else [])
+    assert [one["status"]["state"] for one in ask(url) if one["labels"] == elsewhere] != ["suppressed"]
+
+
+@pytest.mark.programs
+def test_two_jobs_that_poll_one_account_are_told_of_though_one_of_them_is_down(url: str) -> None:
+    twice = {"alertname": "BatchExporterPolledTwice", "account": "production", "collector": "invocations"}
+    ask(url, [{"labels": twice}, {"labels": {"alertname": "BatchExporterDown", "job": "sixth"}}])
+
+    def shown() -> list[str]:
+        return [one["status"]["state"] for one in ask(url) if one["labels"] == twice]
+
+    only_inhibits(url, "sixth", {"alertname": "BatchExporterDown"}, [of("BatchExporterDataStale")], [])
+    assert shown() == ["active"]
+
+
+@pytest.mark.parametrize("why", ["BatchExporterAuthRefused", "BatchExporterStateNotWritable"])
+@pytest.mark.programs
+def test_why_polls_fail_silences_that_they_do_in_the_same_collector(url: str, why: str) -> None:
+    follows = ["BatchExporterDataStale", "BatchExporterPollFailing", "BatchExporterBackfillSlow"]
+    others = [
+        of("InkitGenerationFailed"),
+        of("BatchExporterPollFailing", collector="document_batches"),
+        of("BatchExporterDataStale", instance="b"),
+    ]
+    only_inhibits(url, why, of(why), [of(name) for name in follows], others)
+
+
+@pytest.mark.programs
+def test_data_that_is_stale_silences_that_polls_fail_and_not_that_requests_are_limited(url: str) -> None:
+    follows = ["BatchExporterPollFailing", "BatchExporterBackfillSlow", "BatchExporterReconcileOverdue"]
+    others = [
+        of("BatchExporterRateLimited"),
+        of("BatchExporterPollFailing", account="staging"),
+        of("BatchExporterPollFailing", instance="b"),
+    ]
+    only_inhibits(url, "third", of("BatchExporterDataStale"), [of(name) for name in follows], others)
+
+
+@pytest.mark.programs
+def test_the_same_failure_in_two_clusters_is_two_pages() -> None:
+    """Each cluster may set the label `cluster`; without it the groups are those of alert and account."""
+    route = yaml.safe_load(CONFIG.read_text())["route"]
+    assert route["group_by"] == ["alertname", "cluster", "account"]
+    assert not [one for one in route["routes"] if "group_by" in one]
+
+
+@pytest.mark.programs
+def test_a_budget_that_burns_fast_need_not_be_said_to_burn_slowly(url: str) -> None:
+    others = [of("InkitGenerationFailed"), of("BatchErrorBudgetBurnSlow", account="staging")]
+    only_inhibits(url, "fourth", of("BatchErrorBudgetBurnFast"), [of("BatchErrorBudgetBurnSlow")], others)
+
+
+@pytest.mark.programs
+def test_many_item_errors_silence_that_there_are_some_in_the_same_place(url: str) -> None:
+    place = {"resource": "shipment", "phase": "validation"}
+    others = [of("PackageXItemErrors") | place | {"resource": "contact"}]
+    only_inhibits(url, "fifth", of("PackageXItemErrorRatioHigh") | place, [of("PackageXItemErrors") | place], others)
+
+
+@pytest.mark.parametrize("why", ["BatchExporterAuthRefused", "BatchExporterStateNotWritable"])
+def test_the_cause_is_kept_firing_longer_than_what_follows_from_it(why: str) -> None:
+    """Otherwise what follows would page when all is well again."""
+    kept = {name: alerts()[name].keep_firing_for for name in (why, "BatchExporterDataStale")}
+    assert parse(kept[why]) > parse(kept["BatchExporterDataStale"])

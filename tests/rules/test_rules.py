@@ -1,0 +1,172 @@
+"""The rules and alerts of prometheus/, their texts and their runbooks."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from exporter.config.durations import parse
+from exporter.config.schema import Tuning
+from exporter.exposition.catalog import catalog
+from exporter.model.family import FAILURES
+from exporter.systems import families
+from tests.support import promtool
+from tests.support.paths import ROOT
+from tests.support.rules import CASES, FILES, Rule, alerts, cases, compared, named, rules, templated, tricks
+
+FAMILIES = {family.name: family for family in catalog(families())}
+OF_PROMETHEUS = {"up"}
+OF_TARGETS = {"cluster", "job", "instance", "pod"}
+RECORDED = {rule.name for rule in rules() if rule.recorded}
+MADE_BY_RULES = {label for rule in rules() for label in rule.labels}
+LABELS = {label for family in FAMILIES.values() for label in family.labels} | OF_TARGETS | MADE_BY_RULES
+RUNBOOKS = (ROOT / "docs" / "alerts.md").read_text()
+ALERTS = alerts()
+EVERY_ALERT = pytest.mark.parametrize("alert", list(ALERTS.values()), ids=list(ALERTS))
+
+
+def anchor(heading: str) -> str:
+    """As GitHub makes it of a heading of one word."""
+    return heading.lower()
+
+
+def sections() -> list[str]:
+    """The sections of the page that are runbooks."""
+    return re.findall(r"^### (\w+)$", RUNBOOKS, re.MULTILINE)
+
+
+@pytest.mark.programs
+def test_promtool_accepts_the_configuration_and_the_rules() -> None:
+    promtool.run("check", "config", "--lint-fatal", ROOT / "prometheus" / "prometheus.yml")
+    promtool.run("check", "rules", "--lint-fatal", *FILES)
+
+
+@pytest.mark.programs
+def test_the_run_says_which_promtools_have_judged_the_rules() -> None:
+    promtool.run("--version")
+    said = promtool.used()
+    assert re.match(r"rules judged by promtool \d+\.\d+\.\d+", said)
+    assert ("no 3.x: Go is not installed" in said) == (len(promtool.promtools()) == 1) == (shutil.which("go") is None)
+
+
+@pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
+@pytest.mark.programs
+def test_alerts_fire_when_they_should_and_are_silent_when_they_should(file: Path) -> None:
+    promtool.run("test", "rules", file)
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.name)
+def test_a_rule_names_only_metrics_and_labels_that_there_are(rule: Rule) -> None:
+    found = named(rule.expr)
+    assert found.labels | templated(rule) <= LABELS
+    for metric, matchers in found.selected:
+        assert metric in FAMILIES or metric in RECORDED | OF_PROMETHEUS, metric
+        family = FAMILIES.get(metric)
+        assert set(matchers) <= (LABELS if family is None else {*family.labels, *OF_TARGETS}), metric
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.name)
+def test_a_rule_means_by_failure_what_the_ledger_means(rule: Rule) -> None:
+    for _, matchers in named(rule.expr).selected:
+        if "status" in matchers:
+            assert set(matchers["status"].split("|")) == FAILURES
+
+
+def test_a_rule_adds_up_what_exporters_count_one_by_one() -> None:
+    """A maximum or sum over exporters falls when one of them restarts: no rate can be taken of it."""
+    for rule in rules():
+        assert not tricks(rule.expr), rule.name
+
+
+@pytest.mark.parametrize(
+    ("expr", "found"),
+    [
+        ("sum without (instance, pod) (increase(a_total[15m])) > 0", []),
+        ("max without (instance, pod) (a) > 0", []),
+        ("a > (min_over_time(a[15m]) > 0)", []),
+        ("increase(max without (instance) (a_total)[15m:])", ["increase of max"]),
+        ("last_over_time(a_total[15m]) > 0", ["last_over_time"]),
+        ("a_total - a_total offset 15m > 0", ["offset"]),
+        ("sum(rate(job:a_total:max[5m]))", ["rate of job:a_total:max"]),
+    ],
+)
+def test_what_is_wrong_with_a_rule_is_seen(expr: str, found: list[str]) -> None:
+    assert tricks(expr) == found
+
+
+def test_no_rule_compares_with_a_duration_of_the_configuration() -> None:
+    """The exporter tells what is configured: stale_after and poll_interval as metrics, stuck_after by what is stuck."""
+    configured = {parse(field.default) for field in Tuning.model_fields.values() if isinstance(field.default, str)}
+    assert {rule.name: found for rule in rules() if (found := compared(rule.expr) & configured)} == {}
+
+
+def test_a_ratio_must_last_before_it_fires() -> None:
+    """In the first minutes after a restart of Prometheus it is of a few scrapes only."""
+    assert [name for name, alert in ALERTS.items() if "Ratio" in name or "Burn" in name if alert.pending == "0s"] == []
+
+
+def test_the_kind_of_a_batch_gives_the_name_of_its_collector() -> None:
+    for family in FAMILIES.values():
+        for collector, known in family.zeros.items():
+            assert [f"{kind}_batches" for kind in known.get("kind", ())] in ([], [collector])
+
+
+@EVERY_ALERT
+def test_an_alert_says_how_bad_it_is_what_it_means_and_what_to_do(alert: Rule) -> None:
+    assert alert.labels["severity"] in {"critical", "warning", "info"}
+    assert alert.annotations.keys() >= {"summary", "description", "dashboard", "runbook_url"}
+    assert alert.annotations["runbook_url"].endswith(f"/docs/alerts.md#{anchor(alert.name)}")
+
+
+@EVERY_ALERT
+def test_an_alert_has_a_unit_test_in_which_it_fires_and_one_in_which_it_is_silent(alert: Rule) -> None:
+    assert {bool(expected) for name, expected in cases() if name == alert.name} == {True, False}
+
+
+def test_there_is_a_runbook_for_each_alert_and_for_nothing_else() -> None:
+    assert sorted(sections()) == sorted(ALERTS)
+
+
+def test_each_runbook_says_what_it_means_how_to_confirm_and_how_to_fix_it() -> None:
+    for text in re.split(r"^### ", RUNBOOKS, flags=re.MULTILINE)[1:]:
+        assert re.findall(r"^\*\*(.+?)\*\*", text, re.MULTILINE) == ["Meaning", "Confirm", "Fix"], text.split()[0]
+
+
+def test_the_table_of_alerts_has_their_severities() -> None:
+    listed = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| (\w+) \|", RUNBOOKS, re.MULTILINE)
+    assert sorted(listed) == sorted((one.name, anchor(one.name), one.labels["severity"]) for one in ALERTS.values())
+
+
+def test_the_queries_of_the_runbooks_name_metrics_that_there_are() -> None:
+    blocks = re.findall(r"^```promql\n(.+?)```$", RUNBOOKS, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for query in (line for block in blocks for line in block.splitlines()):
+        for metric, _ in named(query).selected:
+            assert metric.removesuffix("_bucket") in FAMILIES or metric in RECORDED | OF_PROMETHEUS, query
+
+
+def test_the_dashboards_that_alerts_link_to_are_there_with_their_variables() -> None:
+    dashboards = [json.loads(path.read_text()) for path in (ROOT / "grafana" / "dashboards").glob("*.json")]
+    variables = {one["uid"]: {item["name"] for item in one["templating"]["list"]} for one in dashboards}
+    for _, expected in cases():
+        for alert in expected:
+            link = urlsplit(alert["exp_annotations"]["dashboard"])
+            wanted = {name.removeprefix("var-") for name in parse_qs(link.query)}
+            assert wanted <= variables[link.path.removeprefix("/d/")]
+
+
+@pytest.mark.programs
+def test_the_addresses_in_the_rules_are_those_that_the_page_says_how_to_replace(tmp_path: Path) -> None:
+    match = re.search(r"^```sh\n(sed .+?)```$", RUNBOOKS, re.MULTILINE | re.DOTALL)
+    assert match
+    shutil.copytree(ROOT / "prometheus", tmp_path / "prometheus")
+    subprocess.run(["sh", "-euc", match[1]], cwd=tmp_path, check=True)
+    changed = sorted((tmp_path / "prometheus" / "rules").iterdir())
+    promtool.run("check", "rules", *changed)
+    for before, after in zip(FILES, changed, strict=True):
+        old = set(re.findall(r"https?://[^/\s]+", before.read_text()))
+        assert old.isdisjoint(re.findall(r"https?://[^/\s]+", after.read_text()))

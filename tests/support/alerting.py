@@ -1,0 +1,81 @@
+"""A real Prometheus and a real Alertmanager for tests, on ports that were free a moment ago."""
+
+import json
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.paths import ROOT
+
+_PATIENCE_SECONDS = 40
+Labels = dict[str, str]
+
+
+@contextmanager
+def alertmanager(folder: Path, config: Path = ROOT / "prometheus" / "alertmanager.yml") -> Iterator[str]:
+    """An Alertmanager; without a configuration with the example's, which reaches nobody. Gives its address."""
+    address = free_address()
+    arguments = [f"--config.file={config}", f"--storage.path={folder}", "--cluster.listen-address="]
+    with _running(
+        "prometheus-alertmanager", *arguments, f"--web.listen-address={address}", log=folder / "alertmanager.log"
+    ):
+        yield address
+
+
+@contextmanager
+def prometheus(config: Path) -> Iterator[str]:
+    """A Prometheus with this configuration; its data stand beside it. Gives its address."""
+    address = free_address()
+    with _running(*prometheus_command(config, address), log=config.parent / "prometheus.log"):
+        yield address
+
+
+def prometheus_command(config: Path, address: str) -> tuple[str, ...]:
+    """Return the command that begins a Prometheus whose data stand beside its configuration."""
+    data = config.parent / "data"
+    return "prometheus", f"--config.file={config}", f"--storage.tsdb.path={data}", f"--web.listen-address={address}"
+
+
+def ask(url: str, body: object = None) -> Any:
+    """GET, or POST of a body, of JSON; it may take the server a moment to begin."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"http://{url}", data, {"Content-Type": "application/json"})
+
+    def answer() -> Any:
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return json.loads(response.read() or "null"), True
+        except urllib.error.URLError:
+            return None
+
+    return eventually(answer)[0]
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """What `look` gives, as soon as that is something."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not (found := look()):
+        assert time.monotonic() < deadline
+    return found
+
+
+def free_address() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+@contextmanager
+def _running(*command: str, log: Path) -> Iterator[None]:
+    with log.open("w") as written:
+        process = subprocess.Popen(command, stderr=written)
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()

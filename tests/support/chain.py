@@ -1,0 +1,172 @@
+"""The whole chain: APIs and a pager, and between them the exporter, Prometheus and Alertmanager as processes."""
+
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from exporter.demo.packagex.api import PackagexApi
+from exporter.demo.packagex.batches import Batches
+from exporter.demo.server import StandIn
+from exporter.demo.world import World
+from tests.integration.cli.test_commands import PATH, PROGRAM
+from tests.support.alerting import alertmanager, ask, free_address, prometheus_command
+from tests.support.e2e_intervals import Account, Intervals, alertmanager_config, exporter_config, prometheus_config
+from tests.support.pager import Pager
+from tests.support.rig import TOKEN
+
+# What Prometheus could not send it sends again after a minute.
+PATIENCE_SECONDS = 90.0
+_LOOK_SECONDS = 0.05
+_TAIL = 4000
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Apis:
+    """Both vendors' APIs, and what they have."""
+
+    world: World
+    batches: Batches
+    stand_in: StandIn
+
+
+class Program:
+    """A program, to be killed and started again with the same arguments."""
+
+    def __init__(self, command: Sequence[str], log: Path) -> None:
+        self._command = command
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(self._command, env=PATH, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """As `kill -9` does. It must not have ended before."""
+        assert self.end() == -signal.SIGKILL, self._log.read_text()
+
+    def end(self) -> int | None:
+        """Have it end in any case."""
+        if self._process is None:
+            return None
+        self._process.kill()
+        return self._process.wait()
+
+
+class Exporter(Program):
+    """The exporter: with the same port, configuration and state file each time."""
+
+    def __init__(self, config: Path, address: str) -> None:
+        super().__init__(
+            [*PROGRAM, f"--web.listen-address={address}", f"--config.file={config}"], config.parent / "exporter.log"
+        )
+        self.url = f"http://{address}"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A Prometheus, with an Alertmanager and a pager of its own."""
+
+    prometheus: Program
+    address: str
+    manager: str
+    pager: Pager
+
+    def query(self, expression: str) -> list[dict[str, str]]:
+        """The labels of what Prometheus finds."""
+        found = ask(f"{self.address}/api/v1/query?query={quote(expression)}")["data"]["result"]
+        return [one["metric"] for one in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain at work, watched by one Prometheus or several."""
+
+    exporter: Exporter
+    watches: Sequence[Watch]
+    folder: Path
+
+    @property
+    def pager(self) -> Pager:
+        """The pager of the first Prometheus."""
+        return self.watches[0].pager
+
+    @property
+    def manager(self) -> str:
+        """The address of the first Prometheus' Alertmanager."""
+        return self.watches[0].manager
+
+    def query(self, expression: str) -> list[dict[str, str]]:
+        """The labels of what the first Prometheus finds."""
+        return self.watches[0].query(expression)
+
+    def until(self, look: Callable[[], _T | None], what: str, patience: float = PATIENCE_SECONDS) -> _T:
+        """What `look` gives, as soon as that is something. Fails after so many seconds, with the programs' logs."""
+        deadline = time.monotonic() + patience
+        pause = threading.Event()
+        while not (found := look()):
+            assert time.monotonic() < deadline, f"not within {patience:.0f} seconds: {what}\n{self._told()}"
+            pause.wait(_LOOK_SECONDS)
+        return found
+
+    def _told(self) -> str:
+        pages = [f"{number}: {page}" for number, watch in enumerate(self.watches) for page in watch.pager.all()]
+        logs = [f"--- {log.name}\n{log.read_text()[-_TAIL:]}" for log in sorted(self.folder.glob("**/*.log"))]
+        return "\n".join(["--- pages", *pages, *logs])
+
+
+@contextmanager
+def apis() -> Iterator[Apis]:
+    world, batches = World(random.Random(1)), Batches(random.Random(1))
+    with StandIn(world, TOKEN, apis=(PackagexApi(batches, TOKEN),)) as stand_in:
+        yield Apis(world, batches, stand_in)
+
+
+@contextmanager
+def chain(folder: Path, accounts: Sequence[Account], intervals: Intervals, *others: Intervals) -> Iterator[Chain]:
+    """A chain that has seen what there is: all that happens from now on is news to it. No process is left behind.
+
+    Each of the `others` is for one more Prometheus that scrapes the same exporter.
+    """
+    with ExitStack() as stack:
+        address = free_address()
+        exporter = Exporter(exporter_config(folder, TOKEN, accounts, intervals), address)
+        stack.callback(exporter.end)
+        exporter.start()
+        watches = [
+            stack.enter_context(watch(folder / f"watch-{number}", address, one))
+            for number, one in enumerate((intervals, *others))
+        ]
+        made = Chain(exporter, watches, folder)
+
+        def watched() -> bool:
+            """Have all windows been read."""
+            seen = "batch_exporter_backfilling == 0"
+            return all(len(one.query(seen)) == len(accounts) for one in watches)
+
+        made.until(watched, "that every account is watched", patience=120.0)
+        yield made
+
+
+@contextmanager
+def watch(folder: Path, exporter: str, intervals: Intervals) -> Iterator[Watch]:
+    """A Prometheus that scrapes the exporter at this address, and where its alerts go."""
+    folder.mkdir()
+    with ExitStack() as stack:
+        pager = stack.enter_context(Pager())
+        manager = stack.enter_context(alertmanager(folder, alertmanager_config(folder, pager.url, intervals)))
+        address = free_address()
+        config = prometheus_config(folder, exporter, manager, intervals)
+        prometheus = Program(prometheus_command(config, address), folder / "prometheus.log")
+        stack.callback(prometheus.end)
+        prometheus.start()
+        yield Watch(prometheus, address, manager, pager)

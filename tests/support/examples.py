@@ -1,0 +1,67 @@
+"""An evening of two accounts on a board: what the pages are looked at with, by tests and in the docs' pictures."""
+
+from exporter.exposition.snapshot import Board, CollectorSnapshot, Failure, Health
+from exporter.model.record import Reason
+
+NOW = 1_767_323_165.0
+MINUTE, HOUR = 60.0, 3600.0
+FOREVER = float("inf")
+
+
+def failure(name: str, ago: float, *places: str, workflow: str | None = None, alert: str = "") -> Failure:
+    return Failure(
+        name,
+        NOW - ago,
+        NOW - ago - 4 * MINUTE,
+        places,
+        ("timed_out",) if alert == "PackageXBatchFailed" else ("failed",),
+        alert or "InkitGenerationFailed",
+        workflow,
+    )
+
+
+DOCUMENTS = (
+    failure("rb_6WtDgF7RGqdS5Uzea9neZJ", 2 * MINUTE, "docusign", "sepire"),
+    failure("rb_4F0P2OBR3qkf0F14TSQ2WH", 19 * MINUTE, "salesforce"),
+    failure("rb_3uNFz4IL6MqH7A1kOy9YHs", 5 * HOUR, alert="InkitBatchFailed"),
+)
+INVOCATIONS = (
+    failure("rend_2LQn5C0pEuNX8Kt1oVyMd3", 3 * MINUTE, "docusign", workflow="Order confirmation"),
+    failure("rend_7hYbT0xGqZrA9sWmPf4Lk1", 41 * MINUTE, "box", "google_drive", workflow="Monthly statement"),
+    failure("rend_0Vd3JcRkUe6nBq8XiTz5Ha", 7 * HOUR, "magic_link"),
+)
+SHIPMENTS = (failure("batch_9kR2mWq4Lx", 11 * MINUTE, "shipment", alert="PackageXBatchFailed"),)
+
+
+def calm() -> Board:
+    """Nothing is wrong, and nothing has failed for hours."""
+    board = Board()
+    health = Health(True, True, NOW - 20, 1234, 5, oldest_in_flight=NOW - 9 * MINUTE)
+    for name, failures in (("document_batches", DOCUMENTS[2:]), ("workflow_batches", ()), ("invocations", ())):
+        board.publish(CollectorSnapshot("production", "inkit", name, {}, FOREVER, {}, health, failures))
+    return board
+
+
+def troubled() -> Board:
+    """Some of everything that can be wrong."""
+    board = Board()
+    busy = Health(True, True, NOW - 20, 1234, 17, oldest_in_flight=NOW - 2 * HOUR)
+    quiet = Health(True, True, NOW - 31, 86, 0)
+    many = Health(True, True, NOW - 24, 48_210, 42, oldest_in_flight=NOW - 9 * MINUTE)
+    slow = "GET /batches: too many requests (see max_requests_per_second)"
+    limited = Health(False, True, NOW - 4 * MINUTE, 310, 2, slow, Reason.RATE_LIMITED, NOW - 12 * MINUTE)
+    refused = Health(False, False, None, 0, 0, "GET /batch: the API refuses the token (401)", Reason.AUTH)
+    reading = Health(None, False, None, 12_400, 3)
+    for account, system, name, health, failures in (
+        ("production", "inkit", "document_batches", busy, DOCUMENTS),
+        ("production", "inkit", "workflow_batches", quiet, ()),
+        ("production", "inkit", "invocations", many, INVOCATIONS),
+        ("logistics", "packagex", "batches", limited, SHIPMENTS),
+        ("staging", "inkit", "document_batches", refused, ()),
+        ("staging", "inkit", "invocations", refused, ()),
+        ("archive", "inkit", "invocations", reading, ()),
+    ):
+        board.publish(
+            CollectorSnapshot(account, system, name, {}, FOREVER if health.ready else 0.0, {}, health, failures)
+        )
+    return board

@@ -1,0 +1,75 @@
+"""Reading manifests, and judging them by schemas that are at hand. What they must say is for the tests."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import jsonschema
+import yaml
+
+from tests.support.container_engine import output
+from tests.support.paths import ROOT
+
+SCHEMAS = ROOT / "tests/support/schemas"
+# Between the two, what is asked for has neither gone nor was it missing.
+KUBERNETES = ("1.25", "1.37")
+
+CHART = ROOT / "deploy/helm/batch-exporter"
+ALL_ON = {name: {"enabled": True} for name in ("serviceMonitor", "prometheusRule", "dashboards")}
+
+Manifest = dict[str, Any]
+Manifests = dict[tuple[str, str], Manifest]
+
+
+def named(manifests: Iterable[Manifest | None]) -> Manifests:
+    """Manifests by kind and name."""
+    return {(one["kind"], one["metadata"]["name"]): one for one in manifests if one}
+
+
+def kustomized(folder: str) -> Manifests:
+    """What `kubectl apply -k FOLDER` would apply."""
+    return named(yaml.safe_load_all(output("kubectl", "kustomize", ROOT / folder)))
+
+
+def rendered(values: dict[str, Any], release: str = "batch-exporter") -> Manifests:
+    """What `helm template` prints."""
+    from helm_python import Chart
+
+    with Chart.load(CHART) as chart:
+        made = chart.render(values, name=release, namespace="batch-exporter")
+    texts = [text for name, text in made.items() if name.endswith(".yaml")]
+    return named(one for text in texts for one in yaml.safe_load_all(text))
+
+
+def only(manifests: Manifests, kind: str) -> Manifest:
+    found = [one for (of, _), one in manifests.items() if of == kind]
+    assert len(found) == 1
+    return found[0]
+
+
+def pod(manifests: Manifests) -> dict[str, Any]:
+    spec: dict[str, Any] = only(manifests, "Deployment")["spec"]["template"]["spec"]
+    return spec
+
+
+def judge(manifest: Manifest) -> None:
+    """Fails if the manifest's schema does not know something in it, or misses something."""
+    if manifest["apiVersion"].startswith("monitoring.coreos.com/"):
+        schema = json.loads((SCHEMAS / f"{manifest['kind'].lower()}.json").read_text())
+        jsonschema.validate(manifest, schema)
+    else:
+        import kubernetes_validate
+
+        for version in KUBERNETES:
+            kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def groups() -> list[Any]:
+    """The groups of all the rules' files, in the files' order."""
+    files = sorted((ROOT / "prometheus" / "rules").glob("*.yml"))
+    return [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+
+
+def dashboards() -> dict[str, str]:
+    """The dashboards' files: name and text."""
+    return {file.name: file.read_text() for file in sorted((ROOT / "grafana" / "dashboards").glob("*.json"))}

@@ -1,0 +1,135 @@
+"""A model of what the exporter must say of one collector's records, by other means than the exporter's.
+
+What it counts: of a record that is known, each rise between two readings; of a record met for the first time all that
+it stands for, if it was created after the horizon (the beginning of the window at the last good poll). A record is
+known from when it was met until it leaves the window finished, or is given up.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from exporter.demo.items import Item, Kind
+from exporter.model.record import Key
+from tests.support import counting
+from tests.support.rig import DAY, Clock
+
+
+@dataclass
+class Tracked:
+    """A record of the world, and what the exporter must know of it."""
+
+    item: Item
+    there: bool = True
+    known: bool = False
+    moved: bool = False
+    """It has changed or come back since it first appeared: a poll between may have met it, and counted the rise."""
+    counted: Counter[Key] = field(default_factory=Counter)
+    """The most that it stood for whenever it was surely read."""
+
+    @property
+    def created(self) -> float:
+        return counting.created_at(self.item)
+
+    def rises(self, kind: Kind | counting.Batches) -> Counter[Key]:
+        """What it stands for more than ever before: a failure that gets a name is no new one."""
+        rises = counting.finished(kind, self.item) - self.counted
+        named = [key for key in rises if key[0] == counting.UNNAMED[0] and key[2] == "failed" and key[1] != "none"]
+        if self.counted[counting.UNNAMED] and named:
+            rises[named[0]] -= 1
+        if any(key[0] == counting.UNNAMED[0] and key[2] == "failed" for key in self.counted):
+            del rises[counting.UNNAMED]
+        return +rises
+
+    def account(self, kind: Kind | counting.Batches) -> None:
+        """It was surely read as it is now."""
+        now = counting.finished(kind, self.item)
+        if any(key[0] == counting.UNNAMED[0] and key[2] == "failed" and key[1] != "none" for key in now):
+            del self.counted[counting.UNNAMED]
+        self.counted |= now
+
+
+class Model:
+    """All records there ever were, and what is certain and what is possible of the counters."""
+
+    def __init__(self, kind: Kind | counting.Batches, clock: Clock, lookback: float, max_age: float) -> None:
+        self.kind = kind
+        self.clock = clock
+        self.lookback = lookback
+        self.max_age = max_age
+        self.records: dict[str, Tracked] = {}
+        self.begun = False
+        """The window has been read completely. What was there until then is no news."""
+        self.horizons = (0.0, 0.0)
+        """What it may be, from and to: a poll that was cut off may have moved it."""
+        self.watched_since = 0.0
+        """What was created before and never met may be no news: other things were asked for, or could not be had."""
+        self.certain: Counter[Key] = Counter()
+        self.possible: Counter[Key] = Counter()
+        """Above what is certain: what was seen or not before its record went away."""
+
+    def put(self, item: Item) -> None:
+        """A record appears, changes or comes back."""
+        before = self.records.get(item["id"])
+        tracked = self.records.setdefault(item["id"], Tracked(item))
+        tracked.moved = before is not None
+        tracked.item, tracked.there = item, True
+
+    def polled(self, good: bool) -> None:
+        low, high = self.horizons
+        since = self.clock.now - self.lookback
+        self.horizons = (max(low, since) if good else low, max(high, since))
+
+    def gauges(self) -> Counter[Key]:
+        return counting.gauges(self.kind, (one.item for one in self.records.values() if one.there and one.known))
+
+    def inside(self, one: Tracked) -> bool:
+        return one.created >= self.clock.now - self.lookback
+
+    def pending(self) -> Counter[Key]:
+        """What records that have gone away may have been seen to do before."""
+        total: Counter[Key] = Counter()
+        for one in self.records.values():
+            if not one.there:
+                total += one.rises(self.kind)
+        return total
+
+    def account_for_everything(self) -> None:
+        """Everything that is there has been read now: count it, and note who has left the window."""
+        for one in self.records.values():
+            if one.there and (one.known or self.inside(one)):
+                self.account_for(one)
+            open_work = one.there and counting.in_flight(self.kind, one.item)
+            young = one.created >= self.clock.now - self.max_age
+            if not self.inside(one) and not (open_work and young):
+                if not one.there:
+                    self.possible += one.rises(self.kind)
+                    one.account(self.kind)
+                one.known = False
+        self.begun = True
+
+    def account_for(self, one: Tracked) -> None:
+        low, high = self.news
+        if self.begun and (one.known or one.created >= high):
+            self.certain += one.rises(self.kind)
+        elif self.begun and (one.created >= low or one.moved):
+            self.possible += one.rises(self.kind)
+        one.account(self.kind)
+        one.known = True
+
+    @property
+    def news(self) -> tuple[float, float]:
+        """From when on a record is surely no news, and surely news."""
+        since = self.clock.now - self.lookback
+        low, high = (max(since, one) - DAY / 4 for one in self.horizons)
+        return low, max(high, self.watched_since)
+
+    def no_news_before(self, moment: float) -> None:
+        """What was created before, and is not known for sure, may count or not."""
+        self.watched_since = max(self.watched_since, moment)
+
+    def asked_for_something_else(self) -> None:
+        """What is known outside the window is not followed any more."""
+        for one in self.records.values():
+            if one.known and not self.inside(one):
+                self.possible += one.rises(self.kind)
+                one.known = False

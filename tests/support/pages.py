@@ -1,0 +1,37 @@
+"""What stands on a page of the documentation: its blocks, headings and links. What they should be is for the tests."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+DOCS = ROOT / "docs"
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+_LINK = re.compile(r"\]\(([^()\s]+)\)")
+_HTML_LINK = re.compile(r"(?:href|src|srcset)=\"([^\"]+)\"")
+_INLINE_CODE = re.compile(r"`[^`\n]*`")
+
+
+def blocks(page: Path, language: str) -> Sequence[str]:
+    """The fenced blocks that are in this language, "" for those that name none."""
+    return [body for named, body in _FENCE.findall(page.read_text()) if named == language]
+
+
+def links(text: str) -> Sequence[str]:
+    """Where the links and pictures of a page lead. What stands in code is no link."""
+    prose = _INLINE_CODE.sub("", _FENCE.sub("", text))
+    return [*_LINK.findall(prose), *_HTML_LINK.findall(prose)]
+
+
+def anchors(text: str) -> set[str]:
+    """The names by which the headings of a page can be linked to, as GitHub makes them."""
+    found: set[str] = set()
+    for heading in _HEADING.findall(_FENCE.sub("", text)):
+        shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").lower()
+        name = re.sub(r"[^\w\- ]", "", shown).strip().replace(" ", "-")
+        again = sum(one == name or re.fullmatch(re.escape(name) + r"-\d+", one) is not None for one in found)
+        found.add(f"{name}-{again}" if again else name)
+    return found

@@ -1,0 +1,154 @@
+"""What the tests of the server share: a program's worth of facts to serve, and clients that speak plain bytes."""
+
+import contextlib
+import http.client
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import Gauge
+from prometheus_client.registry import CollectorRegistry
+
+from exporter.exposition.scrape import Exposition
+from exporter.exposition.snapshot import Block, Board, CollectorSnapshot, Health
+from exporter.exposition.text_format import Sample, render
+from exporter.model.family import Family
+from exporter.web.app import App
+from exporter.web.config import Current
+from exporter.web.reload import Reload
+from exporter.web.server.connection import DEFAULTS, Limits
+from exporter.web.server.server import Server, listen
+
+WIDE = Family("inkit_batches", "gauge", "Batches.", ("account",))
+GENEROUS = 20.0
+"""Seconds after which a test gives up; it is no measure of anything."""
+GET = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
+HASTY = Limits(request_seconds=0.2, answer_seconds=0.2)
+LONG = 2**25
+Place = tuple[str, int]
+
+
+def _has_ipv6() -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False
+
+
+HAS_IPV6 = _has_ipv6()
+
+
+class Program:
+    """Stands for the rest of the program: what is on the board, and how it is."""
+
+    def __init__(self, telemetry_path: str = "/metrics", reload: Reload | None = None) -> None:
+        self.board = Board()
+        self.well = True
+        self.read = True
+        registry = CollectorRegistry()
+        Gauge("live", "Live.", registry=registry)
+        self.exposition = Exposition(self.board, [WIDE], registry)
+        self.app = App(
+            self.exposition,
+            self.board,
+            lambda: self.well,
+            lambda: self.read,
+            telemetry_path=telemetry_path,
+            reload=reload,
+        )
+
+    def publish(self, account: str, health: Health, series: int = 1) -> None:
+        samples = [Sample((f"{account}-{number}",), number) for number in range(series)]
+        status = {WIDE.name: render(WIDE, samples)}
+        self.board.publish(CollectorSnapshot(account, "inkit", "invocations", {}, 0.0, status, health))
+
+
+@contextlib.contextmanager
+def serving(
+    program: Program, limits: Limits = DEFAULTS, address: str = "127.0.0.1:0", web: Path | None = None
+) -> Iterator[Place]:
+    """A server at work, and its address. It must end when told to, whatever the test did to it."""
+    sockets = listen(address)
+    place = sockets[0].getsockname()
+    server = Server(program.app, sockets, limits, None if web is None else Current(web))
+    server.start()
+    try:
+        yield place[0], place[1]
+    finally:
+        assert server.stop(GENEROUS)
+
+
+def connect(place: Place, receive_buffer: int | None = None) -> socket.socket:
+    client = socket.socket(socket.AF_INET6 if ":" in place[0] else socket.AF_INET)
+    if receive_buffer is not None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    client.settimeout(GENEROUS)
+    client.connect(place)
+    return client
+
+
+def ask(place: Place, method: str, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
+    """One request on a connection of its own."""
+    connection = http.client.HTTPConnection(*place, timeout=GENEROUS)
+    with contextlib.closing(connection):
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer, answer.read()
+
+
+def speak(place: Place, data: bytes) -> bytes:
+    """Send bytes and nothing more, and read until the server closes."""
+    with connect(place) as client:
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        return read_to_end(client)
+
+
+def read_to_end(client: socket.socket) -> bytes:
+    """All that comes until the connection ends; a reset is an end too."""
+    received = bytearray()
+    with contextlib.suppress(ConnectionResetError):
+        while data := client.recv(65536):
+            received += data
+    return bytes(received)
+
+
+def long_winded() -> Program:
+    """A program whose metrics don't fit the buffers on their way."""
+    program = Program()
+    program.board.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, {WIDE.name: Block(b"x" * LONG, b"")}))
+    return program
+
+
+def scrape(place: Place) -> int:
+    return ask(place, "GET", "/metrics")[0].status
+
+
+def answers(data: bytes) -> int:
+    return data.count(b"HTTP/1.1 200 OK\r\n")
+
+
+def read_answers(client: socket.socket, count: int) -> bytes:
+    data = bytearray()
+    while data.count(b"healthy.\n") < count:
+        received = client.recv(65536)
+        assert received, bytes(data)
+        data += received
+    return bytes(data)
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(int(GENEROUS / 0.01)):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it never came to be")
+
+
+def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was logged that is more than a warning, or has a traceback."""
+    return [record.getMessage() for record in caplog.records if record.exc_info or record.levelno > logging.WARNING]

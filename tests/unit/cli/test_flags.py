@@ -1,0 +1,240 @@
+"""The command line: what each command takes, and what is said of what it does not take. Help loads no library."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter import __version__
+from exporter.cli import flags
+from exporter.systems import sources
+from exporter.web.routes import Probes, routes
+
+COMMANDS = ("serve", "check", "once", "inspect", "metrics", "demo")
+OWN = {
+    "serve": {
+        "--config.file",
+        "--web.config.file",
+        "--web.listen-address",
+        "--web.telemetry-path",
+        "--web.enable-lifecycle",
+    },
+    "check": {"--config.file", "--web.config.file", "--online", "--print-schema"},
+    "once": {"--config.file", "--output"},
+    "inspect": {"--config.file", "--json", "--errors", "--files", "--show-data"},
+    "metrics": set(),
+    "demo": {
+        "--api-port",
+        "--api-only",
+        "--web.config.file",
+        "--web.listen-address",
+        "--web.telemetry-path",
+        "--web.enable-lifecycle",
+    },
+}
+ALL = set().union(*OWN.values())
+
+
+def refusal(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as caught:
+        flags.parse(arguments)
+    assert caught.value.code == 2
+    return capsys.readouterr().err
+
+
+def text(*arguments: str) -> str:
+    return str(flags.parse(arguments).text)
+
+
+def test_version_is_a_command_and_a_flag() -> None:
+    assert text("version") == text("--version") == text("check", "--version") == f"batch-exporter {__version__}"
+
+
+def test_help_is_a_command_and_a_flag_and_there_is_one_for_each_command() -> None:
+    assert text("help") == text("--help") == text("-h") == text("help", "help")
+    for command in COMMANDS:
+        assert f"  {command} " in text("help")
+        assert text("help", command) == text(command, "--help") == text("--help", command) == text(command, "-h")
+        assert text("help", command).startswith(f"usage: batch-exporter {command} ")
+
+
+@pytest.mark.parametrize("command", [(), *((command,) for command in COMMANDS)])
+def test_help_fits_the_smallest_terminal(command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = text("help", *command).splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+
+
+def test_help_names_the_variables_that_are_enough_and_the_exit_statuses() -> None:
+    for source in sources().values():
+        assert source.system.token_env in text("help")
+    for status in ("0 done", "1 failed", "2 usage", "130 interrupted"):
+        assert status in text("help")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_lists_its_own_flags_and_refuses_those_of_others(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = text("help", command)
+    for flag in ALL:
+        assert (f" {flag} " in shown) == (flag in OWN[command]), flag
+    for flag in ALL - OWN[command]:
+        for arguments in ([command, f"{flag}=x"], [f"{flag}=x", command]):
+            assert f"{command} does not take {flag}; " in refusal(arguments, capsys)
+
+
+def test_the_demo_does_not_take_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["demo", "--config.file=x"], ["--config.file", "x", "demo"]):
+        said = refusal(arguments, capsys)
+        assert "demo does not take --config.file; serve, check, once and inspect do" in said
+        assert said.startswith("usage: batch-exporter demo ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nearest"),
+    [
+        (["--config.fil=x"], "--config.file"),
+        (["-config.file=x"], "--config.file"),
+        (["--config-file", "x"], "--config.file"),
+        (["--web.listen-adress=:1"], "--web.listen-address"),
+        (["check", "--onlin"], "--online"),
+        (["--onlin", "check"], "--online"),
+        (["once", "--ouput=x"], "--output"),
+        (["demo", "--api_port=1"], "--api-port"),
+        (["inspect", "a", "b", "--show_data"], "--show-data"),
+        (["serve", "--log.levl", "info"], "--log.level"),
+    ],
+)
+def test_a_misspelt_flag_gets_the_nearest_one_and_the_usage_of_the_command(
+    arguments: list[str], nearest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = next((one for one in arguments if one in COMMANDS), "serve")
+    said = refusal(arguments, capsys)
+    assert f"did you mean {nearest}?" in said
+    assert said.startswith(f"usage: batch-exporter {command} ")
+
+
+@pytest.mark.parametrize(("word", "nearest"), [("chek", "check"), ("Demo", "demo"), ("versoin", "version")])
+def test_a_misspelt_command_gets_the_nearest_one(word: str, nearest: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f'unknown command "{word}"; did you mean {nearest}?' in refusal([word], capsys)
+    assert f'unknown command "{word}"' in refusal(["help", word], capsys)
+
+
+@pytest.mark.parametrize("arguments", [["version", "x"], ["version", "--online"], ["help", "a", "b"], ["serve", "x"]])
+def test_what_a_command_has_no_use_for_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "usage: " in refusal(arguments, capsys)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/failures", "/failures/", "/-/healthy", "/-/ready", "/-/reload", "/-", "/-/x", "/runbooks", "/runbooks/a"],
+)
+def test_metrics_can_not_take_the_place_of_another_page(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("serve", "demo"):
+        assert "another page of the exporter" in refusal([command, f"--web.telemetry-path={path}"], capsys)
+
+
+def test_all_pages_that_there_are_are_kept_from_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+    probes = Probes(lambda: True, lambda: True)
+    for path in set(routes(None, None, probes, "/metrics")) - {"/metrics"}:  # type: ignore[arg-type]
+        assert "another page of the exporter" in refusal([f"--web.telemetry-path={path}"], capsys)
+
+
+@pytest.mark.parametrize("path", ["", "metrics", "//", "/a//b", "/a?b", "/a#b", "/a b", "/../failures", "/%2e", "/é"])
+def test_metrics_need_a_plain_path(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is not a path" in refusal([f"--web.telemetry-path={path}"], capsys)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/a/b", "/failures2", "/-x", "/inkit_metrics.txt"])
+def test_metrics_may_have_another_path(path: str) -> None:
+    assert flags.parse([f"--web.telemetry-path={path}"]).telemetry_path == path
+
+
+def test_flags_may_stand_before_the_command_and_after_it() -> None:
+    for arguments in (
+        ["--config.file", "check", "--log.level=debug", "check", "--online"],
+        ["check", "--online", "--config.file=check", "--log.level", "debug"],
+        ["--online", "check", "--config.file=check", "--log.level", "debug"],
+    ):
+        given = flags.parse(arguments)
+        assert (given.command, given.online, given.config_file, given.log_level) == (
+            "check",
+            True,
+            Path("check"),
+            "debug",
+        )
+
+
+def test_what_is_not_given_has_its_default_and_an_address_that_is_given_takes_its_place() -> None:
+    given = flags.parse([])
+    assert {key: getattr(given, key) for key in flags.DEFAULTS} == flags.DEFAULTS
+    assert given.command == "serve"
+    assert flags.parse(["--web.listen-address=:1", "--web.listen-address=:2"]).listen_address == [":1", ":2"]
+    assert flags.parse([]).listen_address == [":10977"]
+
+
+WORDS = st.sampled_from(
+    [
+        *COMMANDS,
+        "help",
+        "version",
+        *ALL,
+        "--log.level",
+        "--log.level=info",
+        "-x",
+        "--",
+        "-",
+        "",
+        "x",
+        "--=",
+        "--x=y",
+        "é",
+    ]
+)
+
+
+@given(arguments=st.lists(WORDS | st.text(max_size=8), max_size=5))
+def test_any_command_line_is_understood_or_refused_with_status_2(arguments: list[str]) -> None:
+    status: object = 0
+    command = None
+    try:
+        command = flags.parse(arguments).command
+    except SystemExit as ended:
+        status = ended.code
+    assert (command is None) == (status == 2)
+    assert command in (None, *COMMANDS, *flags.TEXTS)
+
+
+LOADED = """
+import sys
+before = set(sys.modules)
+from exporter.__main__ import main
+try:
+    main()
+except SystemExit as ended:
+    status = ended.code
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(status, sorted(new - set(sys.stdlib_module_names)), file=sys.stderr)
+print(sorted(name for name in sys.modules if name.startswith("exporter")), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["version"], ["--help"], ["help"], ["help", "serve"], ["check", "--help"]]
+)
+def test_what_only_prints_a_text_loads_no_library(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    told, modules = done.stderr.splitlines()
+    assert told == "0 ['exporter']"
+    assert (
+        modules
+        == "['exporter', 'exporter.__main__', 'exporter.cli.flags', 'exporter.cli.main', 'exporter.cli.streams']"
+    )

@@ -1,0 +1,233 @@
+"""Asking an API that does not behave: which reason each failure gets, and that nothing holds the client."""
+
+import email.utils
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from exporter.client import Client, Request, Stopping
+from exporter.client.client import USER_AGENT
+from exporter.client.transport import MAX_BODY_BYTES
+from exporter.demo import faults
+from exporter.demo.faults import Fault
+from exporter.demo.items import document_batch
+from exporter.model.record import FetchError, Reason
+from tests.support.rig import NOW, Meter, Pauses, Rig, client
+
+BATCHES = Request("/batch", "/batch")
+
+
+@pytest.fixture
+def asking(rig: Rig) -> Client:
+    return client(rig.stand_in.url)
+
+
+def failure(asking: Client, request: Request = BATCHES) -> FetchError:
+    with pytest.raises(FetchError) as caught:
+        asking.get(request)
+    return caught.value
+
+
+def test_an_answer_is_decoded(rig: Rig, asking: Client) -> None:
+    rig.world.add("document_batches", document_batch("rb_1", NOW))
+    assert asking.get(BATCHES)["items"][0]["id"] == "rb_1"
+
+
+def test_parameters_are_sent(rig: Rig, asking: Client) -> None:
+    asking.get(Request("/batch", "/batch", {"page_size": "7", "search": "ä&b"}))
+    assert rig.stand_in.requests[-1].params == {"page_size": "7", "search": "ä&b"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        pytest.param(faults.status(401), Reason.AUTH, id="401"),
+        pytest.param(faults.status(403), Reason.AUTH, id="403"),
+        pytest.param(faults.status(400), Reason.CLIENT_ERROR, id="400"),
+        pytest.param(faults.status(404), Reason.CLIENT_ERROR, id="404"),
+        pytest.param(faults.status(422), Reason.CLIENT_ERROR, id="422"),
+        pytest.param(faults.redirect("http://127.0.0.1:1/elsewhere"), Reason.CLIENT_ERROR, id="redirect"),
+        pytest.param(faults.redirect("http://["), Reason.CLIENT_ERROR, id="redirect-to-nonsense"),
+        pytest.param(faults.status(302, {"Location": "http://a.invalid"}, b"x" * 99), Reason.CLIENT_ERROR, id="302"),
+        pytest.param(faults.status(204), Reason.CLIENT_ERROR, id="no-content"),
+        pytest.param(faults.status(429), Reason.RATE_LIMITED, id="429"),
+        pytest.param(faults.status(500), Reason.SERVER_ERROR, id="500"),
+        pytest.param(faults.status(503), Reason.SERVER_ERROR, id="503"),
+        pytest.param(faults.html(), Reason.MALFORMED, id="html"),
+        pytest.param(faults.html(502), Reason.SERVER_ERROR, id="html-of-a-gateway"),
+        pytest.param(faults.empty(), Reason.MALFORMED, id="empty"),
+        pytest.param(faults.raw(b'{"items": ['), Reason.MALFORMED, id="half-of-a-json"),
+        pytest.param(faults.raw(b"NaN"), Reason.MALFORMED, id="not-a-number"),
+        pytest.param(faults.raw(b"\xff\xfe\x00"), Reason.MALFORMED, id="not-utf-8"),
+        pytest.param(faults.raw(b"[" * 100_000), Reason.MALFORMED, id="too-deep"),
+        pytest.param(faults.raw(b"9" * 5_000), Reason.MALFORMED, id="too-many-digits"),
+        pytest.param(faults.truncated(), Reason.CONNECTION, id="truncated"),
+        pytest.param(faults.reset(), Reason.CONNECTION, id="reset"),
+    ],
+)
+def test_every_failure_has_its_reason(rig: Rig, asking: Client, fault: Fault, reason: Reason) -> None:
+    rig.stand_in.faults.add(fault)
+    assert failure(asking).reason is reason
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(faults.hang(), id="hangs"),
+        pytest.param(faults.drip(0.05), id="drips-the-body"),
+        pytest.param(faults.drip(0.05, head=True), id="drips-the-headers"),
+        pytest.param(faults.latency(30), id="is-late"),
+    ],
+)
+def test_a_server_cannot_hold_a_request_beyond_its_deadline(rig: Rig, fault: Fault) -> None:
+    rig.stand_in.faults.add(fault)
+    started = time.monotonic()
+    assert failure(client(rig.stand_in.url, deadline=0.4)).reason is Reason.TIMEOUT
+    assert time.monotonic() - started < 3
+    assert len(rig.stand_in.requests) <= 1, "a timeout is not asked again"
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_huge_answer_is_given_up_at_the_size_cap(rig: Rig, declared: bool) -> None:
+    rig.stand_in.faults.add(faults.huge(MAX_BODY_BYTES + 1, declared=declared))
+    assert failure(client(rig.stand_in.url, deadline=60)).reason is Reason.TOO_LARGE
+
+
+def test_a_compressed_bomb_is_given_up_at_the_size_cap(rig: Rig) -> None:
+    rig.stand_in._compress = True
+    rig.world.add("document_batches", document_batch("rb_1", NOW, name=" " * MAX_BODY_BYTES))
+    assert failure(client(rig.stand_in.url, deadline=60)).reason is Reason.TOO_LARGE
+
+
+def test_a_wrong_token_is_refused_and_not_shown(rig: Rig) -> None:
+    error = failure(client(rig.stand_in.url, token=lambda: "CANARY"))
+    assert error.reason is Reason.AUTH
+    assert "CANARY" not in str(error)
+
+
+def test_a_port_where_nobody_listens_is_a_connection_error() -> None:
+    error = failure(client("http://127.0.0.1:1/v1"))
+    assert error.reason is Reason.CONNECTION
+    assert "refused" in str(error)
+
+
+def test_plain_http_behind_an_https_url_is_a_tls_error(rig: Rig) -> None:
+    assert failure(client(rig.stand_in.url.replace("http:", "https:"))).reason is Reason.TLS
+
+
+def test_a_proxy_that_is_not_there_is_a_connection_error_without_its_password() -> None:
+    error = failure(client("http://127.0.0.1:9/v1", proxy_url="http://user:CANARY@127.0.0.1:1"))
+    assert error.reason is Reason.CONNECTION
+    assert "CANARY" not in str(error)
+
+
+def test_a_proxy_is_used(rig: Rig) -> None:
+    proxy = rig.stand_in.url.removesuffix("/v1")
+    assert client("http://api.invalid/v1", proxy_url=proxy).get(BATCHES)["items"] == []
+
+
+def test_what_may_pass_is_asked_again_and_counted_each_time(rig: Rig) -> None:
+    meter, pauses = Meter(), Pauses()
+    rig.stand_in.faults.add(faults.status(503), times=1)
+    rig.stand_in.faults.add(faults.reset(), times=1)
+    client(rig.stand_in.url, meter=meter, wait=pauses).get(BATCHES)
+    assert meter.codes == [("/batch", "503"), ("/batch", "error"), ("/batch", "200")]
+    assert len([one for one in pauses.seconds if one >= 0.25]) == 2
+
+
+def test_it_is_not_asked_for_ever(rig: Rig, asking: Client) -> None:
+    rig.stand_in.faults.add(faults.status(500))
+    failure(asking)
+    assert len(rig.stand_in.requests) == 3
+
+
+@pytest.mark.parametrize("header", ["30", email.utils.formatdate(NOW + 30, usegmt=True)], ids=["seconds", "date"])
+@pytest.mark.parametrize("code", [429, 503])
+def test_a_retry_after_holds_the_account(rig: Rig, header: str, code: int) -> None:
+    pauses = Pauses()
+    rig.stand_in.faults.add(faults.status(code, {"Retry-After": header}), times=1)
+    client(rig.stand_in.url, wait=pauses).get(BATCHES)
+    assert any(29 <= pause <= 30 for pause in pauses.seconds)
+
+
+def test_time_waited_for_the_budget_is_counted(rig: Rig) -> None:
+    meter = Meter()
+    rig.stand_in.faults.add(faults.status(429, {"Retry-After": "30"}), times=1)
+    client(rig.stand_in.url, meter=meter).get(BATCHES)
+    assert 29 <= meter.waited <= 31
+
+
+def test_stopping_ends_a_wait() -> None:
+    pauses = Pauses()
+    pauses.stopping.set()
+    with pytest.raises(Stopping):
+        client("http://127.0.0.1:1/v1", wait=pauses).get(BATCHES)
+
+
+def test_a_redirect_is_not_followed_so_the_token_goes_nowhere_else(rig: Rig, asking: Client) -> None:
+    rig.stand_in.faults.add(faults.redirect(rig.stand_in.url + "/elsewhere"))
+    failure(asking)
+    assert {one.path for one in rig.stand_in.requests} == {"/batch"}
+
+
+def test_each_request_reads_the_token_anew(rig: Rig) -> None:
+    tokens: Iterator[str] = iter(["wrong", "demo-token"])
+    asking = client(rig.stand_in.url, token=lambda: next(tokens))
+    assert failure(asking).reason is Reason.AUTH
+    assert asking.get(BATCHES)["items"] == []
+
+
+def test_several_answers_come_in_the_order_asked_for(rig: Rig, asking: Client) -> None:
+    rig.world.extend("document_batches", [document_batch(f"rb_{number}", NOW + number) for number in range(40)])
+    requests = [Request("/batch", "/batch", {"page": str(number), "page_size": "1"}) for number in range(1, 41)]
+    answers = [answer for answer in asking.get_each(requests) if not isinstance(answer, FetchError)]
+    found = [answer["items"][0]["id"] for answer in answers]
+    assert found == [f"rb_{number}" for number in reversed(range(40))]
+
+
+def test_no_more_are_asked_at_once_than_allowed(rig: Rig) -> None:
+    asking = client(rig.stand_in.url, at_once=3)
+    requests = (Request("/batch", "/batch", {"page": str(number)}) for number in range(1, 100))
+    answers = asking.get_each(requests)
+    for _ in range(5):
+        next(answers)
+    assert len(rig.stand_in.requests) <= 5 + 3
+
+
+def test_who_stops_after_one_answer_has_asked_for_one(rig: Rig, asking: Client) -> None:
+    answers = asking.get_each(Request("/batch", "/batch", {"page": str(number)}) for number in range(1, 100))
+    next(answers)
+    assert len(rig.stand_in.requests) == 1
+
+
+def test_a_failure_among_several_stands_in_its_place_and_does_not_end_the_others(rig: Rig, asking: Client) -> None:
+    requests = [BATCHES, Request("/batch/{id}", "/batch/rb_none"), BATCHES]
+    first, failed, last = asking.get_each(requests)
+    assert isinstance(failed, FetchError)
+    assert failed.status == 404
+    assert first == last
+
+
+def test_when_all_answers_are_there_no_thread_is_left(asking: Client) -> None:
+    before = set(threading.enumerate())
+    assert len(list(asking.get_each([BATCHES] * 20))) == 20
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "GET":
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(("fault", "said"), [(faults.html(), "text/html"), (faults.raw(b"["), "its body")])
+def test_of_an_answer_that_is_not_json_its_kind_is_said_where_that_helps(
+    rig: Rig, asking: Client, fault: Fault, said: str
+) -> None:
+    rig.stand_in.faults.add(fault)
+    error = failure(asking)
+    assert f"not JSON ({said}, " in str(error)
+    assert error.status == 200
+
+
+def test_the_user_agent_names_the_exporter_and_its_version() -> None:
+    assert USER_AGENT.startswith("batch-exporter/")

@@ -1,0 +1,51 @@
+"""The end of a client: what is under way is cut off, and nothing new is asked."""
+
+import threading
+import time
+
+import pytest
+
+from exporter.client import Client, Request, Stopping
+from exporter.client.transport import Tls, Transport
+from exporter.demo import faults
+from exporter.model.record import FetchError, Reason
+from tests.support.rig import Pauses, Rig, client
+
+BATCHES = Request("/batch", "/batch")
+GENEROUS = 20.0
+
+
+def ended(asking: Client, raised: list[Exception]) -> None:
+    try:
+        for _ in asking.get_each([BATCHES] * 5):
+            pass
+    except (FetchError, Stopping) as error:
+        raised.append(error)
+
+
+@pytest.mark.parametrize("fault", [faults.hang(), faults.drip(0.1)], ids=["hangs", "drips"])
+def test_a_request_under_way_is_cut_off_and_means_the_end_and_no_failure(rig: Rig, fault: faults.Fault) -> None:
+    rig.stand_in.faults.add(fault)
+    wait, raised = Pauses(), list[Exception]()
+    asking = client(rig.stand_in.url, deadline=GENEROUS, wait=wait)
+    thread = threading.Thread(target=ended, args=(asking, raised), daemon=True)
+    thread.start()
+    while not rig.stand_in.requests:
+        assert thread.is_alive()
+    started = time.monotonic()
+    wait.stopping.set()
+    asking.close()
+    thread.join(GENEROUS)
+    assert [type(one) for one in raised] == [Stopping]
+    assert time.monotonic() - started < GENEROUS / 4
+
+
+def test_a_request_that_begins_after_the_end_is_cut_off_too(rig: Rig) -> None:
+    rig.stand_in.faults.add(faults.hang())
+    transport = Transport(Tls(), None, 1)
+    transport.close()
+    started = time.monotonic()
+    with pytest.raises(FetchError) as caught:
+        transport.get(f"{rig.stand_in.url}/batch", {}, {}, GENEROUS)
+    assert caught.value.reason is Reason.TIMEOUT
+    assert time.monotonic() - started < GENEROUS / 4

@@ -1,0 +1,35 @@
+"""A request ends at its deadline also where the connection is already let go of."""
+
+import math
+import time
+
+import pytest
+
+from exporter.client.deadline import Cutoff
+from exporter.client.transport import Tls, Transport
+from exporter.model.record import FetchError, Reason
+from tests.support.scripted import scripted
+
+OLD = b"HTTP/1.0 200 OK\r\n\r\n"
+CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("head", [OLD, CLOSING], ids=["old", "closing"])
+@pytest.mark.parametrize(("body", "every"), [((b"x",) * 100, 0.05), ((), 5.0)], ids=["drips", "hangs"])
+def test_a_body_that_ends_with_its_connection_is_cut_off_and_not_taken_for_a_whole_one(
+    head: bytes, body: tuple[bytes, ...], every: float
+) -> None:
+    with scripted(head, *body, every=every) as server:
+        started = time.monotonic()
+        with pytest.raises(FetchError) as caught:
+            Transport(Tls(), None, 1).get(server.url, {}, {}, 0.4)
+        assert caught.value.reason is Reason.TIMEOUT
+        assert time.monotonic() - started < 2
+
+
+def test_a_deadline_that_was_suspended_goes_on_with_the_time_that_was_left() -> None:
+    cutoff = Cutoff(60.0)
+    with cutoff.suspended():
+        assert cutoff.left == math.inf
+    assert 0.0 < cutoff.left <= 60.0
+    assert not cutoff.over

@@ -1,0 +1,156 @@
+"""How many bytes of answers are under way at once, whatever their number and sizes."""
+
+import contextlib
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.client import Client, Request, Stopping
+from exporter.client.client import AHEAD_BYTES, Access
+from exporter.client.deadline import Cutoff
+from exporter.client.memory_budget import Place, Room
+from exporter.client.rate_limit import Budget
+from exporter.client.resolve import SYSTEM
+from exporter.client.transport import Tls, Transport
+from exporter.demo import faults
+from exporter.model.record import FetchError, Reason
+from tests.support.rig import TOKEN, Meter, Pauses, Rig, client
+from tests.support.scripted import scripted
+
+MIB = 1024 * 1024
+GENEROUS = 30.0
+
+
+@given(
+    st.integers(1, 100),
+    st.lists(st.tuples(st.integers(0, 4), st.integers(1, 60)), max_size=60),
+)
+def test_never_is_more_under_way_than_the_room_and_one_answer(most: int, steps: list[tuple[int, int]]) -> None:
+    room, sizes = Room(most), [0] * 5
+    places = [room.begin() for _ in sizes]
+    for number, grown in steps:
+        if room.set_size(places[number], sizes[number] + grown):
+            sizes[number] += grown
+        assert room.bytes == sum(sizes)
+        assert room.bytes <= most + max(sizes)
+
+
+@given(st.lists(st.lists(st.integers(1, 50), min_size=1, max_size=5), min_size=1, max_size=6))
+def test_all_come_to_their_end_however_large_they_are(answers: list[list[int]]) -> None:
+    """Those that began first go on, so that no two wait for each other."""
+    room = Room(10)
+    left = {room.begin(): list(parts) for parts in answers}
+    sizes = dict.fromkeys(left, 0)
+    for _ in range(sum(map(len, answers)) + len(answers)):
+        for place, parts in list(left.items()):
+            if not parts:
+                room.leave(place)
+                del left[place]
+            elif room.set_size(place, sizes[place] + parts[0]):
+                sizes[place] += parts.pop(0)
+    assert not left
+    assert room.bytes == 0
+
+
+def grown(place: Place, size: int, cutoff: Cutoff) -> tuple[threading.Thread, list[bool]]:
+    said: list[bool] = []
+    thread = threading.Thread(target=lambda: said.append(place.grow(size, cutoff)), daemon=True)
+    thread.start()
+    return thread, said
+
+
+def test_the_time_that_an_answer_waits_is_not_its_servers() -> None:
+    room, cutoff = Room(10), Cutoff(GENEROUS)
+    first, second = room.begin(), room.begin()
+    assert first.grow(8, Cutoff(GENEROUS))
+    thread, said = grown(second, 8, cutoff)
+    thread.join(0.1)
+    assert cutoff.left > GENEROUS
+    first.leave()
+    thread.join(GENEROUS)
+    assert said == [True]
+    assert cutoff.left <= GENEROUS
+
+
+def test_who_waits_is_ended_from_outside() -> None:
+    room, cutoff = Room(10), Cutoff(GENEROUS)
+    first = room.begin()
+    assert first.grow(8, Cutoff(GENEROUS))
+    thread, said = grown(room.begin(), 8, cutoff)
+    cutoff.cut()
+    thread.join(GENEROUS)
+    assert said == [False]
+
+
+def test_an_answer_that_was_dropped_without_a_word_keeps_no_other_waiting() -> None:
+    room = Room(10)
+    dropped = room.begin()
+    assert dropped.grow(8, Cutoff(GENEROUS))
+    del dropped
+    assert room.bytes == 0
+    assert room.begin().grow(80, Cutoff(GENEROUS))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(faults.empty(), id="malformed"),
+        pytest.param(faults.raw(b"{}"), id="good"),
+        pytest.param(faults.status(500), id="500"),
+        pytest.param(faults.truncated(), id="truncated"),
+        pytest.param(faults.huge(65 * MIB), id="too-large"),
+        pytest.param(faults.drip(0.05), id="drips"),
+    ],
+)
+def test_however_a_request_ends_its_room_is_free_again(rig: Rig, fault: faults.Fault) -> None:
+    room = Room()
+    rig.stand_in.faults.add(fault)
+    access = Access(rig.stand_in.url, "Token", lambda: TOKEN, 0.5)
+    asking = Client(access, Transport(Tls(), None, 1, SYSTEM, room), Budget(1e6, 4, time.monotonic), Meter(), Pauses())
+    with contextlib.suppress(FetchError, Stopping):
+        asking.get(Request("/batch", "/batch"))
+    assert room.bytes == 0
+
+
+def padded(size: int) -> bytes:
+    body = b'{"items": []' + b" " * (size - 13) + b"}"
+    return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def under_way(size: int, count: int = 6) -> int:
+    """How many answers of this size are asked for ahead, once the first is known."""
+    with scripted(padded(size)) as server:
+        answers = client(server.url, at_once=4).get_each([Request("/batch", "/batch")] * count)
+        for _ in range(3):
+            next(answers)
+        # What is asked for ahead is asked for before the answer that is wanted is given.
+        time.sleep(0.2)
+        asked = len(server.asked)
+        assert len(list(answers)) == count - 3
+    return asked - 3
+
+
+def test_of_large_answers_none_are_asked_for_ahead() -> None:
+    assert under_way(AHEAD_BYTES) == 0
+
+
+def test_of_small_ones_as_many_as_may_be_under_way() -> None:
+    assert under_way(100) == 3
+
+
+def test_an_answer_ahead_that_is_large_unexpectedly_is_asked_for_again_when_it_is_wanted() -> None:
+    with scripted(padded(6 * MIB)) as server:
+        answers = list(client(server.url, at_once=4).get_each([Request("/batch", "/batch")] * 5))
+        assert len(server.asked) > 5
+    assert answers == [{"items": []}] * 5
+
+
+def test_a_request_may_want_small_answers_only() -> None:
+    with scripted(padded(2000)) as server:
+        with pytest.raises(FetchError) as caught:
+            client(server.url).get(Request("/batch", "/batch", most=1000))
+        assert caught.value.reason is Reason.TOO_LARGE
+        assert client(server.url).get(Request("/batch", "/batch", most=2000)) == {"items": []}

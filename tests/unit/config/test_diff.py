@@ -1,0 +1,101 @@
+"""Which accounts come, go, change and stay: pure, from two configurations."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from exporter.config import Account, TLSConfig, Token
+from exporter.config.diff import Changes, changes
+
+
+def account(name: str = "prod", **changed: Any) -> Account:
+    """One of the values is made anew at each call: what counts is that they are equal, not that they are the same."""
+    made = Account(
+        name=name,
+        system="inkit",
+        token=Token(Path("/run/secrets/inkit")),
+        base_url="https://api.example",
+        collectors=("invocations",),
+        filters={"search": "x"},
+        workflow_batch_ids=("fb_1",),
+        workflow_label=False,
+        proxy_url=SecretStr("http://user:password@proxy.example"),
+        tls_config=TLSConfig(ca_file=Path("ca.pem")),
+        poll_interval=60.0,
+        lookback=600.0,
+        reconcile_interval=60.0,
+        in_flight_max_age=600.0,
+        stale_after=60.0,
+        stuck_after=30.0,
+        request_timeout=30.0,
+        max_requests_per_second=5.0,
+        max_concurrent_requests=4,
+        page_size=100,
+    )
+    return replace(made, **changed)
+
+
+OTHER: dict[str, object] = {
+    "system": "packagex",
+    "token": Token(Path("/run/secrets/other")),
+    "base_url": "https://other.example",
+    "collectors": ("invocations", "document_batches"),
+    "filters": {},
+    "workflow_batch_ids": (),
+    "workflow_label": True,
+    "proxy_url": SecretStr("http://user:other@proxy.example"),
+    "tls_config": TLSConfig(ca_file=Path("other.pem")),
+    "poll_interval": 61.0,
+    "lookback": 601.0,
+    "reconcile_interval": 61.0,
+    "in_flight_max_age": 601.0,
+    "stale_after": 61.0,
+    "stuck_after": 31.0,
+    "request_timeout": 31.0,
+    "max_requests_per_second": 6.0,
+    "max_concurrent_requests": 5,
+    "page_size": 101,
+}
+
+
+def test_accounts_that_are_equal_are_kept_wherever_they_stand() -> None:
+    a, b = account("a"), account("b")
+    assert changes([a, b], [account("b"), account("a")]) == Changes(kept=(b, a))
+
+
+@pytest.mark.parametrize("name", [one.name for one in fields(Account) if one.name != "name"])
+def test_an_account_has_changed_if_any_of_its_settings_has(name: str) -> None:
+    changed: dict[str, Any] = {name: OTHER[name]}
+    after = account(**changed)
+    assert changes([account()], [after]) == Changes(changed=(after,))
+
+
+def test_another_name_is_another_account() -> None:
+    assert changes([account("a")], [account("b")]) == Changes(added=(account("b"),), removed=(account("a"),))
+
+
+def test_from_nothing_all_are_added() -> None:
+    assert changes([], [account("a"), account("b")]) == Changes(added=(account("a"), account("b")))
+
+
+ACCOUNTS = st.dictionaries(st.sampled_from("abcde"), st.integers(1, 3)).map(
+    lambda chosen: [account(name, page_size=size) for name, size in chosen.items()]
+)
+
+
+@given(ACCOUNTS, ACCOUNTS)
+def test_each_account_is_in_one_lot_and_the_lots_lead_from_one_configuration_to_the_other(
+    before: list[Account], after: list[Account]
+) -> None:
+    found = changes(before, after)
+    ended = {one.name for one in (*found.changed, *found.removed)}
+    staying = [one for one in before if one.name not in ended]
+    by_name = sorted([*staying, *found.added, *found.changed], key=lambda one: one.name)
+    assert by_name == sorted(after, key=lambda one: one.name)
+    assert sorted(staying, key=lambda one: one.name) == sorted(found.kept, key=lambda one: one.name)
+    assert sum(found.counts().values()) == len({one.name for one in (*before, *after)})

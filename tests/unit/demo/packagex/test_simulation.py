@@ -1,0 +1,201 @@
+"""How the demo's batches move, held to the rules of the API at every step."""
+
+import itertools
+import random
+
+import pytest
+
+from exporter.demo.items import Item
+from exporter.demo.packagex.batches import Batches
+from exporter.demo.packagex.items import FINISHED, OPEN, RESOURCES
+from exporter.demo.packagex.simulation import PackagexLife, PackagexPace
+from tests.unit.demo.conftest import NOW
+
+ORDER = ("requested", "queued", "processing", *FINISHED)
+PHASES = ("parsing", "validation", "processing", "cleanup")
+
+
+def begun(seed: int = 7, pace: PackagexPace | None = None) -> tuple[Batches, PackagexLife]:
+    batches = Batches(random.Random(seed), lambda: NOW)
+    return batches, PackagexLife(batches, random.Random(seed), pace)
+
+
+def live(minutes: int, seed: int = 7, pace: PackagexPace | None = None) -> tuple[Batches, PackagexLife]:
+    """Batches after some minutes in steps of 5 seconds."""
+    batches, life = begun(seed, pace)
+    for step in range(minutes * 12 + 1):
+        life.step(NOW + step * 5)
+    return batches, life
+
+
+@pytest.fixture(scope="module")
+def hour() -> tuple[Batches, PackagexLife]:
+    return live(60)
+
+
+def has_only_grown(before: Item, after: Item) -> bool:
+    phases = zip(before["phases"], after["phases"], strict=False)
+    grown = all(old["success"] <= new["success"] and old["error"] <= new["error"] for old, new in phases)
+    counted = all(count <= after["stats"][name] for name, count in before["stats"].items())
+    return grown and counted and len(before["phases"]) <= len(after["phases"])
+
+
+def test_the_counts_of_every_batch_add_up_at_every_step() -> None:
+    batches, life = begun()
+    for step in range(240):
+        life.step(NOW + step * 5)
+        for batch in batches.items():
+            phases = batch["phases"]
+            assert [one["name"] for one in phases] == list(PHASES[batch["via"] == "api" :])[: len(phases)]
+            for one in phases:
+                assert one["success"] + one["error"] == one["processed"] <= one["total"]
+                assert min(one["success"], one["error"]) >= 0
+            for before, after in itertools.pairwise(phases):
+                assert before["processed"] == before["total"]
+                assert after["total"] == before["success"]
+            processed = sum(one["success"] for one in phases if one["name"] == "processing")
+            changed = batch["stats"] | {"events": 0}
+            assert sum(changed.values()) == batch["stats"]["events"] == processed
+
+
+def test_a_batch_only_goes_forward_and_says_when_it_changed() -> None:
+    batches, life = begun()
+    known: dict[str, Item] = {}
+    for step in range(480):
+        now = NOW + step * 5
+        life.step(now)
+        for batch in batches.items():
+            before = known.get(batch["id"])
+            if before is not None and before != batch:
+                assert before["status"] in OPEN
+                assert ORDER.index(batch["status"]) >= ORDER.index(before["status"])
+                assert has_only_grown(before, batch)
+                assert batch["updated_at"] == int(now)
+                assert batch["created_at"] == before["created_at"]
+            known[batch["id"]] = batch
+    assert len(known) > 50
+
+
+def test_what_is_done_says_why_if_it_is_not_completed(hour: tuple[Batches, PackagexLife]) -> None:
+    for batch in hour[0].items():
+        assert (batch["reason"] is not None) is (batch["status"] in ("failed", "timed_out", "expired"))
+        if batch["status"] in ("requested", "queued", "expired"):
+            assert batch["phases"] == []
+        if batch["status"] == "timed_out":
+            assert batch["phases"][-1]["processed"] < batch["phases"][-1]["total"]
+
+
+def test_exactly_one_batch_hangs_and_it_is_half_processed(hour: tuple[Batches, PackagexLife]) -> None:
+    batches, life = hour
+    hanging = [one for one in batches.items() if one["status"] in OPEN and one["created_at"] < NOW + 2400]
+    assert [one["id"] for one in hanging] == [life.hung]
+    last = hanging[0]["phases"][-1]
+    assert last["name"] == "processing"
+    assert 0 < last["processed"] < last["total"]
+    assert hanging[0]["updated_at"] < NOW + 2400
+
+
+def test_most_batches_are_completed_and_some_of_their_items_failed(hour: tuple[Batches, PackagexLife]) -> None:
+    done = [one for one in hour[0].items() if one["status"] in FINISHED]
+    completed = [one for one in done if one["status"] == "completed"]
+    assert 0.6 < len(completed) / len(done) < 0.9
+    assert any(one["error"] for batch in completed for one in batch["phases"])
+
+
+def test_an_item_that_is_processed_is_not_lost_afterwards(hour: tuple[Batches, PackagexLife]) -> None:
+    cleanups = [one for batch in hour[0].items() for one in batch["phases"] if one["name"] == "cleanup"]
+    assert sum(one["success"] for one in cleanups) > 1000
+    assert sum(one["error"] for one in cleanups) == 0
+
+
+def test_no_fate_has_a_fixed_turn() -> None:
+    turns = set()
+    for seed in range(4):
+        oldest_first = live(20, seed)[0].items()[::-1]
+        turns.add(next(number for number, one in enumerate(oldest_first) if one["status"] == "expired"))
+    assert len(turns) > 1
+
+
+def test_every_resource_action_mode_and_change_occurs(hour: tuple[Batches, PackagexLife]) -> None:
+    items = hour[0].items()
+    assert {one["resource"] for one in items} == set(RESOURCES)
+    assert {one["mode"] for one in items} == {"sync", "mixed"}
+    assert {one["via"] for one in items} == {"api", "file"}
+    assert {one["action"] for one in items} == {"merge", "overwrite", "delete"}
+    assert {one["action"] for one in items if one["resource"] == "shipment"} == {"merge"}
+    assert {name for one in items for name, count in one["stats"].items() if count} == {
+        "created",
+        "updated",
+        "deleted",
+        "overwritten",
+        "events",
+    }
+
+
+def test_a_burst_of_failures_befalls_one_resource_and_passes() -> None:
+    _, life = begun()
+    seen = []
+    for step in range(1440):
+        life.step(NOW + step * 5)
+        seen.append(life.burst)
+    first = next(number for number, burst in enumerate(seen) if burst)
+    assert None in seen[first:]
+    assert len(set(seen)) > 2
+    assert set(seen) <= {None, *RESOURCES}
+
+
+def test_batches_fail_where_a_burst_is() -> None:
+    batches, life = live(30, pace=PackagexPace(bursts=1e6, burst_lasts=1e9))
+    assert life.burst is not None
+    hit = [one for one in batches.items() if one["resource"] == life.burst and one["status"] in FINISHED]
+    spared = [one for one in batches.items() if one["resource"] != life.burst and one["status"] in FINISHED]
+    assert sum(one["status"] == "failed" for one in hit) / len(hit) > 0.7
+    assert sum(one["status"] == "failed" for one in spared) / len(spared) < 0.3
+
+
+def test_the_same_seed_makes_the_same_batches() -> None:
+    assert live(5)[0].items() == live(5)[0].items()
+    assert live(5)[0].items() != live(5, seed=8)[0].items()
+
+
+def test_the_batches_can_be_lost_while_they_are_open() -> None:
+    batches, life = live(5)
+    lost = batches.items()
+    for batch in lost:
+        batches.remove(batch["id"])
+    life.step(NOW + 600)
+    assert batches.count() > 0
+    assert not {one["id"] for one in lost} & {one["id"] for one in batches.items()}
+
+
+def test_time_that_runs_backwards_changes_nothing() -> None:
+    batches, life = live(5)
+    before = batches.items()
+    life.step(NOW)
+    life.step(NOW + 300)
+    assert batches.items() == before
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_status_appears_in_a_history_and_only_one_batch_hangs_after_it(seed: int) -> None:
+    batches, life = begun(seed)
+    life.history(NOW)
+    items = batches.items()
+    assert {one["status"] for one in items} == set(ORDER)
+    assert 150 < len(items) < 260
+    assert NOW - 7 * 86_400 <= items[-1]["created_at"] < NOW - 6 * 86_400
+    assert {one["id"] for one in items if one["status"] in OPEN and one["created_at"] < NOW - 3600} == {life.hung}
+    assert {one["id"] for one in items if one["status"] in OPEN and one["created_at"] < NOW - 43_200} == set()
+
+
+def test_after_a_history_life_goes_on_at_its_own_pace() -> None:
+    batches, life = begun()
+    life.history(NOW)
+    before = batches.count()
+    waiting = [one["id"] for one in batches.items() if one["status"] in ("requested", "queued")]
+    assert len(waiting) == 2
+    for step in range(1, 121):
+        life.step(NOW + step * 5)
+    assert 15 < batches.count() - before < 60
+    moved = {one["id"]: one["status"] for one in batches.items()}
+    assert all(moved[one] not in ("requested", "queued") for one in waiting)

@@ -1,0 +1,87 @@
+"""What is said of a failed record: where it has failed and how, and which alert is about that."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from exporter.exposition.failed_records import failures
+from exporter.exposition.snapshot import Failure
+from exporter.model.family import FAILURES, STATUS_LABELS
+from exporter.model.record import Key
+from exporter.model.totals import Failed
+from exporter.systems import sources
+
+INKIT = sources()["inkit"].families
+PACKAGEX = sources()["packagex"].families
+CREATION = ("inkit_batches_finished_total", "document", "failed")
+GENERATION = ("inkit_batch_generations_finished_total", "document", "docusign", "failed")
+DELIVERY = ("inkit_invocation_generations_finished_total", "box", "failed")
+COMPLETED = ("inkit_invocations_finished_total", "completed")
+UNPLACED = ("inkit_invocation_generations_finished_total", "none", "failed")
+INVOCATION = ("inkit_invocations_finished_total", "failed")
+BATCH = ("packagex_batches_finished_total", "shipment", "merge", "mixed", "file", "timed_out")
+ITEMS = ("packagex_batch_items_finished_total", "shipment", "validation", "error")
+
+
+def one(*raised: Key) -> Failure:
+    amounts: Mapping[Key, int] = dict.fromkeys(raised, 1)
+    (made,) = failures([Failed("x_1", 1.0, 2.0, amounts, "Invoices")], (*INKIT, *PACKAGEX))
+    return made
+
+
+def test_a_record_s_own_facts_are_passed_on() -> None:
+    made = one(GENERATION)
+    assert (made.record_id, made.created_at, made.at, made.workflow) == ("x_1", 1.0, 2.0, "Invoices")
+
+
+@pytest.mark.parametrize(
+    ("raised", "places", "statuses", "alert"),
+    [
+        ([GENERATION], ("docusign",), ("failed",), "InkitGenerationFailed"),
+        ([CREATION], (), ("failed",), "InkitBatchFailed"),
+        ([GENERATION, CREATION], ("docusign",), ("failed",), "InkitBatchFailed"),
+        ([DELIVERY], ("box",), ("failed",), "InkitGenerationFailed"),
+        ([COMPLETED, DELIVERY], ("box",), ("failed",), "InkitGenerationFailed"),
+        ([UNPLACED], ("none",), ("failed",), "InkitGenerationFailed"),
+        ([DELIVERY, INVOCATION], ("box",), ("failed",), "InkitInvocationFailed"),
+        ([BATCH], ("shipment",), ("timed_out",), "PackageXBatchFailed"),
+        ([ITEMS], ("shipment",), ("error",), "PackageXItemErrors"),
+        ([ITEMS, BATCH], ("shipment",), ("timed_out", "error"), "PackageXBatchFailed"),
+    ],
+)
+def test_the_widest_part_that_failed_itself_says_which_alert_it_is(
+    raised: list[Key], places: tuple[str, ...], statuses: tuple[str, ...], alert: str
+) -> None:
+    made = one(*raised)
+    assert (made.places, made.statuses, made.alert) == (places, statuses, alert)
+
+
+def test_each_place_is_named_once_in_the_order_of_their_names() -> None:
+    generations = [
+        ("inkit_batch_generations_finished_total", "document", *ends)
+        for ends in (("sepire", "failed"), ("box", "failed"), ("sepire", "expired"))
+    ]
+    made = one(*generations)
+    assert (made.places, made.statuses) == (("box", "sepire"), ("failed", "expired"))
+
+
+def test_a_workflow_with_the_name_of_a_status_is_none() -> None:
+    assert one((*DELIVERY, "error")).statuses == ("failed",)
+
+
+def test_a_series_of_another_version_is_passed_over() -> None:
+    made = one(("inkit_forgotten_total", "sepire", "failed"))
+    assert (made.places, made.statuses, made.alert) == ((), (), "")
+
+
+def test_every_counter_with_a_status_that_means_failure_has_an_alert() -> None:
+    counters = [one for one in (*INKIT, *PACKAGEX) if one.kind == "counter"]
+    failing = [
+        family
+        for family in counters
+        for known in family.zeros.values()
+        if any(not FAILURES.isdisjoint(known.get(label, ())) for label in STATUS_LABELS)
+    ]
+    assert failing
+    assert [family.name for family in failing if not family.alert] == []
+    assert [family.name for family in counters if family.place and family.place not in family.labels] == []

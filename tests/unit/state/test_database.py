@@ -1,0 +1,150 @@
+"""The state file: whose it is, who may read it, and what happens when it can't be used."""
+
+import contextlib
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.model.accounting import Rules
+from exporter.model.record import Record, StateError
+from exporter.state import Sight, prepared
+from exporter.state.schema import APPLICATION_ID, VERSION, migrate
+
+
+def test_a_new_file_is_ours_and_of_the_newest_version(tmp_path: Path) -> None:
+    with prepared(tmp_path / "state.db"):
+        pass
+    database = sqlite3.connect(tmp_path / "state.db")
+    assert database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+    assert database.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    database.close()
+
+
+def test_nobody_else_may_read_any_of_its_files(tmp_path: Path) -> None:
+    with prepared(tmp_path / "state.db") as state, state.records("prod", "x", Rules()):
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(("state.db", "state.db-wal", "state.db-shm", "state.db.lock"), 0o600)
+
+
+def test_no_loss_of_power_damages_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite promises it for a write-ahead log that is synchronized: NORMAL (1) or more, and not OFF (0)."""
+    connect, connections = sqlite3.connect, list[sqlite3.Connection]()
+
+    def noted(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connections.append(connect(*arguments, **options))
+        return connections[-1]
+
+    monkeypatch.setattr("sqlite3.connect", noted)
+    with prepared(tmp_path / "state.db") as state, state.records("prod", "x", Rules()):
+        assert len(connections) == 2
+        for connection in connections:
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            assert connection.execute("PRAGMA synchronous").fetchone()[0] >= 1
+
+
+def test_of_a_new_collector_nothing_is_known(tmp_path: Path) -> None:
+    with prepared(tmp_path / "state.db") as state, state.records("prod", "x", Rules()) as records:
+        assert (records.marks.complete, records.marks.named, records.marks.lookback) == (False, False, 0.0)
+
+
+def test_without_a_path_it_is_gone_afterwards() -> None:
+    with prepared(None) as state:
+        assert state.path.exists()
+    assert not state.path.exists()
+
+
+def test_a_second_program_is_told_that_the_file_is_in_use(tmp_path: Path) -> None:
+    second = prepared(tmp_path / "state.db")
+    with prepared(tmp_path / "state.db"), pytest.raises(StateError, match="another batch-exporter is using it"):
+        second.__enter__()
+    with prepared(tmp_path / "state.db"):
+        pass
+
+
+def _foreign(path: Path) -> None:
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE theirs (x)")
+    database.commit()
+    database.close()
+
+
+def _newer(path: Path) -> None:
+    with prepared(path):
+        pass
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA user_version = {VERSION + 1}")
+    database.close()
+
+
+def _truncated(path: Path) -> None:
+    with prepared(path):
+        pass
+    path.write_bytes(path.read_bytes()[:6000])
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_foreign, "another program"),
+        (_newer, "newer version"),
+        (_truncated, "malformed"),
+        (lambda path: path.write_bytes(b"not a database at all" * 100), "not a database"),
+        (lambda path: path.mkdir(), "directory"),
+    ],
+    ids=["foreign", "newer", "truncated", "no-database", "folder"],
+)
+def test_a_file_that_is_not_ours_or_damaged_is_left_as_it_is(tmp_path: Path, make: object, said: str) -> None:
+    assert callable(make)
+    path = tmp_path / "state.db"
+    make(path)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(StateError, match=said) as caught, prepared(path):
+        pass
+    assert str(path) in str(caught.value)
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_an_empty_file_is_made_ours(tmp_path: Path) -> None:
+    (tmp_path / "state.db").touch()
+    with prepared(tmp_path / "state.db") as state, state.records("prod", "x", Rules()) as records:
+        assert not records.marks.complete
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StateError, match=r"No such file or directory \(see state.path\)"),
+        prepared(tmp_path / "a" / "b"),
+    ):
+        pass
+
+
+def test_a_name_with_odd_characters_is_a_name_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "a b?c#d%e.db"
+    with prepared(path) as state, state.records("prod", "x", Rules()):
+        assert path.exists()
+
+
+def test_a_file_that_is_taken_away_is_an_error_and_no_new_empty_one(tmp_path: Path) -> None:
+    with prepared(tmp_path / "state.db") as state:
+        for path in tmp_path.glob("state.db*"):
+            path.unlink()
+        with pytest.raises(StateError), state.records("prod", "x", Rules()):
+            pass
+        assert not (tmp_path / "state.db").exists()
+
+
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_a_file_of_each_version_before_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as database:
+        migrate(database, to=version)
+        database.execute("INSERT INTO collectors (account, collector) VALUES ('prod', 'x')")
+        database.execute("""INSERT INTO series (collector, key, events) VALUES (1, '["c", "failed"]', 7)""")
+    rules = Rules(frozenset({"c"}), statuses={"c": (1,)})
+    with prepared(tmp_path / "state.db") as state, state.records("prod", "x", rules) as records:
+        assert records.sums().counters["c", "failed"].counted == 7
+        records.apply([Record("rb_1", 0.0, False, {("c", "failed"): 2})], Sight(5.0, 0.0))
+        assert records.sums().counters["c", "failed"].counted == 9
+        assert [one.record_id for one in records.failures.all()] == ["rb_1"]

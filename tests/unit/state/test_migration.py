@@ -1,0 +1,164 @@
+"""Files of schema 3, whose counters meant something else: no event is counted again, and none is lost."""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from exporter.demo.items import invocation
+from exporter.model.record import Key
+from exporter.state import prepared
+from exporter.state.schema import migrate
+from tests.support.rig import NOW, Rig
+
+INVOCATIONS = "inkit_invocations_finished_total"
+GENERATIONS = "inkit_invocation_generations_finished_total"
+DURATION = ("inkit_invocation_duration_seconds",)
+MARKS = {
+    "complete": True,
+    "lookback": 7 * 86400.0,
+    "horizon": NOW - 7 * 86400,
+    "newest": NOW - 30,
+    "polled_at": NOW - 60,
+}
+
+
+def kept(status: str, rollup: str, destinations: Mapping[str, str], in_flight: bool) -> dict[Key, int]:
+    """What version 3 kept of an invocation."""
+    adds: dict[Key, int] = {("inkit_invocations", status, rollup): 1}
+    for name, one in destinations.items():
+        adds["inkit_invocation_generations", name, one] = 1
+        if one in ("completed", "failed"):
+            adds[GENERATIONS, name, one] = 1
+    if not in_flight:
+        adds[INVOCATIONS, status, rollup] = 1
+        adds[DURATION] = 1
+    return adds
+
+
+RECORDS = {
+    "rend_done": (kept("completed", "completed", {"box": "completed"}, False), False),
+    "rend_delivery": (kept("completed", "failed", {"box": "failed"}, False), False),
+    "rend_unnamed": (kept("completed", "failed", {}, False), False),
+    "rend_failed": (kept("failed", "failed", {"box": "failed"}, False), False),
+    "rend_failed_too": (kept("failed", "completed", {}, False), False),
+    "rend_open": (kept("in_progress", "in_progress", {"box": "in_progress"}, True), True),
+    "rend_failed_open": (kept("failed", "in_progress", {"box": "in_progress"}, True), True),
+}
+COUNTED: dict[Key, tuple[int, int]] = {
+    (INVOCATIONS, "completed", "failed"): (5, 1),
+    (INVOCATIONS, "completed", "completed"): (2, 1),
+    (INVOCATIONS, "failed", "failed"): (3, 1),
+    (INVOCATIONS, "failed", "completed"): (4, 0),
+    (GENERATIONS, "box", "failed"): (2, 1),
+}
+"""What version 3 had counted, and whether it had exposed it at 0 before."""
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    path = tmp_path / "old.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        migrate(database, to=3)
+        database.execute(
+            "INSERT INTO collectors (account, collector, marks) VALUES ('prod', 'invocations', ?)", (json.dumps(MARKS),)
+        )
+        keys = [key for adds, _ in RECORDS.values() for key in adds]
+        numbers = {key: number for number, key in enumerate(dict.fromkeys([*keys, *COUNTED]), 1)}
+        for key, number in numbers.items():
+            total = (
+                sum(adds.get(key, 0) for adds, _ in RECORDS.values()) if not key[0].endswith(("_total", "ds")) else 0
+            )
+            events, shown = COUNTED.get(key, (0, 0))
+            cause = json.dumps(["rend_cause", 1, float(number)]) if events else None
+            insert = "INSERT INTO series (id, collector, key, total, events, shown, cause) VALUES (?, 1, ?, ?, ?, ?, ?)"
+            database.execute(insert, (number, json.dumps(key), total, events, shown, cause))
+        for name, (adds, in_flight) in RECORDS.items():
+            text = " ".join(f"{numbers[key]}:{amount}" for key, amount in adds.items())
+            insert = "INSERT INTO records (collector, id, created_at, state, adds) VALUES (1, ?, ?, ?, ?)"
+            database.execute(insert, (name, NOW - 100, int(in_flight), text))
+        text = f"{numbers[INVOCATIONS, 'completed', 'failed']}:1 {numbers[GENERATIONS, 'box', 'failed']}:1"
+        database.execute("INSERT INTO failures VALUES (1, 'rend_delivery', 1, ?, ?, ?, NULL)", (NOW - 100, NOW, text))
+    return path
+
+
+@pytest.fixture
+def upgraded(old: Path, rig: Rig) -> Iterator[Rig]:
+    """The world as version 3 saw it last, and its file under this version."""
+    for name, status, rollup, destinations in (
+        ("rend_done", "Completed", "Completed", {"box": "Completed"}),
+        ("rend_delivery", "Completed", "Failed", {"box": "Failed"}),
+        ("rend_unnamed", "Completed", "Failed", {}),
+        ("rend_failed", "Failed", "Failed", {"box": "Failed"}),
+        ("rend_failed_too", "Failed", "Completed", {}),
+        ("rend_open", "In Progress", "In Progress", {"box": "In Progress"}),
+        ("rend_failed_open", "Failed", "In Progress", {"box": "In Progress"}),
+    ):
+        item = invocation(name, NOW - 100, status=status, destinations=destinations)
+        rig.world.add("invocations", {**item, "destination_status": rollup})
+    with prepared(old) as rig.state:
+        yield rig
+
+
+def published(rig: Rig) -> dict[Key, int]:
+    return {key: state.published for key, state in rig.sums("invocations").counters.items() if state.published}
+
+
+def test_counters_that_differed_in_the_destination_status_alone_are_added_up(upgraded: Rig) -> None:
+    assert upgraded.events("invocations") == {
+        (INVOCATIONS, "completed"): 7,
+        (INVOCATIONS, "failed"): 7,
+        (GENERATIONS, "box", "failed"): 2,
+    }
+    assert published(upgraded) == {
+        (INVOCATIONS, "completed"): 7,
+        (INVOCATIONS, "failed"): 3,
+        (GENERATIONS, "box", "failed"): 2,
+    }, "what was never exposed at 0 is still to rise"
+
+
+def test_what_has_not_changed_is_no_event_but_for_what_version_3_did_not_count(upgraded: Rig) -> None:
+    before = upgraded.events("invocations")
+    poller = upgraded.poller("invocations")
+    upgraded.reconcile(poller)
+    assert upgraded.events("invocations") - before == {(INVOCATIONS, "failed"): 1}, "the one that is open still"
+    assert upgraded.exact("invocations")
+
+
+def test_what_happened_during_the_upgrade_is_counted(upgraded: Rig) -> None:
+    before = upgraded.events("invocations")
+    item = invocation("rend_open", NOW - 100, status="Completed", destinations={"box": "Failed"})
+    upgraded.world.add("invocations", item)
+    upgraded.world.add("invocations", invocation("rend_new", NOW - 10, destinations={"box": "Failed"}))
+    upgraded.reconcile(upgraded.poller("invocations"))
+    assert upgraded.events("invocations") - before == {
+        (INVOCATIONS, "failed"): 1,
+        (INVOCATIONS, "completed"): 2,
+        (GENERATIONS, "box", "failed"): 2,
+    }
+
+
+def test_the_failed_records_are_listed_as_before(upgraded: Rig) -> None:
+    poller = upgraded.poller("invocations")
+    poller.restore()
+    poller.publish()
+    [shown] = upgraded.board.snapshot.collectors[0].failures
+    assert (shown.record_id, shown.places, shown.alert) == ("rend_delivery", ("box",), "InkitGenerationFailed")
+
+
+def test_a_workflow_that_has_the_name_of_a_status_is_no_collision(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as database:
+        migrate(database, to=3)
+        database.execute("INSERT INTO collectors (account, collector) VALUES ('prod', 'invocations')")
+        for key in (["completed", "failed"], ["completed", "completed", "failed"], ["completed", "failed", "failed"]):
+            insert = "INSERT INTO series (collector, key, events, shown) VALUES (1, ?, 1, 1)"
+            database.execute(insert, (json.dumps([INVOCATIONS, *key]),))
+        migrate(database)
+        keys = dict(database.execute("SELECT key, events FROM series").fetchall())
+    assert {tuple(json.loads(key)[1:]): events for key, events in keys.items()} == {
+        ("completed",): 1,
+        ("completed", "failed"): 2,
+    }

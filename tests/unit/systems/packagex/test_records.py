@@ -1,0 +1,309 @@
+"""What PackageX's batches mean, whatever an answer holds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from exporter.model.record import FetchError, Reason, Record
+from exporter.systems.base import Listing, Options
+from exporter.systems.packagex.records import SOURCE
+from tests.unit.systems.test_fields import ANY_JSON
+
+CREATED = 1_700_000_000
+
+
+def listing(**filters: str) -> Listing:
+    return SOURCE.listing("batches", Options(filters))
+
+
+def batch(**changed: Any) -> dict[str, Any]:
+    return {
+        "id": "batch_1",
+        "resource": "contact",
+        "action": "merge",
+        "mode": "mixed",
+        "via": "file",
+        "status": "completed",
+        "phases": [],
+        "stats": {},
+        "created_at": CREATED,
+        "updated_at": CREATED + 90,
+        **changed,
+    }
+
+
+def phase(name: Any = "validation", **counts: Any) -> dict[str, Any]:
+    return {"name": name, "mode": "sync", **counts}
+
+
+def envelope(*items: Any, **pagination: Any) -> dict[str, Any]:
+    told = {"limit": 100, "page": 1, "has_more": False, "total_count": len(items), **pagination}
+    return {"message": "ok", "data": list(items), "status": 200, "errors": [], "code": "ok", "pagination": told}
+
+
+def read(item: Mapping[str, Any]) -> Record:
+    page = listing().read_page(envelope(item))
+    assert not page.rejected
+    return page.records[0]
+
+
+def test_a_batch_is_counted_by_what_it_does_how_it_was_made_and_its_status() -> None:
+    adds = read(batch()).adds
+    assert adds["packagex_batches", "contact", "merge", "mixed", "file", "completed"] == 1
+    assert adds["packagex_batches_finished_total", "contact", "merge", "mixed", "file", "completed"] == 1
+    assert adds["packagex_batch_duration_seconds", "contact"] == 1
+
+
+@pytest.mark.parametrize("status", ["requested", "queued", "processing", "paused", None])
+def test_a_batch_is_in_flight_until_its_status_is_final(status: str | None) -> None:
+    record = read(batch(status=status))
+    assert record.in_flight
+    assert record.finished_at is None
+    assert not any(key[0].endswith(("_total", "_seconds")) for key in record.adds)
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "timed_out", "expired", "cancelled", "Timed Out"])
+def test_a_final_status_ends_a_batch_at_its_last_update(status: str) -> None:
+    record = read(batch(status=status))
+    assert not record.in_flight
+    assert record.finished_at == CREATED + 90
+
+
+def test_items_are_counted_by_phase_and_outcome_and_the_rest_is_pending() -> None:
+    phases = [phase(total=10, processed=7, success=5, error=2), phase("parsing", total=3, processed=1)]
+    adds = read(batch(phases=phases)).adds
+    items = {key[2:]: count for key, count in adds.items() if key[0] == "packagex_batch_items"}
+    assert items == {
+        ("validation", "success"): 5,
+        ("validation", "error"): 2,
+        ("validation", "pending"): 3,
+        ("parsing", "pending"): 2,
+    }
+    finished = {key[2:]: count for key, count in adds.items() if key[0] == "packagex_batch_items_finished_total"}
+    assert finished == {("validation", "success"): 5, ("validation", "error"): 2}
+
+
+def test_outcomes_that_exceed_what_is_said_to_be_processed_leave_nothing_below_zero() -> None:
+    adds = read(batch(phases=[phase(total=3, processed=1, success=2, error=2)])).adds
+    assert ("packagex_batch_items", "contact", "validation", "pending") not in adds
+
+
+def test_one_phase_told_twice_is_added_up() -> None:
+    adds = read(batch(phases=[phase(success=1), phase("Validation", success=2)])).adds
+    assert adds["packagex_batch_items", "contact", "validation", "success"] == 3
+
+
+def test_changes_are_those_of_the_stats() -> None:
+    adds = read(batch(stats={"created": 4, "deleted": 0, "events": 9, "merged": 1})).adds
+    assert {key[2]: count for key, count in adds.items() if key[0] == "packagex_batch_changes"} == {
+        "created": 4,
+        "events": 9,
+        "merged": 1,
+    }
+
+
+def test_what_no_page_names_is_shown() -> None:
+    adds = read(batch(resource="Pallet", action=None, mode="bulk", phases=[phase("upload", error=1)])).adds
+    assert adds["packagex_batches", "pallet", "none", "bulk", "file", "completed"] == 1
+    assert adds["packagex_batch_items", "pallet", "upload", "error"] == 1
+
+
+@pytest.mark.parametrize("absent", ["phases", "stats", "updated_at", "reason"])
+@pytest.mark.parametrize("null", [True, False])
+def test_what_is_missing_is_nothing(absent: str, null: bool) -> None:
+    item = batch(**{absent: None})
+    if not null:
+        del item[absent]
+    assert read(item).created_at == CREATED
+
+
+@pytest.mark.parametrize(
+    "created",
+    [
+        CREATED,
+        float(CREATED),
+        CREATED * 1000,
+        str(CREATED),
+        str(CREATED * 1000),
+        f" {CREATED}\n",
+        "2023-11-14t22:13:20z",
+    ],
+)
+def test_a_time_is_understood_however_it_is_written(created: Any) -> None:
+    assert read(batch(created_at=created)).created_at == CREATED
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"id": None}, "id"),
+        ({"id": "a/b"}, "id"),
+        ({"created_at": None}, "created_at"),
+        ({"created_at": "yesterday"}, "created_at"),
+        ({"created_at": -5}, "created_at"),
+        ({"created_at": True}, "created_at"),
+        ({"created_at": 1e300}, "created_at"),
+        ({"created_at": 0}, "created_at"),
+        ({"status": 1}, "status"),
+        ({"created_at": 10**400}, "created_at"),
+        ({"created_at": -(10**400)}, "created_at"),
+        ({"created_at": float("inf")}, "created_at"),
+        ({"created_at": float("nan")}, "created_at"),
+        ({"created_at": "0001-01-01T00:00:00Z"}, "created_at"),
+        ({"created_at": [CREATED]}, "created_at"),
+    ],
+)
+def test_a_batch_that_cannot_be_understood_is_rejected_with_its_reason(changed: dict[str, Any], reason: str) -> None:
+    page = listing().read_page(envelope(batch(**changed), batch(id="batch_2")))
+    assert page.rejected == {reason: 1}
+    assert [record.id for record in page.records] == ["batch_2"]
+    assert page.rows == 2
+
+
+@pytest.mark.parametrize("moment", ["soon", -1, 10**400, "0001-01-01T00:00:00Z", [], True])
+def test_an_update_that_cannot_be_dated_costs_only_the_date(moment: Any) -> None:
+    record = read(batch(updated_at=moment))
+    assert (record.finished_at, record.unknown) == (None, ("updated_at",))
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"phases": {}}, "phases"),
+        ({"phases": ["parsing"]}, "phases"),
+        ({"phases": [phase(success=-1)]}, "phases"),
+        ({"phases": [phase(error=1.5)]}, "phases"),
+        ({"phases": [phase(7, error=0)]}, "phases"),
+        ({"phases": [phase()] * 101}, "phases"),
+        ({"stats": []}, "stats"),
+        ({"stats": {"created": -1}}, "stats"),
+        ({"stats": {"created": {}}}, "stats"),
+    ],
+)
+def test_a_figure_that_cannot_be_understood_costs_itself_alone(changed: dict[str, Any], field: str) -> None:
+    record = read(batch(status="failed", **changed))
+    assert record.unknown == (field,)
+    assert record.adds["packagex_batches_finished_total", "contact", "merge", "mixed", "file", "failed"] == 1
+
+
+def test_figures_are_integers_however_they_are_written() -> None:
+    adds = read(batch(phases=[phase(success=3.0, error="2", total=-1)], stats={"created": 4.0, "deleted": -1})).adds
+    assert adds["packagex_batch_items_finished_total", "contact", "validation", "success"] == 3
+    assert adds["packagex_batch_items_finished_total", "contact", "validation", "error"] == 2
+    assert adds["packagex_batch_changes", "contact", "created"] == 4
+
+
+@pytest.mark.parametrize("field", ["resource", "action", "mode", "via"])
+@pytest.mark.parametrize("value", [[], 7, True, {}, "\u2709"])
+def test_how_a_batch_was_made_is_unknown_where_it_cannot_be_understood(field: str, value: Any) -> None:
+    record = read(batch(status="failed", **{field: value}))
+    made = {"resource": "contact", "action": "merge", "mode": "mixed", "via": "file"} | {field: "unknown"}
+    assert record.adds["packagex_batches_finished_total", *made.values(), "failed"] == 1
+
+
+def test_many_phases_and_changes_make_few_series_and_lose_no_failure() -> None:
+    phases = [phase(f"p{number}", error=1) for number in range(5000)]
+    record = read(batch(phases=phases, stats={f"s{number}": 1 for number in range(5000)}))
+    for family, series in (("packagex_batch_items_finished_total", 101), ("packagex_batch_changes", 101)):
+        counts = [count for key, count in record.adds.items() if key[0] == family]
+        assert (len(counts), sum(counts)) == (series, 5000)
+    assert record.unknown == ("phases", "stats")
+
+
+@pytest.mark.parametrize(
+    ("pagination", "last", "pages"),
+    [
+        ({"limit": 25, "page": 1, "has_more": True, "total_count": 60}, False, 3),
+        ({"limit": 25, "page": 3, "has_more": False, "total_count": 60}, True, 3),
+        ({"limit": 25, "page": 1, "has_more": False, "total_count": 60}, False, 3),
+        ({"limit": 25, "page": 3, "has_more": True, "total_count": 60}, False, 3),
+        ({"limit": 25, "page": 1, "has_more": True, "total_count": None}, False, None),
+        ({"limit": 25, "page": 1, "has_more": False, "total_count": None}, True, None),
+        ({"limit": 0, "page": 1, "has_more": False, "total_count": 60}, True, None),
+        ({"limit": "x", "page": [], "has_more": "no", "total_count": -3}, True, None),
+    ],
+)
+def test_a_page_is_the_last_only_where_nothing_speaks_of_more(
+    pagination: dict[str, Any], last: bool, pages: int | None
+) -> None:
+    page = listing().read_page(envelope(batch(), **pagination))
+    assert (page.last, page.pages) == (last, pages)
+
+
+@pytest.mark.parametrize("pagination", [None, 3, []])
+def test_without_paging_the_list_goes_on_until_a_page_is_empty(pagination: Any) -> None:
+    assert listing().read_page({"data": [batch()], "pagination": pagination}).last is False
+    assert listing().read_page({"data": [], "pagination": pagination}).last is True
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, {"data": None}, {"data": {}}, {"items": []}])
+def test_an_answer_without_a_list_is_malformed(answer: Any) -> None:
+    with pytest.raises(FetchError) as caught:
+        listing().read_page(answer)
+    assert caught.value.reason is Reason.MALFORMED
+
+
+def test_one_batch_is_asked_for_by_its_id_and_never_becomes_an_endpoint_label() -> None:
+    request = listing().ask(["batch_1"])[0]
+    assert (request.path, request.endpoint) == ("/batches/batch_1", "/batches/{id}")
+    assert listing().read_asked({"data": batch(), "status": 200}).records[0].id == "batch_1"
+    assert listing().read_asked({"data": None}).rejected == {"not_an_object": 1}
+
+
+def test_every_parameter_of_the_reference_is_sent() -> None:
+    filters = {"resource": "contact", "mode": "mixed", "via": "api", "status": "failed"}
+    assert listing(**filters).page(2, 50).params == {"page": "2", "limit": "50", **filters}
+
+
+def test_batches_filtered_by_what_may_change_are_not_asked_for_by_id_or_other_filters() -> None:
+    assert listing(resource="contact").by_id
+    assert [one["status"] for one in listing().in_flight_filters] == ["requested", "queued", "processing"]
+    assert not listing(status="failed").by_id
+    assert not listing(status="failed").in_flight_filters
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        (
+            {"status": 403, "code": "auth.forbidden", "message": "No access", "data": None},
+            403,
+            "auth.forbidden: No access",
+        ),
+        ({"status": 500, "message": "Sorry"}, 500, "Sorry"),
+        ({"status": 200, "errors": ["x"], "code": 7, "message": None, "data": None}, None, "7"),
+        ({"status": 404}, 404, ""),
+    ],
+)
+def test_an_error_in_the_envelope_is_its_code_and_message(answer: Any, status: int | None, words: str) -> None:
+    refused = SOURCE.refused(answer)
+    assert refused is not None
+    assert (refused.status, refused.words) == (status, words)
+
+
+@pytest.mark.parametrize(
+    "answer", [None, [], {}, envelope(), {"status": "500"}, {"status": 200, "errors": [1], "data": []}]
+)
+def test_an_envelope_with_data_is_no_error(answer: Any) -> None:
+    assert SOURCE.refused(answer) is None
+
+
+@given(item=ANY_JSON)
+def test_whatever_an_item_is_it_is_a_record_or_rejected(item: Any) -> None:
+    page = listing().read_page({"data": [item]})
+    assert len(page.records) + sum(page.rejected.values()) == 1
+
+
+@given(answer=ANY_JSON)
+def test_whatever_an_answer_is_it_is_a_refusal_or_not(answer: Any) -> None:
+    refused = SOURCE.refused(answer)
+    assert refused is None or isinstance(refused.words, str)
+
+
+def test_keys_have_as_many_values_as_their_family_has_labels() -> None:
+    lengths = {family.name: len(family.labels) for family in SOURCE.families}
+    record = read(batch(phases=[phase(success=1, total=2)], stats={"created": 1}))
+    assert all(lengths[key[0]] == len(key) for key in record.adds)
+    assert {key[0] for key in record.adds} == {name for name in lengths if "oldest" not in name}

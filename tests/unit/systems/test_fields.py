@@ -1,0 +1,237 @@
+"""The readers that stand between a vendor's JSON and everything else."""
+
+import contextlib
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.client import JSON
+from exporter.model.record import FetchError, Reason, Record
+from exporter.systems import fields
+
+DAY = 86_400.0
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("Completed", "completed"),
+        ("In Progress", "in_progress"),
+        ("in-progress", "in_progress"),
+        ("  Timed  Out ", "timed_out"),
+        ("InkitStorage", "inkitstorage"),
+        ("", "none"),
+        (" \n", "none"),
+        (None, "none"),
+        ("??", "unknown"),
+        ("\u2709\ufe0f", "unknown"),
+        ("\u200b", "unknown"),
+        ("\ud800", "unknown"),
+        ("\u0301", "unknown"),
+        ("\u3164", "unknown"),
+        ("x" * 500, "x" * 64),
+        ("\u6771\u4eac\u652f\u5e97", "\u6771\u4eac\u652f\u5e97"),
+        ("\u6771" * 500, "\u6771" * 64),
+        ("x" * 63 + " y", "x" * 63),
+        ("\uff26\uff41\uff49\uff4c\uff45\uff44", "failed"),
+        ("\ufeffFailed\u200d", "failed"),
+        ("\u00c9cole-du soir", "\u00e9cole_du_soir"),
+        ("E\u0301cole/Du Soir", "\u00e9cole_du_soir"),
+        ("\u0397\u039b\u0399\u039f\u03a3", "\u03b7\u03bb\u03b9\u03bf\u03c3"),
+        ("STRASSE \u0667", "strasse_\u0667"),
+        ("stra\u00dfe_\u0667", "strasse_\u0667"),
+        ("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928\u094d\u0926\u0940"),
+        ("\u202eabc\x00", "abc"),
+        ("1\ufe0f\u20e3 \u2705", "1\u20e3"),
+    ],
+)
+def test_a_status_in_any_spelling_is_one_snake_case_word(said: JSON, meant: str) -> None:
+    assert fields.word(said, "status") == meant
+
+
+@pytest.mark.parametrize("value", [0, 1.5, True, [], {}])
+def test_a_status_that_is_no_text_is_rejected(value: JSON) -> None:
+    with pytest.raises(fields.Unreadable, match="status"):
+        fields.word(value, "status")
+
+
+def test_half_a_character_in_a_name_is_replaced() -> None:
+    assert fields.text("f\ud800", "flow_name") == "f?"
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("\x1b]0;owned\x07", "?]0;owned?"),
+        ("paid\u202efdp.exe", "paid?fdp.exe"),
+        ("one\r\n\u2028 two\x00", "one two?"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \U0001f469\u200d\U0001f52c", None),
+    ],
+    ids=["escape", "turned-round", "lines", "joined"],
+)
+def test_a_name_is_nothing_that_a_terminal_or_a_page_would_obey(said: str, read: str | None) -> None:
+    assert fields.text(said, "flow_name") == (read or said)
+
+
+@pytest.mark.parametrize(
+    "value", [None, 3, "", ".", "..", ".a", "-a", "a b", "a/b", "../x", "a?b", "a\n", "ä", "x" * 200, ["x"]]
+)
+def test_an_id_that_could_be_more_than_an_id_is_rejected(value: JSON) -> None:
+    with pytest.raises(fields.Unreadable, match="id"):
+        fields.identifier(value)
+
+
+@given(said=st.text(max_size=80))
+def test_a_word_is_made_of_letters_digits_and_marks_and_stays_as_it_is(said: str) -> None:
+    read = fields.word(said, "status")
+    assert 0 < len(read) <= 64
+    assert all(one == "_" or unicodedata.category(one)[0] in "LMN" for one in read)
+    assert fields.word(read, "status") == read
+
+
+@given(said=st.text(max_size=60))
+def test_names_that_look_alike_are_one_word(said: str) -> None:
+    read = fields.word(said, "status")
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert fields.word(unicodedata.normalize(form, said), "status") == read
+        assert fields.word(unicodedata.normalize(form, said.casefold()), "status") == read
+
+
+@pytest.mark.parametrize("key", ["", " ", "none", "None", "--none--"])
+def test_the_name_of_an_entry_never_says_that_there_is_none(key: str) -> None:
+    assert fields.name(key) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("said", "read"), [(3, 3), (3.0, 3), (-0.0, 0), ("3", 3), ("007", 7), (None, 0), (2**31, 2**31)]
+)
+def test_a_count_may_be_written_as_a_float_or_as_digits(said: JSON, read: int) -> None:
+    found = fields.amount(said, "total")
+    assert (found, type(found)) == (read, int)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(-1, -0.5, True, 1.5, "3.0", "-3", "+3", " 3", "\u0663", "", "3e2", "9" * 11, [], {}),
+        *(2**60, 10**400, -(10**400), 1e300, float("inf"), float("nan")),
+    ],
+)
+def test_a_count_that_is_no_count_is_rejected(value: JSON) -> None:
+    with pytest.raises(fields.Unreadable, match="total"):
+        fields.amount(value, "total")
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("1970-01-01T00:00:01Z", 1.0),
+        ("1970-01-01T00:00:01.500000Z", 1.5),
+        ("1970-01-01T00:00:01", 1.0),
+        ("1970-01-01T01:00:01+01:00", 1.0),
+        ("1970-01-02t00:00:00z", DAY),
+        (" 1970-01-02T00:00:00Z\n", DAY),
+        ("1970-01-02 00:00:00", DAY),
+        ("1970-01-02 00:00:00 +00:00", DAY),
+        ("1970-01-02T00:00Z", DAY),
+        ("1970-01-02T00:00:00-00:00", DAY),
+        ("1970-01-02T05:30:00+0530", DAY),
+        ("1970-01-01T19:00:00-05", DAY),
+        ("1970-01-02", DAY),
+        ("19700102T000000Z", DAY),
+        ("1970-01-01T24:00:00Z", DAY),
+        ("1970-01-01T24:00:00.000Z", DAY),
+        ("1970-01-01T23:59:60Z", DAY),
+        ("1970-01-01T23:59:60.5Z", DAY + 0.5),
+        ("1970-01-02T00:00:00,25Z", DAY + 0.25),
+        ("1970-01-02T00:00:00." + "5" * 1000 + "Z", DAY + 0.555555),
+        ("9999-12-31T23:59:59Z", 253_402_300_799.0),
+    ],
+)
+def test_times_are_utc_unless_they_say_otherwise(said: str, seconds: float) -> None:
+    assert fields.iso_time(said) == seconds
+
+
+@given(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)), st.integers(-1439, 1439))  # noqa: DTZ001
+def test_a_time_is_the_same_in_every_zone(moment: datetime, minutes: int) -> None:
+    local = moment.astimezone(timezone(timedelta(minutes=minutes)))
+    assert fields.iso_time(local.isoformat()) == moment.timestamp()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        5,
+        "yesterday",
+        "",
+        "2023-02-30T00:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+23:59",
+        "0000-00-00 00:00:00",
+        "1970-01-01T00:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "10000-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-00:01",
+        "9999-12-31T24:00:00Z",
+        "2023-01-01T24:00:01Z",
+        "2023-01-01T24:00:00.5Z",
+        "2023-01-01T25:00:00Z",
+        "2023-01-01T23:60:00Z",
+        "2023-01-01T23:59:61Z",
+        "2023-01-01T00:00:00+24:00",
+        "2023-01-01T00:00:00+00:60",
+        "2023-01-01T00:00:00.Z",
+        "2023-01-01T00:00:00Z\x00",
+        "2023-01-01T00:00:00ZZ",
+        "\u0662\u0660\u0662\u0663-01-01T00:00:00Z",
+        "\ud800",
+        "1" * 1_000_000,
+    ],
+)
+def test_a_time_that_is_none_is_rejected(value: JSON) -> None:
+    with pytest.raises(fields.Unreadable, match="created_at"):
+        fields.iso_time(value)
+
+
+@pytest.mark.parametrize("answer", [None, [], 3, "x", {}, {"items": None}, {"items": {}}, {"items": "x"}])
+def test_an_answer_without_its_list_is_malformed(answer: JSON) -> None:
+    with pytest.raises(FetchError) as caught:
+        fields.items(answer, "items", "/batch")
+    assert caught.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        lambda value: fields.word(value, "x"),
+        lambda value: fields.text(value, "x"),
+        fields.identifier,
+        lambda value: fields.amount(value, "x"),
+        lambda value: fields.mapping(value, "x"),
+        fields.iso_time,
+    ],
+)
+@given(value=ANY_JSON)
+def test_whatever_a_server_sends_is_read_or_rejected(reader: Callable[[JSON], object], value: JSON) -> None:
+    with contextlib.suppress(fields.Unreadable):
+        reader(value)
+
+
+def test_items_that_cannot_be_understood_are_counted_by_reason_and_the_others_kept() -> None:
+    def to_record(item: object) -> Record:
+        assert isinstance(item, dict)
+        return Record(fields.identifier(item.get("id")), 0.0, False, {})
+
+    read, rejected = fields.records([{"id": "a"}, None, 7, {"id": None}, {"id": "b"}], to_record)
+    assert [record.id for record in read] == ["a", "b"]
+    assert rejected == {"not_an_object": 2, "id": 1}

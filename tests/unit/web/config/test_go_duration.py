@@ -1,0 +1,38 @@
+"""Durations as Go writes them."""
+
+import pytest
+
+from exporter.web.config.go_duration import parse
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("0s", 0),
+        ("1s", 1),
+        ("+1s", 1),
+        ("1m30s", 90),
+        ("1.5h", 5400),
+        (".5s", 0.5),
+        ("1.s", 1),
+        ("100ms", 0.1),
+        ("2us", 2e-6),
+        ("2µs", 2e-6),
+        ("3ns", 3e-9),
+        ("2000000000", 2),
+    ],
+)
+def test_a_duration_is_read_as_go_reads_it(text: str, seconds: float) -> None:
+    assert parse(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "s", "1 s", "1d", "1s ", "1.2.3s", ".s", "1s-1s", "1S", "٣s", "9" * 40 + "s"])
+def test_what_go_refuses_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a duration such as 100ms, 1s or 1m30s"):
+        parse(text)
+
+
+def test_a_duration_below_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match="must not be negative"):
+        parse("-1s")

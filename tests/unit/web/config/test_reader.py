@@ -1,0 +1,132 @@
+"""The web configuration is read beside the event loop: a disk that hangs keeps nobody waiting."""
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from exporter.web.config import BackgroundReader, Current, WebConfig
+
+GENEROUS = 20.0
+HEADERS = "http_server_config: {headers: {X-Frame-Options: deny}}\n"
+
+
+class Hanging(Current):
+    """Files on a disk that hangs while a test says so."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.disk = threading.Event()
+        self.disk.set()
+
+    def now(self) -> WebConfig | None:
+        assert self.disk.wait(GENEROUS)
+        return super().now()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "web.yml"
+    path.write_text(HEADERS)
+    return path
+
+
+def frame(config: WebConfig | None) -> str | None:
+    return None if config is None else config.headers.get("X-Frame-Options")
+
+
+def test_what_the_file_holds_when_asked_is_what_is_seen(file: Path) -> None:
+    async def ask() -> list[str | None]:
+        reader = BackgroundReader(Current(file), patience=GENEROUS)
+        seen = [frame((await reader.now()).config)]
+        for content in (HEADERS.replace("deny", "sameorigin"), "[", HEADERS):
+            file.write_text(content)
+            seen.append(frame((await reader.now()).config))
+        reader.stop()
+        return seen
+
+    assert asyncio.run(ask()) == ["deny", "sameorigin", None, "deny"]
+
+
+def test_while_the_disk_hangs_what_was_seen_last_holds_and_one_waits_at_most_once(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
+    async def ask() -> None:
+        files = Hanging(file)
+        reader = BackgroundReader(files, patience=0.2)
+        await reader.now()
+        files.disk.clear()
+        file.write_text(HEADERS.replace("deny", "sameorigin"))
+        started = time.monotonic()
+        assert {frame((await reader.now()).config) for _ in range(50)} == {"deny"}
+        assert time.monotonic() - started < GENEROUS / 2
+        files.disk.set()
+        while frame((await reader.now()).config) != "sameorigin":
+            await asyncio.sleep(0.01)
+        reader.stop()
+
+    asyncio.run(ask())
+    assert caplog.messages == [
+        "the web configuration takes long to read: the last one stays in use",
+        "the web configuration can be read in time again",
+    ]
+
+
+def test_those_who_ask_at_once_are_content_with_one_reading(file: Path) -> None:
+    class Counted(Current):
+        read = 0
+
+        def now(self) -> WebConfig | None:
+            self.read += 1
+            return super().now()
+
+    async def ask() -> int:
+        files = Counted(file)
+        reader = BackgroundReader(files, patience=GENEROUS)
+        await asyncio.gather(*(reader.now() for _ in range(100)))
+        reader.stop()
+        return files.read
+
+    assert asyncio.run(ask()) < 50
+
+
+def test_a_mistake_in_reading_lets_nobody_in_and_the_next_one_asks_again(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Current):
+        broken = True
+
+        def now(self) -> WebConfig | None:
+            if self.broken:
+                raise RuntimeError("CANARY")
+            return super().now()
+
+    async def ask() -> list[str | None]:
+        files = Broken(file)
+        reader = BackgroundReader(files, patience=GENEROUS)
+        first = await reader.now()
+        files.broken = False
+        second = await reader.now()
+        reader.stop()
+        return [frame(first.config), frame(second.config)]
+
+    assert asyncio.run(ask()) == [None, "deny"]
+    assert "a mistake in the exporter" in caplog.text
+
+
+def test_it_ends_when_told_to_whoever_has_asked(file: Path) -> None:
+    async def ask() -> None:
+        reader = BackgroundReader(Current(file))
+        await reader.now()
+        reader.stop()
+
+    before = threading.active_count()
+    asyncio.run(ask())
+    deadline = time.monotonic() + GENEROUS
+    while threading.active_count() > before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
