@@ -28,7 +28,7 @@ RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/batch-expor
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="batch-exporter" \
     org.opencontainers.image.description="Prometheus exporter for batches and invocations of Inkit and PackageX" \
-    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.version="0.2.0" \
     org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/batch-exporter /opt/batch-exporter
 # The state. A new volume takes over the owner of what it is mounted on.

@@ -14,7 +14,7 @@ SEED ?= 1
 ONLY ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: FORCE help run test test-all programs mutants lint format docs pictures manifests lock image bench clean
+.PHONY: FORCE help run test test-all programs mutants lint format docs pictures manifests lock image bench audit version clean
 
 .NOTPARALLEL:
 
@@ -33,6 +33,7 @@ test-all: programs $(VENV)/.test-all lint ## install programs, and check and tes
 lint: | $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 mutants: $(VENV)/.mutants ## measure how many mutations of the code the tests notice (SAMPLE=50 SEED=1)
@@ -69,6 +70,14 @@ image: ## build the container image
 bench: $(BIN)/batch-exporter ## measure what polling costs, and write it into docs/performance.md and docs/intervals.md
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m tools.interval_costs
+
+audit: $(VENV)/.made ## look for known vulnerabilities in what the image installs
+	$(BIN)/pip install --quiet --editable '.[audit]'
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes \
+		--requirement deploy/image/requirements.txt --requirement deploy/image/build-requirements.txt
+
+version: ## print the version
+	@echo $(VERSION)
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -6,6 +6,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from exporter import __version__
 from tests.support.page_commands import Checkout, Command, File, steps
 from tests.support.paths import ROOT
 from tests.support.rig import TOKEN
@@ -119,9 +120,14 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
         "chmod 444 deploy/secrets/grafana_admin_password deploy/secrets/exporter/*": Run(programs=True),
         f"{_REAL} up --build": _CONTAINERS,
         f"{_REAL} kill --signal=HUP exporter": _CONTAINERS,
+        "cosign verify ghcr.io/OWNER/REPOSITORY:VERSION "
+        "--certificate-oidc-issuer=https://token.actions.githubusercontent.com "
+        "--certificate-identity=https://github.com/OWNER/REPOSITORY/.github/workflows/release.yml@refs/tags/vVERSION": (
+            Elsewhere("asks a registry for what a release has published there")
+        ),
         "docker run --read-only --cap-drop ALL --security-opt no-new-privileges --publish 127.0.0.1:10977:10977 "
         "--volume batch-exporter:/data --volume ./batch-exporter:/etc/batch-exporter:ro "
-        "batch-exporter:0.1.0": _CONTAINERS,
+        f"batch-exporter:{__version__}": _CONTAINERS,
         "kubectl create namespace batch-exporter": _CLUSTER,
         "kubectl --namespace batch-exporter create secret generic batch-exporter-tokens "
         "--from-file=inkit=./token": _CLUSTER,
