@@ -6,7 +6,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("[!.]*/README.md"), *DOCS.glob("**/*.md")])
 
+_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
@@ -23,6 +25,11 @@ def links(text: str) -> Sequence[str]:
     """Where the links and pictures of a page lead. What stands in code is no link."""
     prose = _INLINE_CODE.sub("", _FENCE.sub("", text))
     return [*_LINK.findall(prose), *_HTML_LINK.findall(prose)]
+
+
+def is_elsewhere(link: str) -> bool:
+    """Return whether a link leads to another host, or to no file at all (`mailto:`)."""
+    return _ELSEWHERE.match(link) is not None
 
 
 def anchors(text: str) -> set[str]:
