@@ -14,7 +14,7 @@ SEED ?= 1
 ONLY ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: FORCE help run test test-all programs mutants lint format docs pictures manifests lock image bench audit version clean
+.PHONY: FORCE help run test test-all programs mutants lint format docs site pictures manifests lock image bench audit version clean
 
 .NOTPARALLEL:
 
@@ -55,6 +55,9 @@ docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/python -m grafana
 	$(BIN)/python -m tools.demo_picture > docs/demo.svg
 
+site: $(VENV)/.site ## build the pages into site/, with a search
+	$(BIN)/python -m mkdocs build --strict
+
 manifests: ## write the manifest that is generated from prometheus/rules
 	deploy/kubernetes/operator/prometheusrule.sh > deploy/kubernetes/operator/prometheusrule.yaml
 
@@ -80,7 +83,7 @@ version: ## print the version
 	@echo $(VERSION)
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Another Python's or another checkout's environment is made anew; the packages are installed again where it was.
 $(VENV)/.made: FORCE
@@ -98,8 +101,12 @@ $(VENV)/.mutants: $(VENV)/.test pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[test,mutants]'
 	@touch $@
 
+$(VENV)/.site: $(VENV)/.made pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[site]'
+	@touch $@ $(BIN)/batch-exporter
+
 $(VENV)/.test-all: $(VENV)/.made pyproject.toml exporter/__init__.py tests/grafana/package-lock.json
 	$(BIN)/pip install --quiet --editable '.[test-all]'
 	mkdir -p $(VENV)/grafana && cp tests/grafana/package*.json $(VENV)/grafana
 	PATH="$(abspath $(BIN)):$$PATH" npm ci --prefix $(VENV)/grafana --no-audit --no-fund --loglevel=error
-	@touch $@ $(VENV)/.test $(BIN)/batch-exporter
+	@touch $@ $(VENV)/.test $(VENV)/.site $(BIN)/batch-exporter

@@ -1,21 +1,17 @@
 """Every link of a page to a file, and to a heading in it, leads somewhere. Addresses elsewhere are not tried."""
 
-import re
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
-from tests.support.pages import DOCS, anchors, links
+from tests.support.pages import PAGES, anchors, is_elsewhere, links
 from tests.support.paths import ROOT
-
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("[!.]*/README.md"), *DOCS.glob("**/*.md")])
-_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:")
 
 
 def broken(page: Path, link: str, root: Path = ROOT) -> str | None:
     """What is wrong with a link of a page; None if nothing is."""
-    if _ELSEWHERE.match(link):
+    if is_elsewhere(link):
         return None
     path, _, anchor = unquote(link).partition("#")
     target = (page.parent / path).resolve() if path else page
@@ -40,7 +36,7 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
         page = waiting.pop()
         if page not in reached:
             reached.add(page)
-            named = (link.partition("#")[0] for link in links(page.read_text()) if not _ELSEWHERE.match(link))
+            named = (link.partition("#")[0] for link in links(page.read_text()) if not is_elsewhere(link))
             leads = [(page.parent / one).resolve() for one in named if one.endswith(".md")]
             waiting += [one for one in leads if one.exists()]
     assert sorted(str(one.relative_to(ROOT)) for one in PAGES if one.resolve() not in reached) == []

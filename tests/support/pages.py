@@ -7,7 +7,9 @@ from pathlib import Path
 from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("[!.]*/README.md"), *DOCS.glob("**/*.md")])
 
+_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
@@ -24,6 +26,11 @@ def links(text: str) -> Sequence[str]:
     """Where the links and pictures of a page lead. What stands in code is no link."""
     prose = _INLINE_CODE.sub("", _FENCE.sub("", text))
     return [*_LINK.findall(prose), *_HTML_LINK.findall(prose)]
+
+
+def is_elsewhere(link: str) -> bool:
+    """Return whether a link leads to another host, or to no file at all (`mailto:`)."""
+    return _ELSEWHERE.match(link) is not None
 
 
 def anchors(text: str) -> set[str]:
