@@ -1,6 +1,6 @@
 """Golden cases: a configuration and the answers an API gives, and the metrics that must come of them.
 
-A case is a folder of tests/golden: config.yaml, expected.prom, and what the API has. That is pages/, answers by their
+A case is a folder of golden: config.yaml, expected.prom, and what the API has. That is pages/, answers by their
 path (with `__` for `/`) and status, or batches/, what PackageX's list has at each poll, served in both orders.
 What depends on the hour or on how long something took is left out of the comparison.
 """
