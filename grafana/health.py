@@ -4,7 +4,7 @@ from grafana import health_detail, variables
 from grafana.failing import DATA_AGE_SECONDS, DATA_AGE_SHARE, data_age_stat, not_polled_stat
 from grafana.frame import Dashboard
 from grafana.health_detail import COLLECTOR, LEGEND, counted, of
-from grafana.layout import AccountPipeline, Row, line, wide
+from grafana.layout import Line, Row, line, wide
 from grafana.panels import DATA_AGE, NONE_IS_GOOD, Panel, Query, lines, mapped, on_off, stat, steps
 from grafana.promql import RANGE, SYSTEM, TARGET, age, grown, once, select, total
 from grafana.tables import label, table, value
@@ -13,7 +13,7 @@ UID = "batch-exporter-health"
 _GOOD = steps((None, "red"), (1, "green"))
 
 
-def _wrong() -> AccountPipeline:
+def _wrong() -> Line:
     reading = stat(
         "First reading",
         "Collectors that have not read their window completely yet. Until then they show no numbers.",
@@ -84,7 +84,7 @@ def _of_each(function: str, metric: str, *matchers: str) -> str:
     return f"{function} by ({COLLECTOR}) ({once(select(metric, SYSTEM, *matchers), function)})"
 
 
-def _over_time() -> AccountPipeline:
+def _over_time() -> Line:
     polled = on_off(
         "Polls",
         "When each collector's last poll succeeded (green) or failed (red). A gap: the exporter was not scraped.",

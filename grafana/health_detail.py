@@ -1,7 +1,7 @@
 """The lower half of the exporter's dashboard: what polling costs, what is strange in the data, and the process."""
 
 from grafana.frame import OF_EXPORTERS
-from grafana.layout import AccountPipeline, Row, line
+from grafana.layout import Line, Row, line
 from grafana.panels import NONE_IS_GOOD, Panel, Query, bar_gauge, counts, lines, steps
 from grafana.promql import ACCOUNTS, NAMED, RATE, SYSTEM, TARGET, WINDOW, gauge, grown, once, rate, select, total
 
@@ -24,7 +24,7 @@ def of(metric: str, *matchers: str) -> str:
     return gauge(metric, SYSTEM, *matchers)
 
 
-def _requests() -> AccountPipeline:
+def _requests() -> Line:
     note = "Where several exporters poll an account: of the busiest."
     requests = rate(_REQUESTS, SYSTEM, over=RATE)
     by_endpoint = lines(
@@ -50,7 +50,7 @@ def _requests() -> AccountPipeline:
     return line(8, by_endpoint, by_code, a_day)
 
 
-def _waiting() -> AccountPipeline:
+def _waiting() -> Line:
     # No account: the requests of all exporters together are what is to be seen.
     buckets = f"batch_exporter_api_request_duration_seconds_bucket{{{TARGET},{SYSTEM}}}"
     latency = lines(
@@ -85,7 +85,7 @@ def _waiting() -> AccountPipeline:
     return line(8, latency, throttled, takes)
 
 
-def _not_understood() -> AccountPipeline:
+def _not_understood() -> Line:
     folded = bar_gauge(
         "Series folded",
         "Series beyond the cap of a family and account, shown together as `__other__`: too many workflows or unknown "
@@ -114,7 +114,7 @@ def _not_understood() -> AccountPipeline:
     )
 
 
-def _gone() -> AccountPipeline:
+def _gone() -> Line:
     kept = lines(
         "Records kept",
         "Records in the window, and older ones still open: what the state file holds.",
@@ -145,7 +145,7 @@ def counted(title: str, description: str, metric: str, *more: str) -> Panel:
     return counts(title, description, Query(f"{total(happened, COLLECTOR, *more)} > 0", legend))
 
 
-def _process() -> AccountPipeline:
+def _process() -> Line:
     memory = lines(
         "Memory",
         "Resident memory of the exporter.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from grafana.panels import JSON, Panel
 
 COLUMNS = 24
-AccountPipeline = tuple[int, tuple[tuple[int, Panel], ...]]
+Line = tuple[int, tuple[tuple[int, Panel], ...]]
 """A height, and panels from left to right with their widths."""
 
 
@@ -15,10 +15,10 @@ class Row:
     """A heading, and lines of panels under it."""
 
     title: str
-    lines: tuple[AccountPipeline, ...]
+    lines: tuple[Line, ...]
 
 
-def line(height: int, *panels: Panel) -> AccountPipeline:
+def line(height: int, *panels: Panel) -> Line:
     """Panels of one width. Raises ValueError where the grid cannot be shared out among so many."""
     width, left = divmod(COLUMNS, len(panels))
     if left:
@@ -26,7 +26,7 @@ def line(height: int, *panels: Panel) -> AccountPipeline:
     return height, tuple((width, panel) for panel in panels)
 
 
-def wide(height: int, *panels: tuple[int, Panel]) -> AccountPipeline:
+def wide(height: int, *panels: tuple[int, Panel]) -> Line:
     """Panels of given widths. Raises ValueError where these do not fill the line."""
     if sum(width for width, _ in panels) != COLUMNS:
         raise ValueError(f"the widths of a line come to {sum(width for width, _ in panels)}, not {COLUMNS}")

@@ -23,7 +23,7 @@ from grafana.failing import (
     stuck_table,
 )
 from grafana.frame import FIRING, Dashboard, opens
-from grafana.layout import AccountPipeline, Row, line, wide
+from grafana.layout import Line, Row, line, wide
 from grafana.panels import NONE_IS_GOOD, Panel, Query, stat
 from grafana.promql import ACCOUNTS, FAILED, NAMED, RANGE, RATE, budget_left, total
 from grafana.tables import label, table, value
@@ -69,7 +69,7 @@ def _where() -> Row:
     return Row("Where, and since when?", (first, _since()))
 
 
-def _since() -> AccountPipeline:
+def _since() -> Line:
     # What has no destination failed before there was any.
     by_destination = f"{total(inkit_failures(RATE), *ACCOUNTS, 'destination')} > 0"
     by_destination = f'label_replace({by_destination}, "destination", "before generation", "destination", "")'

@@ -56,7 +56,7 @@ def _measured(intervals: Intervals) -> str:
             Sample(kind, f"account-{number}", stack.enter_context(apis()), killed)
             for number, (kind, killed) in enumerate((kind, killed) for kind in KINDS for killed in (False, True) * EACH)
         ]
-        accounts = [Account(one.account, one.kind.system, one.kind.collector, one.apis.stand_in.url) for one in samples]
+        accounts = [Account(one.account, one.kind.system, one.kind.collector, one.apis.mock_api.url) for one in samples]
         made = stack.enter_context(chain(folder, accounts, intervals))
         for killed in (False, True):
             _happen(made, intervals, [one for one in samples if one.killed is killed], KILLS if killed else 0)
