@@ -20,7 +20,7 @@ from exporter.config import load
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.model.accounting import Rules
-from exporter.polling.build import Shared
+from exporter.polling.build import Shared, account_pipeline
 from exporter.polling.poller import Poller
 from exporter.state import State, prepared
 from exporter.systems import sources
