@@ -66,6 +66,11 @@ class Supervisor:
             poller.restore()
         self._begin(lines, (), accounts)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called. Changes made after it have no effect."""
+        return self._stopping
+
     def change(self, accounts: Sequence[Account]) -> Changes:
         """Poll these accounts from now on. Those that are the same are not touched.
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.exposition.snapshot import CollectorSnapshot, Failure
+from exporter.model.iso_time import iso_time
 from exporter.model.record import LAST_FAILURES
-from exporter.web.pages.html import iso
 from exporter.web.pages.runbooks import runbook
 
 FILTERS = ("account", "collector", "destination")
@@ -99,12 +99,12 @@ def as_json(chosen: Chosen) -> bytes:
 
 def _row(one: Failed) -> dict[str, object]:
     return {
-        "time": iso(one.what.at),
+        "time": iso_time(one.what.at),
         "account": one.of.account,
         "system": one.of.system,
         "collector": one.of.collector,
         "id": one.what.record_id,
-        "created": iso(one.what.created_at),
+        "created": iso_time(one.what.created_at),
         "destinations": list(one.what.places),
         "statuses": list(one.what.statuses),
         "workflow": one.what.workflow,

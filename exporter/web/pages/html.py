@@ -4,14 +4,12 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from html import escape
 
+from exporter.model.iso_time import iso_time
 from exporter.web.pages.style import STYLE
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-_FIRST, _LAST = -62135596800, 253402300799
-"""The years 1 to 9999."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +105,9 @@ def when(moment: float | None, now: float) -> str:
     """A time and how long ago it was, both in epoch seconds."""
     if moment is None:
         return '<span class="muted">never</span>'
-    stamp = iso(moment)
+    stamp = iso_time(moment)
     shown = stamp.replace("T", " ")
     return over(f'<time datetime="{stamp}">{shown}</time>', f"{age(now - moment)} ago")
-
-
-def iso(moment: float) -> str:
-    """A time in epoch seconds as ISO 8601 in UTC, to the second. A vendor's may lie where no calendar reaches."""
-    reached = min(max(int(moment), _FIRST), _LAST)
-    return datetime.fromtimestamp(reached, UTC).isoformat().replace("+00:00", "Z")
 
 
 def age(seconds: float) -> str:

@@ -171,7 +171,7 @@ def test_an_error_of_another_file_is_not_blamed_on_the_output(style: str) -> Non
         check=False,
     )
     assert done.returncode == 2
-    told = "unexpected error of the system: No such file or directory: /none/of/these (exporter/cli/metrics.py:"
+    told = "unexpected system error: No such file or directory: /none/of/these (exporter/cli/metrics.py:"
     assert told in done.stderr
     assert "standard output" not in done.stderr
 

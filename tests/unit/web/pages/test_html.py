@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from exporter.web.pages.html import Link, age, headers, iso, name, page, when
+from exporter.web.pages.html import Link, age, headers, name, page, when
 from tests.support.html_reader import Reader
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e\ud800"
@@ -61,18 +61,6 @@ def test_a_time_says_when_and_how_long_ago() -> None:
     assert reader.attributes("time") == [{"datetime": "2026-01-02T03:04:05Z"}]
     assert reader.text == "2026-01-02 03:04:05Z 2 min ago"
     assert Reader(when(None, 0.0)).text == "never"
-
-
-@pytest.mark.parametrize(
-    ("moment", "written"),
-    [
-        (0.9, "1970-01-01T00:00:00Z"),
-        (-1e15, "0001-01-01T00:00:00Z"),
-        (253402300799.0 + 86400, "9999-12-31T23:59:59Z"),
-    ],
-)
-def test_a_time_beyond_the_calendar_is_written_as_its_end(moment: float, written: str) -> None:
-    assert iso(moment) == written
 
 
 @pytest.mark.parametrize(
