@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import os
 import random
 import sys
 import tempfile
@@ -63,8 +64,10 @@ def run(args: argparse.Namespace) -> bool:
         apis = (PackagexApi(batches, _KEY), FileStore(batches))
         listening = MockApi(world, _TOKEN, port=args.api_port, apis=apis)
     except OSError as error:
+        # Python adds the address to `strerror`, in its own notation.
+        message = os.strerror(error.errno) if error.errno else error.strerror
         raise ListenError(
-            f"the mock APIs cannot listen on port {args.api_port}: {error.strerror}; {_other_ports(args)}",
+            f"the mock APIs cannot listen on port {args.api_port}: {message}; {_other_ports(args)}",
             passing=error.errno == errno.EADDRINUSE,
         ) from error
     # Before anything is made that has to be deleted at the end.

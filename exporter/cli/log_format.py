@@ -54,7 +54,7 @@ class LineFormatter(logging.Formatter):
         self._standard = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
     def formatException(self, ei: ExcInfo) -> str:  # noqa: N802 (the base class's name)
-        """Return types and tracebacks, the cause first, without the texts, which may quote a URL, a token or a record."""
+        """Return types and tracebacks, the cause first, without texts: they may quote a URL, a token or a record."""
         return "\n".join(map(_traceback, _causes_first(ei[1])))
 
     def format(self, record: logging.LogRecord) -> str:

@@ -12,17 +12,17 @@ _HEAD = """# Metrics
 This page is the output of `batch-exporter metrics`, which prints the catalog in the code; a test compares the two.
 
 Statuses and destinations are in `snake_case`. Those that the vendor documents are exposed at 0 from the first poll on.
-What a status means is defined by the vendor. `none` is exposed where the API gives no value. Labels in [brackets] exist only
-for accounts that enable them (`workflow_label: true`).
+What a status means is defined by the vendor. `none` is exposed where the API gives no value. Labels in [brackets] exist
+only for accounts that enable them (`workflow_label: true`).
 
 Gauges about records are absent until the window has been read completely once. They are absent again when the last
 successful poll is longer ago than `stale_after`, so that old values are never shown as current.
 
 Counters and histograms are never dropped while their account is configured. Every increase is visible to Prometheus: a
-series starts at 0, or after a restart at the value that was exposed last. It keeps that value for one `poll_interval` and until
-a scrape has returned it, and increases after that. So `sum without (instance, pod) (increase(…))` misses no event, also
-after a restart or a downtime of any length, and one scrape in each `poll_interval` is enough. While there are no scrapes,
-counters do not change; what happened meanwhile is added when scrapes resume.
+series starts at 0, or after a restart at the value that was exposed last. It keeps that value for one `poll_interval`
+and until a scrape has returned it, and increases after that. So `sum without (instance, pod) (increase(…))` misses no
+event, also after a restart or a downtime of any length, and one scrape in each `poll_interval` is enough. While there
+are no scrapes, counters do not change; what happened meanwhile is added when scrapes resume.
 """
 
 

@@ -46,7 +46,7 @@ class ServiceManager:
 
 
 def _address(name: str) -> str | None:
-    """Return the address of the socket: a path, or `@` and a name in Linux's abstract namespace. None if there is none."""
+    """Return the socket's address for a path, or for `@` and a name in Linux's abstract namespace; else None."""
     if name.startswith("@"):
         return f"\0{name[1:]}"
     return name if name.startswith("/") else None

@@ -47,7 +47,7 @@ class Signals(NamedTuple):
 def run(args: argparse.Namespace) -> bool:
     """Serve with the configuration that the command line names."""
     file = None if args.config_file is None else str(args.config_file)
-    return serve(args, Loading(lambda: log_warnings(configuration(args)), file), catch_signals(reload=True))
+    return serve(args, Loading(lambda: log_warnings(configuration(args)), file))
 
 
 def catch_signals(*, reload: bool) -> Signals:
@@ -68,13 +68,17 @@ def catch_signals(*, reload: bool) -> Signals:
 
 
 def serve(
-    args: argparse.Namespace, loading: Loading, signals: Signals, started: Callable[[int], None] | None = None
+    args: argparse.Namespace,
+    loading: Loading,
+    signals: Signals | None = None,
+    started: Callable[[int], None] | None = None,
 ) -> bool:
     """Serve until a signal says to stop. Return False if the web server failed before.
 
-    `started` is called with the port once requests are answered. Raises ConfigError for both configurations,
-    ListenError for an address that is not available, and StateError.
+    `signals` are by default those that stop and reload. `started` is called with the port once requests are answered.
+    Raises ConfigError for both configurations, ListenError for an address that is not available, and StateError.
     """
+    signals = signals or catch_signals(reload=True)
     config = loading.load()
     web = web_configuration(args)
     addresses = args.listen_address

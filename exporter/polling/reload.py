@@ -31,6 +31,9 @@ class Loading:
     """What it is read from; None for the environment, which a running program keeps as it is."""
 
 
+_STOPPING = Outcome(False, "Not reloaded: the exporter is stopping.")
+
+
 class Reloader:
     """Reloads whenever it is asked to."""
 
@@ -84,6 +87,8 @@ class Reloader:
 
     def _outcome(self) -> Outcome:
         """Reload, and whatever comes of it, let the next one be asked for."""
+        if self._running.stopping:
+            return _STOPPING
         try:
             self._begins()
             outcome = self._reload()
@@ -92,6 +97,8 @@ class Reloader:
             outcome = Outcome(
                 False, "The reload failed: internal error; the log has the details. Restart the exporter."
             )
+        if outcome is _STOPPING:
+            return outcome
         self._failed = None if outcome.successful else outcome
         self._live.loaded(successful=outcome.successful)
         self._ends()
@@ -110,6 +117,8 @@ class Reloader:
             log.error("reload failed: the configuration before it stays in use", extra={"err": problems})
             return Outcome(False, f"The reload failed; the configuration before it stays in use.\n{error}")
         counts = self._running.change(config.accounts).counts()
+        if self._running.stopping:
+            return _STOPPING
         self._live.keep({(account.name, account.system) for account in config.accounts})
         log.info("reloaded", extra={"config": file, **counts})
         told = ", ".join(f"{count} {what}" for what, count in counts.items())

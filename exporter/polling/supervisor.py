@@ -75,8 +75,10 @@ class Supervisor:
         """Poll these accounts from now on. Those that are the same are not touched.
 
         The series of an account that has changed stay: what its pollers have shown last is followed by what the state
-        holds, which is never less.
+        holds, which is never less. Nothing changes once the program is stopping.
         """
+        if self._stopping:
+            return Changes()
         try:
             found = self._change(accounts)
         except BaseException:

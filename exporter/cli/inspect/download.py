@@ -55,7 +55,7 @@ class FileFetcher:
         return saved
 
     def content(self, name: str, url: SecretUrl, saved: Path | None) -> bytes:
-        """Return a file's content, from `saved` if that is a path. Raises FetchError, also for a file that is too large."""
+        """Return a file's content, read from `saved` if it is there. Raises FetchError, also for too large a file."""
         if saved is None:
             with contextlib.closing(self._parts(name, url)) as parts:
                 return _joined(name, parts)

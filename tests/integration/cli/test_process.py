@@ -59,7 +59,7 @@ def test_ctrl_c_ends_any_command_quietly_at_any_time(rig: Rig, tmp_path: Path, c
         arguments = [command, config(rig, tmp_path), "--log.level=error"]
     process = subprocess.Popen(
         [sys.executable, "-c", "from exporter.__main__ import main; print(flush=True); main()", *arguments],
-        env=PATH,
+        env={**PATH, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
