@@ -21,6 +21,8 @@ _WORDS = re.compile(
     r"(?:change|replace|edit|fill|fix)(?:me|this|it|in|here|later|please|now)+"
     r"|(?:insert|put|paste|enter|add|set|replace(?:with)?)?your\w*?(?:token|key|secret|here)"
     r"|(?:insert|put|paste|enter|add)?(?:the|an?|my)?(?:inkit|packagex|px)?(?:api)?(?:token|key|secret)(?:goes)?here"
+    r"|(?:(?:the|an?|my|our|some)?(?:inkit|packagex|px|vendor)?(?:api|access|auth|bearer)?(?:token|key|secret))"
+    r"|secret(?:key|token)|pass(?:word|wd|phrase)?|credentials?|example|sample|dummy|fake|foo|bar|foobar|string|value"
     r"|todo|tbd|fixme|placeholder|redacted|removed|masked|null|none|nil|undefined|notset|unset"
 )
 
@@ -50,7 +52,10 @@ _REFERENCE = (
     "the token is the name of a variable, which is not expanded here: "
     "name the variable in api_token_env, or put the token in a file and name that in api_token_file"
 )
-_PLACEHOLDER = "the token is a placeholder: put the token itself in its place"
+_PLACEHOLDER = (
+    "the token is a placeholder: put the token itself in its place, "
+    "or put the token in a file and name that in api_token_file"
+)
 _KINDS: tuple[tuple[Callable[[str], bool], str], ...] = (
     (_whole(_QUOTES), "the token has quotes around it: give it without them"),
     (_whole(_VARIABLE), _REFERENCE),

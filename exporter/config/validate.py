@@ -82,6 +82,9 @@ def _state(draft: Draft, world: World) -> Iterator[Finding]:
     path: Path | None = world.default_state_path
     if isinstance(state, dict) and "path" in state:
         text = draft.text(*place)
+        if text is not None and (text.startswith("~") or "$" in text):
+            yield Finding(place, '"~" and variables ("$") are not expanded here: write the path itself')
+            return
         path = None if text is None else world.directory / text
     problem = world.state(path)
     if problem is not None:

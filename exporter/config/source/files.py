@@ -19,6 +19,9 @@ def read(path: Path, limit: int) -> bytes:
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except FileNotFoundError:
+        unexpanded = any(part.startswith("~") or "$" in part for part in path.parts)
+        if unexpanded:
+            raise Unreadable('there is no such file: "~" and variables are not expanded here') from None
         raise Unreadable("there is no such file") from None
     except PermissionError:
         raise Unreadable("there is no permission to read the file") from None
