@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -214,7 +213,6 @@ def test_any_command_line_is_understood_or_refused_with_status_2(arguments: list
 
 LOADED = """
 import sys
-import time
 before = set(sys.modules)
 from exporter.__main__ import main
 try:
@@ -225,22 +223,6 @@ new = {name.partition(".")[0] for name in set(sys.modules) - before}
 print(status, sorted(new - set(sys.stdlib_module_names)), file=sys.stderr)
 print(sorted(name for name in sys.modules if name.startswith("exporter")), file=sys.stderr)
 """
-
-
-def seconds(*arguments: str) -> float:
-    """The fastest of some runs of Python."""
-    times = []
-    for _ in range(7):
-        began = time.perf_counter()
-        subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
-        times.append(time.perf_counter() - began)
-    return min(times)
-
-
-@pytest.mark.parametrize("flag", ["--version", "--help"])
-def test_a_text_is_printed_within_a_few_starts_of_python(flag: str) -> None:
-    # Measured: twice as long as Python that does nothing. Loading any of the libraries takes more than ten times.
-    assert seconds("-m", "exporter", flag) < 5 * seconds("-c", "pass")
 
 
 @pytest.mark.parametrize(
