@@ -155,7 +155,7 @@ def test_what_is_done_with_a_part_is_not_the_servers_time(rig: Rig) -> None:
     made = new_transport()
     with download(made, SecretUrl(file_url(rig, Fault(Answer(200, b"x" * 200_000, {})))), 5.0) as body:
         next(body.parts)
-        assert [cutoff.at for cutoff in made._watch._open] == [math.inf]
+        assert [deadline.at for deadline in made._watch._open] == [math.inf]
 
 
 def named(address: str, port: int = 0) -> HostResolver:
