@@ -1,6 +1,6 @@
-"""Recognizing what stands where a token should be: placeholders, unexpanded variables, whole headers.
+"""Detect texts that are no token: placeholders, unexpanded variables, whole headers.
 
-Messages never quote the text: what looks like a placeholder may still hold a secret.
+Messages never quote the text, because what looks like a placeholder may hold a secret.
 """
 
 import re
@@ -29,10 +29,10 @@ _WORDS = re.compile(
 
 def problem(token: str) -> str | None:
     """Return what is wrong with the text as a token, and the fix; None if it can be one."""
-    return next((message for is_so, message in _KINDS if is_so(token)), None)
+    return next((message for matches, message in _KINDS if matches(token)), None)
 
 
-def _is_words(token: str) -> bool:
+def _is_placeholder(token: str) -> bool:
     return _WORDS.fullmatch(re.sub(r"[\W_]", "", token).lower()) is not None
 
 
@@ -61,7 +61,7 @@ _KINDS: tuple[tuple[Callable[[str], bool], str], ...] = (
     (_whole(_VARIABLE), _REFERENCE),
     (_whole(_NOTHING), _PLACEHOLDER),
     (_whole(_BRACKETS), _PLACEHOLDER),
-    (_is_words, _PLACEHOLDER),
+    (_is_placeholder, _PLACEHOLDER),
     (_whole(_VARIABLE_NAME), _REFERENCE),
     (
         _begins(_SCHEME),
