@@ -101,7 +101,7 @@ def _print_outcome(account: Account, collector: str, outcome: _Outcome, printer:
     where = f"{account.name}/{collector}"
     fields = {"account": account.name, "collector": collector}
     if isinstance(outcome, FetchError):
-        hint = ": is base_url right?" if _may_be_another_api(outcome) and "base_url" not in str(outcome) else ""
+        hint = ": check base_url" if _may_be_another_api(outcome) and "base_url" not in str(outcome) else ""
         printer.problem(f"{where}: {outcome.reason}: {outcome}{hint}", **fields, reason=str(outcome.reason))
         return False
     if isinstance(outcome, str):

@@ -70,7 +70,7 @@ def _usable(url: SecretUrl, api_host: str) -> tuple[str, str]:
     except ValueError:
         host, named, port = "", "", None
     if not host or _DOUBTFUL.search(target):
-        raise FetchError(Reason.MALFORMED, "the file's URL is none")
+        raise FetchError(Reason.MALFORMED, "the file's URL is invalid")
     if "@" in named:
         raise FetchError(Reason.MALFORMED, "the file's URL holds a user name, and is not used")
     local = is_loopback(host) and is_loopback(api_host)

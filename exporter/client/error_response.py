@@ -41,7 +41,7 @@ def response_error(request: Request, status: int, message: str = "") -> FetchErr
     if 300 <= status < 400:
         where += ": redirects are not followed, the token is for the host of base_url only"
     if status == 404 and "{" not in request.endpoint:
-        where += ": is base_url right?"
+        where += ": check base_url"
     return FetchError(Reason.CLIENT_ERROR, where + quoted, status)
 
 

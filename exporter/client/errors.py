@@ -21,7 +21,7 @@ def fetch_error(error: Exception, expired: bool, timeout: float) -> FetchError:
     ):
         return FetchError(Reason.MALFORMED, "the answer could not be decompressed")
     if any(isinstance(cause, urllib3.exceptions.IncompleteRead) for cause in causes):
-        return FetchError(Reason.CONNECTION, "the answer ended before its end")
+        return FetchError(Reason.CONNECTION, "the answer ended early")
     return FetchError(Reason.CONNECTION, "no connection, or it was lost: " + _os_message(causes))
 
 
@@ -55,4 +55,4 @@ def _os_message(causes: list[BaseException]) -> str:
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno is not None and isinstance(cause.strerror, str):
             return cause.strerror
-    return "the server closed it" if any("closed" in str(cause) for cause in causes) else "no answer"
+    return "the server closed the connection" if any("closed" in str(cause) for cause in causes) else "no answer"

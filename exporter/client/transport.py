@@ -84,7 +84,7 @@ class _Base:
             raise fetch_error(error, deadline.expired, timeout) from None
         except ValueError:
             # A library could not parse the head of the answer. Its text may quote it.
-            raise FetchError(Reason.MALFORMED, "the answer is not HTTP as it should be") from None
+            raise FetchError(Reason.MALFORMED, "the answer is not valid HTTP") from None
         finally:
             current_call.reset(token)
 

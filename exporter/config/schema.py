@@ -134,6 +134,6 @@ class File(Tuning):
     """A configuration file."""
 
     state: State = State()
-    """Where the exporter keeps what it has seen."""
+    """The state that the exporter keeps."""
     accounts: Annotated[tuple[Account, ...], Strict(False)]
     """The accounts to poll."""

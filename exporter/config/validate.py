@@ -71,7 +71,7 @@ def warnings(draft: Draft, context: Context) -> Iterator[Finding]:
             if text is not None and place[-1] == "api_token_file" and _comes_later(text, context):
                 yield Finding(place, "not checked: systemd makes this file when it starts the service")
             if text is not None and files.is_open_to_all(context.directory / text):
-                yield Finding(place, "every user of this machine can read the file: take that away with chmod o-r")
+                yield Finding(place, "every user of this machine can read the file: run chmod o-r")
 
 
 def _state(draft: Draft, context: Context) -> Iterator[Finding]:
@@ -184,7 +184,7 @@ def _tls(draft: Draft, tls: Place, context: Context) -> Iterator[Finding]:
     given = draft.keys(*tls)
     for key, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         if key in given and other not in given:
-            yield Finding((*tls, key), f"needs {other} beside it")
+            yield Finding((*tls, key), f"needs {other}, which is missing")
     for key in ("ca_file", "cert_file", "key_file"):
         text = draft.text(*tls, key)
         if text is None:

@@ -233,7 +233,7 @@ def test_a_secret_file_that_every_user_can_read_is_a_warning_with_its_line(
         (tmp_path / name).chmod(mode)
     text = "accounts:\n- name: a\n  system: inkit\n  api_token_file: token\n"
     config = load(written(text + "  tls_config: {cert_file: cert, key_file: key}\n"), systems, {})
-    fix = "every user of this machine can read the file: take that away with chmod o-r"
+    fix = "every user of this machine can read the file: run chmod o-r"
     keys = ("4: accounts[0].api_token_file", "5: accounts[0].tls_config.key_file")
     assert [str(one) for one in config.warnings] == [f"{tmp_path}/config.yaml:{key}: {fix}" for key in keys if warned]
 
