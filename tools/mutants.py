@@ -19,8 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,7 @@ from cosmic_ray.operators.provider import OperatorProvider
 ROOT = Path(__file__).parents[1]
 
 GROUPS = {
-    "ledger and rows": (
+    "accounting and samples": (
         "exporter/model/accounting.py",
         "exporter/model/publication.py",
         "exporter/exposition/samples.py",
@@ -39,12 +41,12 @@ GROUPS = {
     ),
     "state": ("exporter/state/*.py",),
     "client": ("exporter/client/*.py",),
-    "engine": ("exporter/polling/collector/*.py",),
+    "collector": ("exporter/polling/collector/*.py",),
 }
 
 # The tests that concern a module, the fastest first. The longest path that fits counts.
 _POLLS = "polling/collector polling/reconcile polling/collector_properties"
-_STATE = "state/failed_records state/migration state/records_properties"
+_STATE = "state/records state/failed_records state/migration state/records_properties"
 _FILES = "state/database state/damage state/state"
 _SERIES = "polling/packagex_list polling/scopes"
 _EXAMINED = (
@@ -62,8 +64,8 @@ TESTS = {
     "exporter/exposition/samples": "exposition/catalog polling/golden",
     "exporter/model/totals": f"exposition/failed_records exposition/catalog {_STATE} polling/golden",
     "exporter/state/": f"{_STATE} {_FILES} polling/counters",
-    "exporter/state/records": f"{_STATE} polling/exposed polling/counters {_SERIES}",
-    "exporter/state/series": f"{_STATE} polling/exposed {_SERIES}",
+    "exporter/state/records": f"{_STATE} state/database polling/exposed polling/counters {_SERIES}",
+    "exporter/state/series": f"{_STATE} state/database polling/exposed {_SERIES}",
     "exporter/state/checkpoint": "polling/trusted_clock polling/scopes polling/counters",
     "exporter/state/check": " ".join(f"cli/check::test_{name}" for name in _EXAMINED),
     "exporter/client/": "client/client client/download",
@@ -136,6 +138,12 @@ class Mutant:
         lines = zip(self.source.splitlines(), self.code.splitlines(), strict=False)
         old, new = next(pair for pair in lines if pair[0] != pair[1])
         return f"{self.module}:{self.line}: {self.operator}: {old.strip()}  ->  {new.strip()}"
+
+
+class Outcome(StrEnum):
+    KILLED = "killed"
+    TIMED_OUT = "timed out"
+    SURVIVED = "SURVIVED"
 
 
 @dataclass
@@ -321,8 +329,8 @@ def baseline(folder: Path, tests: Sequence[str]) -> float:
     return time.monotonic() - began
 
 
-def judge(chosen: Iterable[Mutant], slots: Sequence[Path]) -> Iterator[tuple[Mutant, bool]]:
-    """Run the tests of each mutant. Yield each with whether it survived."""
+def judge(chosen: Iterable[Mutant], slots: Sequence[Path]) -> Iterator[tuple[Mutant, Outcome]]:
+    """Run the tests of each mutant. Yield each with what became of it."""
     limits: dict[tuple[str, ...], float] = {}
     runs: dict[int, Run] = {}
     free = list(slots)
@@ -344,7 +352,7 @@ def judge(chosen: Iterable[Mutant], slots: Sequence[Path]) -> Iterator[tuple[Mut
             end(pid)
 
 
-def _ended(runs: dict[int, Run], free: list[Path]) -> Iterator[tuple[Mutant, bool]]:
+def _ended(runs: dict[int, Run], free: list[Path]) -> Iterator[tuple[Mutant, Outcome]]:
     """Wait a moment, and yield those that are done or late."""
     time.sleep(0.05)
     for pid, run in list(runs.items()):
@@ -358,13 +366,20 @@ def _ended(runs: dict[int, Run], free: list[Path]) -> Iterator[tuple[Mutant, boo
             del runs[pid]
             (run.slot / run.mutant.module).write_text(run.mutant.source)
             free.append(run.slot)
-            yield run.mutant, status == 0
+            yield run.mutant, _outcome(status)
 
 
-def report(results: Sequence[tuple[Mutant, bool]]) -> None:
-    """Print a table by module, with a sum for each group, and the survivors."""
-    row = "{:<36} {:>8} {:>8} {:>9} {:>7}"
-    print("\n" + row.format("module", "mutants", "killed", "survived", "share"))
+def _outcome(status: int) -> Outcome:
+    # On a busy machine a time limit says little: report it apart from a test that failed.
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGALRM, signal.SIGKILL):
+        return Outcome.TIMED_OUT
+    return Outcome.SURVIVED if status == 0 else Outcome.KILLED
+
+
+def report(results: Sequence[tuple[Mutant, Outcome]]) -> None:
+    """Print a table by module, with a sum for each group, and the mutants that no test failed for."""
+    row = "{:<44} {:>8} {:>8} {:>10} {:>9} {:>7}"
+    print("\n" + row.format("module", "mutants", "killed", "timed out", "survived", "share"))
     for group in GROUPS:
         here = [result for result in results if group_of(result[0].module) == group]
         modules = sorted({mutant.module for mutant, _ in here})
@@ -372,14 +387,15 @@ def report(results: Sequence[tuple[Mutant, bool]]) -> None:
             *((each, [r for r in here if r[0].module == each]) for each in modules),
             (group.upper(), here),
         ]:
-            survived = sum(lives for _, lives in part)
             if part:
-                share = f"{survived / len(part):.1%}"
-                print(row.format(name, len(part), len(part) - survived, survived, share))
-    print("\nsurvivors:")
-    for mutant, lives in results:
-        if lives:
-            print(mutant.change())
+                numbers = Counter(outcome for _, outcome in part)
+                share = f"{numbers[Outcome.SURVIVED] / len(part):.1%}"
+                print(row.format(name, len(part), *(numbers[outcome] for outcome in Outcome), share))
+    for outcome in (Outcome.TIMED_OUT, Outcome.SURVIVED):
+        print(f"\n{outcome.lower()}:")
+        for mutant, what in results:
+            if what == outcome:
+                print(mutant.change())
 
 
 def modules_of(group: str) -> list[str]:
@@ -412,11 +428,11 @@ def main() -> None:
         for slot in slots:
             copy_into(slot)
         began = time.monotonic()
-        for mutant, lives in judge(chosen, slots):
-            results.append((mutant, lives))
+        for mutant, outcome in judge(chosen, slots):
+            results.append((mutant, outcome))
             passed = time.monotonic() - began
             print(
-                f"{len(results)}/{len(chosen)} {passed:.0f} s {'SURVIVED' if lives else 'killed'} {mutant.change()}",
+                f"{len(results)}/{len(chosen)} {passed:.0f} s {outcome} {mutant.change()}",
                 flush=True,
             )
     report(results)

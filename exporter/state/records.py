@@ -174,8 +174,8 @@ class Records:
     def newest(self) -> float | None:
         """When the newest record was created."""
         query = "SELECT max(created_at) FROM records WHERE collector = ?"
-        newest: float | None = self._db.execute(query, (self._collector,)).fetchone()[0]
-        return newest
+        (newest,) = self._db.execute(query, (self._collector,)).fetchone()
+        return None if newest is None else float(newest)
 
     def between(self, low: float, high: float) -> Sequence[tuple[str, float]]:
         """Ids and times of creation of records, not gone, created after `low` and not after `high`, newest first."""
@@ -186,7 +186,8 @@ class Records:
     def count_between(self, low: float, high: float) -> int:
         """How many records, gone ones too, were created after `low` and not after `high`."""
         query = "SELECT count(*) FROM records WHERE collector = ? AND created_at > ? AND created_at <= ?"
-        return int(self._db.execute(query, (self._collector, low, high)).fetchone()[0])
+        (count,) = self._db.execute(query, (self._collector, low, high)).fetchone()
+        return int(count)
 
     def in_flight(self, since: float, before: float = float("inf")) -> Sequence[tuple[str, float]]:
         """Ids and times of creation of records in flight, newest first."""
@@ -205,7 +206,8 @@ class Records:
     def count_in_flight(self, before: float) -> int:
         """How many records in flight were created before."""
         query = "SELECT count(*) FROM records WHERE collector = ? AND state = 1 AND created_at < ?"
-        return int(self._db.execute(query, (self._collector, before)).fetchone()[0])
+        (count,) = self._db.execute(query, (self._collector, before)).fetchone()
+        return int(count)
 
     def batches_named_by(self, collector: str, since: float) -> Sequence[str]:
         """The batches that another collector's records, created since, say they are part of."""
@@ -226,7 +228,8 @@ class Records:
         if found is None:
             self._db.execute("INSERT INTO collectors (account, collector) VALUES (?, ?) ON CONFLICT DO NOTHING", row)
             found = self._db.execute(query, row).fetchone()
-        return int(found[0]), str(found[1])
+        number, marks = found
+        return int(number), str(marks)
 
     def _select(self, condition: str, *parameters: object) -> Iterator[Record]:
         query = f"SELECT id, created_at, state, adds, part_of FROM records WHERE collector = ? AND {condition}"  # noqa: S608
