@@ -58,7 +58,7 @@ class Records:
             known = self.get([*latest, *gone])
         for one in gone:
             if one in known and one not in latest:
-                latest[one] = replace(known[one], gone=True, in_flight=False)
+                latest[one] = replace(known[one], gone=True)
         changed = [
             (before, kept)
             for one, seen in latest.items()
@@ -90,7 +90,7 @@ class Records:
         """Drop records. What they counted stays counted."""
         moved = Moved(self._rules)
         for record in records:
-            moved.gauges.update(accounting.change(record, None, self._rules, news=False).gauges)
+            moved.gauges.subtract(accounting.weight(record, self._rules))
         with self._transaction():
             self.series.add(moved)
             query = "DELETE FROM records WHERE collector = ? AND id = ?"
@@ -116,7 +116,8 @@ class Records:
         """Count records with other labels than before: what they add to gauges moves, and no counter does."""
         moved, after = Moved(self._rules), []
         for before, now in pairs:
-            moved.gauges.update(accounting.change(before, now, self._rules, news=False).gauges)
+            moved.gauges.subtract(accounting.weight(before, self._rules))
+            moved.gauges.update(accounting.weight(now, self._rules))
             after.append(now)
         with self._transaction():
             self.series.add(moved)
@@ -136,7 +137,7 @@ class Records:
         kept = self.stuck_before(keep_before)
         moved = Moved(self._rules)
         for record in kept:
-            moved.gauges.update(accounting.change(None, record, self._rules, news=False).gauges)
+            moved.gauges.update(accounting.weight(record, self._rules))
         with self._transaction():
             query = "UPDATE records SET state = ? WHERE collector = ? AND NOT (state = 1 AND created_at < ?)"
             self._db.execute(query, (_GONE, self._collector, keep_before))
@@ -213,7 +214,8 @@ class Records:
         """The batches that another collector's records, created since, say they are part of."""
         query = """SELECT DISTINCT part_of FROM records WHERE collector = ? AND created_at >= ?
                    AND part_of IS NOT NULL AND state != ?"""
-        return [one for (one,) in self._db.execute(query, (self._row(collector)[0], since, _GONE))]
+        number, _ = self._row(collector)
+        return [one for (one,) in self._db.execute(query, (number, since, _GONE))]
 
     def sums(self) -> Sums:
         """What the records come to."""

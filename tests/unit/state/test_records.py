@@ -1,5 +1,7 @@
 """The records of one collector: what a transaction keeps, and which series leave the state."""
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from exporter.model.accounting import Rules
+from exporter.model.accounting import RECORDS, Rules
 from exporter.model.record import Key, Record
 from exporter.model.totals import Cause, CounterState, HistogramState, Observations
 from exporter.state import Marks, Records, Sight, State, prepared
@@ -184,6 +186,58 @@ def test_what_waits_to_be_published_rises_in_the_series_with_the_new_labels(reco
         A: CounterState(2, 2, Cause("r2", 3, 200.0)),
         B: CounterState(3, 0, Cause("r2", 3, 200.0)),
     }
+
+
+def test_records_with_other_labels_move_in_the_gauges_and_in_no_counter(records: Records) -> None:
+    old, new = ("g", "old"), ("g", "new")
+    before, now = record("r1", {A: 2, old: 3}), record("r1", {B: 2, new: 3})
+    records.apply([before, record("r2", {old: 1})], NEW)
+    records.relabel([(before, now)])
+    assert records.get(["r1"]) == {"r1": now}
+    assert records.sums().gauges == {(RECORDS, "finished"): 2, old: 1, new: 3}
+    assert records.sums().counters == {A: CounterState(2, 0, Cause("r1", 2, 200.0))}
+
+
+def test_of_what_was_asked_for_before_only_old_work_in_flight_stays(records: Records) -> None:
+    opened = [Record(name, at, True, {("g", "open"): 1}) for name, at in (("r1", 1.0), ("r2", 5.0))]
+    records.apply([*opened, record("r3", {("g", "done"): 1}, created_at=1.0)], NEW)
+    records.begin_anew(Marks(scope="other"), keep_before=5.0)
+    assert [name for name, one in records.get(["r1", "r2", "r3"]).items() if not one.gone] == ["r1"]
+    assert records.sums().gauges == {(RECORDS, "in_flight"): 1, ("g", "open"): 1}
+    assert records.marks == Marks(scope="other")
+
+
+def test_the_batches_that_another_collector_names_are_those_of_records_that_are_there(
+    records: Records, state: State
+) -> None:
+    with state.records("prod", "y", RULES) as named:
+        made = [Record(f"r{at}", float(at), False, {}, part_of=f"b{at % 3}" if at % 4 else None) for at in range(9)]
+        named.apply(made, NEW)
+        named.apply([], NEW, gone=["r7"])
+    assert sorted(records.batches_named_by("y", 4.0)) == ["b0", "b2"]
+
+
+def test_events_that_are_of_no_record_are_counted(records: Records) -> None:
+    records.count({})
+    records.count({A: 2, B: 1})
+    assert records.sums().counters == {A: CounterState(2, 0), B: CounterState(1, 0)}
+
+
+def test_a_file_says_by_the_same_numbers_as_ever_what_became_of_a_record(records: Records, state: State) -> None:
+    with contextlib.closing(sqlite3.connect(state.path, isolation_level=None)) as database:
+        insert = "INSERT INTO records (collector, id, created_at, state, adds) VALUES (1, ?, 1.0, ?, '')"
+        database.executemany(insert, [("finished", 0), ("open", 1), ("gone", 2)])
+    assert records.get(["finished", "open", "gone"]) == {
+        "finished": Record("finished", 1.0, False, {}),
+        "open": Record("open", 1.0, True, {}),
+        "gone": Record("gone", 1.0, False, {}, gone=True),
+    }
+    for name, number in (("finished", 0), ("open", 1), ("gone", 2)):
+        records.apply([Record(f"new {name}", 1.0, name == "open", {})], NEW)
+        records.apply([], NEW, gone=["new gone"])
+        with contextlib.closing(sqlite3.connect(state.path)) as database:
+            kept = database.execute("SELECT state FROM records WHERE id = ?", (f"new {name}",)).fetchone()
+        assert kept == (number,)
 
 
 @pytest.mark.parametrize("count", [499, 500, 501, 1001])
