@@ -66,7 +66,7 @@ TESTS = {
     "exporter/state/": f"{_STATE} {_FILES} polling/counters",
     "exporter/state/records": f"{_STATE} state/database polling/exposed polling/counters {_SERIES}",
     "exporter/state/series": f"{_STATE} state/database polling/exposed {_SERIES}",
-    "exporter/state/checkpoint": "polling/trusted_clock polling/scopes polling/counters",
+    "exporter/state/checkpoint": "state/records polling/trusted_clock polling/scopes polling/counters",
     "exporter/state/check": " ".join(f"cli/check::test_{name}" for name in _EXAMINED),
     "exporter/client/": "client/client client/download",
     "exporter/client/authorities": "client/tls",
@@ -83,14 +83,15 @@ TESTS = {
     "exporter/client/memory_budget": "client/memory_budget",
     "exporter/client/transport": "client/client client/close client/download",
     "exporter/polling/collector/": _POLLS,
+    "exporter/polling/collector/fetch_by_id": f"polling/collector/fetch_by_id {_POLLS}",
     "exporter/polling/collector/backfill": f"{_POLLS} polling/list_end",
     "exporter/polling/collector/trusted_clock": "polling/trusted_clock",
     "exporter/polling/collector/collector": f"polling/scopes polling/trusted_clock {_POLLS}",
     "exporter/polling/collector/discover": f"polling/pagination {_POLLS}",
-    "exporter/polling/collector/missing": "polling/reconcile polling/collector_properties",
-    "exporter/polling/collector/list_end": "polling/list_end",
-    "exporter/polling/collector/labels": "polling/scopes",
-    "exporter/polling/collector/last_page": "polling/unreliable_servers polling/list_end",
+    "exporter/polling/collector/missing": "polling/collector/missing polling/reconcile polling/collector_properties",
+    "exporter/polling/collector/list_end": "polling/collector/list_end polling/list_end",
+    "exporter/polling/collector/labels": "polling/collector/labels polling/scopes",
+    "exporter/polling/collector/last_page": "polling/collector/last_page polling/unreliable_servers polling/list_end",
     "exporter/polling/collector/server_limits": "polling/pagination polling/large_pages",
     "exporter/polling/collector/ordering": "polling/unreliable_servers polling/list_end",
     "exporter/polling/collector/pagination": "polling/list_end polling/pagination",
@@ -250,9 +251,11 @@ def tests_of(module: str) -> tuple[str, ...]:
 
 def _path(name: str) -> str:
     what, _, test = name.partition("::")
-    room, _, subject = what.partition("/")
+    room, _, subject = what.rpartition("/")
     found = [f"tests/{kind}/{room}/test_{subject}.py" for kind in ("unit", "integration")]
-    path = next(path for path in found if (ROOT / path).exists())
+    path = next((path for path in found if (ROOT / path).exists()), None)
+    if path is None:
+        sys.exit(f"tools/mutants.py: TESTS names {name}, and there is none of {' and '.join(found)}")
     return f"{path}::{test}" if test else path
 
 
@@ -301,6 +304,8 @@ def start(folder: Path, tests: Sequence[str]) -> int:
         "-p",
         "no:xdist",
         "--assert=plain",
+        # The same examples for each mutant as without one.
+        "--hypothesis-profile=ci",
         f"--basetemp={folder.with_suffix('.tmp')}",
     ]
     code = 99

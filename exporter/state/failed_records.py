@@ -30,7 +30,7 @@ class Failures:
             return
         newest = heapq.nlargest(LAST_FAILURES, failed, key=lambda one: one.created_at)
         known = self._known([one.record_id for one in newest])
-        turn = self._turn(failed[0].at)
+        turn = self._turn(max(one.at for one in failed))
         self._write([_joined(known.get(one.record_id), one) for one in newest], turn)
         drop = """DELETE FROM failures WHERE collector = ? AND id NOT IN (
                   SELECT id FROM failures WHERE collector = ? ORDER BY turn DESC, created_at DESC, id LIMIT ?)"""

@@ -94,6 +94,8 @@ def plan(ranks: Sequence[int], ways: Ways) -> Plan:
 
     Reading up to a page brings all records on it up to date; the others are asked for by id. Pure.
     """
+    if not ranks:
+        return Plan(ways.pages_read, 0)
     choices: list[tuple[int, Plan]] = []
     if ways.by_id:
         choices.append((math.ceil(len(ranks) / ways.ids_per_request), Plan(ways.pages_read, len(ranks))))
@@ -104,4 +106,4 @@ def plan(ranks: Sequence[int], ways: Ways) -> Plan:
         left = len(ranks) - place - 1
         if ways.by_id or not left:
             choices.append((page - ways.pages_read + math.ceil(left / ways.ids_per_request), Plan(page, left)))
-    return min(choices, key=lambda choice: choice[0], default=(0, Plan(ways.pages_read, 0)))[1]
+    return min(choices, key=lambda choice: choice[0])[1]

@@ -276,7 +276,7 @@ def test_a_state_that_another_program_has_may_be_free_by_the_next_attempt(tmp_pa
 @pytest.mark.parametrize(
     ("number", "said", "passing"),
     [
-        (errno.ENOSPC, "make room on its volume", True),
+        (errno.ENOSPC, r"no room for it \(No space left on device\); make room on its volume", True),
         (errno.EACCES, "Permission denied", False),
         (errno.EROFS, "Read-only file system", False),
         (errno.EMFILE, "Too many open files", True),
