@@ -86,7 +86,7 @@ TESTS = {
     "exporter/polling/collector/fetch_by_id": f"polling/collector/fetch_by_id {_POLLS}",
     "exporter/polling/collector/backfill": f"{_POLLS} polling/list_end",
     "exporter/polling/collector/trusted_clock": "polling/trusted_clock",
-    "exporter/polling/collector/collector": f"polling/scopes polling/trusted_clock {_POLLS}",
+    "exporter/polling/collector/collector": f"{_POLLS} polling/counters polling/scopes polling/list_end polling/trusted_clock",
     "exporter/polling/collector/discover": f"polling/pagination {_POLLS}",
     "exporter/polling/collector/missing": "polling/collector/missing polling/reconcile polling/collector_properties",
     "exporter/polling/collector/list_end": "polling/collector/list_end polling/list_end",

@@ -1,5 +1,6 @@
 """Asking for records by their ids, and which way of bringing records in flight up to date costs least."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
     found: set[str] = set()
     proves = True
     for request in poll.listing.ask(ids):
-        for number in range(1, len(ids) + 1):
+        for number in itertools.count(1):
             page = _page(poll, request, number)
             if page is None:
                 break
@@ -58,7 +59,7 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
         if error.status in (404, 410):
             return None
     # One record that the API can't answer for must not keep all others from being seen.
-    return Page((), {"not_answered": 1}, rows=1)
+    return Page((), {"not_answered": 1})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ _LEAST_REQUESTS = 2
 def due(poll: Poll, interval: float) -> bool:
     """Is a reconciliation under way, or is it time for one."""
     marks = poll.records.marks
-    return marks.reconciled_to is not None or poll.now - (marks.reconciled_at or 0.0) >= interval
+    under_way = marks.reconciled_to is not None
+    return under_way or marks.reconciled_at is None or poll.now - marks.reconciled_at >= interval
 
 
 def reconcile(poll: Poll) -> None:
@@ -70,7 +71,7 @@ def finish(poll: Poll) -> None:
     before = poll.since if reached is None else min(math.nextafter(reached, math.inf), poll.since)
     if reached is not None:
         take_up(poll, reached)
-    old = [one for one in poll.records.in_flight(0.0, before) if one[0] not in poll.met]
+    old = [one for one in poll.records.in_flight(-math.inf, before) if one[0] not in poll.met]
     # The list was not read as far as they are: for that they are gone speaks what is said at two reconciliations.
     doubted = poll.doubts.doubted_before(one for one, _ in old)
     waiting = [one for one in old if one[0] not in poll.asked]
