@@ -1,14 +1,21 @@
 """The steps of a poll: backfill, discover, refresh, forget. Reconciliation and lying servers have their own modules."""
 
+import itertools
 import logging
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from exporter.client import Client
 from exporter.demo import faults
+from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.model.record import Reason
+from exporter.polling.collector import Collector, Found, Limits
 from exporter.polling.poller import Poller
+from exporter.systems import sources
+from exporter.systems.base import Options
+from tests.support.doubles import MemoryApi
 from tests.support.rig import DAY, HOUR, NOW, Rig
 
 OPEN = {"sepire": generations(3, completed=1)}
@@ -75,6 +82,23 @@ def test_a_backfill_tells_how_far_it_has_come(rig: Rig) -> None:
     before = poller.facts.backfilling
     poller.poll()
     assert (before, poller.facts.backfilling, poller.facts.finished) == (True, False, 1000)
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(0.0, [250, 500, 590]), (0.125, [225, 450, 590]), (2.0, None)])
+def test_a_backfill_keeps_ten_pages_at_once_or_as_many_as_come_within_a_second(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, seconds: float, kept: list[int] | None
+) -> None:
+    fill(rig, 590)
+    source = sources()["inkit"]
+    limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=25, allowance=30)
+    collector = Collector(source.listing("document_batches", Options()), source.families, limits)
+    clock = itertools.count(0.0, seconds)
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    known: list[int] = []
+    with rig.state.records("prod", "document_batches", collector.rules) as records:
+        api = cast("Client", MemoryApi(InkitApi(rig.world, "")))
+        collector.poll(api, records, NOW, Found(), lambda: known.append(records.count_between(0.0, NOW)))
+    assert known == (kept or [*range(25, 590, 25), 590])
 
 
 @pytest.mark.parametrize("later", [60.0, HOUR / 2])
