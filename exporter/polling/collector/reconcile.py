@@ -45,7 +45,7 @@ def reconcile(poll: Poll) -> None:
             return
         high = low if further is None else further
         if further is not None or poll.allowance <= 0:
-            pause(poll, high, number)
+            pause(poll, high, reconciled_page=number)
             return
         number += 1
         page = _page(poll, walk, number)
@@ -81,7 +81,7 @@ def finish(poll: Poll) -> None:
     if further is None:
         poll.mark(reconciled_to=None, reconciled_page=1, reconciled_at=poll.now)
     else:
-        pause(poll, further, 1)
+        pause(poll, further)
 
 
 def ask_doubted(poll: Poll) -> None:
@@ -134,11 +134,11 @@ def _resume(poll: Poll, walk: Walk, high: float) -> tuple[int, Page]:
         number, back = max(1, number - back), back * 2
 
 
-def pause(poll: Poll, high: float, number: int) -> None:
+def pause(poll: Poll, high: float, **marks: int) -> None:
     """End a slice: what was created later, and of what was created then the part that was come to, is done."""
     moment = (one for one, _ in poll.records.between(math.nextafter(high, -math.inf), high))
     poll.midway.created_at, poll.midway.done = high, frozenset(moment) & (poll.met | poll.compared)
-    poll.mark(reconciled_to=high, reconciled_page=number)
+    poll.mark(reconciled_to=high, **marks)
 
 
 def take_up(poll: Poll, high: float) -> float:

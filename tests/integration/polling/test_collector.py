@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from exporter.client import Client
+from exporter.client import Client, Request
 from exporter.demo import faults
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import document_batch, generations, invocation
-from exporter.model.record import Reason
+from exporter.model.record import FetchError, Reason
 from exporter.polling.collector import Collector, Found, Limits
 from exporter.polling.poller import Poller
 from exporter.systems import sources
@@ -107,6 +107,36 @@ def test_a_quiet_poll_costs_one_request_whatever_the_window_holds(rig: Rig, late
     poller = settled(rig)
     rig.clock.now += later
     assert rig.cost(poller) == 1
+
+
+def test_a_dense_list_that_has_been_quiet_for_a_while_costs_one_request(rig: Rig) -> None:
+    fill(rig, 2000, apart=1.0)
+    poller = settled(rig)
+    rig.world.add("document_batches", document_batch("rb_new", NOW + 1))
+    for _ in range(6):
+        assert poller.poll()
+        rig.clock.now += 60
+    assert rig.cost(poller) == 1
+
+
+def test_a_backfill_that_was_interrupted_goes_on_at_the_page_where_it_was(rig: Rig) -> None:
+    fill(rig, 200)
+    asked: list[str] = []
+
+    def fail(number: int) -> None:
+        if number == 4:
+            raise FetchError(Reason.SERVER_ERROR, "fault", 500)
+
+    def note(_: int, request: Request) -> None:
+        asked.append(request.params.get("page", ""))
+
+    api = MemoryApi(InkitApi(rig.world, ""))
+    api.before = fail
+    poller = rig.poller("document_batches", page_size=25, asking=cast("Client", api))
+    assert not poller.poll()
+    api.instead = note
+    assert poller.poll()
+    assert asked[:2] == ["2", "2"]
 
 
 def test_discovery_reads_on_until_a_page_says_nothing_new(rig: Rig) -> None:

@@ -95,4 +95,4 @@ def test_a_list_without_an_end_is_given_up() -> None:
 
     with pytest.raises(FetchError, match="the list has no end") as caught:
         last_page(read, lambda page, number: judge(page, number, 1, 1), 1)
-    assert caught.value.reason is Reason.MALFORMED
+    assert (caught.value.reason, caught.value.status) == (Reason.MALFORMED, 200)
