@@ -45,7 +45,9 @@ GROUPS = {
 }
 
 # The tests that concern a module, the fastest first. The longest path that fits counts.
+_COUNTED = "polling/counters polling/scopes polling/exposed"
 _CLOCK = "polling/trusted_clock"
+_OWN = "polling/collector"
 _POLLS = "polling/collector polling/reconcile polling/collector_properties"
 _STATE = "state/records state/failed_records state/migration state/records_properties"
 _FILES = "state/database state/damage state/state"
@@ -85,16 +87,16 @@ TESTS = {
     "exporter/client/transport": "client/client client/close client/download",
     "exporter/polling/collector/": _POLLS,
     "exporter/polling/collector/poll": f"{_POLLS} polling/exposed {_CLOCK}",
-    "exporter/polling/collector/fetch_by_id": f"polling/collector/fetch_by_id {_POLLS}",
+    "exporter/polling/collector/fetch_by_id": f"{_OWN}/fetch_by_id {_POLLS}",
     "exporter/polling/collector/backfill": f"{_POLLS} polling/list_end",
     "exporter/polling/collector/trusted_clock": "polling/trusted_clock",
-    "exporter/polling/collector/collector": f"{_POLLS} polling/counters polling/scopes polling/exposed polling/list_end {_CLOCK}",
+    "exporter/polling/collector/collector": f"{_POLLS} {_COUNTED} polling/list_end {_CLOCK}",
     "exporter/polling/collector/discover": f"polling/pagination {_POLLS}",
-    "exporter/polling/collector/missing": "polling/collector/missing polling/reconcile polling/collector_properties",
-    "exporter/polling/collector/list_end": "polling/collector/list_end polling/list_end",
-    "exporter/polling/collector/labels": "polling/collector/labels polling/scopes",
-    "exporter/polling/collector/last_page": "polling/collector/last_page polling/unreliable_servers polling/list_end",
-    "exporter/polling/collector/server_limits": "polling/collector/server_limits polling/pagination polling/large_pages",
+    "exporter/polling/collector/missing": f"{_OWN}/missing polling/reconcile polling/collector_properties",
+    "exporter/polling/collector/list_end": f"{_OWN}/list_end polling/list_end",
+    "exporter/polling/collector/labels": f"{_OWN}/labels polling/scopes",
+    "exporter/polling/collector/last_page": f"{_OWN}/last_page polling/unreliable_servers polling/list_end",
+    "exporter/polling/collector/server_limits": f"{_OWN}/server_limits polling/pagination polling/large_pages",
     "exporter/polling/collector/ordering": "polling/pagination polling/list_end polling/unreliable_servers",
     "exporter/polling/collector/pagination": "polling/pagination polling/list_end",
     "exporter/polling/collector/reconcile": "polling/reconcile polling/list_end",

@@ -217,6 +217,15 @@ def test_where_the_list_is_filtered_batches_in_flight_are_looked_for_on_its_page
     assert rig.exact("document_batches")
 
 
+def test_a_filtered_list_that_became_shorter_is_not_read_beyond_its_end(rig: Rig) -> None:
+    fill(rig, 400)
+    open_batch(rig, "rb_open", NOW - 390 * 60 - 1)
+    poller = settled(rig, filters={"search": "rb"})
+    for number in range(150, 370):
+        rig.world.remove("document_batches", f"rb_{number}")
+    assert rig.cost(poller) == 2
+
+
 def test_a_record_in_flight_that_the_api_no_longer_has_leaves_when_the_list_does_not_show_it_either(rig: Rig) -> None:
     fill(rig, 500)
     open_batch(rig, "rb_open", NOW - DAY / 4)

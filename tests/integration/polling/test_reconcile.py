@@ -308,6 +308,22 @@ def test_the_reconciliation_of_an_account_without_a_list_is_spread_over_polls(ri
     assert rig.gauges("workflow_batches")["inkit_batches", "workflow", "completed"] == 499
 
 
+@pytest.mark.parametrize("allowance", [0, 1])
+def test_however_small_the_allowance_a_reconciliation_asks_for_one_named_batch_a_poll(rig: Rig, allowance: int) -> None:
+    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1", "fb_2", "fb_3"), allowance=allowance)
+    for _ in range(3):
+        assert poller.poll()
+        rig.clock.now += 60
+    rig.clock.now += HOUR
+    asked = []
+    for _ in range(4):
+        rig.cost(poller)
+        asked += [[one.path[-4:] for one in rig.stand_in.requests if one.path != "/invoke/batch"]]
+        rig.clock.now += 60
+    assert asked == [["fb_1"], ["fb_2"], ["fb_3"], []]
+
+
 def test_a_new_batch_that_is_not_there_at_once_is_asked_for_again(rig: Rig) -> None:
     rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
     poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
