@@ -69,7 +69,7 @@ class _Search:
 
     def _next(self) -> int | None:
         """Where to look next; None where it is not known how far the list goes."""
-        spoken_of = self.found.pages or 0
+        spoken_of = self.found.pages or self.low
         if self._spoken_of_before(self.low):
             # A server may answer any page beyond the end with the last one.
             return spoken_of

@@ -107,10 +107,10 @@ def compare(poll: Poll, low: float, high: float, number: int) -> float | None:
         asked = {one for one, _ in missing if poll.doubts.was_asked(one)}
         poll.compared |= asked
         return _ask_some(poll, [one for one in missing if one[0] not in asked])
-    for one in (number - 1, number, number + 1):
-        if number and one > 0:
-            poll.allowance -= 1
-            poll.take(poll.pages.page(poll.client, poll.listing, one))
+    # Page 0 has no records, and costs no request.
+    for one in (number - 1, number, number + 1) if number else ():
+        poll.allowance -= 1
+        poll.take(poll.pages.page(poll.client, poll.listing, one))
     if not poll.found.rejected:
         poll.doubts.not_shown(one for one, _ in missing if one not in poll.met)
     return None

@@ -109,6 +109,11 @@ def test_a_quiet_poll_costs_one_request_whatever_the_window_holds(rig: Rig, late
     assert rig.cost(poller) == 1
 
 
+def test_rows_of_the_past_are_not_dated_ahead(rig: Rig) -> None:
+    fill(rig, 10, first=NOW - 10)
+    assert settled(rig).facts.dated_ahead == 0.0
+
+
 def test_a_dense_list_that_has_been_quiet_for_a_while_costs_one_request(rig: Rig) -> None:
     fill(rig, 2000, apart=1.0)
     poller = settled(rig)

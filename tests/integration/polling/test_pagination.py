@@ -175,6 +175,13 @@ def test_a_refusal_that_the_page_size_is_not_the_cause_of_is_no_fallback(rig: Ri
     assert manners.rows == 100
 
 
+def test_a_first_page_that_is_not_found_is_not_asked_for_again(rig: Rig) -> None:
+    rig.stand_in.faults.add(faults.status(404))
+    with pytest.raises(FetchError) as caught:
+        ids(rig)
+    assert (caught.value.status, len(rig.stand_in.requests)) == (404, 1)
+
+
 def test_a_refused_sort_is_done_without(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     expected = fill(rig, 60)
     with StandIn(rig.world, TOKEN, readings=Readings(sort_keys=frozenset({"name"}))) as strict:

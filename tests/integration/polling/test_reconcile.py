@@ -39,6 +39,17 @@ def costs(rig: Rig, poller: Poller, most: int = 1000) -> list[int]:
     return found
 
 
+def test_a_reconciliation_is_due_when_its_interval_has_passed_and_not_before(rig: Rig) -> None:
+    fill(rig, 300)
+    poller = rig.poller("document_batches", page_size=25)
+    assert poller.poll()
+    rig.clock.now = NOW + HOUR - 1
+    assert rig.cost(poller) == 1
+    rig.clock.now = NOW + HOUR
+    assert rig.cost(poller) > 10
+    assert poller.facts.last_reconcile == NOW + HOUR
+
+
 def test_a_completed_record_that_fails_late_is_one_failure(rig: Rig) -> None:
     fill(rig, 1000)
     poller = due(rig)
