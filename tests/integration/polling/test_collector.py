@@ -313,6 +313,31 @@ def test_a_list_that_is_not_found_is_no_proof_that_its_records_are_gone(rig: Rig
     assert rig.own(poller).vanished == 0
 
 
+def test_an_answer_of_not_found_to_many_ids_fails_the_poll_and_is_no_proof(rig: Rig) -> None:
+    rig.world.extend("invocations", [invocation(f"rend_{n}", NOW - n) for n in range(500)])
+    rig.world.add("invocations", invocation("rend_open", NOW - HOUR, destinations={"box": "In Progress"}))
+    api = MemoryApi(InkitApi(rig.world, ""))
+    poller = settled(rig, "invocations", asking=cast("Client", api))
+    api.instead = lambda _, request: 404 if "data_id" in request.params else None
+    for _ in range(3):
+        assert not poller.poll()
+        rig.clock.now += 60
+    assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 3}
+    assert rig.own(poller).vanished == 0
+
+
+@pytest.mark.parametrize(("status", "reason"), [(401, Reason.AUTH), (429, Reason.RATE_LIMITED)])
+def test_an_answer_that_says_nothing_of_the_record_asked_for_fails_the_poll(
+    rig: Rig, status: int, reason: Reason
+) -> None:
+    fill(rig, 500)
+    open_batch(rig, "rb_open", NOW - DAY / 4)
+    poller = settled(rig)
+    rig.stand_in.faults.add(faults.status(status), path="/batch/rb_open")
+    assert not poller.poll()
+    assert rig.own(poller).poll_errors == {reason: 1}
+
+
 def test_work_older_than_the_window_is_asked_for_at_reconciliations_only(rig: Rig) -> None:
     fill(rig, 900, apart=DAY / 90)
     open_batch(rig, "rb_stuck", NOW - 6.9 * DAY)
