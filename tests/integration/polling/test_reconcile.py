@@ -335,6 +335,20 @@ def test_however_small_the_allowance_a_reconciliation_asks_for_one_named_batch_a
     assert asked == [["fb_1"], ["fb_2"], ["fb_3"], []]
 
 
+def test_a_named_batch_that_is_gone_is_not_asked_for_at_each_poll(rig: Rig) -> None:
+    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    rig.world.add("workflow_batches", workflow_batch("fb_1", NOW))
+    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
+    assert poller.poll()
+    rig.world.remove("workflow_batches", "fb_1")
+    rig.clock.now += HOUR
+    for _ in range(3):
+        assert poller.poll()
+        rig.clock.now += 60
+    assert rig.own(poller).vanished == 1
+    assert rig.cost(poller) == 0
+
+
 def test_a_new_batch_that_is_not_there_at_once_is_asked_for_again(rig: Rig) -> None:
     rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
     poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))

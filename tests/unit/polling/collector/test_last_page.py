@@ -89,6 +89,14 @@ def test_a_list_that_is_refused_before_its_end_has_no_proved_end(guess: int, bey
     assert "page 4 is refused in the middle of the list" in str(found.unproved)
 
 
+@pytest.mark.parametrize("guess", [1, 2, 5])
+def test_a_list_of_which_no_page_is_given_has_no_proved_end(guess: int) -> None:
+    server = Server(60, limit=0)
+    found = last_page(server.read, server.judge, guess)
+    assert (found.number, found.page.records) == (1, ())
+    assert "page 1 is refused in the middle of the list" in str(found.unproved)
+
+
 def test_a_list_without_an_end_is_given_up() -> None:
     def read(number: int) -> Page:
         return Page((Record(f"r{number}", float(number), False, {}),), rows=1, last=False)
