@@ -17,10 +17,10 @@ import requests
 from benchmarks.naive import NaiveExporter
 from benchmarks.world import TOKEN
 from exporter.config import load
-from exporter.exposition.self_metrics import Live
-from exporter.exposition.snapshot import Board
+from exporter.exposition.self_metrics import SelfMetrics
+from exporter.exposition.snapshot import SnapshotStore
 from exporter.model.accounting import Rules
-from exporter.polling.build import Shared, line
+from exporter.polling.build import Shared, account_pipeline
 from exporter.polling.poller import Poller
 from exporter.state import State, prepared
 from exporter.systems import sources
@@ -43,7 +43,7 @@ class Cost:
         return replace(self, seconds=self.seconds / times, cpu=self.cpu / times)
 
 
-def read_window(url: str, folder: Path, collector: str, board: Board | None = None) -> Cost:
+def read_window(url: str, folder: Path, collector: str, board: SnapshotStore | None = None) -> Cost:
     """The first poll of a collector. The state stays in the folder."""
     with _exporter(url, folder, [collector], UNLIMITED, board=board) as (made, _):
         return _cost(made)
@@ -87,7 +87,7 @@ def accounts_poll(url: str, folder: Path, count: int) -> Cost:
         os.sched_setaffinity(0, allowed)
 
 
-def poll_each_second(url: str, folder: Path, collector: str, board: Board, stop: threading.Event) -> None:
+def poll_each_second(url: str, folder: Path, collector: str, board: SnapshotStore, stop: threading.Event) -> None:
     """The loop of a collector's polls, as often as no configuration wants them, until `stop` is set."""
     with _exporter(url, folder, [collector], {**UNLIMITED, "poll_interval": "1s"}, board=board) as (made, _):
         made[0].run(stop.wait, 0.0)
@@ -124,7 +124,7 @@ def _exporter(
     collectors: Sequence[str],
     tuning: dict[str, object],
     accounts: int = 1,
-    board: Board | None = None,
+    board: SnapshotStore | None = None,
 ) -> Iterator[tuple[list[Poller], State]]:
     """The pollers of a configuration, made as the program makes them, and their state."""
     account = {"name": "account", "system": "inkit", "base_url": url, "api_token": TOKEN, "collectors": [*collectors]}
@@ -133,9 +133,9 @@ def _exporter(
     [first] = load(path, {name: source.system for name, source in sources().items()}, {}).accounts
     alike = [first, *(replace(first, name=f"account-{number}") for number in range(1, accounts))]
     with prepared(folder / "state.db") as state:
-        board = board or Board()
-        shared = Shared(state, board, Live("0", "", board))
-        yield [one for each in alike for one in line(each, sources(), shared).pollers], state
+        board = board or SnapshotStore()
+        shared = Shared(state, board, SelfMetrics("0", "", board))
+        yield [one for each in alike for one in account_pipeline(each, sources(), shared).pollers], state
 
 
 def _cost(made: Sequence[Poller]) -> Cost:

@@ -8,8 +8,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.utils import floatToGoString
 
-from exporter.exposition.self_metrics import Live
-from exporter.exposition.snapshot import Board, CollectorSnapshot
+from exporter.exposition.self_metrics import SelfMetrics
+from exporter.exposition.snapshot import CollectorSnapshot, SnapshotStore
 from exporter.exposition.text_format import Exemplar, HistogramSample, Sample, render
 from exporter.model.family import Family
 from exporter.systems import sources
@@ -56,9 +56,9 @@ def snapshots(series: int) -> Iterator[CollectorSnapshot]:
         yield CollectorSnapshot(account, "inkit", "invocations", blocks, _FOREVER)
 
 
-def live(series: int, board: Board) -> Live:
+def live(series: int, board: SnapshotStore) -> SelfMetrics:
     """The live metrics of a program that has asked every endpoint of each account."""
-    made = Live("0", "", board)
+    made = SelfMetrics("0", "", board)
     for account, _ in accounts(series):
         meter = made.meter(account, "inkit")
         for endpoint in _ENDPOINTS:

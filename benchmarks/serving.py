@@ -17,7 +17,7 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
 from benchmarks import measure, series
 from exporter.exposition.scrape import LIVE_SECONDS, Exposition
-from exporter.exposition.snapshot import Board
+from exporter.exposition.snapshot import SnapshotStore
 from exporter.web.app import App
 from exporter.web.messages import Request, Response
 from exporter.web.server.server import Server, listen
@@ -139,8 +139,8 @@ def _serve(connection: "Connection[object, object]", count: int, polled: tuple[s
         thread.join(1.0)
 
 
-def _board(count: int) -> Board:
-    board = Board()
+def _board(count: int) -> SnapshotStore:
+    board = SnapshotStore()
     for snapshot in series.snapshots(count):
         board.publish(snapshot)
     return board
@@ -158,7 +158,7 @@ def _file(exposition: Exposition) -> Callable[[Request], Response]:
     return page
 
 
-def _polling(url: str, folder: Path, board: Board, stop: threading.Event) -> list[threading.Thread]:
+def _polling(url: str, folder: Path, board: SnapshotStore, stop: threading.Event) -> list[threading.Thread]:
     """One collector that reads its window again and again as fast as it can, and one that polls once a second."""
 
     def read() -> None:

@@ -1,4 +1,4 @@
-"""What the stand-in serves while something is measured, and serving it from a process of its own. No clock runs here.
+"""What the mock API serves while something is measured, and serving it from a process of its own. No clock runs here.
 
 The records do not change by themselves: a poll of them is a quiet one.
 """
@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 
 from exporter.demo import faults
 from exporter.demo.items import Item, Kind, document_batch, generations, invocation, iso, workflow_batch
-from exporter.demo.server import StandIn
+from exporter.demo.server import MockApi
 from exporter.demo.world import World
 
 TOKEN = "demo-token"  # noqa: S105 (a word that opens nothing)
@@ -41,7 +41,7 @@ class Scene:
 
 
 class Stage:
-    """The stand-in, wherever it runs."""
+    """The mock API, wherever it runs."""
 
     def __init__(self, url: str, connection: "Connection[object, int]") -> None:
         self.url = url
@@ -81,14 +81,14 @@ def _serve(connection: "Connection[object, object]", scenes: Mapping[Kind, Scene
     world = World(random.Random(1))
     for kind, scene in scenes.items():
         world.extend(kind, _items(world, kind, scene, now))
-    with StandIn(world, TOKEN) as stand_in:
-        connection.send(stand_in.url)
+    with MockApi(world, TOKEN) as mock_api:
+        connection.send(mock_api.url)
         while (told := connection.recv()) is not None:
-            answered = len(stand_in.requests)
-            stand_in.requests.clear()
+            answered = len(mock_api.requests)
+            mock_api.requests.clear()
             if isinstance(told, float):
-                stand_in.faults.clear()
-                stand_in.faults.add(faults.latency(told))
+                mock_api.faults.clear()
+                mock_api.faults.add(faults.latency(told))
             connection.send(answered)
 
 

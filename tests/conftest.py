@@ -22,7 +22,7 @@ _running: list[pytest.Item] = []
 def rig(tmp_path: Path) -> Iterator[Rig]:
     with prepared(tmp_path / "state.db") as state:
         made = Rig(state)
-        with made.stand_in:
+        with made.mock_api:
             yield made
 
 

@@ -81,7 +81,7 @@ def _grid(rows: int) -> Iterator[str]:
         yield f'<line class="grid" x1="{x}" y1="{_TOP - 8}" x2="{x}" y2="{bottom}"/>'
         yield _text(x, bottom + 18, f"{minute} min", "quiet middle")
     yield _text(_WIDTH - 20, _TOP - 12, "failed", "quiet end")
-    foot = "Drawn from the bundled stand-in and the exporter, polling once a minute."
+    foot = "Drawn from the bundled mock API and the exporter, polling once a minute."
     yield _text(20, bottom + 42, foot, "quiet")
 
 

@@ -56,7 +56,7 @@ def _measured(intervals: Intervals) -> str:
             Sample(kind, f"account-{number}", stack.enter_context(apis()), killed)
             for number, (kind, killed) in enumerate((kind, killed) for kind in KINDS for killed in (False, True) * EACH)
         ]
-        accounts = [Account(one.account, one.kind.system, one.kind.collector, one.apis.stand_in.url) for one in samples]
+        accounts = [Account(one.account, one.kind.system, one.kind.collector, one.apis.mock_api.url) for one in samples]
         made = stack.enter_context(chain(folder, accounts, intervals))
         for killed in (False, True):
             _happen(made, intervals, [one for one in samples if one.killed is killed], KILLS if killed else 0)
@@ -117,7 +117,7 @@ def _down(made: Chain, intervals: Intervals) -> tuple[str, ...]:
     made.exporter.start()
     last = made.until(lambda: made.pager.pages("BatchExporterDown")[1:], "its end", _HALF_AN_HOUR)[0]
     came, over = f"{page.at - began:.1f}", f"{last.at - ended:.1f}"
-    return ("the exporter is gone", "killed for good", "1", came, came, "", over, over)
+    return ("the exporter is down", "killed for good", "1", came, came, "", over, over)
 
 
 def _spread(measured: Sequence[float]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from exporter.systems import sources
 
 
 @dataclass(frozen=True, slots=True)
-class NoMeter:
+class NoRequestMeter:
     """Counts nothing."""
 
     def answered(self, endpoint: str, code: str, seconds: float) -> None:
@@ -20,6 +20,6 @@ class NoMeter:
         pass
 
 
-def unmetered(account: Account) -> Client:
+def api_client(account: Account) -> Client:
     """A client for the account, with its pace, proxy and TLS."""
-    return client(account, sources()[account.system], NoMeter(), threading.Event().wait)
+    return client(account, sources()[account.system], NoRequestMeter(), threading.Event().wait)

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from exporter.cli.api_client import unmetered
+from exporter.cli.api_client import api_client
 from exporter.cli.load_config import judged, systems, web_configuration
 from exporter.cli.printing import Printer
 from exporter.client import JSON, Client, Request
 from exporter.config import Account, Config, ConfigError, Problem, json_schema
 from exporter.model.record import FetchError, Reason
-from exporter.polling.collector.ordering import NewestFirst
-from exporter.polling.collector.server_limits import Manners
+from exporter.polling.collector.ordering import OrderedList
+from exporter.polling.collector.server_limits import ServerLimits
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options, Page
 from exporter.web.config import Current
@@ -77,7 +77,7 @@ class _Recording:
 def _online(account: Account, printer: Printer) -> bool:
     """Ask each collector's API, and print a line for each. True if all could be asked."""
     source = sources()[account.system]
-    asking = _Recording(unmetered(account))
+    asking = _Recording(api_client(account))
     options = Options(account.filters, account.workflow_batch_ids, account.workflow_label)
     listings = {name: source.listing(name, options) for name in source.system.collectors}
     outcomes = {name: _ask(account, listings[name], asking) for name in account.collectors}
@@ -118,7 +118,7 @@ def _ask(account: Account, listing: Listing, asking: _Recording) -> _Outcome:
     where = {"account": account.name, "collector": listing.name}
     client = cast("Client", asking)
     try:
-        pages = NewestFirst(Manners(account.page_size, where=where))
+        pages = OrderedList(ServerLimits(account.page_size, where=where))
         newest = [pages.page(client, listing, 1)]
         if strange := _strange(newest[0], asking.answer):
             return FetchError(Reason.MALFORMED, strange, 200)

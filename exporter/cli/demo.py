@@ -1,4 +1,4 @@
-"""`batch-exporter demo`: the exporter against a bundled stand-in of both APIs, whose data moves, fails and hangs."""
+"""`batch-exporter demo`: the exporter against a bundled mock API of both APIs, whose data moves, fails and hangs."""
 
 import argparse
 import errno
@@ -19,9 +19,9 @@ from exporter.config import load
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.files import FileStore
-from exporter.demo.packagex.simulation import PackagexLife
-from exporter.demo.server import StandIn
-from exporter.demo.simulation import Life
+from exporter.demo.packagex.simulation import PackagexSimulation
+from exporter.demo.server import MockApi
+from exporter.demo.simulation import Simulation
 from exporter.demo.world import World
 from exporter.polling.reload import Loading
 from exporter.web.server.server import ListenError
@@ -46,53 +46,53 @@ accounts:
 """
 
 
-class _Life(Protocol):
+class _Simulation(Protocol):
     """The records of one API, which change as time passes."""
 
     def step(self, now: float) -> None: ...
 
 
 def run(given: argparse.Namespace) -> bool:
-    """Run the stand-in, and the exporter beside it unless told otherwise, until SIGTERM or SIGINT."""
+    """Run the mock API, and the exporter beside it unless told otherwise, until SIGTERM or SIGINT."""
     rng = random.Random()
     world, batches = World(rng), Batches(rng)
-    life, packagex_life = Life(world, rng), PackagexLife(batches, rng)
+    life, packagex_life = Simulation(world, rng), PackagexSimulation(batches, rng)
     life.history(time.time())
     packagex_life.history(time.time())
     stop = threading.Event()
     try:
         apis = (PackagexApi(batches, _KEY), FileStore(batches))
-        made = StandIn(world, _TOKEN, port=given.api_port, apis=apis)
+        made = MockApi(world, _TOKEN, port=given.api_port, apis=apis)
     except OSError as error:
         raise ListenError(
             f"the mock APIs cannot listen on port {given.api_port}: {error.strerror}; {_other_ports()}",
             passing=error.errno == errno.EADDRINUSE,
         ) from error
-    with made as stand_in:
+    with made as mock_api:
         threading.Thread(target=_live, args=((life, packagex_life), stop), name="life", daemon=True).start()
         try:
-            return _api_only(stand_in, stop) if given.api_only else _with_exporter(given, stand_in)
+            return _api_only(mock_api, stop) if given.api_only else _with_exporter(given, mock_api)
         finally:
             stop.set()
 
 
-def _live(lives: Sequence[_Life], stop: threading.Event) -> None:
+def _live(lives: Sequence[_Simulation], stop: threading.Event) -> None:
     while not stop.wait(_STEP_SECONDS):
         for life in lives:
             life.step(time.time())
 
 
-def _api_only(stand_in: StandIn, stop: threading.Event) -> bool:
+def _api_only(mock_api: MockApi, stop: threading.Event) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
-    print(f"The stand-in serves Inkit's API and PackageX's at {stand_in.url}. Try:")
-    print(f"  curl -H 'X-Inkit-API-Token: {_TOKEN}' '{stand_in.url}/batch?page_size=2'")
-    print(f"  curl -H 'PX-API-KEY: {_KEY}' '{stand_in.url}/batches?limit=2'", flush=True)
+    print(f"The mock API serves Inkit's API and PackageX's at {mock_api.url}. Try:")
+    print(f"  curl -H 'X-Inkit-API-Token: {_TOKEN}' '{mock_api.url}/batch?page_size=2'")
+    print(f"  curl -H 'PX-API-KEY: {_KEY}' '{mock_api.url}/batches?limit=2'", flush=True)
     stop.wait()
     return True
 
 
-def _with_exporter(given: argparse.Namespace, stand_in: StandIn) -> bool:
+def _with_exporter(given: argparse.Namespace, mock_api: MockApi) -> bool:
     try:
         made = tempfile.TemporaryDirectory(prefix="batch-exporter-")
     except OSError as error:
@@ -102,11 +102,11 @@ def _with_exporter(given: argparse.Namespace, stand_in: StandIn) -> bool:
         ) from error
     with made as folder:
         path = Path(folder) / "config.yaml"
-        path.write_text(_CONFIG.format(folder=folder, url=stand_in.url, token=_TOKEN, key=_KEY))
+        path.write_text(_CONFIG.format(folder=folder, url=mock_api.url, token=_TOKEN, key=_KEY))
 
         def started(port: int) -> None:
-            print("Nothing of this is real: a stand-in plays Inkit (account demo) and PackageX (account logistics)")
-            print(f"at {stand_in.url}.")
+            print("Nothing of this is real: a mock API plays Inkit (account demo) and PackageX (account logistics)")
+            print(f"at {mock_api.url}.")
             print(f"  who is being polled, and how it goes   http://localhost:{port}/")
             print(f"  which records have failed              http://localhost:{port}/failures")
             print(f"  the metrics                            http://localhost:{port}{given.telemetry_path}")

@@ -17,9 +17,9 @@ from exporter.cli.streams import OutputError
 from exporter.cli.version import revision
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
-from exporter.exposition.self_metrics import Live
-from exporter.exposition.snapshot import Board
-from exporter.polling.build import Shared, line
+from exporter.exposition.self_metrics import SelfMetrics
+from exporter.exposition.snapshot import SnapshotStore
+from exporter.polling.build import Shared, account_pipeline
 from exporter.polling.poller import Poller
 from exporter.state import prepared
 from exporter.systems import families, sources
@@ -39,11 +39,13 @@ def run(given: argparse.Namespace) -> bool:
             return False
         # Of a link, the file it leads to is written.
         given.output = given.output.resolve()
-    board = Board()
-    live = Live(__version__, revision(), board)
+    board = SnapshotStore()
+    live = SelfMetrics(__version__, revision(), board)
     with prepared(config.state_path) as state:
         shared = Shared(state, board, live)
-        made = [poller for account in config.accounts for poller in line(account, sources(), shared).pollers]
+        made = [
+            poller for account in config.accounts for poller in account_pipeline(account, sources(), shared).pollers
+        ]
         for poller in made:
             poller.restore()
             poller.continue_output()

@@ -18,11 +18,11 @@ from exporter.cli.version import revision
 from exporter.config import Config
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
-from exporter.exposition.self_metrics import Live
-from exporter.exposition.snapshot import Board
-from exporter.polling.build import Shared, line
-from exporter.polling.reload import Asked, Loading, Reloading
-from exporter.polling.supervisor import Running
+from exporter.exposition.self_metrics import SelfMetrics
+from exporter.exposition.snapshot import SnapshotStore
+from exporter.polling.build import Shared, account_pipeline
+from exporter.polling.reload import Asked, Loading, Reloader
+from exporter.polling.supervisor import Supervisor
 from exporter.state import prepared
 from exporter.systems import families, sources
 from exporter.web.app import App
@@ -54,13 +54,13 @@ def serve(given: argparse.Namespace, loading: Loading, started: Callable[[int], 
     addresses = given.listen_address
     sockets = inherited(os.environ) if given.systemd_socket else [one for each in addresses for one in listen(each)]
     threading.excepthook = _died
-    board = Board()
-    live = Live(__version__, revision(), board)
+    board = SnapshotStore()
+    live = SelfMetrics(__version__, revision(), board)
     with prepared(config.state_path) as state:
         shared = Shared(state, board, live)
-        running = Running(board, lambda account, known: line(account, sources(), shared, known))
+        running = Supervisor(board, lambda account, known: account_pipeline(account, sources(), shared, known))
         manager = ServiceManager()
-        reloading = Reloading(asked, loading, config, running, live, manager.reloading, manager.ready)
+        reloading = Reloader(asked, loading, config, running, live, manager.reloading, manager.ready)
         app = App(
             Exposition(board, catalog(families()), live.registry),
             board,

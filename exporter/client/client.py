@@ -20,7 +20,7 @@ from exporter import __version__
 from exporter.client import retry
 from exporter.client.decoding import decode
 from exporter.client.error_response import Refusing, refusal, safe
-from exporter.client.rate_limit import Budget
+from exporter.client.rate_limit import RateLimiter
 from exporter.client.request import JSON, Request
 from exporter.client.transport import MAX_BODY_BYTES, Answer, Transport
 from exporter.model.record import FetchError, Reason
@@ -78,7 +78,7 @@ class Client:
         self,
         access: Access,
         transport: Transport,
-        budget: Budget,
+        budget: RateLimiter,
         meter: RequestMeter,
         wait: Callable[[float], bool],
         clock: Callable[[], float] = time.time,

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from exporter.client.deadline import TICK_SECONDS, Cutoff
+from exporter.client.deadline import TICK_SECONDS, Deadline
 from exporter.client.resolve import Address
 
 STAGGER_SECONDS = 0.25
@@ -25,7 +25,7 @@ class ConnectTimeout(Exception):
     """No address has answered in time."""
 
 
-def connect(addresses: Sequence[Address], cutoff: Cutoff, options: Iterable[SocketOption] = ()) -> socket.socket:
+def connect(addresses: Sequence[Address], cutoff: Deadline, options: Iterable[SocketOption] = ()) -> socket.socket:
     """Connect to the address that answers first, and return the socket, which does not block.
 
     The next address is tried when one fails, or beside those that have not answered for a quarter of a second; all
@@ -59,7 +59,7 @@ class _Race:
         self._options = options
         self._errors: list[OSError] = []
 
-    def won(self, left: deque[Address], cutoff: Cutoff, stagger: float) -> socket.socket:
+    def won(self, left: deque[Address], cutoff: Deadline, stagger: float) -> socket.socket:
         """Return the socket of the first address that answers."""
         following = time.monotonic()
         while not cutoff.over:

@@ -17,8 +17,8 @@ import urllib3
 from urllib3 import connection, connectionpool
 
 from exporter.client.authorities import system_bundle
-from exporter.client.deadline import Cutoff
-from exporter.client.route import Reach
+from exporter.client.deadline import Deadline
+from exporter.client.route import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Tls:
 class Call:
     """A request under way, as its connection sees it."""
 
-    cutoff: Cutoff
-    reach: Reach
+    cutoff: Deadline
+    reach: Route
 
 
 current_call: contextvars.ContextVar[Call] = contextvars.ContextVar("call")

@@ -13,7 +13,7 @@ TICK_SECONDS = 0.1
 """How late a deadline, or an end from outside, may be noticed."""
 
 
-class Cutoff:
+class Deadline:
     """Ends a request at its deadline, whatever it is doing.
 
     The timeouts of sockets are for one read each: a server that sends a byte now and then, of the body, of the
@@ -79,18 +79,18 @@ class Cutoff:
                     socket.socket.shutdown(one, socket.SHUT_RDWR)
 
 
-class Watch:
+class DeadlineWatcher:
     """Cuts requests off in time: one thread for all, while there are any. To start one for each would cost a third of
     a quick request.
     """
 
     def __init__(self) -> None:
-        self._open: set[Cutoff] = set()
+        self._open: set[Deadline] = set()
         self._unwatched = threading.Semaphore()
         self._closed = False
 
     @contextlib.contextmanager
-    def over(self, cutoff: Cutoff) -> Iterator[None]:
+    def over(self, cutoff: Deadline) -> Iterator[None]:
         """Cut it off within a tenth of a second after its deadline, unless the body ends before."""
         self._open.add(cutoff)
         try:

@@ -9,7 +9,7 @@ from exporter.model.record import FetchError, Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class ApiError:
     """What a vendor says in the body of an answer that is no result."""
 
     status: int | None
@@ -18,7 +18,7 @@ class Refused:
     """As they came: they may quote anything."""
 
 
-Refusing = Callable[[JSON], Refused | None]
+Refusing = Callable[[JSON], ApiError | None]
 """Reads a decoded answer as a refusal; None if it is none."""
 
 _LONGEST_WORDS = 200

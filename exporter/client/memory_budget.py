@@ -4,13 +4,13 @@ import threading
 import time
 import weakref
 
-from exporter.client.deadline import Cutoff
+from exporter.client.deadline import Deadline
 
 ROOM_BYTES = 16 * 1024 * 1024
 _TICK_SECONDS = 0.02
 
 
-class Room:
+class MemoryBudget:
     """Bounds the bytes of answers under way, whatever their number.
 
     Where they would become more, only the answer that began first goes on; the others wait, and their servers with
@@ -54,10 +54,10 @@ class Room:
 class Place:
     """The room of one answer."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: MemoryBudget) -> None:
         self._room = room
 
-    def grow(self, size: int, cutoff: Cutoff) -> bool:
+    def grow(self, size: int, cutoff: Deadline) -> bool:
         """Wait until the answer may have this size. False if its request was cut off meanwhile.
 
         The time is not the server's, and does not count for its deadline.
@@ -76,5 +76,5 @@ class Place:
         self._room.leave(self)
 
 
-SHARED = Room()
+SHARED = MemoryBudget()
 """That of the program, for all accounts."""

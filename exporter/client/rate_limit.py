@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 
-class Budget:
+class RateLimiter:
     """The pace all collectors of one account share.
 
     A request takes a place first, and then its turn: what waited for a place has its slot still to come. So at most

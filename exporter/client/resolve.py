@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from exporter.client.deadline import TICK_SECONDS, Cutoff
+from exporter.client.deadline import TICK_SECONDS, Deadline
 
 _SHARED_SECONDS = 30.0
 """A look-up that takes longer may never end: the next caller starts another."""
@@ -56,7 +56,7 @@ class _Lookup:
     addresses: Future[Sequence[Address]]
 
 
-class Lookups:
+class HostResolver:
     """Looks names up in threads of their own: no resolver can hold a request beyond its deadline, or the program's end.
 
     Requests for the same name share a look-up, so that a resolver that hangs costs a few threads and not one each.
@@ -69,7 +69,7 @@ class Lookups:
         self._change = threading.Semaphore()
         """Held while `_under_way` is looked at and changed."""
 
-    def addresses(self, host: str, port: int, cutoff: Cutoff) -> Sequence[Address]:
+    def addresses(self, host: str, port: int, cutoff: Deadline) -> Sequence[Address]:
         """Return the addresses of a host. Raises OSError, and LookupTimeout when the cutoff is over before."""
         try:
             return system_addresses(host, port, socket.AI_NUMERICHOST)
@@ -123,5 +123,5 @@ class Lookups:
                 self._under_way.pop(name, None)
 
 
-SYSTEM = Lookups()
+SYSTEM = HostResolver()
 """The system's resolver, shared by all accounts: a reload starts no further look-ups beside one that hangs."""

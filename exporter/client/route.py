@@ -5,21 +5,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from exporter.client.connect import ConnectTimeout, SocketOption, connect
-from exporter.client.deadline import Cutoff
+from exporter.client.deadline import Deadline
 from exporter.client.host_kind import HostKind, host_kind
-from exporter.client.resolve import SYSTEM, Address, Lookups, LookupTimeout, system_addresses
+from exporter.client.resolve import SYSTEM, Address, HostResolver, LookupTimeout, system_addresses
 from exporter.model.record import FetchError, Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Route:
     """A way to hosts: to any, or with `api_host` to public ones and those of the kind that this host is of."""
 
-    lookups: Lookups = SYSTEM
+    lookups: HostResolver = SYSTEM
     api_host: str | None = None
 
     def connected(
-        self, host: str, port: int, cutoff: Cutoff, options: Iterable[SocketOption], *, proxy: bool
+        self, host: str, port: int, cutoff: Deadline, options: Iterable[SocketOption], *, proxy: bool
     ) -> socket.socket:
         """Return a socket connected to the host or, if it is the `proxy`, to that one whatever its kind.
 
@@ -54,7 +54,7 @@ class Reach:
         if self.api_host is not None and kind not in (None, HostKind.PUBLIC, api_kind):
             raise _not_permitted(kind)
 
-    def _permitted(self, addresses: Sequence[Address], port: int, cutoff: Cutoff) -> Sequence[Address]:
+    def _permitted(self, addresses: Sequence[Address], port: int, cutoff: Deadline) -> Sequence[Address]:
         """The addresses that may be connected to."""
         kinds = {address: host_kind(address.host) for address in addresses}
         allowed = {HostKind.PUBLIC}
@@ -65,7 +65,7 @@ class Reach:
             raise _not_permitted(kinds[addresses[0]])
         return permitted
 
-    def _api_kinds(self, port: int, cutoff: Cutoff) -> set[HostKind]:
+    def _api_kinds(self, port: int, cutoff: Deadline) -> set[HostKind]:
         try:
             found = self.lookups.addresses(self.api_host or "", port, cutoff)
         except OSError:

@@ -14,11 +14,11 @@ import requests
 import urllib3
 
 from exporter.client.connections import Call, Tls, current_call, new_session
-from exporter.client.deadline import Cutoff, Watch
+from exporter.client.deadline import Deadline, DeadlineWatcher
 from exporter.client.errors import fetch_error
-from exporter.client.memory_budget import SHARED, Place, Room
-from exporter.client.resolve import SYSTEM, Lookups
-from exporter.client.route import Reach
+from exporter.client.memory_budget import SHARED, MemoryBudget, Place
+from exporter.client.resolve import SYSTEM, HostResolver
+from exporter.client.route import Route
 from exporter.model.record import FetchError, Reason
 
 __all__ = ["MAX_BODY_BYTES", "Answer", "FileTransport", "Stream", "Tls", "Transport"]
@@ -53,11 +53,11 @@ class Stream:
 class _Base:
     """A session with its connections, and the deadlines of its requests."""
 
-    def __init__(self, tls: Tls, proxy_url: str | None, connections: int, reach: Reach) -> None:
+    def __init__(self, tls: Tls, proxy_url: str | None, connections: int, reach: Route) -> None:
         proxies = {} if proxy_url is None else {"http": proxy_url, "https": proxy_url}
         self._session = new_session(tls, proxies, connections)
         self._reach = reach
-        self._watch = Watch()
+        self._watch = DeadlineWatcher()
 
     def close(self) -> None:
         """Cut off all requests, those too that still begin, and let go of the connections."""
@@ -77,7 +77,7 @@ class _Base:
         )
 
     @contextlib.contextmanager
-    def _reaching(self, cutoff: Cutoff, deadline: float) -> Iterator[None]:
+    def _reaching(self, cutoff: Deadline, deadline: float) -> Iterator[None]:
         """Connections that are made in here are the cutoff's to end, and what goes wrong is a FetchError."""
         token = current_call.set(Call(cutoff, self._reach))
         try:
@@ -100,10 +100,10 @@ class Transport(_Base):
         tls: Tls,
         proxy_url: str | None,
         connections: int,
-        lookups: Lookups = SYSTEM,
-        room: Room = SHARED,
+        lookups: HostResolver = SYSTEM,
+        room: MemoryBudget = SHARED,
     ) -> None:
-        super().__init__(tls, proxy_url, connections, Reach(lookups))
+        super().__init__(tls, proxy_url, connections, Route(lookups))
         self._room = room
 
     def get(
@@ -119,7 +119,7 @@ class Transport(_Base):
         Raises FetchError: timeout, connection, tls, too_large (over `most` bytes, decompressed), malformed (broken
         HTTP). The time that the body waits for room does not count.
         """
-        cutoff = Cutoff(deadline)
+        cutoff = Deadline(deadline)
         place = self._room.begin()
         try:
             with self._watch.over(cutoff), self._reaching(cutoff, deadline):
@@ -141,9 +141,9 @@ class FileTransport(_Base):
     have the exporter look at what only this machine or its network can reach.
     """
 
-    def __init__(self, tls: Tls, proxy_url: str | None, api_host: str, lookups: Lookups = SYSTEM) -> None:
+    def __init__(self, tls: Tls, proxy_url: str | None, api_host: str, lookups: HostResolver = SYSTEM) -> None:
         """`api_host` is the host of `base_url`."""
-        super().__init__(tls, proxy_url, 1, Reach(lookups, api_host))
+        super().__init__(tls, proxy_url, 1, Route(lookups, api_host))
         self._proxied = proxy_url is not None
         self.api_host = api_host
 
@@ -157,14 +157,14 @@ class FileTransport(_Base):
         """
         if self._proxied:
             self._reach.check_unresolved(host)
-        cutoff = Cutoff(deadline)
+        cutoff = Deadline(deadline)
         with self._watch.over(cutoff):
             with self._reaching(cutoff, deadline):
                 response = self._ask(url, headers, deadline)
             with response:
                 yield Stream(response.status_code, response.headers, self._parts(response, cutoff, deadline))
 
-    def _parts(self, response: requests.Response, cutoff: Cutoff, deadline: float) -> Iterator[bytes]:
+    def _parts(self, response: requests.Response, cutoff: Deadline, deadline: float) -> Iterator[bytes]:
         parts = response.iter_content(_CHUNK_BYTES)
         while True:
             cutoff.at = time.monotonic() + deadline
@@ -180,7 +180,7 @@ class FileTransport(_Base):
             yield part
 
 
-def _body(response: requests.Response, cutoff: Cutoff, place: Place, most: int) -> bytearray:
+def _body(response: requests.Response, cutoff: Deadline, place: Place, most: int) -> bytearray:
     declared = response.headers.get("Content-Length", "")
     if re.fullmatch(r"[0-9]{1,15}", declared) and int(declared) > most:
         raise FetchError(Reason.TOO_LARGE, f"the answer is larger than {most} bytes")

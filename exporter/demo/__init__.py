@@ -1,1 +1,1 @@
-"""A stand-in of the vendors' APIs, for `batch-exporter demo` and for tests; the exporter itself never needs it."""
+"""A mock API of the vendors' APIs, for `batch-exporter demo` and for tests; the exporter itself never needs it."""

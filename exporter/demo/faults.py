@@ -1,4 +1,4 @@
-"""What a stand-in can be told to do wrong; how that is put on the wire is in delivery.py."""
+"""What a mock API can be told to do wrong; how that is put on the wire is in delivery.py."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -126,7 +126,7 @@ class _Plan:
 
 
 class Faults:
-    """The faults in force. They may be changed while the stand-in serves."""
+    """The faults in force. They may be changed while the mock API serves."""
 
     def __init__(self) -> None:
         self.lies = Lies()

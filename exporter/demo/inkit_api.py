@@ -12,7 +12,7 @@ from exporter.demo.faults import Lies
 from exporter.demo.http_types import Answer, Request
 from exporter.demo.items import Kind
 from exporter.demo.listing import Readings, page, read_query
-from exporter.demo.params import Refused
+from exporter.demo.params import BadParameter
 from exporter.demo.world import World
 
 _TOKEN_HEADER = "x-inkit-api-token"  # noqa: S105 (the header's name)
@@ -25,7 +25,7 @@ _PATHS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class InkitApi:
-    """Inkit's part of a stand-in."""
+    """Inkit's part of a mock API."""
 
     base: ClassVar[str] = "/v1"
     world: World
@@ -52,7 +52,7 @@ class InkitApi:
     def _list(self, kind: Kind, params: Mapping[str, str], lies: Lies) -> Answer:
         try:
             query = read_query(kind, params, self.readings)
-        except Refused as refused:
+        except BadParameter as refused:
             return error(422, str(refused))
         if lies.before_page is not None:
             lies.before_page(kind, query.page)

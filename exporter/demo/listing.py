@@ -12,7 +12,7 @@ from typing import Literal
 from exporter.demo.faults import Lies
 from exporter.demo.items import Item, Kind
 from exporter.demo.memory_store import compact
-from exporter.demo.params import Refused, positive
+from exporter.demo.params import BadParameter, positive
 from exporter.demo.world import ORDERS, Order, World
 
 PAGE_SIZE = 25
@@ -63,13 +63,13 @@ def read_query(kind: Kind, params: Mapping[str, str], readings: Readings) -> Que
     page_size = positive(params, "page_size", PAGE_SIZE)
     if readings.max_page_size is not None and page_size > readings.max_page_size:
         if readings.large_page_size == "refuse":
-            raise Refused(f"page_size must not be greater than {readings.max_page_size}")
+            raise BadParameter(f"page_size must not be greater than {readings.max_page_size}")
         page_size = readings.max_page_size
     sort = params.get("sort", "")
     key = sort.removeprefix("-")
     if key not in readings.sort_keys:
         if key and readings.unknown_sort_key == "refuse":
-            raise Refused("sort: unknown key")
+            raise BadParameter("sort: unknown key")
         key, sort = DEFAULT_SORT[kind], "-"
     ids = params.get("data_id") if kind == "invocations" else None
     return Query(

@@ -9,7 +9,7 @@ Time = TypeVar("Time", str, float)
 """What a list stands in the order of: ISO times of one format sort as text, epoch seconds as numbers."""
 
 
-class Shelf(Generic[Time]):
+class MemoryStore(Generic[Time]):
     """The texts of records by id, and their places in each order, oldest first.
 
     A record is kept as the JSON text that is served, so a page is a slice and a join however many records there

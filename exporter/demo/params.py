@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 
-class Refused(Exception):
+class BadParameter(Exception):
     """A parameter that the API does not take."""
 
 
@@ -13,5 +13,5 @@ def positive(params: Mapping[str, str], name: str, default: int) -> int:
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
-        raise Refused(f"{name} must be a positive integer")
+        raise BadParameter(f"{name} must be a positive integer")
     return int(text)

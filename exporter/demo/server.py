@@ -1,4 +1,4 @@
-"""The server that answers for the stand-ins: connections, threads and the request log. What is answered is not here."""
+"""The server that answers for the mock APIs: connections, threads and the request log. What is answered is not here."""
 
 import gzip
 import socket
@@ -35,8 +35,8 @@ class Api(Protocol):
         """
 
 
-class StandIn:
-    """A running stand-in of the APIs, on a port of its own: Inkit's over a world, and any others beside it.
+class MockApi:
+    """A running mock API of the APIs, on a port of its own: Inkit's over a world, and any others beside it.
 
     `port` 0 takes a free one; OSError is raised where the port can't be had. `compress` answers in gzip where that
     is asked for. `apis` are asked in their order, after Inkit's.
@@ -65,7 +65,7 @@ class StandIn:
         # Connections come in the threads that serve them and are closed from the one that stops.
         self._lock = threading.Lock()
         self._listener = socket.create_server((host, port), backlog=256)
-        self._thread = threading.Thread(target=self._accept, name="stand-in", daemon=True)
+        self._thread = threading.Thread(target=self._accept, name="mock API", daemon=True)
 
     @property
     def url(self) -> str:

@@ -66,7 +66,7 @@ class _Open:
     may_hang: bool = False
 
 
-class Life:
+class Simulation:
     """Moves a world from one time to the next. What it does depends on the times and on `rng` alone.
 
     Exactly one document batch and one invocation hang for ever: the first of those created from `hang_from`

@@ -1,4 +1,4 @@
-"""The records of Inkit that a stand-in serves, in the orders it lists them in; its API is in inkit_api.py."""
+"""The records of Inkit that a mock API serves, in the orders it lists them in; its API is in inkit_api.py."""
 
 import json
 import random
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, get_args
 
 from exporter.demo.items import PREFIXES, Item, Kind, iso, new_id
-from exporter.demo.memory_store import Shelf, compact
+from exporter.demo.memory_store import MemoryStore, compact
 
 Order = Literal["created_at", "updated_at"]
 """The keys by which a list can be had without sorting it."""
@@ -26,7 +26,7 @@ class World:
         self._clock = clock
         # The test or the demo's life writes while the server's threads read.
         self._lock = threading.Lock()
-        self._shelves: dict[Kind, Shelf[str]] = {kind: Shelf(*ORDERS) for kind in PREFIXES}
+        self._shelves: dict[Kind, MemoryStore[str]] = {kind: MemoryStore(*ORDERS) for kind in PREFIXES}
 
     def new_id(self, kind: Kind) -> str:
         with self._lock:

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from exporter.exposition.boot_clock import ticks
 from exporter.exposition.gzip import Begun, begun, deflated, ended
 from exporter.exposition.negotiation import gzip_preferred, openmetrics_preferred
-from exporter.exposition.snapshot import Block, Board, CollectorSnapshot, Snapshot
+from exporter.exposition.snapshot import Block, CollectorSnapshot, Snapshot, SnapshotStore
 from exporter.exposition.text_format import header
 from exporter.model.family import Family
 
@@ -79,7 +79,7 @@ class Exposition:
 
     def __init__(
         self,
-        board: Board,
+        board: SnapshotStore,
         families: Sequence[Family],
         live: CollectorRegistry,
         clock: Callable[[], float] = ticks,

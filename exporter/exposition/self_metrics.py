@@ -19,7 +19,7 @@ from exporter.exposition.catalog import (
     REQUESTS,
     THROTTLED,
 )
-from exporter.exposition.snapshot import Board
+from exporter.exposition.snapshot import SnapshotStore
 from exporter.model.family import Family
 
 EXPECTED_CODES = ("200", "429", "error")
@@ -58,10 +58,10 @@ class AccountMeter:
         self._waited.inc(seconds)
 
 
-class Live:
+class SelfMetrics:
     """The live families."""
 
-    def __init__(self, version: str, revision: str, board: Board) -> None:
+    def __init__(self, version: str, revision: str, board: SnapshotStore) -> None:
         """As of a program that has just read its configuration."""
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = CollectorRegistry(auto_describe=True)
@@ -117,7 +117,7 @@ class _Metered(Collector):
 class _Folded(Collector):
     """The folded series of each family and account, added up: several collectors may feed a family."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: SnapshotStore) -> None:
         self._board = board
 
     def collect(self) -> Iterator[Metric]:

@@ -99,7 +99,7 @@ class Snapshot:
     collectors: tuple[CollectorSnapshot, ...]
 
 
-class Board:
+class SnapshotStore:
     """Where pollers publish and scrapes look.
 
     A scrape takes one reference and works on it: it never sees half a poll. The lock is there because several

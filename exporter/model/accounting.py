@@ -64,21 +64,21 @@ class Change:
 
 def weight(record: Record | None, rules: Rules) -> Mapping[Key, int]:
     """All that a record adds to any gauge: nothing if it is not there, or the API no longer has it."""
-    if record is None or record.gone:
+    if record is None or record.deleted:
         return {}
-    own = {key: amount for key, amount in record.adds.items() if rules.is_gauge(key)}
+    own = {key: amount for key, amount in record.contributions.items() if rules.is_gauge(key)}
     own[RECORDS, "in_flight" if record.in_flight else "finished"] = 1
     return own
 
 
 def remembered(before: Record | None, seen: Record, rules: Rules) -> Record:
     """The record as it is to be kept: with its gauges as seen, and in counters all that it has ever counted."""
-    if before is None or seen.gone:
+    if before is None or seen.deleted:
         return seen
-    gauges = {key: amount for key, amount in seen.adds.items() if rules.is_gauge(key)}
+    gauges = {key: amount for key, amount in seen.contributions.items() if rules.is_gauge(key)}
     _, counted = _count(_counted(before, seen, rules), seen, rules)
-    adds = {**gauges, **counted}
-    return seen if adds == seen.adds else replace(seen, adds=adds)
+    contributions = {**gauges, **counted}
+    return seen if contributions == seen.contributions else replace(seen, contributions=contributions)
 
 
 def change(before: Record | None, after: Record | None, rules: Rules, news: bool) -> Change:
@@ -90,7 +90,7 @@ def change(before: Record | None, after: Record | None, rules: Rules, news: bool
     gauges = Counter(weight(after, rules))
     gauges.subtract(weight(before, rules))
     events: Mapping[Key, int] = {}
-    if after is not None and not after.gone and (before is not None or news):
+    if after is not None and not after.deleted and (before is not None or news):
         events, _ = _count({} if before is None else _counted(before, after, rules), after, rules)
     return Change({key: amount for key, amount in gauges.items() if amount}, events)
 
@@ -105,7 +105,7 @@ def _count(counted: Mapping[Key, int], seen: Record, rules: Rules) -> tuple[Mapp
     now = dict(counted)
     events: dict[Key, int] = {}
     unplaced = []
-    for key, amount in seen.adds.items():
+    for key, amount in seen.contributions.items():
         if rules.is_gauge(key):
             continue
         if _is_unplaced(key, rules):
@@ -116,8 +116,8 @@ def _count(counted: Mapping[Key, int], seen: Record, rules: Rules) -> tuple[Mapp
     _name_places(events, now, rules)
     for key in unplaced:
         already = sum(count for other, count in now.items() if _may_be_one(other, key, rules))
-        if seen.adds[key] > already:
-            events[key] = seen.adds[key] - already
+        if seen.contributions[key] > already:
+            events[key] = seen.contributions[key] - already
             now[key] = now.get(key, 0) + events[key]
     return events, {key: amount for key, amount in now.items() if amount}
 
@@ -148,10 +148,10 @@ def _may_be_one(other: Key, unplaced: Key, rules: Rules) -> bool:
 
 def _counted(before: Record, after: Record, rules: Rules) -> Mapping[Key, int]:
     """What a record has counted, under the labels that it has now: an account may have got or lost an optional one."""
-    tails = {key[rules.lengths[key[0]] :] for key in after.adds if key[0] in rules.lengths}
+    tails = {key[rules.lengths[key[0]] :] for key in after.contributions if key[0] in rules.lengths}
     tail = next(iter(tails), None)
     counted: Counter[Key] = Counter()
-    for key, amount in before.adds.items():
+    for key, amount in before.contributions.items():
         if not rules.is_gauge(key):
             length = rules.lengths.get(key[0])
             counted[key if length is None or tail is None else (*key[:length], *tail)] += amount

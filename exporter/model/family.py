@@ -1,4 +1,4 @@
-"""What a metric family is: the type of a row of the catalogue. The rows are in metrics.py and sources/."""
+"""What a metric family is: the type of a row of the catalogue. The rows are in exposition/catalog.py and systems/."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

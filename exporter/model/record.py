@@ -16,7 +16,7 @@ is, the counters how many."""
 class Record:
     """One batch or invocation, as what it adds to each family.
 
-    A gauge is the sum of `adds` over the records of a collector, so a change of a record is a subtraction and an
+    A gauge is the sum of `contributions` over the records of a collector: a change of a record is a subtraction and an
     addition, whatever the vendor; a counter goes up by what a record adds to it more than before. Nothing else of
     the vendor's answer is kept, above all no personal data; the workflow's name is, of records that fail.
     """
@@ -26,10 +26,10 @@ class Record:
     """Epoch seconds, as the API says it."""
     in_flight: bool
     """True while work is still open, which is not always what the top-level status says."""
-    adds: Mapping[Key, int]
-    part_of: str | None = None
+    contributions: Mapping[Key, int]
+    batch_id: str | None = None
     """The id of the batch this record belongs to, where the API names one."""
-    gone: bool = False
+    deleted: bool = False
     """The API no longer has it. It is remembered all the same: should it come back, what it counted is no news."""
     finished_at: float | None = field(default=None, compare=False)
     """Epoch seconds at which it finished, where the API says so. Not kept."""

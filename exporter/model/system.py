@@ -1,4 +1,4 @@
-"""What a system (a vendor's API) is to the rest of the program. The systems themselves are in sources/."""
+"""What a system (a vendor's API) is to the rest of the program. The systems themselves are in systems/."""
 
 from dataclasses import dataclass
 

@@ -11,16 +11,16 @@ from urllib.parse import urlsplit
 
 from exporter.client import Client, RequestMeter
 from exporter.client.client import Access
-from exporter.client.rate_limit import Budget
+from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import FileTransport, Tls, Transport
 from exporter.config import Account, TokenError
-from exporter.exposition.self_metrics import Live
-from exporter.exposition.snapshot import Board
+from exporter.exposition.self_metrics import SelfMetrics
+from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import Facts
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector import Collector, Limits, boot
 from exporter.polling.poller import Pace, Poller, Shown
-from exporter.polling.supervisor import Line
+from exporter.polling.supervisor import AccountPipeline
 from exporter.state import State
 from exporter.systems import Source
 from exporter.systems.base import Listing, Options
@@ -34,8 +34,8 @@ class Shared:
     """What all accounts have in common."""
 
     state: State
-    board: Board
-    live: Live
+    board: SnapshotStore
+    live: SelfMetrics
 
 
 def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) -> Client:
@@ -58,7 +58,7 @@ def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) ->
             None if proxy is None else proxy.get_secret_value(),
             account.max_concurrent_requests,
         ),
-        Budget(account.max_requests_per_second, account.max_concurrent_requests, time.monotonic),
+        RateLimiter(account.max_requests_per_second, account.max_concurrent_requests, time.monotonic),
         meter,
         wait,
     )
@@ -79,7 +79,9 @@ RECONCILE_SHARE = 0.1
 """Of the requests an account may make, how many may be spent on reading again what is known."""
 
 
-def line(account: Account, sources: Mapping[str, Source], shared: Shared, known: Iterable[Facts] = ()) -> Line:
+def account_pipeline(
+    account: Account, sources: Mapping[str, Source], shared: Shared, known: Iterable[Facts] = ()
+) -> AccountPipeline:
     """The line of an account, with a poller for each of its collectors.
 
     `known` is of the pollers before, if there were any.
@@ -122,7 +124,7 @@ def line(account: Account, sources: Mapping[str, Source], shared: Shared, known:
         )
         for name in account.collectors
     )
-    return Line(account, pollers, over, asking.close)
+    return AccountPipeline(account, pollers, over, asking.close)
 
 
 def _endpoints(listing: Listing) -> set[str]:

@@ -22,7 +22,7 @@ from exporter.model.record import Key, PollError, Reason, StateError
 from exporter.model.totals import CounterState, Sums
 from exporter.polling.collector import Collector, Found
 from exporter.polling.poll_log import tell
-from exporter.state import Marks, Records, State
+from exporter.state import Checkpoint, Records, State
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class Poller:
         finally:
             self._render_counters()
 
-    def _go_on_from(self, marks: Marks, totals: Sums) -> None:
+    def _go_on_from(self, marks: Checkpoint, totals: Sums) -> None:
         """Take what the program before has published for seen, if that had stood for long enough and was scraped."""
         self._scraped_before = marks.scraped_at is not None
         if marks.scraped_at is None or marks.scraped_at - (marks.published_at or 0.0) < self._pace.interval:
@@ -306,7 +306,7 @@ class Poller:
             facts.backfilling = False
             log.info("the window has been read", extra={**self._where(), "records": facts.finished + facts.in_flight})
 
-    def _now(self, marks: Marks) -> float:
+    def _now(self, marks: Checkpoint) -> float:
         return self._collector.time(marks, self._clock(), self._ticks())
 
     def _look_at_failures(self, records: Records) -> None:

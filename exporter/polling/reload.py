@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from exporter.config import Config, ConfigError, Problem
 from exporter.config.diff import Outcome
-from exporter.exposition.self_metrics import Live
-from exporter.polling.supervisor import Running
+from exporter.exposition.self_metrics import SelfMetrics
+from exporter.polling.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Loading:
     """What it is read from; None for the environment, which a running program keeps as it is."""
 
 
-class Reloading:
+class Reloader:
     """Reloads whenever it is asked to."""
 
     def __init__(
@@ -39,8 +39,8 @@ class Reloading:
         asked: Asked,
         loading: Loading,
         config: Config,
-        running: Running,
-        live: Live,
+        running: Supervisor,
+        live: SelfMetrics,
         begins: Callable[[], None] = lambda: None,
         ends: Callable[[], None] = lambda: None,
     ) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from exporter.config import Account
 from exporter.config.diff import Changes, changes
-from exporter.exposition.snapshot import Board, CollectorId
+from exporter.exposition.snapshot import CollectorId, SnapshotStore
 from exporter.exposition.status import Facts
 from exporter.model.record import StateError
 from exporter.polling.poller import Poller
@@ -26,7 +26,7 @@ END_WITHIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class AccountPipeline:
     """All that polls one account, from its client to its pollers."""
 
     account: Account
@@ -39,18 +39,18 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    line: Line
+    line: AccountPipeline
     threads: Mapping[CollectorId, threading.Thread]
 
 
-Make = Callable[[Account, Iterable[Facts]], Line]
+Make = Callable[[Account, Iterable[Facts]], AccountPipeline]
 """Builds the line of an account, given what is known of the polling of its collectors so far."""
 
 
-class Running:
+class Supervisor:
     """Runs the lines of accounts until told to stop. It may be told so by another thread than changes it."""
 
-    def __init__(self, board: Board, make: Make) -> None:
+    def __init__(self, board: SnapshotStore, make: Make) -> None:
         self._board = board
         self._make = make
         self._work: tuple[_Work, ...] = ()
@@ -114,7 +114,7 @@ class Running:
         """True once every collector has read its window."""
         return all(not poller.facts.backfilling for poller in _pollers(work.line for work in self._work))
 
-    def _begin(self, lines: Sequence[Line], kept: Iterable[_Work], accounts: Sequence[Account]) -> None:
+    def _begin(self, lines: Sequence[AccountPipeline], kept: Iterable[_Work], accounts: Sequence[Account]) -> None:
         """Put new lines to work beside those that are kept, in the order of the accounts."""
         pollers = tuple(_pollers(lines))
         begun = [_Work(line, self._threads(line, JITTER_SECONDS_EACH * len(pollers))) for line in lines]
@@ -141,7 +141,7 @@ class Running:
                 thread.join(max(0.0, until - time.monotonic()))
         self._ending = {name: thread for name, thread in (self._ending | ending).items() if thread.is_alive()}
 
-    def _threads(self, line: Line, spread: float) -> Mapping[CollectorId, threading.Thread]:
+    def _threads(self, line: AccountPipeline, spread: float) -> Mapping[CollectorId, threading.Thread]:
         # Daemons: at the end of the program none is waited for. A request may hang for its whole deadline, and a
         # transaction that is cut off has not happened.
         return {
@@ -162,7 +162,7 @@ def _run(poller: Poller, over: threading.Event, jitter: float, before: threading
     poller.run(over.wait, jitter)
 
 
-def _pollers(lines: Iterable[Line]) -> Iterator[Poller]:
+def _pollers(lines: Iterable[AccountPipeline]) -> Iterator[Poller]:
     return (poller for line in lines for poller in line.pollers)
 
 

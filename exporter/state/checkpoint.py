@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class Checkpoint:
     """Where a collector's polls have got to. Times are epoch seconds; what is created is dated by the vendor."""
 
     scope: str = ""

@@ -65,9 +65,9 @@ def _temporary() -> "tempfile.TemporaryDirectory[str]":
 @contextlib.contextmanager
 def _understanding(path: Path, opened: FileId | None = None) -> Iterator[None]:
     """Raise StateError in the place of whatever the file's state makes SQLite, the system or our reading raise."""
-    gone = moved(path, opened)
-    if gone is not None:
-        raise gone
+    deleted = moved(path, opened)
+    if deleted is not None:
+        raise deleted
     try:
         yield
     except StateError:

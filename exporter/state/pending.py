@@ -10,7 +10,7 @@ from exporter.model.totals import Cause, Failed
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Observation:
     """When records were seen, and since when one that was never met before is news (None: never)."""
 
     at: float
@@ -20,7 +20,7 @@ class Sight:
 
 
 @dataclass(slots=True)
-class Moved:
+class PendingChanges:
     """What a transaction adds to the series."""
 
     rules: Rules
@@ -32,7 +32,7 @@ class Moved:
     _new: dict[tuple[object, ...], accounting.Change] = field(default_factory=dict)
     """What comes of records that were never met, by all that it depends on: on a page, many of them are alike."""
 
-    def take(self, before: Record | None, after: Record, sight: Sight) -> None:
+    def take(self, before: Record | None, after: Record, sight: Observation) -> None:
         """Add what comes of a record that is known as `before` and was seen as `after`."""
         news = sight.news_since is not None and after.created_at >= sight.news_since
         change = self._change(before, after, news)
@@ -57,7 +57,7 @@ class Moved:
     def _change(self, before: Record | None, after: Record, news: bool) -> accounting.Change:
         if before is not None:
             return accounting.change(before, after, self.rules, news)
-        alike = (news, after.in_flight, after.gone, *after.adds.items())
+        alike = (news, after.in_flight, after.deleted, *after.contributions.items())
         if alike not in self._new:
             self._new[alike] = accounting.change(None, after, self.rules, news)
         return self._new[alike]

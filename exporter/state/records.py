@@ -14,9 +14,9 @@ from exporter.model import accounting
 from exporter.model.accounting import Rules
 from exporter.model.record import Key, Record
 from exporter.model.totals import Sums
-from exporter.state.checkpoint import Marks
+from exporter.state.checkpoint import Checkpoint
 from exporter.state.failed_records import Failures
-from exporter.state.pending import Moved, Sight
+from exporter.state.pending import Observation, PendingChanges
 from exporter.state.series import Series
 
 _FINISHED, _IN_FLIGHT, _GONE = 0, 1, 2
@@ -34,7 +34,7 @@ class Records:
         self._rules = rules
         self._account = account
         self._collector, marks = self._row(collector)
-        self.marks = Marks(**json.loads(marks))
+        self.marks = Checkpoint(**json.loads(marks))
         self.series = Series(connection, self._collector)
         self.failures = Failures(connection, self._collector, self.series)
         self.scraped_at: float | None = None
@@ -43,9 +43,9 @@ class Records:
     def apply(
         self,
         seen: Iterable[Record],
-        sight: Sight,
-        gone: Iterable[str] = (),
-        marks: Marks | None = None,
+        sight: Observation,
+        deleted: Iterable[str] = (),
+        marks: Checkpoint | None = None,
         known: Mapping[str, Record] | None = None,
     ) -> int:
         """Take records in as they were seen, and note which ids are gone: all of it or, on an error, nothing.
@@ -55,10 +55,10 @@ class Records:
         """
         latest = {record.id: record for record in seen}
         if known is None:
-            known = self.get([*latest, *gone])
-        for one in gone:
+            known = self.get([*latest, *deleted])
+        for one in deleted:
             if one in known and one not in latest:
-                latest[one] = replace(known[one], gone=True)
+                latest[one] = replace(known[one], deleted=True)
         changed = [
             (before, kept)
             for one, seen in latest.items()
@@ -67,7 +67,7 @@ class Records:
         ]
         if not changed and marks in (None, self.marks):
             return 0
-        moved = Moved(self._rules)
+        moved = PendingChanges(self._rules)
         for before, after in changed:
             moved.take(before, after, sight)
         with self._transaction():
@@ -81,14 +81,14 @@ class Records:
         """Return the record as `apply` would keep it."""
         return accounting.remembered(before, seen, self._rules)
 
-    def mark(self, marks: Marks) -> None:
+    def mark(self, marks: Checkpoint) -> None:
         """Write the marks alone."""
         with self._transaction():
             self._mark(marks)
 
-    def forget(self, records: Sequence[Record], marks: Marks | None = None) -> None:
+    def forget(self, records: Sequence[Record], marks: Checkpoint | None = None) -> None:
         """Drop records. What they counted stays counted."""
-        moved = Moved(self._rules)
+        moved = PendingChanges(self._rules)
         for record in records:
             moved.gauges.subtract(accounting.weight(record, self._rules))
         with self._transaction():
@@ -114,7 +114,7 @@ class Records:
 
     def relabel(self, pairs: Iterable[tuple[Record, Record]]) -> None:
         """Count records with other labels than before: what they add to gauges moves, and no counter does."""
-        moved, after = Moved(self._rules), []
+        moved, after = PendingChanges(self._rules), []
         for before, now in pairs:
             moved.gauges.subtract(accounting.weight(before, self._rules))
             moved.gauges.update(accounting.weight(now, self._rules))
@@ -128,14 +128,14 @@ class Records:
         with self._transaction():
             self.series.move_waiting(relabeled)
 
-    def begin_anew(self, marks: Marks, keep_before: float = float("-inf")) -> None:
+    def begin_anew(self, marks: Checkpoint, keep_before: float = float("-inf")) -> None:
         """Something else is asked for from now on: no record is there any more, but what they counted is known.
 
         Should one be met again, only what has come of it since is an event. Counters and failures stay, and so do
         records in flight that were created before `keep_before`.
         """
         kept = self.stuck_before(keep_before)
-        moved = Moved(self._rules)
+        moved = PendingChanges(self._rules)
         for record in kept:
             moved.gauges.update(accounting.weight(record, self._rules))
         with self._transaction():
@@ -148,7 +148,7 @@ class Records:
     def count(self, events: Mapping[Key, int]) -> None:
         """Count events that are of no record."""
         if events:
-            moved = Moved(self._rules, events=Counter(events))
+            moved = PendingChanges(self._rules, events=Counter(events))
             with self._transaction():
                 self.series.add(moved)
 
@@ -236,10 +236,10 @@ class Records:
     def _select(self, condition: str, *parameters: object) -> Iterator[Record]:
         query = f"SELECT id, created_at, state, adds, part_of FROM records WHERE collector = ? AND {condition}"  # noqa: S608
         decoded: dict[str, Mapping[Key, int]] = {}
-        for one, created_at, state, adds, part_of in self._db.execute(query, (self._collector, *parameters)):
-            if adds not in decoded:
-                decoded[adds] = self.series.decode(adds)
-            yield Record(one, created_at, state == _IN_FLIGHT, decoded[adds], part_of, state == _GONE)
+        for one, created_at, state, contributions, batch_id in self._db.execute(query, (self._collector, *parameters)):
+            if contributions not in decoded:
+                decoded[contributions] = self.series.decode(contributions)
+            yield Record(one, created_at, state == _IN_FLIGHT, decoded[contributions], batch_id, state == _GONE)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -261,13 +261,15 @@ class Records:
         encoded: dict[tuple[tuple[Key, int], ...], str] = {}
         rows = []
         for record in records:
-            adds = tuple(record.adds.items())
-            if adds not in encoded:
-                encoded[adds] = self.series.encode(record.adds)
-            rows.append((self._collector, record.id, record.created_at, _state(record), encoded[adds], record.part_of))
+            contributions = tuple(record.contributions.items())
+            if contributions not in encoded:
+                encoded[contributions] = self.series.encode(record.contributions)
+            rows.append(
+                (self._collector, record.id, record.created_at, _state(record), encoded[contributions], record.batch_id)
+            )
         self._db.executemany(query, rows)
 
-    def _mark(self, marks: Marks | None) -> None:
+    def _mark(self, marks: Checkpoint | None) -> None:
         if marks is not None and self.scraped_at is not None:
             marks = replace(marks, scraped_at=self.scraped_at)
         if marks is not None and marks != self.marks:
@@ -277,4 +279,4 @@ class Records:
 
 
 def _state(record: Record) -> int:
-    return _GONE if record.gone else _IN_FLIGHT if record.in_flight else _FINISHED
+    return _GONE if record.deleted else _IN_FLIGHT if record.in_flight else _FINISHED

@@ -96,7 +96,7 @@ def _publish(connection: sqlite3.Connection) -> None:
         merged = _merge_invocations(connection, collector)
         unplaced, failed = _roll_ups(connection, collector)
         connection.create_function("renumbered", 1, lambda amounts: _renumbered(amounts, merged))  # noqa: B023
-        connection.create_function("placed", 1, lambda adds: _placed(adds, unplaced, failed))  # noqa: B023
+        connection.create_function("placed", 1, lambda contributions: _placed(contributions, unplaced, failed))  # noqa: B023
         renumber = "UPDATE {0} SET {1} = renumbered({1}) WHERE collector = ? AND {1} != renumbered({1})"
         for table, column in (("records", "adds"), ("failures", "amounts")):
             connection.execute(renumber.format(table, column), (collector,))
@@ -161,12 +161,12 @@ def _renumbered(amounts: str, merged: dict[str, str]) -> str:
     return " ".join(f"{number}:{amount}" for number, amount in added.items())
 
 
-def _placed(adds: str, unplaced: dict[str, str], failed: frozenset[str]) -> str:
+def _placed(contributions: str, unplaced: dict[str, str], failed: frozenset[str]) -> str:
     """The amounts by series, with the failure that no destination says where there is one."""
-    numbers = {one.partition(":")[0] for one in adds.split()}
+    numbers = {one.partition(":")[0] for one in contributions.split()}
     if numbers & failed:
-        return adds
-    return " ".join([adds, *(f"{unplaced[number]}:1" for number in sorted(numbers & unplaced.keys()))])
+        return contributions
+    return " ".join([contributions, *(f"{unplaced[number]}:1" for number in sorted(numbers & unplaced.keys()))])
 
 
 def _execute(connection: sqlite3.Connection, script: str) -> None:

@@ -12,7 +12,7 @@ from typing import cast
 
 from exporter.model.record import Key
 from exporter.model.totals import Cause, CounterState, HistogramState, Observations, Sums
-from exporter.state.pending import Moved
+from exporter.state.pending import PendingChanges
 
 _NOTHING = "total = 0 AND events = 0 AND spread IS NULL AND rose IS NULL"
 """Of a row: no record in the window adds to it, and it has never counted. One that has keeps its place in the order."""
@@ -29,7 +29,7 @@ class Series:
         self._numbers: dict[Key, int] = {key: number for number, key in self._keys.items()}
         self._places: Iterator[int] | None = None
 
-    def add(self, moved: Moved) -> None:
+    def add(self, moved: PendingChanges) -> None:
         """Add what was gathered: to gauges and counters with their causes, and to histograms."""
         update = "UPDATE series SET total = total + ? WHERE id = ?"
         self._db.executemany(update, [(amount, self._number(key)) for key, amount in moved.gauges.items() if amount])
@@ -96,9 +96,9 @@ class Series:
         merged = [
             key for key in folded if self._numbers.get(key) not in (None, *named) and self._merge(key, folded[key])
         ]
-        gone = [*unused, *(self._numbers[key] for key in merged)]
-        self._db.executemany("DELETE FROM series WHERE id = ?", [(number,) for number in gone])
-        for number in gone:
+        deleted = [*unused, *(self._numbers[key] for key in merged)]
+        self._db.executemany("DELETE FROM series WHERE id = ?", [(number,) for number in deleted])
+        for number in deleted:
             del self._numbers[self._keys.pop(number)]
 
     def _merge(self, key: Key, into: Key) -> bool:

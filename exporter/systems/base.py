@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from exporter.client import JSON, Refused, Request
+from exporter.client import JSON, ApiError, Request
 from exporter.model.family import Family
 from exporter.model.record import FetchError, Record
 from exporter.model.system import System
@@ -53,7 +53,7 @@ class Listing(Protocol):
 
     @property
     def parts(self) -> str | None:
-        """The collector whose records name records of this one (`Record.part_of`), if one does."""
+        """The collector whose records name records of this one (`Record.batch_id`), if one does."""
 
     @property
     def known_ids(self) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ class Source:
     families: tuple[Family, ...]
     listing: Callable[[str, Options], Listing]
     """Makes the listing of a collector. The name is one of `system.collectors`."""
-    refused: Callable[[JSON], Refused | None] = lambda _: None
+    refused: Callable[[JSON], ApiError | None] = lambda _: None
     """Reads an answer as a refusal, where the vendor has a form for them; None if it is none."""
     details: Details = field(kw_only=True)
     """How single records are shown."""

@@ -264,9 +264,9 @@ def records(
     return tuple(read), rejected
 
 
-def positive(adds: Counter[Key]) -> Mapping[Key, int]:
+def positive(contributions: Counter[Key]) -> Mapping[Key, int]:
     """What a record adds, without what it adds nothing to."""
-    return {key: min(count, _LARGEST_SUM) for key, count in adds.items() if count}
+    return {key: min(count, _LARGEST_SUM) for key, count in contributions.items() if count}
 
 
 def count_or_none(value: JSON) -> int | None:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 from exporter.config.diff import Outcome
 from exporter.exposition.scrape import Exposition
-from exporter.exposition.snapshot import Board
+from exporter.exposition.snapshot import SnapshotStore
 from exporter.web.messages import Request, Response, answer
 from exporter.web.reload import Reload, lifecycle
 from exporter.web.routes import Probes, routes
@@ -43,7 +43,7 @@ class App:
     def __init__(
         self,
         exposition: Exposition,
-        board: Board,
+        board: SnapshotStore,
         healthy: Callable[[], bool],
         ready: Callable[[], bool],
         *,

@@ -10,7 +10,7 @@ from exporter.config.diff import Outcome
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.negotiation import everything_refused, json_preferred
 from exporter.exposition.scrape import Exposition
-from exporter.exposition.snapshot import Board, Snapshot
+from exporter.exposition.snapshot import Snapshot, SnapshotStore
 from exporter.web.messages import Handler, Request, Response, text
 from exporter.web.pages.failures import failures_page
 from exporter.web.pages.failures_query import BadQuery, Query, as_json, choose
@@ -35,7 +35,7 @@ class Probes:
 
 def routes(
     exposition: Exposition,
-    board: Board,
+    board: SnapshotStore,
     probes: Probes,
     telemetry_path: str,
     clock: Callable[[], float] = time.time,
@@ -103,7 +103,7 @@ def _healthy(probes: Probes) -> Response:
     return text(503, "batch-exporter is not healthy: a poll loop has ended; its log says why.")
 
 
-def _ready(probes: Probes, board: Board) -> Response:
+def _ready(probes: Probes, board: SnapshotStore) -> Response:
     if probes.ready():
         return text(200, "batch-exporter is ready.")
     reading = [f"{c.account}/{c.collector}" for c in board.snapshot.collectors if not c.health.ready]

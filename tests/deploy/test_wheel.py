@@ -18,7 +18,7 @@ from tests.support.container_engine import output, run
 from tests.support.paths import ROOT
 
 NAME = f"batch_exporter-{__version__}"
-CONFIG = ROOT / "tests/configs/two-accounts-of-one-system.good.yaml"
+CONFIG = ROOT / "tests/unit/config/cases/two-accounts-of-one-system.good.yaml"
 
 
 def sources() -> set[str]:

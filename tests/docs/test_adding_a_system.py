@@ -14,12 +14,12 @@ import pytest
 
 from exporter.client import Client
 from exporter.client.client import Access
-from exporter.client.rate_limit import Budget
+from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import Tls, Transport
 from exporter.config import load
-from exporter.demo.server import StandIn
+from exporter.demo.server import MockApi
 from exporter.demo.world import World
-from exporter.exposition.snapshot import Board
+from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import Facts
 from exporter.model.accounting import Rules
 from exporter.model.record import Reason
@@ -72,7 +72,7 @@ class Post:
         self.meter = Meter()
         self.state = state
         self._url = url
-        self._board = Board()
+        self._board = SnapshotStore()
 
     def poller(self, key: str = KEY) -> Poller:
         """As if the program had just started."""
@@ -114,7 +114,7 @@ class Post:
         return Client(
             Access(self._url, self.source.system.token_header, lambda: key, 5.0, self.source.refused),
             Transport(Tls(), None, 4),
-            Budget(1000, 4, time.monotonic),
+            RateLimiter(1000, 4, time.monotonic),
             self.meter,
             Pauses(),
         )
@@ -123,8 +123,8 @@ class Post:
 @pytest.fixture
 def post(source: Source, tmp_path: Path) -> Iterator[Post]:
     api = AcmeApi()
-    with StandIn(World(), apis=(api,)) as stand_in, prepared(tmp_path / "state.db") as state:
-        yield Post(source, state, api, stand_in.url)
+    with MockApi(World(), apis=(api,)) as mock_api, prepared(tmp_path / "state.db") as state:
+        yield Post(source, state, api, mock_api.url)
 
 
 def test_the_metrics_on_the_page_are_those_of_the_letters_on_the_page(post: Post) -> None:

@@ -14,9 +14,9 @@ PACKAGE = ROOT / "exporter"
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if "demo" not in path.relative_to(PACKAGE).parts]
 ERRORS = {"FetchError", "StateError", "ListenError", "TokenError", "NotYaml", "Finding", "Foreign", "ValueError"}
 OF_FILES = {"Unreadable"}
-"""In config/; in sources/ it holds no message."""
+"""In config/; in systems/ it holds no message."""
 LOGGED = {"debug", "info", "warning", "error", "exception"}
-FOR_DEVELOPERS = {"rendering.py"}
+FOR_DEVELOPERS = {"text_format.py"}
 """Raises ValueError for what only a mistake in the code can be."""
 SHORTEST = 12
 """Parts of a message that are shorter are not looked for: units, punctuation."""
@@ -30,7 +30,7 @@ def parts(node: ast.expr) -> list[str]:
 
 def said(path: Path) -> Iterator[str]:
     """The fixed parts of what a module raises or logs."""
-    wanted = ERRORS | (OF_FILES if path.parent.name == "config" else set())
+    wanted = ERRORS | (OF_FILES if path.is_relative_to(PACKAGE / "config") else set())
     for node in ast.walk(ast.parse(path.read_text())):
         if not isinstance(node, ast.Call):
             continue

@@ -20,8 +20,8 @@ def exporters(folder: Path, rig: Rig) -> str:
     path = folder / "config.yaml"
     path.write_text(
         f"poll_interval: 500ms\nmax_requests_per_second: 1000\nstate: {{path: {folder}/serve.db}}\n"
-        f"accounts: [{{name: prod, system: inkit, base_url: {rig.stand_in.url}, api_token: {TOKEN}}},"
-        f" {{name: logistics, system: packagex, base_url: {rig.stand_in.url}, api_token: {TOKEN}}}]\n"
+        f"accounts: [{{name: prod, system: inkit, base_url: {rig.mock_api.url}, api_token: {TOKEN}}},"
+        f" {{name: logistics, system: packagex, base_url: {rig.mock_api.url}, api_token: {TOKEN}}}]\n"
     )
     return f"--config.file={path}"
 

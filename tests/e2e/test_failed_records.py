@@ -44,7 +44,7 @@ def test_failed_records_are_listed_and_after_a_kill_they_still_are(rig: Rig, tmp
         before = failures(url)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    rig.stand_in.faults.add(faults.status(500))
+    rig.mock_api.faults.add(faults.status(500))
     with running([config(rig, tmp_path)]) as (_, url):
         assert failures(url) == before
         (one,) = before

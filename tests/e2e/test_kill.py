@@ -79,7 +79,7 @@ def configuration(rig: Rig, folder: Path) -> str:
     path.write_text(
         "poll_interval: 50ms\nreconcile_interval: 1s\npage_size: 25\nmax_requests_per_second: 100000\n"
         f"state: {{path: {folder}/serve.db}}\n"
-        f"accounts: [{{name: prod, system: inkit, base_url: {rig.stand_in.url}, api_token: {TOKEN},"
+        f"accounts: [{{name: prod, system: inkit, base_url: {rig.mock_api.url}, api_token: {TOKEN},"
         f" collectors: [{', '.join(KINDS)}]}}]\n"
     )
     return f"--config.file={path}"
@@ -113,7 +113,7 @@ def reconciled_since(url: str, moment: float) -> str:
 
 def killed_at_work(rig: Rig, work: Work, arguments: list[str]) -> bool:
     """Let the program run while the world goes on, and kill it at a random moment. True if it had begun to ask."""
-    rig.stand_in.requests.clear()
+    rig.mock_api.requests.clear()
     process = subprocess.Popen(
         [*PROGRAM, "--web.listen-address=127.0.0.1:0", *arguments],
         env=PATH,
@@ -122,7 +122,7 @@ def killed_at_work(rig: Rig, work: Work, arguments: list[str]) -> bool:
     )
     # One in three may be killed before it has begun to ask. What it needs to begin depends on how busy the machine is.
     begins = time.monotonic() + (work.rng.uniform(0.0, 0.4) if work.rng.random() < 1 / 3 else 20.0)
-    while not rig.stand_in.requests and time.monotonic() < begins:
+    while not rig.mock_api.requests and time.monotonic() < begins:
         lived(process, 0.01)
     ends = time.monotonic() + work.rng.uniform(0.0, 0.12)
     while (left := ends - time.monotonic()) > 0:
@@ -130,7 +130,7 @@ def killed_at_work(rig: Rig, work: Work, arguments: list[str]) -> bool:
         lived(process, min(left, 0.02))
     process.kill()
     assert process.wait() == -signal.SIGKILL
-    return bool(rig.stand_in.requests)
+    return bool(rig.mock_api.requests)
 
 
 def lived(process: "subprocess.Popen[bytes]", seconds: float) -> None:

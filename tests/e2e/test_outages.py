@@ -127,11 +127,11 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
                 sample.before(0.0)
                 samples.setdefault(scenario, []).append(sample)
                 keys = {"stuck_after": "1h", **settings}
-                accounts.append(Account(sample.account, kind.system, kind.collector, sample.apis.stand_in.url, keys))
+                accounts.append(Account(sample.account, kind.system, kind.collector, sample.apis.mock_api.url, keys))
         there = stack.enter_context(apis())
         old = invocation("rend_old", time.time() - HOUR, destinations={"docusign": "Failed"})
         there.world.add("invocations", old)
-        accounts.append(Account(QUIET, "inkit", "invocations", there.stand_in.url))
+        accounts.append(Account(QUIET, "inkit", "invocations", there.mock_api.url))
         made = stack.enter_context(chain(tmp_path_factory.mktemp("night"), accounts, QUICK, OTHER))
         yield Night(made, samples)
 
@@ -167,7 +167,7 @@ def test_what_failed_while_the_exporter_was_down_for_many_windows_pages(night: N
 def test_what_failed_while_polls_failed_for_longer_than_stale_after_pages(night: Night) -> None:
     for scenario, code in (("refused-401", 401), ("refused-500", 500)):
         for sample in night.samples[scenario]:
-            sample.apis.stand_in.faults.add(faults.status(code))
+            sample.apis.mock_api.faults.add(faults.status(code))
     account = 'account=~"refused.+"'
     every = sum(len(night.samples[scenario]) for scenario in ("refused-401", "refused-500"))
     night.everywhere(f"count(batch_exporter_up{{{account}}} == 0) == {every}", "that polls fail")
@@ -177,19 +177,19 @@ def test_what_failed_while_polls_failed_for_longer_than_stale_after_pages(night:
     assert night.unpaged(samples)
     night.everywhere(f'count by (account) ({{__name__=~".+_finished_total",{account}}})', "the counters meanwhile")
     for sample in samples:
-        sample.apis.stand_in.faults.clear()
+        sample.apis.mock_api.faults.clear()
     night.paged(samples)
 
 
 def test_a_failure_that_a_slow_poll_meets_pages_though_the_next_poll_follows_at_once(night: Night) -> None:
     samples = night.samples["slow"]
     for sample in samples:
-        requests = sample.apis.stand_in.requests
+        requests = sample.apis.mock_api.requests
         requests.clear()
         night.made.until(lambda requests=requests: requests, "the poll before")  # type: ignore[misc]
         pass_time(0.5)
         sample.happen()
-        sample.apis.stand_in.faults.add(faults.latency(3.7), times=1)
+        sample.apis.mock_api.faults.add(faults.latency(3.7), times=1)
     night.paged(samples)
     seconds = "batch_exporter_api_request_duration_seconds"
     slow = f'sum({seconds}_count) - sum({seconds}_bucket{{le="2.5"}}) >= {len(samples)}'

@@ -35,7 +35,7 @@ def there() -> Iterator[Apis]:
 @pytest.fixture(scope="module")
 def running(there: Apis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """One chain for all tests, which keep apart by what alerts of which account they look at."""
-    url = there.stand_in.url
+    url = there.mock_api.url
     accounts = (
         Account("production", "inkit", "document_batches", url),
         Account("letters", "inkit", "invocations", url),
@@ -51,9 +51,9 @@ def notified(pages: list[Page]) -> list[tuple[str, str]]:
 
 def asked(running: Chain, there: Apis) -> None:
     """Wait until the exporter has been told of all that there is now."""
-    there.stand_in.requests.clear()
+    there.mock_api.requests.clear()
     paths = {"/batch", "/invoke", "/batches"}
-    running.until(lambda: paths <= {one.path for one in list(there.stand_in.requests)}, "the next polls")
+    running.until(lambda: paths <= {one.path for one in list(there.mock_api.requests)}, "the next polls")
 
 
 def test_each_thing_pages_once_and_is_over_though_the_exporter_is_killed_before_the_page_and_after(

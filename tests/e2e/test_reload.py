@@ -34,7 +34,7 @@ class Place:
     def __init__(self, rig: Rig, folder: Path) -> None:
         self.file = folder / "config.yaml"
         self.flag = f"--config.file={self.file}"
-        self._url = rig.stand_in.url
+        self._url = rig.mock_api.url
         self._folder = folder
 
     def text(self, *accounts: str, collectors: str = "document_batches", tuning: str = "") -> str:
@@ -191,14 +191,14 @@ def _hang_up(process: "subprocess.Popen[str]", stop: threading.Event) -> None:
 
 def test_a_command_that_reloads_nothing_ends_at_sighup_as_any_other(rig: Rig, place: Place) -> None:
     place.replace(place.text("a"))
-    rig.stand_in.faults.add(faults.hang())
+    rig.mock_api.faults.add(faults.hang())
     # Started by nohup, it would be as deaf to SIGHUP as nohup wants it.
     heard = "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
     command = [sys.executable, "-c", heard, *PROGRAM, "once", place.flag]
     process = subprocess.Popen(command, env=PATH, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 20
-        while not rig.stand_in.requests:
+        while not rig.mock_api.requests:
             assert time.monotonic() < deadline
         process.send_signal(signal.SIGHUP)
         assert process.wait(10) == -signal.SIGHUP

@@ -32,7 +32,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 def answers(prometheus: Prometheus) -> dict[Query, list[Any]]:
     """The series that each query of a panel gives."""
     return {
-        one: (prometheus.now if one.instant else prometheus.lately)(substituted(one.expr))
+        one: (prometheus.now if one.instant else prometheus.recent_failures)(substituted(one.expr))
         for one in queries()
         if (one.dashboard, one.panel) not in EMPTY
     }
@@ -56,7 +56,7 @@ def test_no_number_is_beyond_all_bounds(answers: dict[Query, list[Any]]) -> None
 def test_what_is_listed_as_rightly_empty_is_empty(prometheus: Prometheus) -> None:
     listed = [one for one in queries() if (one.dashboard, one.panel) in EMPTY]
     assert len(listed) == len(EMPTY)
-    assert all(prometheus.lately(substituted(one.expr)) == [] for one in listed)
+    assert all(prometheus.recent_failures(substituted(one.expr)) == [] for one in listed)
 
 
 def test_the_labels_in_a_legend_are_those_of_the_answer(answers: dict[Query, list[Any]]) -> None:
@@ -94,7 +94,7 @@ def test_every_variable_has_something_to_choose_from(prometheus: Prometheus) -> 
 
 def test_every_annotation_marks_something(prometheus: Prometheus) -> None:
     for expr in annotations():
-        assert prometheus.lately(substituted(expr)), expr
+        assert prometheus.recent_failures(substituted(expr)), expr
 
 
 def test_failures_over_time_have_exemplars_that_name_the_records(prometheus: Prometheus) -> None:
@@ -122,7 +122,7 @@ def test_two_exporters_of_the_same_accounts_give_the_same_numbers_as_one(
         for query in asked:
             expr = substituted(query.expr)
             expected, *found = (
-                comparable(source.now(expr) if query.instant else source.lately(expr))
+                comparable(source.now(expr) if query.instant else source.recent_failures(expr))
                 for source in (one, two, in_two_jobs)
             )
             assert found == [expected] * 2, query

@@ -10,8 +10,8 @@ import yaml
 from promql_parser import AggregateExpr, Call, Expr, StringLiteral, VectorSelector
 
 from exporter.exposition.catalog import catalog
-from exporter.exposition.self_metrics import Live
-from exporter.exposition.snapshot import Board
+from exporter.exposition.self_metrics import SelfMetrics
+from exporter.exposition.snapshot import SnapshotStore
 from exporter.systems import families
 from exporter.systems.fields import FINAL
 from grafana.frame import FIRING
@@ -33,7 +33,7 @@ def known() -> Mapping[str, set[str]]:
         found[family.name] = labels
         if family.kind == "histogram":
             found |= {f"{family.name}_bucket": labels | {"le"}, f"{family.name}_sum": labels}
-    for metric in Live("1", "a", Board()).registry.collect():
+    for metric in SelfMetrics("1", "a", SnapshotStore()).registry.collect():
         for sample in metric.samples:
             if sample.name.startswith("process_"):
                 found[sample.name] = TARGET

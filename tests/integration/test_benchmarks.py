@@ -17,7 +17,7 @@ from benchmarks.load import hold
 from benchmarks.report import PAGE, Row, markers, measured, write
 from benchmarks.world import Scene
 from exporter.exposition.scrape import OPENMETRICS, Exposition
-from exporter.exposition.snapshot import Board
+from exporter.exposition.snapshot import SnapshotStore
 
 TINY = Sizes(
     small=300,
@@ -84,7 +84,7 @@ def test_those_in_flight_stand_at_even_distances_among_the_newest() -> None:
 
 @pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
 def test_the_exporter_and_the_library_are_compared_in_making_the_same_bytes(accept: str) -> None:
-    board, registry = Board(), CollectorRegistry()
+    board, registry = SnapshotStore(), CollectorRegistry()
     for snapshot in series.snapshots(2_000):
         board.publish(snapshot)
     encode: Callable[[Collector], bytes] = generate_latest

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from exporter.exposition.snapshot import Board
+from exporter.exposition.snapshot import SnapshotStore
 from exporter.web.routes import Probes, routes
 from tests.support.examples import NOW
 from tests.support.serving import Program, serving
@@ -31,7 +31,7 @@ def chromium() -> Iterator["Browser"]:
 
 
 @contextlib.contextmanager
-def showing(board: Board, now: float = NOW) -> Iterator[str]:
+def showing(board: SnapshotStore, now: float = NOW) -> Iterator[str]:
     """An exporter that serves what is on the board, at a time that stands still; its address."""
     program = Program()
     everything_well = Probes(lambda: True, lambda: True)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
-from exporter.demo.server import StandIn
+from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.integration.cli.test_commands import PATH, PROGRAM
 from tests.support.alerting import alertmanager, ask, free_address, prometheus_command
@@ -35,7 +35,7 @@ class Apis:
 
     world: World
     batches: Batches
-    stand_in: StandIn
+    mock_api: MockApi
 
 
 class Program:
@@ -73,7 +73,7 @@ class Exporter(Program):
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class DeadlineWatcher:
     """A Prometheus, with an Alertmanager and a pager of its own."""
 
     prometheus: Program
@@ -92,7 +92,7 @@ class Chain:
     """A chain at work, watched by one Prometheus or several."""
 
     exporter: Exporter
-    watches: Sequence[Watch]
+    watches: Sequence[DeadlineWatcher]
     folder: Path
 
     @property
@@ -127,8 +127,8 @@ class Chain:
 @contextmanager
 def apis() -> Iterator[Apis]:
     world, batches = World(random.Random(1)), Batches(random.Random(1))
-    with StandIn(world, TOKEN, apis=(PackagexApi(batches, TOKEN),)) as stand_in:
-        yield Apis(world, batches, stand_in)
+    with MockApi(world, TOKEN, apis=(PackagexApi(batches, TOKEN),)) as mock_api:
+        yield Apis(world, batches, mock_api)
 
 
 @contextmanager
@@ -158,7 +158,7 @@ def chain(folder: Path, accounts: Sequence[Account], intervals: Intervals, *othe
 
 
 @contextmanager
-def watch(folder: Path, exporter: str, intervals: Intervals) -> Iterator[Watch]:
+def watch(folder: Path, exporter: str, intervals: Intervals) -> Iterator[DeadlineWatcher]:
     """A Prometheus that scrapes the exporter at this address, and where its alerts go."""
     folder.mkdir()
     with ExitStack() as stack:
@@ -169,4 +169,4 @@ def watch(folder: Path, exporter: str, intervals: Intervals) -> Iterator[Watch]:
         prometheus = Program(prometheus_command(config, address), folder / "prometheus.log")
         stack.callback(prometheus.end)
         prometheus.start()
-        yield Watch(prometheus, address, manager, pager)
+        yield DeadlineWatcher(prometheus, address, manager, pager)

@@ -1,4 +1,4 @@
-"""A day of polling, lived through against the stand-in by a clock of its own. What is told of it is in intervals.py."""
+"""A day of polling, lived through against the mock API by a clock of its own. What is told of it is in intervals.py."""
 
 import random
 import tempfile
@@ -69,7 +69,7 @@ def live(settings: Settings, *, quiet: bool = False) -> Day:
     """Poll invocations for a day; `quiet`: nothing is new, and nothing open."""
     with tempfile.TemporaryDirectory() as folder, prepared(Path(folder) / "state.db") as state:
         rig = Rig(state)
-        with rig.stand_in:
+        with rig.mock_api:
             return _live(rig, settings, deque() if quiet else _work(settings, random.Random(1)))
 
 
@@ -146,4 +146,4 @@ def _failed(rig: Rig, ids: list[str]) -> list[str]:
     rules = Rules.of(sources()["inkit"].families)
     with rig.state.records(rig.account, "invocations", rules) as records:
         found = records.get(ids)
-    return [one for one, record in found.items() if any(names_failure(key, rules) for key in record.adds)]
+    return [one for one, record in found.items() if any(names_failure(key, rules) for key in record.contributions)]

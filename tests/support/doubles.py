@@ -22,7 +22,7 @@ _AHEAD = 3
 
 
 class MemoryApi:
-    """Has what the engine uses of a client, and answers from a world as the stand-in does."""
+    """Has what the engine uses of a client, and answers from a world as the mock API does."""
 
     def __init__(self, api: InkitApi | PackagexApi) -> None:
         """The API has the empty token."""

@@ -1,6 +1,6 @@
 """An evening of two accounts on a board: what the pages are looked at with, by tests and in the docs' pictures."""
 
-from exporter.exposition.snapshot import Board, CollectorSnapshot, Failure, Health
+from exporter.exposition.snapshot import CollectorSnapshot, Failure, Health, SnapshotStore
 from exporter.model.record import Reason
 
 NOW = 1_767_323_165.0
@@ -33,18 +33,18 @@ INVOCATIONS = (
 SHIPMENTS = (failure("batch_9kR2mWq4Lx", 11 * MINUTE, "shipment", alert="PackageXBatchFailed"),)
 
 
-def calm() -> Board:
+def calm() -> SnapshotStore:
     """Nothing is wrong, and nothing has failed for hours."""
-    board = Board()
+    board = SnapshotStore()
     health = Health(True, True, NOW - 20, 1234, 5, oldest_in_flight=NOW - 9 * MINUTE)
     for name, failures in (("document_batches", DOCUMENTS[2:]), ("workflow_batches", ()), ("invocations", ())):
         board.publish(CollectorSnapshot("production", "inkit", name, {}, FOREVER, {}, health, failures))
     return board
 
 
-def troubled() -> Board:
+def troubled() -> SnapshotStore:
     """Some of everything that can be wrong."""
-    board = Board()
+    board = SnapshotStore()
     busy = Health(True, True, NOW - 20, 1234, 17, oldest_in_flight=NOW - 2 * HOUR)
     quiet = Health(True, True, NOW - 31, 86, 0)
     many = Health(True, True, NOW - 24, 48_210, 42, oldest_in_flight=NOW - 9 * MINUTE)

@@ -25,7 +25,7 @@ from exporter.demo.items import document_batch, generations, invocation, workflo
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.items import packagex_batch, phase
-from exporter.demo.server import StandIn
+from exporter.demo.server import MockApi
 from exporter.demo.world import World
 
 # A poll is longer than a scrape: a counter's series is new for one poll, at 0, and Prometheus must see that.
@@ -85,7 +85,7 @@ class Prometheus:
         found: list[Any] = self.ask("query", **asked)["result"]
         return found
 
-    def lately(self, expr: str) -> list[Any]:
+    def recent_failures(self, expr: str) -> list[Any]:
         """The series of the last minute, a point a second."""
         asked = {"query": expr, **self.minute(), "step": "1"}
         found: list[Any] = self.ask("query_range", **asked)["result"]
@@ -182,8 +182,8 @@ def played(folder: Path) -> Iterator[Prometheus]:
     stage = Stage(world, batches)
     stage.set()
     with (
-        StandIn(world, apis=[PackagexApi(batches)]) as stand_in,
-        exporter(folder, stand_in.url) as port,
+        MockApi(world, apis=[PackagexApi(batches)]) as mock_api,
+        exporter(folder, mock_api.url) as port,
         prometheus(folder, port) as found,
     ):
         found.until(_QUIET)

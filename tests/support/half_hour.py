@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.demo.items import Kind
-from exporter.demo.packagex.simulation import PackagexLife
-from exporter.demo.simulation import Life
+from exporter.demo.packagex.simulation import PackagexSimulation
+from exporter.demo.simulation import Simulation
 from exporter.model.accounting import Rules, names_failure
 from exporter.model.record import Key
 from exporter.polling.poller import Poller
@@ -65,13 +65,13 @@ def watch() -> Story:
     """Let the demo live for half an hour by a clock of its own, and poll it with the default interval."""
     with tempfile.TemporaryDirectory() as folder, prepared(Path(folder) / "state.db") as state:
         rig = Rig(state)
-        with rig.stand_in:
+        with rig.mock_api:
             return _watch(rig)
 
 
 def _watch(rig: Rig) -> Story:
     rng = random.Random(_SEED)
-    lives = (Life(rig.world, rng), PackagexLife(rig.batches, rng))
+    lives = (Simulation(rig.world, rng), PackagexSimulation(rig.batches, rng))
     for life in lives:
         life.history(rig.clock.now)
     pollers: list[Poller] = []

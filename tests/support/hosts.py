@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from exporter.client.resolve import Address, Lookups
+from exporter.client.resolve import Address, HostResolver
 
 
 def ipv4(port: int, host: str = "127.0.0.1") -> Address:
@@ -44,10 +44,10 @@ def black_hole() -> Iterator[Address]:
                 filler.close()
 
 
-def at(*addresses: Address) -> Lookups:
+def at(*addresses: Address) -> HostResolver:
     """A resolver that knows these addresses of every name."""
 
     def resolve(_host: str, _port: int) -> Sequence[Address]:
         return addresses
 
-    return Lookups(resolve)
+    return HostResolver(resolve)

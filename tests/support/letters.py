@@ -1,4 +1,4 @@
-"""The API that docs/adding-a-system.md makes up, for the stand-in's server. What is tested is not here."""
+"""The API that docs/adding-a-system.md makes up, for the mock API's server. What is tested is not here."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -22,7 +22,7 @@ from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.files import FileStore
 from exporter.demo.packagex.items import packagex_batch, phase
-from exporter.demo.server import StandIn
+from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.integration.cli.test_commands import PATH
 from tests.support.paths import ROOT
@@ -293,5 +293,5 @@ def _mock_api() -> Iterator[str]:
             updated_at=created + 377,
         )
     )
-    with StandIn(world, TOKEN, apis=(PackagexApi(batches, TOKEN), FileStore(batches))) as stand_in:
-        yield stand_in.url
+    with MockApi(world, TOKEN, apis=(PackagexApi(batches, TOKEN), FileStore(batches))) as mock_api:
+        yield mock_api.url

@@ -14,9 +14,9 @@ Series = tuple[dict[str, str], list[tuple[float, str]]]
 _NOT_SCRAPED = {"ALERTS", "ALERTS_FOR_STATE"}
 
 
-def scraped(source: Prometheus, lately: str) -> list[Series]:
+def scraped(source: Prometheus, recent_failures: str) -> list[Series]:
     """Return all that a Prometheus has of the time before it is asked."""
-    return [(one["metric"], one["values"]) for one in source.now(f'{{job="batch-exporter"}}[{lately}]')]
+    return [(one["metric"], one["values"]) for one in source.now(f'{{job="batch-exporter"}}[{recent_failures}]')]
 
 
 def also_from(series: Iterable[Series], exporter: Mapping[str, str]) -> list[Series]:

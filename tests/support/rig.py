@@ -1,4 +1,4 @@
-"""What tests put together: a stand-in with a client, or with pollers, and a meter that remembers."""
+"""What tests put together: a mock API with a client, or with pollers, and a meter that remembers."""
 
 import random
 import re
@@ -11,17 +11,17 @@ from typing import Any
 
 from exporter.client import Client
 from exporter.client.client import Access
-from exporter.client.rate_limit import Budget
+from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import Tls, Transport
 from exporter.demo import faults
 from exporter.demo.faults import Lies
 from exporter.demo.items import Kind
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
-from exporter.demo.server import StandIn
+from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from exporter.exposition.catalog import ABANDONED, POLL_ERRORS, REJECTED, UNKNOWN_VALUES, VANISHED, OwnCounter
-from exporter.exposition.snapshot import Board, CollectorSnapshot
+from exporter.exposition.snapshot import CollectorSnapshot, SnapshotStore
 from exporter.exposition.status import Facts
 from exporter.model.accounting import Rules
 from exporter.model.record import Key, Reason
@@ -84,7 +84,7 @@ def client(
     return Client(
         Access(url, source.system.token_header, token, deadline, source.refused),
         Transport(tls or Tls(), proxy_url, at_once),
-        Budget(1000, at_once, time.monotonic),
+        RateLimiter(1000, at_once, time.monotonic),
         meter or Meter(),
         wait or Pauses(),
         clock=lambda: NOW,
@@ -129,7 +129,7 @@ def own_counters(state: State, account: str, collector: str) -> Own:
 
 @dataclass
 class Rig:
-    """A world, its stand-in, and what polls it; the clock stands still unless a test moves it."""
+    """A world, its mock API, and what polls it; the clock stands still unless a test moves it."""
 
     state: State
     clock: Clock = field(default_factory=Clock)
@@ -142,8 +142,8 @@ class Rig:
         self.world = World(random.Random(7), self.clock)
         self.batches = Batches(random.Random(7), self.clock)
         self.packagex = PackagexApi(self.batches, TOKEN)
-        self.stand_in = StandIn(self.world, TOKEN, apis=(self.packagex,))
-        self.board = Board()
+        self.mock_api = MockApi(self.world, TOKEN, apis=(self.packagex,))
+        self.board = SnapshotStore()
         self.meter = Meter()
 
     def poller(
@@ -156,7 +156,7 @@ class Rig:
         publish: Callable[[CollectorSnapshot], None] | None = None,
         **changed: Any,
     ) -> Poller:
-        """A poller of the stand-in, as if the program had just started; `changed` are of Limits or Options."""
+        """A poller of the mock API, as if the program had just started; `changed` are of Limits or Options."""
         source = sources()[self.system]
         limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=100, allowance=30)
         ours = {name: value for name, value in changed.items() if hasattr(limits, name)}
@@ -170,7 +170,7 @@ class Rig:
                 self.account,
                 labels,
             ),
-            asking or client(self.stand_in.url, meter=self.meter, deadline=5.0, system=self.system),
+            asking or client(self.mock_api.url, meter=self.meter, deadline=5.0, system=self.system),
             self.state,
             Shown(publish or self.board.publish, lambda: self.board.last_scrape),
             Facts(self.account, self.system, collector),
@@ -229,16 +229,16 @@ class Rig:
 
     def asked(self, name: str) -> list[str]:
         """The values of a parameter in the requests made, in their order; "" where it was not given."""
-        return [one.params.get(name, "") for one in self.stand_in.requests]
+        return [one.params.get(name, "") for one in self.mock_api.requests]
 
     def fail_after(self, page: int) -> None:
         """Let all requests fail once this page of a list has been asked for."""
 
         def fail(kind: Kind, number: int) -> None:
             if number == page:
-                self.stand_in.faults.add(faults.status(500))
+                self.mock_api.faults.add(faults.status(500))
 
-        self.stand_in.faults.lies = Lies(before_page=fail)
+        self.mock_api.faults.lies = Lies(before_page=fail)
 
     def reconcile(self, poller: Poller) -> None:
         """Poll until everything that stands in the list now has been read again."""
@@ -253,9 +253,9 @@ class Rig:
 
     def cost(self, poller: Poller) -> int:
         """How many requests a poll makes."""
-        self.stand_in.requests.clear()
+        self.mock_api.requests.clear()
         assert poller.poll()
-        return len(self.stand_in.requests)
+        return len(self.mock_api.requests)
 
 
 def _labels(family: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.demo import faults
-from exporter.demo.server import StandIn
+from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.support import canaries, hostile
 from tests.support.canaries import canary
@@ -26,7 +26,7 @@ class Stage:
     """What there is for the program to ask, and all that it could let out."""
 
     folder: Path
-    api: StandIn
+    api: MockApi
     """Answers for both systems, as they should, with marks in every field."""
     bodies: dict[str, bytes]
     """What it answers to each path."""
@@ -96,7 +96,7 @@ def stage(folder: Path) -> Iterator[Stage]:
     """All of it, running."""
     proxy = hostile.proxy_refusal(canary("proxy.user"), canary("proxy.password"), canary("server.proxy"))
     answers = {kind: hostile.answer(kind) for kind in hostile.KINDS} | {"proxy": proxy}
-    with contextlib.ExitStack() as running, StandIn(World()) as api:
+    with contextlib.ExitStack() as running, MockApi(World()) as api:
         servers = {kind: running.enter_context(scripted(content)) for kind, content in answers.items()}
         bodies = _bodies(api)
         api.faults = _faults(bodies)
@@ -104,7 +104,7 @@ def stage(folder: Path) -> Iterator[Stage]:
 
 
 def _faults(bodies: Mapping[str, bytes]) -> faults.Faults:
-    """Answers in the place of the stand-in's own."""
+    """Answers in the place of the mock API's own."""
     made = faults.Faults()
     for path, body in bodies.items():
         made.add(faults.raw(body), path)
@@ -118,7 +118,7 @@ def _account(name: str, url: str, **keys: object) -> dict[str, Any]:
     return {"name": name, "system": system, "base_url": url, "collectors": [collector], **token, **keys}
 
 
-def _bodies(api: StandIn) -> dict[str, bytes]:
+def _bodies(api: MockApi) -> dict[str, bytes]:
     documents, workflows = canaries.batches("document"), canaries.batches("workflow")
     failed = canaries.packagex_batches()
     store = f"{api.url.removesuffix('/v1')}/files/{canary('url.path')}"

@@ -13,7 +13,7 @@ from prometheus_client import Gauge
 from prometheus_client.registry import CollectorRegistry
 
 from exporter.exposition.scrape import Exposition
-from exporter.exposition.snapshot import Block, Board, CollectorSnapshot, Health
+from exporter.exposition.snapshot import Block, CollectorSnapshot, Health, SnapshotStore
 from exporter.exposition.text_format import Sample, render
 from exporter.model.family import Family
 from exporter.web.app import App
@@ -45,7 +45,7 @@ class Program:
     """Stands for the rest of the program: what is on the board, and how it is."""
 
     def __init__(self, telemetry_path: str = "/metrics", reload: Reload | None = None) -> None:
-        self.board = Board()
+        self.board = SnapshotStore()
         self.well = True
         self.read = True
         registry = CollectorRegistry()

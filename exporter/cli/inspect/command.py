@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import replace
 
-from exporter.cli.api_client import unmetered
+from exporter.cli.api_client import api_client
 from exporter.cli.flags import Misused
 from exporter.cli.inspect.download import Fetching, Saved
 from exporter.cli.inspect.json_document import document
@@ -93,7 +93,7 @@ def _ask(account: Account, source: Source, collector: str, record_id: str, wante
     request = listing.ask([record_id])[0]
     files = {source.details.files[name]: "true" for name in wanted}
     try:
-        answer = unmetered(account).get(replace(request, params={**request.params, **files}))
+        answer = api_client(account).get(replace(request, params={**request.params, **files}))
     except FetchError as error:
         # Of a list, a 404 says nothing of a record.
         if error.status == 404 and request.path != request.endpoint:

@@ -1,1 +1,1 @@
-"""PackageX's part of the stand-in; Inkit's stands beside this folder."""
+"""PackageX's part of the mock API; Inkit's stands beside this folder."""

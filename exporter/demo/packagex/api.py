@@ -16,7 +16,7 @@ from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.envelope import enveloped, refused
 from exporter.demo.packagex.files import FILES, links
 from exporter.demo.packagex.listing import PackagexReadings, page, read_query, with_times
-from exporter.demo.params import Refused
+from exporter.demo.params import BadParameter
 
 _TOKEN_HEADERS = ("px-api-key", "x-api-key")
 _LIST = "/batches"
@@ -25,7 +25,7 @@ _BOOLEANS = {"true": True, "false": False}
 
 @dataclass(slots=True)
 class PackagexApi:
-    """PackageX's part of a stand-in. Its `readings` may be replaced while it serves."""
+    """PackageX's part of a mock API. Its `readings` may be replaced while it serves."""
 
     base: ClassVar[str] = "/v1"
     batches: Batches
@@ -45,7 +45,7 @@ class PackagexApi:
             if request.path == _LIST:
                 return self._list(request, path, readings, lies)
             return self._one(request, path, readings)
-        except Refused as wrong:
+        except BadParameter as wrong:
             return refused(readings.wrong_parameter, path, "The request is not valid", errors=[str(wrong)])
 
     def _list(self, request: Request, path: str, readings: PackagexReadings, lies: Lies) -> Answer:
@@ -72,7 +72,7 @@ class PackagexApi:
 def _asked_for(params: Mapping[str, str], name: str) -> bool:
     text = params.get(name, "false")
     if text not in _BOOLEANS:
-        raise Refused(f"{name} must be a boolean")
+        raise BadParameter(f"{name} must be a boolean")
     return _BOOLEANS[text]
 
 

@@ -1,4 +1,4 @@
-"""The batches of PackageX that a stand-in serves, in the order it lists them in; its API is in api.py."""
+"""The batches of PackageX that a mock API serves, in the order it lists them in; its API is in api.py."""
 
 import json
 import random
@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from exporter.demo.items import Item, new_id
-from exporter.demo.memory_store import Shelf, compact, ids
+from exporter.demo.memory_store import MemoryStore, compact, ids
 
 Saved = Literal["upload", "result"]
 """What a batch may have been told to save (`save_upload`, `save_result`) when it was created."""
@@ -41,7 +41,7 @@ class Batches:
         self._rng = rng or random.Random(0)
         # The test or the demo's life writes while the server's threads read.
         self._lock = threading.Lock()
-        self._shelf: Shelf[float] = Shelf(_ORDER)
+        self._shelf: MemoryStore[float] = MemoryStore(_ORDER)
         self._aside: dict[str, _Aside] = {}
         # By the values of FILTERS, oldest first: few values make few groups, and a filter is a choice of groups.
         self._groups: defaultdict[tuple[str, ...], list[_Place]] = defaultdict(list)

@@ -16,7 +16,7 @@ from exporter.demo.items import Item
 from exporter.demo.memory_store import compact
 from exporter.demo.packagex.batches import FILTERS, Batches
 from exporter.demo.packagex.items import FINISHED, OPEN, RESOURCES
-from exporter.demo.params import Refused, positive
+from exporter.demo.params import BadParameter, positive
 
 LIMIT = 25
 _TIMES = ("created_at", "updated_at")
@@ -62,13 +62,13 @@ def read_query(params: Mapping[str, str], readings: PackagexReadings) -> Query:
     limit = positive(params, "limit", LIMIT)
     if readings.max_limit is not None and limit > readings.max_limit:
         if readings.large_limit == "refuse":
-            raise Refused(f"limit must not be greater than {readings.max_limit}")
+            raise BadParameter(f"limit must not be greater than {readings.max_limit}")
         limit = readings.max_limit
     only = {name: params[name] for name in FILTERS if params.get(name)}
     if readings.unknown_filter_value == "refuse":
         for name, value in only.items():
             if value not in KNOWN[name]:
-                raise Refused(f"{name} must be one of {', '.join(KNOWN[name])}")
+                raise BadParameter(f"{name} must be one of {', '.join(KNOWN[name])}")
     return Query(positive(params, "page", 1), limit, only)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from exporter.demo.items import Item
 from exporter.demo.packagex.items import OPEN, phase, phase_names
 
-Fate = Literal["completed", "failed", "timed_out", "expired", "hanging"]
+Outcome = Literal["completed", "failed", "timed_out", "expired", "hanging"]
 """How a batch is to end, if it does. What is to be completed may still fail, where too many items do."""
 
 _STALLING = ("timed_out", "hanging")
@@ -23,7 +23,7 @@ class Work:
     """What a batch is to do."""
 
     items: int
-    fate: Fate
+    fate: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Chances:
     burst: str | None = None
     """The resource whose items mostly fail at the moment."""
 
-    def failing(self, resource: str, name: str, fate: Fate) -> float:
+    def failing(self, resource: str, name: str, fate: Outcome) -> float:
         """The share of a phase's items that fail."""
         if name == "cleanup":
             return 0.0

@@ -8,12 +8,12 @@ from typing import Literal
 from exporter.demo.packagex import outcomes
 from exporter.demo.packagex.batches import Batches, Saved
 from exporter.demo.packagex.items import RESOURCES, packagex_batch
-from exporter.demo.packagex.outcomes import Fate, Work
+from exporter.demo.packagex.outcomes import Outcome, Work
 from exporter.demo.random_events import Bursts, arrivals, within
 
 SMALLEST_BATCH = 5
 LARGEST_BATCH = 200
-FATES: Mapping[Fate, int] = {"completed": 20, "failed": 3, "timed_out": 1, "expired": 1}
+FATES: Mapping[Outcome, int] = {"completed": 20, "failed": 3, "timed_out": 1, "expired": 1}
 """The deck that fates are dealt from: none is missing where there are as many batches."""
 _ACTIONS = ("merge", "merge", "merge", "overwrite", "delete")
 _SAVED: tuple[frozenset[Saved], ...] = (
@@ -44,7 +44,7 @@ class PackagexPace:
         return replace(self, batches=self.batches / factor, bursts=self.bursts / factor)
 
 
-class PackagexLife:
+class PackagexSimulation:
     """Moves batches from one time to the next. What it does depends on the times and on `rng` alone.
 
     Exactly one batch hangs for ever, half processed: the first of those created from `hang_from` (epoch seconds) on.
@@ -61,7 +61,7 @@ class PackagexLife:
         self._hang_from = hang_from
         self._now = 0.0
         self._bursts = Bursts(rng, RESOURCES)
-        self._deck: list[Fate] = []
+        self._deck: list[Outcome] = []
         self._open: dict[str, Work] = {}
 
     @property
@@ -125,7 +125,7 @@ class PackagexLife:
         self._batches.add(batch, rng.choice(_SAVED))
         self._open[batch_id] = work
 
-    def _deal(self) -> Fate:
+    def _deal(self) -> Outcome:
         if not self._deck:
             self._deck = [fate for fate, count in FATES.items() for _ in range(count)]
             self._rng.shuffle(self._deck)

@@ -44,7 +44,7 @@ def _new(poll: Poll, named: Named) -> list[str]:
     since = poll.since if everything or marks.polled_at is None else marks.polled_at - OVERLAP_SECONDS
     ids = {*poll.listing.known_ids, *poll.records.batches_named_by(poll.listing.parts or "", since)}
     # What was known of another scope is asked for again.
-    known = {one for one, record in poll.records.get(sorted(ids)).items() if marks.complete or not record.gone}
+    known = {one for one, record in poll.records.get(sorted(ids)).items() if marks.complete or not record.deleted}
     return [one for one in ids - known if named.unfound.get(one, 0) < _POLLS]
 
 

@@ -14,13 +14,13 @@ from exporter.polling.collector.by_id_only import Named, read_named
 from exporter.polling.collector.discover import discover, refresh
 from exporter.polling.collector.labels import OptionalLabel
 from exporter.polling.collector.list_end import BrokenOff, Depth
-from exporter.polling.collector.missing import Doubts
-from exporter.polling.collector.ordering import NewestFirst
+from exporter.polling.collector.missing import Missing
+from exporter.polling.collector.ordering import OrderedList
 from exporter.polling.collector.poll import Found, Midway, Poll
 from exporter.polling.collector.reconcile import ask_doubted, compare, due, finish, read_window, reconcile
-from exporter.polling.collector.server_limits import Manners
+from exporter.polling.collector.server_limits import ServerLimits
 from exporter.polling.collector.trusted_clock import Clocks, Trusted, trusted
-from exporter.state import Marks, Records
+from exporter.state import Checkpoint, Records
 from exporter.systems.base import Listing
 
 log = logging.getLogger(__name__)
@@ -71,12 +71,12 @@ class Collector:
         self._labels = labels
         self.boot = boot
         self._where = {"account": account, "collector": listing.name}
-        self._pages = NewestFirst(Manners(limits.page_size, where=self._where))
+        self._pages = OrderedList(ServerLimits(limits.page_size, where=self._where))
         self._optional = OptionalLabel(self.families)
         self._has_list = True
         self._in_order = True
         self._named = Named()
-        self._doubts = Doubts()
+        self._doubts = Missing()
         self._midway = Midway()
 
     @property
@@ -84,11 +84,11 @@ class Collector:
         """Seconds between two readings of the whole window."""
         return self._limits.reconcile_interval
 
-    def goes_on_from(self, marks: Marks) -> bool:
+    def goes_on_from(self, marks: Checkpoint) -> bool:
         """Do these marks speak of what is asked for now."""
         return (marks.scope, marks.labels) == (self._scope, self._labels)
 
-    def time(self, marks: Marks, now: float, ticks: float) -> float:
+    def time(self, marks: Checkpoint, now: float, ticks: float) -> float:
         """Return which time it is, by what the last poll knew of the clocks."""
         return trusted(Clocks(now, ticks, self.boot), marks).now
 
@@ -190,7 +190,7 @@ class Collector:
         marks = poll.records.marks
         horizon = max(filter(None, (news_from, marks.horizon)), default=None)
         # Of what was never begun there is nothing to be known.
-        labels = self._labels if replace(marks, scraped_at=None, published_at=None) == Marks() else marks.labels
+        labels = self._labels if replace(marks, scraped_at=None, published_at=None) == Checkpoint() else marks.labels
         after = replace(_anew(marks, horizon), scope=self._scope, labels=labels)
         # Old work that is in flight still is on no page that will be read: it is followed by its id.
         poll.records.begin_anew(after, keep_before=poll.since if self.listing.by_id else -math.inf)
@@ -310,7 +310,7 @@ class Collector:
         if stuck:
             poll.records.forget(stuck)
             poll.found.abandoned += len(stuck)
-        self._doubts.keep(one.id for one in poll.records.get(self._doubts.all()).values() if not one.gone)
+        self._doubts.keep(one.id for one in poll.records.get(self._doubts.all()).values() if not one.deleted)
 
 
 def _horizon(poll: Poll, named: bool = False) -> float:
@@ -328,9 +328,9 @@ def _horizon(poll: Poll, named: bool = False) -> float:
     return max(at_least)
 
 
-def _anew(marks: Marks, horizon: float | None) -> Marks:
+def _anew(marks: Checkpoint, horizon: float | None) -> Checkpoint:
     """The marks to read the window again with: where the clocks were, and what is no news any more."""
-    return Marks(
+    return Checkpoint(
         scope=marks.scope,
         labels=marks.labels,
         horizon=horizon,

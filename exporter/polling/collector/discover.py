@@ -8,7 +8,7 @@ from exporter.polling.collector.in_flight import read_in_flight
 from exporter.polling.collector.list_end import no_end
 from exporter.polling.collector.pagination import Walk
 from exporter.polling.collector.poll import Poll
-from exporter.state import Marks
+from exporter.state import Checkpoint
 
 _MOST_PAGES = 100_000
 
@@ -57,7 +57,7 @@ def discover(poll: Poll) -> Discovered:
             raise no_end()
 
 
-def _known_to(marks: Marks) -> float:
+def _known_to(marks: Checkpoint) -> float:
     """Up to when all that was created is known, by the clocks of all hosts of the vendor.
 
     The last good poll was by another clock than the records. By theirs it began when its newest record was created,

@@ -17,10 +17,10 @@ class OptionalLabel:
 
     def as_configured(self, record: Record, has_label: bool) -> Record:
         """Return the record, counted with the label or without. Which value it had is known when it is met again."""
-        adds: Counter[Key] = Counter()
-        for key, amount in record.adds.items():
-            adds[self.key(key, has_label)] += amount
-        return record if adds == record.adds else replace(record, adds=dict(adds))
+        contributions: Counter[Key] = Counter()
+        for key, amount in record.contributions.items():
+            contributions[self.key(key, has_label)] += amount
+        return record if contributions == record.contributions else replace(record, contributions=dict(contributions))
 
     def key(self, key: Key, has_label: bool) -> Key:
         """Return a series with the label or without."""

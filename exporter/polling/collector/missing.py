@@ -8,7 +8,7 @@ _POLLS = 2
 
 
 @dataclass(slots=True)
-class _Doubt:
+class _Missed:
     polls: int = 0
     """Polls in a row that said so."""
     last: int = -1
@@ -19,12 +19,12 @@ class _Doubt:
     """A reading of the list has come by its place, and did not show it."""
 
 
-class Doubts:
+class Missing:
     """What speaks for it that records are gone, over polls. Kept in memory: a restart begins to doubt anew."""
 
     def __init__(self) -> None:
         self._poll = 0
-        self._doubts: dict[str, _Doubt] = {}
+        self._doubts: dict[str, _Missed] = {}
 
     def begin(self) -> None:
         """A poll begins."""
@@ -58,7 +58,7 @@ class Doubts:
         """Ids that this poll has said nothing of yet."""
         return [one for one, doubt in self._doubts.items() if doubt.last < self._poll]
 
-    def gone(self, *, by_id: bool, by_list: bool) -> Sequence[str]:
+    def deleted(self, *, by_id: bool, by_list: bool) -> Sequence[str]:
         """Ids that are gone by all that was said; they are doubted no longer.
 
         `by_id`, `by_list`: can they be asked for, and are they on a list at all.
@@ -79,8 +79,8 @@ class Doubts:
     def all(self) -> Sequence[str]:
         return list(self._doubts)
 
-    def _said(self, one: str) -> _Doubt:
-        doubt = self._doubts.setdefault(one, _Doubt())
+    def _said(self, one: str) -> _Missed:
+        doubt = self._doubts.setdefault(one, _Missed())
         if doubt.last < self._poll:
             doubt.polls, doubt.last = doubt.polls + 1, self._poll
         return doubt

@@ -10,7 +10,7 @@ from exporter.client import JSON, Client, Request
 from exporter.model.record import FetchError
 from exporter.polling.collector.last_page import last_page
 from exporter.polling.collector.list_end import Depth, End, judge
-from exporter.polling.collector.server_limits import NO_PAGE, Manners, is_refusal
+from exporter.polling.collector.server_limits import NO_PAGE, ServerLimits, is_refusal
 from exporter.systems.base import Listing, Page
 
 log = logging.getLogger(__name__)
@@ -21,10 +21,10 @@ ORDER_SLACK_SECONDS = 60.0
 _NEVER = float("-inf")
 
 
-class NewestFirst:
+class OrderedList:
     """The pages of one list, counted from the newest one, and what was learnt of the list while reading it."""
 
-    def __init__(self, manners: Manners) -> None:
+    def __init__(self, manners: ServerLimits) -> None:
         self.manners = manners
         self.depth = Depth()
         """Where the list breaks off, as far as the polls before know; each poll has its own."""

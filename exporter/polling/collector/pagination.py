@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from exporter.client import Client
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector.list_end import End, broken_off
-from exporter.polling.collector.ordering import ORDER_SLACK_SECONDS, NewestFirst
+from exporter.polling.collector.ordering import ORDER_SLACK_SECONDS, OrderedList
 from exporter.polling.collector.server_limits import NO_PAGE
 from exporter.systems.base import Listing, Page
 
@@ -66,7 +66,7 @@ class Order:
 class Walk:
     """Reads a list page by page, from its newest one on, and says where it ends. For one reading of one poll."""
 
-    def __init__(self, client: Client, listing: Listing, pages: NewestFirst) -> None:
+    def __init__(self, client: Client, listing: Listing, pages: OrderedList) -> None:
         self.order = Order()
         self.ended = False
         """The list has no more pages that can be read."""

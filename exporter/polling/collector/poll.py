@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from exporter.client import Client
 from exporter.model.family import UNKNOWN, Family, unknown_labels
 from exporter.model.record import Key, Record
-from exporter.polling.collector.missing import Doubts
-from exporter.polling.collector.ordering import NewestFirst
+from exporter.polling.collector.missing import Missing
+from exporter.polling.collector.ordering import OrderedList
 from exporter.polling.collector.pagination import Walk
-from exporter.state import Marks, Records, Sight
+from exporter.state import Checkpoint, Observation, Records
 from exporter.systems.base import Listing, Page
 
 
@@ -48,7 +48,7 @@ class Poll:
     client: Client
     listing: Listing
     families: tuple[Family, ...]
-    pages: NewestFirst
+    pages: OrderedList
     records: Records
     now: float
     since: float
@@ -58,7 +58,7 @@ class Poll:
     """Called after each page of a long reading."""
     allowance: int
     """How many requests may be spent on what is not urgent."""
-    doubts: Doubts
+    doubts: Missing
     """Records that the API seems to have no longer."""
     midway: Midway
     """Where slices of a reconciliation end among records of one and the same time."""
@@ -86,17 +86,17 @@ class Poll:
         return Walk(self.client, self.listing, self.pages)
 
     @property
-    def sight(self) -> Sight:
-        return Sight(self.now, self.records.marks.horizon, self.watched)
+    def sight(self) -> Observation:
+        return Observation(self.now, self.records.marks.horizon, self.watched)
 
-    def take(self, page: Page, marks: Marks | None = None) -> int:
+    def take(self, page: Page, marks: Checkpoint | None = None) -> int:
         """Keep what a page says, with the marks. Returns how many of its records were not as they were known.
 
         A record from before the window is looked at only if it is known: it is in flight still.
         """
         self.found.rejected.update(page.rejected)
         known = self.records.get([record.id for record in page.records])
-        followed = {one for one, record in known.items() if not record.gone}
+        followed = {one for one, record in known.items() if not record.deleted}
         wanted = [one for one in page.records if one.created_at >= self.since or one.id in followed]
         for record in wanted:
             before = known.get(record.id)
@@ -133,20 +133,22 @@ class Poll:
     def lose(self) -> None:
         """Note which records the API no longer has, by all that the last polls say."""
         by_list = not self.records.marks.named
-        gone = self.doubts.gone(by_id=self.listing.by_id, by_list=by_list)
-        if gone:
-            self.found.vanished += self.records.apply((), self.sight, gone=gone)
+        deleted = self.doubts.deleted(by_id=self.listing.by_id, by_list=by_list)
+        if deleted:
+            self.found.vanished += self.records.apply((), self.sight, deleted=deleted)
 
     def mark(self, **changes: object) -> None:
         """Write some of the marks anew."""
         self.records.mark(self.marks(**changes))
 
-    def marks(self, **changes: object) -> Marks:
+    def marks(self, **changes: object) -> Checkpoint:
         """The marks with some of them changed, not yet written."""
         return replace(self.records.marks, **changes)  # type: ignore[arg-type]
 
     def _unknown(self, record: Record) -> set[tuple[str, str]]:
-        for key in record.adds:
+        for key in record.contributions:
             if key not in self._judged:
                 self._judged[key] = tuple(unknown_labels(self.families, self.listing.name, key))
-        return {one for key in record.adds for one in self._judged[key]} | {(one, UNKNOWN) for one in record.unknown}
+        return {one for key in record.contributions for one in self._judged[key]} | {
+            (one, UNKNOWN) for one in record.unknown
+        }

@@ -25,7 +25,7 @@ def is_refusal(error: FetchError) -> bool:
 
 
 @dataclass(slots=True)
-class Manners:
+class ServerLimits:
     """Learnt from what the server refuses, since no page of its reference says it."""
 
     rows: int
@@ -81,15 +81,15 @@ class Manners:
         log.info("pages are large: asking for %s rows a page from now on", self.rows, extra=dict(self.where))
         return self.page(client, listing, number)
 
-    def told(self, before: "Manners") -> str:
+    def told(self, before: "ServerLimits") -> str:
         """What the server has refused, for the log."""
         refused = [f"pages of {before.rows} rows"] if self.rows != before.rows else []
         refused += ["sorting"] if self.sort != before.sort else []
         return f"the API refuses {' and '.join(refused)}: asking for {self.rows} rows a page from now on"
 
-    def _humbler(self, listing: Listing) -> "list[Manners]":
+    def _humbler(self, listing: Listing) -> "list[ServerLimits]":
         fewer = min(self.rows, SMALLEST_PAGE)
-        tries = [Manners(fewer, self.sort)]
+        tries = [ServerLimits(fewer, self.sort)]
         if listing.sorting:
-            tries += [Manners(self.rows, False), Manners(fewer, False)]
+            tries += [ServerLimits(self.rows, False), ServerLimits(fewer, False)]
         return [one for place, one in enumerate(tries) if one != self and one not in tries[:place]]

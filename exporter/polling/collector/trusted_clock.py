@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.state import Marks
+from exporter.state import Checkpoint
 
 SLACK_SECONDS = 300.0
 """A clock that leaps by less changes nothing of what is known."""
@@ -42,7 +42,7 @@ class Trusted:
     """By the ticks, when the machine's clock was first seen to have leapt since the last poll; None if it has not."""
 
 
-def trusted(clocks: Clocks, marks: Marks) -> Trusted:
+def trusted(clocks: Clocks, marks: Checkpoint) -> Trusted:
     """Go on from the last poll's time by the ticks, where the clock has leapt since, until it is clear. Pure."""
     if marks.polled_at is None or marks.ticks is None or marks.boot != clocks.boot or clocks.ticks < marks.ticks:
         return Trusted(clocks.now)

@@ -216,8 +216,8 @@ class _Batches:
         status = word(item.get("status"), "status")
         unknown: set[str] = set()
         total = optional(amount, item.get("total"), "total", 0, unknown)
-        adds: Counter[Key] = Counter({("inkit_batches", self.kind, status): 1})
-        adds["inkit_batch_documents", self.kind] = total
+        contributions: Counter[Key] = Counter({("inkit_batches", self.kind, status): 1})
+        contributions["inkit_batch_documents", self.kind] = total
         open_work = 0
         accounted = 0
         found: Mapping[str, JSON] = optional(mapping, item.get("destinations"), "destinations", {}, unknown)
@@ -225,9 +225,9 @@ class _Batches:
             destination = name(key) if named else UNKNOWN
             generations = _generations(entry, unknown)
             for one, count in generations.by_status.items():
-                adds["inkit_batch_generations", self.kind, destination, one] += count
+                contributions["inkit_batch_generations", self.kind, destination, one] += count
                 if one in FINAL:
-                    adds["inkit_batch_generations_finished_total", self.kind, destination, one] += count
+                    contributions["inkit_batch_generations_finished_total", self.kind, destination, one] += count
             accounted += total if generations.uncounted else generations.count
             open_work += generations.open
         # `status` is of the batch's creation: generations may be open beside "Completed", or not yet begun. Where
@@ -235,14 +235,14 @@ class _Batches:
         not_begun = max(0, total - accounted) if status == "completed" else 0
         in_flight = status not in FINAL or open_work + not_begun > 0
         if status in FAILURES or not in_flight:
-            adds["inkit_batches_finished_total", self.kind, status] = 1
+            contributions["inkit_batches_finished_total", self.kind, status] = 1
         if not in_flight:
-            adds["inkit_batch_duration_seconds", self.kind] = 1
+            contributions["inkit_batch_duration_seconds", self.kind] = 1
         return Record(
             id=identifier(item.get("id")),
             created_at=iso_time(item.get("created_at")),
             in_flight=in_flight,
-            adds=positive(adds),
+            contributions=positive(contributions),
             unknown=tuple(sorted(unknown)),
         )
 
@@ -319,7 +319,7 @@ class _Invocations:
         rollup = label(item.get("destination_status"))
         unknown: set[str] = set()
         workflow = optional(text, item.get("flow_name"), "flow_name", UNKNOWN, unknown)
-        adds, in_flight = _invocation(
+        contributions, in_flight = _invocation(
             status,
             rollup,
             (workflow,) if self.options.workflow_label else (),
@@ -329,8 +329,8 @@ class _Invocations:
             id=identifier(item.get("id")),
             created_at=iso_time(item.get("created_at")),
             in_flight=in_flight,
-            adds=adds,
-            part_of=optional(_batch, item.get("flows_batch_id"), "flows_batch_id", None, unknown),
+            contributions=contributions,
+            batch_id=optional(_batch, item.get("flows_batch_id"), "flows_batch_id", None, unknown),
             workflow=workflow if workflow and "flow_name" not in unknown else None,
             unknown=tuple(sorted(unknown)),
         )
@@ -360,21 +360,21 @@ def _invocation(
     status: str, rollup: str, workflow: tuple[str, ...], destinations: tuple[tuple[tuple[str, str], int], ...]
 ) -> tuple[Mapping[Key, int], bool]:
     """What an invocation adds to each family, and whether it is in flight."""
-    adds: Counter[Key] = Counter({("inkit_invocations", status, rollup, *workflow): 1})
+    contributions: Counter[Key] = Counter({("inkit_invocations", status, rollup, *workflow): 1})
     for (destination, one), count in destinations:
-        adds["inkit_invocation_generations", destination, one, *workflow] += count
+        contributions["inkit_invocation_generations", destination, one, *workflow] += count
         if one in FINAL:
-            adds["inkit_invocation_generations_finished_total", destination, one, *workflow] += count
+            contributions["inkit_invocation_generations_finished_total", destination, one, *workflow] += count
     # Before the destinations are there, only the roll-up can tell that deliveries are open.
     deliveries = {one for (_, one), _ in destinations} or {rollup} - {NONE}
     in_flight = not {status, *deliveries} <= FINAL
     if rollup in FAILURES and not any(one in FAILURES for (_, one), _ in destinations):
-        adds["inkit_invocation_generations_finished_total", NONE, rollup, *workflow] = 1
+        contributions["inkit_invocation_generations_finished_total", NONE, rollup, *workflow] = 1
     if status in FAILURES or not in_flight:
-        adds["inkit_invocations_finished_total", status, *workflow] = 1
+        contributions["inkit_invocations_finished_total", status, *workflow] = 1
     if not in_flight:
-        adds["inkit_invocation_duration_seconds",] = 1
-    return positive(adds), in_flight
+        contributions["inkit_invocation_duration_seconds",] = 1
+    return positive(contributions), in_flight
 
 
 def _listing(collector: str, options: Options) -> Listing:

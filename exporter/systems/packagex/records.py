@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from exporter.client import JSON, Refused, Request
+from exporter.client import JSON, ApiError, Request
 from exporter.model.family import UNKNOWN, Family
 from exporter.model.record import Key, Record
 from exporter.model.system import System
@@ -176,30 +176,30 @@ def _record(item: Mapping[str, JSON]) -> Record:
     unknown: set[str] = set()
     made = [label(item.get(one)) for one in ("resource", "action", "mode", "via")]
     resource = made[0]
-    adds: Counter[Key] = Counter({("packagex_batches", *made, status): 1})
+    contributions: Counter[Key] = Counter({("packagex_batches", *made, status): 1})
     phases: Sequence[JSON] = optional(sequence, item.get("phases"), "phases", (), unknown)
     for entry, named in bounded(phases, "phases", unknown):
-        _add_phase(adds, resource, entry, named, unknown)
+        _add_phase(contributions, resource, entry, named, unknown)
     stats: Mapping[str, JSON] = optional(mapping, item.get("stats"), "stats", {}, unknown)
     for (key, count), named in bounded(stats.items(), "stats", unknown):
         change = name(key) if named else UNKNOWN
-        adds["packagex_batch_changes", resource, change] += optional(amount, count, "stats", 0, unknown)
+        contributions["packagex_batch_changes", resource, change] += optional(amount, count, "stats", 0, unknown)
     in_flight = status not in FINAL
     if not in_flight:
-        adds["packagex_batches_finished_total", *made, status] = 1
-        adds["packagex_batch_duration_seconds", resource] = 1
+        contributions["packagex_batches_finished_total", *made, status] = 1
+        contributions["packagex_batch_duration_seconds", resource] = 1
     updated_at = optional(_moment, item.get("updated_at"), "updated_at", None, unknown)
     return Record(
         id=identifier(item.get("id")),
         created_at=epoch_time(item.get("created_at"), "created_at"),
         in_flight=in_flight,
-        adds=positive(adds),
+        contributions=positive(contributions),
         finished_at=None if in_flight else updated_at,
         unknown=tuple(sorted(unknown)),
     )
 
 
-def _add_phase(adds: Counter[Key], resource: str, entry: JSON, named: bool, unknown: set[str]) -> None:
+def _add_phase(contributions: Counter[Key], resource: str, entry: JSON, named: bool, unknown: set[str]) -> None:
     phase: Mapping[str, JSON] = optional(mapping, entry, "phases", {}, unknown)
     success, error, processed, total = (
         optional(amount, phase.get(one), "phases", 0, unknown) for one in ("success", "error", "processed", "total")
@@ -207,9 +207,9 @@ def _add_phase(adds: Counter[Key], resource: str, entry: JSON, named: bool, unkn
     pending = max(0, total - max(processed, success + error))
     called = optional(word, phase.get("name"), "phases", UNKNOWN, unknown) if named else UNKNOWN
     for outcome, count in zip(OUTCOMES, (success, error, pending), strict=True):
-        adds["packagex_batch_items", resource, called, outcome] += count
+        contributions["packagex_batch_items", resource, called, outcome] += count
         if outcome != "pending":
-            adds["packagex_batch_items_finished_total", resource, called, outcome] += count
+            contributions["packagex_batch_items_finished_total", resource, called, outcome] += count
 
 
 def _moment(value: JSON, reason: str) -> float | None:
@@ -221,7 +221,7 @@ def _mapping(value: JSON) -> Mapping[str, JSON]:
     return value if isinstance(value, dict) else {}
 
 
-def _refused(answer: JSON) -> Refused | None:
+def _refused(answer: JSON) -> ApiError | None:
     """An error in the envelope: its `code` and `message`. Its `errors` may quote what was sent, and are not read."""
     envelope = _mapping(answer)
     status = envelope.get("status")
@@ -229,7 +229,7 @@ def _refused(answer: JSON) -> Refused | None:
     if not stated and not (envelope.get("errors") and envelope.get("data") is None):
         return None
     words = [str(one) for one in (envelope.get("code"), envelope.get("message")) if isinstance(one, (str, int))]
-    return Refused(status if stated else None, ": ".join(words))
+    return ApiError(status if stated else None, ": ".join(words))
 
 
 def _listing(collector: str, options: Options) -> Listing:

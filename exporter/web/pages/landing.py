@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 from exporter.exposition.snapshot import CollectorSnapshot, Health
 from exporter.web.pages.html import age, cell, heads, name, over, row_head, table, when
 from exporter.web.pages.problems import Problem
-from exporter.web.pages.recent_failures import LATELY, lately
+from exporter.web.pages.recent_failures import RECENT, recent_failures
 from exporter.web.pages.runbooks import runbook
 
 MOST_PROBLEMS = 20
 """With a thousand accounts behind a network that is down, the rest would say the same."""
 
-_FAILED = f"Failed, last {LATELY.name}"
+_FAILED = f"Failed, last {RECENT.name}"
 _COLUMNS = (
     "Account",
     "Collector",
@@ -41,7 +41,7 @@ def landing(version: str, found: Sequence[Problem], collectors: Sequence[Collect
 
 def _well(collectors: Sequence[CollectorSnapshot]) -> str:
     polls = "Every collector's last poll has succeeded" if collectors else "No poll has failed"
-    return f'<p class="note good">{polls}, and no record has failed in the last {LATELY.name}.</p>'
+    return f'<p class="note good">{polls}, and no record has failed in the last {RECENT.name}.</p>'
 
 
 def _problems(found: Sequence[Problem]) -> str:
@@ -89,7 +89,7 @@ def _state(health: Health) -> str:
 
 
 def _failed(one: CollectorSnapshot, now: float) -> str:
-    count = lately(one, now)
+    count = recent_failures(one, now)
     if not count.records:
         return "0"
     return f'<a href="{_failures(one.account, one.collector)}">{count}</a>'

@@ -8,7 +8,7 @@ from exporter.config.diff import Outcome
 from exporter.exposition.snapshot import CollectorSnapshot, Snapshot
 from exporter.model.record import Reason
 from exporter.web.pages.html import age
-from exporter.web.pages.recent_failures import LATELY, Count, lately
+from exporter.web.pages.recent_failures import RECENT, Count, recent_failures
 
 _CHECK = "batch-exporter check --online tries every account's token and network."
 
@@ -148,11 +148,11 @@ def _overdue(one: CollectorSnapshot, now: float) -> Problem:
 def _failures(collectors: Iterable[CollectorSnapshot], now: float) -> Iterator[Problem]:
     counts: dict[str, Count] = {}
     for one in collectors:
-        counts[one.account] = counts.get(one.account, Count()) + lately(one, now)
+        counts[one.account] = counts.get(one.account, Count()) + recent_failures(one, now)
     for account, count in counts.items():
         if count.records:
             records = "1 record has" if count.records == 1 else f"{count} records have"
-            yield Problem("warn", f"{account}: {records} failed in the last {LATELY.name}.", account=account)
+            yield Problem("warn", f"{account}: {records} failed in the last {RECENT.name}.", account=account)
 
 
 def _reading(collectors: Iterable[CollectorSnapshot]) -> Iterator[Problem]:

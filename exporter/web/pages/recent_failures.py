@@ -14,7 +14,7 @@ class Span(NamedTuple):
     name: str
 
 
-LATELY = Span(3600.0, "hour")
+RECENT = Span(3600.0, "hour")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Count:
         return f"{self.records} or more" if self.or_more else str(self.records)
 
 
-def lately(collector: CollectorSnapshot, now: float) -> Count:
+def recent_failures(collector: CollectorSnapshot, now: float) -> Count:
     """The records of a collector that have failed lately."""
-    records = sum(one.at > now - LATELY.seconds for one in collector.failures)
+    records = sum(one.at > now - RECENT.seconds for one in collector.failures)
     return Count(records, records >= LAST_FAILURES)

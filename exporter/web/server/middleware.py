@@ -16,7 +16,7 @@ from exporter.web.server.rate_limit import Bucket
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class Guard:
+class Middleware:
     """An application in front of another, which sees only the requests that the web configuration lets through."""
 
     def __init__(self, app: Application, files: BackgroundReader, clock: Callable[[], float] = time.monotonic) -> None:

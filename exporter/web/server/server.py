@@ -13,7 +13,7 @@ from exporter.web.config import BackgroundReader, Current
 from exporter.web.server.accept import Acceptor
 from exporter.web.server.connection import Connection, Limits, Places, default_limits
 from exporter.web.server.listen import ListenError, listen
-from exporter.web.server.middleware import Application, Guard
+from exporter.web.server.middleware import Application, Middleware
 from exporter.web.server.tls import TlsProtocol
 
 __all__ = ["Limits", "ListenError", "Server", "listen"]
@@ -43,7 +43,7 @@ class Server:
         self._sockets = list(sockets)
         limits = limits or default_limits()
         self._files = None if current is None else BackgroundReader(current)
-        guarded = app if self._files is None else Guard(app, self._files)
+        guarded = app if self._files is None else Middleware(app, self._files)
         self._server = _Uvicorn(_config(_until_the_end(guarded), limits), Places(limits), self._files)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": self._sockets}, name="web", daemon=True

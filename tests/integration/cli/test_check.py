@@ -276,7 +276,7 @@ def test_no_collector_is_called_right_where_another_server_answers(
 
 
 def test_a_list_of_workflow_batches_may_be_missing_where_the_others_are_there(rig: Rig, tmp_path: Path) -> None:
-    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
     done = run("check", "--online", config(rig, tmp_path))
     assert done.returncode == 0
     assert "prod/workflow_batches: OK, but the account has no such list" in done.stdout
@@ -286,9 +286,9 @@ def test_a_list_of_workflow_batches_may_be_missing_where_the_others_are_there(ri
 def test_where_no_other_collector_is_polled_the_list_that_names_the_batches_is_asked(
     others: int, rig: Rig, tmp_path: Path
 ) -> None:
-    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
     if others == 404:
-        rig.stand_in.faults.add(faults.status(404), path="/invoke")
+        rig.mock_api.faults.add(faults.status(404), path="/invoke")
     file = Path(config(rig, tmp_path).removeprefix("--config.file="))
     file.write_text(file.read_text().replace("system: inkit", "system: inkit, collectors: [workflow_batches]"))
     done = run("check", "--online", f"--config.file={file}")
@@ -298,7 +298,7 @@ def test_where_no_other_collector_is_polled_the_list_that_names_the_batches_is_a
 
 
 def test_all_that_check_prints_is_json_where_the_log_is(rig: Rig, tmp_path: Path) -> None:
-    rig.stand_in.faults.add(faults.status(403), path="/batch")
+    rig.mock_api.faults.add(faults.status(403), path="/batch")
     done = run("check", "--online", config(rig, tmp_path), "--log.format=json")
     lines = [json.loads(line) for line in (done.stdout + done.stderr).splitlines()]
     assert {"time", "level", "msg"} <= set.intersection(*map(set, lines))

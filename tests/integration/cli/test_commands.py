@@ -70,7 +70,7 @@ def config(rig: Rig, folder: Path, text: str = "") -> str:
     path = folder / "config.yaml"
     path.write_text(
         f"poll_interval: 1s\nstale_after: 1m\nstate: {{path: {folder}/serve.db}}\n{text}"
-        f"accounts: [{{name: prod, system: inkit, base_url: {rig.stand_in.url}, api_token: {TOKEN}}}]\n"
+        f"accounts: [{{name: prod, system: inkit, base_url: {rig.mock_api.url}, api_token: {TOKEN}}}]\n"
     )
     return f"--config.file={path}"
 
@@ -132,7 +132,7 @@ def test_a_bad_configuration_names_every_mistake_and_ends_with_status_2(tmp_path
 
 
 def test_an_address_that_is_taken_ends_with_a_message(rig: Rig, tmp_path: Path) -> None:
-    port = rig.stand_in.url.removesuffix("/v1").rsplit(":", 1)[1]
+    port = rig.mock_api.url.removesuffix("/v1").rsplit(":", 1)[1]
     done = run(config(rig, tmp_path), f"--web.listen-address=127.0.0.1:{port}")
     assert done.returncode == 1, "it may be free by the next attempt"
     assert "in use" in done.stderr
@@ -142,14 +142,14 @@ def test_check_accepts_a_good_configuration(rig: Rig, tmp_path: Path) -> None:
     done = run("check", config(rig, tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     assert "OK, 1 account" in done.stdout
-    assert not rig.stand_in.requests, "without --online nobody is asked"
+    assert not rig.mock_api.requests, "without --online nobody is asked"
 
 
 def test_check_online_asks_each_collector_once_and_tells_the_cost(rig: Rig, tmp_path: Path) -> None:
     done = run("check", "--online", config(rig, tmp_path))
     assert done.returncode == 0
     assert done.stdout.count("1 page in the window, about 86,400 requests on a quiet day") == 3
-    assert sorted(one.path for one in rig.stand_in.requests) == ["/batch", "/invoke", "/invoke/batch"]
+    assert sorted(one.path for one in rig.mock_api.requests) == ["/batch", "/invoke", "/invoke/batch"]
 
 
 def test_the_cost_of_a_day_is_the_polls_and_the_reconciliations() -> None:
@@ -165,7 +165,7 @@ def test_the_pages_in_the_window_are_judged_by_the_time_the_first_one_spans() ->
 
 
 def test_check_online_fails_with_the_reason_where_a_collector_is_refused(rig: Rig, tmp_path: Path) -> None:
-    rig.stand_in.faults.add(faults.status(403), path="/batch")
+    rig.mock_api.faults.add(faults.status(403), path="/batch")
     done = run("check", "--online", config(rig, tmp_path))
     assert done.returncode == 1
     assert "prod/document_batches: auth" in done.stderr
@@ -213,7 +213,7 @@ def test_once_counts_from_run_to_run_and_shows_a_new_series_at_zero_first(rig: R
 def test_a_restart_while_the_api_is_down_shows_what_is_known_as_old_as_it_is(rig: Rig, tmp_path: Path) -> None:
     rig.world.add("document_batches", document_batch("rb_1", time.time(), total=3))
     run("once", config(rig, tmp_path))
-    rig.stand_in.faults.add(faults.status(500))
+    rig.mock_api.faults.add(faults.status(500))
     done = run("once", config(rig, tmp_path))
     assert done.returncode == 1
     assert 'inkit_batch_documents{account="prod",kind="document"} 3.0\n' in done.stdout
@@ -242,7 +242,7 @@ def test_once_to_a_folder_that_is_not_there_says_so(rig: Rig, tmp_path: Path) ->
 
 
 def test_once_fails_if_a_collector_failed_and_still_prints_the_others(rig: Rig, tmp_path: Path) -> None:
-    rig.stand_in.faults.add(faults.status(401), path="/invoke")
+    rig.mock_api.faults.add(faults.status(401), path="/invoke")
     done = run("once", config(rig, tmp_path))
     assert done.returncode == 1
     assert 'batch_exporter_up{account="prod",collector="invocations",system="inkit"} 0.0' in done.stdout
@@ -265,12 +265,12 @@ def test_it_serves_what_the_api_says_and_follows_its_changes(rig: Rig, tmp_path:
 
 
 def test_a_poll_longer_than_its_interval_is_not_started_twice(rig: Rig, tmp_path: Path) -> None:
-    rig.stand_in.faults.add(faults.latency(1.5), path="/batch")
+    rig.mock_api.faults.add(faults.latency(1.5), path="/batch")
     with running([config(rig, tmp_path)]) as (_, url):
         eventually(
             url + "/metrics", 'batch_exporter_up{account="prod",collector="document_batches",system="inkit"} 1.0'
         )
-        asked = [one for one in rig.stand_in.requests if one.path == "/batch"]
+        asked = [one for one in rig.mock_api.requests if one.path == "/batch"]
         assert len(asked) == 1
 
 
@@ -278,10 +278,10 @@ def test_a_poll_longer_than_its_interval_is_not_started_twice(rig: Rig, tmp_path
 def test_a_signal_ends_it_within_two_seconds_in_the_middle_of_a_hanging_request(
     rig: Rig, tmp_path: Path, number: signal.Signals
 ) -> None:
-    rig.stand_in.faults.add(faults.hang())
+    rig.mock_api.faults.add(faults.hang())
     with running([config(rig, tmp_path)]) as (process, _):
         deadline = time.monotonic() + 20
-        while not rig.stand_in.requests:
+        while not rig.mock_api.requests:
             assert time.monotonic() < deadline
         started = time.monotonic()
         process.send_signal(number)
@@ -295,8 +295,8 @@ def test_the_token_and_customers_data_are_in_no_output_at_debug_level(rig: Rig, 
     path = tmp_path / "config.yaml"
     path.write_text(
         f"state: {{path: {tmp_path}/once.db}}\n"
-        f"accounts: [{{name: prod, system: inkit, base_url: {rig.stand_in.url}, api_token: CANARY-TOKEN}},"
-        f" {{name: good, system: inkit, base_url: {rig.stand_in.url}, api_token: {TOKEN}}}]\n"
+        f"accounts: [{{name: prod, system: inkit, base_url: {rig.mock_api.url}, api_token: CANARY-TOKEN}},"
+        f" {{name: good, system: inkit, base_url: {rig.mock_api.url}, api_token: {TOKEN}}}]\n"
     )
     done = run("once", f"--config.file={path}", "--log.level=debug", "--log.format=json")
     assert "the API refuses the token" in done.stderr
@@ -314,7 +314,7 @@ def test_the_demo_runs_and_its_data_is_served() -> None:
 
 
 def test_a_port_that_the_demo_cannot_have_is_said(rig: Rig) -> None:
-    port = rig.stand_in.url.removesuffix("/v1").rsplit(":", 1)[1]
+    port = rig.mock_api.url.removesuffix("/v1").rsplit(":", 1)[1]
     done = run("demo", f"--api-port={port}", "--web.listen-address=127.0.0.1:0")
     assert done.returncode == 1
     assert "--api-port" in done.stderr
@@ -343,7 +343,7 @@ def test_once_replaces_nothing_that_is_no_file(rig: Rig, tmp_path: Path, kind: s
     done = run("once", config(rig, tmp_path), f"--output={place}")
     assert (done.returncode, done.stdout) == (1, "")
     assert f"cannot write {place}: it is " in done.stderr
-    assert not rig.stand_in.requests
+    assert not rig.mock_api.requests
     assert (before.st_ino, before.st_mode) == (place.stat().st_ino, place.stat().st_mode)
 
 

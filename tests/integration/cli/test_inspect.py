@@ -1,4 +1,4 @@
-"""`batch-exporter inspect` as an operator meets it: real processes against the stand-in of both systems."""
+"""`batch-exporter inspect` as an operator meets it: real processes against the mock API of both systems."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.files import FileStore
 from exporter.demo.packagex.items import packagex_batch, phase
-from exporter.demo.server import StandIn
+from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.integration.cli.test_commands import PATH, PROGRAM, run
 from tests.integration.client.test_tls import context, served
@@ -35,19 +35,19 @@ from tests.support.scripted import scripted
 KEY = "CANARY-KEY"
 FILES = ("upload.csv", "upload.json", "errors.csv", "errors.json")
 PEOPLE = re.compile(r"Sample|Example|Placeholder|Specimen|Nobody|@|555-0100")
-"""What the stand-in's files are full of."""
+"""What the mock API's files are full of."""
 
 
 class Api:
-    """A stand-in of both systems, and a configuration with an account of each."""
+    """A mock API of both systems, and a configuration with an account of each."""
 
-    def __init__(self, stand_in: StandIn, world: World, batches: Batches, folder: Path) -> None:
-        self.stand_in, self.world, self.batches, self.folder = stand_in, world, batches, folder
+    def __init__(self, mock_api: MockApi, world: World, batches: Batches, folder: Path) -> None:
+        self.mock_api, self.world, self.batches, self.folder = mock_api, world, batches, folder
         path = folder / "config.yaml"
         path.write_text(
             f"request_timeout: 2s\naccounts:\n"
-            f"  - {{name: prod, system: inkit, base_url: {stand_in.url}, api_token: {KEY}}}\n"
-            f"  - {{name: logistics, system: packagex, base_url: {stand_in.url}, api_token: {KEY}}}\n"
+            f"  - {{name: prod, system: inkit, base_url: {mock_api.url}, api_token: {KEY}}}\n"
+            f"  - {{name: logistics, system: packagex, base_url: {mock_api.url}, api_token: {KEY}}}\n"
         )
         self.config = f"--config.file={path}"
 
@@ -64,14 +64,14 @@ class Api:
     def offer(self, **urls: str) -> None:
         """Let `batch_1` be answered with these URLs of files."""
         batch = packagex_batch("batch_1", time.time()) | {f"_{name}_url": url for name, url in urls.items()}
-        self.stand_in.faults.add(faults.raw(json.dumps({"status": 200, "data": batch}).encode()), "/batches/batch_1")
+        self.mock_api.faults.add(faults.raw(json.dumps({"status": 200, "data": batch}).encode()), "/batches/batch_1")
 
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
     world, batches = World(random.Random(1)), Batches(random.Random(1))
-    with StandIn(world, KEY, apis=(PackagexApi(batches, KEY), FileStore(batches))) as stand_in:
-        yield Api(stand_in, world, batches, tmp_path)
+    with MockApi(world, KEY, apis=(PackagexApi(batches, KEY), FileStore(batches))) as mock_api:
+        yield Api(mock_api, world, batches, tmp_path)
 
 
 def test_a_document_batch_is_shown_with_its_destinations(api: Api) -> None:
@@ -102,7 +102,7 @@ def test_a_workflow_batch_and_an_invocation_are_shown(api: Api) -> None:
     shown = api.inspect("prod", "rend_1").stdout
     assert re.search(r"Batch: +fb_1\n", shown)
     assert "  box          Failed  box_1\n" in shown
-    assert [one.params.get("data_id") for one in api.stand_in.requests] == [None, "rend_1"]
+    assert [one.params.get("data_id") for one in api.mock_api.requests] == [None, "rend_1"]
 
 
 def test_customers_data_is_shown_only_where_it_is_asked_for(api: Api) -> None:
@@ -121,7 +121,7 @@ def test_a_packagex_batch_is_shown_with_its_reason_phases_and_stats(api: Api) ->
     assert re.search(r"Reason: +… failed\n", done.stdout)
     assert "  processing  sync     30         30       10     20\n" in done.stdout
     assert "  created          0\n" in done.stdout
-    assert not api.stand_in.requests[-1].params, "files are made to be offered only where they are wanted"
+    assert not api.mock_api.requests[-1].params, "files are made to be offered only where they are wanted"
 
 
 def test_the_errors_of_a_batch_are_summed_up_without_the_people(api: Api) -> None:
@@ -134,13 +134,13 @@ def test_the_errors_of_a_batch_are_summed_up_without_the_people(api: Api) -> Non
     assert counts == sorted(counts, reverse=True)
     assert not PEOPLE.search(summed)
     assert PEOPLE.search(api.inspect("logistics", "batch_1", "--errors", "--show-data").stdout)
-    assert [one.path for one in api.stand_in.requests if "files" in one.path] == ["/files/batch_1/errors.json"] * 2
+    assert [one.path for one in api.mock_api.requests if "files" in one.path] == ["/files/batch_1/errors.json"] * 2
 
 
 def test_where_no_json_is_offered_the_errors_are_read_from_csv(api: Api) -> None:
-    url = api.stand_in.url.removesuffix("/v1") + "/files/x.csv?sig=CANARY"
+    url = api.mock_api.url.removesuffix("/v1") + "/files/x.csv?sig=CANARY"
     api.offer(errors_csv=url)
-    api.stand_in.faults.add(Fault(Answer(200, b"row,field,message\n1,email,missing\n2,email,missing\n")), "/files/*")
+    api.mock_api.faults.add(Fault(Answer(200, b"row,field,message\n1,email,missing\n2,email,missing\n")), "/files/*")
     made = json.loads(api.inspect("logistics", "batch_1", "--errors", "--json").stdout)
     assert made["errors"] == {"rows": 2, "kinds": [{"error": "email: missing", "rows": 2}]}
 
@@ -154,7 +154,7 @@ def test_a_batch_without_an_errors_file_is_said_to_have_none(api: Api) -> None:
 
 def test_an_errors_file_that_is_too_large_to_be_summed_up_is_said_to_be(api: Api) -> None:
     api.failed_batch()
-    api.stand_in.faults.add(faults.huge(MAX_BODY_BYTES + 1), "/files/*")
+    api.mock_api.faults.add(faults.huge(MAX_BODY_BYTES + 1), "/files/*")
     done = api.inspect("logistics", "batch_1", "--errors")
     assert done.returncode == 1
     assert "too_large: errors.json is larger than 64 MiB" in done.stderr
@@ -205,13 +205,13 @@ def test_all_files_are_saved_for_their_owner_and_none_is_left_half_done(api: Api
     assert {one.name for one in folder.iterdir()} == {f"batch_1-{name}" for name in FILES}
     assert all(stat.S_IMODE(one.stat().st_mode) == 0o600 for one in folder.iterdir())
     assert (folder / "batch_1-errors.csv").read_text().startswith("row,field,code,message")
-    asked = [one.path for one in api.stand_in.requests if one.path.startswith("/files")]
+    asked = [one.path for one in api.mock_api.requests if one.path.startswith("/files")]
     assert len(asked) == len(set(asked)), "what is saved already is not fetched again for the summary"
 
 
 def test_one_file_that_cannot_be_had_keeps_no_other_away(api: Api) -> None:
     api.failed_batch()
-    api.stand_in.faults.add(faults.truncated(), "/files/batch_1/upload.json")
+    api.mock_api.faults.add(faults.truncated(), "/files/batch_1/upload.json")
     done = api.inspect("logistics", "batch_1", f"--files={api.folder}/files", "--json")
     assert done.returncode == 1
     assert done.stderr == "logistics/batches: upload.json: connection: the answer ended before its end\n"
@@ -282,7 +282,7 @@ def test_what_cannot_be_asked_for_is_a_wrong_command_line(api: Api, arguments: l
     done = api.inspect(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
-    assert not api.stand_in.requests
+    assert not api.mock_api.requests
 
 
 @pytest.mark.parametrize("where", ["prod rb_9", "prod rend_9", "logistics batch_9"])
@@ -294,17 +294,17 @@ def test_a_record_that_is_not_there_is_said_to_be_none(api: Api, where: str) -> 
 
 
 def test_an_api_that_fails_is_said_with_the_reason(api: Api) -> None:
-    api.stand_in.faults.add(faults.status(401))
+    api.mock_api.faults.add(faults.status(401))
     assert "prod/document_batches: auth: GET /batch/{id} answered 401" in api.inspect("prod", "rb_1").stderr
-    api.stand_in.faults.clear()
-    api.stand_in.faults.add(faults.raw(b'{"id": "rb_2"}'))
+    api.mock_api.faults.clear()
+    api.mock_api.faults.add(faults.raw(b'{"id": "rb_2"}'))
     done = api.inspect("prod", "rb_1")
     assert done.returncode == 1
     assert "malformed: the answer is not the record that was asked for" in done.stderr
 
 
 def test_a_list_that_is_not_there_is_not_taken_for_a_record_that_is_not(api: Api) -> None:
-    api.stand_in.faults.add(faults.status(404))
+    api.mock_api.faults.add(faults.status(404))
     assert "client_error: GET /invoke answered 404: is base_url right?" in api.inspect("prod", "rend_1").stderr
 
 
@@ -366,7 +366,7 @@ def secrets(said: Any) -> list[str]:
 def test_no_token_and_no_presigned_url_is_shown_at_debug_level(api: Api, fault: Fault | None) -> None:
     api.failed_batch()
     if fault is not None:
-        api.stand_in.faults.add(fault, "/files/*")
+        api.mock_api.faults.add(fault, "/files/*")
     wanted = ("--errors", f"--files={api.folder}/files", "--json")
     done = api.inspect("logistics", "batch_1", *wanted, "--log.level=debug")
     assert done.returncode == (0 if fault is None else 1)

@@ -177,7 +177,7 @@ def test_an_error_of_another_file_is_not_blamed_on_the_output(style: str) -> Non
 
 
 def test_a_port_that_is_taken_is_said_with_the_flags_for_others(rig: Rig) -> None:
-    port = rig.stand_in.url.removesuffix("/v1").rsplit(":", 1)[1]
+    port = rig.mock_api.url.removesuffix("/v1").rsplit(":", 1)[1]
     for arguments in (["--api-port=0", f"--web.listen-address=127.0.0.1:{port}"], [f"--api-port={port}"]):
         done = run("demo", *arguments)
         assert done.returncode == 1

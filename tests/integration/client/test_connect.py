@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.client.connect import STAGGER_SECONDS, alternating, connect
-from exporter.client.deadline import Cutoff
+from exporter.client.deadline import Deadline
 from exporter.client.resolve import Address
 from exporter.client.transport import Tls, Transport
 from exporter.model.record import FetchError, Reason
@@ -65,12 +65,12 @@ def test_the_first_address_has_a_moment_for_itself(
     hole: Address, serving: Address, deadline: float, moment: float
 ) -> None:
     started = time.monotonic()
-    connect([hole, serving], Cutoff(deadline)).close()
+    connect([hole, serving], Deadline(deadline)).close()
     assert time.monotonic() - started >= moment
 
 
 def test_the_options_of_sockets_are_set(serving: Address) -> None:
-    with connect([serving], Cutoff(DEADLINE), [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]) as connected:
+    with connect([serving], Deadline(DEADLINE), [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]) as connected:
         assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from exporter.client.download import SecretUrl, download
-from exporter.client.resolve import Address, Lookups, system_addresses
+from exporter.client.resolve import Address, HostResolver, system_addresses
 from exporter.client.transport import FileTransport, Tls
 from exporter.demo import faults
 from exporter.demo.faults import Delivery, Fault
@@ -42,9 +42,9 @@ def failure(url: str, deadline: float = 5.0, transport: FileTransport | None = N
 
 
 def file_url(rig: Rig, fault: Fault) -> str:
-    """Where the stand-in answers with this fault."""
-    rig.stand_in.faults.add(fault, "/files/*")
-    return rig.stand_in.url.removesuffix("/v1") + "/files/errors.csv" + QUERY
+    """Where the mock API answers with this fault."""
+    rig.mock_api.faults.add(fault, "/files/*")
+    return rig.mock_api.url.removesuffix("/v1") + "/files/errors.csv" + QUERY
 
 
 def test_a_file_comes_in_parts_and_its_size_is_known_before(rig: Rig) -> None:
@@ -131,9 +131,9 @@ def test_each_kind_of_refusal_has_its_reason(rig: Rig, status: int, redirect: bo
 
 
 def test_a_redirect_is_not_followed(rig: Rig) -> None:
-    url = file_url(rig, faults.redirect(f"{rig.stand_in.url}/elsewhere{QUERY}", 302))
+    url = file_url(rig, faults.redirect(f"{rig.mock_api.url}/elsewhere{QUERY}", 302))
     assert "redirects are not followed" in str(failure(url))
-    assert [one.path for one in rig.stand_in.requests] == ["/files/errors.csv"]
+    assert [one.path for one in rig.mock_api.requests] == ["/files/errors.csv"]
 
 
 def test_a_port_where_nobody_listens_is_a_connection_error_without_the_url() -> None:
@@ -158,14 +158,14 @@ def test_what_is_done_with_a_part_is_not_the_servers_time(rig: Rig) -> None:
         assert [cutoff.at for cutoff in made._watch._open] == [math.inf]
 
 
-def named(address: str, port: int = 0) -> Lookups:
+def named(address: str, port: int = 0) -> HostResolver:
     """A resolver for which every name but that of the API stands for this address."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
     def resolve(host: str, given: int) -> list[Address]:
         return system_addresses("8.8.8.8", given) if host == API else [Address(family, (address, port or given))]
 
-    return Lookups(resolve)
+    return HostResolver(resolve)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_the_address_that_was_looked_at_is_the_one_connected_to() -> None:
     """A name that stands for another address a moment later is not looked up again."""
     with scripted(OK + b"Content-Length: 2\r\n\r\nok") as server:
         answers = iter([ipv4(urlsplit(server.url).port or 0), Address(socket.AF_INET, ("169.254.169.254", 80))])
-        transport = FileTransport(Tls(), None, "127.0.0.1", Lookups(lambda host, port: [next(answers)]))
+        transport = FileTransport(Tls(), None, "127.0.0.1", HostResolver(lambda host, port: [next(answers)]))
         assert fetch("http://localhost/file" + QUERY, transport=transport) == b"ok"
     assert len(list(answers)) == 1
 

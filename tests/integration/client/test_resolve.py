@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from exporter.client.deadline import Cutoff
-from exporter.client.resolve import Address, Lookups, LookupTimeout
+from exporter.client.deadline import Deadline
+from exporter.client.resolve import Address, HostResolver, LookupTimeout
 from exporter.client.transport import Tls, Transport
 from exporter.model.record import FetchError, Reason
 from tests.support.hosts import ipv4
@@ -64,7 +64,7 @@ def eventually(fact: Callable[[], bool]) -> None:
 
 def test_a_resolver_that_hangs_cannot_hold_a_request_beyond_its_deadline(hanging: Resolver) -> None:
     started = time.monotonic()
-    error = ask(Transport(Tls(), None, 1, Lookups(hanging)), 0.3)
+    error = ask(Transport(Tls(), None, 1, HostResolver(hanging)), 0.3)
     assert error is not None
     assert error.reason is Reason.TIMEOUT
     assert "the name server has not answered" in str(error)
@@ -73,7 +73,7 @@ def test_a_resolver_that_hangs_cannot_hold_a_request_beyond_its_deadline(hanging
 
 def test_nor_can_it_where_the_proxys_name_is_looked_up(hanging: Resolver) -> None:
     started = time.monotonic()
-    error = ask(Transport(Tls(), "http://user:CANARY@proxy.test:3128", 1, Lookups(hanging)), 0.3)
+    error = ask(Transport(Tls(), "http://user:CANARY@proxy.test:3128", 1, HostResolver(hanging)), 0.3)
     assert error is not None
     assert error.reason is Reason.TIMEOUT
     assert "CANARY" not in str(error)
@@ -81,7 +81,7 @@ def test_nor_can_it_where_the_proxys_name_is_looked_up(hanging: Resolver) -> Non
 
 
 def test_nor_can_it_hold_a_request_that_is_ended_from_outside(hanging: Resolver) -> None:
-    transport = Transport(Tls(), None, 1, Lookups(hanging))
+    transport = Transport(Tls(), None, 1, HostResolver(hanging))
     thread = in_background(lambda: ask(transport, GENEROUS))
     eventually(lambda: hanging.asked == 1)
     started = time.monotonic()
@@ -99,14 +99,14 @@ def test_the_deadline_holds_for_the_look_up_and_the_answer_together() -> None:
             return [ipv4(port)]
 
         started = time.monotonic()
-        error = ask(Transport(Tls(), None, 1, Lookups(slow)), 0.6)
+        error = ask(Transport(Tls(), None, 1, HostResolver(slow)), 0.6)
     assert error is not None
     assert error.reason is Reason.TIMEOUT
     assert time.monotonic() - started < 0.6 + 0.4
 
 
 def test_requests_for_one_name_share_a_look_up(hanging: Resolver) -> None:
-    lookups = Lookups(hanging)
+    lookups = HostResolver(hanging)
     threads = [in_background(lambda: ask(Transport(Tls(), None, 1, lookups), 0.3)) for _ in range(30)]
     for thread in threads:
         thread.join(GENEROUS)
@@ -116,7 +116,7 @@ def test_requests_for_one_name_share_a_look_up(hanging: Resolver) -> None:
 def test_a_resolver_that_recovers_is_asked_again_at_the_next_request(hanging: Resolver) -> None:
     with scripted(OK) as server:
         hanging.addresses = (ipv4(urlsplit(server.url).port or 0),)
-        lookups = Lookups(hanging)
+        lookups = HostResolver(hanging)
         assert ask(Transport(Tls(), None, 1, lookups), 0.2) is not None
         hanging.recovered.set()
         assert ask(Transport(Tls(), None, 1, lookups), GENEROUS) is None
@@ -125,7 +125,7 @@ def test_a_resolver_that_recovers_is_asked_again_at_the_next_request(hanging: Re
 
 def test_a_look_up_that_has_hung_for_long_is_given_up_but_only_a_few_times() -> None:
     resolver, now = Resolver(), [0.0]
-    lookups = Lookups(resolver, lambda: now[0])
+    lookups = HostResolver(resolver, lambda: now[0])
     for number in range(50):
         now[0] = number * 10.0
         thread = in_background(lambda: lookups_fail(lookups))
@@ -136,9 +136,9 @@ def test_a_look_up_that_has_hung_for_long_is_given_up_but_only_a_few_times() -> 
     resolver.recovered.set()
 
 
-def lookups_fail(lookups: Lookups) -> None:
+def lookups_fail(lookups: HostResolver) -> None:
     with pytest.raises(LookupTimeout):
-        lookups.addresses("api.test", 443, Cutoff(0.01))
+        lookups.addresses("api.test", 443, Deadline(0.01))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_what_the_resolver_says_is_said(error: OSError) -> None:
     def fail(_host: str, _port: int) -> Sequence[Address]:
         raise error
 
-    found = ask(Transport(Tls(), None, 1, Lookups(fail)), GENEROUS)
+    found = ask(Transport(Tls(), None, 1, HostResolver(fail)), GENEROUS)
     assert found is not None
     assert found.reason in (Reason.CONNECTION, Reason.TIMEOUT)
     assert found.reason is Reason.TIMEOUT or str(error.strerror) in str(found)
@@ -163,15 +163,15 @@ def test_what_the_resolver_says_is_said(error: OSError) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "0x7f000001", "::1", "2130706433"])
 def test_an_address_is_not_looked_up(hanging: Resolver, host: str) -> None:
-    assert Lookups(hanging).addresses(host, 80, Cutoff(GENEROUS))
+    assert HostResolver(hanging).addresses(host, 80, Deadline(GENEROUS))
     assert hanging.asked == 0
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example", "\x00", "ä\udcff", "." * 300])
 def test_what_is_no_name_is_an_error_of_the_system(host: str) -> None:
     with pytest.raises(socket.gaierror):
-        Lookups().addresses(host, 80, Cutoff(GENEROUS))
+        HostResolver().addresses(host, 80, Deadline(GENEROUS))
 
 
 def test_localhost_is_looked_up_by_the_system() -> None:
-    assert {one.host for one in Lookups().addresses("localhost", 80, Cutoff(GENEROUS))} <= {"127.0.0.1", "::1"}
+    assert {one.host for one in HostResolver().addresses("localhost", 80, Deadline(GENEROUS))} <= {"127.0.0.1", "::1"}

@@ -45,8 +45,8 @@ def interrupted(rig: Rig, page: int) -> None:
     poller = rig.poller("document_batches", page_size=25)
     assert not poller.poll()
     assert rig.lines(poller, "inkit_batches") == [], "what is not complete is not shown"
-    rig.stand_in.faults.clear()
-    rig.stand_in.requests.clear()
+    rig.mock_api.faults.clear()
+    rig.mock_api.requests.clear()
 
 
 def test_an_interrupted_backfill_goes_on_where_it_was_and_counts_no_event(rig: Rig) -> None:
@@ -161,7 +161,7 @@ def test_a_discovery_that_was_cut_off_leaves_no_gap(rig: Rig, behind: float) -> 
     rig.world.extend("document_batches", new)
     rig.fail_after(1)
     assert not poller.poll()
-    rig.stand_in.faults.clear()
+    rig.mock_api.faults.clear()
     rig.clock.now += 60
     assert poller.poll()
     assert rig.exact("document_batches")
@@ -189,7 +189,7 @@ def test_a_few_batches_in_flight_are_asked_for_one_by_one(rig: Rig) -> None:
         open_batch(rig, f"rb_open_{days}", NOW - days * DAY)
     poller = settled(rig)
     assert rig.cost(poller) == 1 + 2
-    assert {one.path for one in rig.stand_in.requests} == {"/batch", "/batch/rb_open_0.5", "/batch/rb_open_1.0"}
+    assert {one.path for one in rig.mock_api.requests} == {"/batch", "/batch/rb_open_0.5", "/batch/rb_open_1.0"}
 
 
 def test_many_batches_in_flight_on_one_page_are_brought_up_to_date_by_that_page(rig: Rig) -> None:
@@ -206,7 +206,7 @@ def test_pages_that_the_server_makes_smaller_are_reckoned_with(rig: Rig) -> None
     fill(rig, 2000)
     for number in range(2):
         open_batch(rig, f"rb_open_{number}", NOW - 160 * 60 - number)
-    rig.stand_in.faults.lies = faults.Lies(ignore_page_size=True)
+    rig.mock_api.faults.lies = faults.Lies(ignore_page_size=True)
     assert rig.cost(settled(rig)) == 1 + 2
 
 
@@ -214,11 +214,11 @@ def test_pages_that_the_server_makes_smaller_are_reckoned_with(rig: Rig) -> None
 def test_where_the_list_is_filtered_batches_in_flight_are_looked_for_on_its_pages(rig: Rig, clamped: bool) -> None:
     fill(rig, 1000)
     open_batch(rig, "rb_open", NOW - 250 * 60 - 1)
-    rig.stand_in.faults.lies = faults.Lies(ignore_page_size=clamped)
+    rig.mock_api.faults.lies = faults.Lies(ignore_page_size=clamped)
     poller = settled(rig, filters={"search": "rb"})
     rig.world.update("document_batches", "rb_open", destinations=FAILED)
     assert rig.cost(poller) == (11 if clamped else 3)
-    assert {one.path for one in rig.stand_in.requests} == {"/batch"}
+    assert {one.path for one in rig.mock_api.requests} == {"/batch"}
     assert rig.exact("document_batches")
 
 
@@ -254,13 +254,13 @@ def test_a_record_that_is_not_found_for_some_polls_is_believed_to_be_there(rig: 
     poller = settled(rig)
     rig.clock.now += age - DAY / 4
     assert poller.poll()
-    rig.stand_in.faults.add(faults.status(404), path="/batch/rb_open", times=polls)
+    rig.mock_api.faults.add(faults.status(404), path="/batch/rb_open", times=polls)
     rig.clock.now += HOUR
     for _ in range(polls):
         assert poller.poll()
         rig.clock.now += 60
     assert (rig.own(poller).vanished, poller.facts.in_flight) == (0, 1)
-    rig.stand_in.faults.clear()
+    rig.mock_api.faults.clear()
     rig.world.update("document_batches", "rb_open", destinations=FAILED)
     rig.reconcile(poller)
     assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
@@ -290,10 +290,10 @@ def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_is_gone(
     fill(rig, 500)
     open_batch(rig, "rb_open", NOW - DAY / 4)
     poller = settled(rig)
-    rig.stand_in.faults.add(fault, path="/batch/rb_open")
+    rig.mock_api.faults.add(fault, path="/batch/rb_open")
     assert poller.poll()
     assert rig.own(poller).vanished == 0
-    rig.stand_in.faults.clear()
+    rig.mock_api.faults.clear()
     rig.reconcile(poller)
     assert poller.poll()
     assert rig.exact("document_batches")
@@ -305,9 +305,9 @@ def test_a_list_that_is_not_found_is_no_proof_that_its_records_are_gone(rig: Rig
     poller = settled(rig, "invocations")
 
     def refuse(kind: str, page: int) -> None:
-        rig.stand_in.faults.add(faults.status(404), times=1)
+        rig.mock_api.faults.add(faults.status(404), times=1)
 
-    rig.stand_in.faults.lies = faults.Lies(before_page=refuse)
+    rig.mock_api.faults.lies = faults.Lies(before_page=refuse)
     assert not poller.poll()
     assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 1}
     assert rig.own(poller).vanished == 0
@@ -333,7 +333,7 @@ def test_an_answer_that_says_nothing_of_the_record_asked_for_fails_the_poll(
     fill(rig, 500)
     open_batch(rig, "rb_open", NOW - DAY / 4)
     poller = settled(rig)
-    rig.stand_in.faults.add(faults.status(status), path="/batch/rb_open")
+    rig.mock_api.faults.add(faults.status(status), path="/batch/rb_open")
     assert not poller.poll()
     assert rig.own(poller).poll_errors == {reason: 1}
 
@@ -344,16 +344,16 @@ def test_work_older_than_the_window_is_asked_for_at_reconciliations_only(rig: Ri
     poller = settled(rig)
     rig.clock.now = NOW + 2 * DAY
     assert poller.poll()
-    rig.stand_in.requests.clear()
+    rig.mock_api.requests.clear()
     rig.world.update("document_batches", "rb_stuck", destinations=FAILED)
     for _ in range(50):
         rig.clock.now += 60
         assert poller.poll()
-        assert "/batch/rb_stuck" not in [one.path for one in rig.stand_in.requests]
+        assert "/batch/rb_stuck" not in [one.path for one in rig.mock_api.requests]
         assert poller.facts.in_flight == 1
     rig.clock.now += HOUR
     assert poller.poll()
-    assert "/batch/rb_stuck" in [one.path for one in rig.stand_in.requests]
+    assert "/batch/rb_stuck" in [one.path for one in rig.mock_api.requests]
     assert poller.facts.in_flight == 0
     assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
 
@@ -373,10 +373,10 @@ def test_work_that_never_ends_is_given_up_counted_and_told_and_asked_for_no_more
     assert rig.own(poller).abandoned == 1
     assert rig.series(poller, "inkit_batches")["document", "completed"] == 0
     rig.clock.now += 2 * HOUR
-    rig.stand_in.requests.clear()
+    rig.mock_api.requests.clear()
     assert poller.poll()
     assert rig.own(poller).abandoned == 1
-    assert [one.path for one in rig.stand_in.requests] == ["/batch"]
+    assert [one.path for one in rig.mock_api.requests] == ["/batch"]
 
 
 def test_finished_records_leave_the_window_record_by_record(rig: Rig) -> None:

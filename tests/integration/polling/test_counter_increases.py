@@ -24,7 +24,7 @@ from exporter.client import Client
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import invocation
 from exporter.demo.world import World
-from exporter.exposition.snapshot import Board
+from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import Facts
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector import Collector, Limits
@@ -49,7 +49,7 @@ class Scraper:
     samples: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """By series, times and values."""
 
-    def take(self, now: float, board: Board) -> None:
+    def take(self, now: float, board: SnapshotStore) -> None:
         for shown in board.snapshot.collectors:
             for block in shown.counters.values():
                 for line in block.text.decode().splitlines():
@@ -108,7 +108,7 @@ class Simulation:
         self.api.before = lambda _: self.request()
         self.state = MortalState(folder / "state.db")
         self.scrapers = [Scraper(period, phase) for period, phase in plan.scrapers]
-        self.board: Board | None = None
+        self.board: SnapshotStore | None = None
         self.due: list[tuple[float, int, Callable[[], None]]] = []
         self.order = itertools.count()
         self.latencies: Iterator[float] = itertools.cycle(plan.latencies)
@@ -179,7 +179,7 @@ class Simulation:
         source = sources()["inkit"]
         limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=100, allowance=30)
         listing = source.listing("invocations", Options(workflow_label=True))
-        board = Board()
+        board = SnapshotStore()
         poller = Poller(
             Collector(listing, source.families, limits),
             cast("Client", self.api),

@@ -10,7 +10,7 @@ from exporter.demo import faults
 from exporter.demo.items import Item, document_batch, generations
 from exporter.model.record import Record
 from exporter.polling.poller import Poller
-from exporter.state import Marks, Records, prepared
+from exporter.state import Checkpoint, Records, prepared
 from tests.support.rig import DAY, HOUR, NOW, Rig
 
 FAILED = {"sepire": generations(3, failed=3)}
@@ -76,7 +76,7 @@ def test_a_shorter_lookback_that_was_cut_off_while_it_forgot_counts_nothing_agai
     polled(rig, 2)
     forget = Records.forget
 
-    def forget_and_die(self: Records, records: Sequence[Record], marks: Marks | None = None) -> None:
+    def forget_and_die(self: Records, records: Sequence[Record], marks: Checkpoint | None = None) -> None:
         forget(self, records, marks)
         raise Killed
 
@@ -173,7 +173,7 @@ def test_a_poll_that_failed_half_way_loses_and_repeats_no_event(rig: Rig) -> Non
     for page in (2, 4, 6):
         rig.fail_after(page)
         assert not poller.poll()
-        rig.stand_in.faults.clear()
+        rig.mock_api.faults.clear()
         rig.clock.now += 60
     assert poller.poll()
     assert failures(rig) == 600
@@ -199,10 +199,10 @@ def test_a_clock_that_was_ahead_for_a_while_stops_nothing_for_good(rig: Rig, tim
 def test_an_account_that_fails_leaves_the_counters_of_another_alone(rig: Rig) -> None:
     polled(rig)
     add(rig, "rb_1", rig.clock.now)
-    rig.stand_in.faults.add(faults.status(401))
+    rig.mock_api.faults.add(faults.status(401))
     assert not rig.poller("document_batches").poll()
     assert failures(rig) == 0
-    rig.stand_in.faults.clear()
+    rig.mock_api.faults.clear()
     polled(rig)
     rig.account = "other"
     polled(rig)

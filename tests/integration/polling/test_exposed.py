@@ -4,7 +4,7 @@ import pytest
 
 from exporter.demo import faults
 from exporter.demo.items import Item, document_batch, generations, invocation
-from exporter.exposition.snapshot import Board, CollectorSnapshot
+from exporter.exposition.snapshot import CollectorSnapshot, SnapshotStore
 from exporter.polling.poller import Poller
 from tests.support.rig import HOUR, NOW, Clock, Rig
 
@@ -83,7 +83,7 @@ def test_after_a_short_restart_what_was_seen_before_rises_at_the_first_poll(rig:
     rig.clock.now += 20
     add(rig, "rb_2", rig.clock.now)
     add(rig, "rb_3", rig.clock.now, {"docusign": generations(1, failed=1)})
-    rig.board = Board()
+    rig.board = SnapshotStore()
     poller = rig.poller("document_batches")
     poller.restore()
     poller.publish()
@@ -102,7 +102,7 @@ def test_what_was_published_just_before_the_end_is_not_taken_for_seen(rig: Rig, 
     rig.board.scraped(rig.clock.now - 0.5)
     assert poller.poll()
     add(rig, "rb_2", rig.clock.now)
-    rig.board = Board()
+    rig.board = SnapshotStore()
     poller = rig.poller("document_batches")
     poller.restore()
     poller.publish()
@@ -115,7 +115,7 @@ def test_counters_stay_when_polls_have_failed_for_so_long_that_the_gauges_are_dr
     assert poller.poll()
     add(rig, "rb_1", rig.clock.now)
     again(rig, poller)
-    rig.stand_in.faults.add(faults.status(401))
+    rig.mock_api.faults.add(faults.status(401))
     for _ in range(7 * 60):
         rig.board.scraped(rig.clock.now + 1)
         rig.clock.now += 60
@@ -123,7 +123,7 @@ def test_counters_stay_when_polls_have_failed_for_so_long_that_the_gauges_are_dr
     assert exposed(rig, poller) == {FAILURES: 3}
     assert rig.board.snapshot.collectors[0].fresh_until < rig.clock.now
     add(rig, "rb_2", rig.clock.now)
-    rig.stand_in.faults.clear()
+    rig.mock_api.faults.clear()
     again(rig, poller)
     assert exposed(rig, poller) == {FAILURES: 6}
 
@@ -134,7 +134,7 @@ def test_a_failure_is_published_though_the_poll_that_met_it_fails_later_on(rig: 
     poller = rig.poller("document_batches")
     assert poller.poll()
     add(rig, "rb_failed", NOW + 2)
-    rig.stand_in.faults.add(faults.status(401), path="/batch/rb_open")
+    rig.mock_api.faults.add(faults.status(401), path="/batch/rb_open")
     rig.board.scraped(rig.clock.now + 1)
     rig.clock.now += 60
     assert not poller.poll()
@@ -439,7 +439,7 @@ def test_a_poll_that_fails_early_says_nothing_new_of_the_list(rig: Rig) -> None:
     poller = rig.poller("document_batches")
     assert poller.poll()
     assert poller.facts.dated_ahead == 1800
-    rig.stand_in.faults.add(faults.status(500))
+    rig.mock_api.faults.add(faults.status(500))
     assert not poller.poll()
     assert poller.facts.dated_ahead == 1800
 

@@ -1,4 +1,4 @@
-"""From a stand-in's records to the failures on the board: what is listed, when, and after a restart."""
+"""From a mock API's records to the failures on the board: what is listed, when, and after a restart."""
 
 from exporter.demo import faults
 from exporter.demo.items import Item, document_batch, generations, invocation
@@ -67,7 +67,7 @@ def test_the_list_is_there_again_after_a_restart_though_the_api_is_down(rig: Rig
     poller = watched(rig, "invocations")
     rig.world.add("invocations", failed("rend_1", rig.clock.now))
     poller.poll()
-    rig.stand_in.faults.add(faults.status(500))
+    rig.mock_api.faults.add(faults.status(500))
     again = rig.poller("invocations", scope="another scope, whose window has not been read")
     again.restore()
     again.publish()
@@ -96,7 +96,7 @@ def test_what_a_poll_read_before_it_failed_is_listed_at_once(rig: Rig) -> None:
     rig.fail_after(2)
     assert not poller.poll()
     assert len(listed(rig, poller)) == 50
-    rig.stand_in.faults.clear()
+    rig.mock_api.faults.clear()
     assert poller.poll()
     assert len(listed(rig, poller)) == 60
 
@@ -104,7 +104,7 @@ def test_what_a_poll_read_before_it_failed_is_listed_at_once(rig: Rig) -> None:
 def test_without_a_file_they_are_listed_as_well() -> None:
     with prepared(None) as state:
         rig = Rig(state)
-        with rig.stand_in:
+        with rig.mock_api:
             poller = watched(rig, "invocations")
             rig.world.add("invocations", failed("rend_1", rig.clock.now))
             poller.poll()

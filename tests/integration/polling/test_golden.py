@@ -1,6 +1,6 @@
 """Golden cases: a configuration and the answers an API gives, and the metrics that must come of them.
 
-A case is a folder of tests/golden: config.yaml, expected.prom, and what the API has. That is pages/, answers by their
+A case is a folder of golden: config.yaml, expected.prom, and what the API has. That is pages/, answers by their
 path (with `__` for `/`) and status, or batches/, what PackageX's list has at each poll, served in both orders.
 What depends on the hour or on how long something took is left out of the comparison.
 """
@@ -22,9 +22,9 @@ from exporter.demo import faults
 from exporter.demo.packagex.listing import PackagexReadings
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
-from exporter.exposition.self_metrics import Live
-from exporter.exposition.snapshot import Board
-from exporter.polling.build import Shared, line
+from exporter.exposition.self_metrics import SelfMetrics
+from exporter.exposition.snapshot import SnapshotStore
+from exporter.polling.build import Shared, account_pipeline
 from exporter.systems import families, sources
 from exporter.web.app import App
 from exporter.web.server.server import Server, listen
@@ -53,12 +53,12 @@ def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
     for page in case.folder.glob("pages/*"):
         path, status, _ = page.name.rsplit(".", 2)
         fault = faults.status(int(status), body=page.read_bytes())
-        rig.stand_in.faults.add(fault, "/" + path.replace("__", "/"))
+        rig.mock_api.faults.add(fault, "/" + path.replace("__", "/"))
     config_file = tmp_path / "config.yaml"
-    config_file.write_text((case.folder / "config.yaml").read_text().replace("STAND_IN", rig.stand_in.url))
+    config_file.write_text((case.folder / "config.yaml").read_text().replace("STAND_IN", rig.mock_api.url))
     systems = {name: source.system for name, source in sources().items()}
-    board = Board()
-    live = Live("1.2.3", "abc", board)
+    board = SnapshotStore()
+    live = SelfMetrics("1.2.3", "abc", board)
     shared = Shared(rig.state, board, live)
     # The last poll is for what rises only now: before, it stood at 0.
     for batches in [*(one.read_text() for one in sorted(case.folder.glob("batches/*"))), "[]", "[]"]:
@@ -66,7 +66,7 @@ def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
             rig.batches.add(item)
         # Each time as `once` does: what its output has shown before may rise.
         for account in load(config_file, systems, {}).accounts:
-            for poller in line(account, sources(), shared).pollers:
+            for poller in account_pipeline(account, sources(), shared).pollers:
                 poller.restore()
                 poller.continue_output()
                 poller.poll()

@@ -24,7 +24,7 @@ class Heavy(Client):
 
 
 def heavy(rig: Rig) -> Heavy:
-    made = client(rig.stand_in.url, meter=rig.meter)
+    made = client(rig.mock_api.url, meter=rig.meter)
     made.__class__ = Heavy
     assert isinstance(made, Heavy)
     return made

@@ -18,7 +18,7 @@ from exporter.demo.items import Item
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.items import packagex_batch
 from exporter.demo.packagex.listing import PackagexReadings
-from exporter.demo.packagex.simulation import PackagexLife, PackagexPace
+from exporter.demo.packagex.simulation import PackagexPace, PackagexSimulation
 from exporter.model.record import FetchError, Key, Reason
 from tests.support import counting
 from tests.support.doubles import MemoryApi
@@ -84,18 +84,18 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
 ) -> None:
     rig = packagex
     runs(rig, order)
-    life = PackagexLife(rig.batches, random.Random(11), PackagexPace(batches=1 / 10))
+    life = PackagexSimulation(rig.batches, random.Random(11), PackagexPace(batches=1 / 10))
     life.history(NOW, days=5, batches=700)
     old = {item["id"]: counting.finished("batches", item) for item in rig.batches.items()}
-    rig.stand_in.faults.lies = lies(rig)
+    rig.mock_api.faults.lies = lies(rig)
     poller = rig.poller("batches", page_size=25, allowance=30)
     assert poller.poll()
     for _ in range(10):
         rig.clock.now += 60
         life.step(rig.clock.now)
         assert poller.poll()
-    rig.stand_in.faults.lies = Lies(
-        order=rig.stand_in.faults.lies.order, repeat_ids=rig.stand_in.faults.lies.repeat_ids
+    rig.mock_api.faults.lies = Lies(
+        order=rig.mock_api.faults.lies.order, repeat_ids=rig.mock_api.faults.lies.repeat_ids
     )
     rig.reconcile(poller)
     rig.clock.now += 60
@@ -106,7 +106,7 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
         expected.update(counting.finished("batches", item))
         expected.subtract(old.get(item["id"], Counter()))
     assert rig.events("batches") == +expected
-    assert (poller.facts.incremental is True) is (rig.stand_in.faults.lies.order is None)
+    assert (poller.facts.incremental is True) is (rig.mock_api.faults.lies.order is None)
 
 
 @ORDERS
@@ -114,14 +114,14 @@ def test_a_list_that_turns_round_all_the_time_makes_no_news_of_what_is_old(packa
     rig = packagex
     runs(rig, order)
     rig.batches.extend([packagex_batch(f"b_{n}", NOW - n * 600, status="failed") for n in range(700)])
-    rig.stand_in.faults.lies = turning(rig)
+    rig.mock_api.faults.lies = turning(rig)
     poller = rig.poller("batches", page_size=25)
     poller.poll()
     for number in range(10):
         rig.clock.now += 60
         rig.batches.add(packagex_batch(f"b_new_{number}", rig.clock.now, status="failed"))
         poller.poll()
-    rig.stand_in.faults.lies = Lies()
+    rig.mock_api.faults.lies = Lies()
     rig.reconcile(poller)
     assert rig.exact("batches")
     assert rig.events("batches")[FAILED] == 10
@@ -161,7 +161,7 @@ def test_many_in_flight_are_brought_up_to_date_by_their_status_and_what_has_left
     rig.batches.update("b_open_7", status="failed", reason="The file could not be parsed")
     rig.batches.update("b_open_8", status="queued")
     assert rig.cost(poller) <= 2 + 3 + 1
-    assert rig.stand_in.requests[-1].path == "/batches/b_open_7"
+    assert rig.mock_api.requests[-1].path == "/batches/b_open_7"
     assert rig.exact("batches")
     assert rig.events("batches") == {FAILED: 1}
 
@@ -171,7 +171,7 @@ def test_filters_that_are_not_kept_to_are_asked_for_once(packagex: Rig, caplog: 
     fill(rig, 1000)
     for number in range(8):
         rig.batches.add(packagex_batch(f"b_open_{number}", NOW - number * HOUR - 5 * HOUR, status="processing"))
-    rig.stand_in.faults.lies = Lies(ignore_filters=True)
+    rig.mock_api.faults.lies = Lies(ignore_filters=True)
     poller = rig.poller("batches")
     assert poller.poll()
     for _ in range(3):
@@ -270,7 +270,7 @@ def test_two_batches_with_one_id_on_a_page_are_one(packagex: Rig) -> None:
     one = packagex_batch("b_1", NOW, status="processing")
     told = {"limit": 100, "page": 1, "has_more": False, "total_count": 2}
     body = {"data": [one, {**one, "status": "failed"}], "status": 200, "pagination": told}
-    rig.stand_in.faults.add(faults.raw(json.dumps(body).encode()), times=1)
+    rig.mock_api.faults.add(faults.raw(json.dumps(body).encode()), times=1)
     poller = rig.poller("batches")
     assert poller.poll()
     assert sum(rig.series(poller, "packagex_batches").values()) == 1
@@ -321,7 +321,7 @@ def test_an_error_in_an_envelope_of_200_fails_the_poll_with_its_words(
     packagex: Rig, caplog: pytest.LogCaptureFixture, envelope: Item, reason: str, words: str
 ) -> None:
     rig = packagex
-    rig.stand_in.faults.add(faults.raw(json.dumps(envelope).encode()))
+    rig.mock_api.faults.add(faults.raw(json.dumps(envelope).encode()))
     poller = rig.poller("batches")
     assert not poller.poll()
     assert rig.own(poller).poll_errors == {reason: 1}
@@ -337,18 +337,18 @@ def test_a_backfill_that_is_interrupted_goes_on_where_it_was(packagex: Rig, orde
     asked = 30
 
     def fail(kind: str, page: int) -> None:
-        if len(rig.stand_in.requests) == asked:
-            rig.stand_in.faults.add(faults.status(500))
+        if len(rig.mock_api.requests) == asked:
+            rig.mock_api.faults.add(faults.status(500))
 
-    rig.stand_in.faults.lies = Lies(before_page=fail)
+    rig.mock_api.faults.lies = Lies(before_page=fail)
     assert not rig.poller("batches", page_size=25).poll()
-    rig.stand_in.faults.clear()
-    rig.stand_in.requests.clear()
+    rig.mock_api.faults.clear()
+    rig.mock_api.requests.clear()
     poller = rig.poller("batches", page_size=25)
     assert poller.poll()
     assert rig.exact("batches")
     assert not rig.events("batches")
-    assert len(rig.stand_in.requests) < 25, "the first part is not read again"
+    assert len(rig.mock_api.requests) < 25, "the first part is not read again"
 
 
 @ORDERS

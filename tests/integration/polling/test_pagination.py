@@ -8,11 +8,11 @@ from exporter.demo import faults
 from exporter.demo.faults import Lies
 from exporter.demo.items import document_batch
 from exporter.demo.listing import Readings
-from exporter.demo.server import StandIn
+from exporter.demo.server import MockApi
 from exporter.model.record import FetchError, Reason, Record
-from exporter.polling.collector.ordering import NewestFirst
+from exporter.polling.collector.ordering import OrderedList
 from exporter.polling.collector.pagination import Order, Walk
-from exporter.polling.collector.server_limits import Manners
+from exporter.polling.collector.server_limits import ServerLimits
 from exporter.systems import sources
 from exporter.systems.base import Options, Page
 from tests.support.rig import DAY, NOW, TOKEN, Rig, client
@@ -22,7 +22,7 @@ LISTING = sources()["inkit"].listing("document_batches", Options())
 
 def ids(rig: Rig, size: int = 10, days: float = 7) -> list[str]:
     """The ids the sweep meets, in its order."""
-    found = Walk(client(rig.stand_in.url), LISTING, NewestFirst(Manners(size))).sweep(NOW - days * DAY)
+    found = Walk(client(rig.mock_api.url), LISTING, OrderedList(ServerLimits(size))).sweep(NOW - days * DAY)
     return [record.id for page in found for record in page.records]
 
 
@@ -35,67 +35,67 @@ def fill(rig: Rig, count: int, apart: float = 60.0) -> list[str]:
 def test_a_list_of_one_page_costs_one_request(rig: Rig) -> None:
     expected = fill(rig, 9)
     assert ids(rig) == expected
-    assert len(rig.stand_in.requests) == 1
+    assert len(rig.mock_api.requests) == 1
 
 
 def test_an_empty_list_costs_one_request(rig: Rig) -> None:
     assert ids(rig) == []
-    assert len(rig.stand_in.requests) == 1
+    assert len(rig.mock_api.requests) == 1
 
 
 def test_a_list_of_many_pages_is_read_newest_first(rig: Rig) -> None:
     expected = fill(rig, 95)
     assert ids(rig) == expected
-    assert len(rig.stand_in.requests) == 10
+    assert len(rig.mock_api.requests) == 10
 
 
 def test_a_full_page_that_is_said_to_be_the_last_is_not_believed(rig: Rig) -> None:
     expected = fill(rig, 10)
     assert ids(rig) == expected
-    assert len(rig.stand_in.requests) == 2
+    assert len(rig.mock_api.requests) == 2
 
 
 def test_what_lies_before_the_window_is_not_read(rig: Rig) -> None:
     fill(rig, 1000, apart=DAY / 10)
     assert set(ids(rig, days=3)) > {f"rb_{n}" for n in range(30)}
-    assert len(rig.stand_in.requests) < 12
+    assert len(rig.mock_api.requests) < 12
 
 
 def test_a_list_without_an_order_is_read_to_its_end(rig: Rig) -> None:
     expected = fill(rig, 95, apart=DAY)
-    rig.stand_in.faults.lies = Lies(order="shuffled")
+    rig.mock_api.faults.lies = Lies(order="shuffled")
     assert sorted(ids(rig)) == sorted(expected)
 
 
 def test_a_list_that_runs_oldest_first_is_read_from_its_end(rig: Rig) -> None:
     expected = fill(rig, 1005, apart=DAY / 10)
-    rig.stand_in.faults.lies = Lies(order="ascending")
+    rig.mock_api.faults.lies = Lies(order="ascending")
     found = ids(rig, days=3)
     assert found == expected[: len(found)]
     assert len(found) > 30
-    pages = [int(one.params["page"]) for one in rig.stand_in.requests]
+    pages = [int(one.params["page"]) for one in rig.mock_api.requests]
     assert pages[:2] == [1, 101]
     assert min(pages[1:]) > 88
-    assert len(rig.stand_in.requests) < 14
+    assert len(rig.mock_api.requests) < 14
 
 
 def test_rows_a_little_out_of_order_are_still_newest_first(rig: Rig) -> None:
     fill(rig, 100, apart=DAY / 10)
     rig.world.add("document_batches", document_batch("rb_late", NOW - DAY + 30))
     ids(rig, days=3)
-    assert len(rig.stand_in.requests) < 12
+    assert len(rig.mock_api.requests) < 12
 
 
 def test_a_page_size_that_is_clamped_is_no_matter(rig: Rig) -> None:
     expected = fill(rig, 95)
-    rig.stand_in.faults.lies = Lies(ignore_page_size=True)
+    rig.mock_api.faults.lies = Lies(ignore_page_size=True)
     assert ids(rig, size=100) == expected
 
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_a_count_that_is_too_low_does_not_end_the_reading_early(rig: Rig, count: int) -> None:
     expected = fill(rig, 95)
-    rig.stand_in.faults.lies = Lies(total_count=count, page_count=count)
+    rig.mock_api.faults.lies = Lies(total_count=count, page_count=count)
     assert sorted(set(ids(rig))) == sorted(expected)
 
 
@@ -107,7 +107,7 @@ def test_records_pushed_to_the_next_page_are_met_twice_and_none_is_missed(rig: R
         number = next(inserted)
         rig.world.add("document_batches", document_batch(f"rb_new_{number}", NOW + number))
 
-    rig.stand_in.faults.lies = Lies(before_page=insert)
+    rig.mock_api.faults.lies = Lies(before_page=insert)
     assert set(ids(rig)) >= set(expected)
 
 
@@ -142,13 +142,13 @@ def test_rows_are_newest_first_if_none_is_much_newer_than_the_oldest_before_it(
 
 def test_pages_that_repeat_themselves_for_ever_are_given_up(rig: Rig) -> None:
     fill(rig, 10)
-    body = client(rig.stand_in.url).get(LISTING.page(1, 10))
+    body = client(rig.mock_api.url).get(LISTING.page(1, 10))
     body["metadata"]["pagination"] |= {"next_page": 2, "page_count": 1000, "total_count": 10_000}
-    rig.stand_in.faults.add(faults.raw(json.dumps(body).encode()))
+    rig.mock_api.faults.add(faults.raw(json.dumps(body).encode()))
     with pytest.raises(FetchError, match="says nothing but what the pages before it said") as caught:
         ids(rig)
     assert caught.value.reason is Reason.MALFORMED
-    assert len(rig.stand_in.requests) < 20
+    assert len(rig.mock_api.requests) < 20
 
 
 def test_a_refused_page_size_falls_back_to_the_vendors_default_and_says_so(
@@ -156,35 +156,35 @@ def test_a_refused_page_size_falls_back_to_the_vendors_default_and_says_so(
 ) -> None:
     readings = Readings(max_page_size=50, large_page_size="refuse")
     expected = fill(rig, 60)
-    manners = Manners(100)
-    with StandIn(rig.world, TOKEN, readings=readings) as strict:
-        pages = list(Walk(client(strict.url), LISTING, NewestFirst(manners)).sweep(NOW - DAY))
+    manners = ServerLimits(100)
+    with MockApi(rig.world, TOKEN, readings=readings) as strict:
+        pages = list(Walk(client(strict.url), LISTING, OrderedList(manners)).sweep(NOW - DAY))
         assert [record.id for page in pages for record in page.records] == expected
         assert manners.rows == 25
         assert "pages of 100 rows" in caplog.text
-        list(Walk(client(strict.url), LISTING, NewestFirst(manners)).sweep(NOW - DAY))
+        list(Walk(client(strict.url), LISTING, OrderedList(manners)).sweep(NOW - DAY))
         assert [one.status for one in strict.requests].count(422) == 2, "asked twice, and then never again"
 
 
 def test_a_refusal_that_the_page_size_is_not_the_cause_of_is_no_fallback(rig: Rig) -> None:
-    rig.stand_in.faults.add(faults.status(422))
-    manners = Manners(100)
+    rig.mock_api.faults.add(faults.status(422))
+    manners = ServerLimits(100)
     with pytest.raises(FetchError) as caught:
-        list(Walk(client(rig.stand_in.url), LISTING, NewestFirst(manners)).sweep(NOW - DAY))
+        list(Walk(client(rig.mock_api.url), LISTING, OrderedList(manners)).sweep(NOW - DAY))
     assert caught.value.status == 422
     assert manners.rows == 100
 
 
 def test_a_first_page_that_is_not_found_is_not_asked_for_again(rig: Rig) -> None:
-    rig.stand_in.faults.add(faults.status(404))
+    rig.mock_api.faults.add(faults.status(404))
     with pytest.raises(FetchError) as caught:
         ids(rig)
-    assert (caught.value.status, len(rig.stand_in.requests)) == (404, 1)
+    assert (caught.value.status, len(rig.mock_api.requests)) == (404, 1)
 
 
 def test_a_refused_sort_is_done_without(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     expected = fill(rig, 60)
-    with StandIn(rig.world, TOKEN, readings=Readings(sort_keys=frozenset({"name"}))) as strict:
-        pages = list(Walk(client(strict.url), LISTING, NewestFirst(Manners(50))).sweep(NOW - DAY))
+    with MockApi(rig.world, TOKEN, readings=Readings(sort_keys=frozenset({"name"}))) as strict:
+        pages = list(Walk(client(strict.url), LISTING, OrderedList(ServerLimits(50))).sweep(NOW - DAY))
         assert [record.id for page in pages for record in page.records] == expected
     assert "refuses sort" in caplog.text

@@ -1,4 +1,4 @@
-"""Polls of a stand-in: what ends up in the gauges, and what a failure changes and does not."""
+"""Polls of a mock API: what ends up in the gauges, and what a failure changes and does not."""
 
 import logging
 import random
@@ -12,8 +12,8 @@ from exporter.demo import faults
 from exporter.demo.faults import Fault, Lies
 from exporter.demo.items import document_batch, generations, invocation, workflow_batch
 from exporter.demo.listing import Readings
-from exporter.demo.server import StandIn
-from exporter.demo.simulation import Life
+from exporter.demo.server import MockApi
+from exporter.demo.simulation import Simulation
 from exporter.exposition.snapshot import CollectorSnapshot
 from exporter.model.record import Key, Reason
 from exporter.polling.poller import Poller
@@ -63,7 +63,7 @@ def vendor_totals(rig: Rig) -> Counter[Key]:
 
 
 def test_a_random_world_of_thousands_of_records_is_counted_exactly_while_it_moves(rig: Rig) -> None:
-    life = Life(rig.world, random.Random(3), hang_from=NOW)
+    life = Simulation(rig.world, random.Random(3), hang_from=NOW)
     life.history(NOW, days=5, records=3000)
     pollers = [rig.poller(name) for name in ("document_batches", "workflow_batches", "invocations")]
     for _ in range(6):
@@ -78,7 +78,7 @@ def test_gauges_are_withheld_until_the_window_has_been_read_once(rig: Rig) -> No
     poller.publish()
     assert shown(rig, poller).gauges == {}
     assert not shown(rig, poller).health.ready
-    rig.stand_in.faults.add(faults.status(500), times=3)
+    rig.mock_api.faults.add(faults.status(500), times=3)
     assert not poller.poll()
     assert shown(rig, poller).gauges == {}
     assert poller.poll()
@@ -109,7 +109,7 @@ def test_a_failed_poll_keeps_the_last_numbers_and_the_next_good_one_heals_it(
     poller.poll()
     before = shown(rig, poller)
     rig.world.add("document_batches", document_batch("rb_2", NOW))
-    rig.stand_in.faults.add(fault)
+    rig.mock_api.faults.add(fault)
     rig.clock.now += 60
 
     assert not poller.poll()
@@ -122,7 +122,7 @@ def test_a_failed_poll_keeps_the_last_numbers_and_the_next_good_one_heals_it(
         after.status["batch_exporter_up"].text
     )
 
-    rig.stand_in.faults.clear()
+    rig.mock_api.faults.clear()
     assert poller.poll()
     assert gauge(rig, poller, "inkit_batches") == {
         'inkit_batches{account="prod",kind="document",status="completed"}': 2.0
@@ -133,8 +133,8 @@ def test_a_failed_poll_keeps_the_last_numbers_and_the_next_good_one_heals_it(
 def test_numbers_of_a_half_read_list_are_not_shown(rig: Rig) -> None:
     rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - n) for n in range(100)])
     poller = rig.poller("document_batches", page_size=25)
-    rig.stand_in.faults.lies = Lies(
-        before_page=lambda kind, page: rig.stand_in.faults.add(faults.status(500)) if page == 2 else None
+    rig.mock_api.faults.lies = Lies(
+        before_page=lambda kind, page: rig.mock_api.faults.add(faults.status(500)) if page == 2 else None
     )
     assert not poller.poll()
     assert shown(rig, poller).gauges == {}
@@ -206,13 +206,13 @@ def test_a_record_pulled_up_by_a_deletion_while_reading_has_not_vanished(rig: Ri
         if page == 2 and rig.world.get("document_batches", "rb_0"):
             rig.world.remove("document_batches", "rb_0")
 
-    rig.stand_in.faults.lies = Lies(before_page=delete)
+    rig.mock_api.faults.lies = Lies(before_page=delete)
     rig.clock.now += HOUR
     assert poller.poll()
     assert sum(gauge(rig, poller, "inkit_batches").values()) == 60, "the deleted one was read before it was deleted"
     assert rig.own(poller).vanished == 0
-    assert "/batch/rb_25" in [one.path for one in rig.stand_in.requests], "the one that moved up was asked for"
-    rig.stand_in.faults.clear()
+    assert "/batch/rb_25" in [one.path for one in rig.mock_api.requests], "the one that moved up was asked for"
+    rig.mock_api.faults.clear()
     rig.clock.now += HOUR
     assert poller.poll()
     assert poller.poll()
@@ -229,8 +229,8 @@ def test_where_the_list_is_missing_batches_are_asked_for_by_the_ids_that_are_kno
     rig.world.add("invocations", invocation("rend_1", NOW, batch_id="fb_1"))
     rig.world.add("invocations", invocation("rend_2", NOW, batch_id="fb_1"))
     rig.world.add("invocations", invocation("rend_3", NOW, batch_id="fb_gone"))
-    old = StandIn(rig.world, TOKEN, readings=Readings(workflow_batch_list=code))  # type: ignore[arg-type]
-    rig.stand_in, served = old, rig.stand_in
+    old = MockApi(rig.world, TOKEN, readings=Readings(workflow_batch_list=code))  # type: ignore[arg-type]
+    rig.mock_api, served = old, rig.mock_api
     with old:
         rig.poller("invocations").poll()
         poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_2",))
@@ -238,11 +238,11 @@ def test_where_the_list_is_missing_batches_are_asked_for_by_the_ids_that_are_kno
         assert poller.poll()
         assert sum(gauge(rig, poller, "inkit_batches").values()) == 2
         assert caplog.text.count("no such list") == 1
-    rig.stand_in = served
+    rig.mock_api = served
 
 
 def test_a_missing_list_of_anything_else_is_a_failure(rig: Rig) -> None:
-    rig.stand_in.faults.add(faults.status(404))
+    rig.mock_api.faults.add(faults.status(404))
     poller = rig.poller("document_batches")
     assert not poller.poll()
     assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 1}
@@ -284,7 +284,7 @@ def test_a_poller_stops_when_told_and_polls_in_step_with_its_interval(rig: Rig) 
     poller.run(wait, jitter=0.5)
     assert 0 <= pauses[0] <= 0.5
     assert all(59 < pause <= 60 for pause in pauses[1:])
-    assert len(rig.stand_in.requests) == 3
+    assert len(rig.mock_api.requests) == 3
 
 
 def stuck_when(rig: Rig, poller: Poller, until: float) -> list[tuple[float, float]]:
@@ -316,7 +316,7 @@ def test_a_record_is_stuck_also_while_polls_fail_after_a_restart_until_the_gauge
         made = document_batch(f"rb_{number}", NOW - HOUR + seconds, destinations={"sepire": generations(1)})
         rig.world.add("document_batches", made)
     assert rig.poller("document_batches").poll()
-    rig.stand_in.faults.add(faults.status(401))
+    rig.mock_api.faults.add(faults.status(401))
     poller = rig.poller("document_batches")
     poller.restore()
     poller.publish()
@@ -324,7 +324,7 @@ def test_a_record_is_stuck_also_while_polls_fail_after_a_restart_until_the_gauge
 
 
 def test_an_account_that_hangs_delays_no_other(rig: Rig) -> None:
-    rig.stand_in.faults.add(faults.hang(), path="/invoke")
+    rig.mock_api.faults.add(faults.hang(), path="/invoke")
     stuck = threading.Thread(target=rig.poller("invocations").poll, daemon=True)
     stuck.start()
     assert rig.poller("document_batches").poll()
@@ -336,16 +336,16 @@ def test_a_list_that_appears_is_read_as_a_backfill_and_one_that_disappears_is_a_
     rig.world.add("workflow_batches", workflow_batch("fb_1", NOW, destinations=failed))
     rig.world.add("workflow_batches", workflow_batch("fb_never_named", NOW, destinations=failed))
     poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
-    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
     poller.poll()
     assert sum(gauge(rig, poller, "inkit_batches").values()) == 1
-    rig.stand_in.faults.clear()
+    rig.mock_api.faults.clear()
     rig.clock.now += HOUR
     poller.poll()
     rig.clock.now += 60
     poller.poll()
     assert sum(gauge(rig, poller, "inkit_batches").values()) == 2
     assert gauge(rig, poller, "inkit_batches_finished_total") == {}
-    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
     assert not poller.poll()
     assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 1}

@@ -68,10 +68,10 @@ def test_records_deleted_deep_in_the_list_leave_and_only_they_are_asked_for(rig:
     for number in (411, 412, 780):
         rig.world.remove("document_batches", f"rb_{number}")
     for _ in range(2):
-        rig.stand_in.requests.clear()
+        rig.mock_api.requests.clear()
         assert rig.own(poller).vanished == 0, "one answer that says so is not believed"
         assert poller.poll()
-        assert sorted(one.path for one in rig.stand_in.requests if one.path != "/batch") == [
+        assert sorted(one.path for one in rig.mock_api.requests if one.path != "/batch") == [
             "/batch/rb_411",
             "/batch/rb_412",
             "/batch/rb_780",
@@ -115,9 +115,9 @@ def test_rows_deleted_above_between_two_slices_leave_no_gap(rig: Rig, count: int
     rig.world.update("document_batches", "rb_320", destinations=FAILED)
     # Just below where the slice ended, and now on a page above.
     rig.world.add("document_batches", document_batch("rb_late", NOW - 299 * 60 - 30, destinations=FAILED))
-    rig.stand_in.requests.clear()
+    rig.mock_api.requests.clear()
     costs(rig, poller)
-    assert {one.path for one in rig.stand_in.requests} == {"/batch"}
+    assert {one.path for one in rig.mock_api.requests} == {"/batch"}
     assert rig.events("document_batches")[FAILURES] == 3
 
 
@@ -127,9 +127,9 @@ def test_rows_inserted_above_between_two_slices_cost_pages_and_nothing_else(rig:
     poller.poll()
     rig.world.extend("document_batches", [document_batch(f"rb_new_{n}", NOW + HOUR + n / 100) for n in range(100)])
     rig.world.update("document_batches", "rb_301", destinations=FAILED)
-    rig.stand_in.requests.clear()
+    rig.mock_api.requests.clear()
     costs(rig, poller)
-    assert {one.path for one in rig.stand_in.requests} == {"/batch"}
+    assert {one.path for one in rig.mock_api.requests} == {"/batch"}
     assert rig.exact("document_batches")
     assert rig.events("document_batches")[FAILURES] == 1
 
@@ -168,16 +168,16 @@ def test_many_records_of_one_time_on_several_pages_are_no_trouble(rig: Rig, allo
     rig.world.update("document_batches", "rb_same_7", destinations=FAILED)
     rig.world.update("document_batches", "rb_same_110", destinations=FAILED)
     rig.world.remove("document_batches", "rb_same_60")
-    rig.stand_in.requests.clear()
+    rig.mock_api.requests.clear()
     costs(rig, poller)
     assert poller.poll()
     assert rig.exact("document_batches")
     assert rig.own(poller).vanished == 1
     assert rig.events("document_batches") == {FAILURES: 2}
     rig.clock.now += HOUR
-    rig.stand_in.requests.clear()
+    rig.mock_api.requests.clear()
     spent = costs(rig, poller)
-    assert {one.path for one in rig.stand_in.requests} == {"/batch"}, "none is asked for that is there"
+    assert {one.path for one in rig.mock_api.requests} == {"/batch"}, "none is asked for that is there"
     assert sum(spent) < 17 + 3 * len(spent) + 10
 
 
@@ -206,7 +206,7 @@ def test_invocations_that_vanished_are_asked_for_fifty_at_once(rig: Rig) -> None
     rig.clock.now += HOUR
     for number in range(400, 450):
         rig.world.remove("invocations", f"rend_{number}")
-    rig.stand_in.requests.clear()
+    rig.mock_api.requests.clear()
     assert poller.poll()
     assert len([one for one in rig.asked("data_id") if one]) <= 2
     assert poller.poll()
@@ -225,7 +225,7 @@ def test_filtered_batches_are_lost_only_if_the_pages_around_do_not_have_them(rig
         if page == 20 and rig.world.get("document_batches", "rb_0"):
             rig.world.remove("document_batches", "rb_0")
 
-    rig.stand_in.faults.lies = Lies(before_page=delete)
+    rig.mock_api.faults.lies = Lies(before_page=delete)
     assert poller.poll()
     assert rig.own(poller).vanished == 0, "a second reading must say so too"
     rig.clock.now += HOUR
@@ -292,7 +292,7 @@ def test_the_reconciliation_of_an_account_without_a_list_is_spread_over_polls(ri
     batches = [workflow_batch(f"fb_{n:04}", moment if n < 200 else NOW - n * 60) for n in range(500)]
     rig.world.extend("workflow_batches", batches)
     names = tuple(f"fb_{n:04}" for n in range(505))
-    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
 
     def start() -> Poller:
         return rig.poller("workflow_batches", workflow_batch_ids=names, allowance=20)
@@ -321,7 +321,7 @@ def test_the_reconciliation_of_an_account_without_a_list_is_spread_over_polls(ri
 
 @pytest.mark.parametrize("allowance", [0, 1])
 def test_however_small_the_allowance_a_reconciliation_asks_for_one_named_batch_a_poll(rig: Rig, allowance: int) -> None:
-    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
     poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1", "fb_2", "fb_3"), allowance=allowance)
     for _ in range(3):
         assert poller.poll()
@@ -330,13 +330,13 @@ def test_however_small_the_allowance_a_reconciliation_asks_for_one_named_batch_a
     asked = []
     for _ in range(4):
         rig.cost(poller)
-        asked += [[one.path[-4:] for one in rig.stand_in.requests if one.path != "/invoke/batch"]]
+        asked += [[one.path[-4:] for one in rig.mock_api.requests if one.path != "/invoke/batch"]]
         rig.clock.now += 60
     assert asked == [["fb_1"], ["fb_2"], ["fb_3"], []]
 
 
 def test_a_named_batch_that_is_gone_is_not_asked_for_at_each_poll(rig: Rig) -> None:
-    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
     rig.world.add("workflow_batches", workflow_batch("fb_1", NOW))
     poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
     assert poller.poll()
@@ -350,14 +350,14 @@ def test_a_named_batch_that_is_gone_is_not_asked_for_at_each_poll(rig: Rig) -> N
 
 
 def test_a_new_batch_that_is_not_there_at_once_is_asked_for_again(rig: Rig) -> None:
-    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch")
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
     poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
     assert poller.poll()
     rig.world.add("workflow_batches", workflow_batch("fb_1", NOW, destinations=FAILED))
     rig.clock.now += 60
     assert poller.poll()
     assert rig.gauges("workflow_batches")["inkit_batches", "workflow", "completed"] == 1
-    rig.stand_in.faults.add(faults.status(404), path="/invoke/batch/fb_1", times=1)
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch/fb_1", times=1)
     rig.clock.now += HOUR
     assert poller.poll()
     assert poller.poll()
@@ -366,13 +366,13 @@ def test_a_new_batch_that_is_not_there_at_once_is_asked_for_again(rig: Rig) -> N
 
 def test_the_first_reading_of_a_list_without_an_order_goes_on_where_it_was_interrupted(rig: Rig) -> None:
     fill(rig, 1000)
-    rig.stand_in.faults.lies = Lies(order="shuffled")
+    rig.mock_api.faults.lies = Lies(order="shuffled")
     interrupted = Lies(order="shuffled")
     rig.fail_after(30)
-    rig.stand_in.faults.lies = replace(rig.stand_in.faults.lies, order=interrupted.order)
+    rig.mock_api.faults.lies = replace(rig.mock_api.faults.lies, order=interrupted.order)
     assert not rig.poller("document_batches", page_size=25).poll()
-    rig.stand_in.faults.clear()
-    rig.stand_in.faults.lies = interrupted
+    rig.mock_api.faults.clear()
+    rig.mock_api.faults.lies = interrupted
     rig.clock.now += 60
     rig.world.add("document_batches", document_batch("rb_new", rig.clock.now, destinations=FAILED))
     poller = rig.poller("document_batches", page_size=25)

@@ -12,9 +12,9 @@ from exporter.cli.flags import parse
 from exporter.config import Account, Config, ConfigError, Problem
 from exporter.config.diff import Changes, Outcome, changes
 from exporter.exposition.scrape import Exposition
-from exporter.exposition.self_metrics import Live
-from exporter.exposition.snapshot import Board
-from exporter.polling.reload import Asked, Loading, Reloading
+from exporter.exposition.self_metrics import SelfMetrics
+from exporter.exposition.snapshot import SnapshotStore
+from exporter.polling.reload import Asked, Loading, Reloader
 from tests.unit.config.test_diff import account
 
 GENEROUS = 20.0
@@ -47,11 +47,11 @@ class Reloads:
         self.may_read = threading.Event()
         self.may_read.set()
         self.ran = Ran()
-        self.board = Board()
-        self.live = Live("1", "abc", self.board)
+        self.board = SnapshotStore()
+        self.live = SelfMetrics("1", "abc", self.board)
         self.asked: Asked = Asked()
         loading = Loading(self._load, file)
-        self.reloading = Reloading(
+        self.reloading = Reloader(
             self.asked,
             loading,
             Config((A,), STATE),
@@ -195,8 +195,8 @@ def test_reloads_are_done_one_after_the_other_and_each_reads_what_is_there_by_th
 def test_who_asked_and_has_gone_does_not_stop_the_others() -> None:
     reloads = Reloads()
     reloads.may_read.clear()
-    first, gone, last = (reloads.reloading.ask() for _ in range(3))
-    assert gone.cancel()
+    first, deleted, last = (reloads.reloading.ask() for _ in range(3))
+    assert deleted.cancel()
     reloads.may_read.set()
     assert first.result(GENEROUS).successful
     assert last.result(GENEROUS).successful

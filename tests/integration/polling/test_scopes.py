@@ -58,7 +58,7 @@ def test_five_switches_cost_no_failure(rig: Rig, collector: str, fails: bool) ->
             put(rig, collector, f"x_open_{expected // 5}", NOW - (expected // 5) * 60 - 30, failed=True)
             expected += 1
             if fails and poll == 0:
-                rig.stand_in.faults.add(faults.status(500), times=3)
+                rig.mock_api.faults.add(faults.status(500), times=3)
                 assert not poller.poll()
             else:
                 assert poller.poll()
@@ -81,10 +81,10 @@ def test_with_other_labels_the_gauges_are_those_of_the_window(rig: Rig) -> None:
     assert rig.series(labelled, "inkit_invocation_generations")["box", "failed", "flow"] == 150
     assert all(len(key) > 3 for key in rig.gauges("invocations") if key[0] == "inkit_invocation_generations")
     plain = start(rig, "invocations", False)
-    rig.stand_in.requests.clear()
+    rig.mock_api.requests.clear()
     assert plain.poll()
     assert rig.exact("invocations")
-    assert len(rig.stand_in.requests) < 10, "without the label nothing has to be read again"
+    assert len(rig.mock_api.requests) < 10, "without the label nothing has to be read again"
 
 
 def test_a_workflow_with_another_name_is_no_event(rig: Rig) -> None:

@@ -10,15 +10,15 @@ import pytest
 from exporter.config import Account, load
 from exporter.demo import faults
 from exporter.demo.items import document_batch, generations, invocation
-from exporter.exposition.self_metrics import Live
+from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import CollectorSnapshot
 from exporter.exposition.status import Facts
 from exporter.model.accounting import Rules
 from exporter.model.record import Reason, StateError
 from exporter.polling import supervisor as running_module
-from exporter.polling.build import Shared, line
+from exporter.polling.build import Shared, account_pipeline
 from exporter.polling.poller import Poller
-from exporter.polling.supervisor import Line, Running
+from exporter.polling.supervisor import AccountPipeline, Supervisor
 from exporter.systems import sources
 from tests.support.rig import NOW, TOKEN, Rig
 
@@ -32,27 +32,27 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 class Program:
-    """What runs the accounts of configurations against the stand-in. They poll once, and again in an hour."""
+    """What runs the accounts of configurations against the mock API. They poll once, and again in an hour."""
 
     def __init__(self, rig: Rig, folder: Path) -> None:
         self.rig = rig
         self.folder = folder
-        self.live = Live("1", "abc", rig.board)
+        self.live = SelfMetrics("1", "abc", rig.board)
         self.shared = Shared(rig.state, rig.board, self.live)
-        self.lines: list[Line] = []
-        self.running = Running(rig.board, self._make)
+        self.lines: list[AccountPipeline] = []
+        self.running = Supervisor(rig.board, self._make)
         self.breaks = False
 
-    def _make(self, account: Account, known: object) -> Line:
+    def _make(self, account: Account, known: object) -> AccountPipeline:
         if self.breaks:
             raise RuntimeError("can't start new thread")
-        self.lines.append(line(account, sources(), self.shared, known))  # type: ignore[arg-type]
+        self.lines.append(account_pipeline(account, sources(), self.shared, known))  # type: ignore[arg-type]
         return self.lines[-1]
 
     def accounts(self, **given: str) -> tuple[Account, ...]:
         """Accounts by name, each with what stands in its configuration beside what all have."""
         path = self.folder / "config.yaml"
-        common = f"system: inkit, base_url: {self.rig.stand_in.url}, api_token: {TOKEN}"
+        common = f"system: inkit, base_url: {self.rig.mock_api.url}, api_token: {TOKEN}"
         each = "".join(f"  - {{name: {name}, {common}, {text}}}\n" for name, text in given.items())
         path.write_text(f"poll_interval: 1h\nstale_after: 2h\nmax_requests_per_second: 1000\naccounts:\n{each}")
         return load(path, {name: source.system for name, source in sources().items()}, {}).accounts
@@ -70,7 +70,7 @@ class Program:
         return self.running.change(self.accounts(**given)).counts()
 
     def asked(self) -> list[str]:
-        return [one.path for one in self.rig.stand_in.requests]
+        return [one.path for one in self.rig.mock_api.requests]
 
     def on_board(self, account: str) -> list[CollectorSnapshot]:
         return [one for one in self.rig.board.snapshot.collectors if one.account == account]
@@ -88,7 +88,7 @@ def program(rig: Rig, tmp_path: Path) -> Iterator[Program]:
     made = Program(rig, tmp_path)
     yield made
     made.running.stop()
-    rig.stand_in.faults.clear()
+    rig.mock_api.faults.clear()
     for each in made.lines:
         each.close()
     eventually(lambda: not [one for one in threading.enumerate() if one.name.startswith("poll ")])
@@ -99,7 +99,7 @@ INVOCATIONS = "collectors: [invocations]"
 
 
 def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(program: Program) -> None:
-    program.rig.stand_in.faults.add(faults.status(401), path="/invoke", times=1)
+    program.rig.mock_api.faults.add(faults.status(401), path="/invoke", times=1)
     program.running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
     [batches], [invocations] = (one.pollers for one in program.lines)
     eventually(lambda: program.on_board("b")[0].health.up is False and batches.facts.up is True)
@@ -110,7 +110,7 @@ def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(p
 
 
 def test_collectors_are_on_the_board_before_their_first_poll(program: Program) -> None:
-    program.rig.stand_in.faults.add(faults.hang())
+    program.rig.mock_api.faults.add(faults.hang())
     program.running.start(program.accounts(a=BATCHES))
     assert [one.id for one in program.rig.board.snapshot.collectors] == [("a", "document_batches")]
 
@@ -146,7 +146,7 @@ def test_an_account_that_is_the_same_keeps_its_threads_and_is_not_polled_again(p
     assert running.ready()
 
 
-def test_accounts_stand_in_the_order_of_the_last_configuration(program: Program) -> None:
+def test_accounts_mock_api_the_order_of_the_last_configuration(program: Program) -> None:
     program.running.start(program.accounts(a=BATCHES, b=BATCHES))
     program.change(c=BATCHES, b=BATCHES, a=f"{BATCHES}, page_size: 50")
     assert [one.account for one in program.rig.board.snapshot.collectors] == ["c", "b", "a"]
@@ -162,7 +162,7 @@ def test_an_account_that_is_removed_leaves_and_comes_back_with_what_the_state_ha
     assert program.on_board("a") == []
     removed.publish()
     assert program.on_board("a") == []
-    program.rig.stand_in.faults.add(faults.hang())
+    program.rig.mock_api.faults.add(faults.hang())
     program.running.change(both)
     assert program.shown("a", "inkit_batch_documents") == 'inkit_batch_documents{account="a",kind="document"} 3.0\n'
 
@@ -172,10 +172,10 @@ def test_the_series_of_an_account_that_changes_stay_and_what_was_counted_goes_on
     program.running.start(program.accounts(a=BATCHES))
     program.wait_for_polls("a")
     [old] = program.lines[0].pollers
-    program.rig.stand_in.faults.add(faults.status(401), times=1)
+    program.rig.mock_api.faults.add(faults.status(401), times=1)
     assert not old.poll()
     before = program.on_board("a")
-    program.rig.stand_in.faults.add(faults.hang())
+    program.rig.mock_api.faults.add(faults.hang())
     assert program.change(a=f"{BATCHES}, page_size: 50") == {"added": 0, "changed": 1, "removed": 0, "kept": 0}
     [after] = program.on_board("a")
     assert after.gauges == before[0].gauges
@@ -191,7 +191,7 @@ def test_what_is_asked_for_anew_is_withheld_until_it_is_read(program: Program) -
     program.running.start(program.accounts(a=BATCHES))
     program.wait_for_polls("a")
     assert program.on_board("a")[0].health.oldest_in_flight is not None
-    program.rig.stand_in.faults.add(faults.hang())
+    program.rig.mock_api.faults.add(faults.hang())
     program.change(a=f"{BATCHES}, filters: {{search: x}}")
     assert program.shown("a", "inkit_batch_documents") == ""
     health = program.on_board("a")[0].health
@@ -213,9 +213,9 @@ def test_a_poller_that_was_told_to_end_publishes_nothing_any_more(program: Progr
 
 
 def test_a_request_that_hangs_is_cut_off_and_is_no_failure(program: Program, caplog: pytest.LogCaptureFixture) -> None:
-    program.rig.stand_in.faults.add(faults.hang(), path="/batch", times=1)
+    program.rig.mock_api.faults.add(faults.hang(), path="/batch", times=1)
     program.running.start(program.accounts(a=BATCHES))
-    eventually(lambda: bool(program.rig.stand_in.requests))
+    eventually(lambda: bool(program.rig.mock_api.requests))
     started = time.monotonic()
     program.change(a=f"{BATCHES}, page_size: 50")
     program.wait_for_polls("a")
@@ -280,21 +280,21 @@ class Stubborn:
 
 
 @pytest.fixture
-def stubborn(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Running, list[Stubborn]]]:
+def stubborn(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Supervisor, list[Stubborn]]]:
     monkeypatch.setattr(running_module, "END_WITHIN_SECONDS", 0.05)
     made: list[Stubborn] = []
 
-    def make(account: Account, _: object) -> Line:
+    def make(account: Account, _: object) -> AccountPipeline:
         made.append(Stubborn("x"))
-        return Line(account, (made[-1],), threading.Event(), lambda: None)  # type: ignore[arg-type]
+        return AccountPipeline(account, (made[-1],), threading.Event(), lambda: None)  # type: ignore[arg-type]
 
-    yield Running(program.rig.board, make), made
+    yield Supervisor(program.rig.board, make), made
     for one in made:
         one.let_go.set()
 
 
 def test_a_poller_that_does_not_end_is_followed_by_the_next_when_it_does(
-    stubborn: tuple[Running, list[Stubborn]], program: Program
+    stubborn: tuple[Supervisor, list[Stubborn]], program: Program
 ) -> None:
     running, made = stubborn
     running.start(program.accounts(a=BATCHES))
@@ -306,7 +306,7 @@ def test_a_poller_that_does_not_end_is_followed_by_the_next_when_it_does(
 
 
 def test_it_is_waited_for_also_where_the_account_was_away_meanwhile(
-    stubborn: tuple[Running, list[Stubborn]], program: Program
+    stubborn: tuple[Supervisor, list[Stubborn]], program: Program
 ) -> None:
     running, made = stubborn
     running.start(program.accounts(a=BATCHES))
@@ -322,7 +322,7 @@ def test_it_is_waited_for_also_where_the_account_was_away_meanwhile(
 
 
 def test_it_is_healthy_while_pollers_are_ending(
-    stubborn: tuple[Running, list[Stubborn]], program: Program, monkeypatch: pytest.MonkeyPatch
+    stubborn: tuple[Supervisor, list[Stubborn]], program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running_module, "END_WITHIN_SECONDS", 10.0)
     running, made = stubborn
@@ -339,7 +339,7 @@ def test_it_is_healthy_while_pollers_are_ending(
 
 
 def test_a_poll_loop_that_has_ended_by_itself_is_not_healthy(
-    stubborn: tuple[Running, list[Stubborn]], program: Program
+    stubborn: tuple[Supervisor, list[Stubborn]], program: Program
 ) -> None:
     running, made = stubborn
     running.start(program.accounts(a=BATCHES))

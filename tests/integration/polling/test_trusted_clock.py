@@ -14,14 +14,14 @@ from exporter.polling.collector.trusted_clock import (
     trusted,
 )
 from exporter.polling.poller import Poller
-from exporter.state import Marks
+from exporter.state import Checkpoint
 from tests.support.rig import DAY, HOUR, NOW, Clock, Rig
 
 OPEN = {"sepire": generations(1)}
 FAILED = {"sepire": generations(1, failed=1)}
 FAILURES = ("inkit_batch_generations_finished_total", "document", "sepire", "failed")
 LEAPS = pytest.mark.parametrize("leap", [-400 * DAY, -8 * DAY, -2 * HOUR, 2 * HOUR, DAY, 8 * DAY, 400 * DAY])
-BEFORE = Marks(polled_at=NOW, ticks=50.0, boot="a")
+BEFORE = Checkpoint(polled_at=NOW, ticks=50.0, boot="a")
 
 
 def fill(rig: Rig, count: int = 300) -> None:
@@ -132,7 +132,7 @@ def test_a_clock_that_has_leapt_is_told_once(rig: Rig, caplog: pytest.LogCapture
 @pytest.mark.parametrize(
     ("clocks", "marks", "expected"),
     [
-        pytest.param(Clocks(NOW + 60, 110.0, "a"), Marks(), Trusted(NOW + 60), id="first-poll"),
+        pytest.param(Clocks(NOW + 60, 110.0, "a"), Checkpoint(), Trusted(NOW + 60), id="first-poll"),
         pytest.param(Clocks(NOW + 61, 110.0, "a"), BEFORE, Trusted(NOW + 61), id="as-expected"),
         pytest.param(Clocks(NOW + DAY, 50.0 + DAY, "a"), BEFORE, Trusted(NOW + DAY), id="a-day-of-sleep"),
         pytest.param(Clocks(NOW + DAY, 110.0, "a"), BEFORE, Trusted(NOW + 60, 110.0), id="ahead"),
@@ -141,20 +141,20 @@ def test_a_clock_that_has_leapt_is_told_once(rig: Rig, caplog: pytest.LogCapture
         pytest.param(Clocks(NOW + DAY, 10.0, "a"), BEFORE, Trusted(NOW + DAY), id="ticks-went-back"),
         pytest.param(
             Clocks(NOW + DAY, 110.0, "a"),
-            Marks(polled_at=NOW, ticks=50.0, boot="a", seen_newest=NOW + DAY + SLACK_SECONDS),
+            Checkpoint(polled_at=NOW, ticks=50.0, boot="a", seen_newest=NOW + DAY + SLACK_SECONDS),
             Trusted(NOW + DAY),
             id="records-are-a-little-ahead-of-the-clock-that-was-behind",
         ),
         pytest.param(
             Clocks(NOW + DAY, 110.0, "a"),
-            Marks(polled_at=NOW, ticks=50.0, boot="a", seen_newest=NOW + 60 + SLACK_SECONDS),
+            Checkpoint(polled_at=NOW, ticks=50.0, boot="a", seen_newest=NOW + 60 + SLACK_SECONDS),
             Trusted(NOW + 60, 110.0),
             id="records-are-a-little-ahead-of-the-time-that-has-passed",
         ),
         pytest.param(Clocks(NOW + DAY, 50.0, "a"), BEFORE, Trusted(NOW, 50.0), id="no-time-has-passed"),
         pytest.param(
             Clocks(NOW + DAY, BELIEVED_AFTER_SECONDS - 10, "a"),
-            Marks(polled_at=NOW, ticks=50.0, boot="a", leapt_at=60.0),
+            Checkpoint(polled_at=NOW, ticks=50.0, boot="a", leapt_at=60.0),
             Trusted(NOW + BELIEVED_AFTER_SECONDS - 60, 60.0),
             id="not-yet-for-good",
         ),
@@ -163,19 +163,19 @@ def test_a_clock_that_has_leapt_is_told_once(rig: Rig, caplog: pytest.LogCapture
         ),
         pytest.param(
             Clocks(NOW + DAY, 60.0 + BELIEVED_AFTER_SECONDS, "a"),
-            Marks(polled_at=NOW, ticks=50.0, boot="a", leapt_at=60.0),
+            Checkpoint(polled_at=NOW, ticks=50.0, boot="a", leapt_at=60.0),
             Trusted(NOW + DAY, 60.0),
             id="set-for-good",
         ),
         pytest.param(
             Clocks(NOW + DAY, 110.0, "a"),
-            Marks(polled_at=NOW, ticks=50.0, boot="a", seen_newest=NOW + DAY - 5),
+            Checkpoint(polled_at=NOW, ticks=50.0, boot="a", seen_newest=NOW + DAY - 5),
             Trusted(NOW + DAY),
             id="records-show-that-it-was-behind",
         ),
     ],
 )
-def test_the_time_is_gone_by_that_has_passed(clocks: Clocks, marks: Marks, expected: Trusted) -> None:
+def test_the_time_is_gone_by_that_has_passed(clocks: Clocks, marks: Checkpoint, expected: Trusted) -> None:
     assert trusted(clocks, marks) == expected
 
 

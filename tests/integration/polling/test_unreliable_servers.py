@@ -14,8 +14,8 @@ from exporter.demo.faults import Lies
 from exporter.demo.items import Item, Kind, document_batch, generations, invocation
 from exporter.demo.listing import Readings
 from exporter.demo.packagex.items import packagex_batch
-from exporter.demo.server import StandIn
-from exporter.demo.simulation import Life
+from exporter.demo.server import MockApi
+from exporter.demo.simulation import Simulation
 from exporter.model.record import Key, Reason
 from exporter.polling.collector import Collector, Found, Limits
 from exporter.systems import sources
@@ -69,10 +69,10 @@ def deleting(rig: Rig) -> Lies:
 def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted_once(
     rig: Rig, lies: Callable[[Rig], Lies]
 ) -> None:
-    life = Life(rig.world, random.Random(11))
+    life = Simulation(rig.world, random.Random(11))
     life.history(NOW, days=5, records=700)
     old = {item["id"]: counting.finished("document_batches", item) for item in rig.world.items("document_batches")}
-    rig.stand_in.faults.lies = lies(rig)
+    rig.mock_api.faults.lies = lies(rig)
     poller = rig.poller("document_batches", page_size=25, allowance=30)
     assert poller.poll()
     seen: dict[str, Item] = {}
@@ -81,8 +81,8 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
         life.step(rig.clock.now)
         assert poller.poll()
         seen.update({item["id"]: item for item in rig.world.items("document_batches")})
-    rig.stand_in.faults.lies = Lies(
-        order=rig.stand_in.faults.lies.order, repeat_ids=rig.stand_in.faults.lies.repeat_ids
+    rig.mock_api.faults.lies = Lies(
+        order=rig.mock_api.faults.lies.order, repeat_ids=rig.mock_api.faults.lies.repeat_ids
     )
     rig.reconcile(poller)
     rig.clock.now += 60
@@ -104,7 +104,7 @@ def test_without_an_order_the_window_is_read_at_each_poll_which_is_said_once(
     poller = rig.poller("document_batches", filters=filters)
     assert poller.poll()
     assert poller.facts.incremental is True
-    rig.stand_in.faults.lies = Lies(order="shuffled")
+    rig.mock_api.faults.lies = Lies(order="shuffled")
     with caplog.at_level(logging.WARNING):
         for number in range(4):
             rig.clock.now += 60
@@ -116,7 +116,7 @@ def test_without_an_order_the_window_is_read_at_each_poll_which_is_said_once(
             assert poller.facts.incremental is False
     assert caplog.text.count("not newest first") == 1
     assert rig.cost(poller) == 6 + 1, "each page once, and the last one to see which way the list runs"
-    rig.stand_in.faults.clear()
+    rig.mock_api.faults.clear()
     assert poller.poll()
     assert rig.cost(poller) == 1, "it has an order again"
 
@@ -126,7 +126,7 @@ def test_a_list_that_runs_oldest_first_costs_no_more_than_one_that_runs_newest_f
     rig: Rig, filters: dict[str, str]
 ) -> None:
     fill(rig, 540)
-    rig.stand_in.faults.lies = Lies(order="ascending")
+    rig.mock_api.faults.lies = Lies(order="ascending")
     poller = rig.poller("document_batches", filters=filters)
     assert poller.poll()
     for number in range(4):
@@ -152,7 +152,7 @@ def test_a_list_that_turns_round_is_found_out_at_once(rig: Rig, caplog: pytest.L
     assert poller.poll()
     caplog.set_level(logging.INFO)
     for number, order in enumerate(("ascending", None, "ascending")):
-        rig.stand_in.faults.lies = Lies(order="ascending" if order else None)
+        rig.mock_api.faults.lies = Lies(order="ascending" if order else None)
         rig.clock.now += 60
         rig.world.add("document_batches", document_batch(f"rb_{order}_{number}", rig.clock.now, destinations=FAILED))
         assert poller.poll()
@@ -165,7 +165,7 @@ def test_a_list_that_turns_round_is_found_out_at_once(rig: Rig, caplog: pytest.L
 def test_a_first_page_whose_rows_are_all_of_one_moment_is_compared_with_the_last_one(rig: Rig) -> None:
     fill(rig, 300)
     rig.world.extend("document_batches", [document_batch(f"rb_old_{n}", NOW - HOUR * 9 + n / 100) for n in range(200)])
-    rig.stand_in.faults.lies = Lies(order="ascending")
+    rig.mock_api.faults.lies = Lies(order="ascending")
     poller = rig.poller("document_batches")
     for number in range(3):
         assert poller.poll()
@@ -183,7 +183,7 @@ def test_a_list_that_turns_round_where_the_top_does_not_show_it_is_found_out_by_
     rig.world.extend("document_batches", [document_batch(f"rb_old_{n}", NOW - HOUR * 9 + n / 100) for n in range(200)])
     poller = rig.poller("document_batches", filters=filters)
     assert poller.poll()
-    rig.stand_in.faults.lies = Lies(order="ascending")
+    rig.mock_api.faults.lies = Lies(order="ascending")
     rig.clock.now += 60
     rig.world.add("document_batches", document_batch("rb_new", rig.clock.now, destinations=FAILED))
     assert poller.poll()
@@ -194,8 +194,8 @@ def test_a_list_that_turns_round_where_the_top_does_not_show_it_is_found_out_by_
 
 def test_a_page_size_that_is_refused_is_done_without(rig: Rig) -> None:
     fill(rig, 500)
-    refusing = StandIn(rig.world, TOKEN, readings=Readings(max_page_size=50, large_page_size="refuse"))
-    rig.stand_in, served = refusing, rig.stand_in
+    refusing = MockApi(rig.world, TOKEN, readings=Readings(max_page_size=50, large_page_size="refuse"))
+    rig.mock_api, served = refusing, rig.mock_api
     with refusing:
         poller = rig.poller("document_batches")
         assert poller.poll()
@@ -204,7 +204,7 @@ def test_a_page_size_that_is_refused_is_done_without(rig: Rig) -> None:
         rig.reconcile(poller)
         assert rig.events("document_batches") == {FAILURES: 1}
         assert rig.cost(poller) == 1
-    rig.stand_in = served
+    rig.mock_api = served
 
 
 @pytest.mark.parametrize("hours", [-30, -5, 5, 30])
@@ -263,13 +263,13 @@ def test_ids_asked_for_and_answered_with_the_list_prove_nothing(rig: Rig) -> Non
     page = {"items": items[:50], "metadata": {"pagination": {"next_page": 2, "page_count": 11, "page_size": 50}}}
 
     def ignore_ids(kind: Kind, number: int) -> None:
-        rig.stand_in.faults.add(faults.raw(json.dumps(page).encode()), times=1)
+        rig.mock_api.faults.add(faults.raw(json.dumps(page).encode()), times=1)
 
-    rig.stand_in.faults.lies = Lies(before_page=ignore_ids)
+    rig.mock_api.faults.lies = Lies(before_page=ignore_ids)
     rig.clock.now += 60
     assert rig.cost(poller) == 2
     assert rig.own(poller).vanished == 0
-    rig.stand_in.faults.clear()
+    rig.mock_api.faults.clear()
     rig.reconcile(poller)
     assert rig.exact("invocations")
     assert rig.events("invocations")["inkit_invocation_generations_finished_total", "box", "failed"] == 1
@@ -319,7 +319,7 @@ def test_it_is_told_by_how_much_rows_are_dated_ahead(rig: Rig, ahead: float) -> 
     for _ in range(2):
         found = Found()
         with rig.state.records("prod", "document_batches", collector.rules) as records:
-            collector.poll(client(rig.stand_in.url), records, NOW, found)
+            collector.poll(client(rig.mock_api.url), records, NOW, found)
         assert found.dated_ahead == ahead
 
 
@@ -349,7 +349,7 @@ def test_whatever_a_record_holds_it_costs_at_most_itself(rig: Rig, system: str, 
     body = {"items": items, "data": items, "metadata": {"pagination": {"next_page": None, "page_size": 100}}}
     body["pagination"] = {"limit": 100, "page": 1, "has_more": False}
     rig.system = system
-    rig.stand_in.faults.add(faults.raw(json.dumps(body).encode()))
+    rig.mock_api.faults.add(faults.raw(json.dumps(body).encode()))
     poller = rig.poller("document_batches" if system == "inkit" else "batches")
     assert poller.poll()
     assert poller.facts.finished >= 1
@@ -365,7 +365,7 @@ def test_whatever_a_list_says_of_its_pages_is_no_mistake_of_the_exporter(rig: Ri
     poller = rig.poller("document_batches" if system == "inkit" else "batches")
     for pagination in (value, *({name: value} for name in names), dict.fromkeys(names, value)):
         body = {"items": [item], "data": [item], "metadata": {"pagination": pagination}, "pagination": pagination}
-        rig.stand_in.faults.clear()
-        rig.stand_in.faults.add(faults.raw(json.dumps(body).encode()))
+        rig.mock_api.faults.clear()
+        rig.mock_api.faults.add(faults.raw(json.dumps(body).encode()))
         poller.poll()
         assert Reason.INTERNAL not in rig.own(poller).poll_errors

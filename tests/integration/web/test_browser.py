@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.exposition.snapshot import Board, CollectorSnapshot, Failure
+from exporter.exposition.snapshot import CollectorSnapshot, Failure, SnapshotStore
 from tests.support.browser import DESK, PHONE, Scheme, chromium, showing, visit
 from tests.support.examples import NOW, calm, troubled
 
@@ -19,9 +19,9 @@ LONG = "x" * 128
 _PHONES = 700
 
 
-def overflowing() -> Board:
+def overflowing() -> SnapshotStore:
     """Names as long as they can be."""
-    board = Board()
+    board = SnapshotStore()
     failure = Failure(LONG, NOW, NOW, tuple(f"{LONG[:60]}{number}" for number in range(9)), ("failed",), "", LONG)
     board.publish(CollectorSnapshot(LONG[:63], "inkit", "document_batches", failures=(failure,)))
     return board

@@ -154,7 +154,7 @@ def test_an_exception_is_put_on_one_line(style: log_format.Style) -> None:
     assert text.count("\n") == 1
     found = json.loads(text) if style == "json" else fields(text[:-1])
     assert found["exception"].strip('"').endswith("ValueError")
-    assert "test_logs" in found["stack"]
+    assert "test_log_format" in found["stack"]
 
 
 def raised(text: str, cause: OSError | None) -> list[str]:
@@ -169,16 +169,16 @@ def raised(text: str, cause: OSError | None) -> list[str]:
         log.exception("failed")
     told = json.loads(stream.getvalue())["exception"]
     assert "CANARY" not in told
-    return re.findall(r"test_logs.py|^\w.*", told, re.MULTILINE)
+    return re.findall(r"test_log_format.py|^\w.*", told, re.MULTILINE)
 
 
 def test_an_exception_is_told_by_kind_and_place_and_not_by_its_text() -> None:
-    cause = ["test_logs.py", "FileNotFoundError: No such file or directory"]
-    assert raised("CANARY", cause=OSError()) == [*cause, "test_logs.py", "KeyError"]
+    cause = ["test_log_format.py", "FileNotFoundError: No such file or directory"]
+    assert raised("CANARY", cause=OSError()) == [*cause, "test_log_format.py", "KeyError"]
 
 
 def test_an_exception_that_hides_what_came_before_is_told_alone() -> None:
-    assert raised("CANARY", cause=None) == ["test_logs.py", "KeyError"]
+    assert raised("CANARY", cause=None) == ["test_log_format.py", "KeyError"]
 
 
 @pytest.mark.parametrize("style", ["logfmt", "json"])

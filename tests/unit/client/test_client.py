@@ -21,7 +21,7 @@ BATCHES = Request("/batch", "/batch")
 
 @pytest.fixture
 def asking(rig: Rig) -> Client:
-    return client(rig.stand_in.url)
+    return client(rig.mock_api.url)
 
 
 def failure(asking: Client, request: Request = BATCHES) -> FetchError:
@@ -37,7 +37,7 @@ def test_an_answer_is_decoded(rig: Rig, asking: Client) -> None:
 
 def test_parameters_are_sent(rig: Rig, asking: Client) -> None:
     asking.get(Request("/batch", "/batch", {"page_size": "7", "search": "ä&b"}))
-    assert rig.stand_in.requests[-1].params == {"page_size": "7", "search": "ä&b"}
+    assert rig.mock_api.requests[-1].params == {"page_size": "7", "search": "ä&b"}
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_parameters_are_sent(rig: Rig, asking: Client) -> None:
     ],
 )
 def test_every_failure_has_its_reason(rig: Rig, asking: Client, fault: Fault, reason: Reason) -> None:
-    rig.stand_in.faults.add(fault)
+    rig.mock_api.faults.add(fault)
     assert failure(asking).reason is reason
 
 
@@ -82,27 +82,27 @@ def test_every_failure_has_its_reason(rig: Rig, asking: Client, fault: Fault, re
     ],
 )
 def test_a_server_cannot_hold_a_request_beyond_its_deadline(rig: Rig, fault: Fault) -> None:
-    rig.stand_in.faults.add(fault)
+    rig.mock_api.faults.add(fault)
     started = time.monotonic()
-    assert failure(client(rig.stand_in.url, deadline=0.4)).reason is Reason.TIMEOUT
+    assert failure(client(rig.mock_api.url, deadline=0.4)).reason is Reason.TIMEOUT
     assert time.monotonic() - started < 3
-    assert len(rig.stand_in.requests) <= 1, "a timeout is not asked again"
+    assert len(rig.mock_api.requests) <= 1, "a timeout is not asked again"
 
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_a_huge_answer_is_given_up_at_the_size_cap(rig: Rig, declared: bool) -> None:
-    rig.stand_in.faults.add(faults.huge(MAX_BODY_BYTES + 1, declared=declared))
-    assert failure(client(rig.stand_in.url, deadline=60)).reason is Reason.TOO_LARGE
+    rig.mock_api.faults.add(faults.huge(MAX_BODY_BYTES + 1, declared=declared))
+    assert failure(client(rig.mock_api.url, deadline=60)).reason is Reason.TOO_LARGE
 
 
 def test_a_compressed_bomb_is_given_up_at_the_size_cap(rig: Rig) -> None:
-    rig.stand_in._compress = True
+    rig.mock_api._compress = True
     rig.world.add("document_batches", document_batch("rb_1", NOW, name=" " * MAX_BODY_BYTES))
-    assert failure(client(rig.stand_in.url, deadline=60)).reason is Reason.TOO_LARGE
+    assert failure(client(rig.mock_api.url, deadline=60)).reason is Reason.TOO_LARGE
 
 
 def test_a_wrong_token_is_refused_and_not_shown(rig: Rig) -> None:
-    error = failure(client(rig.stand_in.url, token=lambda: "CANARY"))
+    error = failure(client(rig.mock_api.url, token=lambda: "CANARY"))
     assert error.reason is Reason.AUTH
     assert "CANARY" not in str(error)
 
@@ -114,7 +114,7 @@ def test_a_port_where_nobody_listens_is_a_connection_error() -> None:
 
 
 def test_plain_http_behind_an_https_url_is_a_tls_error(rig: Rig) -> None:
-    assert failure(client(rig.stand_in.url.replace("http:", "https:"))).reason is Reason.TLS
+    assert failure(client(rig.mock_api.url.replace("http:", "https:"))).reason is Reason.TLS
 
 
 def test_a_proxy_that_is_not_there_is_a_connection_error_without_its_password() -> None:
@@ -124,38 +124,38 @@ def test_a_proxy_that_is_not_there_is_a_connection_error_without_its_password() 
 
 
 def test_a_proxy_is_used(rig: Rig) -> None:
-    proxy = rig.stand_in.url.removesuffix("/v1")
+    proxy = rig.mock_api.url.removesuffix("/v1")
     assert client("http://api.invalid/v1", proxy_url=proxy).get(BATCHES)["items"] == []
 
 
 def test_what_may_pass_is_asked_again_and_counted_each_time(rig: Rig) -> None:
     meter, pauses = Meter(), Pauses()
-    rig.stand_in.faults.add(faults.status(503), times=1)
-    rig.stand_in.faults.add(faults.reset(), times=1)
-    client(rig.stand_in.url, meter=meter, wait=pauses).get(BATCHES)
+    rig.mock_api.faults.add(faults.status(503), times=1)
+    rig.mock_api.faults.add(faults.reset(), times=1)
+    client(rig.mock_api.url, meter=meter, wait=pauses).get(BATCHES)
     assert meter.codes == [("/batch", "503"), ("/batch", "error"), ("/batch", "200")]
     assert len([one for one in pauses.seconds if one >= 0.25]) == 2
 
 
 def test_it_is_not_asked_for_ever(rig: Rig, asking: Client) -> None:
-    rig.stand_in.faults.add(faults.status(500))
+    rig.mock_api.faults.add(faults.status(500))
     failure(asking)
-    assert len(rig.stand_in.requests) == 3
+    assert len(rig.mock_api.requests) == 3
 
 
 @pytest.mark.parametrize("header", ["30", email.utils.formatdate(NOW + 30, usegmt=True)], ids=["seconds", "date"])
 @pytest.mark.parametrize("code", [429, 503])
 def test_a_retry_after_holds_the_account(rig: Rig, header: str, code: int) -> None:
     pauses = Pauses()
-    rig.stand_in.faults.add(faults.status(code, {"Retry-After": header}), times=1)
-    client(rig.stand_in.url, wait=pauses).get(BATCHES)
+    rig.mock_api.faults.add(faults.status(code, {"Retry-After": header}), times=1)
+    client(rig.mock_api.url, wait=pauses).get(BATCHES)
     assert any(29 <= pause <= 30 for pause in pauses.seconds)
 
 
 def test_time_waited_for_the_budget_is_counted(rig: Rig) -> None:
     meter = Meter()
-    rig.stand_in.faults.add(faults.status(429, {"Retry-After": "30"}), times=1)
-    client(rig.stand_in.url, meter=meter).get(BATCHES)
+    rig.mock_api.faults.add(faults.status(429, {"Retry-After": "30"}), times=1)
+    client(rig.mock_api.url, meter=meter).get(BATCHES)
     assert 29 <= meter.waited <= 31
 
 
@@ -167,14 +167,14 @@ def test_stopping_ends_a_wait() -> None:
 
 
 def test_a_redirect_is_not_followed_so_the_token_goes_nowhere_else(rig: Rig, asking: Client) -> None:
-    rig.stand_in.faults.add(faults.redirect(rig.stand_in.url + "/elsewhere"))
+    rig.mock_api.faults.add(faults.redirect(rig.mock_api.url + "/elsewhere"))
     failure(asking)
-    assert {one.path for one in rig.stand_in.requests} == {"/batch"}
+    assert {one.path for one in rig.mock_api.requests} == {"/batch"}
 
 
 def test_each_request_reads_the_token_anew(rig: Rig) -> None:
     tokens: Iterator[str] = iter(["wrong", "demo-token"])
-    asking = client(rig.stand_in.url, token=lambda: next(tokens))
+    asking = client(rig.mock_api.url, token=lambda: next(tokens))
     assert failure(asking).reason is Reason.AUTH
     assert asking.get(BATCHES)["items"] == []
 
@@ -188,18 +188,18 @@ def test_several_answers_come_in_the_order_asked_for(rig: Rig, asking: Client) -
 
 
 def test_no_more_are_asked_at_once_than_allowed(rig: Rig) -> None:
-    asking = client(rig.stand_in.url, at_once=3)
+    asking = client(rig.mock_api.url, at_once=3)
     requests = (Request("/batch", "/batch", {"page": str(number)}) for number in range(1, 100))
     answers = asking.get_each(requests)
     for _ in range(5):
         next(answers)
-    assert len(rig.stand_in.requests) <= 5 + 3
+    assert len(rig.mock_api.requests) <= 5 + 3
 
 
 def test_who_stops_after_one_answer_has_asked_for_one(rig: Rig, asking: Client) -> None:
     answers = asking.get_each(Request("/batch", "/batch", {"page": str(number)}) for number in range(1, 100))
     next(answers)
-    assert len(rig.stand_in.requests) == 1
+    assert len(rig.mock_api.requests) == 1
 
 
 def test_a_failure_among_several_stands_in_its_place_and_does_not_end_the_others(rig: Rig, asking: Client) -> None:
@@ -223,7 +223,7 @@ def test_when_all_answers_are_there_no_thread_is_left(asking: Client) -> None:
 def test_of_an_answer_that_is_not_json_its_kind_is_said_where_that_helps(
     rig: Rig, asking: Client, fault: Fault, said: str
 ) -> None:
-    rig.stand_in.faults.add(fault)
+    rig.mock_api.faults.add(fault)
     error = failure(asking)
     assert f"not JSON ({said}, " in str(error)
     assert error.status == 200

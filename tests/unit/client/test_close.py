@@ -25,12 +25,12 @@ def ended(asking: Client, raised: list[Exception]) -> None:
 
 @pytest.mark.parametrize("fault", [faults.hang(), faults.drip(0.1)], ids=["hangs", "drips"])
 def test_a_request_under_way_is_cut_off_and_means_the_end_and_no_failure(rig: Rig, fault: faults.Fault) -> None:
-    rig.stand_in.faults.add(fault)
+    rig.mock_api.faults.add(fault)
     wait, raised = Pauses(), list[Exception]()
-    asking = client(rig.stand_in.url, deadline=GENEROUS, wait=wait)
+    asking = client(rig.mock_api.url, deadline=GENEROUS, wait=wait)
     thread = threading.Thread(target=ended, args=(asking, raised), daemon=True)
     thread.start()
-    while not rig.stand_in.requests:
+    while not rig.mock_api.requests:
         assert thread.is_alive()
     started = time.monotonic()
     wait.stopping.set()
@@ -41,11 +41,11 @@ def test_a_request_under_way_is_cut_off_and_means_the_end_and_no_failure(rig: Ri
 
 
 def test_a_request_that_begins_after_the_end_is_cut_off_too(rig: Rig) -> None:
-    rig.stand_in.faults.add(faults.hang())
+    rig.mock_api.faults.add(faults.hang())
     transport = Transport(Tls(), None, 1)
     transport.close()
     started = time.monotonic()
     with pytest.raises(FetchError) as caught:
-        transport.get(f"{rig.stand_in.url}/batch", {}, {}, GENEROUS)
+        transport.get(f"{rig.mock_api.url}/batch", {}, {}, GENEROUS)
     assert caught.value.reason is Reason.TIMEOUT
     assert time.monotonic() - started < GENEROUS / 4

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from exporter.client.deadline import Cutoff
+from exporter.client.deadline import Deadline
 from exporter.client.transport import Tls, Transport
 from exporter.model.record import FetchError, Reason
 from tests.support.scripted import scripted
@@ -28,7 +28,7 @@ def test_a_body_that_ends_with_its_connection_is_cut_off_and_not_taken_for_a_who
 
 
 def test_a_deadline_that_was_suspended_goes_on_with_the_time_that_was_left() -> None:
-    cutoff = Cutoff(60.0)
+    cutoff = Deadline(60.0)
     with cutoff.suspended():
         assert cutoff.left == math.inf
     assert 0.0 < cutoff.left <= 60.0

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from exporter.client import Client, Request, Stopping
 from exporter.client.client import AHEAD_BYTES, Access
-from exporter.client.deadline import Cutoff
-from exporter.client.memory_budget import Place, Room
-from exporter.client.rate_limit import Budget
+from exporter.client.deadline import Deadline
+from exporter.client.memory_budget import MemoryBudget, Place
+from exporter.client.rate_limit import RateLimiter
 from exporter.client.resolve import SYSTEM
 from exporter.client.transport import Tls, Transport
 from exporter.demo import faults
@@ -29,7 +29,7 @@ GENEROUS = 30.0
     st.lists(st.tuples(st.integers(0, 4), st.integers(1, 60)), max_size=60),
 )
 def test_never_is_more_under_way_than_the_room_and_one_answer(most: int, steps: list[tuple[int, int]]) -> None:
-    room, sizes = Room(most), [0] * 5
+    room, sizes = MemoryBudget(most), [0] * 5
     places = [room.begin() for _ in sizes]
     for number, grown in steps:
         if room.set_size(places[number], sizes[number] + grown):
@@ -41,7 +41,7 @@ def test_never_is_more_under_way_than_the_room_and_one_answer(most: int, steps: 
 @given(st.lists(st.lists(st.integers(1, 50), min_size=1, max_size=5), min_size=1, max_size=6))
 def test_all_come_to_their_end_however_large_they_are(answers: list[list[int]]) -> None:
     """Those that began first go on, so that no two wait for each other."""
-    room = Room(10)
+    room = MemoryBudget(10)
     left = {room.begin(): list(parts) for parts in answers}
     sizes = dict.fromkeys(left, 0)
     for _ in range(sum(map(len, answers)) + len(answers)):
@@ -55,7 +55,7 @@ def test_all_come_to_their_end_however_large_they_are(answers: list[list[int]]) 
     assert room.bytes == 0
 
 
-def grown(place: Place, size: int, cutoff: Cutoff) -> tuple[threading.Thread, list[bool]]:
+def grown(place: Place, size: int, cutoff: Deadline) -> tuple[threading.Thread, list[bool]]:
     said: list[bool] = []
     thread = threading.Thread(target=lambda: said.append(place.grow(size, cutoff)), daemon=True)
     thread.start()
@@ -63,9 +63,9 @@ def grown(place: Place, size: int, cutoff: Cutoff) -> tuple[threading.Thread, li
 
 
 def test_the_time_that_an_answer_waits_is_not_its_servers() -> None:
-    room, cutoff = Room(10), Cutoff(GENEROUS)
+    room, cutoff = MemoryBudget(10), Deadline(GENEROUS)
     first, second = room.begin(), room.begin()
-    assert first.grow(8, Cutoff(GENEROUS))
+    assert first.grow(8, Deadline(GENEROUS))
     thread, said = grown(second, 8, cutoff)
     thread.join(0.1)
     assert cutoff.left > GENEROUS
@@ -76,9 +76,9 @@ def test_the_time_that_an_answer_waits_is_not_its_servers() -> None:
 
 
 def test_who_waits_is_ended_from_outside() -> None:
-    room, cutoff = Room(10), Cutoff(GENEROUS)
+    room, cutoff = MemoryBudget(10), Deadline(GENEROUS)
     first = room.begin()
-    assert first.grow(8, Cutoff(GENEROUS))
+    assert first.grow(8, Deadline(GENEROUS))
     thread, said = grown(room.begin(), 8, cutoff)
     cutoff.cut()
     thread.join(GENEROUS)
@@ -86,12 +86,12 @@ def test_who_waits_is_ended_from_outside() -> None:
 
 
 def test_an_answer_that_was_dropped_without_a_word_keeps_no_other_waiting() -> None:
-    room = Room(10)
+    room = MemoryBudget(10)
     dropped = room.begin()
-    assert dropped.grow(8, Cutoff(GENEROUS))
+    assert dropped.grow(8, Deadline(GENEROUS))
     del dropped
     assert room.bytes == 0
-    assert room.begin().grow(80, Cutoff(GENEROUS))
+    assert room.begin().grow(80, Deadline(GENEROUS))
 
 
 @pytest.mark.parametrize(
@@ -106,10 +106,12 @@ def test_an_answer_that_was_dropped_without_a_word_keeps_no_other_waiting() -> N
     ],
 )
 def test_however_a_request_ends_its_room_is_free_again(rig: Rig, fault: faults.Fault) -> None:
-    room = Room()
-    rig.stand_in.faults.add(fault)
-    access = Access(rig.stand_in.url, "Token", lambda: TOKEN, 0.5)
-    asking = Client(access, Transport(Tls(), None, 1, SYSTEM, room), Budget(1e6, 4, time.monotonic), Meter(), Pauses())
+    room = MemoryBudget()
+    rig.mock_api.faults.add(fault)
+    access = Access(rig.mock_api.url, "Token", lambda: TOKEN, 0.5)
+    asking = Client(
+        access, Transport(Tls(), None, 1, SYSTEM, room), RateLimiter(1e6, 4, time.monotonic), Meter(), Pauses()
+    )
     with contextlib.suppress(FetchError, Stopping):
         asking.get(Request("/batch", "/batch"))
     assert room.bytes == 0

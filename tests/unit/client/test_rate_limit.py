@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.client import Client, Request, Stopping
 from exporter.client.client import Access
-from exporter.client.rate_limit import Budget
+from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import Answer, Tls, Transport
 from tests.support.rig import Meter
 
@@ -54,7 +54,7 @@ class Recorder(Transport):
         return Answer(200, {}, bytearray(b"{}"))
 
 
-def turns(budget: Budget, clock: Clock, count: int) -> list[float]:
+def turns(budget: RateLimiter, clock: Clock, count: int) -> list[float]:
     """When so many requests begin, counted from the first."""
     times = []
     for _ in range(count):
@@ -65,17 +65,17 @@ def turns(budget: Budget, clock: Clock, count: int) -> list[float]:
 
 def test_requests_are_spread_evenly_over_the_second() -> None:
     clock = Clock()
-    assert turns(Budget(4, 1, clock), clock, 5) == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert turns(RateLimiter(4, 1, clock), clock, 5) == [0.0, 0.25, 0.5, 0.75, 1.0]
 
 
 def test_a_rate_below_one_means_less_than_a_request_a_second() -> None:
     clock = Clock()
-    assert turns(Budget(0.1, 1, clock), clock, 3) == [0.0, 10.0, 20.0]
+    assert turns(RateLimiter(0.1, 1, clock), clock, 3) == [0.0, 10.0, 20.0]
 
 
 def test_time_in_which_nothing_was_asked_is_not_saved_up() -> None:
     clock = Clock()
-    budget = Budget(1, 1, clock)
+    budget = RateLimiter(1, 1, clock)
     budget.take_turn(clock.sleep)
     clock.now += 100
     assert turns(budget, clock, 2) == [100.0, 101.0]
@@ -83,19 +83,19 @@ def test_time_in_which_nothing_was_asked_is_not_saved_up() -> None:
 
 def test_who_need_not_wait_does_not() -> None:
     waits: list[float] = []
-    assert Budget(1.0, 1, Clock()).take_turn(waits.append) == 0.0
+    assert RateLimiter(1.0, 1, Clock()).take_turn(waits.append) == 0.0
     assert waits == []
 
 
 def test_the_time_waited_is_told() -> None:
     clock = Clock()
-    budget = Budget(4, 1, clock)
+    budget = RateLimiter(4, 1, clock)
     assert [budget.take_turn(clock.sleep) for _ in range(3)] == [0.0, 0.25, 0.25]
 
 
 def test_a_pause_the_server_asks_for_holds_everybody() -> None:
     clock = Clock()
-    budget = Budget(10, 4, clock)
+    budget = RateLimiter(10, 4, clock)
     budget.hold(30)
     assert turns(budget, clock, 2) == [30.0, 30.1]
     clock.now += 60
@@ -104,7 +104,7 @@ def test_a_pause_the_server_asks_for_holds_everybody() -> None:
 
 def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
     clock = Clock()
-    budget = Budget(10, 4, clock)
+    budget = RateLimiter(10, 4, clock)
     budget.hold(30)
     budget.hold(5)
     assert turns(budget, clock, 1) == [30.0]
@@ -112,7 +112,7 @@ def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
 
 def test_a_pause_that_is_asked_for_meanwhile_holds_also_who_waits_already() -> None:
     clock = Clock()
-    budget = Budget(1, 4, clock)
+    budget = RateLimiter(1, 4, clock)
     budget.take_turn(clock.sleep)
     pauses = iter([30.0])
 
@@ -127,7 +127,7 @@ def test_a_pause_that_is_asked_for_meanwhile_holds_also_who_waits_already() -> N
 
 
 def test_a_pause_can_be_asked_for_while_another_waits_for_its_turn() -> None:
-    budget = Budget(0.001, 4, time.monotonic)
+    budget = RateLimiter(0.001, 4, time.monotonic)
     budget.take_turn(lambda _: None)
     waiting, over = threading.Event(), threading.Event()
 
@@ -147,7 +147,7 @@ def test_a_pause_can_be_asked_for_while_another_waits_for_its_turn() -> None:
 
 def test_who_stops_while_waiting_leaves_its_turn_to_the_next() -> None:
     clock = Clock()
-    budget = Budget(1, 4, clock)
+    budget = RateLimiter(1, 4, clock)
     budget.take_turn(clock.sleep)
 
     def stop(_: float) -> None:
@@ -173,7 +173,7 @@ def test_no_two_requests_begin_closer_than_the_rate_allows(
     rate: float, arrivals: list[list[tuple[str, float]]]
 ) -> None:
     clock = Clock()
-    budget = Budget(rate, 4, clock)
+    budget = RateLimiter(rate, 4, clock)
     spent: dict[str, Any] = {}
 
     def token() -> str:
@@ -204,7 +204,7 @@ def test_requests_that_waited_for_a_place_do_not_go_all_at_once() -> None:
     transport = Recorder(time.monotonic, lambda: slow.wait(10))
     waiting = threading.Event()
     access = Access("http://127.0.0.1:9", "Token", lambda: "token", 5.0)
-    client = Client(access, transport, Budget(20, 2, time.monotonic), Meter(), waiting.wait)
+    client = Client(access, transport, RateLimiter(20, 2, time.monotonic), Meter(), waiting.wait)
     threads = [threading.Thread(target=client.get, args=(ANY,), daemon=True) for _ in range(8)]
     for thread in threads:
         thread.start()

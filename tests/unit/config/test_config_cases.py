@@ -1,4 +1,4 @@
-"""The files in tests/configs/, each with what is expected of it in its first lines.
+"""The files in cases/, each with what is expected of it in its first lines.
 
 `# error: <regular expression>` once for each problem, in order, matched from the line number on;
 `# expect: <place> == <literal>` for what a good file comes to.

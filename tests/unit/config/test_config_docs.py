@@ -19,7 +19,7 @@ from tests.support.paths import ROOT
 
 EXAMPLE = ROOT / "config.example.yaml"
 PAGE = (ROOT / "docs" / "configuration.md").read_text()
-CASES = ROOT / "tests" / "configs"
+CASES = Path(__file__).parent / "cases"
 # Cases that a schema can judge: not those about YAML itself, the world outside the file, or two values together.
 BY_SHAPE = (
     "account-without-name-and-system",

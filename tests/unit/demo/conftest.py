@@ -1,4 +1,4 @@
-"""What the tests of the stand-in share: a running one over an empty world, and a client."""
+"""What the tests of the mock API share: a running one over an empty world, and a client."""
 
 import random
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from exporter.demo.listing import Readings
-from exporter.demo.server import StandIn
+from exporter.demo.server import MockApi
 from exporter.demo.world import World
 
 NOW = 1_700_000_000.0
@@ -28,13 +28,13 @@ class Clock:
 
 @dataclass
 class Client:
-    """Asks a stand-in as an account's owner would."""
+    """Asks a mock API as an account's owner would."""
 
     session: requests.Session
-    stand_in: StandIn
+    mock_api: MockApi
 
     def get(self, path: str, **params: str | int) -> requests.Response:
-        return self.session.get(self.stand_in.url + path, params=params, timeout=5, allow_redirects=False)
+        return self.session.get(self.mock_api.url + path, params=params, timeout=5, allow_redirects=False)
 
     def page(self, path: str, **params: str | int) -> Any:
         answer = self.get(path, **params)
@@ -61,13 +61,13 @@ def readings() -> Readings:
 
 
 @pytest.fixture
-def stand_in(world: World, readings: Readings) -> Iterator[StandIn]:
-    with StandIn(world, TOKEN, readings=readings) as running:
+def mock_api(world: World, readings: Readings) -> Iterator[MockApi]:
+    with MockApi(world, TOKEN, readings=readings) as running:
         yield running
 
 
 @pytest.fixture
-def client(stand_in: StandIn) -> Iterator[Client]:
+def client(mock_api: MockApi) -> Iterator[Client]:
     with requests.Session() as session:
         session.headers["X-Inkit-API-Token"] = TOKEN
-        yield Client(session, stand_in)
+        yield Client(session, mock_api)

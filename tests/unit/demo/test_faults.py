@@ -1,4 +1,4 @@
-"""What a stand-in is told to do wrong, it does, and nothing else."""
+"""What a mock API is told to do wrong, it does, and nothing else."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ import requests
 from exporter.demo import faults
 from exporter.demo.faults import Fault, Lies
 from exporter.demo.items import invocation
-from exporter.demo.server import StandIn
+from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.unit.demo.conftest import NOW, TOKEN, Client, Clock
 
@@ -22,9 +22,9 @@ def _some_records(world: World) -> None:
     world.extend("invocations", (invocation(f"rend_{n:02}", NOW + n) for n in range(30)))
 
 
-def connect(stand_in: StandIn) -> socket.socket:
+def connect(mock_api: MockApi) -> socket.socket:
     """A connection on which `/invoke` has been asked for."""
-    url = urlsplit(stand_in.url)
+    url = urlsplit(mock_api.url)
     connection = socket.create_connection((url.hostname, url.port), timeout=5)
     connection.sendall(f"GET /v1/invoke HTTP/1.1\r\nHost: x\r\nX-Inkit-API-Token: {TOKEN}\r\n\r\n".encode())
     return connection
@@ -32,24 +32,24 @@ def connect(stand_in: StandIn) -> socket.socket:
 
 @pytest.mark.parametrize("code", [400, 403, 429, 500, 503, 520])
 def test_a_status_takes_the_place_of_the_answer(client: Client, code: int) -> None:
-    client.stand_in.faults.add(faults.status(code))
+    client.mock_api.faults.add(faults.status(code))
     assert client.get("/invoke").status_code == code
 
 
 @pytest.mark.parametrize("value", ["3", "Wed, 15 Nov 2023 00:00:00 GMT"])
 def test_a_status_can_come_with_headers(client: Client, value: str) -> None:
-    client.stand_in.faults.add(faults.status(429, {"Retry-After": value}))
+    client.mock_api.faults.add(faults.status(429, {"Retry-After": value}))
     assert client.get("/invoke").headers["Retry-After"] == value
 
 
 def test_a_redirect_names_where_to(client: Client) -> None:
-    client.stand_in.faults.add(faults.redirect("http://127.0.0.2:1/elsewhere"))
+    client.mock_api.faults.add(faults.redirect("http://127.0.0.2:1/elsewhere"))
     answer = client.get("/invoke")
     assert (answer.status_code, answer.headers["Location"]) == (301, "http://127.0.0.2:1/elsewhere")
 
 
 def test_a_page_for_people_says_that_it_is_one(client: Client) -> None:
-    client.stand_in.faults.add(faults.html())
+    client.mock_api.faults.add(faults.html())
     answer = client.get("/invoke")
     assert answer.headers["Content-Type"].startswith("text/html")
     assert answer.text.startswith("<!DOCTYPE html>")
@@ -57,20 +57,20 @@ def test_a_page_for_people_says_that_it_is_one(client: Client) -> None:
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'{"items": 3}', b"", b"\xff\xfe"])
 def test_any_bytes_can_be_the_body(client: Client, body: bytes) -> None:
-    client.stand_in.faults.add(faults.raw(body))
+    client.mock_api.faults.add(faults.raw(body))
     assert client.get("/invoke").content == body
 
 
 def test_an_empty_body_is_a_success_without_content(client: Client) -> None:
-    client.stand_in.faults.add(faults.empty())
+    client.mock_api.faults.add(faults.empty())
     answer = client.get("/invoke")
     assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_a_truncated_body_is_shorter_than_its_content_length(client: Client) -> None:
     whole = client.get("/invoke").content
-    client.stand_in.faults.add(faults.truncated())
-    with client.session.get(client.stand_in.url + "/invoke", stream=True, timeout=5) as answer:
+    client.mock_api.faults.add(faults.truncated())
+    with client.session.get(client.mock_api.url + "/invoke", stream=True, timeout=5) as answer:
         assert int(answer.headers["Content-Length"]) == len(whole)
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
             _ = answer.content
@@ -78,21 +78,21 @@ def test_a_truncated_body_is_shorter_than_its_content_length(client: Client) -> 
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_a_huge_body_has_the_size_asked_for(client: Client, declared: bool) -> None:
-    client.stand_in.faults.add(faults.huge(3_000_001, declared=declared))
+    client.mock_api.faults.add(faults.huge(3_000_001, declared=declared))
     answer = client.get("/invoke")
     assert len(answer.content) == 3_000_001
     assert ("Content-Length" in answer.headers) is declared
 
 
 def test_a_reset_is_a_reset_and_no_end_of_the_connection(client: Client) -> None:
-    client.stand_in.faults.add(faults.reset())
-    with connect(client.stand_in) as connection, pytest.raises(ConnectionResetError):
+    client.mock_api.faults.add(faults.reset())
+    with connect(client.mock_api) as connection, pytest.raises(ConnectionResetError):
         connection.recv(1)
 
 
 def test_a_hanging_request_is_never_answered(client: Client) -> None:
-    client.stand_in.faults.add(faults.hang())
-    with connect(client.stand_in) as connection:
+    client.mock_api.faults.add(faults.hang())
+    with connect(client.mock_api) as connection:
         connection.settimeout(0.1)
         with pytest.raises(TimeoutError):
             connection.recv(1)
@@ -100,17 +100,17 @@ def test_a_hanging_request_is_never_answered(client: Client) -> None:
 
 def test_a_dripped_answer_is_the_true_one_a_byte_at_a_time(client: Client) -> None:
     whole = client.get("/invoke", page_size=1).content
-    client.stand_in.faults.add(faults.drip(0.0001))
+    client.mock_api.faults.add(faults.drip(0.0001))
     assert client.get("/invoke", page_size=1).content == whole
-    client.stand_in.faults.clear()
-    client.stand_in.faults.add(faults.drip(0.0001, head=True))
+    client.mock_api.faults.clear()
+    client.mock_api.faults.add(faults.drip(0.0001, head=True))
     assert client.get("/invoke", page_size=1).content == whole
 
 
 @pytest.mark.parametrize("head", [True, False])
 def test_the_head_is_dripped_only_when_asked_for(client: Client, head: bool) -> None:
-    client.stand_in.faults.add(faults.drip(3600, head=head))
-    with connect(client.stand_in) as connection:
+    client.mock_api.faults.add(faults.drip(3600, head=head))
+    with connect(client.mock_api) as connection:
         connection.settimeout(0.1)
         if head:
             with pytest.raises(TimeoutError):
@@ -122,7 +122,7 @@ def test_the_head_is_dripped_only_when_asked_for(client: Client, head: bool) -> 
 
 
 def test_latency_delays_the_true_answer(client: Client) -> None:
-    client.stand_in.faults.add(faults.latency(0.1))
+    client.mock_api.faults.add(faults.latency(0.1))
     began = monotonic()
     assert len(client.ids("/invoke")) == 25
     assert monotonic() - began >= 0.1
@@ -133,36 +133,36 @@ def test_latency_delays_the_true_answer(client: Client) -> None:
 )
 def test_stopping_ends_what_waits_at_once(world: World, fault: Fault) -> None:
     asked = threading.Event()
-    stand_in = StandIn(world, TOKEN)
-    stand_in.start()
-    stand_in.faults.lies = Lies(before_page=lambda kind, page: asked.set())
-    stand_in.faults.add(fault)
-    with connect(stand_in) as connection:
+    mock_api = MockApi(world, TOKEN)
+    mock_api.start()
+    mock_api.faults.lies = Lies(before_page=lambda kind, page: asked.set())
+    mock_api.faults.add(fault)
+    with connect(mock_api) as connection:
         assert asked.wait(5)
         began = monotonic()
-        stand_in.stop()
+        mock_api.stop()
         assert monotonic() - began < 1
         while connection.recv(65_536):
             pass
 
 
 def test_a_fault_befalls_as_many_requests_as_said_and_then_the_next_fault_its_own(client: Client) -> None:
-    client.stand_in.faults.add(faults.status(503), times=2)
-    client.stand_in.faults.add(faults.status(429), times=1)
+    client.mock_api.faults.add(faults.status(503), times=2)
+    client.mock_api.faults.add(faults.status(429), times=1)
     assert [client.get("/invoke").status_code for _ in range(4)] == [503, 503, 429, 200]
 
 
 def test_a_fault_befalls_its_path_alone(client: Client) -> None:
-    client.stand_in.faults.add(faults.status(500), "/invoke/batch/*")
+    client.mock_api.faults.add(faults.status(500), "/invoke/batch/*")
     assert client.get("/invoke").status_code == 200
     assert client.get("/invoke/batch").status_code == 200
     assert client.get("/invoke/batch/fb_1").status_code == 500
 
 
 def test_clearing_ends_faults_and_lies(client: Client) -> None:
-    client.stand_in.faults.add(faults.status(500))
-    client.stand_in.faults.lies = Lies(total_count=1)
-    client.stand_in.faults.clear()
+    client.mock_api.faults.add(faults.status(500))
+    client.mock_api.faults.lies = Lies(total_count=1)
+    client.mock_api.faults.clear()
     assert client.page("/invoke")["metadata"]["pagination"]["total_count"] == 30
 
 
@@ -171,13 +171,13 @@ def read_all(client: Client, pages: int = 3) -> list[str]:
 
 
 def test_a_list_can_run_upwards_although_asked_downwards(client: Client) -> None:
-    client.stand_in.faults.lies = Lies(order="ascending")
+    client.mock_api.faults.lies = Lies(order="ascending")
     assert client.ids("/invoke", sort="-created_at")[0] == "rend_00"
     assert client.ids("/invoke", sort="-created_at", search="rend")[0] == "rend_00"
 
 
 def test_a_list_can_run_downwards_although_asked_upwards(client: Client) -> None:
-    client.stand_in.faults.lies = Lies(order="descending")
+    client.mock_api.faults.lies = Lies(order="descending")
     assert client.ids("/invoke", sort="created_at")[0] == "rend_29"
     assert client.ids("/invoke", sort="created_at", search="rend")[0] == "rend_29"
 
@@ -186,34 +186,34 @@ def test_an_order_that_is_a_lie_is_by_creation(client: Client, world: World, clo
     clock.now = NOW + 100
     world.update("invocations", "rend_00", status="Failed")
     assert client.ids("/invoke")[0] == "rend_00"
-    client.stand_in.faults.lies = Lies(order="descending")
+    client.mock_api.faults.lies = Lies(order="descending")
     assert client.ids("/invoke")[0] == "rend_29"
     assert client.ids("/invoke", search="rend")[0] == "rend_29"
 
 
 def test_the_filters_can_be_ignored(client: Client) -> None:
-    client.stand_in.faults.lies = Lies(ignore_filters=True)
+    client.mock_api.faults.lies = Lies(ignore_filters=True)
     asked = {"search": "x", "data_id": "x", "destination_name": "box", "destination_status": "Failed"}
     assert client.ids("/invoke", **asked) == client.ids("/invoke")
     assert len(client.ids("/invoke")) == 25
 
 
 def test_the_total_can_be_missing_while_the_pages_are_right(client: Client) -> None:
-    client.stand_in.faults.lies = Lies(total_count="missing")
+    client.mock_api.faults.lies = Lies(total_count="missing")
     found = client.page("/invoke", page_size=10)["metadata"]["pagination"]
     assert "total_count" not in found
     assert (found["page_count"], found["next_page"]) == (3, 2)
 
 
 def test_a_shuffled_list_has_no_order_but_every_record_once(client: Client) -> None:
-    client.stand_in.faults.lies = Lies(order="shuffled")
+    client.mock_api.faults.lies = Lies(order="shuffled")
     read = read_all(client)
     assert read not in (sorted(read), sorted(read, reverse=True))
     assert sorted(read) == [f"rend_{n:02}" for n in range(30)]
 
 
 def test_the_page_size_can_be_ignored(client: Client) -> None:
-    client.stand_in.faults.lies = Lies(ignore_page_size=True)
+    client.mock_api.faults.lies = Lies(ignore_page_size=True)
     answer = client.page("/invoke", page_size=10)
     assert len(answer["items"]) == answer["metadata"]["pagination"]["page_size"] == 25
 
@@ -229,14 +229,14 @@ def test_the_page_size_can_be_ignored(client: Client) -> None:
 def test_the_counts_can_be_wrong_while_the_records_are_right(
     client: Client, lies: Lies, expected: dict[str, Any]
 ) -> None:
-    client.stand_in.faults.lies = lies
+    client.mock_api.faults.lies = lies
     answer = client.page("/invoke", page_size=10)
     assert answer["metadata"]["pagination"].items() >= expected.items()
     assert len(answer["items"]) == 10
 
 
 def test_ids_can_come_twice_over_the_seam_of_two_pages(client: Client) -> None:
-    client.stand_in.faults.lies = Lies(repeat_ids=True)
+    client.mock_api.faults.lies = Lies(repeat_ids=True)
     pages = [client.ids("/invoke", page=page, page_size=10) for page in (1, 2, 3)]
     assert [page[0] for page in pages[1:]] == [page[-1] for page in pages[:-1]]
     assert {one for page in pages for one in page} == {f"rend_{n:02}" for n in range(30)}
@@ -247,7 +247,7 @@ def test_the_world_can_change_between_two_pages(client: Client, world: World) ->
         if (kind, page) == ("invocations", 2):
             world.add("invocations", invocation("rend_new", NOW + 100))
 
-    client.stand_in.faults.lies = Lies(before_page=insert)
+    client.mock_api.faults.lies = Lies(before_page=insert)
     read = read_all(client)
     assert read[9] == read[10]
     assert "rend_new" not in read

@@ -5,7 +5,7 @@ import requests
 
 from exporter.demo.items import document_batch, invocation, workflow_batch
 from exporter.demo.listing import Readings
-from exporter.demo.server import StandIn
+from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.unit.demo.conftest import NOW, TOKEN, Client
 
@@ -38,27 +38,27 @@ def test_what_is_not_there_is_a_404_with_a_message(client: Client, path: str) ->
     assert answer.json()["message"] == "Not found"
 
 
-def test_there_is_nothing_outside_of_the_base_path(stand_in: StandIn) -> None:
-    url = stand_in.url.removesuffix("/v1") + "/batch"
+def test_there_is_nothing_outside_of_the_base_path(mock_api: MockApi) -> None:
+    url = mock_api.url.removesuffix("/v1") + "/batch"
     assert requests.get(url, headers=HEADERS, timeout=5).status_code == 404
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Inkit-API-Token": "wrong"}, {"Authorization": TOKEN}])
 @pytest.mark.parametrize("path", ["/batch", "/batch/rb_1", "/batch/unknown", "/invoke/batch", "/invoke"])
-def test_nothing_is_told_without_the_right_token(stand_in: StandIn, headers: dict[str, str], path: str) -> None:
-    answer = requests.get(stand_in.url + path, headers=headers, timeout=5)
+def test_nothing_is_told_without_the_right_token(mock_api: MockApi, headers: dict[str, str], path: str) -> None:
+    answer = requests.get(mock_api.url + path, headers=headers, timeout=5)
     assert answer.status_code == 401
     assert "rb_1" not in answer.text
 
 
 @pytest.mark.parametrize("readings", [Readings(wrong_token=403)])
-def test_a_wrong_token_can_be_forbidden_rather_than_unauthorized(stand_in: StandIn) -> None:
-    assert requests.get(stand_in.url + "/batch", timeout=5).status_code == 403
+def test_a_wrong_token_can_be_forbidden_rather_than_unauthorized(mock_api: MockApi) -> None:
+    assert requests.get(mock_api.url + "/batch", timeout=5).status_code == 403
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
 def test_other_methods_are_refused_and_the_connection_stays_good(client: Client, method: str) -> None:
-    answer = client.session.request(method, client.stand_in.url + "/batch", data=b"x" * 1000, timeout=5)
+    answer = client.session.request(method, client.mock_api.url + "/batch", data=b"x" * 1000, timeout=5)
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET"
     assert client.ids("/batch") == ["rb_1"]

@@ -1,4 +1,4 @@
-"""The examples of the vendor's API reference, served by the stand-in, are the examples again."""
+"""The examples of the vendor's API reference, served by the mock API, are the examples again."""
 
 import json
 from pathlib import Path

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from exporter.demo.items import PIECES, PREFIXES, Item, Kind, iso
-from exporter.demo.simulation import WORKFLOWS, Life, Pace
+from exporter.demo.simulation import WORKFLOWS, Pace, Simulation
 from exporter.demo.world import World
 from tests.unit.demo.conftest import NOW
 
@@ -13,17 +13,17 @@ TITLE_CASE = {"Completed", "In Progress", "Failed"}
 BATCHES: tuple[Kind, ...] = ("document_batches", "workflow_batches")
 
 
-def live(minutes: int, seed: int = 7) -> tuple[World, Life]:
+def live(minutes: int, seed: int = 7) -> tuple[World, Simulation]:
     """A world after some minutes in steps of 5 seconds."""
     world = World(random.Random(seed), lambda: NOW)
-    life = Life(world, random.Random(seed))
+    life = Simulation(world, random.Random(seed))
     for step in range(minutes * 12 + 1):
         life.step(NOW + step * 5)
     return world, life
 
 
 @pytest.fixture(scope="module")
-def hour() -> tuple[World, Life]:
+def hour() -> tuple[World, Simulation]:
     return live(60)
 
 
@@ -50,7 +50,7 @@ def open_invocations(world: World, before: float) -> set[str]:
 
 def test_the_counts_of_every_batch_add_up_at_every_step() -> None:
     world = World(random.Random(3), lambda: NOW)
-    life = Life(world, random.Random(3))
+    life = Simulation(world, random.Random(3))
     for step in range(200):
         life.step(NOW + step * 5)
         for batch in batches(world):
@@ -62,7 +62,7 @@ def test_the_counts_of_every_batch_add_up_at_every_step() -> None:
 
 def test_what_has_finished_is_never_open_again() -> None:
     world = World(random.Random(3), lambda: NOW)
-    life = Life(world, random.Random(3))
+    life = Simulation(world, random.Random(3))
     finished: dict[tuple[str, str], int] = {}
     for step in range(200):
         life.step(NOW + step * 5)
@@ -74,7 +74,7 @@ def test_what_has_finished_is_never_open_again() -> None:
     assert sum(finished.values()) > 100
 
 
-def test_statuses_are_those_that_the_api_has(hour: tuple[World, Life]) -> None:
+def test_statuses_are_those_that_the_api_has(hour: tuple[World, Simulation]) -> None:
     world, _ = hour
     for batch in batches(world):
         assert batch["status"] in TITLE_CASE
@@ -95,14 +95,14 @@ def test_a_batch_is_created_before_its_generations_begin() -> None:
     assert any(one["in_progress"] for item in begun for one in item["destinations"].values())
 
 
-def test_exactly_one_batch_and_one_invocation_hang(hour: tuple[World, Life]) -> None:
+def test_exactly_one_batch_and_one_invocation_hang(hour: tuple[World, Simulation]) -> None:
     world, life = hour
     long_ago = NOW + 2400
     assert open_batches(world, long_ago) == {life.hung["document_batches"]}
     assert open_invocations(world, long_ago) == {life.hung["invocations"]}
 
 
-def test_some_generations_fail_and_most_do_not(hour: tuple[World, Life]) -> None:
+def test_some_generations_fail_and_most_do_not(hour: tuple[World, Simulation]) -> None:
     world, _ = hour
     counts = [one for item in batches(world) for one in item["destinations"].values()]
     share = sum(one["failed"] for one in counts) / sum(one["count"] for one in counts)
@@ -111,7 +111,7 @@ def test_some_generations_fail_and_most_do_not(hour: tuple[World, Life]) -> None
 
 def test_a_burst_of_failures_befalls_one_destination_and_passes() -> None:
     world = World(random.Random(7), lambda: NOW)
-    life = Life(world, random.Random(7))
+    life = Simulation(world, random.Random(7))
     seen = []
     for step in range(720):
         life.step(NOW + step * 5)
@@ -124,7 +124,7 @@ def test_a_burst_of_failures_befalls_one_destination_and_passes() -> None:
 
 def test_most_generations_fail_where_a_burst_is() -> None:
     world = World(random.Random(2), lambda: NOW)
-    life = Life(world, random.Random(2), Pace(bursts=1e6, burst_lasts=1e9))
+    life = Simulation(world, random.Random(2), Pace(bursts=1e6, burst_lasts=1e9))
     for step in range(240):
         life.step(NOW + step * 5)
     assert life.burst is not None
@@ -133,13 +133,13 @@ def test_most_generations_fail_where_a_burst_is() -> None:
     assert sum(one["failed"] for one in counts) / done > 0.5
 
 
-def test_a_delivery_can_fail_although_the_workflow_is_completed(hour: tuple[World, Life]) -> None:
+def test_a_delivery_can_fail_although_the_workflow_is_completed(hour: tuple[World, Simulation]) -> None:
     world, _ = hour
     pairs = {(item["status"], item["destination_status"]) for item in world.items("invocations")}
     assert pairs >= {("Completed", "Completed"), ("Completed", "Failed"), ("Failed", "Failed")}
 
 
-def test_a_workflow_batch_counts_the_invocations_that_belong_to_it(hour: tuple[World, Life]) -> None:
+def test_a_workflow_batch_counts_the_invocations_that_belong_to_it(hour: tuple[World, Simulation]) -> None:
     world, _ = hour
     parts: dict[str, list[Item]] = {}
     for item in world.items("invocations"):
@@ -154,7 +154,7 @@ def test_a_workflow_batch_counts_the_invocations_that_belong_to_it(hour: tuple[W
             assert counts["count"] == len(mine)
 
 
-def test_every_destination_and_workflow_occurs(hour: tuple[World, Life]) -> None:
+def test_every_destination_and_workflow_occurs(hour: tuple[World, Simulation]) -> None:
     world, _ = hour
     invocations = world.items("invocations")
     assert {name for item in invocations for name in item["destinations"]} == set(PIECES)
@@ -186,7 +186,7 @@ def test_time_that_runs_backwards_changes_nothing() -> None:
 
 def test_a_history_fills_the_days_before_now_with_about_as_many_records_as_asked_for() -> None:
     world = World(random.Random(7), lambda: NOW)
-    life = Life(world, random.Random(7))
+    life = Simulation(world, random.Random(7))
     life.history(NOW, days=7, records=400)
     items = [item for kind in PREFIXES for item in world.items(kind)]
     assert 300 < len(items) < 500
@@ -197,7 +197,7 @@ def test_a_history_fills_the_days_before_now_with_about_as_many_records_as_asked
 
 def test_after_a_history_only_what_hangs_is_open_and_is_younger_than_half_a_day() -> None:
     world = World(random.Random(7), lambda: NOW)
-    life = Life(world, random.Random(7))
+    life = Simulation(world, random.Random(7))
     life.history(NOW)
     assert set(life.hung) == {"document_batches", "invocations"}
     assert open_batches(world, NOW - 3600) == {life.hung["document_batches"]}
@@ -207,7 +207,7 @@ def test_after_a_history_only_what_hangs_is_open_and_is_younger_than_half_a_day(
 
 def test_after_a_history_life_goes_on_at_its_own_pace() -> None:
     world = World(random.Random(7), lambda: NOW)
-    life = Life(world, random.Random(7))
+    life = Simulation(world, random.Random(7))
     life.history(NOW)
     before = world.count("invocations")
     for step in range(1, 121):

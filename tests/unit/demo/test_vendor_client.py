@@ -1,4 +1,4 @@
-"""The vendor's own client takes the stand-in for the vendor."""
+"""The vendor's own client takes the mock API for the vendor."""
 
 import warnings
 from collections.abc import Iterator
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import pytest
 
 from exporter.demo.items import document_batch
-from exporter.demo.server import StandIn
+from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.unit.demo.conftest import NOW, TOKEN
 
 
 @pytest.fixture
-def inkit(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+def inkit(mock_api: MockApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     with warnings.catch_warnings():
         # Importing it leaves a file open and asks for an outdated module: not ours to mend.
         warnings.simplefilter("ignore")
@@ -21,7 +21,7 @@ def inkit(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[object
         import inkit.resources
 
     # The client joins its host and `batch` as a browser would: without the slash, `/v1` would be replaced.
-    monkeypatch.setattr(inkit.client, "HOST", stand_in.url + "/")
+    monkeypatch.setattr(inkit.client, "HOST", mock_api.url + "/")
     monkeypatch.setattr(inkit, "api_token", TOKEN)
     yield inkit
     inkit.resources.client._session.close()

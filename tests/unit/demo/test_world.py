@@ -1,4 +1,4 @@
-"""The records of a stand-in and their orders."""
+"""The records of a mock API and their orders."""
 
 import random
 

@@ -10,7 +10,7 @@ from prometheus_client.registry import CollectorRegistry
 from exporter.exposition import scrape
 from exporter.exposition.boot_clock import ticks
 from exporter.exposition.scrape import Exposition
-from exporter.exposition.snapshot import Block, Board, CollectorSnapshot
+from exporter.exposition.snapshot import Block, CollectorSnapshot, SnapshotStore
 from exporter.model.family import Family
 from exporter.polling import poller
 from exporter.web import routes
@@ -20,7 +20,7 @@ NIGHT = 8 * 3600.0
 
 
 def test_what_was_read_before_a_night_in_suspension_is_stale_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    board = Board()
+    board = SnapshotStore()
     data = {FAMILY.name: Block(b"inkit_batches 1\n", b"inkit_batches 1\n")}
     board.publish(CollectorSnapshot("a", "inkit", "c", data, fresh_until=ticks() + 600))
     scrapes = Exposition(board, [FAMILY], CollectorRegistry())

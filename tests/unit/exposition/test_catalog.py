@@ -9,8 +9,8 @@ import pytest
 from exporter.cli.catalog_page import page
 from exporter.exposition.catalog import Feeds, catalog
 from exporter.exposition.samples import Counters, Gauges, Shape, counters, gauges, status_blocks
-from exporter.exposition.self_metrics import Live
-from exporter.exposition.snapshot import Board, CollectorSnapshot
+from exporter.exposition.self_metrics import SelfMetrics
+from exporter.exposition.snapshot import CollectorSnapshot, SnapshotStore
 from exporter.exposition.status import Facts
 from exporter.model.family import Family, unknown_labels
 from exporter.model.record import Key, Reason
@@ -198,8 +198,8 @@ def test_the_oldest_in_flight_is_absent_where_nothing_is() -> None:
 
 
 def test_folded_series_of_several_collectors_add_up() -> None:
-    board = Board()
-    live = Live("1", "abc", board)
+    board = SnapshotStore()
+    live = SelfMetrics("1", "abc", board)
     for collector, folded in (("a", 5), ("b", 2), ("a", 3), ("c", 0)):
         board.publish(CollectorSnapshot("prod", "inkit", collector, folded={"x": folded, "y": 0}))
     [folds] = [one for one in live.registry.collect() if one.name == "batch_exporter_series_folded"]
@@ -229,7 +229,7 @@ def test_what_is_not_yet_known_is_absent_rather_than_zero() -> None:
 
 
 def test_requests_are_counted_by_account_endpoint_and_code() -> None:
-    live = Live("1", "abc", Board())
+    live = SelfMetrics("1", "abc", SnapshotStore())
     meter = live.meter("prod", "inkit")
     meter.answered("/batch", "200", 0.2)
     meter.answered("/batch", "error", 3.0)

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from prometheus_client.registry import CollectorRegistry
 
 from exporter.exposition.scrape import LIVE_SECONDS, OPENMETRICS, TEXT, Exposition, Scrape
-from exporter.exposition.snapshot import Block, Board, CollectorSnapshot
+from exporter.exposition.snapshot import Block, CollectorSnapshot, SnapshotStore
 from exporter.exposition.text_format import Exemplar, HistogramSample, Sample, render
 from exporter.model.family import Family
 
@@ -60,7 +60,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.clock = Clock(100.0)
-        self.board = Board()
+        self.board = SnapshotStore()
         self.registry = CollectorRegistry(auto_describe=True)
         self.requests = Counter("api_requests", "Requests.", registry=self.registry)
         Gauge("api_open", "Open.", registry=self.registry)

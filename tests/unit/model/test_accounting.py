@@ -17,13 +17,15 @@ RECORDS = st.builds(
     id=st.sampled_from(["one", "two", "three"]),
     created_at=st.floats(0, 1e9),
     in_flight=st.booleans(),
-    adds=st.dictionaries(KEYS, st.integers(1, 9)),
-    gone=st.booleans(),
+    contributions=st.dictionaries(KEYS, st.integers(1, 9)),
+    deleted=st.booleans(),
 )
 
 
-def record(in_flight: bool = False, gone: bool = False, **adds: int) -> Record:
-    return Record("r", 0.0, in_flight, {(name[0], name[2:]): count for name, count in adds.items()}, gone=gone)
+def record(in_flight: bool = False, deleted: bool = False, **contributions: int) -> Record:
+    return Record(
+        "r", 0.0, in_flight, {(name[0], name[2:]): count for name, count in contributions.items()}, deleted=deleted
+    )
 
 
 def change(before: Record | None, after: Record | None, news: bool = True) -> Change:
@@ -109,15 +111,15 @@ STATUSES = st.sampled_from(["failed", "timed_out", "completed", "in_progress"])
 def delivered(rollup: str, destinations: dict[str, str], workflow: str | None = None) -> Record:
     """An invocation as a system reads it: a failure that no destination says is `none`."""
     tail = () if workflow is None else (workflow,)
-    adds: Counter[Key] = Counter()
+    contributions: Counter[Key] = Counter()
     for name, status in destinations.items():
-        adds["d", name, status, *tail] += 1
+        contributions["d", name, status, *tail] += 1
         if status != "in_progress":
-            adds["d_total", name, status, *tail] += 1
+            contributions["d_total", name, status, *tail] += 1
     failing = ("failed", "timed_out")
     if rollup in failing and not any(status in failing for status in destinations.values()):
-        adds["d_total", "none", rollup, *tail] = 1
-    return Record("r", 0.0, True, adds)
+        contributions["d_total", "none", rollup, *tail] = 1
+    return Record("r", 0.0, True, contributions)
 
 
 def test_a_failure_that_a_destination_names_later_is_the_one_that_was_counted_without() -> None:
@@ -145,25 +147,30 @@ def test_an_invocation_counts_as_many_failures_as_it_ever_showed_whatever_altern
 ) -> None:
     total = followed(PLACED, *seen)
     failures = sum(count for key, count in total.items() if accounting.names_failure(key, PLACED))
-    named = {key[:3] for one in seen for key in one.adds if accounting.names_failure(key, PLACED) and key[1] != "none"}
-    unnamed = any(key[1] == "none" for one in seen for key in one.adds)
+    named = {
+        key[:3]
+        for one in seen
+        for key in one.contributions
+        if accounting.names_failure(key, PLACED) and key[1] != "none"
+    }
+    unnamed = any(key[1] == "none" for one in seen for key in one.contributions)
     assert failures == max(len(named), int(unnamed))
-    completed = {key[:3] for one in seen for key in one.adds if key[0] == "d_total" and key[2] == "completed"}
+    completed = {key[:3] for one in seen for key in one.contributions if key[0] == "d_total" and key[2] == "completed"}
     assert sum(count for key, count in total.items() if key[2] == "completed") == len(completed)
 
 
 def test_a_record_that_the_api_no_longer_has_leaves_the_gauges() -> None:
-    gone = change(record(g_done=1, c_done=1), record(gone=True, g_done=1, c_done=1))
-    assert gone == Change({("g", "done"): -1, (accounting.RECORDS, "finished"): -1}, {})
+    deleted = change(record(g_done=1, c_done=1), record(deleted=True, g_done=1, c_done=1))
+    assert deleted == Change({("g", "done"): -1, (accounting.RECORDS, "finished"): -1}, {})
 
 
 def test_a_record_that_comes_back_is_counted_in_the_gauges_and_is_no_news() -> None:
-    back = change(record(gone=True, g_done=1, c_done=1), record(g_done=1, c_done=1))
+    back = change(record(deleted=True, g_done=1, c_done=1), record(g_done=1, c_done=1))
     assert back == Change({("g", "done"): 1, (accounting.RECORDS, "finished"): 1}, {})
 
 
 def test_a_record_that_fails_while_it_was_gone_is_an_event_when_it_comes_back() -> None:
-    assert change(record(gone=True), record(c_failed=1), news=False).events == {("c", "failed"): 1}
+    assert change(record(deleted=True), record(c_failed=1), news=False).events == {("c", "failed"): 1}
 
 
 @given(st.lists(st.tuples(RECORDS, st.booleans(), st.booleans())))
@@ -182,8 +189,8 @@ def test_whatever_happens_the_gauges_are_the_records_that_are_there_and_no_event
             there[step.id] = accounting.remembered(before, after, RULES)
     expected: Counter[Key] = Counter()
     for one in there.values():
-        if not one.gone:
-            expected.update({key: amount for key, amount in one.adds.items() if key[0] == "g"})
+        if not one.deleted:
+            expected.update({key: amount for key, amount in one.contributions.items() if key[0] == "g"})
             expected[accounting.RECORDS, "in_flight" if one.in_flight else "finished"] += 1
     assert {key: count for key, count in sums.items() if count} == expected
 
@@ -208,7 +215,7 @@ def items(place: str, **failed: int) -> Record:
 
 def test_failures_without_a_place_count_in_each_phase_and_as_they_rise() -> None:
     seen = [items("none", parsing=5, validation=3), items("none", parsing=7, validation=3)]
-    assert accounting.change(None, seen[0], ITEMS, news=True).events == seen[0].adds
+    assert accounting.change(None, seen[0], ITEMS, news=True).events == seen[0].contributions
     assert accounting.change(seen[0], seen[1], ITEMS, news=False).events == {("c", "none", "parsing", "error"): 2}
     kept = accounting.remembered(seen[0], seen[1], ITEMS)
     assert accounting.change(kept, seen[0], ITEMS, news=False).events == {}
@@ -225,8 +232,10 @@ def test_errors_of_one_phase_that_get_a_place_are_not_taken_for_those_of_another
     rules = Rules.of([family])
 
     def errors(resource: str, **phases: int) -> Record:
-        adds: dict[Key, int] = {("i_total", resource, phase, "error"): count for phase, count in phases.items()}
-        return Record("b", 0.0, False, adds)
+        contributions: dict[Key, int] = {
+            ("i_total", resource, phase, "error"): count for phase, count in phases.items()
+        }
+        return Record("b", 0.0, False, contributions)
 
     seen = [errors("none", parsing=5), errors("contact", validation=3, parsing=5)]
     assert followed(rules, *seen) == {

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from exporter.model import accounting
 from exporter.model.accounting import Rules
 from exporter.model.record import Record, StateError
-from exporter.state import Sight, State, prepared
+from exporter.state import Observation, State, prepared
 
 RULES = Rules(frozenset({"c"}), statuses={"c": (1,)})
 DAMAGED = "is damaged"
@@ -31,7 +31,7 @@ def fill(state: State, first: int, count: int = 300) -> None:
             Record(f"rb_{n}", float(n), n % 3 == 0, {("c", "failed"): 1, ("g", str(n % 7)): 2}, f"wb_{n % 5}")
             for n in range(first, first + count)
         ]
-        records.apply(seen, Sight(1.0, 0.0))
+        records.apply(seen, Observation(1.0, 0.0))
 
 
 def poll(state: State) -> None:

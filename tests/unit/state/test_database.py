@@ -10,7 +10,7 @@ import pytest
 
 from exporter.model.accounting import Rules
 from exporter.model.record import Record, StateError
-from exporter.state import Sight, prepared
+from exporter.state import Observation, prepared
 from exporter.state.schema import APPLICATION_ID, VERSION, migrate
 
 
@@ -145,6 +145,6 @@ def test_a_file_of_each_version_before_is_brought_up_to_date(tmp_path: Path, ver
     rules = Rules(frozenset({"c"}), statuses={"c": (1,)})
     with prepared(tmp_path / "state.db") as state, state.records("prod", "x", rules) as records:
         assert records.sums().counters["c", "failed"].counted == 7
-        records.apply([Record("rb_1", 0.0, False, {("c", "failed"): 2})], Sight(5.0, 0.0))
+        records.apply([Record("rb_1", 0.0, False, {("c", "failed"): 2})], Observation(5.0, 0.0))
         assert records.sums().counters["c", "failed"].counted == 9
         assert [one.record_id for one in records.failures.all()] == ["rb_1"]

@@ -10,7 +10,7 @@ from exporter.model.accounting import Rules
 from exporter.model.record import LAST_FAILURES as KEPT
 from exporter.model.record import Record
 from exporter.model.totals import Failed
-from exporter.state import Marks, Records, Sight, State, prepared
+from exporter.state import Checkpoint, Observation, Records, State, prepared
 
 RULES = Rules(frozenset({"c"}), statuses={"c": (2,)})
 SEPIRE, BOX, DONE = ("c", "sepire", "failed"), ("c", "box", "failed"), ("c", "sepire", "completed")
@@ -29,7 +29,7 @@ def record(name: str, created_at: float = 0.0, workflow: str | None = None, **fa
 def see(state: State, seen: Iterable[Record], at: float = 10.0, news_since: float | None = 0.0) -> list[Failed]:
     """What is kept after a poll that has seen these."""
     with state.records("prod", "x", RULES) as records:
-        records.apply(seen, Sight(at, news_since))
+        records.apply(seen, Observation(at, news_since))
         return list(records.failures.all())
 
 
@@ -90,7 +90,7 @@ def test_of_the_pages_of_one_poll_the_newest_records_are_kept_whichever_page_was
     with state.records("prod", "x", RULES) as records:
         for page in (2, 1, 0):
             seen = [record(f"r{page * 100 + number}", page * 100.0 + number, box=1) for number in range(100)]
-            records.apply(seen, Sight(10.0, 0.0))
+            records.apply(seen, Observation(10.0, 0.0))
         assert names(records.failures.all()) == [f"r{number}" for number in reversed(range(100, 300))]
 
 
@@ -103,14 +103,14 @@ def test_they_outlive_their_records_and_what_was_asked_for(state: State) -> None
     see(state, [record("a", box=1)])
     with state.records("prod", "x", RULES) as records:
         records.forget(list(records.get(["a"]).values()))
-        records.begin_anew(Marks(scope="something else"))
+        records.begin_anew(Checkpoint(scope="something else"))
     assert names(see(state, [])) == ["a"]
 
 
 def test_those_of_another_collector_are_not_touched(state: State) -> None:
     see(state, [record("a", box=1)])
     with state.records("prod", "y", RULES) as records:
-        records.apply([record("b", box=1)], Sight(10.0, 0.0))
+        records.apply([record("b", box=1)], Observation(10.0, 0.0))
         assert names(records.failures.all()) == ["b"]
     assert names(see(state, [])) == ["a"]
 
@@ -118,7 +118,7 @@ def test_those_of_another_collector_are_not_touched(state: State) -> None:
 def test_it_is_told_whether_a_poll_has_changed_them(state: State) -> None:
     def changed(seen: Iterable[Record]) -> bool:
         with state.records("prod", "x", RULES) as records:
-            records.apply(seen, Sight(10.0, 0.0), marks=Marks(polled_at=10.0))
+            records.apply(seen, Observation(10.0, 0.0), marks=Checkpoint(polled_at=10.0))
             return records.failures.changed
 
     assert changed([record("a", box=1)])
@@ -138,9 +138,9 @@ class _Statements(Records):
 def test_a_page_without_a_failure_does_not_touch_the_table(state: State) -> None:
     connection = sqlite3.connect(state.path, isolation_level=None)
     records = _Statements(connection)
-    records.apply([Record("b", 0.0, False, {DONE: 5})], Sight(10.0, 0.0))
+    records.apply([Record("b", 0.0, False, {DONE: 5})], Observation(10.0, 0.0))
     assert not [one for one in records.said if "failures" in one]
-    records.apply([record("a", box=1)], Sight(10.0, 0.0))
+    records.apply([record("a", box=1)], Observation(10.0, 0.0))
     assert [one for one in records.said if "failures" in one]
     connection.close()
 

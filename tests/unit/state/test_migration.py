@@ -30,15 +30,15 @@ MARKS = {
 
 def kept(status: str, rollup: str, destinations: Mapping[str, str], in_flight: bool) -> dict[Key, int]:
     """What version 3 kept of an invocation."""
-    adds: dict[Key, int] = {("inkit_invocations", status, rollup): 1}
+    contributions: dict[Key, int] = {("inkit_invocations", status, rollup): 1}
     for name, one in destinations.items():
-        adds["inkit_invocation_generations", name, one] = 1
+        contributions["inkit_invocation_generations", name, one] = 1
         if one in ("completed", "failed"):
-            adds[GENERATIONS, name, one] = 1
+            contributions[GENERATIONS, name, one] = 1
     if not in_flight:
-        adds[INVOCATIONS, status, rollup] = 1
-        adds[DURATION] = 1
-    return adds
+        contributions[INVOCATIONS, status, rollup] = 1
+        contributions[DURATION] = 1
+    return contributions
 
 
 RECORDS = {
@@ -68,18 +68,20 @@ def old(tmp_path: Path) -> Path:
         database.execute(
             "INSERT INTO collectors (account, collector, marks) VALUES ('prod', 'invocations', ?)", (json.dumps(MARKS),)
         )
-        keys = [key for adds, _ in RECORDS.values() for key in adds]
+        keys = [key for contributions, _ in RECORDS.values() for key in contributions]
         numbers = {key: number for number, key in enumerate(dict.fromkeys([*keys, *COUNTED]), 1)}
         for key, number in numbers.items():
             total = (
-                sum(adds.get(key, 0) for adds, _ in RECORDS.values()) if not key[0].endswith(("_total", "ds")) else 0
+                sum(contributions.get(key, 0) for contributions, _ in RECORDS.values())
+                if not key[0].endswith(("_total", "ds"))
+                else 0
             )
             events, shown = COUNTED.get(key, (0, 0))
             cause = json.dumps(["rend_cause", 1, float(number)]) if events else None
             insert = "INSERT INTO series (id, collector, key, total, events, shown, cause) VALUES (?, 1, ?, ?, ?, ?, ?)"
             database.execute(insert, (number, json.dumps(key), total, events, shown, cause))
-        for name, (adds, in_flight) in RECORDS.items():
-            text = " ".join(f"{numbers[key]}:{amount}" for key, amount in adds.items())
+        for name, (contributions, in_flight) in RECORDS.items():
+            text = " ".join(f"{numbers[key]}:{amount}" for key, amount in contributions.items())
             insert = "INSERT INTO records (collector, id, created_at, state, adds) VALUES (1, ?, ?, ?, ?)"
             database.execute(insert, (name, NOW - 100, int(in_flight), text))
         text = f"{numbers[INVOCATIONS, 'completed', 'failed']}:1 {numbers[GENERATIONS, 'box', 'failed']}:1"
@@ -147,7 +149,7 @@ def test_only_a_failure_that_no_destination_names_is_known_without_one(upgraded:
     rules = Rules.of(sources()["inkit"].families)
     with upgraded.state.records("prod", "invocations", rules) as records:
         found = records.get(list(RECORDS))
-    unplaced = [name for name, record in found.items() if (GENERATIONS, "none", "failed") in record.adds]
+    unplaced = [name for name, record in found.items() if (GENERATIONS, "none", "failed") in record.contributions]
     assert unplaced == ["rend_unnamed"]
 
 

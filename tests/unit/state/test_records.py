@@ -12,13 +12,13 @@ import pytest
 from exporter.model.accounting import RECORDS, Rules
 from exporter.model.record import Key, Record
 from exporter.model.totals import Cause, CounterState, HistogramState, Observations
-from exporter.state import Marks, Records, Sight, State, prepared
+from exporter.state import Checkpoint, Observation, Records, State, prepared
 
 RULES = Rules(frozenset({"c"}), {"h": (10.0, 100.0)}, {"c": (2,)})
 A: Key = ("c", "a", "failed")
 B: Key = ("c", "b", "failed")
 OTHER: Key = ("c", "other", "failed")
-NEW = Sight(200.0, 0.0)
+NEW = Observation(200.0, 0.0)
 MANY = 1000
 """So many series without a use are worth a search for those in use."""
 
@@ -35,8 +35,10 @@ def records(state: State) -> Iterator[Records]:
         yield opened
 
 
-def record(name: str, adds: dict[Key, int], created_at: float = 0.0, finished_at: float | None = None) -> Record:
-    return Record(name, created_at, False, adds, finished_at=finished_at)
+def record(
+    name: str, contributions: dict[Key, int], created_at: float = 0.0, finished_at: float | None = None
+) -> Record:
+    return Record(name, created_at, False, contributions, finished_at=finished_at)
 
 
 def publish(records: Records, *keys: Key) -> None:
@@ -48,7 +50,7 @@ def test_what_an_error_interrupts_is_not_in_the_sums_and_not_in_the_way_of_what_
     before = records.sums()
     no_text = cast("str", object())
     with pytest.raises(Exception, match="type 'object' is not supported"):
-        records.apply([Record("r2", 0.0, False, {A: 1}, part_of=no_text)], NEW)
+        records.apply([Record("r2", 0.0, False, {A: 1}, batch_id=no_text)], NEW)
     assert records.sums() == before
     records.apply([record("r2", {A: 1})], NEW)
     assert records.sums().counters[A].counted == 2
@@ -59,14 +61,14 @@ def test_it_returns_how_many_records_are_not_as_they_were_kept(records: Records)
     assert records.apply([record("r1", two), record("r2", two)], NEW) == 2
     assert records.apply([record("r1", two), record("r2", {A: 3})], NEW) == 1
     assert records.apply([record("r1", {A: 1})], NEW) == 0
-    assert records.apply([], NEW, gone=["r1", "unknown"]) == 1
+    assert records.apply([], NEW, deleted=["r1", "unknown"]) == 1
 
 
 def test_a_record_that_has_no_duration_counts_all_else(records: Records) -> None:
     histograms: dict[Key, int] = {("h", "a"): 1, ("h", "b"): 1}
-    records.apply([record("r1", {**histograms, A: 1})], Sight(200.0, 0.0, watched=False))
+    records.apply([record("r1", {**histograms, A: 1})], Observation(200.0, 0.0, watched=False))
     assert (records.sums().counters[A].counted, records.sums().histograms) == (1, {})
-    records.apply([record("r2", {**histograms, A: 1}, finished_at=30.0)], Sight(200.0, 0.0, watched=False))
+    records.apply([record("r2", {**histograms, A: 1}, finished_at=30.0)], Observation(200.0, 0.0, watched=False))
     assert set(records.sums().histograms) == set(histograms)
 
 
@@ -82,13 +84,13 @@ def test_durations_are_observed_up_to_and_including_a_bound(records: Records) ->
 
 
 def test_the_time_of_a_scrape_is_written_with_the_next_marks(records: Records, state: State) -> None:
-    records.mark(Marks(complete=True))
+    records.mark(Checkpoint(complete=True))
     records.scraped_at = 7.0
     records.apply([record("r1", {A: 1})], NEW)
-    assert records.marks == Marks(complete=True)
-    records.mark(Marks(lookback=1.0))
+    assert records.marks == Checkpoint(complete=True)
+    records.mark(Checkpoint(lookback=1.0))
     with state.records("prod", "x", RULES) as again:
-        assert again.marks == Marks(lookback=1.0, scraped_at=7.0)
+        assert again.marks == Checkpoint(lookback=1.0, scraped_at=7.0)
 
 
 def test_marks_that_nobody_wrote_say_that_nothing_is_known(records: Records) -> None:
@@ -96,8 +98,8 @@ def test_marks_that_nobody_wrote_say_that_nothing_is_known(records: Records) -> 
     assert known == {"backfilled_page": 1, "reconciled_page": 1}
 
 
-def test_counters_stand_in_the_order_in_which_they_first_rose(records: Records) -> None:
-    records.apply([record("old", {A: 1, B: 1})], Sight(200.0, None))
+def test_counters_mock_api_the_order_in_which_they_first_rose(records: Records) -> None:
+    records.apply([record("old", {A: 1, B: 1})], Observation(200.0, None))
     for name, key in (("r1", B), ("r2", A), ("r3", B), ("r4", OTHER)):
         records.apply([record(name, {key: 1})], NEW)
     assert list(records.sums().counters) == [B, A, OTHER]
@@ -106,15 +108,15 @@ def test_counters_stand_in_the_order_in_which_they_first_rose(records: Records) 
 def unused(records: Records, count: int) -> None:
     """Make series that stand for nothing."""
     made = [record(f"unused_{number}", {("g", str(number)): 1}) for number in range(count)]
-    records.apply(made, Sight(200.0, None))
+    records.apply(made, Observation(200.0, None))
     records.forget(made)
 
 
 @pytest.mark.parametrize(("count", "left"), [(MANY - 1, MANY - 1), (MANY, 2)])
 def test_series_leave_the_state_when_many_of_them_stand_for_nothing(records: Records, count: int, left: int) -> None:
     records.apply([record("r1", {A: 1, ("g", "shown"): 1})], NEW)
-    records.apply([record("r2", {B: 1, ("g", "named"): 1})], Sight(200.0, None))
-    records.apply([], NEW, gone=["r2"])
+    records.apply([record("r2", {B: 1, ("g", "named"): 1})], Observation(200.0, None))
+    records.apply([], NEW, deleted=["r2"])
     used = {A, ("g", "shown")}
     named_by_a_record_that_is_gone = {B, ("g", "named")}
     unused(records, count - len(named_by_a_record_that_is_gone))
@@ -124,9 +126,9 @@ def test_series_leave_the_state_when_many_of_them_stand_for_nothing(records: Rec
     assert len(keys - used) == left
 
 
-def fail_and_forget(records: Records, adds: dict[Key, int], took: float = 0.0) -> None:
+def fail_and_forget(records: Records, contributions: dict[Key, int], took: float = 0.0) -> None:
     """Let a record fail that is known no longer, nor among the last ones that failed."""
-    made = record(f"r_{records.sums()}", adds, finished_at=took)
+    made = record(f"r_{records.sums()}", contributions, finished_at=took)
     records.apply([made], NEW)
     records.forget([made])
 
@@ -201,19 +203,19 @@ def test_records_with_other_labels_move_in_the_gauges_and_in_no_counter(records:
 def test_of_what_was_asked_for_before_only_old_work_in_flight_stays(records: Records) -> None:
     opened = [Record(name, at, True, {("g", "open"): 1}) for name, at in (("r1", 1.0), ("r2", 5.0))]
     records.apply([*opened, record("r3", {("g", "done"): 1}, created_at=1.0)], NEW)
-    records.begin_anew(Marks(scope="other"), keep_before=5.0)
-    assert [name for name, one in records.get(["r1", "r2", "r3"]).items() if not one.gone] == ["r1"]
+    records.begin_anew(Checkpoint(scope="other"), keep_before=5.0)
+    assert [name for name, one in records.get(["r1", "r2", "r3"]).items() if not one.deleted] == ["r1"]
     assert records.sums().gauges == {(RECORDS, "in_flight"): 1, ("g", "open"): 1}
-    assert records.marks == Marks(scope="other")
+    assert records.marks == Checkpoint(scope="other")
 
 
 def test_the_batches_that_another_collector_names_are_those_of_records_that_are_there(
     records: Records, state: State
 ) -> None:
     with state.records("prod", "y", RULES) as named:
-        made = [Record(f"r{at}", float(at), False, {}, part_of=f"b{at % 3}" if at % 4 else None) for at in range(9)]
+        made = [Record(f"r{at}", float(at), False, {}, batch_id=f"b{at % 3}" if at % 4 else None) for at in range(9)]
         named.apply(made, NEW)
-        named.apply([], NEW, gone=["r7"])
+        named.apply([], NEW, deleted=["r7"])
     assert sorted(records.batches_named_by("y", 4.0)) == ["b0", "b2"]
 
 
@@ -230,11 +232,11 @@ def test_a_file_says_by_the_same_numbers_as_ever_what_became_of_a_record(records
     assert records.get(["finished", "open", "gone"]) == {
         "finished": Record("finished", 1.0, False, {}),
         "open": Record("open", 1.0, True, {}),
-        "gone": Record("gone", 1.0, False, {}, gone=True),
+        "gone": Record("gone", 1.0, False, {}, deleted=True),
     }
     for name, number in (("finished", 0), ("open", 1), ("gone", 2)):
         records.apply([Record(f"new {name}", 1.0, name == "open", {})], NEW)
-        records.apply([], NEW, gone=["new gone"])
+        records.apply([], NEW, deleted=["new gone"])
         with contextlib.closing(sqlite3.connect(state.path)) as database:
             kept = database.execute("SELECT state FROM records WHERE id = ?", (f"new {name}",)).fetchone()
         assert kept == (number,)
@@ -249,7 +251,7 @@ def test_any_number_of_records_is_found_by_their_ids(records: Records, count: in
 
 def test_a_record_that_is_gone_is_remembered_and_not_listed(records: Records) -> None:
     records.apply([record("r1", {}), Record("r2", 1.0, True, {})], NEW)
-    records.apply([], NEW, gone=["r2"])
+    records.apply([], NEW, deleted=["r2"])
     assert records.between(-1.0, 1.0) == [("r1", 0.0)]
     assert records.count_between(-1.0, 1.0) == 2
     assert (records.newest(), records.count_in_flight(9.0), records.sums().oldest_in_flight) == (1.0, 0, None)

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from exporter.model.accounting import RECORDS, Rules
 from exporter.model.record import Key, Record
-from exporter.state import Marks, Sight, prepared
+from exporter.state import Checkpoint, Observation, prepared
 from tests.support.doubles import Killed, MortalState
 
 RULES = Rules(frozenset({"c"}), {"h": (10.0, 100.0)}, {"c": (1,)})
@@ -32,7 +32,7 @@ class Model:
         self.events: Counter[Key] = Counter()
         self.failed: dict[str, int] = {}
         """By record, how much of it has failed; the one that failed last is the last."""
-        self.marks = Marks()
+        self.marks = Checkpoint()
 
     def copy(self) -> "Model":
         other = Model()
@@ -40,27 +40,29 @@ class Model:
         other.failed = dict(self.failed)
         return other
 
-    def apply(self, seen: list[Record], gone: list[str], horizon: float | None, marks: Marks) -> None:
-        for name in gone:
+    def apply(self, seen: list[Record], deleted: list[str], horizon: float | None, marks: Checkpoint) -> None:
+        for name in deleted:
             if name in self.records and name not in {one.id for one in seen}:
-                self.records[name] = replace(self.records[name], gone=True, in_flight=False)
+                self.records[name] = replace(self.records[name], deleted=True, in_flight=False)
         for one in seen:
             before = self.records.get(one.id)
             if before is not None or (horizon is not None and one.created_at >= horizon):
-                known = {} if before is None else before.adds
-                rises = {key: more - known.get(key, 0) for key, more in one.adds.items() if key[0] != "g"}
+                known = {} if before is None else before.contributions
+                rises = {key: more - known.get(key, 0) for key, more in one.contributions.items() if key[0] != "g"}
                 self.events.update({key: rise for key, rise in rises.items() if rise > 0})
                 if (failures := rises.get(("c", "failed"), 0)) > 0:
                     self.failed[one.id] = self.failed.pop(one.id, 0) + failures
-            ever = Counter() if before is None else Counter({k: n for k, n in before.adds.items() if k[0] != "g"})
-            self.records[one.id] = replace(one, adds=dict(ever | Counter(one.adds)))
+            ever = (
+                Counter() if before is None else Counter({k: n for k, n in before.contributions.items() if k[0] != "g"})
+            )
+            self.records[one.id] = replace(one, contributions=dict(ever | Counter(one.contributions)))
         self.marks = marks
 
     def gauges(self) -> dict[Key, int]:
         sums: Counter[Key] = Counter()
         for one in self.records.values():
-            if not one.gone:
-                sums.update({key: more for key, more in one.adds.items() if key[0] == "g"})
+            if not one.deleted:
+                sums.update({key: more for key, more in one.contributions.items() if key[0] == "g"})
                 sums[RECORDS, "in_flight" if one.in_flight else "finished"] += 1
         return dict(sums)
 
@@ -80,15 +82,15 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.resources.close()
 
-    @rule(seen=SEEN, gone=st.lists(IDS, max_size=2), horizon=st.sampled_from([None, 0.0, 50.0]), lives=LIVES)
-    def apply(self, seen: list[Record], gone: list[str], horizon: float | None, lives: int | None) -> None:
+    @rule(seen=SEEN, deleted=st.lists(IDS, max_size=2), horizon=st.sampled_from([None, 0.0, 50.0]), lives=LIVES)
+    def apply(self, seen: list[Record], deleted: list[str], horizon: float | None, lives: int | None) -> None:
         self.turn += 1
         after = self.model.copy()
-        after.apply(seen, gone, horizon, replace(self.model.marks, polled_at=float(self.turn)))
+        after.apply(seen, deleted, horizon, replace(self.model.marks, polled_at=float(self.turn)))
         self.state.statements = lives
         try:
             with self.state.records("prod", "x", RULES) as records:
-                records.apply(seen, Sight(200.0, horizon), gone, after.marks)
+                records.apply(seen, Observation(200.0, horizon), deleted, after.marks)
             self.model = after
         except Killed:
             self.find_out_which(after)
@@ -111,8 +113,8 @@ class Machine(RuleBasedStateMachine):
     def begin_anew(self, lives: int | None) -> None:
         self.turn += 1
         after = self.model.copy()
-        after.records = {name: replace(one, gone=True, in_flight=False) for name, one in after.records.items()}
-        after.marks = Marks(scope=f"scope {self.turn}")
+        after.records = {name: replace(one, deleted=True, in_flight=False) for name, one in after.records.items()}
+        after.marks = Checkpoint(scope=f"scope {self.turn}")
         self.state.statements = lives
         try:
             with self.state.records("prod", "x", RULES) as records:

@@ -23,7 +23,7 @@ from exporter.model.accounting import Rules
 from exporter.model.record import Record
 from exporter.model.totals import Sums
 from exporter.polling.poller import Poller
-from exporter.state import Sight, prepared
+from exporter.state import Observation, prepared
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options, Page
 from tests.support.odd import SHAPES, Shape
@@ -79,7 +79,7 @@ def test_each_item_is_a_record_or_rejected_and_those_beside_it_are_as_they_are_a
     assert set(page.rejected) <= set(listing(shape).rejections)
     assert {one for record in page.records for one in record.unknown} <= set(listing(shape).optional)
     assert [page.records[0], page.records[-1]] == [*read(shape, good(shape, "first"), good(shape, "last")).records]
-    assert all(amount > 0 for record in page.records for amount in record.adds.values())
+    assert all(amount > 0 for record in page.records for amount in record.contributions.values())
     assert kept(shape, page) == {record.id: record for record in page.records}
 
 
@@ -88,7 +88,7 @@ def kept(shape: Shape, page: Page) -> Mapping[str, Record]:
     rules = Rules.of(sources()[shape.system].families)
     with tempfile.TemporaryDirectory() as folder, prepared(Path(folder) / "state.db") as state:
         with state.records("prod", shape.collector, rules) as records:
-            records.apply(page.records, Sight(1_700_000_100.0, 0.0))
+            records.apply(page.records, Observation(1_700_000_100.0, 0.0))
             sums = records.sums()
             records.publish(sums.rising(), 1_700_000_100.0)
             values = parsed(shape, rendered(shape, records.sums()))
@@ -106,7 +106,7 @@ def test_only_a_record_s_id_its_time_and_its_status_can_cost_it(shape: Shape, da
     odd = data.draw(shape.items().filter(lambda item: isinstance(item, dict)))
     page = read(shape, odd | {name: good(shape, "odd")[name] for name in needed})
     assert not page.rejected
-    failed = [key for key in page.records[0].adds if key[0].endswith("finished_total") and "failed" in key]
+    failed = [key for key in page.records[0].contributions if key[0].endswith("finished_total") and "failed" in key]
     assert any(key[0] in ("inkit_batches_finished_total", "inkit_invocations_finished_total") for key in failed) or (
         failed and shape.system == "packagex"
     )
@@ -122,8 +122,8 @@ def poll(rig: Rig, shape: Shape, *batches: Sequence[Any]) -> Poller:
     rig.system = shape.system
     poller = rig.poller(shape.collector, workflow_label=shape.collector == "invocations")
     for items in ([], *batches):
-        rig.stand_in.faults.clear()
-        rig.stand_in.faults.add(faults.raw(shape.body(items)), path=shape.path)
+        rig.mock_api.faults.clear()
+        rig.mock_api.faults.add(faults.raw(shape.body(items)), path=shape.path)
         assert poller.poll(), poller.facts.error
         rig.board.scraped(rig.clock.now + 1)
         rig.clock.now += 60
@@ -139,7 +139,7 @@ def test_a_poll_succeeds_whatever_its_records_hold_and_counts_the_failure_beside
     odd = data.draw(st.lists(shape.items(), min_size=1, max_size=4))
     with tempfile.TemporaryDirectory() as folder, prepared(Path(folder) / "state.db") as state:
         rig = Rig(state)
-        with rig.stand_in:
+        with rig.mock_api:
             poller = poll(rig, shape, [*odd, good(shape, "good")])
             own = own_counters(state, *poller.id)
             assert set(own.rejected) <= set(listing(shape).rejections)

@@ -1,4 +1,4 @@
-"""What the tests of PackageX's part of the stand-in share: a running one over no batches, and a client."""
+"""What the tests of PackageX's part of the mock API share: a running one over no batches, and a client."""
 
 import random
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.files import FileStore
 from exporter.demo.packagex.listing import PackagexReadings
-from exporter.demo.server import StandIn
+from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.unit.demo.conftest import Clock
 
@@ -21,14 +21,14 @@ KEY = "a-key-of-the-tests"
 
 @dataclass
 class Client:
-    """Asks a stand-in as an account's owner would."""
+    """Asks a mock API as an account's owner would."""
 
     session: requests.Session
-    stand_in: StandIn
+    mock_api: MockApi
     api: PackagexApi
 
     def get(self, path: str, **params: str | int) -> requests.Response:
-        return self.session.get(self.stand_in.url + path, params=params, timeout=5, allow_redirects=False)
+        return self.session.get(self.mock_api.url + path, params=params, timeout=5, allow_redirects=False)
 
     def page(self, path: str = "/batches", **params: str | int) -> Any:
         answer = self.get(path, **params)
@@ -55,6 +55,6 @@ def readings() -> PackagexReadings:
 @pytest.fixture
 def client(batches: Batches, readings: PackagexReadings) -> Iterator[Client]:
     api = PackagexApi(batches, KEY, readings)
-    with StandIn(World(), apis=(api, FileStore(batches))) as stand_in, requests.Session() as session:
+    with MockApi(World(), apis=(api, FileStore(batches))) as mock_api, requests.Session() as session:
         session.headers["PX-API-KEY"] = KEY
-        yield Client(session, stand_in, api)
+        yield Client(session, mock_api, api)

@@ -84,7 +84,7 @@ def test_errors_are_there_where_an_item_failed_and_a_result_where_the_batch_is_c
 
 def test_files_are_on_another_host_and_are_had_without_a_key(batches: Batches, client: Client) -> None:
     batches.add(faulty())
-    api = urlsplit(client.stand_in.url)
+    api = urlsplit(client.mock_api.url)
     for url in urls(client).values():
         parts = urlsplit(url)
         assert (parts.hostname, parts.port) == ("localhost", api.port)
@@ -148,14 +148,14 @@ def test_files_are_only_read(batches: Batches, client: Client) -> None:
 def test_faults_befall_downloads_by_their_path_and_the_log_has_it(batches: Batches, client: Client) -> None:
     batches.add(faulty())
     url = urls(client)["_errors_csv_url"]
-    client.stand_in.faults.add(faults.status(503), "/files/*")
+    client.mock_api.faults.add(faults.status(503), "/files/*")
     assert fetched(url).status_code == 503
     assert client.page("/batches/batch_1")["status"] == 200
-    client.stand_in.faults.clear()
-    client.stand_in.faults.add(faults.truncated(), "/files/batch_1/errors.csv")
+    client.mock_api.faults.clear()
+    client.mock_api.faults.add(faults.truncated(), "/files/batch_1/errors.csv")
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         fetched(url)
-    assert client.stand_in.requests[-1].path == "/files/batch_1/errors.csv"
+    assert client.mock_api.requests[-1].path == "/files/batch_1/errors.csv"
 
 
 def test_the_files_are_not_below_the_base_path_of_the_apis(batches: Batches, client: Client) -> None:

@@ -26,14 +26,14 @@ def read_all(client: Client) -> list[str]:
 
 @pytest.mark.parametrize("readings", [PackagexReadings(order="newest_first"), PackagexReadings()], ids=str)
 def test_the_order_can_be_another_than_is_read_from_the_reference(client: Client) -> None:
-    client.stand_in.faults.lies = Lies(order="ascending")
+    client.mock_api.faults.lies = Lies(order="ascending")
     assert read_all(client) == ALL
-    client.stand_in.faults.lies = Lies(order="descending")
+    client.mock_api.faults.lies = Lies(order="descending")
     assert read_all(client) == ALL[::-1]
 
 
 def test_a_shuffled_list_has_no_order_but_every_batch_once(client: Client) -> None:
-    client.stand_in.faults.lies = Lies(order="shuffled")
+    client.mock_api.faults.lies = Lies(order="shuffled")
     read = read_all(client)
     assert read not in (ALL, ALL[::-1])
     assert sorted(read) == ALL
@@ -52,31 +52,31 @@ def test_a_shuffled_list_has_no_order_but_every_batch_once(client: Client) -> No
 def test_the_total_and_whether_there_is_more_can_disagree(
     client: Client, lies: Lies, page: int, expected: dict[str, Any]
 ) -> None:
-    client.stand_in.faults.lies = lies
+    client.mock_api.faults.lies = lies
     answer = client.page(page=page, limit=10)
     assert answer["pagination"].items() >= expected.items()
     assert len(answer["data"]) == 10
 
 
 def test_the_total_can_be_missing(client: Client) -> None:
-    client.stand_in.faults.lies = Lies(total_count="missing")
+    client.mock_api.faults.lies = Lies(total_count="missing")
     assert client.pagination(limit=10) == {"limit": 10, "page": 1, "has_more": True}
 
 
 def test_the_limit_can_be_ignored(client: Client) -> None:
-    client.stand_in.faults.lies = Lies(ignore_page_size=True)
+    client.mock_api.faults.lies = Lies(ignore_page_size=True)
     answer = client.page(limit=10)
     assert len(answer["data"]) == answer["pagination"]["limit"] == 25
 
 
 def test_the_filters_can_be_ignored(client: Client) -> None:
     assert client.ids(status="failed") == []
-    client.stand_in.faults.lies = Lies(ignore_filters=True)
+    client.mock_api.faults.lies = Lies(ignore_filters=True)
     assert client.ids(status="failed", limit=30) == ALL
 
 
 def test_ids_can_come_twice_over_the_seam_of_two_pages(client: Client) -> None:
-    client.stand_in.faults.lies = Lies(repeat_ids=True)
+    client.mock_api.faults.lies = Lies(repeat_ids=True)
     pages = [client.ids(page=page, limit=10) for page in (1, 2, 3)]
     assert [page[0] for page in pages[1:]] == [page[-1] for page in pages[:-1]]
     assert [one for page in pages for one in page if one not in ("batch_09", "batch_19")] == [
@@ -89,13 +89,13 @@ def test_the_batches_can_change_between_two_pages(batches: Batches, client: Clie
         if (kind, page) == ("batches", 2):
             batches.remove("batch_00")
 
-    client.stand_in.faults.lies = Lies(before_page=remove)
+    client.mock_api.faults.lies = Lies(before_page=remove)
     assert "batch_10" not in read_all(client)
 
 
 def test_faults_befall_this_api_as_they_do_any(client: Client) -> None:
-    client.stand_in.faults.add(faults.status(429, {"Retry-After": "3"}), "/batches", times=1)
-    client.stand_in.faults.add(faults.html(), "/batches/*", times=1)
+    client.mock_api.faults.add(faults.status(429, {"Retry-After": "3"}), "/batches", times=1)
+    client.mock_api.faults.add(faults.html(), "/batches/*", times=1)
     assert client.get("/batches").status_code == 429
     assert client.get("/batches/batch_01").text.startswith("<!DOCTYPE html>")
     assert client.ids() == ALL[:25]

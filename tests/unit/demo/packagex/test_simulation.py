@@ -8,19 +8,19 @@ import pytest
 from exporter.demo.items import Item
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.items import FINISHED, OPEN, RESOURCES
-from exporter.demo.packagex.simulation import PackagexLife, PackagexPace
+from exporter.demo.packagex.simulation import PackagexPace, PackagexSimulation
 from tests.unit.demo.conftest import NOW
 
 ORDER = ("requested", "queued", "processing", *FINISHED)
 PHASES = ("parsing", "validation", "processing", "cleanup")
 
 
-def begun(seed: int = 7, pace: PackagexPace | None = None) -> tuple[Batches, PackagexLife]:
+def begun(seed: int = 7, pace: PackagexPace | None = None) -> tuple[Batches, PackagexSimulation]:
     batches = Batches(random.Random(seed), lambda: NOW)
-    return batches, PackagexLife(batches, random.Random(seed), pace)
+    return batches, PackagexSimulation(batches, random.Random(seed), pace)
 
 
-def live(minutes: int, seed: int = 7, pace: PackagexPace | None = None) -> tuple[Batches, PackagexLife]:
+def live(minutes: int, seed: int = 7, pace: PackagexPace | None = None) -> tuple[Batches, PackagexSimulation]:
     """Batches after some minutes in steps of 5 seconds."""
     batches, life = begun(seed, pace)
     for step in range(minutes * 12 + 1):
@@ -29,7 +29,7 @@ def live(minutes: int, seed: int = 7, pace: PackagexPace | None = None) -> tuple
 
 
 @pytest.fixture(scope="module")
-def hour() -> tuple[Batches, PackagexLife]:
+def hour() -> tuple[Batches, PackagexSimulation]:
     return live(60)
 
 
@@ -76,7 +76,7 @@ def test_a_batch_only_goes_forward_and_says_when_it_changed() -> None:
     assert len(known) > 50
 
 
-def test_what_is_done_says_why_if_it_is_not_completed(hour: tuple[Batches, PackagexLife]) -> None:
+def test_what_is_done_says_why_if_it_is_not_completed(hour: tuple[Batches, PackagexSimulation]) -> None:
     for batch in hour[0].items():
         assert (batch["reason"] is not None) is (batch["status"] in ("failed", "timed_out", "expired"))
         if batch["status"] in ("requested", "queued", "expired"):
@@ -85,7 +85,7 @@ def test_what_is_done_says_why_if_it_is_not_completed(hour: tuple[Batches, Packa
             assert batch["phases"][-1]["processed"] < batch["phases"][-1]["total"]
 
 
-def test_exactly_one_batch_hangs_and_it_is_half_processed(hour: tuple[Batches, PackagexLife]) -> None:
+def test_exactly_one_batch_hangs_and_it_is_half_processed(hour: tuple[Batches, PackagexSimulation]) -> None:
     batches, life = hour
     hanging = [one for one in batches.items() if one["status"] in OPEN and one["created_at"] < NOW + 2400]
     assert [one["id"] for one in hanging] == [life.hung]
@@ -95,14 +95,14 @@ def test_exactly_one_batch_hangs_and_it_is_half_processed(hour: tuple[Batches, P
     assert hanging[0]["updated_at"] < NOW + 2400
 
 
-def test_most_batches_are_completed_and_some_of_their_items_failed(hour: tuple[Batches, PackagexLife]) -> None:
+def test_most_batches_are_completed_and_some_of_their_items_failed(hour: tuple[Batches, PackagexSimulation]) -> None:
     done = [one for one in hour[0].items() if one["status"] in FINISHED]
     completed = [one for one in done if one["status"] == "completed"]
     assert 0.6 < len(completed) / len(done) < 0.9
     assert any(one["error"] for batch in completed for one in batch["phases"])
 
 
-def test_an_item_that_is_processed_is_not_lost_afterwards(hour: tuple[Batches, PackagexLife]) -> None:
+def test_an_item_that_is_processed_is_not_lost_afterwards(hour: tuple[Batches, PackagexSimulation]) -> None:
     cleanups = [one for batch in hour[0].items() for one in batch["phases"] if one["name"] == "cleanup"]
     assert sum(one["success"] for one in cleanups) > 1000
     assert sum(one["error"] for one in cleanups) == 0
@@ -116,7 +116,7 @@ def test_no_fate_has_a_fixed_turn() -> None:
     assert len(turns) > 1
 
 
-def test_every_resource_action_mode_and_change_occurs(hour: tuple[Batches, PackagexLife]) -> None:
+def test_every_resource_action_mode_and_change_occurs(hour: tuple[Batches, PackagexSimulation]) -> None:
     items = hour[0].items()
     assert {one["resource"] for one in items} == set(RESOURCES)
     assert {one["mode"] for one in items} == {"sync", "mixed"}

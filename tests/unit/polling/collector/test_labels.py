@@ -24,7 +24,7 @@ def test_a_series_gets_the_label_or_loses_it() -> None:
 
 def test_what_differs_in_the_label_alone_is_added_up() -> None:
     record = Record("r1", 0.0, False, {(*WITHOUT, "A"): 2, (*WITHOUT, "B"): 3, PLAIN: 1})
-    assert label().as_configured(record, has_label=False).adds == {WITHOUT: 5, PLAIN: 1}
+    assert label().as_configured(record, has_label=False).contributions == {WITHOUT: 5, PLAIN: 1}
 
 
 def test_a_record_that_is_counted_so_already_stays_the_same() -> None:

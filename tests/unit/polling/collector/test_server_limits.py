@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.model.record import FetchError, Reason
-from exporter.polling.collector.server_limits import LARGEST_PAGE_BYTES, Manners, is_refusal
+from exporter.polling.collector.server_limits import LARGEST_PAGE_BYTES, ServerLimits, is_refusal
 from exporter.systems import sources
 from exporter.systems.base import Options
 
@@ -29,10 +29,10 @@ def test_only_what_is_said_of_just_this_request_is_a_refusal(reason: Reason, sta
 
 
 def test_a_list_is_sorted_unless_the_server_refuses_that() -> None:
-    assert LISTING.sorting.items() <= Manners(10).request(LISTING, 3).params.items()
-    assert not LISTING.sorting.items() & Manners(10, sort=False).request(LISTING, 3).params.items()
+    assert LISTING.sorting.items() <= ServerLimits(10).request(LISTING, 3).params.items()
+    assert not LISTING.sorting.items() & ServerLimits(10, sort=False).request(LISTING, 3).params.items()
 
 
 @pytest.mark.parametrize(("rows", "most"), [(1, None), (2, LARGEST_PAGE_BYTES), (100, LARGEST_PAGE_BYTES)])
 def test_a_page_is_bounded_in_bytes_unless_it_can_not_be_smaller(rows: int, most: int | None) -> None:
-    assert Manners(rows).request(LISTING, 1).most == most
+    assert ServerLimits(rows).request(LISTING, 1).most == most

@@ -60,12 +60,12 @@ def read(item: Mapping[str, Any], collector: str = "document_batches", **options
 
 def gauges(record: Record) -> Mapping[Key, int]:
     rules = Rules.of(SOURCE.families)
-    return {key: count for key, count in record.adds.items() if rules.is_gauge(key)}
+    return {key: count for key, count in record.contributions.items() if rules.is_gauge(key)}
 
 
 def events(record: Record) -> Mapping[Key, int]:
     rules = Rules.of(SOURCE.families)
-    return {key: count for key, count in record.adds.items() if not rules.is_gauge(key)}
+    return {key: count for key, count in record.contributions.items() if not rules.is_gauge(key)}
 
 
 def test_a_batch_adds_itself_its_documents_and_its_generations() -> None:
@@ -157,7 +157,7 @@ def test_a_batch_whose_creation_failed_counts_though_generations_are_open() -> N
 
 
 def test_a_workflow_batch_is_of_its_own_kind() -> None:
-    assert ("inkit_batches", "workflow", "completed") in read(batch(), "workflow_batches").adds
+    assert ("inkit_batches", "workflow", "completed") in read(batch(), "workflow_batches").contributions
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_customers_data_is_not_in_the_record() -> None:
 
 
 def test_an_invocation_names_the_batch_it_is_part_of() -> None:
-    assert read({**invocation(), "flows_batch_id": "fb_7"}, "invocations").part_of == "fb_7"
+    assert read({**invocation(), "flows_batch_id": "fb_7"}, "invocations").batch_id == "fb_7"
 
 
 def test_every_parameter_of_the_reference_is_sent() -> None:
@@ -390,7 +390,7 @@ def test_an_invocation_does_without_what_can_not_be_understood(
 
 def test_a_workflow_that_can_not_be_understood_is_unknown_where_it_is_a_label() -> None:
     record = read(invocation() | {"flow_name": 7}, "invocations", workflow_label=True)
-    assert ("inkit_invocations", "completed", "completed", "unknown") in record.adds
+    assert ("inkit_invocations", "completed", "completed", "unknown") in record.contributions
 
 
 def test_many_destinations_make_few_series_and_lose_no_failure() -> None:
@@ -404,8 +404,8 @@ def test_many_destinations_make_few_series_and_lose_no_failure() -> None:
 
 def test_keys_have_as_many_values_as_their_family_has_labels() -> None:
     lengths = {family.name: len(family.labels) for family in SOURCE.families}
-    keys: list[Key] = [*read(batch(sepire=generations(1))).adds]
-    keys += read(invocation(sepire="Failed"), "invocations", workflow_label=True).adds
+    keys: list[Key] = [*read(batch(sepire=generations(1))).contributions]
+    keys += read(invocation(sepire="Failed"), "invocations", workflow_label=True).contributions
     assert all(lengths[key[0]] == len(key) for key in keys)
 
 

@@ -50,10 +50,10 @@ def read(item: Mapping[str, Any]) -> Record:
 
 
 def test_a_batch_is_counted_by_what_it_does_how_it_was_made_and_its_status() -> None:
-    adds = read(batch()).adds
-    assert adds["packagex_batches", "contact", "merge", "mixed", "file", "completed"] == 1
-    assert adds["packagex_batches_finished_total", "contact", "merge", "mixed", "file", "completed"] == 1
-    assert adds["packagex_batch_duration_seconds", "contact"] == 1
+    contributions = read(batch()).contributions
+    assert contributions["packagex_batches", "contact", "merge", "mixed", "file", "completed"] == 1
+    assert contributions["packagex_batches_finished_total", "contact", "merge", "mixed", "file", "completed"] == 1
+    assert contributions["packagex_batch_duration_seconds", "contact"] == 1
 
 
 @pytest.mark.parametrize("status", ["requested", "queued", "processing", "paused", None])
@@ -61,7 +61,7 @@ def test_a_batch_is_in_flight_until_its_status_is_final(status: str | None) -> N
     record = read(batch(status=status))
     assert record.in_flight
     assert record.finished_at is None
-    assert not any(key[0].endswith(("_total", "_seconds")) for key in record.adds)
+    assert not any(key[0].endswith(("_total", "_seconds")) for key in record.contributions)
 
 
 @pytest.mark.parametrize("status", ["completed", "failed", "timed_out", "expired", "cancelled", "Timed Out"])
@@ -73,31 +73,33 @@ def test_a_final_status_ends_a_batch_at_its_last_update(status: str) -> None:
 
 def test_items_are_counted_by_phase_and_outcome_and_the_rest_is_pending() -> None:
     phases = [phase(total=10, processed=7, success=5, error=2), phase("parsing", total=3, processed=1)]
-    adds = read(batch(phases=phases)).adds
-    items = {key[2:]: count for key, count in adds.items() if key[0] == "packagex_batch_items"}
+    contributions = read(batch(phases=phases)).contributions
+    items = {key[2:]: count for key, count in contributions.items() if key[0] == "packagex_batch_items"}
     assert items == {
         ("validation", "success"): 5,
         ("validation", "error"): 2,
         ("validation", "pending"): 3,
         ("parsing", "pending"): 2,
     }
-    finished = {key[2:]: count for key, count in adds.items() if key[0] == "packagex_batch_items_finished_total"}
+    finished = {
+        key[2:]: count for key, count in contributions.items() if key[0] == "packagex_batch_items_finished_total"
+    }
     assert finished == {("validation", "success"): 5, ("validation", "error"): 2}
 
 
 def test_outcomes_that_exceed_what_is_said_to_be_processed_leave_nothing_below_zero() -> None:
-    adds = read(batch(phases=[phase(total=3, processed=1, success=2, error=2)])).adds
-    assert ("packagex_batch_items", "contact", "validation", "pending") not in adds
+    contributions = read(batch(phases=[phase(total=3, processed=1, success=2, error=2)])).contributions
+    assert ("packagex_batch_items", "contact", "validation", "pending") not in contributions
 
 
 def test_one_phase_told_twice_is_added_up() -> None:
-    adds = read(batch(phases=[phase(success=1), phase("Validation", success=2)])).adds
-    assert adds["packagex_batch_items", "contact", "validation", "success"] == 3
+    contributions = read(batch(phases=[phase(success=1), phase("Validation", success=2)])).contributions
+    assert contributions["packagex_batch_items", "contact", "validation", "success"] == 3
 
 
 def test_changes_are_those_of_the_stats() -> None:
-    adds = read(batch(stats={"created": 4, "deleted": 0, "events": 9, "merged": 1})).adds
-    assert {key[2]: count for key, count in adds.items() if key[0] == "packagex_batch_changes"} == {
+    contributions = read(batch(stats={"created": 4, "deleted": 0, "events": 9, "merged": 1})).contributions
+    assert {key[2]: count for key, count in contributions.items() if key[0] == "packagex_batch_changes"} == {
         "created": 4,
         "events": 9,
         "merged": 1,
@@ -105,9 +107,11 @@ def test_changes_are_those_of_the_stats() -> None:
 
 
 def test_what_no_page_names_is_shown() -> None:
-    adds = read(batch(resource="Pallet", action=None, mode="bulk", phases=[phase("upload", error=1)])).adds
-    assert adds["packagex_batches", "pallet", "none", "bulk", "file", "completed"] == 1
-    assert adds["packagex_batch_items", "pallet", "upload", "error"] == 1
+    contributions = read(
+        batch(resource="Pallet", action=None, mode="bulk", phases=[phase("upload", error=1)])
+    ).contributions
+    assert contributions["packagex_batches", "pallet", "none", "bulk", "file", "completed"] == 1
+    assert contributions["packagex_batch_items", "pallet", "upload", "error"] == 1
 
 
 @pytest.mark.parametrize("absent", ["phases", "stats", "updated_at", "reason"])
@@ -185,14 +189,16 @@ def test_an_update_that_cannot_be_dated_costs_only_the_date(moment: Any) -> None
 def test_a_figure_that_cannot_be_understood_costs_itself_alone(changed: dict[str, Any], field: str) -> None:
     record = read(batch(status="failed", **changed))
     assert record.unknown == (field,)
-    assert record.adds["packagex_batches_finished_total", "contact", "merge", "mixed", "file", "failed"] == 1
+    assert record.contributions["packagex_batches_finished_total", "contact", "merge", "mixed", "file", "failed"] == 1
 
 
 def test_figures_are_integers_however_they_are_written() -> None:
-    adds = read(batch(phases=[phase(success=3.0, error="2", total=-1)], stats={"created": 4.0, "deleted": -1})).adds
-    assert adds["packagex_batch_items_finished_total", "contact", "validation", "success"] == 3
-    assert adds["packagex_batch_items_finished_total", "contact", "validation", "error"] == 2
-    assert adds["packagex_batch_changes", "contact", "created"] == 4
+    contributions = read(
+        batch(phases=[phase(success=3.0, error="2", total=-1)], stats={"created": 4.0, "deleted": -1})
+    ).contributions
+    assert contributions["packagex_batch_items_finished_total", "contact", "validation", "success"] == 3
+    assert contributions["packagex_batch_items_finished_total", "contact", "validation", "error"] == 2
+    assert contributions["packagex_batch_changes", "contact", "created"] == 4
 
 
 @pytest.mark.parametrize("field", ["resource", "action", "mode", "via"])
@@ -200,14 +206,14 @@ def test_figures_are_integers_however_they_are_written() -> None:
 def test_how_a_batch_was_made_is_unknown_where_it_cannot_be_understood(field: str, value: Any) -> None:
     record = read(batch(status="failed", **{field: value}))
     made = {"resource": "contact", "action": "merge", "mode": "mixed", "via": "file"} | {field: "unknown"}
-    assert record.adds["packagex_batches_finished_total", *made.values(), "failed"] == 1
+    assert record.contributions["packagex_batches_finished_total", *made.values(), "failed"] == 1
 
 
 def test_many_phases_and_changes_make_few_series_and_lose_no_failure() -> None:
     phases = [phase(f"p{number}", error=1) for number in range(5000)]
     record = read(batch(phases=phases, stats={f"s{number}": 1 for number in range(5000)}))
     for family, series in (("packagex_batch_items_finished_total", 101), ("packagex_batch_changes", 101)):
-        counts = [count for key, count in record.adds.items() if key[0] == family]
+        counts = [count for key, count in record.contributions.items() if key[0] == family]
         assert (len(counts), sum(counts)) == (series, 5000)
     assert record.unknown == ("phases", "stats")
 
@@ -305,5 +311,5 @@ def test_whatever_an_answer_is_it_is_a_refusal_or_not(answer: Any) -> None:
 def test_keys_have_as_many_values_as_their_family_has_labels() -> None:
     lengths = {family.name: len(family.labels) for family in SOURCE.families}
     record = read(batch(phases=[phase(success=1, total=2)], stats={"created": 1}))
-    assert all(lengths[key[0]] == len(key) for key in record.adds)
-    assert {key[0] for key in record.adds} == {name for name in lengths if "oldest" not in name}
+    assert all(lengths[key[0]] == len(key) for key in record.contributions)
+    assert {key[0] for key in record.contributions} == {name for name in lengths if "oldest" not in name}

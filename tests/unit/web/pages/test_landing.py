@@ -23,8 +23,8 @@ def collector(health: Health, account: str = "production") -> CollectorSnapshot:
 
 
 def test_each_collector_has_a_row_with_what_an_operator_wants_to_know() -> None:
-    lately = (failure("rb_1", MINUTE), failure("rb_2", 2 * HOUR))
-    failed = CollectorSnapshot("b", "packagex", "batches", failures=lately)
+    recent_failures = (failure("rb_1", MINUTE), failure("rb_2", 2 * HOUR))
+    failed = CollectorSnapshot("b", "packagex", "batches", failures=recent_failures)
     refused = Health(False, False, None, 0, 0, "the token was refused", Reason.AUTH)
     assert ["|".join(row) for row in read(collector(FINE), collector(refused), failed).rows] == [
         "Account|Collector|Last poll|Last success|Window|Finished|In flight|Oldest open|Failed, last hour",
