@@ -140,6 +140,25 @@ def test_a_clock_that_has_leapt_is_told_once(rig: Rig, caplog: pytest.LogCapture
         pytest.param(Clocks(NOW + DAY, 110.0, "b"), BEFORE, Trusted(NOW + DAY), id="another-boot"),
         pytest.param(Clocks(NOW + DAY, 10.0, "a"), BEFORE, Trusted(NOW + DAY), id="ticks-went-back"),
         pytest.param(
+            Clocks(NOW + DAY, 110.0, "a"),
+            Checkpoint(polled_at=NOW, ticks=50.0, boot="a", seen_newest=NOW + DAY + SLACK_SECONDS),
+            Trusted(NOW + DAY),
+            id="records-are-a-little-ahead-of-the-clock-that-was-behind",
+        ),
+        pytest.param(
+            Clocks(NOW + DAY, 110.0, "a"),
+            Checkpoint(polled_at=NOW, ticks=50.0, boot="a", seen_newest=NOW + 60 + SLACK_SECONDS),
+            Trusted(NOW + 60, 110.0),
+            id="records-are-a-little-ahead-of-the-time-that-has-passed",
+        ),
+        pytest.param(Clocks(NOW + DAY, 50.0, "a"), BEFORE, Trusted(NOW, 50.0), id="no-time-has-passed"),
+        pytest.param(
+            Clocks(NOW + DAY, BELIEVED_AFTER_SECONDS - 10, "a"),
+            Checkpoint(polled_at=NOW, ticks=50.0, boot="a", leapt_at=60.0),
+            Trusted(NOW + BELIEVED_AFTER_SECONDS - 60, 60.0),
+            id="not-yet-for-good",
+        ),
+        pytest.param(
             Clocks(NOW + 60 + SLACK_SECONDS, 110.0, "a"), BEFORE, Trusted(NOW + 60 + SLACK_SECONDS), id="a-little"
         ),
         pytest.param(
