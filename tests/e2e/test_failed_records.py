@@ -9,7 +9,7 @@ from typing import Any
 
 from exporter.demo import faults
 from exporter.demo.items import invocation
-from tests.integration.cli.test_commands import config, eventually, get, running
+from tests.support.program import config, eventually, get, running
 from tests.support.rig import Rig
 
 WATCHED = 'batch_exporter_backfilling{account="prod",collector="invocations",system="inkit"} 0.0'

@@ -14,8 +14,8 @@ import pytest
 from exporter.demo.items import Kind, document_batch, generations, invocation
 from exporter.demo.world import World
 from exporter.model.record import Key
-from tests.integration.cli.test_commands import PATH, PROGRAM, get, running
 from tests.support import counting
+from tests.support.program import PATH, PROGRAM, get, running
 from tests.support.rig import TOKEN, Rig
 
 KILLS = 100

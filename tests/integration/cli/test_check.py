@@ -15,7 +15,7 @@ import pytest
 from exporter.demo import faults
 from exporter.state import prepared, problem
 from exporter.state.schema import VERSION
-from tests.integration.cli.test_commands import config, run
+from tests.support.program import config, run
 from tests.support.rig import TOKEN, Rig
 
 FILE = """accounts:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.test_commands import PATH, PROGRAM, config, run, running
+from tests.support.program import PATH, PROGRAM, config, run, running
 from tests.support.rig import Rig
 
 BEGUN = """

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from exporter.demo.items import invocation
-from tests.integration.cli.test_commands import PATH
+from tests.support.program import PATH
 
 MIB = 1024 * 1024
 RECORD_BYTES = 414 * 1024

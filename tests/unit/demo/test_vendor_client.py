@@ -8,7 +8,8 @@ import pytest
 from exporter.demo.items import document_batch
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
-from tests.unit.demo.conftest import NOW, TOKEN
+from tests.support.api_clients import TOKEN
+from tests.support.rig import NOW
 
 
 @pytest.fixture
