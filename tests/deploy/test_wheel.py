@@ -17,6 +17,8 @@ from tests.support.container_engine import output, run
 from tests.support.paths import ROOT
 from tests.support.workflows import step_named
 
+pytestmark = pytest.mark.slow
+
 NAME = f"batch_exporter-{__version__}"
 CONFIG = ROOT / "tests/unit/config/cases/two-accounts-of-one-system.good.yaml"
 

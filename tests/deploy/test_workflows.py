@@ -17,6 +17,8 @@ from tests.support.container_engine import output, run
 from tests.support.paths import ROOT
 from tests.support.workflows import GITHUB, Yaml, jobs, read, step_named, steps
 
+pytestmark = pytest.mark.slow
+
 WORKFLOWS = sorted((GITHUB / "workflows").iterdir())
 FORMS = sorted(path for path in (GITHUB / "ISSUE_TEMPLATE").iterdir() if path.name != "config.yml")
 SCHEMAS = {
@@ -148,7 +150,7 @@ def test_the_workflow_runs_what_contributors_run() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text()
     scripts = [one.get("run", "") for one in steps(GITHUB / "workflows/test.yml")]
     targets = {found for script in scripts for found in re.findall(r"^make [\w-]+", script)}
-    assert targets == {"make test", "make test-all", "make audit"}
+    assert targets == {"make test", "make test-all", "make coverage", "make audit"}
     assert all(f"$ {target} " in page for target in targets)
 
 

@@ -15,6 +15,8 @@ from tests.support.paths import ROOT
 from tests.support.program import running
 from tests.support.rig import HOUR, TOKEN, Rig
 
+pytestmark = pytest.mark.slow
+
 
 def exporters(folder: Path, rig: Rig) -> str:
     path = folder / "config.yaml"

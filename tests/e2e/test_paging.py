@@ -15,7 +15,7 @@ from tests.support.pager import Page
 from tests.support.program import get
 from tests.support.rig import HOUR
 
-pytestmark = pytest.mark.programs
+pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 ONCE_AND_OVER = [("pager", "firing"), ("pager", "resolved")]
 TOLD_AND_OVER = [("tickets", "firing"), ("tickets", "resolved")]

@@ -22,6 +22,8 @@ from tests.support import counting
 from tests.support.program import PATH, PROGRAM, eventually, get, running
 from tests.support.rig import TOKEN, Rig
 
+pytestmark = pytest.mark.slow
+
 RELOADS = 50
 GENEROUS = 20.0
 """Seconds after which a test gives up."""
