@@ -25,7 +25,7 @@ def inkit(mock_api: MockApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[object
     monkeypatch.setattr(inkit.client, "HOST", mock_api.url + "/")
     monkeypatch.setattr(inkit, "api_token", TOKEN)
     yield inkit
-    inkit.resources.client._session.close()
+    inkit.resources.client._session.close()  # noqa: SLF001 (it has no public way)
 
 
 @pytest.fixture(autouse=True)
