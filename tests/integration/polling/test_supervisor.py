@@ -125,6 +125,7 @@ def test_a_mistake_of_ours_is_a_failed_poll_and_the_next_one_tries_again(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig.world.add("document_batches", document_batch("rb_1", NOW))
+    rig.ticks = time.monotonic
     poller = rig.poller("document_batches")
     rig.clock.now = cast("float", None)
     assert not poller.poll()
