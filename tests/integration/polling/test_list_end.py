@@ -247,7 +247,7 @@ def list_ends() -> Iterator[tuple[str, str, Beyond, int]]:
             yield *case, COUNTS[(number + turn) % len(COUNTS)]
 
 
-@pytest.mark.parametrize(("system", "lie", "beyond", "count"), list_ends())
+@pytest.mark.parametrize(("system", "lie", "beyond", "count"), list(list_ends()))
 def test_a_list_is_read_to_its_end_however_that_is_told(
     rig: Rig, system: str, lie: str, beyond: Beyond, count: int
 ) -> None:
