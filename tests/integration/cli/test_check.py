@@ -270,7 +270,8 @@ def test_no_collector_is_called_right_where_another_server_answers(tmp_path: Pat
             for number, name in enumerate(OTHERS)
         ]
         file = tmp_path / "config.yaml"
-        file.write_text(json.dumps({"accounts": accounts, "state": {"path": None}}))
+        common = {"state": {"path": None}, "max_requests_per_second": 1000}
+        file.write_text(json.dumps({**common, "accounts": accounts}))
         done = run("check", "--online", f"--config.file={file}")
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 1, "the configuration alone is right"
