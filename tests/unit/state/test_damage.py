@@ -17,6 +17,7 @@ from exporter.model import accounting
 from exporter.model.accounting import Rules
 from exporter.model.record import Record, StateError
 from exporter.state import Observation, State, prepared
+from tests.support.properties import examples
 
 RULES = Rules(frozenset({"c"}), statuses={"c": (1,)})
 DAMAGED = "is damaged"
@@ -103,7 +104,7 @@ damages = st.one_of(
 
 @example(damage=overwritten(0.04917304181545213, b"\x00\x00\x80"), name="state.db", without_log=True)
 @given(damages, st.sampled_from(["state.db", "state.db-wal", "state.db-shm"]), st.booleans())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_damaged_costs_a_message_and_no_traceback(
     whole: Path, tmp_path: Path, damage: Callable[[bytearray], bytes], name: str, without_log: bool
 ) -> None:
