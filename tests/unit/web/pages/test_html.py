@@ -5,16 +5,24 @@ import hashlib
 import re
 
 import pytest
+from jinja2 import UndefinedError
 
-from exporter.web.pages.html import Link, age, headers, iso, name, page, when
+from exporter.web.pages.html import Link, age, environment, headers, iso, render, url
 from tests.support.html_reader import Reader
+from tests.support.paths import ROOT
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e\ud800"
 LINKS = (Link("/", "Overview"), Link("/metrics", "Metrics"))
 
 
-def whole(title: str = "Title", main: str = "<p>Here</p>", links: tuple[Link, ...] = LINKS) -> str:
-    return page(title, links, "/", main).decode()
+def whole(links: tuple[Link, ...] = LINKS) -> str:
+    return render("layout.html", links, "/").decode()
+
+
+def part(expression: str, **values: object) -> Reader:
+    """What one of the templates' parts makes of these values."""
+    template = "{% from 'parts.html' import name, when %}{{ " + expression + " }}"
+    return Reader(environment().from_string(template).render(**values))
 
 
 def test_the_frame_tells_a_screen_reader_its_language_its_parts_and_where_it_is() -> None:
@@ -42,25 +50,42 @@ def test_where_a_link_leads_out_the_exporter_s_address_is_not_told() -> None:
     assert dict(headers())["referrer-policy"] == "no-referrer"
 
 
-def test_a_title_and_a_link_stay_what_they_are_whatever_is_in_them() -> None:
-    reader = Reader(whole(HOSTILE, links=(Link('/"><script>', HOSTILE),)))
+def test_a_link_stays_what_it_is_whatever_is_in_it() -> None:
+    reader = Reader(whole((Link('/"><script>', HOSTILE),)))
     assert reader.attributes("script") == []
     assert reader.attributes("a") == [{"href": '/"><script>'}]
     assert HOSTILE.replace("\ud800", "?") in reader.texts
 
 
 def test_a_name_from_outside_is_text_that_does_not_turn_what_stands_beside_it() -> None:
-    reader = Reader(name("<b>\u202e&"))
+    reader = part("name(text)", text="<b>\u202e&")
     assert reader.tags == [("bdi", {})]
     assert reader.text == "<b>\u202e&"
-    assert name("") == name(None) == ""
+    assert part("name('') ~ name(none)").tags == []
 
 
 def test_a_time_says_when_and_how_long_ago() -> None:
-    reader = Reader(when(1767323045.6, 1767323165.9))
+    reader = part("when(1767323045.6, 1767323165.9)")
     assert reader.attributes("time") == [{"datetime": "2026-01-02T03:04:05Z"}]
     assert reader.text == "2026-01-02 03:04:05Z 2 min ago"
-    assert Reader(when(None, 0.0)).text == "never"
+    assert part("when(none, 0.0)").text == "never"
+
+
+def test_a_value_that_a_template_lacks_is_an_error() -> None:
+    with pytest.raises(UndefinedError):
+        part("name(missing)")
+
+
+def test_an_address_repeats_a_parameter_for_each_of_its_values() -> None:
+    assert url("/x", a=["1&", "\ud800"], b=[], c=7) == "/x?a=1%26&a=%3F&c=7"
+
+
+def test_html_is_in_the_templates_alone_and_none_of_it_escapes_the_escaping() -> None:
+    code = {path: path.read_text() for path in (ROOT / "exporter" / "web").rglob("*.py")}
+    assert [path for path, text in code.items() if re.search(r"(?<!P)</?[a-z]+[ />]|Markup|from_string", text)] == []
+    pages = {path: path.read_text() for path in (ROOT / "exporter" / "web").rglob("*.html")}
+    assert len(pages) > 3
+    assert [path for path, text in pages.items() if re.search(r"\bsafe\b|autoescape", text)] == []
 
 
 @pytest.mark.parametrize(
