@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import re
+import subprocess
+import sys
 
 import pytest
 from jinja2 import UndefinedError
@@ -78,6 +80,18 @@ def test_a_value_that_a_template_lacks_is_an_error() -> None:
 
 def test_an_address_repeats_a_parameter_for_each_of_its_values() -> None:
     assert url("/x", a=["1&", "\ud800"], b=[], c=7) == "/x?a=1%26&a=%3F&c=7"
+
+
+def test_a_command_that_serves_nothing_does_not_load_the_templates_library() -> None:
+    code = "import sys, exporter.cli.{}; print('jinja2' in sys.modules)"
+    loaded = {
+        command: subprocess.run(
+            [sys.executable, "-c", code.format(command)], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for command in ("check", "once", "metrics", "inspect.command", "serve")
+    }
+    assert loaded.pop("serve") == "True"
+    assert set(loaded.values()) == {"False"}
 
 
 def test_html_is_in_the_templates_alone_and_none_of_it_escapes_the_escaping() -> None:

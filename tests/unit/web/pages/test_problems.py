@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from exporter.config.diff import Outcome
+from exporter.exposition.samples import health
 from exporter.exposition.snapshot import CollectorSnapshot, Failure, Health, Snapshot
+from exporter.exposition.status import Facts
 from exporter.model.record import LAST_FAILURES, Reason
 from exporter.web.pages.problems import ADVICE, STUCK_ALERTS, Problem, problems
 from exporter.web.pages.runbooks import PAGE, runbook
@@ -103,6 +105,11 @@ def test_stuck_records_are_one_problem_for_each_account_with_the_alert_s_runbook
     assert problem.fix
     assert found(collector(stuck(1)))[0].summary == "a: 1 record is stuck, in flight for longer than stuck_after."
     assert len(found(collector(stuck(1)), collector(stuck(1), account="b"))) == 2
+
+
+def test_the_stuck_records_are_those_that_the_poller_counts() -> None:
+    facts = Facts("a", "inkit", "batches", up=True, backfilling=False, last_success=NOW, stuck=3)
+    assert found(collector(health(facts)))[0].summary.startswith("a: 3 records are stuck")
 
 
 def test_stuck_records_stand_before_failed_ones_and_are_dropped_with_the_stale_metrics() -> None:
