@@ -13,10 +13,10 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from exporter.web.config import Current
+from exporter.web.config import WebConfigFile
 from exporter.web.server.connection import DEFAULTS, Limits
 from exporter.web.server.server import Server, listen
-from exporter.web.server.tls import _names
+from exporter.web.server.tls import subject_alt_names
 from tests.support import certificates
 from tests.support.serving import (
     GENEROUS,
@@ -166,7 +166,7 @@ def test_a_client_that_is_silent_after_the_handshake_is_cut_off(folder: Path) ->
 def test_a_client_that_does_not_read_its_answer_is_cut_off(folder: Path) -> None:
     (folder / "web.yml").write_text(TLS)
     sockets = listen("127.0.0.1:0")
-    server = Server(long_winded().app, sockets, SOON, Current(folder / "web.yml"))
+    server = Server(long_winded().app, sockets, SOON, WebConfigFile(folder / "web.yml"))
     server.start()
     place = sockets[0].getsockname()
     with connect(place, 4096) as plain:
@@ -265,8 +265,8 @@ def test_without_an_allowed_name_no_certificate_will_do_but_none_may_be_given(fo
 
 def test_names_of_every_kind_are_written_as_go_writes_them() -> None:
     kinds = (("DNS", "a.example"), ("URI", "spiffe://x/y"), ("IP Address", "2001:DB8:0:0:0:0:0:1\n"), ("DirName", ()))
-    assert _names({"subjectAltName": kinds}) == {"a.example", "spiffe://x/y", "2001:db8::1"}
-    assert _names({"subject": ()}) == set()
+    assert subject_alt_names({"subjectAltName": kinds}) == {"a.example", "spiffe://x/y", "2001:db8::1"}
+    assert subject_alt_names({"subject": ()}) == set()
 
 
 def test_the_version_can_be_limited_on_both_sides(folder: Path) -> None:
