@@ -85,7 +85,7 @@ class BackgroundReader:
                 self._file.current_context()
             except Exception:
                 # A bug: what can't be checked lets nobody in. The next request tries again.
-                log.exception("a mistake in the exporter")
+                log.exception("internal error")
                 config = None
             self._last = _loaded(self._file, config)
             with contextlib.suppress(RuntimeError):  # The loop has ended.

@@ -12,7 +12,7 @@ _UNIX = "unix://"
 _VSOCK = re.compile(r"vsock://:(?P<port>[0-9]{1,10})")
 _ADDRESS = re.compile(r"(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
 _BACKLOG = 1024
-"""Connections that the system keeps waiting until they are taken in; it may be set to fewer (net.core.somaxconn)."""
+"""Connections that wait in the system's queue, which may be shorter (net.core.somaxconn)."""
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _ADVICE = {
     errno.EADDRINUSE: "the port is in use: stop the program that has it, or choose another --web.listen-address",
