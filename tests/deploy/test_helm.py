@@ -9,7 +9,7 @@ import yaml
 from tests.support.manifests import ALL_ON, CHART, dashboards, judge, only, pod, rendered
 from tests.support.paths import ROOT
 
-pytestmark = pytest.mark.programs
+pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 
 def test_helm_finds_nothing_to_complain_of() -> None:

@@ -10,10 +10,9 @@ import pytest
 from jinja2 import UndefinedError
 
 from exporter.web.pages.html import Link, age, environment, headers, iso, render, url
-from tests.support.html_reader import Reader
+from tests.support.html_reader import HOSTILE, Reader
 from tests.support.paths import ROOT
 
-HOSTILE = "<script>alert(1)</script>\"'&\u202e\ud800"
 LINKS = (Link("/", "Overview"), Link("/metrics", "Metrics"))
 
 
