@@ -14,9 +14,11 @@ from exporter.exposition.snapshot import SnapshotStore
 from exporter.web.messages import Handler, Request, Response, text
 from exporter.web.pages.failures import failures_page
 from exporter.web.pages.failures_query import BadQuery, Query, as_json, choose
-from exporter.web.pages.html import Link, headers
+from exporter.web.pages.html import Link, headers, render
 from exporter.web.pages.landing import landing_page
 from exporter.web.pages.problems import problems
+from exporter.web.pages.runbooks import PAGE as RUNBOOKS
+from exporter.web.pages.runbooks import runbooks_page
 
 _VARY = ("vary", "Accept, Accept-Encoding")
 
@@ -45,6 +47,7 @@ def routes(
     links = (
         Link("/", "Overview"),
         Link("/failures", "Failed records"),
+        Link(RUNBOOKS, "Runbooks"),
         Link(telemetry_path, "Metrics"),
         Link("/-/healthy", "Healthy"),
         Link("/-/ready", "Ready"),
@@ -72,9 +75,13 @@ def routes(
             return Response(200, "application/json", (as_json(chosen),), (("vary", "Accept"),))
         return html(failures_page(links, collectors, query, chosen, clock()))
 
+    # Read at the start: an incident is too late to find that the file is missing.
+    runbooks = html(render("runbooks.html", links, RUNBOOKS, runbooks=runbooks_page()))
+
     return {
         "/": {"GET": overview},
         "/failures": {"GET": failures},
+        RUNBOOKS: {"GET": lambda _: runbooks},
         "/-/healthy": {"GET": lambda _: _healthy(probes)},
         "/-/ready": {"GET": lambda _: _ready(probes, store)},
         telemetry_path: {
