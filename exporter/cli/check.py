@@ -17,7 +17,7 @@ from exporter.polling.collector.ordering import OrderedList
 from exporter.polling.collector.server_limits import ServerLimits
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options, Page
-from exporter.web.config import Current
+from exporter.web.config import WebConfigFile
 
 _DAY_SECONDS = 86400.0
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> bool:
     return all(results)
 
 
-def _checked(args: argparse.Namespace) -> tuple[Config, Current | None]:
+def _checked(args: argparse.Namespace) -> tuple[Config, WebConfigFile | None]:
     """Load both configurations. Raises ConfigError with the problems of both."""
     problems: list[Problem] = []
     config = web = None

@@ -8,7 +8,7 @@ from exporter import state
 from exporter.config import Config, from_environment, load
 from exporter.model.system import System
 from exporter.systems import sources
-from exporter.web.config import Current
+from exporter.web.config import WebConfigFile
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +34,9 @@ def checked_configuration(args: argparse.Namespace) -> Config:
     return load(args.config_file, systems(), os.environ, state.problem, before_start)
 
 
-def web_configuration(args: argparse.Namespace) -> Current | None:
+def web_configuration(args: argparse.Namespace) -> WebConfigFile | None:
     """Load the web configuration; None means plain HTTP without passwords. Raises ConfigError."""
-    return None if args.web_config_file is None else Current(args.web_config_file)
+    return None if args.web_config_file is None else WebConfigFile(args.web_config_file)
 
 
 def log_warnings(config: Config) -> Config:

@@ -47,6 +47,7 @@ def health(facts: Facts) -> Health:
         facts.error,
         facts.reason,
         facts.oldest_in_flight,
+        facts.stuck,
     )
 
 

@@ -63,6 +63,8 @@ class Health:
     """Why it failed, as one of the few kinds there are."""
     oldest_in_flight: float | None = None
     """When the oldest record that is still in flight was created, epoch seconds."""
+    stuck: int = 0
+    """Records in flight for longer than `stuck_after`, as of the last successful poll or since."""
 
 
 @dataclass(frozen=True, slots=True)
