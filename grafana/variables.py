@@ -46,23 +46,28 @@ def labels(name: str, title: str, description: str, query: str, all_value: str |
 
 
 def cluster() -> JSON:
-    description = "The label `cluster` of the exporter's series. All, where there is no such label."
+    description = "The label `cluster` of the exporter's series. Choose All if there is no such label."
     return labels("cluster", "Cluster", description, "label_values(batch_exporter_up, cluster)", ".*")
 
 
 def job() -> JSON:
     query = 'label_values(batch_exporter_up{cluster=~"$cluster"}, job)'
-    return labels("job", "Job", "The job of Prometheus that scrapes the exporter.", query, ".*")
+    return labels("job", "Job", "The Prometheus job that scrapes the exporter.", query, ".*")
 
 
 def system() -> JSON:
-    return labels("system", "System", "The vendor.", f"label_values(batch_exporter_up{{{TARGET}}}, system)")
+    return labels(
+        "system",
+        "System",
+        "The system that is polled: inkit or packagex.",
+        f"label_values(batch_exporter_up{{{TARGET}}}, system)",
+    )
 
 
 def account(which: str) -> JSON:
     """`which` is a matcher that narrows the accounts to one system."""
     query = f"label_values(batch_exporter_up{{{TARGET},{which}}}, account)"
-    return labels("account", "Account", "An account of the exporter's configuration.", query)
+    return labels("account", "Account", "An account in the exporter's configuration.", query)
 
 
 def choice(name: str, title: str, description: str, values: tuple[str, ...], default: str) -> JSON:
@@ -81,12 +86,12 @@ def choice(name: str, title: str, description: str, values: tuple[str, ...], def
 
 
 def objective() -> JSON:
-    description = "Service level objective: the percentage that is to succeed."
+    description = "Service level objective: the percentage that must succeed."
     return choice("objective", "Objective (%)", description, ("90", "95", "98", "99", "99.5", "99.9"), "99")
 
 
 def window() -> JSON:
-    description = "Over how long ratios and durations are taken: long enough that some things finish within it."
+    description = "The time range of ratios and durations. Choose one in which some records finish."
     return choice("window", "Rolling window", description, ("5m", "15m", "1h", "6h", "1d"), "1h")
 
 
@@ -95,7 +100,7 @@ def exporter() -> JSON:
         "type": "textbox",
         "name": "exporter",
         "label": "Exporter",
-        "description": "The exporter's address as your browser reaches it; the links to its failures lead there.",
+        "description": "The exporter's URL as your browser reaches it. Links to failed records use it.",
         "query": EXPORTER_URL,
         "current": {"text": EXPORTER_URL, "value": EXPORTER_URL},
         "options": [{"text": EXPORTER_URL, "value": EXPORTER_URL, "selected": True}],
