@@ -52,7 +52,7 @@ def not_polled_stat() -> Panel:
 def data_age_stat() -> Panel:
     return stat(
         "Oldest data",
-        "Age of the oldest data among the collectors, as a share of its `stale_after`. At 100 % its gauges are dropped and "
+        "Age of the oldest collector data, as a share of its `stale_after`. At 100 % its gauges are dropped and "
         "panels show a gap.",
         Query(f"max({DATA_AGE_SHARE})"),
         unit="percentunit",
