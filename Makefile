@@ -14,7 +14,7 @@ SEED ?= 1
 ONLY ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: FORCE help run test test-all programs mutants lint format docs site pictures manifests lock image bench audit version clean
+.PHONY: FORCE help run test test-all programs mutants lint format docs site pictures rules manifests lock image bench audit version clean
 
 .NOTPARALLEL:
 
@@ -54,13 +54,18 @@ docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/batch-exporter check --print-schema > docs/config.schema.json
 	$(BIN)/python -m grafana
 	$(BIN)/python -m tools.demo_picture > docs/demo.svg
+	$(BIN)/python -m tools.runbooks > exporter/web/pages/runbooks.html
 	$(BIN)/python -m tools.rooms > docs/rooms.svg
 
 site: $(VENV)/.site ## build the pages into site/, with a search
 	$(BIN)/python -m mkdocs build --strict
 
-manifests: ## write the manifest that is generated from prometheus/rules
-	deploy/kubernetes/operator/prometheusrule.sh > deploy/kubernetes/operator/prometheusrule.yaml
+# The variables arrive in the environment, where no shell reads them.
+rules: ## write the alerts with your addresses into build/rules (EXTERNAL_URL=, GRAFANA_URL=, OUTPUT=)
+	@'$(PYTHON)' -m tools.rules
+
+manifests: ## write the manifest that is generated from prometheus/rules (RULES=build/rules)
+	deploy/kubernetes/operator/prometheusrule.sh $(RULES) > deploy/kubernetes/operator/prometheusrule.yaml
 
 lock: $(BIN)/batch-exporter ## lock what the image installs to the newest versions that pyproject.toml allows
 	$(BIN)/pip install --quiet uv

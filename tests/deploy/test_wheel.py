@@ -80,7 +80,7 @@ def test_every_file_of_the_package_is_in_the_wheel_and_nothing_else(dist: Path) 
     with zipfile.ZipFile(dist / f"{NAME}-py3-none-any.whl") as wheel:
         names = set(wheel.namelist())
     assert {name for name in names if not name.startswith(f"{NAME}.dist-info/")} == sources()
-    assert {"exporter/py.typed", f"{NAME}.dist-info/licenses/LICENSE"} <= names
+    assert {"exporter/py.typed", "exporter/web/pages/runbooks.html", f"{NAME}.dist-info/licenses/LICENSE"} <= names
 
 
 def test_every_file_of_the_package_is_in_the_source_archive(dist: Path) -> None:
@@ -97,6 +97,8 @@ def test_the_wheel_runs_with_what_it_asks_for_alone(bare: Path) -> None:
     assert output(program, "--version") == f"batch-exporter {__version__}\n"
     assert "--config.file" in output(program, "--help")
     assert output(program, "metrics") == (ROOT / "docs/metrics.md").read_text()
+    code = "from exporter.web.pages.runbooks import runbooks_page; print(runbooks_page(), end='')"
+    assert output(bare / "bin/python", "-Ic", code) == (ROOT / "exporter/web/pages/runbooks.html").read_text()
     assert ": OK, 2 accounts" in output(program, "check", f"--config.file={CONFIG}")
 
 

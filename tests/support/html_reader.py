@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-_EMPTY = ("meta", "link", "br", "wbr")
+_EMPTY = ("meta", "link", "br")
 
 
 class Reader(HTMLParser):

@@ -24,6 +24,7 @@ _ROUTES = (
     "/metrics",
     "/metrics?name[]=inkit_batches",
     "/failures",
+    "/runbooks",
     "/-/healthy",
     "/-/ready",
     "/-/reload",

@@ -43,10 +43,10 @@ def test_a_problem_says_what_it_is_why_it_is_and_what_to_do() -> None:
     refused = Problem("bad", "a: polls fail.", ["Refused.", "No metrics."], "Make a new token.", "BatchExporterDown")
     reader = read(found=[refused, Problem("warn", "b: 2 records have failed.", account="b")])
     assert reader.items == [
-        "a: polls fail.\nRefused.\nNo metrics.\nMake a new token. Runbook: docs/alerts.md#batchexporterdown",
+        "a: polls fail.\nRefused.\nNo metrics.\nMake a new token. Runbook: BatchExporterDown",
         "b: 2 records have failed. See its failed records",
     ]
-    assert reader.attributes("a") == [{"href": "/failures?account=b"}]
+    assert reader.attributes("a") == [{"href": "/runbooks#batchexporterdown"}, {"href": "/failures?account=b"}]
     assert [one["class"] for one in reader.attributes("li")] == ["bad", "warn"]
     assert "Look at this first" in reader.texts
 
