@@ -23,7 +23,7 @@ def datasource() -> JSON:
 
 
 def labels(name: str, title: str, description: str, query: str, all_value: str | None = None) -> JSON:
-    """Values of a label; by default all of them.
+    """Return a variable with the values of a label; all are selected by default.
 
     Without an `all_value`, "All" stands for the values listed, so that one variable narrows another.
     """
@@ -64,7 +64,7 @@ def system() -> JSON:
 
 
 def account(which: str) -> JSON:
-    """`which` is a matcher that narrows the accounts to one system."""
+    """Return the variable `account`. `which` is a matcher that selects one system."""
     query = f"label_values(batch_exporter_up{{{TARGET},{which}}}, account)"
     return labels("account", "Account", "An account in the exporter's configuration.", query)
 
