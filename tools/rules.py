@@ -54,7 +54,7 @@ def addressed(rules: str, urls: Mapping[str, str]) -> str:
     return re.sub(pattern, lambda found: urls[names[found[0]]], rules)
 
 
-def main(environ: Mapping[str, str] = os.environ) -> int:
+def main(environ: Mapping[str, str] = os.environ, rules: Path = RULES) -> int:
     """Write all files of rules. Returns the exit status: 2 for a setting that is missing or wrong."""
     urls = dict(ADDRESSES)
     if not environ.get("EXTERNAL_URL"):
@@ -66,11 +66,11 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
             except BadURL as error:
                 return _refuse(name, f"{error}")
     folder = Path(environ.get("OUTPUT") or OUTPUT)
-    if folder.resolve() == RULES:
+    if folder.resolve() == rules.resolve():
         return _refuse("OUTPUT", "the folder that the rules are read from: choose another")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file in sorted(RULES.glob("*.yml")):
+        for file in sorted(rules.glob("*.yml")):
             (folder / file.name).write_text(addressed(file.read_text(), urls))
     except OSError as error:
         return _refuse("OUTPUT", f"{error.filename}: {error.strerror}")

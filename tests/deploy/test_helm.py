@@ -10,7 +10,7 @@ from tests.support.manifests import ALL_ON, CHART, dashboards, judge, only, pod,
 from tests.support.paths import ROOT
 from tests.support.rules import ADDRESSES
 
-pytestmark = pytest.mark.programs
+pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 
 def test_helm_finds_nothing_to_complain_of() -> None:

@@ -13,9 +13,11 @@ import pytest
 from packaging.requirements import Requirement
 
 from exporter import __version__
-from tests.deploy.test_workflows import named
 from tests.support.container_engine import output, run
 from tests.support.paths import ROOT
+from tests.support.workflows import step_named
+
+pytestmark = pytest.mark.slow
 
 NAME = f"batch_exporter-{__version__}"
 CONFIG = ROOT / "tests/unit/config/cases/two-accounts-of-one-system.good.yaml"
@@ -50,7 +52,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("LICENSE", "README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, checkout / name)
     shutil.copytree(ROOT / "exporter", checkout / "exporter", ignore=shutil.ignore_patterns("__pycache__"))
-    *_, command = named("release.yml", "Build the wheel")["run"].strip().splitlines()
+    *_, command = step_named("release.yml", "Build the wheel")["run"].strip().splitlines()
     before, code, after = command.split("'")
     assert (before, after) == ("python -c ", "")
     done = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=False)

@@ -1,6 +1,7 @@
 """`make rules`: the alerts with links to another exporter and another Grafana, and nothing else changed."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -90,11 +91,13 @@ def test_an_external_url_must_be_given(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().err.startswith("EXTERNAL_URL: missing: the exporter's address, as in make rules EXT")
 
 
-def test_the_rules_that_are_read_are_not_written_over(capsys: pytest.CaptureFixture[str]) -> None:
-    before = [path.read_text() for path in FILES]
-    assert main({"EXTERNAL_URL": EXPORTER, "OUTPUT": str(FILES[0].parent)}) == 2
-    assert capsys.readouterr().err == "OUTPUT: the folder that the rules are read from: choose another\n"
-    assert [path.read_text() for path in FILES] == before
+def test_the_rules_that_are_read_are_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(FILES[0].parent, tmp_path / "rules")
+    before = written(tmp_path / "rules")
+    for same in (tmp_path / "rules", tmp_path / "rules/../rules/"):
+        assert main({"EXTERNAL_URL": EXPORTER, "OUTPUT": str(same)}, tmp_path / "rules") == 2
+        assert capsys.readouterr().err == "OUTPUT: the folder that the rules are read from: choose another\n"
+    assert written(tmp_path / "rules") == before
 
 
 def test_a_folder_that_can_not_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

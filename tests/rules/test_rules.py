@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from exporter.cli.flags import DEFAULTS
+from exporter.cli import flags
 from exporter.config.durations import parse
 from exporter.config.schema import Tuning
 from exporter.exposition.catalog import catalog
@@ -134,8 +134,10 @@ def test_every_runbook_that_an_alert_links_to_is_served_by_the_exporter() -> Non
 
 
 def test_the_address_that_alerts_link_to_is_where_the_exporter_serves_by_default() -> None:
-    (address,) = DEFAULTS["listen_address"]
-    assert {urlsplit(alert.annotations["runbook_url"]).netloc for alert in ALERTS.values()} == {f"localhost{address}"}
+    default = flags.parse([]).listen_address
+    assert {urlsplit(alert.annotations["runbook_url"]).netloc for alert in ALERTS.values()} == {
+        f"localhost{one}" for one in default
+    }
 
 
 @EVERY_ALERT

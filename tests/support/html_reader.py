@@ -2,7 +2,9 @@
 
 from html.parser import HTMLParser
 
-_EMPTY = ("meta", "link", "br")
+HOSTILE = "<script>alert(1)</script>\"'&\u202e\ud800"
+"""A text that ends and begins elements, reverses what follows, and can't be encoded."""
+_EMPTY = ("meta", "link", "br", "wbr")
 
 
 class Reader(HTMLParser):

@@ -13,7 +13,7 @@ from tests.support.examples import NOW, calm, troubled
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.programs
+pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 LONG = "x" * 128
 _PHONES = 700

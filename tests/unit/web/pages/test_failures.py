@@ -14,9 +14,8 @@ from exporter.model.record import LAST_FAILURES
 from exporter.web.pages.failures import failures_page
 from exporter.web.pages.failures_query import FILTERS, MOST, PARAMETERS, BadQuery, Query, as_json, choose
 from tests.support.examples import MINUTE, NOW, calm, failure, troubled
-from tests.support.html_reader import Reader
+from tests.support.html_reader import HOSTILE, Reader
 from tests.support.paths import ROOT
-from tests.unit.web.pages.test_html import HOSTILE
 
 COLLECTORS = troubled().snapshot.collectors
 EVERYTHING = Query()

@@ -7,8 +7,7 @@ from exporter.model.record import Reason
 from exporter.web.pages.landing import MOST_PROBLEMS, landing
 from exporter.web.pages.problems import Problem
 from tests.support.examples import HOUR, MINUTE, NOW, failure
-from tests.support.html_reader import Reader
-from tests.unit.web.pages.test_html import HOSTILE
+from tests.support.html_reader import HOSTILE, Reader
 
 FINE = Health(True, True, NOW - 120, 1234, 5, oldest_in_flight=NOW - 3 * HOUR)
 
