@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.model.family import FAILURES, NONE, STATUS_LABELS, Family
+from exporter.model.family import NONE, Family
 from exporter.model.record import Key, Record
 
 RECORDS = "batch_exporter_records"
@@ -23,28 +23,28 @@ RECORDS = "batch_exporter_records"
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the ledger must know of the families. What is named in neither of the first two is a gauge."""
+    """What accounting needs to know of the families. A family that is neither counter nor histogram is a gauge."""
 
     counters: frozenset[str] = frozenset()
     histograms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """With the upper bounds of their buckets."""
-    statuses: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """By counter, the places in its keys where statuses stand."""
+    """The upper bounds of the buckets, by histogram."""
+    outcomes: Mapping[str, tuple[int, frozenset[str]]] = field(default_factory=dict)
+    """By counter: the index in its keys of the label that holds the outcome, and its values that mean failure."""
     places: Mapping[str, int] = field(default_factory=dict)
-    """By counter, the place in its keys of the label that says where something failed."""
+    """By counter: the index in its keys of the label that says where something failed."""
     lengths: Mapping[str, int] = field(default_factory=dict)
-    """By family with optional labels, the length of its keys without them."""
+    """By family with optional labels: the length of its keys without them."""
 
     @classmethod
     def of(cls, families: Iterable[Family]) -> "Rules":
-        """Take the rules from the catalogue's rows. In a key, the family's name stands in the place of the account."""
+        """Make the rules of the catalog's rows. A key has the family's name where the labels have `account`."""
         listed = list(families)
-        counters = [family for family in listed if family.kind == "counter"]
+        outcomes = [(family, family.outcome) for family in listed if family.outcome is not None]
         return cls(
-            frozenset(family.name for family in counters),
+            frozenset(family.name for family in listed if family.kind == "counter"),
             {family.name: family.buckets for family in listed if family.kind == "histogram"},
-            {family.name: _statuses(family) for family in counters},
-            {family.name: family.labels.index(family.place) for family in counters if family.place},
+            {family.name: (family.labels.index(outcome.label), outcome.failures) for family, outcome in outcomes},
+            {family.name: family.labels.index(outcome.place) for family, outcome in outcomes if outcome.place},
             {family.name: len(family.labels) - len(family.optional) for family in listed if family.optional},
         )
 
@@ -96,8 +96,11 @@ def change(before: Record | None, after: Record | None, rules: Rules, news: bool
 
 
 def names_failure(key: Key, rules: Rules) -> bool:
-    """Is this a series of failures."""
-    return any(key[place] in FAILURES for place in rules.statuses.get(key[0], ()))
+    """Return whether this is a series of failures."""
+    if key[0] not in rules.outcomes:
+        return False
+    index, failures = rules.outcomes[key[0]]
+    return key[index] in failures
 
 
 def _count(counted: Mapping[Key, int], seen: Record, rules: Rules) -> tuple[Mapping[Key, int], Mapping[Key, int]]:
@@ -142,8 +145,9 @@ def _may_be_one(other: Key, unplaced: Key, rules: Rules) -> bool:
     """Could this be the same failure: it has another place or status at most."""
     if other[0] != unplaced[0] or not names_failure(other, rules):
         return False
-    apart = {rules.places[unplaced[0]], *rules.statuses[unplaced[0]]}
-    return all(one == two for at, (one, two) in enumerate(zip(other, unplaced, strict=True)) if at not in apart)
+    apart = {rules.places[unplaced[0]], rules.outcomes[unplaced[0]][0]}
+    pairs = enumerate(zip(other, unplaced, strict=True))
+    return all(value == unplaced_value for index, (value, unplaced_value) in pairs if index not in apart)
 
 
 def _counted(before: Record, after: Record, rules: Rules) -> Mapping[Key, int]:
@@ -156,7 +160,3 @@ def _counted(before: Record, after: Record, rules: Rules) -> Mapping[Key, int]:
             length = rules.lengths.get(key[0])
             counted[key if length is None or tail is None else (*key[:length], *tail)] += amount
     return counted
-
-
-def _statuses(family: Family) -> tuple[int, ...]:
-    return tuple(place for place, label in enumerate(family.labels) if label in STATUS_LABELS)

@@ -17,9 +17,6 @@ from exporter.client import JSON
 from exporter.model.family import NONE, UNKNOWN
 from exporter.model.record import FetchError, Key, Reason, Record
 
-FINAL = frozenset({"completed", "failed", "timed_out", "expired", "cancelled", "canceled", "error"})
-"""Statuses after which a vendor does no more work. Every other word, known or not, means that work is open."""
-
 MOST_ENTRIES = 100
 """How many destinations or phases of a record keep their own names; the names of further ones are `unknown`."""
 

@@ -21,8 +21,9 @@ from exporter.systems.detail import (
     told,
     words,
 )
-from exporter.systems.fields import FINAL, epoch_time
+from exporter.systems.fields import epoch_time
 from exporter.systems.packagex.error_files import row_errors
+from exporter.systems.packagex.families import FINAL
 
 _FIELDS = ("resource", "action", "mode", "via", "duplicate_handling")
 _MORE_FIELDS = ("updated_by", "organization_id", "checksum")

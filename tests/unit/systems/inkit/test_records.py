@@ -9,7 +9,7 @@ from hypothesis import given
 from exporter.model.accounting import Rules
 from exporter.model.record import Key, Record
 from exporter.systems.base import Listing, Options
-from exporter.systems.inkit.records import SOURCE
+from exporter.systems.inkit import SOURCE
 from tests.unit.systems.test_fields import ANY_JSON
 
 
