@@ -35,21 +35,21 @@ FAMILIES = (
     Family(
         "inkit_batches",
         "gauge",
-        "Batches in the window, by their creation status.",
+        "Batches in the lookback window, by creation status.",
         ("account", "kind", "status"),
         {collector: {"kind": kind, "status": STATUSES} for collector, kind in _KIND.items()},
     ),
     Family(
         "inkit_batch_documents",
         "gauge",
-        "Documents that the batches in the window are to make.",
+        "Documents requested by the batches in the lookback window.",
         ("account", "kind"),
         {collector: {"kind": kind} for collector, kind in _KIND.items()},
     ),
     Family(
         "inkit_batch_generations",
         "gauge",
-        "Generations of the batches in the window, by destination and status.",
+        "Generations of the batches in the lookback window, by destination and status.",
         ("account", "kind", "destination", "status"),
         {
             "document_batches": {
@@ -63,7 +63,7 @@ FAMILIES = (
     Family(
         "inkit_invocations",
         "gauge",
-        "Invocations in the window, by the workflow's status and the status of its deliveries.",
+        "Invocations in the lookback window, by status of the workflow and of its deliveries.",
         ("account", "status", "destination_status", "workflow"),
         {"invocations": {"status": STATUSES, "destination_status": STATUSES}},
         optional=("workflow",),
@@ -71,7 +71,7 @@ FAMILIES = (
     Family(
         "inkit_invocation_generations",
         "gauge",
-        "Generations of the invocations in the window, by destination and status.",
+        "Generations of the invocations in the lookback window, by destination and status.",
         ("account", "destination", "status", "workflow"),
         {"invocations": {"destination": DESTINATIONS, "status": STATUSES}},
         optional=("workflow",),
@@ -79,7 +79,7 @@ FAMILIES = (
     Family(
         "inkit_batches_finished_total",
         "counter",
-        "Batches whose creation failed, or that have no generation open, by their creation status.",
+        "Batches whose creation failed, or that have no open generation, by creation status.",
         ("account", "kind", "status"),
         {collector: {"kind": kind, "status": FINISHED} for collector, kind in _KIND.items()},
         outcome=Outcome("status", FAILURES, alert="InkitBatchFailed"),
@@ -87,7 +87,7 @@ FAMILIES = (
     Family(
         "inkit_batch_generations_finished_total",
         "counter",
-        "Generations of batches that were seen to finish.",
+        "Generations of batches observed to finish, by destination and status.",
         ("account", "kind", "destination", "status"),
         {
             "document_batches": {
@@ -102,7 +102,7 @@ FAMILIES = (
     Family(
         "inkit_invocations_finished_total",
         "counter",
-        "Invocations that failed, or were completed and have no delivery open, by the workflow's status.",
+        "Invocations that failed, or that completed and have no open delivery, by status of the workflow.",
         ("account", "status", "workflow"),
         {"invocations": {"status": FINISHED}},
         optional=("workflow",),
@@ -111,7 +111,7 @@ FAMILIES = (
     Family(
         "inkit_invocation_generations_finished_total",
         "counter",
-        "Generations of invocations that were seen to finish; destination `none`: a failure that no destination shows.",
+        "Generations of invocations observed to finish; destination `none` for a failure that no destination shows.",
         ("account", "destination", "status", "workflow"),
         {"invocations": {"destination": (*DESTINATIONS, NONE), "status": FINISHED}},
         optional=("workflow",),
@@ -120,7 +120,7 @@ FAMILIES = (
     Family(
         "inkit_batch_duration_seconds",
         "histogram",
-        "Time from a batch's creation to the first poll that saw it finished.",
+        "Time from the creation of a batch to the first poll that found it finished.",
         ("account", "kind"),
         {collector: {"kind": kind} for collector, kind in _KIND.items()},
         buckets=DURATIONS,
@@ -128,7 +128,7 @@ FAMILIES = (
     Family(
         "inkit_invocation_duration_seconds",
         "histogram",
-        "Time from an invocation's creation to the first poll that saw it finished.",
+        "Time from the creation of an invocation to the first poll that found it finished.",
         ("account",),
         {"invocations": {}},
         buckets=DURATIONS,
@@ -136,7 +136,7 @@ FAMILIES = (
     Family(
         "inkit_oldest_in_flight_created_timestamp_seconds",
         "gauge",
-        "When the oldest record that is still in flight was created; absent where none is.",
+        "Creation time of the oldest record in flight; absent if no record is in flight.",
         ("account", "collector"),
         {collector: {} for collector in SYSTEM.collectors},
         oldest_in_flight=True,

@@ -39,7 +39,7 @@ FAMILIES = (
     Family(
         "packagex_batches",
         "gauge",
-        "Batches in the window, by what they do, how they were made, and status.",
+        "Batches in the lookback window, by resource, action, mode, source (`via`) and status.",
         ("account", "resource", "action", "mode", "via", "status"),
         {"batches": {"status": (*OPEN, *FINISHED)}},
         named=_MAKING,
@@ -47,7 +47,7 @@ FAMILIES = (
     Family(
         "packagex_batch_items",
         "gauge",
-        "Items of the batches in the window, by phase and outcome. Pending is what a phase has not processed.",
+        "Items of the batches in the lookback window, by phase and outcome; `pending` for those not yet processed.",
         ("account", "resource", "phase", "outcome"),
         {"batches": {"phase": PHASES, "outcome": OUTCOMES}},
         named=_RESOURCES,
@@ -55,7 +55,7 @@ FAMILIES = (
     Family(
         "packagex_batch_changes",
         "gauge",
-        "What the batches in the window have changed.",
+        "Changes made by the batches in the lookback window.",
         ("account", "resource", "change"),
         {"batches": {"change": CHANGES}},
         named=_RESOURCES,
@@ -63,7 +63,7 @@ FAMILIES = (
     Family(
         "packagex_batches_finished_total",
         "counter",
-        "Batches that were seen to finish.",
+        "Batches observed to finish, by resource, action, mode, source (`via`) and status.",
         ("account", "resource", "action", "mode", "via", "status"),
         {"batches": {"status": FINISHED}},
         named=_MAKING,
@@ -72,7 +72,7 @@ FAMILIES = (
     Family(
         "packagex_batch_items_finished_total",
         "counter",
-        "Items that a phase of a batch was seen to finish, by outcome.",
+        "Items observed to finish a phase of a batch, by outcome.",
         ("account", "resource", "phase", "outcome"),
         {"batches": {"phase": PHASES, "outcome": ("success", "error")}},
         named=_RESOURCES,
@@ -81,7 +81,7 @@ FAMILIES = (
     Family(
         "packagex_batch_duration_seconds",
         "histogram",
-        "Time from a batch's creation to its last update, for batches that were seen to finish.",
+        "Time from the creation of a batch to its last update, for batches observed to finish.",
         ("account", "resource"),
         {"batches": {}},
         buckets=DURATIONS,
@@ -90,7 +90,7 @@ FAMILIES = (
     Family(
         "packagex_oldest_in_flight_created_timestamp_seconds",
         "gauge",
-        "When the oldest record that is still in flight was created; absent where none is.",
+        "Creation time of the oldest record in flight; absent if no record is in flight.",
         ("account", "collector"),
         {"batches": {}},
         oldest_in_flight=True,
