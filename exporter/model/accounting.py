@@ -2,12 +2,12 @@
 
 All rules about what counts as an event are here:
 
-* A count that rises is an event, and never twice: of each record the highest counts so far are remembered, so that a
-  status that alternates is one event.
-* A record that was never met before counts if it is a new event; if it was only not looked at until now, it is
-  remembered.
-* A failure that no destination names counts as `none`, as often as it is more than those that are counted already, and
-  is not counted again when a destination names it.
+* An increase of a count is an event. The highest counts so far are kept for each record, so that a status that
+  alternates is one event.
+* A record that was never read before counts if it is new; if it is old and was only not read until now, it is stored
+  without an event.
+* A failure that no destination shows counts as `none`, minus the failures that are already counted. It is not counted
+  again when a destination shows it.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from exporter.model.family import NONE, Family
 from exporter.model.record import Key, Record
 
 RECORDS = "batch_exporter_records"
-"""The family that counts the records themselves, kept by the same means as the systems' gauges."""
+"""The family that counts the records themselves; it is kept like the systems' gauges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,16 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What must be added where when a record changes; what is not named stays as it is."""
+    """The amounts to add when a record changes; series that are not named stay as they are."""
 
     gauges: Mapping[Key, int] = field(default_factory=dict)
-    """Above or below 0."""
+    """Positive or negative."""
     events: Mapping[Key, int] = field(default_factory=dict)
-    """For counters and, as the number of observations, for histograms: above 0."""
+    """Increases of counters, and numbers of new observations of histograms: above 0."""
 
 
 def weight(record: Record | None, rules: Rules) -> Mapping[Key, int]:
-    """All that a record adds to any gauge: nothing if it is not there, or the API no longer has it."""
+    """Return what a record adds to gauges: nothing if there is no record, or it was deleted upstream."""
     if record is None or record.deleted:
         return {}
     own = {key: amount for key, amount in record.contributions.items() if rules.is_gauge(key)}
@@ -72,7 +72,7 @@ def weight(record: Record | None, rules: Rules) -> Mapping[Key, int]:
 
 
 def remembered(before: Record | None, seen: Record, rules: Rules) -> Record:
-    """The record as it is to be kept: with its gauges as seen, and in counters all that it has ever counted."""
+    """Return the record to store: its gauges as seen, and in counters everything that it ever counted."""
     if before is None or seen.deleted:
         return seen
     gauges = {key: amount for key, amount in seen.contributions.items() if rules.is_gauge(key)}
@@ -82,10 +82,10 @@ def remembered(before: Record | None, seen: Record, rules: Rules) -> Record:
 
 
 def change(before: Record | None, after: Record | None, rules: Rules, news: bool) -> Change:
-    """What happens when a record goes from `before` (None: never met) to `after` (None: forgotten with the window).
+    """Return the effect of a record's change from `before` (None: never read) to `after` (None: left the window).
 
-    `after` may be as seen or as `remembered`. `news`: does a record that was never met before count as a new event, or
-    was it only not looked at until now? A record that was known always does.
+    `after` may be as seen or as `remembered`. `news` says whether a record that was never read before counts as a new
+    event; changes of a known record always count.
     """
     gauges = Counter(weight(after, rules))
     gauges.subtract(weight(before, rules))
@@ -104,7 +104,7 @@ def names_failure(key: Key, rules: Rules) -> bool:
 
 
 def _count(counted: Mapping[Key, int], seen: Record, rules: Rules) -> tuple[Mapping[Key, int], Mapping[Key, int]]:
-    """The events of a record that had counted so much, and what it has counted with them."""
+    """Return the events of a record that has counted `counted`, and what it has counted after them."""
     now = dict(counted)
     events: dict[Key, int] = {}
     unplaced = []
@@ -126,7 +126,7 @@ def _count(counted: Mapping[Key, int], seen: Record, rules: Rules) -> tuple[Mapp
 
 
 def _name_places(events: dict[Key, int], now: dict[Key, int], rules: Rules) -> None:
-    """Take from the failures that have just got a place those that were counted before without one."""
+    """Subtract from failures that now have a place those that were counted before without one."""
     for none in [key for key, count in now.items() if count and _is_unplaced(key, rules)]:
         for key in [key for key in events if _may_be_one(key, none, rules)]:
             moved = min(now[none], events[key])
@@ -142,7 +142,7 @@ def _is_unplaced(key: Key, rules: Rules) -> bool:
 
 
 def _may_be_one(other: Key, unplaced: Key, rules: Rules) -> bool:
-    """Could this be the same failure: it has another place or status at most."""
+    """Return whether this may be the same failure: it differs in place or status at most."""
     if other[0] != unplaced[0] or not names_failure(other, rules):
         return False
     apart = {rules.places[unplaced[0]], rules.outcomes[unplaced[0]][0]}
