@@ -1,4 +1,4 @@
-"""The endpoints of Inkit's API for batches and invocations, over a world; HTTP itself is in server.py.
+"""The endpoints of Inkit's API for batches and invocations. HTTP itself is in server.py.
 
 Source: the vendor's API reference. It gives no example of an error's body: those here are invented.
 """
@@ -25,7 +25,7 @@ _PATHS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class InkitApi:
-    """Inkit's part of a mock API."""
+    """The mock API of Inkit."""
 
     base: ClassVar[str] = "/v1"
     world: World
@@ -33,7 +33,7 @@ class InkitApi:
     readings: Readings = field(default_factory=Readings)
 
     def answer(self, request: Request, lies: Lies) -> Answer | None:
-        """None where the path is not one of this API."""
+        """Return the response to a request, None if the path is not one of this API."""
         found = _endpoint(request.path)
         if found is None:
             return None
@@ -65,7 +65,7 @@ def error(status: int, message: str, headers: Mapping[str, str] | None = None) -
 
 
 def _endpoint(path: str) -> tuple[Kind, str | None] | None:
-    """Which list a path names, and which record of it, if one."""
+    """Return the list that a path names, and the record's ID if it names one."""
     if path in _PATHS:
         return _PATHS[path], None
     parent, _, record_id = path.rpartition("/")

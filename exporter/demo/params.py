@@ -1,14 +1,14 @@
-"""The parameters of a request, understood in the way that the APIs have in common."""
+"""Parsing of request parameters that the APIs have in common."""
 
 from collections.abc import Mapping
 
 
 class BadParameter(Exception):
-    """A parameter that the API does not take."""
+    """A parameter that the API does not accept."""
 
 
 def positive(params: Mapping[str, str], name: str, default: int) -> int:
-    """Raises Refused for what is no positive integer."""
+    """Return a parameter as a positive integer. Raises BadParameter."""
     text = params.get(name)
     if text is None:
         return default
