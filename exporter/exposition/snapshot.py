@@ -62,7 +62,7 @@ class Health:
     reason: Reason | None = None
     """The reason of the error, as the label of poll errors has it."""
     oldest_in_flight: float | None = None
-    """Creation time of the oldest record in flight, epoch seconds."""
+    """When the oldest record that is still in flight was created, epoch seconds."""
 
 
 @dataclass(frozen=True, slots=True)

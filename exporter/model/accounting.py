@@ -82,10 +82,10 @@ def remembered(before: Record | None, seen: Record, rules: Rules) -> Record:
 
 
 def change(before: Record | None, after: Record | None, rules: Rules, news: bool) -> Change:
-    """Return the effect of a record's change from `before` (None: never read) to `after` (None: left the window).
+    """What happens when a record goes from `before` (None: never met) to `after` (None: forgotten with the window).
 
-    `after` may be as seen or as `remembered`. `news` says whether a record that was never read before counts as a new
-    event; changes of a known record always count.
+    `after` may be as seen or as `remembered`. `news`: does a record that was never met before count as a new event, or
+    was it only not looked at until now? A record that was known always does.
     """
     gauges = Counter(weight(after, rules))
     gauges.subtract(weight(before, rules))

@@ -20,7 +20,7 @@ _PATIENCE_INTERVALS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Scraped:
-    """The scrapes so far. Times are in seconds of the monotonic clock."""
+    """What is known of scrapes. Times are in seconds of the monotonic clock."""
 
     last: float | None = None
     """When the last completed scrape began; None if this program has had none."""
