@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from exporter.demo.faults import Lies
-from exporter.demo.http_types import Answer, Request
+from exporter.demo.http_types import Answer, BadParameter, Request
 from exporter.demo.items import Kind
 from exporter.demo.listing import Readings, page, read_query
-from exporter.demo.params import BadParameter
 from exporter.demo.world import World
 
 _TOKEN_HEADER = "x-inkit-api-token"  # noqa: S105 (the header's name)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from exporter.demo.faults import Lies
+from exporter.demo.http_types import BadParameter, positive
 from exporter.demo.items import Item, Kind
 from exporter.demo.memory_store import compact
-from exporter.demo.params import BadParameter, positive
 from exporter.demo.world import ORDERS, Order, World
 
 PAGE_SIZE = 25

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from exporter.demo.faults import Lies
-from exporter.demo.http_types import Answer, Request
+from exporter.demo.http_types import Answer, BadParameter, Request
 from exporter.demo.memory_store import compact
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.envelope import enveloped, refused
 from exporter.demo.packagex.files import FILES, links
 from exporter.demo.packagex.listing import PackagexReadings, page, read_query, with_times
-from exporter.demo.params import BadParameter
 
 _TOKEN_HEADERS = ("px-api-key", "x-api-key")
 _LIST = "/batches"

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from exporter.demo.faults import Lies
+from exporter.demo.http_types import BadParameter, positive
 from exporter.demo.items import Item
 from exporter.demo.memory_store import compact
 from exporter.demo.packagex.batches import FILTERS, Batches
 from exporter.demo.packagex.items import FINISHED, OPEN, RESOURCES
-from exporter.demo.params import BadParameter, positive
 
 LIMIT = 25
 _TIMES = ("created_at", "updated_at")
