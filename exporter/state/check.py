@@ -96,4 +96,5 @@ def _pages(path: Path) -> str | None:
             (told,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         return DAMAGED.format(error)
-    return None if told == "ok" else DAMAGED.format(str(told).splitlines()[-1])
+    *_, last = str(told).splitlines()
+    return None if told == "ok" else DAMAGED.format(last)

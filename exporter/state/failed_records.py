@@ -30,7 +30,7 @@ class Failures:
             return
         newest = heapq.nlargest(LAST_FAILURES, failed, key=lambda one: one.created_at)
         known = self._known([one.record_id for one in newest])
-        turn = self._turn(failed[0].at)
+        turn = self._turn(max(one.at for one in failed))
         self._write([_joined(known.get(one.record_id), one) for one in newest], turn)
         drop = """DELETE FROM failures WHERE collector = ? AND id NOT IN (
                   SELECT id FROM failures WHERE collector = ? ORDER BY turn DESC, created_at DESC, id LIMIT ?)"""
@@ -46,9 +46,10 @@ class Failures:
 
         The time alone would not do: after the clock was set back, what fails next would be dropped as the oldest.
         """
-        query = "SELECT turn, at FROM failures WHERE collector = ? ORDER BY turn DESC LIMIT 1"
-        last = self._db.execute(query, (self._collector,)).fetchone()
-        return 1 if last is None else int(last[0]) + (last[1] != at)
+        query = """SELECT coalesce(
+                   (SELECT turn + (at != ?) FROM failures WHERE collector = ? ORDER BY turn DESC LIMIT 1), 1)"""
+        (turn,) = self._db.execute(query, (at, self._collector)).fetchone()
+        return int(turn)
 
     def _known(self, ids: Sequence[str]) -> Mapping[str, Failed]:
         return {one.record_id: one for one in self._select(f"id IN ({','.join('?' * len(ids))})", *ids)}

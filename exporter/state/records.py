@@ -58,7 +58,7 @@ class Records:
             known = self.get([*latest, *deleted])
         for one in deleted:
             if one in known and one not in latest:
-                latest[one] = replace(known[one], deleted=True, in_flight=False)
+                latest[one] = replace(known[one], deleted=True)
         changed = [
             (before, kept)
             for one, seen in latest.items()
@@ -90,7 +90,7 @@ class Records:
         """Drop records. What they counted stays counted."""
         moved = PendingChanges(self._rules)
         for record in records:
-            moved.gauges.update(accounting.change(record, None, self._rules, news=False).gauges)
+            moved.gauges.subtract(accounting.weight(record, self._rules))
         with self._transaction():
             self.series.add(moved)
             query = "DELETE FROM records WHERE collector = ? AND id = ?"
@@ -116,7 +116,8 @@ class Records:
         """Count records with other labels than before: what they add to gauges moves, and no counter does."""
         moved, after = PendingChanges(self._rules), []
         for before, now in pairs:
-            moved.gauges.update(accounting.change(before, now, self._rules, news=False).gauges)
+            moved.gauges.subtract(accounting.weight(before, self._rules))
+            moved.gauges.update(accounting.weight(now, self._rules))
             after.append(now)
         with self._transaction():
             self.series.add(moved)
@@ -136,7 +137,7 @@ class Records:
         kept = self.stuck_before(keep_before)
         moved = PendingChanges(self._rules)
         for record in kept:
-            moved.gauges.update(accounting.change(None, record, self._rules, news=False).gauges)
+            moved.gauges.update(accounting.weight(record, self._rules))
         with self._transaction():
             query = "UPDATE records SET state = ? WHERE collector = ? AND NOT (state = 1 AND created_at < ?)"
             self._db.execute(query, (_GONE, self._collector, keep_before))
@@ -174,8 +175,8 @@ class Records:
     def newest(self) -> float | None:
         """When the newest record was created."""
         query = "SELECT max(created_at) FROM records WHERE collector = ?"
-        newest: float | None = self._db.execute(query, (self._collector,)).fetchone()[0]
-        return newest
+        (newest,) = self._db.execute(query, (self._collector,)).fetchone()
+        return None if newest is None else float(newest)
 
     def between(self, low: float, high: float) -> Sequence[tuple[str, float]]:
         """Ids and times of creation of records, not gone, created after `low` and not after `high`, newest first."""
@@ -186,7 +187,8 @@ class Records:
     def count_between(self, low: float, high: float) -> int:
         """How many records, gone ones too, were created after `low` and not after `high`."""
         query = "SELECT count(*) FROM records WHERE collector = ? AND created_at > ? AND created_at <= ?"
-        return int(self._db.execute(query, (self._collector, low, high)).fetchone()[0])
+        (count,) = self._db.execute(query, (self._collector, low, high)).fetchone()
+        return int(count)
 
     def in_flight(self, since: float, before: float = float("inf")) -> Sequence[tuple[str, float]]:
         """Ids and times of creation of records in flight, newest first."""
@@ -205,13 +207,15 @@ class Records:
     def count_in_flight(self, before: float) -> int:
         """How many records in flight were created before."""
         query = "SELECT count(*) FROM records WHERE collector = ? AND state = 1 AND created_at < ?"
-        return int(self._db.execute(query, (self._collector, before)).fetchone()[0])
+        (count,) = self._db.execute(query, (self._collector, before)).fetchone()
+        return int(count)
 
     def batches_named_by(self, collector: str, since: float) -> Sequence[str]:
         """The batches that another collector's records, created since, say they are part of."""
         query = """SELECT DISTINCT part_of FROM records WHERE collector = ? AND created_at >= ?
                    AND part_of IS NOT NULL AND state != ?"""
-        return [one for (one,) in self._db.execute(query, (self._row(collector)[0], since, _GONE))]
+        number, _ = self._row(collector)
+        return [one for (one,) in self._db.execute(query, (number, since, _GONE))]
 
     def sums(self) -> Sums:
         """What the records come to."""
@@ -226,7 +230,8 @@ class Records:
         if found is None:
             self._db.execute("INSERT INTO collectors (account, collector) VALUES (?, ?) ON CONFLICT DO NOTHING", row)
             found = self._db.execute(query, row).fetchone()
-        return int(found[0]), str(found[1])
+        number, marks = found
+        return int(number), str(marks)
 
     def _select(self, condition: str, *parameters: object) -> Iterator[Record]:
         query = f"SELECT id, created_at, state, adds, part_of FROM records WHERE collector = ? AND {condition}"  # noqa: S608

@@ -32,10 +32,9 @@ def backfill(poll: Poll) -> int:
             poll.look_at_newest(some[0])
             marks = poll.marks(newest=max((record.created_at for record in some[0].records), default=None))
         pages += len(some)
-        in_order = order.newest_first and order.oldest < float("inf")
         marks = replace(
             marks,
-            backfilled_to=order.oldest if in_order else None,
+            backfilled_to=order.oldest if order.newest_first else None,
             backfilled_page=1 if order.newest_first else start + pages - 1,
         )
         poll.take(_joined(some), marks)

@@ -147,7 +147,7 @@ class Collector:
             newest=newest,
             newest_at=marks.newest_at if newest == marks.newest else poll.now,
             middle=poll.middle or marks.middle,
-            seen_to=max(poll.seen_to, marks.seen_to or 0.0) or None,
+            seen_to=max(filter(None, (poll.seen_to, marks.seen_to)), default=None),
             seen_newest=poll.seen_newest or None,
         )
         # Only now: what is forgotten must lie before the horizon, or it would be news if it were met again.
@@ -173,7 +173,7 @@ class Collector:
             if marks.complete:
                 log.info("something else is asked for than before: reading the window anew", extra=self._where)
             self._begin_anew(poll, None if marks.polled_at is None else math.nextafter(marks.polled_at, math.inf))
-        elif (marks.polled_at or 0.0) > poll.now + _CLOCK_SLACK_SECONDS:
+        elif marks.polled_at is not None and marks.polled_at > poll.now + _CLOCK_SLACK_SECONDS:
             log.warning("the clock was ahead: reading the window anew", extra=self._where)
             # What it knew then may be forgotten, and was counted: only what is newer than all of that is news.
             newer = poll.since if marks.seen_to is None else math.nextafter(marks.seen_to, math.inf)
@@ -188,7 +188,7 @@ class Collector:
     def _begin_anew(self, poll: Poll, news_from: float | None) -> None:
         """Ask for something else from now on. What was created from `news_from` on is news, if all before was known."""
         marks = poll.records.marks
-        horizon = max(news_from or 0.0, marks.horizon or 0.0) or None
+        horizon = max(filter(None, (news_from, marks.horizon)), default=None)
         # Of what was never begun there is nothing to be known.
         labels = self._labels if replace(marks, scraped_at=None, published_at=None) == Checkpoint() else marks.labels
         after = replace(_anew(marks, horizon), scope=self._scope, labels=labels)
@@ -320,7 +320,7 @@ def _horizon(poll: Poll, named: bool = False) -> float:
     server ends its list can't be met.
     """
     first_named = named and not poll.records.marks.named
-    at_least = [poll.since, poll.records.marks.horizon or 0.0]
+    at_least = [one for one in (poll.since, poll.records.marks.horizon) if one is not None]
     if first_named or poll.pages.top < math.inf:
         at_least.append(math.nextafter(poll.now, math.inf))
     if poll.cut_below is not None:

@@ -1,5 +1,6 @@
 """Asking for records by their ids, and which way of bringing records in flight up to date costs least."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
     found: set[str] = set()
     proves = True
     for request in poll.listing.ask(ids):
-        for number in range(1, len(ids) + 1):
+        for number in itertools.count(1):
             page = _page(poll, request, number)
             if page is None:
                 break
@@ -58,7 +59,7 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
         if error.status in (404, 410):
             return None
     # One record that the API can't answer for must not keep all others from being seen.
-    return Page((), {"not_answered": 1}, rows=1)
+    return Page((), {"not_answered": 1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ def plan(ranks: Sequence[int], ways: Ways) -> Plan:
 
     Reading up to a page brings all records on it up to date; the others are asked for by id. Pure.
     """
+    if not ranks:
+        return Plan(ways.pages_read, 0)
     choices: list[tuple[int, Plan]] = []
     if ways.by_id:
         choices.append((math.ceil(len(ranks) / ways.ids_per_request), Plan(ways.pages_read, len(ranks))))
@@ -104,4 +107,4 @@ def plan(ranks: Sequence[int], ways: Ways) -> Plan:
         left = len(ranks) - place - 1
         if ways.by_id or not left:
             choices.append((page - ways.pages_read + math.ceil(left / ways.ids_per_request), Plan(page, left)))
-    return min(choices, key=lambda choice: choice[0], default=(0, Plan(ways.pages_read, 0)))[1]
+    return min(choices, key=lambda choice: choice[0])[1]

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from exporter.model.record import FetchError, Reason
-from exporter.polling.collector.list_end import End, broken_off
+from exporter.model.record import FetchError
+from exporter.polling.collector.list_end import End, broken_off, no_end
 from exporter.systems.base import Page
 
 _MOST_PROBES = 60
@@ -65,11 +65,11 @@ class _Search:
                 step *= 2
                 following = self.low + step
             number = following
-        raise FetchError(Reason.MALFORMED, "the list has no end", 200)
+        raise no_end()
 
     def _next(self) -> int | None:
         """Where to look next; None where it is not known how far the list goes."""
-        spoken_of = self.found.pages or 0
+        spoken_of = self.found.pages or self.low
         if self._spoken_of_before(self.low):
             # A server may answer any page beyond the end with the last one.
             return spoken_of

@@ -93,7 +93,7 @@ class OrderedList:
 
     def _turned(self, page: Page, number: int) -> Page:
         if self._last is not None:
-            return replace(page, records=page.records[::-1], last=self.place(number) == 1, pages=self._last)
+            return replace(page, records=page.records[::-1], pages=self._last)
         if number == 1 and self.judge(page, 1) is End.PROVED:
             # The order within a list of one page is of no matter.
             return replace(page, records=tuple(sorted(page.records, key=lambda one: one.created_at, reverse=True)))

@@ -62,6 +62,8 @@ class Poll:
     """Records that the API seems to have no longer."""
     midway: Midway
     """Where slices of a reconciliation end among records of one and the same time."""
+    watched: bool
+    """Did the last successful poll end so lately that what has finished since did so about now."""
     middle: float | None = None
     """When the record in the middle of the newest page was created."""
     cut_below: float | None = None
@@ -70,8 +72,6 @@ class Poll:
     """When the newest record was created that this poll has kept, and that does not lie in the future."""
     seen_newest: float = 0.0
     """When the newest record was created that this poll has met."""
-    watched: bool = True
-    """Did the last successful poll end so lately that what has finished since did so about now."""
     met: set[str] = field(default_factory=set)
     """Ids of the records that were up to date when this poll read them."""
     asked: set[str] = field(default_factory=set)

@@ -15,7 +15,8 @@ _LEAST_REQUESTS = 2
 def due(poll: Poll, interval: float) -> bool:
     """Is a reconciliation under way, or is it time for one."""
     marks = poll.records.marks
-    return marks.reconciled_to is not None or poll.now - (marks.reconciled_at or 0.0) >= interval
+    under_way = marks.reconciled_to is not None
+    return under_way or marks.reconciled_at is None or poll.now - marks.reconciled_at >= interval
 
 
 def reconcile(poll: Poll) -> None:
@@ -44,7 +45,7 @@ def reconcile(poll: Poll) -> None:
             return
         high = low if further is None else further
         if further is not None or poll.allowance <= 0:
-            pause(poll, high, number)
+            pause(poll, high, reconciled_page=number)
             return
         number += 1
         page = _page(poll, walk, number)
@@ -70,7 +71,7 @@ def finish(poll: Poll) -> None:
     before = poll.since if reached is None else min(math.nextafter(reached, math.inf), poll.since)
     if reached is not None:
         take_up(poll, reached)
-    old = [one for one in poll.records.in_flight(0.0, before) if one[0] not in poll.met]
+    old = [one for one in poll.records.in_flight(-math.inf, before) if one[0] not in poll.met]
     # The list was not read as far as they are: for that they are gone speaks what is said at two reconciliations.
     doubted = poll.doubts.doubted_before(one for one, _ in old)
     waiting = [one for one in old if one[0] not in poll.asked]
@@ -80,7 +81,7 @@ def finish(poll: Poll) -> None:
     if further is None:
         poll.mark(reconciled_to=None, reconciled_page=1, reconciled_at=poll.now)
     else:
-        pause(poll, further, 1)
+        pause(poll, further)
 
 
 def ask_doubted(poll: Poll) -> None:
@@ -106,10 +107,10 @@ def compare(poll: Poll, low: float, high: float, number: int) -> float | None:
         asked = {one for one, _ in missing if poll.doubts.was_asked(one)}
         poll.compared |= asked
         return _ask_some(poll, [one for one in missing if one[0] not in asked])
-    for one in (number - 1, number, number + 1):
-        if number and one > 0:
-            poll.allowance -= 1
-            poll.take(poll.pages.page(poll.client, poll.listing, one))
+    # Page 0 has no records, and costs no request.
+    for one in (number - 1, number, number + 1) if number else ():
+        poll.allowance -= 1
+        poll.take(poll.pages.page(poll.client, poll.listing, one))
     if not poll.found.rejected:
         poll.doubts.not_shown(one for one, _ in missing if one not in poll.met)
     return None
@@ -133,11 +134,11 @@ def _resume(poll: Poll, walk: Walk, high: float) -> tuple[int, Page]:
         number, back = max(1, number - back), back * 2
 
 
-def pause(poll: Poll, high: float, number: int) -> None:
+def pause(poll: Poll, high: float, **marks: int) -> None:
     """End a slice: what was created later, and of what was created then the part that was come to, is done."""
     moment = (one for one, _ in poll.records.between(math.nextafter(high, -math.inf), high))
     poll.midway.created_at, poll.midway.done = high, frozenset(moment) & (poll.met | poll.compared)
-    poll.mark(reconciled_to=high, reconciled_page=number)
+    poll.mark(reconciled_to=high, **marks)
 
 
 def take_up(poll: Poll, high: float) -> float:

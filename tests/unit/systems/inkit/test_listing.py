@@ -7,7 +7,7 @@ from hypothesis import given
 
 from exporter.systems.inkit import SOURCE
 from tests.support.inkit_items import batch, listing
-from tests.unit.systems.test_fields import ANY_JSON
+from tests.support.odd import ANY_JSON
 
 
 def test_every_parameter_of_the_reference_is_sent() -> None:

@@ -7,8 +7,8 @@ from hypothesis import given
 
 from exporter.model.record import FetchError, Reason
 from exporter.systems.packagex import SOURCE
+from tests.support.odd import ANY_JSON
 from tests.support.packagex_items import batch, envelope, listing
-from tests.unit.systems.test_fields import ANY_JSON
 
 
 @pytest.mark.parametrize(
