@@ -51,6 +51,14 @@ class Rules:
     def is_gauge(self, key: Key) -> bool:
         return key[0] not in self.counters and key[0] not in self.histograms
 
+    def optional(self, key: Key) -> Key:
+        """Return the values of a series' optional labels; empty where it has none."""
+        return key[self.lengths.get(key[0], len(key)) :]
+
+    def with_optional(self, key: Key, values: Key) -> Key:
+        """Return the series with these values of its optional labels, if its family has such labels."""
+        return (*key[: self.lengths[key[0]]], *values) if key[0] in self.lengths else key
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -148,13 +156,11 @@ def _may_be_one(other: Key, unplaced: Key, rules: Rules) -> bool:
 
 def _counted(before: Record, after: Record, rules: Rules) -> Mapping[Key, int]:
     """What a record has counted, under the labels that it has now: an account may have got or lost an optional one."""
-    tails = {key[rules.lengths[key[0]] :] for key in after.contributions if key[0] in rules.lengths}
-    tail = next(iter(tails), None)
+    values = next((rules.optional(key) for key in after.contributions if key[0] in rules.lengths), None)
     counted: Counter[Key] = Counter()
     for key, amount in before.contributions.items():
         if not rules.is_gauge(key):
-            length = rules.lengths.get(key[0])
-            counted[key if length is None or tail is None else (*key[:length], *tail)] += amount
+            counted[key if values is None else rules.with_optional(key, values)] += amount
     return counted
 
 

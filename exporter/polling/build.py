@@ -1,4 +1,4 @@
-"""Building the line of an account, from its configuration to pollers that publish on a board. Nothing runs yet here."""
+"""Build the pipeline of an account, from its configuration to pollers that publish. Nothing is started here."""
 
 import functools
 import json
@@ -19,19 +19,20 @@ from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import Facts
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector import Collector, Limits, boot
-from exporter.polling.poller import Pace, Poller, Shown
+from exporter.polling.poller import Poller
+from exporter.polling.publisher import Output, Pace
 from exporter.polling.supervisor import AccountPipeline
 from exporter.state import State
 from exporter.systems import Source
 from exporter.systems.base import Listing, Options
 
 Wait = Callable[[float], bool]
-"""Sleeps for some seconds; True if the program is stopping meanwhile."""
+"""Sleep for some seconds; return whether the program is stopping."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all accounts have in common."""
+    """What all accounts share."""
 
     state: State
     board: SnapshotStore
@@ -39,7 +40,7 @@ class Shared:
 
 
 def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) -> Client:
-    """The client that all collectors of the account share: one pace, one set of connections."""
+    """Build the client that all collectors of the account share: one rate limit, one set of connections."""
 
     def token() -> str:
         try:
@@ -65,7 +66,7 @@ def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) ->
 
 
 def file_transport(account: Account) -> FileTransport:
-    """For files that the API offers on other hosts: the same way out, and nothing that is for the API's host alone."""
+    """Build the transport for files on other hosts: the same proxy, but no token or client certificate."""
     tls = account.tls_config
     proxy = account.proxy_url
     return FileTransport(
@@ -76,15 +77,15 @@ def file_transport(account: Account) -> FileTransport:
 
 
 RECONCILE_SHARE = 0.1
-"""Of the requests an account may make, how many may be spent on reading again what is known."""
+"""The share of an account's requests that may be spent on reconciliation."""
 
 
 def account_pipeline(
     account: Account, sources: Mapping[str, Source], shared: Shared, known: Iterable[Facts] = ()
 ) -> AccountPipeline:
-    """The line of an account, with a poller for each of its collectors.
+    """Build the pipeline of an account, with a poller for each of its collectors.
 
-    `known` is of the pollers before, if there were any.
+    `known` is the facts of the pollers before a reload.
     """
     over = threading.Event()
     source = sources[account.system]
@@ -92,7 +93,7 @@ def account_pipeline(
     listings = {name: source.listing(name, options) for name in account.collectors}
     meter = shared.live.meter(account.name, account.system)
     meter.expect(endpoint for listing in listings.values() for endpoint in _endpoints(listing))
-    asking = client(account, source, meter, over.wait)
+    api_client = client(account, source, meter, over.wait)
     budget = account.max_requests_per_second * account.poll_interval / len(account.collectors)
     limits = Limits(
         account.lookback,
@@ -103,7 +104,7 @@ def account_pipeline(
         account.stale_after,
     )
     scope = json.dumps([account.base_url, account.filters], sort_keys=True)
-    facts = {one.collector: one.going_on() for one in known if one.system == account.system}
+    facts_by_name = {facts.collector: facts.going_on() for facts in known if facts.system == account.system}
     pollers = tuple(
         Poller(
             Collector(
@@ -115,20 +116,20 @@ def account_pipeline(
                 labels="workflow" if account.workflow_label and _has_optional_labels(source, name) else "",
                 boot=boot(),
             ),
-            asking,
+            api_client,
             shared.state,
-            Shown(functools.partial(shared.board.publish, unless=over.is_set), lambda: shared.board.last_scrape),
-            facts.get(name) or Facts(account.name, account.system, name),
+            Output(functools.partial(shared.board.publish, unless=over.is_set), lambda: shared.board.last_scrape),
+            facts_by_name.get(name) or Facts(account.name, account.system, name),
             Pace(account.poll_interval, account.stale_after, account.stuck_after),
             account.workflow_label,
         )
         for name in account.collectors
     )
-    return AccountPipeline(account, pollers, over, asking.close)
+    return AccountPipeline(account, pollers, over, api_client.close)
 
 
 def _endpoints(listing: Listing) -> set[str]:
-    """The endpoints that a collector asks: its list, and single records."""
+    """Return the endpoints that a collector requests: its list, and single records."""
     return {request.endpoint for request in (listing.page(1, 1), *listing.ask(["id"]))}
 
 

@@ -118,7 +118,7 @@ def test_a_limit_that_persists_is_accepted_said_once_and_makes_no_event_of_what_
             rig.world.add("document_batches", item)
             assert polling.poll()
         rig.reconcile(polling)
-    assert caplog.text.count("does not give the whole list") == 1, "while it was being accepted"
+    assert caplog.text.count("does not return the whole list") == 1, "while it was being accepted"
     assert rig.events("document_batches")[FAILURES] == 4
     assert rig.own(polling).vanished == 0
 

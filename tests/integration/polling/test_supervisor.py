@@ -124,7 +124,7 @@ def test_a_mistake_of_ours_is_a_failed_poll_and_the_next_one_tries_again(
     poller._clock = None  # type: ignore[assignment]
     assert not poller.poll()
     assert rig.own(poller).poll_errors == {Reason.INTERNAL: 1}
-    assert "a mistake in the exporter" in caplog.text
+    assert "internal error" in caplog.text
     poller._clock = right
     assert poller.poll()
     assert poller.facts.up is True
@@ -329,7 +329,7 @@ def test_it_is_healthy_while_pollers_are_ending(
     running.start(program.accounts(a=BATCHES))
     changing = threading.Thread(target=running.change, args=(program.accounts(a=INVOCATIONS),))
     changing.start()
-    eventually(running._work[0].line.over.is_set)
+    eventually(running._work[0].pipeline.over.is_set)
     assert running.healthy()
     made[0].let_go.set()
     eventually(lambda: not next(iter(running._work[0].threads.values())).is_alive() or len(made) > 1)
