@@ -54,6 +54,7 @@ docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/batch-exporter check --print-schema > docs/config.schema.json
 	$(BIN)/python -m grafana
 	$(BIN)/python -m tools.demo_picture > docs/demo.svg
+	$(BIN)/python -m tools.rooms > docs/rooms.svg
 
 site: $(VENV)/.site ## build the pages into site/, with a search
 	$(BIN)/python -m mkdocs build --strict

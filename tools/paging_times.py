@@ -117,7 +117,7 @@ def _down(made: Chain, intervals: Intervals) -> tuple[str, ...]:
     made.exporter.start()
     last = made.until(lambda: made.pager.pages("BatchExporterDown")[1:], "its end", _HALF_AN_HOUR)[0]
     came, over = f"{page.at - began:.1f}", f"{last.at - ended:.1f}"
-    return ("the exporter is gone", "killed for good", "1", came, came, "", over, over)
+    return ("the exporter is down", "killed for good", "1", came, came, "", over, over)
 
 
 def _spread(measured: Sequence[float]) -> tuple[str, str]:

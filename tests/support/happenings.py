@@ -132,7 +132,7 @@ KINDS = (
         _packagex_batch("failed"),
     ),
     Kind(
-        "what is in flight becomes too old (Inkit)",
+        "a record becomes stuck (Inkit)",
         "inkit",
         "invocations",
         "InkitInFlightTooLong",

@@ -2,12 +2,10 @@
 
 import ast
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 from tests.support.paths import ROOT
+from tools.rooms import MODULES, PACKAGE, imports, picture, room, room_imports, shown
 
-PACKAGE = ROOT / "exporter"
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
 BEGINNING = "__main__"
 
@@ -25,32 +23,6 @@ def rows(head: str) -> dict[str, set[str]]:
 
 ROOMS = rows("| room | holds | may import |\n")
 LIBRARIES = rows("| library | only in |\n")
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
-
-
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            if node.module == "exporter":
-                yield from (f"exporter.{alias.name}" for alias in node.names)
-            else:
-                yield node.module or ""
-
-
-def room(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def used_rooms() -> dict[str, set[str]]:
-    """Each room with those that its modules import."""
-    used: dict[str, set[str]] = {}
-    for path in MODULES:
-        names = {name.split(".")[1] for name in imports(path) if name.startswith("exporter.")}
-        used.setdefault(room(path), set()).update(names - {room(path), "__version__"})
-    return used
 
 
 def test_the_rooms_are_those_of_the_page() -> None:
@@ -59,14 +31,14 @@ def test_the_rooms_are_those_of_the_page() -> None:
 
 
 def test_a_room_imports_what_its_row_allows_and_nothing_else() -> None:
-    used = used_rooms()
+    used = dict(room_imports())
     assert used.pop(BEGINNING) == {"cli"}
     assert used.pop("cli") == set(ROOMS) - {"cli"}
     assert used == {name: allowed for name, allowed in ROOMS.items() if name != "cli"}
 
 
 def test_no_room_imports_itself_by_way_of_others() -> None:
-    left = used_rooms()
+    left = room_imports()
     while free := {name for name, used in left.items() if not used & set(left)}:
         left = {name: used for name, used in left.items() if name not in free}
     assert left == {}
@@ -95,3 +67,7 @@ def test_importing_a_module_does_nothing() -> None:
             docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
             guard = isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
             assert docstring or guard or isinstance(node, quiet), f"{path}:{node.lineno}"
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_imports() -> None:
+    assert (ROOT / "docs" / "rooms.svg").read_text() == picture(shown()), "run `make docs`"
