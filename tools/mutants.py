@@ -90,7 +90,8 @@ TESTS = {
     "exporter/polling/collector/labels": "polling/scopes",
     "exporter/polling/collector/last_page": "polling/unreliable_servers polling/list_end",
     "exporter/polling/collector/server_limits": "polling/pagination polling/large_pages",
-    "exporter/polling/collector/ordering": "polling/unreliable_servers polling/list_end",
+    "exporter/polling/collector/paged_list": "polling/unreliable_servers polling/list_end",
+    "exporter/polling/collector/scope": f"polling/scopes polling/trusted_clock {_POLLS}",
     "exporter/polling/collector/pagination": "polling/list_end polling/pagination",
     "exporter/polling/collector/reconcile": "polling/reconcile polling/list_end",
 }

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from exporter.client import Client, RequestMeter
@@ -14,6 +14,7 @@ from exporter.client.client import Access
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import FileTransport, Tls, Transport
 from exporter.config import Account, TokenError
+from exporter.config.token import Token
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import Facts
@@ -37,9 +38,13 @@ class Shared:
     state: State
     board: SnapshotStore
     live: SelfMetrics
+    limiters: dict[str, tuple[str, Token, RateLimiter]] = field(default_factory=dict)
+    """The base_url, token and rate limiter of each account, by name: a pause requested by the API outlives a reload."""
 
 
-def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) -> Client:
+def client(
+    account: Account, source: Source, meter: RequestMeter, wait: Wait, limiter: RateLimiter | None = None
+) -> Client:
     """Build the client that all collectors of the account share: one rate limit, one set of connections."""
 
     def token() -> str:
@@ -59,7 +64,7 @@ def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) ->
             None if proxy is None else proxy.get_secret_value(),
             account.max_concurrent_requests,
         ),
-        RateLimiter(account.max_requests_per_second, account.max_concurrent_requests, time.monotonic),
+        limiter or _limiter(account),
         meter,
         wait,
     )
@@ -93,7 +98,7 @@ def account_pipeline(
     listings = {name: source.listing(name, options) for name in account.collectors}
     meter = shared.live.meter(account.name, account.system)
     meter.expect(endpoint for listing in listings.values() for endpoint in _endpoints(listing))
-    api_client = client(account, source, meter, over.wait)
+    api_client = client(account, source, meter, over.wait, _continued_limiter(account, shared))
     budget = account.max_requests_per_second * account.poll_interval / len(account.collectors)
     limits = Limits(
         account.lookback,
@@ -126,6 +131,20 @@ def account_pipeline(
         for name in account.collectors
     )
     return AccountPipeline(account, pollers, over, api_client.close)
+
+
+def _limiter(account: Account) -> RateLimiter:
+    return RateLimiter(account.max_requests_per_second, account.max_concurrent_requests, time.monotonic)
+
+
+def _continued_limiter(account: Account, shared: Shared) -> RateLimiter:
+    """Build a rate limiter that keeps the pause of the account's last one, unless its API or token is another."""
+    limiter = _limiter(account)
+    before = shared.limiters.get(account.name)
+    if before is not None and before[:2] == (account.base_url, account.token):
+        limiter.hold(before[2].held_for())
+    shared.limiters[account.name] = account.base_url, account.token, limiter
+    return limiter
 
 
 def _endpoints(listing: Listing) -> set[str]:

@@ -3,10 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from exporter.client import Stopping
 from exporter.config import Account, load
 from exporter.demo import faults
 from exporter.demo.items import document_batch, generations, invocation
@@ -96,6 +98,21 @@ def program(rig: Rig, tmp_path: Path) -> Iterator[Program]:
 
 BATCHES = "collectors: [document_batches]"
 INVOCATIONS = "collectors: [invocations]"
+
+
+def test_a_pause_that_the_api_asked_for_outlives_a_change_of_the_account(program: Program) -> None:
+    program.rig.mock_api.faults.add(faults.status(429, {"Retry-After": "100"}), times=1)
+    program.running.start(program.accounts(a=BATCHES))
+    eventually(lambda: program.shared.limiters["a"][2].held_for() > 90)
+    program.change(a=f"{BATCHES}, page_size: 50")
+    [poller] = program.lines[-1].pollers
+    threading.Timer(0.2, program.lines[-1].over.set).start()
+    with pytest.raises(Stopping):
+        poller.poll()
+    assert program.asked() == ["/batch"]
+    [account] = program.accounts(a=BATCHES)
+    program.running.change([replace(account, base_url=f"{account.base_url}/other")])
+    eventually(lambda: len(program.asked()) > 1)
 
 
 def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(program: Program) -> None:
