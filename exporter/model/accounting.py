@@ -89,16 +89,16 @@ def remembered(before: Record | None, seen: Record, rules: Rules) -> Record:
     return seen if contributions == seen.contributions else replace(seen, contributions=contributions)
 
 
-def change(before: Record | None, after: Record | None, rules: Rules, news: bool) -> Change:
+def change(before: Record | None, after: Record | None, rules: Rules, is_new: bool) -> Change:
     """What happens when a record goes from `before` (None: never met) to `after` (None: forgotten with the window).
 
-    `after` may be as seen or as `remembered`. `news`: does a record that was never met before count as a new event, or
-    was it only not looked at until now? A record that was known always does.
+    `after` may be as seen or as `remembered`. `is_new`: does a record that was never met before count as a new event,
+    or was it only not looked at until now? A record that was known always does.
     """
     gauges = Counter(weight(after, rules))
     gauges.subtract(weight(before, rules))
     events: Mapping[Key, int] = {}
-    if after is not None and not after.deleted and (before is not None or news):
+    if after is not None and not after.deleted and (before is not None or is_new):
         events, _ = _count({} if before is None else _counted(before, after, rules), after, rules)
     return Change({key: amount for key, amount in gauges.items() if amount}, events)
 

@@ -56,33 +56,36 @@ class Records:
         """Write records as they were seen, and mark those with the IDs in `deleted` as deleted upstream.
 
         `known` is what `get` returns for all of them, if the caller has just called it. `count` gets the records that
-        changed, and returns events of the polling itself that come with them. Everything is one transaction: on an
-        error, nothing of it is written. Return the records that changed.
+        changed, one that was seen twice perhaps twice, and returns events of the polling itself that come with them.
+        Everything is one transaction: on an error, nothing of it is written. Return the records that changed.
         """
-        latest = {record.id: record for record in seen}
+        records = list(seen)
+        latest = {record.id: record for record in records}
         if known is None:
             known = self.get([*latest, *deleted])
         for record_id in deleted:
             if record_id in known and record_id not in latest:
                 latest[record_id] = replace(known[record_id], deleted=True, in_flight=False)
-        changed, kept = [], []
-        for record in latest.values():
-            before = known.get(record.id)
-            if before != record and (after := accounting.remembered(before, record, self._rules)) != before:
-                changed.append((before, record))
-                kept.append(after)
-        events = +Counter(count(changed))
+                records.append(latest[record_id])
+        changed = [
+            (before, record, after)
+            for record in records
+            if (before := known.get(record.id)) != record
+            and (after := accounting.remembered(before, record, self._rules)) != before
+        ]
+        events = +Counter(count([(before, record) for before, record, _ in changed]))
+        changed = [change for change in changed if change[1] is latest[change[1].id]]
         if not changed and not events and marks in (None, self.marks):
             return ()
         moved = PendingChanges(self._rules, events=events)
-        for (before, _), after in zip(changed, kept, strict=True):
+        for before, _, after in changed:
             moved.add(before, after, observation)
         with self._transaction():
             self.series.add(moved)
             self.failures.add(moved.failed)
-            self._write(kept)
+            self._write([after for _, _, after in changed])
             self._mark(marks)
-        return changed
+        return [(before, record) for before, record, _ in changed]
 
     def mark(self, marks: Checkpoint) -> None:
         """Write the checkpoint alone."""
@@ -93,7 +96,7 @@ class Records:
         """Drop records, and count events of the polling itself that come with it. What they counted stays counted."""
         moved = PendingChanges(self._rules, events=Counter(events or {}))
         for record in records:
-            moved.gauges.update(accounting.change(record, None, self._rules, news=False).gauges)
+            moved.gauges.subtract(accounting.weight(record, self._rules))
         with self._transaction():
             self.series.add(moved)
             query = "DELETE FROM records WHERE collector = ? AND id = ?"
@@ -118,7 +121,8 @@ class Records:
         """Count records with other labels than before: gauges move, and no counter rises."""
         moved, after = PendingChanges(self._rules), []
         for before, now in pairs:
-            moved.gauges.update(accounting.change(before, now, self._rules, news=False).gauges)
+            moved.gauges.subtract(accounting.weight(before, self._rules))
+            moved.gauges.update(accounting.weight(now, self._rules))
             after.append(now)
         with self._transaction():
             self.series.add(moved)
@@ -138,7 +142,7 @@ class Records:
         kept = self.stuck_before(keep_before)
         moved = PendingChanges(self._rules)
         for record in kept:
-            moved.gauges.update(accounting.change(None, record, self._rules, news=False).gauges)
+            moved.gauges.update(accounting.weight(record, self._rules))
         with self._transaction():
             query = "UPDATE records SET state = ? WHERE collector = ? AND NOT (state = 1 AND created_at < ?)"
             self._db.execute(query, (_DELETED, self._collector, keep_before))

@@ -67,7 +67,7 @@ def test_a_longer_lookback_moves_no_counter_nor_does_a_shorter_one_in_between(ri
     assert rig.exact("document_batches", 10 * DAY + 60)
     add(rig, "rb_new", rig.clock.now)
     polled(rig, lookback=11 * DAY)
-    assert failures(rig) == 3, "that is news all the same"
+    assert failures(rig) == 3, "that is a new event all the same"
 
 
 def test_a_shorter_lookback_that_was_cut_off_while_it_forgot_counts_nothing_again(rig: Rig) -> None:

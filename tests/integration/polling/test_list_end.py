@@ -73,7 +73,7 @@ def test_a_page_that_is_refused_or_empty_in_mid_list_does_not_complete_the_first
     assert polling.poll()
     assert rig.exact("document_batches")
     rig.reconcile(polling)
-    assert not rig.events("document_batches"), "nothing that is old became news"
+    assert not rig.events("document_batches"), "nothing that is old became a new event"
 
 
 @REFUSALS
