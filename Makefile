@@ -6,15 +6,20 @@ BIN := $(VENV)/bin
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 \
 	--python-platform linux --custom-compile-command 'make lock'
-# Two at a time, and the tests of one file one after the other: they share what is expensive to set up.
-PYTEST = $(BIN)/pytest --numprocesses=2 --dist=loadfile
+# Two at a time. Each has a half of the files, in their order, so that what a file sets up is set up once; who is done
+# first takes from the end of the other's half.
+PYTEST = $(BIN)/pytest --numprocesses=2 --dist=worksteal
+QUICK = -m 'not programs and not slow'
+# How many times as many examples property tests try.
+EXAMPLES ?= 1
+export EXAMPLES
 # How many mutants of each group of modules, or `all`; another seed chooses others. ONLY= names modules of the sample.
 SAMPLE ?= 50
 SEED ?= 1
 ONLY ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: FORCE help run test test-all programs mutants lint format docs site pictures manifests lock image bench audit version clean
+.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image bench audit version clean
 
 .NOTPARALLEL:
 
@@ -24,11 +29,17 @@ help: ## list the targets
 run: $(BIN)/batch-exporter ## run with ./config.yaml if there is one, else the demo; ARGS= adds flags
 	@if [ -e config.yaml ]; then exec $(BIN)/batch-exporter --config.file=config.yaml $(ARGS); else exec $(BIN)/batch-exporter demo $(ARGS); fi
 
-test: $(VENV)/.test lint ## check and test all that needs nothing but Python, git and make
-	$(PYTEST) -m 'not programs'
+check: $(VENV)/.test lint ## lint, types and unit tests, in under a minute
+	$(PYTEST) $(QUICK) tests/unit
+
+test: $(VENV)/.test lint ## check and test what needs nothing but Python, git and make (EXAMPLES=10)
+	$(PYTEST) $(QUICK)
 
 test-all: programs $(VENV)/.test-all lint ## install programs, and check and test everything
 	$(PYTEST)
+
+coverage: $(VENV)/.coverage ## measure which branches `make test` runs; below the floor it fails
+	$(PYTEST) $(QUICK) --cov --cov-report=term --cov-report=html:build/coverage
 
 lint: | $(VENV)/.test
 	$(BIN)/ruff check .
@@ -54,13 +65,18 @@ docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/batch-exporter check --print-schema > docs/config.schema.json
 	$(BIN)/python -m grafana
 	$(BIN)/python -m tools.demo_picture > docs/demo.svg
+	$(BIN)/python -m tools.runbooks > exporter/web/pages/runbooks.html
 	$(BIN)/python -m tools.rooms > docs/rooms.svg
 
 site: $(VENV)/.site ## build the pages into site/, with a search
 	$(BIN)/python -m mkdocs build --strict
 
-manifests: ## write the manifest that is generated from prometheus/rules
-	deploy/kubernetes/operator/prometheusrule.sh > deploy/kubernetes/operator/prometheusrule.yaml
+# The variables arrive in the environment, where no shell reads them.
+rules: ## write the alerts with your addresses into build/rules (EXTERNAL_URL=, GRAFANA_URL=, OUTPUT=)
+	@'$(PYTHON)' -m tools.rules
+
+manifests: ## write the manifest that is generated from prometheus/rules (RULES=build/rules)
+	deploy/kubernetes/operator/prometheusrule.sh $(RULES) > deploy/kubernetes/operator/prometheusrule.yaml
 
 lock: $(BIN)/batch-exporter ## lock what the image installs to the newest versions that pyproject.toml allows
 	$(BIN)/pip install --quiet uv
@@ -84,7 +100,7 @@ version: ## print the version
 	@echo $(VERSION)
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) build site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
 # Another Python's or another checkout's environment is made anew; the packages are installed again where it was.
 $(VENV)/.made: FORCE
@@ -97,6 +113,10 @@ $(BIN)/batch-exporter: $(VENV)/.made pyproject.toml exporter/__init__.py
 $(VENV)/.test: $(VENV)/.made pyproject.toml exporter/__init__.py
 	$(BIN)/pip install --quiet --editable '.[test]'
 	@touch $@ $(BIN)/batch-exporter
+
+$(VENV)/.coverage: $(VENV)/.test pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[coverage]'
+	@touch $@
 
 $(VENV)/.mutants: $(VENV)/.test pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[test,mutants]'

@@ -60,7 +60,6 @@ class Dashboard:
                     variables.job(),
                     *self.variables,
                     variables.exporter(),
-                    variables.runbooks(),
                 ]
             },
             "panels": placed(self.rows),
@@ -82,7 +81,7 @@ def _links(own: str) -> list[JSON]:
             for uid in others
         ),
         _link(*FAILURES, icon="bolt", tooltip="The exporter's page of the last failed records, with their ids"),
-        _link("Runbooks", "${runbooks}", icon="doc", tooltip="What each alert means and what to do"),
+        _link("Runbooks", "${exporter}/runbooks", icon="doc", tooltip="What each alert means and what to do"),
     ]
 
 

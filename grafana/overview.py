@@ -87,7 +87,7 @@ def _since() -> Line:
 def _alerts() -> Panel:
     by = ", ".join(("alertname", "severity", *ACCOUNTS))
     began = f"min by ({by}) ({FIRING} * ignoring (alertstate) ALERTS_FOR_STATE) * 1000"
-    runbook = ("Open its runbook", "${runbooks}#${__value.text}")
+    runbook = ("Open its runbook", "${exporter}/runbooks#${__value.text}")
     # The anchor of a heading is in lower case.
     anchors = {"id": "formatString", "options": {"stringField": "runbook", "outputFormat": "Lower Case"}}
     return table(

@@ -6,8 +6,7 @@ from grafana.panels import DATASOURCE, JSON
 from grafana.promql import TARGET
 
 EXPORTER_URL = "http://localhost:10977"
-RUNBOOKS_URL = "https://batch-exporter.example.com/docs/alerts.md"
-"""Where docs/alerts.md can be read; the alerts lead there too. The variable `runbooks` is the place to change it."""
+"""The exporter's external URL. The alerts lead there too."""
 
 
 def datasource() -> JSON:
@@ -95,22 +94,9 @@ def exporter() -> JSON:
         "type": "textbox",
         "name": "exporter",
         "label": "Exporter",
-        "description": "The exporter's address as your browser reaches it; the links to its failures lead there.",
+        "description": "The exporter's address as your browser reaches it, for links to failed records and runbooks.",
         "query": EXPORTER_URL,
         "current": {"text": EXPORTER_URL, "value": EXPORTER_URL},
         "options": [{"text": EXPORTER_URL, "value": EXPORTER_URL, "selected": True}],
         "hide": 0,
-    }
-
-
-def runbooks() -> JSON:
-    return {
-        "type": "constant",
-        "name": "runbooks",
-        "label": "Runbooks",
-        "description": "Where docs/alerts.md can be read.",
-        "query": RUNBOOKS_URL,
-        "current": {"text": RUNBOOKS_URL, "value": RUNBOOKS_URL},
-        "hide": 2,
-        "skipUrlSync": True,
     }

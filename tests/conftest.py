@@ -11,11 +11,13 @@ from exporter.state import prepared
 from tests.support import certificates as made_certificates
 from tests.support import promtool
 from tests.support.paths import ROOT
+from tests.support.properties import load_profile
 from tests.support.rig import Rig
 
 ALWAYS_THERE = {"env", "git", "make", "sh"}
 """What `make test` needs beside Python."""
 _running: list[pytest.Item] = []
+load_profile()
 
 
 @pytest.fixture

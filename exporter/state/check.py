@@ -96,4 +96,5 @@ def _pages(path: Path) -> str | None:
             (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         return DAMAGED.format(error)
-    return None if result == "ok" else DAMAGED.format(str(result).splitlines()[-1])
+    *_, last = str(result).splitlines()
+    return None if result == "ok" else DAMAGED.format(last)

@@ -113,6 +113,8 @@ def _full(path: Path, how: str) -> StateError:
 
 def _raised_by_state(error: Exception) -> bool:
     """Return whether the error was raised while the exporter read the file's content."""
-    names = (str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__))
-    own = [name for name in names if name.startswith("exporter.")]
-    return bool(own) and own[-1].startswith("exporter.state.") and own[-1] != "exporter.state.database"
+    innermost = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        name = str(frame.f_globals.get("__name__"))
+        innermost = name if name.startswith("exporter.") else innermost
+    return innermost.startswith("exporter.state.") and innermost != "exporter.state.database"

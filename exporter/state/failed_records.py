@@ -30,7 +30,7 @@ class Failures:
             return
         newest = heapq.nlargest(LAST_FAILURES, failed, key=lambda record: record.created_at)
         known = self._known([record.record_id for record in newest])
-        turn = self._turn(failed[0].at)
+        turn = self._turn(max(record.at for record in failed))
         self._write([_joined(known.get(record.record_id), record) for record in newest], turn)
         drop = """DELETE FROM failures WHERE collector = ? AND id NOT IN (
                   SELECT id FROM failures WHERE collector = ? ORDER BY turn DESC, created_at DESC, id LIMIT ?)"""
@@ -46,9 +46,10 @@ class Failures:
 
         The time alone does not suffice: after the clock was set back, the next failures would be dropped as the oldest.
         """
-        query = "SELECT turn, at FROM failures WHERE collector = ? ORDER BY turn DESC LIMIT 1"
-        last = self._db.execute(query, (self._collector,)).fetchone()
-        return 1 if last is None else int(last[0]) + (last[1] != at)
+        query = """SELECT coalesce(
+                   (SELECT turn + (at != ?) FROM failures WHERE collector = ? ORDER BY turn DESC LIMIT 1), 1)"""
+        (turn,) = self._db.execute(query, (at, self._collector)).fetchone()
+        return int(turn)
 
     def _known(self, ids: Sequence[str]) -> Mapping[str, Failed]:
         return {record.record_id: record for record in self._select(f"id IN ({','.join('?' * len(ids))})", *ids)}

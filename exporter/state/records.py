@@ -180,8 +180,8 @@ class Records:
     def newest(self) -> float | None:
         """Return when the newest record was created."""
         query = "SELECT max(created_at) FROM records WHERE collector = ?"
-        newest: float | None = self._db.execute(query, (self._collector,)).fetchone()[0]
-        return newest
+        (newest,) = self._db.execute(query, (self._collector,)).fetchone()
+        return None if newest is None else float(newest)
 
     def between(self, low: float, high: float) -> Sequence[tuple[str, float]]:
         """Return IDs and times of creation of records created in (low, high] and not deleted, newest first."""
@@ -192,7 +192,8 @@ class Records:
     def count_between(self, low: float, high: float) -> int:
         """Return how many records were created in (low, high], deleted ones too."""
         query = "SELECT count(*) FROM records WHERE collector = ? AND created_at > ? AND created_at <= ?"
-        return int(self._db.execute(query, (self._collector, low, high)).fetchone()[0])
+        (count,) = self._db.execute(query, (self._collector, low, high)).fetchone()
+        return int(count)
 
     def in_flight(self, since: float, before: float = float("inf")) -> Sequence[tuple[str, float]]:
         """Return IDs and times of creation of records in flight created in [since, before), newest first."""
@@ -211,7 +212,8 @@ class Records:
     def count_in_flight(self, before: float) -> int:
         """Return how many records in flight were created before."""
         query = "SELECT count(*) FROM records WHERE collector = ? AND state = 1 AND created_at < ?"
-        return int(self._db.execute(query, (self._collector, before)).fetchone()[0])
+        (count,) = self._db.execute(query, (self._collector, before)).fetchone()
+        return int(count)
 
     def batches_named_by(self, collector: str, since: float) -> Sequence[str]:
         """Return the IDs of batches that another collector's records, created since, belong to."""
@@ -232,7 +234,8 @@ class Records:
         if found is None:
             self._db.execute("INSERT INTO collectors (account, collector) VALUES (?, ?) ON CONFLICT DO NOTHING", row)
             found = self._db.execute(query, row).fetchone()
-        return int(found[0]), str(found[1])
+        number, marks = found
+        return int(number), str(marks)
 
     def _select(self, condition: str, *parameters: object) -> Iterator[Record]:
         query = f"SELECT id, created_at, state, adds, part_of FROM records WHERE collector = ? AND {condition}"  # noqa: S608

@@ -4,9 +4,11 @@ The caller opens and commits transactions.
 """
 
 import bisect
+import itertools
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import cast
 
 from exporter.model.record import Key
 from exporter.model.totals import Cause, CounterState, HistogramState, Observations, Sums
@@ -25,7 +27,7 @@ class Series:
         rows = self._db.execute("SELECT id, key FROM series WHERE collector = ?", (collector,))
         self._keys: dict[int, Key] = {number: tuple(json.loads(key)) for number, key in rows}
         self._numbers: dict[Key, int] = {key: number for number, key in self._keys.items()}
-        self._last_place: int | None = None
+        self._places: Iterator[int] | None = None
 
     def add(self, moved: PendingChanges) -> None:
         """Add changes to gauges, to counters with their causes, and to histograms."""
@@ -81,7 +83,8 @@ class Series:
     def unused(self) -> int:
         """Return how many series are unused. Records may still name them."""
         query = f"SELECT count(*) FROM series WHERE collector = ? AND {_NOTHING}"  # noqa: S608
-        return int(self._db.execute(query, (self._collector,)).fetchone()[0])
+        (count,) = self._db.execute(query, (self._collector,)).fetchone()
+        return int(count)
 
     def drop(self, named: Set[int], folded: Mapping[Key, Key]) -> None:
         """Delete unused series. Those that are `folded` first add their count to the series that shows them.
@@ -100,11 +103,12 @@ class Series:
 
     def _merge(self, key: Key, into: Key) -> bool:
         """Add the count of a series to another series, once all of it is published. Return whether it was."""
-        query = "SELECT events, published, cause, spread, published_spread FROM series WHERE id = ? AND total = 0"
+        query = """SELECT events, cause, spread FROM series
+                   WHERE id = ? AND total = 0 AND events = published AND spread IS published_spread"""
         found = self._db.execute(query, (self._numbers[key],)).fetchone()
-        if found is None or key == into or found[0] != found[1] or found[3] != found[4]:
+        if found is None or key == into:
             return False
-        events, _, cause, spread, _ = found
+        events, cause, spread = found
         number = self._number(into)
         update = """UPDATE series SET events = events + ?, published = published + ?, cause = coalesce(?, cause),
                     rose = coalesce(rose, ?) WHERE id = ?"""
@@ -138,11 +142,11 @@ class Series:
 
     def _place(self) -> int:
         """Return the next place in the order in which series first rose."""
-        if self._last_place is None:
-            query = "SELECT coalesce(max(rose), 0) FROM series WHERE collector = ?"
-            self._last_place = int(self._db.execute(query, (self._collector,)).fetchone()[0])
-        self._last_place += 1
-        return self._last_place
+        if self._places is None:
+            query = "SELECT coalesce(max(rose), 0) + 1 FROM series WHERE collector = ?"
+            (first,) = self._db.execute(query, (self._collector,)).fetchone()
+            self._places = itertools.count(first)
+        return next(self._places)
 
     def _observe(self, key: Key, observed: Sequence[tuple[int, float]], bounds: Sequence[float]) -> None:
         number = self._number(key)
@@ -159,7 +163,7 @@ class Series:
         if number is None:
             query = "INSERT INTO series (collector, key) VALUES (?, ?)"
             cursor = self._db.execute(query, (self._collector, json.dumps(key)))
-            number = int(cursor.lastrowid or 0)
+            number = cast("int", cursor.lastrowid)
             self._keys[number] = key
             self._numbers[key] = number
         return number

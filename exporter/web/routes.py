@@ -17,6 +17,8 @@ from exporter.web.pages.failures_query import BadQuery, Query, as_json, choose
 from exporter.web.pages.html import Link, headers, page
 from exporter.web.pages.landing import landing
 from exporter.web.pages.problems import problems
+from exporter.web.pages.runbooks import PAGE as RUNBOOKS
+from exporter.web.pages.runbooks import runbooks_page
 
 _VARY = ("vary", "Accept, Accept-Encoding")
 
@@ -45,6 +47,7 @@ def routes(
     links = (
         Link("/", "Overview"),
         Link("/failures", "Failed records"),
+        Link(RUNBOOKS, "Runbooks"),
         Link(telemetry_path, "Metrics"),
         Link("/-/healthy", "Healthy"),
         Link("/-/ready", "Ready"),
@@ -58,9 +61,13 @@ def routes(
     def failed(request: Request) -> Response:
         return _failures(request, board.snapshot, links, clock())
 
+    # Read at the start: an incident is too late to find that the file is missing.
+    runbooks = _html(page("Runbooks - batch-exporter", links, RUNBOOKS, runbooks_page()))
+
     return {
         "/": {"GET": overview},
         "/failures": {"GET": failed},
+        RUNBOOKS: {"GET": lambda _: runbooks},
         "/-/healthy": {"GET": lambda _: _healthy(probes)},
         "/-/ready": {"GET": lambda _: _ready(probes, board)},
         telemetry_path: {

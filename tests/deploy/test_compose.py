@@ -13,6 +13,8 @@ from exporter import __version__
 from tests.support.container_engine import output
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = ROOT / "deploy"
 DEMO = DEPLOY / "compose.yaml"
 REAL = DEPLOY / "compose.real.yaml"

@@ -8,8 +8,9 @@ import yaml
 
 from tests.support.manifests import ALL_ON, CHART, dashboards, judge, only, pod, rendered
 from tests.support.paths import ROOT
+from tests.support.rules import ADDRESSES
 
-pytestmark = pytest.mark.programs
+pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 
 def test_helm_finds_nothing_to_complain_of() -> None:
@@ -30,7 +31,9 @@ def test_helm_finds_nothing_to_complain_of() -> None:
         {"config": {"accounts": [{"name": "a", "system": "inkit"}]}},
         {"config": {"accounts": [{"name": "a", "system": "inkit", "api_token": "not-a-token", "api_token_file": "x"}]}},
         {"persistence": {"size": "1 GB"}},
-        {"links": {"grafana": 'https://example.org/"'}},
+        {"links": {"grafana": "https://example.org"}},
+        {"networkPolicy": {"extraNamespaces": [""]}},
+        *({name: url} for name in ("externalUrl", "grafanaUrl") for url in ADDRESSES["no URL to append a path to"]),
     ],
 )
 def test_values_that_the_chart_does_not_know_are_refused(values: dict[str, Any]) -> None:
@@ -67,21 +70,33 @@ def test_values_arrive_where_they_belong() -> None:
     assert {"port": 3128, "protocol": "TCP"} in only(made, "NetworkPolicy")["spec"]["egress"][1]["ports"]
 
 
-def test_links_lead_where_the_values_say() -> None:
-    from helm_python import Chart
+def linking(values: dict[str, Any]) -> str:
+    """Render the rules and dashboards, as text."""
+    made = rendered({**ALL_ON, **values})
+    return "".join(yaml.safe_dump(one) for (kind, _), one in made.items() if kind in ("PrometheusRule", "ConfigMap"))
 
-    with Chart.load(CHART) as chart:
-        usual = chart.values["links"]
-    mine = {name: f"https://{name}.example.org" for name in usual}
-    before, after = rendered(ALL_ON), rendered({**ALL_ON, "links": mine})
-    kinds = ("PrometheusRule", "ConfigMap")
-    first, second = (
-        [yaml.safe_dump(one) for (kind, _), one in made.items() if kind in kinds] for made in (before, after)
-    )
-    for name, url in usual.items():
-        assert any(url in text for text in first), f"{url} is not what rules and dashboards say any more"
-        assert not any(url in text for text in second)
-        assert any(mine[name] in text for text in second)
+
+@pytest.mark.parametrize(("value", "usual"), [("externalUrl", "localhost:10977"), ("grafanaUrl", "localhost:3000")])
+@pytest.mark.parametrize("slashes", ["", "/", "//"])
+def test_links_lead_where_the_values_say(value: str, usual: str, slashes: str) -> None:
+    assert f"//{usual}/" in linking({})
+    text = linking({value: f"https://mine.example.org/path{slashes}"})
+    assert usual not in text
+    assert "https://mine.example.org/path/" in text
+    assert "https://mine.example.org/path//" not in text
+
+
+def test_without_an_external_url_links_lead_to_the_service() -> None:
+    text = linking({"externalUrl": ""})
+    assert "http://batch-exporter.batch-exporter.svc:10977/runbooks#batchexporterdown" in text
+    assert "localhost:10977" not in text
+
+
+def test_who_may_reach_the_exporter_besides_prometheus_is_a_value() -> None:
+    made = rendered({"networkPolicy": {"extraNamespaces": ["ingress-nginx"]}})
+    sources = only(made, "NetworkPolicy")["spec"]["ingress"][0]["from"]
+    names = [one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for one in sources]
+    assert names == ["monitoring", "ingress-nginx"]
 
 
 def test_a_packaged_chart_holds_the_rules_and_dashboards_themselves(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from exporter import __version__
 from tests.support.container_engine import Engine
 from tests.support.paths import ROOT
 
-pytestmark = pytest.mark.programs
+pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 # As compose.yaml and the manifests run it, with no network but its own loopback.
 HARDENED = ("--network=none", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges")

@@ -25,7 +25,7 @@ from tests.support.manifests import (
 )
 from tests.support.paths import ROOT
 
-pytestmark = pytest.mark.programs
+pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 PLAIN = "plain"
 WAYS = (PLAIN, "chart")

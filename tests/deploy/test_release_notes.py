@@ -11,6 +11,8 @@ from exporter import __version__
 from tests.support.container_engine import output, run
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = ROOT / "tools/release_notes"
 GROUPS = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
 CHANGELOG = """# Changelog

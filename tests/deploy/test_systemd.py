@@ -13,6 +13,8 @@ from exporter.cli.main import MISUSED
 from tests.support.container_engine import run
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 FOLDER = ROOT / "deploy/systemd"
 UNIT = "batch-exporter.service"
 # Systemd calls less than this "OK", and a unit without any hardening 9.6 "UNSAFE". Versions judge a bit differently.

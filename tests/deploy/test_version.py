@@ -8,6 +8,8 @@ from exporter import __version__
 from tests.support.container_engine import output
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 COPIES = {
     "CHANGELOG.md": r"(?m)\A(?:(?!## \[\d).*\n)*## \[(\d\S*)\] - ",
     "Dockerfile": r'org\.opencontainers\.image\.version="(.*)"',

@@ -13,9 +13,11 @@ import pytest
 from packaging.requirements import Requirement
 
 from exporter import __version__
-from tests.deploy.test_workflows import named
 from tests.support.container_engine import output, run
 from tests.support.paths import ROOT
+from tests.support.workflows import step_named
+
+pytestmark = pytest.mark.slow
 
 NAME = f"batch_exporter-{__version__}"
 CONFIG = ROOT / "tests/unit/config/cases/two-accounts-of-one-system.good.yaml"
@@ -50,7 +52,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("LICENSE", "README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, checkout / name)
     shutil.copytree(ROOT / "exporter", checkout / "exporter", ignore=shutil.ignore_patterns("__pycache__"))
-    *_, command = named("release.yml", "Build the wheel")["run"].strip().splitlines()
+    *_, command = step_named("release.yml", "Build the wheel")["run"].strip().splitlines()
     before, code, after = command.split("'")
     assert (before, after) == ("python -c ", "")
     done = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=False)
@@ -80,7 +82,7 @@ def test_every_file_of_the_package_is_in_the_wheel_and_nothing_else(dist: Path) 
     with zipfile.ZipFile(dist / f"{NAME}-py3-none-any.whl") as wheel:
         names = set(wheel.namelist())
     assert {name for name in names if not name.startswith(f"{NAME}.dist-info/")} == sources()
-    assert {"exporter/py.typed", f"{NAME}.dist-info/licenses/LICENSE"} <= names
+    assert {"exporter/py.typed", "exporter/web/pages/runbooks.html", f"{NAME}.dist-info/licenses/LICENSE"} <= names
 
 
 def test_every_file_of_the_package_is_in_the_source_archive(dist: Path) -> None:
@@ -97,6 +99,8 @@ def test_the_wheel_runs_with_what_it_asks_for_alone(bare: Path) -> None:
     assert output(program, "--version") == f"batch-exporter {__version__}\n"
     assert "--config.file" in output(program, "--help")
     assert output(program, "metrics") == (ROOT / "docs/metrics.md").read_text()
+    code = "from exporter.web.pages.runbooks import runbooks_page; print(runbooks_page(), end='')"
+    assert output(bare / "bin/python", "-Ic", code) == (ROOT / "exporter/web/pages/runbooks.html").read_text()
     assert ": OK, 2 accounts" in output(program, "check", f"--config.file={CONFIG}")
 
 

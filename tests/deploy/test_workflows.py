@@ -7,18 +7,18 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from exporter import __version__
 from tests.support.container_engine import output, run
 from tests.support.paths import ROOT
+from tests.support.workflows import GITHUB, Yaml, jobs, read, step_named, steps
 
-GITHUB = ROOT / ".github"
+pytestmark = pytest.mark.slow
+
 WORKFLOWS = sorted((GITHUB / "workflows").iterdir())
 FORMS = sorted(path for path in (GITHUB / "ISSUE_TEMPLATE").iterdir() if path.name != "config.yml")
 SCHEMAS = {
@@ -31,28 +31,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINNED = re.compile(r"[\w.-]+/[\w.-]+(?:/[\w./-]+)?@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 OWN = re.compile(r"\$/\.github/workflows/[\w-]+\.yml")
 WRITES = {"contents", "packages", "id-token"}
-Yaml = dict[str, Any]
-
-
-def read(path: Path) -> Yaml:
-    found: Yaml = yaml.safe_load(path.read_text())
-    return found
-
-
-def jobs(path: Path) -> dict[str, Yaml]:
-    return dict(read(path)["jobs"])
-
-
-def steps(path: Path) -> list[Yaml]:
-    return [step for job in jobs(path).values() for step in job.get("steps", ())]
-
-
-def named(workflow: str, name: str) -> Yaml:
-    """The step of a workflow with this name or action."""
-    (found,) = (
-        one for one in steps(GITHUB / "workflows" / workflow) if name in str(one.get("name") or one.get("uses"))
-    )
-    return found
 
 
 def actions(text: str) -> list[str]:
@@ -172,7 +150,7 @@ def test_the_workflow_runs_what_contributors_run() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text()
     scripts = [one.get("run", "") for one in steps(GITHUB / "workflows/test.yml")]
     targets = {found for script in scripts for found in re.findall(r"^make [\w-]+", script)}
-    assert targets == {"make test", "make test-all", "make audit"}
+    assert targets == {"make test", "make test-all", "make coverage", "make audit"}
     assert all(f"$ {target} " in page for target in targets)
 
 
@@ -196,11 +174,11 @@ def test_the_wheel_is_published_by_trust_and_not_by_a_token() -> None:
     job = jobs(GITHUB / "workflows/release.yml")["pypi"]
     assert job["permissions"] == {"id-token": "write"}
     assert job["environment"] == "pypi"
-    assert "with" not in named("release.yml", "pypa/gh-action-pypi-publish")
+    assert "with" not in step_named("release.yml", "pypa/gh-action-pypi-publish")
 
 
 def test_the_image_is_for_both_architectures_and_says_what_is_in_it() -> None:
-    given = named("release.yml", "docker/build-push-action")["with"]
+    given = step_named("release.yml", "docker/build-push-action")["with"]
     assert given["platforms"] == "linux/amd64,linux/arm64"
     assert (given["sbom"], given["provenance"], given["push"]) == (True, "mode=max", True)
     arguments = re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
@@ -208,21 +186,21 @@ def test_the_image_is_for_both_architectures_and_says_what_is_in_it() -> None:
 
 
 def test_the_image_and_the_chart_are_signed_by_their_digests() -> None:
-    image, chart = named("release.yml", "Sign the image"), named("release.yml", "Push the chart")
+    image, chart = step_named("release.yml", "Sign the image"), step_named("release.yml", "Push the chart")
     assert image["env"]["IMAGE"].endswith("@${{ steps.build.outputs.digest }}")
     assert re.findall(r'cosign sign --yes .*"\$IMAGE"', image["run"])
     assert re.findall(r'cosign sign --yes ".+@\$\{digest', chart["run"])
 
 
 def test_the_chart_gets_the_published_image_in_the_place_of_its_default() -> None:
-    (pattern,) = re.findall(r"s\|(\^.+?)\\\$\|", named("release.yml", "Push the chart")["run"])
+    (pattern,) = re.findall(r"s\|(\^.+?)\\\$\|", step_named("release.yml", "Push the chart")["run"])
     values = (ROOT / "deploy/helm/batch-exporter/values.yaml").read_text()
     assert len(re.findall(rf"{pattern}$", values, re.MULTILINE)) == 1
 
 
 @pytest.mark.parametrize(("tag", "passes"), [(f"v{__version__}", True), (__version__, False), ("v9.9.9", False)])
 def test_a_tag_that_is_not_the_version_is_refused(tmp_path: Path, tag: str, passes: bool) -> None:
-    script = named("release.yml", "Check that the tag")["run"]
+    script = step_named("release.yml", "Check that the tag")["run"]
     given = {**os.environ, "MAKEFLAGS": "", "GITHUB_REF_NAME": tag, "GITHUB_OUTPUT": str(tmp_path / "outputs")}
     done = subprocess.run(["sh", "-ec", script], cwd=ROOT, env=given, capture_output=True, text=True, check=False)
     assert (done.returncode == 0) is passes, done.stdout + done.stderr

@@ -10,10 +10,12 @@ import yaml
 
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.demo.packagex.items import packagex_batch
-from tests.integration.cli.test_commands import running
 from tests.support.alerting import alertmanager, ask, eventually, prometheus
 from tests.support.paths import ROOT
+from tests.support.program import running
 from tests.support.rig import HOUR, TOKEN, Rig
+
+pytestmark = pytest.mark.slow
 
 
 def exporters(folder: Path, rig: Rig) -> str:

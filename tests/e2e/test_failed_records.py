@@ -7,10 +7,14 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from exporter.demo import faults
 from exporter.demo.items import invocation
-from tests.integration.cli.test_commands import config, eventually, get, running
+from tests.support.program import config, eventually, get, running
 from tests.support.rig import Rig
+
+pytestmark = pytest.mark.slow
 
 WATCHED = 'batch_exporter_backfilling{account="prod",collector="invocations",system="inkit"} 0.0'
 PERSON = "CANARY-PERSON"

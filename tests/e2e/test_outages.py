@@ -23,7 +23,7 @@ from tests.support.e2e_intervals import QUICK, Account
 from tests.support.happenings import BATCH, FIRST_BATCH, GENERATION, NEW_DESTINATION, OWN_FAILURE, Kind, Sample
 from tests.support.rig import HOUR
 
-pytestmark = pytest.mark.programs
+pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 OTHER = replace(QUICK, scrape="700ms", evaluation="600ms")
 """Of the second Prometheus: its phase beside that of the first one changes all the time."""

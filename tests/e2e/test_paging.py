@@ -8,14 +8,14 @@ import pytest
 
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.demo.packagex.items import packagex_batch
-from tests.integration.cli.test_commands import get
 from tests.support.alerting import ask
 from tests.support.chain import Apis, Chain, apis, chain
 from tests.support.e2e_intervals import QUICK, Account
 from tests.support.pager import Page
+from tests.support.program import get
 from tests.support.rig import HOUR
 
-pytestmark = pytest.mark.programs
+pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 ONCE_AND_OVER = [("pager", "firing"), ("pager", "resolved")]
 TOLD_AND_OVER = [("tickets", "firing"), ("tickets", "resolved")]

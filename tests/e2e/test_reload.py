@@ -18,9 +18,11 @@ from exporter.demo import faults
 from exporter.demo.items import document_batch
 from exporter.model.record import Key
 from tests.e2e.test_kill import KINDS, Work, counted, figures, reconciled_since
-from tests.integration.cli.test_commands import PATH, PROGRAM, eventually, get, running
 from tests.support import counting
+from tests.support.program import PATH, PROGRAM, eventually, get, running
 from tests.support.rig import TOKEN, Rig
+
+pytestmark = pytest.mark.slow
 
 RELOADS = 50
 GENEROUS = 20.0

@@ -198,7 +198,7 @@ def test_links_lead_to_dashboards_and_variables_that_there_are(dashboard: Dashbo
 def test_a_dashboard_leads_to_the_others_the_failed_records_and_the_runbooks(dashboard: Dashboard) -> None:
     urls = [one["url"].partition("?")[0] for one in dashboard["links"]]
     others = [f"/d/{uid}" for uid in DASHBOARDS if uid != dashboard["uid"]]
-    assert sorted(urls) == sorted([*others, "${exporter}/failures", "${runbooks}"])
+    assert sorted(urls) == sorted([*others, "${exporter}/failures", "${exporter}/runbooks"])
 
 
 def test_no_account_is_taken_along_to_where_it_cannot_be() -> None:

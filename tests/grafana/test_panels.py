@@ -12,7 +12,7 @@ from tests.support.dashboards import DASHBOARDS, Query, annotations, label_value
 from tests.support.grafana_stage import Prometheus, played
 from tests.support.prometheus_copies import also_from, comparable, copied, scraped
 
-pytestmark = pytest.mark.programs
+pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 EMPTY = {
     ("batch-exporter-health", "Series folded"): "no account has more than the cap of two thousand series in a family",

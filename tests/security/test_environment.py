@@ -4,8 +4,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.integration.cli.test_commands import PATH, PROGRAM
 from tests.support.canaries import canary, holds
+from tests.support.program import PATH, PROGRAM
 from tests.support.scripted import scripted
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.cli.test_commands import eventually, get, running
 from tests.support import hostile
 from tests.support.canaries import canary, holds
 from tests.support.outputs import Said, everything, inspect
+from tests.support.program import eventually, get, running
 from tests.support.security_stage import Stage, stage
 
 STYLES = ("logfmt", "json")

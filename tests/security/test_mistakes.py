@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.test_commands import PATH, config
 from tests.support.canaries import canary
+from tests.support.program import PATH, config
 from tests.support.rig import Rig
 
 BROKEN = """

@@ -7,7 +7,7 @@ import pytest
 from tests.support.canaries import canary
 from tests.support.serving import Program, ask, serving
 
-PATHS = ("/", "/metrics", "/failures", "/failures?format=json", "/-/healthy", "/-/ready", "/none")
+PATHS = ("/", "/metrics", "/failures", "/failures?format=json", "/runbooks", "/-/healthy", "/-/ready", "/none")
 
 
 @pytest.mark.parametrize("path", PATHS)

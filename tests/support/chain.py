@@ -16,10 +16,10 @@ from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
-from tests.integration.cli.test_commands import PATH, PROGRAM
 from tests.support.alerting import alertmanager, ask, free_address, prometheus_command
 from tests.support.e2e_intervals import Account, Intervals, alertmanager_config, exporter_config, prometheus_config
 from tests.support.pager import Pager
+from tests.support.program import PATH, PROGRAM
 from tests.support.rig import TOKEN
 
 # What Prometheus could not send it sends again after a minute.

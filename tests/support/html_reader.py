@@ -2,6 +2,8 @@
 
 from html.parser import HTMLParser
 
+HOSTILE = "<script>alert(1)</script>\"'&\u202e\ud800"
+"""A text that ends and begins elements, reverses what follows, and can't be encoded."""
 _EMPTY = ("meta", "link", "br", "wbr")
 
 

@@ -15,7 +15,11 @@ SCHEMAS = ROOT / "tests/support/schemas"
 KUBERNETES = ("1.25", "1.37")
 
 CHART = ROOT / "deploy/helm/batch-exporter"
-ALL_ON = {name: {"enabled": True} for name in ("serviceMonitor", "prometheusRule", "dashboards")}
+ALL_ON: dict[str, Any] = {
+    **{name: {"enabled": True} for name in ("serviceMonitor", "prometheusRule", "dashboards")},
+    "externalUrl": "http://localhost:10977",
+}
+"""With the address that the manifests link to."""
 
 Manifest = dict[str, Any]
 Manifests = dict[tuple[str, str], Manifest]

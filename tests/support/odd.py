@@ -19,7 +19,7 @@ _RAW = {
 }
 """What Python can't write as JSON, and stands in its place as text."""
 
-_LONG = ["x" * 1_000_000, "\u6771\u4eac" * 500_000, "\u2709" * 300_000, " " * 1_000_000 + "x", "1" * 1_000_000]
+_LONG = ["x" * 100_000, "\u6771\u4eac" * 50_000, "\u2709" * 30_000, " " * 100_000 + "x", "1" * 100_000]
 _WORDS = ["Failed", "failed", "Completed", "In Progress", "Timed Out", "EXPIRED", "none", "unknown", "__other__"]
 _NAMES = [
     "sepire",
@@ -44,6 +44,12 @@ SCALARS = (
 )
 VALUES: st.SearchStrategy[Any] = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=4
+)
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
 )
 
 

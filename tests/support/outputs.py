@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.integration.cli.test_commands import PATH, PROGRAM
+from tests.support.program import PATH, PROGRAM
 from tests.support.security_stage import ENVIRONMENT, Stage
 
 _RECORDS = ("inkit rb_1", "inkit fb_1", "inkit rend_1", "inkit rend_text", "packagex batch_1 --errors")
@@ -24,6 +24,7 @@ _ROUTES = (
     "/metrics",
     "/metrics?name[]=inkit_batches",
     "/failures",
+    "/runbooks",
     "/-/healthy",
     "/-/ready",
     "/-/reload",

@@ -24,8 +24,8 @@ from exporter.demo.packagex.files import FileStore
 from exporter.demo.packagex.items import packagex_batch, phase
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
-from tests.integration.cli.test_commands import PATH
 from tests.support.paths import ROOT
+from tests.support.program import PATH
 from tests.support.rig import TOKEN
 
 BATCH = "batch_1ZzLifO2hurcwKoCEHkylb"

@@ -53,6 +53,7 @@ _CERTIFICATES = Elsewhere(
 )
 _COMPOSE = "docker compose -f deploy/compose.yaml"
 _REAL = f"{_COMPOSE} -f deploy/compose.real.yaml"
+_RULES = "make rules EXTERNAL_URL=https://batch-exporter.example.org GRAFANA_URL=https://grafana.example.org"
 _CHECK = "check --config.file=config.yaml --online"
 
 DECIDED: Mapping[str, Mapping[str, Decision]] = {
@@ -93,6 +94,7 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
     "docs/inspect.md": {
         "batch-exporter inspect --config.file=config.yaml logistics batch_1ZzLifO2hurcwKoCEHkylb --errors": Run(),
     },
+    "docs/alerts.md": {_RULES: Run()},
     "docs/failures.md": {
         "curl -s 'localhost:10977/failures?format=json&account=production&collector=invocations&limit=1'": Run(
             programs=True
@@ -132,6 +134,8 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
         "kubectl --namespace batch-exporter create secret generic batch-exporter-tokens "
         "--from-file=inkit=./token": _CLUSTER,
         "kubectl apply --server-side -k deploy/kubernetes/operator": _CLUSTER,
+        _RULES: Run(),
+        "make manifests RULES=build/rules": Run(),
         "helm install batch-exporter deploy/helm/batch-exporter --namespace batch-exporter --create-namespace "
         "--set serviceMonitor.enabled=true --set prometheusRule.enabled=true --set dashboards.enabled=true "
         "--values mine.yaml": _CLUSTER,

@@ -11,6 +11,40 @@ from tests.support.paths import ROOT
 
 FILES = sorted((ROOT / "prometheus" / "rules").glob("*.yml"))
 CASES = sorted((ROOT / "tests" / "rules").glob("*.yml"))
+ADDRESSES = {
+    "a URL": (
+        "https://batch-exporter.example.org",
+        "http://localhost:10977/",
+        "http://10.0.0.1",
+        "http://[2001:db8::1]:10977",
+        "https://example.org/batch-exporter//",
+        "https://example.org/a.b_c~d-e:f/%C3%A9",
+    ),
+    "no URL to append a path to": (
+        "batch-exporter.example.org",
+        "localhost:10977",
+        "ftp://example.org",
+        "https://",
+        "https://:10977",
+        "https://example.org:port",
+        "https://example.org:0",
+        "https://[2001:db8::1",
+        "https://admin:password@example.org",
+        "https://example.org/?",
+        "https://example.org?a=b",
+        "https://example.org/#",
+        "https://example.org/a b",
+        "https://example.org/\n",
+        " https://example.org",
+        "https://example.org/{{x}}",
+        "https://example.org/%zz",
+        "https://example.org/'",
+        'https://example.org/"',
+        "https://example.org/$(id)",
+        "https://example.org/é",
+    ),
+}
+"""What may be given as the address of the exporter or of Grafana, and what may not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What the tests of the server share: a program's worth of facts to serve, and clients that speak plain bytes."""
 
+import asyncio
 import contextlib
 import http.client
 import logging
@@ -19,7 +20,8 @@ from exporter.model.family import Family
 from exporter.web.app import App
 from exporter.web.config import Current
 from exporter.web.reload import Reload
-from exporter.web.server.connection import DEFAULTS, Limits
+from exporter.web.server import server as server_module
+from exporter.web.server.connection import DEFAULTS, Connection, Limits
 from exporter.web.server.server import Server, listen
 
 WIDE = Family("inkit_batches", "gauge", "Batches.", ("account",))
@@ -79,6 +81,23 @@ def serving(
         yield place[0], place[1]
     finally:
         assert server.stop(GENEROUS)
+
+
+def noted_connections(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
+    """Return a list of the connections that servers have from now on, each from its beginning to its end."""
+    noted: list[Connection] = []
+
+    class Noted(Connection):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            noted.append(self)
+            super().connection_made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            noted.remove(self)
+
+    monkeypatch.setattr(server_module, "Connection", Noted)
+    return noted
 
 
 def connect(place: Place, receive_buffer: int | None = None) -> socket.socket:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Prints prometheus/rules/*.yml as a PrometheusRule; `make manifests` writes it to prometheusrule.yaml beside this.
+# Prints prometheus/rules/*.yml, or those of another folder, as a PrometheusRule; `make manifests` writes it to
+# prometheusrule.yaml beside this.
 # Kustomize can put files into ConfigMaps only, and the operator wants the groups in a manifest.
 set -eu
 cd "$(dirname "$0")/../../.."
@@ -14,6 +15,6 @@ metadata:
 spec:
   groups:
 HEAD
-for rules in prometheus/rules/*.yml; do
+for rules in "${1:-prometheus/rules}"/*.yml; do
     awk 'inside { print ($0 == "" ? "" : "  " $0) } /^groups:/ { inside = 1 }' "$rules"
 done

@@ -34,10 +34,9 @@ def backfill(poll: Poll) -> int:
             poll.note_newest_page(batch[0])
             marks = poll.marks(newest=max((record.created_at for record in batch[0].records), default=None))
         pages += len(batch)
-        in_order = order.newest_first and order.oldest < math.inf
         marks = replace(
             marks,
-            backfilled_to=order.oldest if in_order else None,
+            backfilled_to=order.oldest if order.newest_first else None,
             backfilled_page=1 if order.newest_first else start + pages - 1,
         )
         poll.ingest(_joined(batch), marks)

@@ -60,9 +60,9 @@ class IdOnlyPoll:
         high = resume_slice(poll, math.inf if reached is None else reached)
         further = compare(poll, poll.since, high, 0) if high > poll.since else None
         if further is not None:
-            pause(poll, further, 1)
+            pause(poll, further)
         elif self.waiting:
-            pause(poll, min(high, poll.now), 1)
+            pause(poll, min(high, poll.now))
         else:
             finish(poll)
 

@@ -147,7 +147,7 @@ class Collector:
             newest=newest,
             newest_at=marks.newest_at if newest == marks.newest else poll.now,
             middle=poll.middle or marks.middle,
-            seen_to=max(poll.seen_to, marks.seen_to or 0.0) or None,
+            seen_to=max(filter(None, (poll.seen_to, marks.seen_to)), default=None),
             seen_newest=poll.seen_newest or None,
         )
         # Only now: forgotten records must be older than the event watermark, or they would count again if seen again.

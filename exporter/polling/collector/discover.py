@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from exporter.model.record import FetchError, Reason
 from exporter.polling.collector.fetch_by_id import Ways, fetch_by_id, plan
 from exporter.polling.collector.in_flight import read_in_flight
+from exporter.polling.collector.list_end import no_end
 from exporter.polling.collector.pagination import Walk
 from exporter.polling.collector.poll import Poll
 from exporter.state import Checkpoint
@@ -51,7 +51,7 @@ def discover(poll: Poll) -> Discovered:
             return Discovered(number, short, walk, complete=False)
         number += 1
         if number > _MOST_PAGES:
-            raise FetchError(Reason.MALFORMED, "the list has no end", 200)
+            raise no_end()
 
 
 def _known_to(marks: Checkpoint) -> float:

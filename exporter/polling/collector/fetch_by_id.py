@@ -1,5 +1,6 @@
 """Fetch records by ID, and choose the cheapest way to bring records in flight up to date."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
     found: set[str] = set()
     proves = True
     for request in poll.listing.ask(ids):
-        for number in range(1, len(ids) + 1):
+        for number in itertools.count(1):
             page = _page(poll, request, number)
             if page is None:
                 break
@@ -93,6 +94,8 @@ def plan(ranks: Sequence[int], ways: Ways) -> Plan:
 
     Reading up to a page brings all records on it up to date; the others are fetched by ID.
     """
+    if not ranks:
+        return Plan(ways.pages_read, 0)
     choices: list[tuple[int, Plan]] = []
     if ways.by_id:
         choices.append((math.ceil(len(ranks) / ways.ids_per_request), Plan(ways.pages_read, len(ranks))))
@@ -103,4 +106,4 @@ def plan(ranks: Sequence[int], ways: Ways) -> Plan:
         left = len(ranks) - place - 1
         if ways.by_id or not left:
             choices.append((page - ways.pages_read + math.ceil(left / ways.ids_per_request), Plan(page, left)))
-    return min(choices, key=lambda choice: choice[0], default=(0, Plan(ways.pages_read, 0)))[1]
+    return min(choices, key=lambda choice: choice[0])[1]

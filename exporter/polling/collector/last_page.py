@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from exporter.model.record import FetchError, Reason
-from exporter.polling.collector.list_end import End, broken_off
+from exporter.model.record import FetchError
+from exporter.polling.collector.list_end import End, broken_off, no_end
 from exporter.systems.base import Page
 
 _MOST_PROBES = 60
@@ -65,7 +65,7 @@ class _Search:
                 step *= 2
                 following = self.low + step
             number = following
-        raise FetchError(Reason.MALFORMED, "the list has no end", 200)
+        raise no_end()
 
     def _next(self) -> int | None:
         """Return the page to read next; None while it is unknown how far the list goes."""

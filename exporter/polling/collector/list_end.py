@@ -70,6 +70,11 @@ def broken_off(page: Page, number: int) -> BrokenOff:
     return BrokenOff(Reason.MALFORMED, message, 200)
 
 
+def no_end() -> FetchError:
+    """The error for a list that goes on for ever."""
+    return FetchError(Reason.MALFORMED, "the list has no end", 200)
+
+
 @dataclass(slots=True)
 class Depth:
     """The page at which a list breaks off, and in how many polls in a row. One object serves one poll."""
@@ -89,7 +94,8 @@ class Depth:
 
         A page farther down than the accepted one counts as the same: it moves on as the list grows.
         """
-        farther = self.page is not None and (page < self.page < 0 or page > self.page > 0)
+        # Farther from the same end of the list: with the same sign.
+        farther = self.page is not None and page * self.page > self.page**2
         if self.accepted and farther:
             self.page = page
         elif page != self.page:

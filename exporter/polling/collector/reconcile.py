@@ -15,7 +15,8 @@ _LEAST_REQUESTS = 2
 def due(poll: Poll, interval: float) -> bool:
     """Return whether a reconciliation is in progress or due. `interval` is in seconds."""
     marks = poll.records.marks
-    return marks.reconciled_to is not None or poll.now - (marks.reconciled_at or 0.0) >= interval
+    under_way = marks.reconciled_to is not None
+    return under_way or marks.reconciled_at is None or poll.now - marks.reconciled_at >= interval
 
 
 def reconcile(poll: Poll) -> None:
@@ -44,7 +45,7 @@ def reconcile(poll: Poll) -> None:
             return
         high = low if further is None else further
         if further is not None or poll.allowance <= 0:
-            pause(poll, high, number)
+            pause(poll, high, reconciled_page=number)
             return
         number += 1
         poll.allowance -= 1
@@ -71,7 +72,7 @@ def finish(poll: Poll) -> None:
     before = poll.since if reached is None else min(math.nextafter(reached, math.inf), poll.since)
     if reached is not None:
         resume_slice(poll, reached)
-    old = [record for record in poll.records.in_flight(0.0, before) if record[0] not in poll.met]
+    old = [record for record in poll.records.in_flight(-math.inf, before) if record[0] not in poll.met]
     # The list was not read that far: two reconciliations that do not find them take the place of its pages.
     missed = poll.missing.missed_before(record_id for record_id, _ in old)
     waiting = [record for record in old if record[0] not in poll.fetched]
@@ -81,7 +82,7 @@ def finish(poll: Poll) -> None:
     if further is None:
         poll.mark(reconciled_to=None, reconciled_page=1, reconciled_at=poll.now)
     else:
-        pause(poll, further, 1)
+        pause(poll, further)
 
 
 def recheck_missing(poll: Poll) -> None:
@@ -108,10 +109,10 @@ def compare(poll: Poll, low: float, high: float, number: int) -> float | None:
         rechecked = {record_id for record_id, _ in missing if poll.missing.was_not_found(record_id)}
         poll.compared |= rechecked
         return _fetch_some(poll, [record for record in missing if record[0] not in rechecked])
-    for neighbor in (number - 1, number, number + 1):
-        if number and neighbor > 0:
-            poll.allowance -= 1
-            poll.ingest(poll.pages.page(poll.client, neighbor))
+    # Page 0 has no records, and costs no request.
+    for neighbor in (number - 1, number, number + 1) if number else ():
+        poll.allowance -= 1
+        poll.ingest(poll.pages.page(poll.client, neighbor))
     if not poll.result.rejected:
         poll.missing.not_shown(record_id for record_id, _ in missing if record_id not in poll.met)
     return None
@@ -135,11 +136,11 @@ def _resume(poll: Poll, walk: Walk, high: float) -> tuple[int, Page]:
         number, back = max(1, number - back), back * 2
 
 
-def pause(poll: Poll, high: float, number: int) -> None:
+def pause(poll: Poll, high: float, **marks: int) -> None:
     """End a slice at `high`: newer records are done, and those of that very time that the slice has dealt with."""
     moment = (record_id for record_id, _ in poll.records.between(math.nextafter(high, -math.inf), high))
     poll.slice_end.created_at, poll.slice_end.done = high, frozenset(moment) & (poll.met | poll.compared)
-    poll.mark(reconciled_to=high, reconciled_page=number)
+    poll.mark(reconciled_to=high, **marks)
 
 
 def resume_slice(poll: Poll, high: float) -> float:

@@ -40,7 +40,7 @@ class Scope:
             if marks.complete:
                 log.info("query settings changed: starting a new backfill", extra=self.where)
             self.start_over(poll, None if marks.polled_at is None else math.nextafter(marks.polled_at, math.inf))
-        elif (marks.polled_at or 0.0) > poll.now + BELIEVED_AFTER_SECONDS:
+        elif marks.polled_at is not None and marks.polled_at > poll.now + BELIEVED_AFTER_SECONDS:
             log.warning("last poll is in the future: starting a new backfill", extra=self.where)
             # Records of that time may be forgotten, and were counted: only newer ones are new events.
             newer = poll.since if marks.seen_to is None else math.nextafter(marks.seen_to, math.inf)
@@ -55,7 +55,7 @@ class Scope:
     def start_over(self, poll: Poll, new_since: float | None) -> None:
         """Forget which records the API has, and start a new backfill. `new_since` may raise the event watermark."""
         marks = poll.records.marks
-        watermark = max(new_since or 0.0, marks.horizon or 0.0) or None
+        watermark = max(filter(None, (new_since, marks.horizon)), default=None)
         # A collector that was never polled has no records with other labels.
         labels = self.labels if replace(marks, scraped_at=None, published_at=None) == Checkpoint() else marks.labels
         after = replace(_backfill_again(marks, watermark), scope=self.query, labels=labels)
@@ -85,7 +85,7 @@ def event_watermark(poll: Poll, id_only: bool = False) -> float:
     were created; records beyond where a server ends its list are never seen.
     """
     first_id_only = id_only and not poll.records.marks.named
-    at_least = [poll.since, poll.records.marks.horizon or 0.0]
+    at_least = [moment for moment in (poll.since, poll.records.marks.horizon) if moment is not None]
     if first_id_only or poll.pages.top < math.inf:
         at_least.append(math.nextafter(poll.now, math.inf))
     if poll.cut_below is not None:

@@ -95,5 +95,4 @@ def _cells(one: Failed, now: float) -> Iterator[str]:
     statuses = ", ".join(status.replace("_", " ") for status in what.statuses)
     yield cell("Destination or resource", over(places, escape(statuses)))
     yield cell("Workflow", name(what.workflow) or '<span class="muted">none</span>')
-    place = escape(runbook(what.alert)).replace("#", "<wbr>#")
-    yield cell("Runbook", over(escape(what.alert or "Alerts"), f"<code>{place}</code>"))
+    yield cell("Runbook", f'<a href="{escape(runbook(what.alert))}">{escape(what.alert or "All runbooks")}</a>')

@@ -56,7 +56,7 @@ def _problem(one: Problem) -> str:
     if one.account:
         links.append(f'<a href="{_failures(one.account)}">See its failed records</a>')
     if one.alert:
-        links.append(f"Runbook: <code>{escape(runbook(one.alert))}</code>")
+        links.append(f'Runbook: <a href="{escape(runbook(one.alert))}">{escape(one.alert)}</a>')
     lines = [f"<strong>{name(one.what)}</strong>", *map(name, one.why)]
     if one.do:
         lines.append(escape(one.do))

@@ -1,9 +1,15 @@
-"""Where the runbooks are: a section of a page in the repository for each alert. What is in them: docs/alerts.md."""
+"""The runbooks: the page that has all of them, and the link to one. `make docs` writes them from docs/alerts.md."""
 
-PAGE = "docs/alerts.md"
-"""A path, because no address of the repository is known here: an example's would lead nowhere."""
+from importlib.resources import files
+
+PAGE = "/runbooks"
 
 
 def runbook(alert: str) -> str:
-    """Return the place of an alert's runbook in the repository, or the page of all of them where there is no alert."""
+    """Return the path of an alert's runbook, or of the page of all of them where there is no alert."""
     return f"{PAGE}#{alert.lower()}" if alert else PAGE
+
+
+def runbooks_page() -> str:
+    """Return the main part of the page."""
+    return files(__package__).joinpath("runbooks.html").read_text("utf-8")

@@ -26,7 +26,10 @@ thead th { color: var(--muted); font-weight: 600; white-space: nowrap } tbody th
 .scroll { overflow-x: auto } td bdi, th bdi, .id { display: inline-block; max-width: 20rem; overflow-wrap: break-word }
 .sub { display: block; font-size: .85rem; font-weight: 400; color: var(--muted) }
 time { white-space: nowrap } .number { text-align: right; font-variant-numeric: tabular-nums }
-tr:target > * { background: var(--mark) }
+tr:target > *, :is(h2, h3):target { background: var(--mark) }
+article { max-width: 55rem } h3 { margin: 2rem 0 .5rem; font-size: 1rem }
+pre { margin: .5rem 0; padding: .6rem 1rem; background: var(--panel); border: 1px solid var(--line);
+  border-radius: .4rem; white-space: pre-wrap; overflow-wrap: anywhere }
 form { display: flex; flex-wrap: wrap; gap: .75rem 1rem; align-items: end; margin: 1rem 0 }
 label { display: grid; gap: .2rem; font-size: .85rem; color: var(--muted) }
 select, button { font: inherit; color: var(--text); background: var(--panel); border: 1px solid var(--muted);

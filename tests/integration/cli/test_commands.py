@@ -5,11 +5,8 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import jsonschema
@@ -23,69 +20,8 @@ from exporter.demo.items import document_batch, invocation
 from exporter.model.record import Record
 from exporter.systems.base import Page
 from tests.support.paths import ROOT
+from tests.support.program import PROGRAM, config, eventually, get, run, running
 from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig
-
-PROGRAM = (sys.executable, "-m", "exporter")
-PATH = {name: value for name, value in os.environ.items() if name not in ("INKIT_API_TOKEN", "PX_API_KEY")}
-
-
-def run(*arguments: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*PROGRAM, *arguments],
-        cwd=cwd,
-        env={**PATH, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    return done
-
-
-@contextmanager
-def running(arguments: Sequence[str], **environ: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """The program serving on a free port, and its URL."""
-    process = subprocess.Popen(
-        [*PROGRAM, "--web.listen-address=127.0.0.1:0", *arguments],
-        env={**PATH, **environ},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if found := re.search(r"msg=serving .*port=(\d+)", line):
-                break
-        else:
-            pytest.fail("it ended before it served")
-        yield process, f"http://127.0.0.1:{found[1]}"
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def config(rig: Rig, folder: Path, text: str = "") -> str:
-    path = folder / "config.yaml"
-    path.write_text(
-        f"poll_interval: 1s\nstale_after: 1m\nstate: {{path: {folder}/serve.db}}\n{text}"
-        f"accounts: [{{name: prod, system: inkit, base_url: {rig.mock_api.url}, api_token: {TOKEN}}}]\n"
-    )
-    return f"--config.file={path}"
-
-
-def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return str(answer.read().decode())
-
-
-def eventually(url: str, wanted: str) -> str:
-    """The page, once it holds the text: polls come on their own time."""
-    deadline = time.monotonic() + 20
-    while wanted not in (page := get(url)):
-        assert time.monotonic() < deadline, page
-    return page
 
 
 def test_version_is_printed() -> None:

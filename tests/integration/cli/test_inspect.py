@@ -28,9 +28,9 @@ from exporter.demo.packagex.files import FileStore
 from exporter.demo.packagex.items import packagex_batch, phase
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
-from tests.integration.cli.test_commands import PATH, PROGRAM, run
-from tests.integration.client.test_tls import context, served
+from tests.support.program import PATH, PROGRAM, run
 from tests.support.scripted import scripted
+from tests.support.tls_server import context, served
 
 KEY = "CANARY-KEY"
 FILES = ("upload.csv", "upload.json", "errors.csv", "errors.json")

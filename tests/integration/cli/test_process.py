@@ -1,5 +1,6 @@
 """The process around a command: signals from its first moment on, closed streams, folders that are not there."""
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.test_commands import PATH, PROGRAM, config, run, running
+from tests.support.program import PATH, PROGRAM, config, run, running
 from tests.support.rig import Rig
 
 BEGUN = """
@@ -45,14 +46,19 @@ def test_an_interrupt_while_modules_load_ends_it_quietly(limit: int) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-@pytest.mark.parametrize("limit", [1, 2, 5, 30, 300])
+@pytest.mark.parametrize("limit", [1, 5, 300])
 def test_a_hangup_while_modules_load_does_not_end_what_serves(limit: int, tmp_path: Path) -> None:
     done = interrupted(limit, "SIGHUP", f"--config.file={tmp_path}/none.yaml")
     assert (done.returncode, "there is no such file" in done.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.1, 0.4, 1.0])
-@pytest.mark.parametrize("command", ["check", "once", "demo"])
+@pytest.mark.parametrize(
+    ("command", "delay"),
+    [
+        *itertools.product(["check", "once", "demo"], [0.0, 0.4]),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in itertools.product(["once", "demo"], [0.1, 1.0])),
+    ],
+)
 def test_ctrl_c_ends_any_command_quietly_at_any_time(rig: Rig, tmp_path: Path, command: str, delay: float) -> None:
     arguments = ["demo", "--api-port=0", "--web.listen-address=127.0.0.1:0", "--log.level=error"]
     if command != "demo":

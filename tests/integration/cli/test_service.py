@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from exporter.state import prepared
-from tests.integration.cli.test_commands import config, get, run, running
+from tests.support.program import config, get, run, running
 from tests.support.rig import Rig
 
 

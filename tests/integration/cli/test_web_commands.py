@@ -10,7 +10,7 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from tests.integration.cli.test_commands import PATH, PROGRAM, config, run, running
+from tests.support.program import PATH, PROGRAM, config, run, running
 from tests.support.rig import Rig
 
 TLS = "tls_server_config:\n  cert_file: {0}/server.pem\n  key_file: {0}/server.key\n"

@@ -16,6 +16,7 @@ from exporter.client.resolve import Address
 from exporter.client.transport import Tls, Transport
 from exporter.model.record import FetchError, Reason
 from tests.support.hosts import at, black_hole, ipv4, no_route, refusing
+from tests.support.properties import examples
 from tests.support.scripted import scripted
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -78,7 +79,7 @@ def test_many_addresses_share_a_short_deadline(hole: Address, serving: Address) 
     assert ask(*[hole] * 15, serving, deadline=1.0) < 1.0
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     before=st.lists(st.sampled_from(["hole", "refusing", "no route"]), max_size=6),
     after=st.lists(st.sampled_from(["hole", "refusing", "no route", "serving"]), max_size=3),

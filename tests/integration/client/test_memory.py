@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from exporter.demo.items import invocation
-from tests.integration.cli.test_commands import PATH
+from tests.support.program import PATH
 
 MIB = 1024 * 1024
 RECORD_BYTES = 414 * 1024
@@ -100,8 +100,15 @@ def run(config: Path) -> tuple[int, str]:
     return int(Path(f"{config}.peak").read_text()) * 1024, done.stdout
 
 
-@pytest.mark.parametrize("compress", [False, True], ids=["plain", "compressed"])
-@pytest.mark.parametrize(("text", "accounts"), [("x", 1), ("x", 3), ("漢", 1), ("x😀", 1)])
+@pytest.mark.parametrize(
+    ("text", "accounts", "compress"),
+    [
+        pytest.param("x", 3, False, id="three-accounts", marks=pytest.mark.slow),
+        pytest.param("x", 1, True, id="compressed"),
+        pytest.param("漢", 1, True, id="two-bytes-a-letter-compressed", marks=pytest.mark.slow),
+        pytest.param("x😀", 1, False, id="four-bytes-a-letter"),
+    ],
+)
 def test_the_memory_that_large_records_take_is_bounded(
     tmp_path: Path, text: str, accounts: int, compress: bool
 ) -> None:

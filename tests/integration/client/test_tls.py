@@ -1,11 +1,8 @@
 """TLS with an API, against a real TLS server with certificates of an authority made for the test."""
 
-import http.server
 import ssl
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import certifi
@@ -17,50 +14,15 @@ from exporter.client.authorities import system_bundle
 from exporter.client.transport import Tls, Transport
 from exporter.model.record import FetchError, Reason
 from tests.support.rig import client
+from tests.support.tls_server import Handler, Server, context, served
 
 ANY = Request("/batch", "/batch")
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
-        pass
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that doesn't trust us is what some of the tests are about."""
-
-
-@contextmanager
-def served(context: ssl.SSLContext) -> Iterator[str]:
-    server = _Server(("127.0.0.1", 0), _Handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"https://127.0.0.1:{server.server_address[1]}/v1"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture
 def authority(tmp_path: Path) -> trustme.CA:
     made = trustme.CA()
     made.cert_pem.write_to_path(tmp_path / "ca.pem")
-    return made
-
-
-def context(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(made)
     return made
 
 
@@ -113,7 +75,7 @@ def test_a_client_certificate_is_shown_where_there_is_one(authority: trustme.CA,
 
 
 def test_a_server_that_hangs_in_the_handshake_cannot_hold_a_request() -> None:
-    with _Server(("127.0.0.1", 0), _Handler) as silent:
+    with Server(("127.0.0.1", 0), Handler) as silent:
         started = time.monotonic()
         with pytest.raises(FetchError) as caught:
             client(f"https://127.0.0.1:{silent.server_address[1]}", deadline=0.4).get(ANY)
@@ -214,7 +176,7 @@ def test_where_it_was_built_to_look_elsewhere_the_file_of_the_distribution_is_us
 
 
 def test_a_request_that_ends_in_the_handshake_is_not_waited_for() -> None:
-    with _Server(("127.0.0.1", 0), _Handler) as silent:
+    with Server(("127.0.0.1", 0), Handler) as silent:
         transport = Transport(Tls(), None, 1)
         url = f"https://127.0.0.1:{silent.server_address[1]}"
         ended: list[FetchError] = []

@@ -1,14 +1,21 @@
 """The steps of a poll: backfill, discover, refresh, forget. Reconciliation and lying servers have their own modules."""
 
+import itertools
 import logging
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from exporter.client import Client, Request
 from exporter.demo import faults
+from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import document_batch, generations, invocation
-from exporter.model.record import Reason
+from exporter.model.record import FetchError, Reason
+from exporter.polling.collector import Collector, Limits, PollResult
 from exporter.polling.poller import Poller
+from exporter.systems import sources
+from exporter.systems.base import Options
+from tests.support.doubles import MemoryApi
 from tests.support.rig import DAY, HOUR, NOW, Rig
 
 OPEN = {"sepire": generations(3, completed=1)}
@@ -77,12 +84,64 @@ def test_a_backfill_tells_how_far_it_has_come(rig: Rig) -> None:
     assert (before, poller.facts.backfilling, poller.facts.finished) == (True, False, 1000)
 
 
+@pytest.mark.parametrize(("seconds", "kept"), [(0.0, [250, 500, 590]), (0.125, [225, 450, 590]), (2.0, None)])
+def test_a_backfill_keeps_ten_pages_at_once_or_as_many_as_come_within_a_second(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, seconds: float, kept: list[int] | None
+) -> None:
+    fill(rig, 590)
+    source = sources()["inkit"]
+    limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=25, allowance=30)
+    collector = Collector(source.listing("document_batches", Options()), source.families, limits)
+    clock = itertools.count(0.0, seconds)
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    known: list[int] = []
+    with rig.state.records("prod", "document_batches", collector.rules) as records:
+        api = cast("Client", MemoryApi(InkitApi(rig.world, "")))
+        collector.poll(api, records, NOW, PollResult(), lambda: known.append(records.count_between(0.0, NOW)))
+    assert known == (kept or [*range(25, 590, 25), 590])
+
+
 @pytest.mark.parametrize("later", [60.0, HOUR / 2])
 def test_a_quiet_poll_costs_one_request_whatever_the_window_holds(rig: Rig, later: float) -> None:
     fill(rig, 2000)
     poller = settled(rig)
     rig.clock.now += later
     assert rig.cost(poller) == 1
+
+
+def test_rows_of_the_past_are_not_dated_ahead(rig: Rig) -> None:
+    fill(rig, 10, first=NOW - 10)
+    assert settled(rig).facts.dated_ahead == 0.0
+
+
+def test_a_dense_list_that_has_been_quiet_for_a_while_costs_one_request(rig: Rig) -> None:
+    fill(rig, 2000, apart=1.0)
+    poller = settled(rig)
+    rig.world.add("document_batches", document_batch("rb_new", NOW + 1))
+    for _ in range(6):
+        assert poller.poll()
+        rig.clock.now += 60
+    assert rig.cost(poller) == 1
+
+
+def test_a_backfill_that_was_interrupted_goes_on_at_the_page_where_it_was(rig: Rig) -> None:
+    fill(rig, 200)
+    asked: list[str] = []
+
+    def fail(number: int) -> None:
+        if number == 4:
+            raise FetchError(Reason.SERVER_ERROR, "fault", 500)
+
+    def note(_: int, request: Request) -> None:
+        asked.append(request.params.get("page", ""))
+
+    api = MemoryApi(InkitApi(rig.world, ""))
+    api.before = fail
+    poller = rig.poller("document_batches", page_size=25, asking=cast("Client", api))
+    assert not poller.poll()
+    api.instead = note
+    assert poller.poll()
+    assert asked[:2] == ["2", "2"]
 
 
 def test_discovery_reads_on_until_a_page_says_nothing_new(rig: Rig) -> None:
@@ -161,6 +220,15 @@ def test_where_the_list_is_filtered_batches_in_flight_are_looked_for_on_its_page
     assert rig.cost(poller) == (11 if clamped else 3)
     assert {one.path for one in rig.mock_api.requests} == {"/batch"}
     assert rig.exact("document_batches")
+
+
+def test_a_filtered_list_that_became_shorter_is_not_read_beyond_its_end(rig: Rig) -> None:
+    fill(rig, 400)
+    open_batch(rig, "rb_open", NOW - 390 * 60 - 1)
+    poller = settled(rig, filters={"search": "rb"})
+    for number in range(150, 370):
+        rig.world.remove("document_batches", f"rb_{number}")
+    assert rig.cost(poller) == 2
 
 
 def test_a_record_in_flight_that_the_api_no_longer_has_leaves_when_the_list_does_not_show_it_either(rig: Rig) -> None:
@@ -243,6 +311,31 @@ def test_a_list_that_is_not_found_is_no_proof_that_its_records_are_gone(rig: Rig
     assert not poller.poll()
     assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 1}
     assert rig.own(poller).vanished == 0
+
+
+def test_an_answer_of_not_found_to_many_ids_fails_the_poll_and_is_no_proof(rig: Rig) -> None:
+    rig.world.extend("invocations", [invocation(f"rend_{n}", NOW - n) for n in range(500)])
+    rig.world.add("invocations", invocation("rend_open", NOW - HOUR, destinations={"box": "In Progress"}))
+    api = MemoryApi(InkitApi(rig.world, ""))
+    poller = settled(rig, "invocations", asking=cast("Client", api))
+    api.instead = lambda _, request: 404 if "data_id" in request.params else None
+    for _ in range(3):
+        assert not poller.poll()
+        rig.clock.now += 60
+    assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 3}
+    assert rig.own(poller).vanished == 0
+
+
+@pytest.mark.parametrize(("status", "reason"), [(401, Reason.AUTH), (429, Reason.RATE_LIMITED)])
+def test_an_answer_that_says_nothing_of_the_record_asked_for_fails_the_poll(
+    rig: Rig, status: int, reason: Reason
+) -> None:
+    fill(rig, 500)
+    open_batch(rig, "rb_open", NOW - DAY / 4)
+    poller = settled(rig)
+    rig.mock_api.faults.add(faults.status(status), path="/batch/rb_open")
+    assert not poller.poll()
+    assert rig.own(poller).poll_errors == {reason: 1}
 
 
 def test_work_older_than_the_window_is_asked_for_at_reconciliations_only(rig: Rig) -> None:

@@ -1,6 +1,5 @@
 """Whatever happens to records, requests and the program itself, gauges and counters are those of a model."""
 
-import os
 import random
 import tempfile
 from collections import Counter
@@ -37,6 +36,7 @@ from exporter.systems.base import Options
 from tests.support import counting
 from tests.support.doubles import Killed, MemoryApi, MortalState
 from tests.support.model import Model, Tracked
+from tests.support.properties import examples
 from tests.support.rig import DAY, HOUR, Clock
 
 RECONCILE = 100.0
@@ -466,14 +466,8 @@ class Machine(RuleBasedStateMachine):
         self.settle()
 
 
-# Elsewhere other histories are tried at each run; where a change is judged, the same ones for each change. More of
-# them, as after a change of the engine: EXAMPLES=200.
 PROFILE = settings(
-    max_examples=int(os.environ.get("EXAMPLES", "15")),
-    stateful_step_count=25,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    derandomize=bool(os.environ.get("CI")),
+    max_examples=examples(20), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 

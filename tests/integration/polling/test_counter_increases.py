@@ -34,6 +34,7 @@ from exporter.state import State, prepared
 from exporter.systems import sources
 from exporter.systems.base import Options
 from tests.support.doubles import Killed, MemoryApi, MortalState
+from tests.support.properties import examples
 from tests.support.rig import DAY, HOUR, NOW, Clock
 
 INTERVAL = 60.0
@@ -267,7 +268,7 @@ def judge(plan: Plan) -> None:
 
 @pytest.mark.parametrize("outages", [False, True], ids=["one-or-two-scrapers", "one-that-is-not-answered-for-a-while"])
 def test_every_event_is_a_rise_between_two_samples_and_no_sample_falls(outages: bool) -> None:
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
     @given(plans(outages=outages))
     def hold(plan: Plan) -> None:
         judge(plan)
@@ -275,7 +276,7 @@ def test_every_event_is_a_rise_between_two_samples_and_no_sample_falls(outages: 
     hold()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.tuples(*[st.tuples(st.floats(5, INTERVAL - 1), st.floats(0, INTERVAL))] * 2),
     st.floats(200, 1100),

@@ -196,6 +196,29 @@ def test_filters_that_are_refused_are_no_failed_poll(packagex: Rig) -> None:
     assert rig.events("batches") == {FAILED: 1}
 
 
+def test_of_a_filtered_list_no_page_is_asked_for_after_one_that_is_refused(packagex: Rig) -> None:
+    rig = packagex
+    fill(rig, 1000)
+    for number in range(80):
+        rig.batches.add(packagex_batch(f"b_open_{number}", NOW - number * HOUR - 5 * HOUR, status="processing"))
+    api = MemoryApi(PackagexApi(rig.batches, ""))
+    asked: list[str] = []
+
+    def refuse_further(_: int, request: Request) -> int | None:
+        if "status" not in request.params:
+            return None
+        asked.append(f"{request.params['status']} {request.params['page']}")
+        return 404 if request.params["page"] != "1" else None
+
+    poller = rig.poller("batches", asking=cast("Client", api), page_size=25)
+    assert poller.poll()
+    rig.clock.now += 60
+    api.instead = refuse_further
+    assert poller.poll()
+    assert [one for one in asked if one.startswith("processing")] == ["processing 1", "processing 2"]
+    assert rig.exact("batches")
+
+
 def test_a_list_that_turns_round_between_two_polls_is_noticed(packagex: Rig, caplog: pytest.LogCaptureFixture) -> None:
     rig = packagex
     fill(rig, 1030)

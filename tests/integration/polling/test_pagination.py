@@ -119,6 +119,26 @@ def test_the_third_page_in_a_row_that_repeats_those_before_is_one_too_many() -> 
     assert gave_up == [False, False, True]
 
 
+@pytest.mark.parametrize(("before", "reached"), [(0.0, False), (60.0, False), (60.5, True)])
+def test_a_page_that_lies_before_the_window_by_more_than_rows_may_be_out_of_order_ends_the_reading(
+    before: float, reached: bool
+) -> None:
+    order = Order()
+    times = [NOW - before, NOW - before - 30]
+    order.add(Page(tuple(Record(f"rb_{at}", at, False, {}) for at in times), rows=2))
+    assert order.reaches(NOW) is reached
+
+
+@pytest.mark.parametrize(("later", "newest_first"), [(-30.0, True), (0.0, True), (60.0, True), (60.5, False)])
+def test_rows_are_newest_first_if_none_is_much_newer_than_the_oldest_before_it(
+    later: float, newest_first: bool
+) -> None:
+    order = Order()
+    for number, at in enumerate((NOW, NOW + later)):
+        order.add(Page((Record(f"rb_{number}", at, False, {}),), rows=1))
+    assert (order.newest_first, order.oldest) == (newest_first, min(NOW, NOW + later))
+
+
 def test_pages_that_repeat_themselves_for_ever_are_given_up(rig: Rig) -> None:
     fill(rig, 10)
     body = client(rig.mock_api.url).get(LISTING.page(1, 10))
@@ -152,6 +172,13 @@ def test_a_refusal_that_the_page_size_is_not_the_cause_of_is_no_fallback(rig: Ri
         list(Walk(client(rig.mock_api.url), pages).sweep(NOW - DAY))
     assert caught.value.status == 422
     assert pages.rows == 100
+
+
+def test_a_first_page_that_is_not_found_is_not_asked_for_again(rig: Rig) -> None:
+    rig.mock_api.faults.add(faults.status(404))
+    with pytest.raises(FetchError) as caught:
+        ids(rig)
+    assert (caught.value.status, len(rig.mock_api.requests)) == (404, 1)
 
 
 def test_a_refused_sort_is_done_without(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:

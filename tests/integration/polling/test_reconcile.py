@@ -39,6 +39,17 @@ def costs(rig: Rig, poller: Poller, most: int = 1000) -> list[int]:
     return found
 
 
+def test_a_reconciliation_is_due_when_its_interval_has_passed_and_not_before(rig: Rig) -> None:
+    fill(rig, 300)
+    poller = rig.poller("document_batches", page_size=25)
+    assert poller.poll()
+    rig.clock.now = NOW + HOUR - 1
+    assert rig.cost(poller) == 1
+    rig.clock.now = NOW + HOUR
+    assert rig.cost(poller) > 10
+    assert poller.facts.last_reconcile == NOW + HOUR
+
+
 def test_a_completed_record_that_fails_late_is_one_failure(rig: Rig) -> None:
     fill(rig, 1000)
     poller = due(rig)
@@ -306,6 +317,36 @@ def test_the_reconciliation_of_an_account_without_a_list_is_spread_over_polls(ri
         "inkit_batch_generations_finished_total", "workflow", "inkit_storage", "failed"
     ]
     assert rig.gauges("workflow_batches")["inkit_batches", "workflow", "completed"] == 499
+
+
+@pytest.mark.parametrize("allowance", [0, 1])
+def test_however_small_the_allowance_a_reconciliation_asks_for_one_named_batch_a_poll(rig: Rig, allowance: int) -> None:
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
+    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1", "fb_2", "fb_3"), allowance=allowance)
+    for _ in range(3):
+        assert poller.poll()
+        rig.clock.now += 60
+    rig.clock.now += HOUR
+    asked = []
+    for _ in range(4):
+        rig.cost(poller)
+        asked += [[one.path[-4:] for one in rig.mock_api.requests if one.path != "/invoke/batch"]]
+        rig.clock.now += 60
+    assert asked == [["fb_1"], ["fb_2"], ["fb_3"], []]
+
+
+def test_a_named_batch_that_is_gone_is_not_asked_for_at_each_poll(rig: Rig) -> None:
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
+    rig.world.add("workflow_batches", workflow_batch("fb_1", NOW))
+    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
+    assert poller.poll()
+    rig.world.remove("workflow_batches", "fb_1")
+    rig.clock.now += HOUR
+    for _ in range(3):
+        assert poller.poll()
+        rig.clock.now += 60
+    assert rig.own(poller).vanished == 1
+    assert rig.cost(poller) == 0
 
 
 def test_a_new_batch_that_is_not_there_at_once_is_asked_for_again(rig: Rig) -> None:

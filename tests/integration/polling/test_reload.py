@@ -15,7 +15,7 @@ from exporter.exposition.scrape import Exposition
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.polling.reload import Asked, Loading, Reloader
-from tests.unit.config.test_diff import account
+from tests.support.accounts import account
 
 GENEROUS = 20.0
 A, B = account("a"), account("b")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -25,6 +26,11 @@ from exporter.systems import sources
 from tests.support.rig import NOW, TOKEN, Rig
 
 HOUR = 3600.0
+
+
+def polling(account: str) -> list[threading.Thread]:
+    """Return the threads that poll an account."""
+    return [one for one in threading.enumerate() if one.name.startswith(f"poll {account} ")]
 
 
 def eventually(condition: Callable[[], bool]) -> None:
@@ -137,13 +143,13 @@ def test_a_mistake_of_ours_is_a_failed_poll_and_the_next_one_tries_again(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig.world.add("document_batches", document_batch("rb_1", NOW))
+    rig.ticks = time.monotonic
     poller = rig.poller("document_batches")
-    right = poller._clock
-    poller._clock = None  # type: ignore[assignment]
+    rig.clock.now = cast("float", None)
     assert not poller.poll()
     assert rig.own(poller).poll_errors == {Reason.INTERNAL: 1}
     assert "internal error" in caplog.text
-    poller._clock = right
+    rig.clock.now = NOW
     assert poller.poll()
     assert poller.facts.up is True
 
@@ -152,12 +158,12 @@ def test_an_account_that_is_the_same_keeps_its_threads_and_is_not_polled_again(p
     running = program.running
     running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
     program.wait_for_polls("a", "b")
-    [kept, _] = running._work
+    kept = polling("a")
     before = program.on_board("a")
     asked = program.asked()
     assert program.change(c=INVOCATIONS, a=BATCHES) == {"added": 1, "changed": 0, "removed": 1, "kept": 1}
     program.wait_for_polls("c")
-    assert running._work[1] is kept
+    assert polling("a") == kept
     assert program.on_board("a") == before
     assert program.asked() == [*asked, "/invoke"]
     assert running.healthy()
@@ -285,6 +291,7 @@ class Stubborn:
         self.interval = 0.0
         self.began = threading.Event()
         self.let_go = threading.Event()
+        self.over = threading.Event()
 
     def restore(self) -> None:
         pass
@@ -304,7 +311,7 @@ def stubborn(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
 
     def make(account: Account, _: object) -> AccountPipeline:
         made.append(Stubborn("x"))
-        return AccountPipeline(account, (made[-1],), threading.Event(), lambda: None)  # type: ignore[arg-type]
+        return AccountPipeline(account, (made[-1],), made[-1].over, lambda: None)  # type: ignore[arg-type]
 
     yield Supervisor(program.rig.board, make), made
     for one in made:
@@ -336,7 +343,9 @@ def test_it_is_waited_for_also_where_the_account_was_away_meanwhile(
     assert made[1].began.wait(10)
     made[1].let_go.set()
     running.change(())
-    assert running._ending == {}
+    eventually(lambda: not polling("a"))
+    running.change(program.accounts(a=BATCHES))
+    assert made[2].began.wait(10), "there is nothing to wait for"
 
 
 def test_it_is_healthy_while_pollers_are_ending(
@@ -347,10 +356,10 @@ def test_it_is_healthy_while_pollers_are_ending(
     running.start(program.accounts(a=BATCHES))
     changing = threading.Thread(target=running.change, args=(program.accounts(a=INVOCATIONS),))
     changing.start()
-    eventually(running._work[0].pipeline.over.is_set)
+    eventually(made[0].over.is_set)
     assert running.healthy()
     made[0].let_go.set()
-    eventually(lambda: not next(iter(running._work[0].threads.values())).is_alive() or len(made) > 1)
+    eventually(lambda: len(made) > 1)
     assert running.healthy()
     changing.join(10)
     assert running.healthy()

@@ -21,6 +21,7 @@ OPEN = {"sepire": generations(1)}
 FAILED = {"sepire": generations(1, failed=1)}
 FAILURES = ("inkit_batch_generations_finished_total", "document", "sepire", "failed")
 LEAPS = pytest.mark.parametrize("leap", [-400 * DAY, -8 * DAY, -2 * HOUR, 2 * HOUR, DAY, 8 * DAY, 400 * DAY])
+HOURS = pytest.mark.parametrize("leap", [-400 * DAY, -2 * HOUR, 2 * HOUR, 8 * DAY])
 BEFORE = Checkpoint(polled_at=NOW, ticks=50.0, boot="a")
 
 
@@ -73,7 +74,7 @@ def test_a_clock_that_leaps_for_two_polls_costs_no_failure(rig: Rig, leap: float
     assert rig.events("document_batches")[FAILURES] == 8
 
 
-@LEAPS
+@HOURS
 def test_a_clock_that_is_wrong_for_hours_and_comes_back_costs_no_failure(rig: Rig, leap: float) -> None:
     fill(rig)
     machine = Machine(rig)
@@ -85,7 +86,7 @@ def test_a_clock_that_is_wrong_for_hours_and_comes_back_costs_no_failure(rig: Ri
     assert rig.exact("document_batches")
 
 
-@LEAPS
+@HOURS
 def test_a_clock_that_was_wrong_when_the_watch_began_makes_no_storm_when_it_is_set_right(rig: Rig, leap: float) -> None:
     fill(rig)
     machine = Machine(rig)
@@ -139,6 +140,25 @@ def test_a_clock_that_has_leapt_is_told_once(rig: Rig, caplog: pytest.LogCapture
         pytest.param(Clocks(NOW - DAY, 110.0, "a"), BEFORE, Trusted(NOW + 60, 110.0), id="behind"),
         pytest.param(Clocks(NOW + DAY, 110.0, "b"), BEFORE, Trusted(NOW + DAY), id="another-boot"),
         pytest.param(Clocks(NOW + DAY, 10.0, "a"), BEFORE, Trusted(NOW + DAY), id="ticks-went-back"),
+        pytest.param(
+            Clocks(NOW + DAY, 110.0, "a"),
+            Checkpoint(polled_at=NOW, ticks=50.0, boot="a", seen_newest=NOW + DAY + SLACK_SECONDS),
+            Trusted(NOW + DAY),
+            id="records-are-a-little-ahead-of-the-clock-that-was-behind",
+        ),
+        pytest.param(
+            Clocks(NOW + DAY, 110.0, "a"),
+            Checkpoint(polled_at=NOW, ticks=50.0, boot="a", seen_newest=NOW + 60 + SLACK_SECONDS),
+            Trusted(NOW + 60, 110.0),
+            id="records-are-a-little-ahead-of-the-time-that-has-passed",
+        ),
+        pytest.param(Clocks(NOW + DAY, 50.0, "a"), BEFORE, Trusted(NOW, 50.0), id="no-time-has-passed"),
+        pytest.param(
+            Clocks(NOW + DAY, BELIEVED_AFTER_SECONDS - 10, "a"),
+            Checkpoint(polled_at=NOW, ticks=50.0, boot="a", leapt_at=60.0),
+            Trusted(NOW + BELIEVED_AFTER_SECONDS - 60, 60.0),
+            id="not-yet-for-good",
+        ),
         pytest.param(
             Clocks(NOW + 60 + SLACK_SECONDS, 110.0, "a"), BEFORE, Trusted(NOW + 60 + SLACK_SECONDS), id="a-little"
         ),

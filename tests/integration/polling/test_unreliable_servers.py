@@ -1,5 +1,6 @@
 """A server that is not to be trusted: whatever it does, the gauges are exact, at latest after a reconciliation."""
 
+import itertools
 import json
 import logging
 import random
@@ -280,9 +281,14 @@ def finished_box(name: str) -> Item:
     return {key: item[key] for key in ("destinations", "destination_status")}
 
 
-@pytest.mark.parametrize("quiet", [0, 30])
-@pytest.mark.parametrize("count", [10, 250, 1000])
-@pytest.mark.parametrize("skew", [-240.0, -120.0, -20.0, 20.0, 120.0, 280.0, 600.0])
+@pytest.mark.parametrize(
+    ("skew", "count", "quiet"),
+    [
+        *itertools.product([-240.0, -120.0, -20.0, 20.0, 120.0, 280.0, 600.0], [250], [0, 30]),
+        *itertools.product([-240.0, -20.0, 20.0, 600.0], [10], [30]),
+        *itertools.product([-240.0, 120.0, 600.0], [1000], [0]),
+    ],
+)
 def test_a_host_whose_clock_is_off_by_minutes_hides_no_record_of_another(
     rig: Rig, skew: float, count: int, quiet: int
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.items import document_batch, invocation
-from tests.integration.cli.test_commands import config, eventually, get, run, running
+from tests.support.program import config, eventually, get, run, running
 from tests.support.rig import Rig
 
 UP = 'batch_exporter_up{account="prod",collector="document_batches",system="inkit"}'

@@ -105,7 +105,14 @@ def test_an_environment_is_made_once_and_anew_where_the_checkout_has_moved(check
     assert f"{moved}/.venv/bin/python" in (moved / ".venv/bin/pip").read_text()
 
 
-@pytest.mark.parametrize("left", ["of another Python", "of a Python that is gone", "half made"])
+@pytest.mark.parametrize(
+    "left",
+    [
+        "of another Python",
+        pytest.param("of a Python that is gone", marks=pytest.mark.slow),
+        pytest.param("half made", marks=pytest.mark.slow),
+    ],
+)
 def test_an_environment_that_does_not_fit_is_made_anew(checkout: Path, left: str) -> None:
     folder = checkout / ".venv" / "bin"
     folder.mkdir(parents=True)

@@ -182,5 +182,19 @@ def test_a_test_that_starts_a_program_and_is_not_marked_fails_whatever_the_machi
 
 def test_every_test_is_in_make_test_or_in_make_test_all() -> None:
     lines = [line.strip() for line in (ROOT / "Makefile").read_text().splitlines()]
-    assert [line for line in lines if "$(PYTEST)" in line] == ["$(PYTEST) -m 'not programs'", "$(PYTEST)"]
+    assert "QUICK = -m 'not programs and not slow'" in lines
+    assert [line.partition(" --cov")[0] for line in lines if line.startswith("$(PYTEST)")] == [
+        "$(PYTEST) $(QUICK) tests/unit",
+        "$(PYTEST) $(QUICK)",
+        "$(PYTEST)",
+        "$(PYTEST) $(QUICK)",
+    ]
     assert "make test-all" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_what_takes_long_has_the_mark_slow() -> None:
+    places = ("tests/deploy", "tests/e2e", "tests/integration/web/test_browser.py", "tests/grafana/test_panels.py")
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider", "-m", "not slow", *places]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    kept = [line for line in done.stdout.splitlines() if "::" in line]
+    assert kept == ["tests/e2e/test_kill.py::test_kills_in_a_row_lose_nothing_and_repeat_nothing[20]"], done.stdout

@@ -11,6 +11,7 @@ from exporter import __version__
 from exporter.exposition.snapshot import CollectorSnapshot, Health
 from exporter.web.app import PIECE_BYTES
 from exporter.web.pages.html import headers
+from exporter.web.pages.runbooks import runbooks_page
 from tests.support.examples import failure
 from tests.support.serving import Program, ask, serving, speak
 
@@ -105,7 +106,7 @@ def test_a_query_that_is_not_understood_is_ignored(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/metrics", "/", "/failures", "/failures?format=json", "/-/healthy", "/-/ready", "/nothing"]
+    "path", ["/metrics", "/", "/failures", "/failures?format=json", "/runbooks", "/-/healthy", "/-/ready", "/nothing"]
 )
 def test_head_has_the_headers_of_get_and_no_body(place: Place, path: str) -> None:
     get, body = ask(place, "GET", path)
@@ -168,9 +169,17 @@ def test_failed_records_are_a_page_or_json_as_is_asked_for(
     assert (body[:1] == b"{") is (content_type == "application/json")
 
 
-def test_the_page_of_failed_records_may_load_nothing_either(place: Place) -> None:
-    answer, _ = ask(place, "GET", "/failures")
+@pytest.mark.parametrize("path", ["/failures", "/runbooks"])
+def test_the_other_pages_may_load_nothing_either(place: Place, path: str) -> None:
+    answer, _ = ask(place, "GET", path)
     assert {name: answer.headers[name] for name, _ in headers()} == dict(headers())
+
+
+def test_the_runbooks_are_a_page_like_the_others(place: Place) -> None:
+    answer, body = ask(place, "GET", "/runbooks")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert b'<a href="/runbooks" aria-current="page">Runbooks</a>' in body
+    assert runbooks_page().encode() in body
 
 
 def test_failed_records_are_chosen_by_the_query(program: Program, place: Place) -> None:
@@ -216,7 +225,9 @@ def test_another_method_is_told_which_are_allowed(place: Place, method: str) -> 
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/", "/failures", "/failures?limit=0", "/nothing", "/-/ready"])
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/", "/failures", "/failures?limit=0", "/runbooks", "/nothing", "/-/ready"]
+)
 def test_every_answer_forbids_sniffing_and_storing_and_does_not_name_the_server(place: Place, path: str) -> None:
     answer, _ = ask(place, "GET", path)
     assert answer.headers["x-content-type-options"] == "nosniff"

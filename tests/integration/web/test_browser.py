@@ -13,7 +13,7 @@ from tests.support.examples import NOW, calm, troubled
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.programs
+pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 LONG = "x" * 128
 _PHONES = 700
@@ -34,6 +34,7 @@ VIEWS = pytest.mark.parametrize(
         ("troubled", "/"),
         ("troubled", "/failures"),
         ("troubled", "/failures?account=nobody"),
+        ("troubled", "/runbooks"),
         ("calm", "/"),
         ("overflowing", "/"),
         ("overflowing", "/failures"),
@@ -121,9 +122,20 @@ def test_a_phone_shows_each_cell_with_the_name_of_its_column(browser: "Browser",
 
 def test_from_a_problem_an_operator_comes_to_the_records(browser: "Browser", in_trouble: str) -> None:
     with visit(browser, in_trouble) as page:
-        page.get_by_role("listitem").filter(has_text="production:").get_by_role("link").click()
+        page.get_by_role("listitem").filter(has_text="production:").get_by_role(
+            "link", name="See its failed records"
+        ).click()
         page.wait_for_url("**/failures?account=production")
         assert page.locator("tbody tr").count() == 6
+
+
+def test_from_a_problem_and_from_a_record_an_operator_comes_to_the_runbook(browser: "Browser", in_trouble: str) -> None:
+    for path, alert in (("/", "BatchExporterAuthRefused"), ("/failures", "InkitGenerationFailed")):
+        with visit(browser, in_trouble + path, size=PHONE) as page:
+            page.get_by_role("link", name=alert).first.click()
+            page.wait_for_url(f"**/runbooks#{alert.lower()}")
+            assert page.locator("h3:target").inner_text() == alert
+            assert page.locator("h3:target").evaluate("one => one.getBoundingClientRect().top") < PHONE[1]
 
 
 def test_the_pages_load_nothing_from_anywhere_else(browser: "Browser", in_trouble: str) -> None:
@@ -132,4 +144,5 @@ def test_the_pages_load_nothing_from_anywhere_else(browser: "Browser", in_troubl
         page.on("request", lambda request: asked.append(request.url))
         page.reload()
         page.goto(f"{in_trouble}/failures")
-    assert {one.removeprefix(in_trouble) for one in asked} <= {"/", "/failures", "/favicon.ico"}
+        page.goto(f"{in_trouble}/runbooks")
+    assert {one.removeprefix(in_trouble) for one in asked} <= {"/", "/failures", "/runbooks", "/favicon.ico"}

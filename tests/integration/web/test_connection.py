@@ -28,6 +28,7 @@ from tests.support.serving import (
     connect,
     eventually,
     long_winded,
+    noted_connections,
     read_answers,
     read_to_end,
     scrape,
@@ -104,12 +105,15 @@ def test_a_second_request_is_not_begun_before_the_first_answer_is_read() -> None
         eventually(lambda: len(asked) == 3)
 
 
-def test_nothing_of_an_answer_is_left_with_the_server_when_the_next_request_is_begun() -> None:
+def test_nothing_of_an_answer_is_left_with_the_server_when_the_next_request_is_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connections = noted_connections(monkeypatch)
     left: list[int] = []
     program = Program()
 
     def noted(_: Request) -> Answer:
-        left.extend(each.transport.get_write_buffer_size() for each in server._server.server_state.connections)
+        left.extend(each.transport.get_write_buffer_size() for each in connections)
         return text(200, "x" * 40_000)
 
     program.app.routes["/metrics"] = {"GET": noted}
@@ -200,7 +204,10 @@ def test_a_client_that_stays_silent_after_an_answer_is_cut_off(hasty: Place) -> 
         assert answers(read_to_end(client)) == 1
 
 
-def test_a_client_that_does_not_read_its_answer_is_cut_off_and_holds_up_nobody() -> None:
+def test_a_client_that_does_not_read_its_answer_is_cut_off_and_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connections = noted_connections(monkeypatch)
     sockets = listen("127.0.0.1:0")
     server = Server(long_winded().app, sockets, HASTY)
     server.start()
@@ -210,7 +217,7 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off_and_holds_up_nobody()
         assert client.recv(1) == b"H"
         client.sendall(GET)
         assert ask(place, "GET", "/-/healthy")[0].status == 200
-        eventually(lambda: not server._server.server_state.connections)
+        eventually(lambda: not connections)
         assert len(read_to_end(client)) < LONG
     assert server.stop(GENEROUS)
 
@@ -243,7 +250,8 @@ def test_a_client_that_reads_bit_by_bit_has_no_more_time_than_one_that_does_not_
     assert received < LONG
 
 
-def test_what_clients_have_not_read_is_not_kept_for_each_of_them() -> None:
+def test_what_clients_have_not_read_is_not_kept_for_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    connections = noted_connections(monkeypatch)
     sockets = listen("127.0.0.1:0")
     server = Server(long_winded().app, sockets)
     server.start()
@@ -252,7 +260,8 @@ def test_what_clients_have_not_read_is_not_kept_for_each_of_them() -> None:
             client = clients.enter_context(connect(sockets[0].getsockname(), receive_buffer=4096))
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
             assert client.recv(1) == b"H"
-        transports = [each.transport for each in server._server.server_state.connections]
+        transports = [each.transport for each in connections]
+        assert len(transports) == 5
         eventually(lambda: all(each.get_write_buffer_size() for each in transports))
         assert max(each.get_write_buffer_size() for each in transports) <= PIECE_BYTES < LONG
         assert server.stop(GENEROUS)

@@ -28,6 +28,7 @@ from tests.support.serving import (
     connect,
     eventually,
     long_winded,
+    noted_connections,
     read_answers,
     read_to_end,
     serving,
@@ -163,7 +164,8 @@ def test_a_client_that_is_silent_after_the_handshake_is_cut_off(folder: Path) ->
         assert is_cut_off(client)
 
 
-def test_a_client_that_does_not_read_its_answer_is_cut_off(folder: Path) -> None:
+def test_a_client_that_does_not_read_its_answer_is_cut_off(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connections = noted_connections(monkeypatch)
     (folder / "web.yml").write_text(TLS)
     sockets = listen("127.0.0.1:0")
     server = Server(long_winded().app, sockets, SOON, Current(folder / "web.yml"))
@@ -174,7 +176,7 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(folder: Path) -> None
         client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         assert client.recv(1) == b"H"
         assert status(place, certificates.client(folder)) == 200
-        eventually(lambda: not server._server.server_state.connections)
+        eventually(lambda: not connections)
         client.close()
     assert server.stop(GENEROUS)
 

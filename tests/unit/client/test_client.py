@@ -13,8 +13,9 @@ from exporter.client.transport import MAX_BODY_BYTES
 from exporter.demo import faults
 from exporter.demo.faults import Fault
 from exporter.demo.items import document_batch
+from exporter.demo.server import MockApi
 from exporter.model.record import FetchError, Reason
-from tests.support.rig import NOW, Meter, Pauses, Rig, client
+from tests.support.rig import NOW, TOKEN, Meter, Pauses, Rig, client
 
 BATCHES = Request("/batch", "/batch")
 
@@ -96,9 +97,9 @@ def test_a_huge_answer_is_given_up_at_the_size_cap(rig: Rig, declared: bool) -> 
 
 
 def test_a_compressed_bomb_is_given_up_at_the_size_cap(rig: Rig) -> None:
-    rig.mock_api._compress = True
     rig.world.add("document_batches", document_batch("rb_1", NOW, name=" " * MAX_BODY_BYTES))
-    assert failure(client(rig.mock_api.url, deadline=60)).reason is Reason.TOO_LARGE
+    with MockApi(rig.world, TOKEN, compress=True) as compressing:
+        assert failure(client(compressing.url, deadline=60)).reason is Reason.TOO_LARGE
 
 
 def test_a_wrong_token_is_refused_and_not_shown(rig: Rig) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.client import JSON
 from exporter.client.decoding import MOST_DEPTH, TOO_DEEP, decode
+from tests.support.properties import examples
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters()),
@@ -19,7 +20,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("bracket", ["[]", '{"a":}'])
-@settings(deadline=None)
+@settings(max_examples=examples(20))
 @given(beside=VALUES)
 def test_what_is_nested_too_deeply_costs_itself_alone(bracket: str, beside: JSON) -> None:
     deep = bracket[:-1] * 100_000 + "1" + bracket[-1] * 100_000

@@ -1,6 +1,6 @@
 """Which accounts come, go, change and stay: pure, from two configurations."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,34 +11,7 @@ from pydantic import SecretStr
 
 from exporter.config import Account, TLSConfig, Token
 from exporter.config.diff import Changes, changes
-
-
-def account(name: str = "prod", **changed: Any) -> Account:
-    """One of the values is made anew at each call: what counts is that they are equal, not that they are the same."""
-    made = Account(
-        name=name,
-        system="inkit",
-        token=Token(Path("/run/secrets/inkit")),
-        base_url="https://api.example",
-        collectors=("invocations",),
-        filters={"search": "x"},
-        workflow_batch_ids=("fb_1",),
-        workflow_label=False,
-        proxy_url=SecretStr("http://user:password@proxy.example"),
-        tls_config=TLSConfig(ca_file=Path("ca.pem")),
-        poll_interval=60.0,
-        lookback=600.0,
-        reconcile_interval=60.0,
-        in_flight_max_age=600.0,
-        stale_after=60.0,
-        stuck_after=30.0,
-        request_timeout=30.0,
-        max_requests_per_second=5.0,
-        max_concurrent_requests=4,
-        page_size=100,
-    )
-    return replace(made, **changed)
-
+from tests.support.accounts import account
 
 OTHER: dict[str, object] = {
     "system": "packagex",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.config import Account, ConfigError, durations, load
 from exporter.model.system import System
+from tests.support.properties import examples
 
 KEYS = (
     "poll_interval",
@@ -42,7 +43,7 @@ def works(account: Account) -> bool:
     )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(top=INTERVALS, own=INTERVALS, rate=RATES, own_rate=RATES, system=st.sampled_from(["inkit", "packagex"]))
 def test_an_account_that_is_accepted_can_work_and_one_that_is_not_names_a_key_that_is_set(
     top: Mapping[str, float],

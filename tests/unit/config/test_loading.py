@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from exporter.config import Config, ConfigError, Token, from_environment, load
 from exporter.config.source import files
 from exporter.model.system import System
+from tests.support.properties import examples
 
 Systems = Mapping[str, System]
 Written = Callable[[str | bytes], Path]
@@ -192,7 +193,7 @@ VALUES = st.recursive(
 DOCUMENTS = st.tuples(VALUES, VALUES).map(lambda pair: f"accounts: [{pair[0]}]\nstate: {pair[1]}\n".encode())
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(content=st.binary(max_size=60) | TEXTS | DOCUMENTS)
 def test_any_bytes_are_a_configuration_or_a_config_error(content: bytes, systems: Systems, written: Written) -> None:
     path = written(content)

@@ -2,8 +2,6 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import requests
@@ -11,38 +9,8 @@ import requests
 from exporter.demo.listing import Readings
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
-
-NOW = 1_700_000_000.0
-TOKEN = "a-token-of-the-tests"
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Client:
-    """Asks a mock API as an account's owner would."""
-
-    session: requests.Session
-    mock_api: MockApi
-
-    def get(self, path: str, **params: str | int) -> requests.Response:
-        return self.session.get(self.mock_api.url + path, params=params, timeout=5, allow_redirects=False)
-
-    def page(self, path: str, **params: str | int) -> Any:
-        answer = self.get(path, **params)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def ids(self, path: str, **params: str | int) -> list[str]:
-        return [item["id"] for item in self.page(path, **params)["items"]]
+from tests.support.api_clients import TOKEN, Client
+from tests.support.rig import Clock
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from exporter.demo.faults import Fault, Lies
 from exporter.demo.items import invocation
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
-from tests.unit.demo.conftest import NOW, TOKEN, Client, Clock
+from tests.support.api_clients import TOKEN, Client
+from tests.support.rig import NOW, Clock
 
 
 @pytest.fixture(autouse=True)

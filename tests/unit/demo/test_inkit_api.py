@@ -7,7 +7,8 @@ from exporter.demo.items import document_batch, invocation, workflow_batch
 from exporter.demo.listing import Readings
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
-from tests.unit.demo.conftest import NOW, TOKEN, Client
+from tests.support.api_clients import TOKEN, Client
+from tests.support.rig import NOW
 
 HEADERS = {"X-Inkit-API-Token": TOKEN}
 

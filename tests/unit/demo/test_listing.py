@@ -7,7 +7,8 @@ import pytest
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.demo.listing import Readings
 from exporter.demo.world import World
-from tests.unit.demo.conftest import NOW, Client, Clock
+from tests.support.api_clients import Client
+from tests.support.rig import NOW, Clock
 
 
 def fill(world: World, count: int) -> list[str]:

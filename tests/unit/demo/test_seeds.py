@@ -8,7 +8,8 @@ import pytest
 
 from exporter.demo.items import document_batch, generations, invocation, iso, workflow_batch
 from exporter.demo.world import World
-from tests.unit.demo.conftest import NOW, Client
+from tests.support.api_clients import Client
+from tests.support.rig import NOW
 
 SEEDS = Path(__file__).parent / "seeds"
 

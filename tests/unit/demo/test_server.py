@@ -14,7 +14,8 @@ from exporter.demo.http_types import Answer, Asked
 from exporter.demo.items import document_batch
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
-from tests.unit.demo.conftest import NOW, TOKEN, Client
+from tests.support.api_clients import TOKEN, Client
+from tests.support.rig import NOW
 
 REQUEST = f"GET /v1/batch HTTP/1.1\r\nX-Inkit-API-Token: {TOKEN}\r\n\r\n".encode()
 

@@ -7,7 +7,7 @@ import pytest
 from exporter.demo.items import PIECES, PREFIXES, Item, Kind, iso
 from exporter.demo.simulation import WORKFLOWS, Pace, Simulation
 from exporter.demo.world import World
-from tests.unit.demo.conftest import NOW
+from tests.support.rig import NOW
 
 TITLE_CASE = {"Completed", "In Progress", "Failed"}
 BATCHES: tuple[Kind, ...] = ("document_batches", "workflow_batches")

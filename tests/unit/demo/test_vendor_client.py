@@ -8,7 +8,8 @@ import pytest
 from exporter.demo.items import document_batch
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
-from tests.unit.demo.conftest import NOW, TOKEN
+from tests.support.api_clients import TOKEN
+from tests.support.rig import NOW
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def inkit(mock_api: MockApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[object
     monkeypatch.setattr(inkit.client, "HOST", mock_api.url + "/")
     monkeypatch.setattr(inkit, "api_token", TOKEN)
     yield inkit
-    inkit.resources.client._session.close()
+    inkit.resources.client._session.close()  # noqa: SLF001 (it has no public way)
 
 
 @pytest.fixture(autouse=True)

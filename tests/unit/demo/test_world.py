@@ -6,7 +6,7 @@ import pytest
 
 from exporter.demo.items import document_batch, invocation, new_id
 from exporter.demo.world import Order, World
-from tests.unit.demo.conftest import NOW, Clock
+from tests.support.rig import NOW, Clock
 
 
 def ids(world: World, order: Order = "created_at") -> list[str]:

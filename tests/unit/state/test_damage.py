@@ -13,9 +13,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from exporter.model import accounting
 from exporter.model.accounting import Rules
 from exporter.model.record import Record, StateError
 from exporter.state import Observation, State, prepared
+from tests.support.properties import examples
 
 RULES = Rules(frozenset({"c"}), statuses={"c": (1,)})
 DAMAGED = "is damaged"
@@ -102,7 +104,7 @@ damages = st.one_of(
 
 @example(damage=overwritten(0.04917304181545213, b"\x00\x00\x80"), name="state.db", without_log=True)
 @given(damages, st.sampled_from(["state.db", "state.db-wal", "state.db-shm"]), st.booleans())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_damaged_costs_a_message_and_no_traceback(
     whole: Path, tmp_path: Path, damage: Callable[[bytearray], bytes], name: str, without_log: bool
 ) -> None:
@@ -225,6 +227,15 @@ def test_a_state_that_is_deleted_during_a_poll_is_said_with_what_fits(tmp_path: 
         losing(state)
 
 
+def test_a_folder_that_a_file_has_taken_the_place_of_is_said_as_what_can_not_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with prepared(tmp_path / "folder" / "state.db") as state:
+        (tmp_path / "folder").rename(tmp_path / "elsewhere")
+        (tmp_path / "folder").touch()
+        with pytest.raises(StateError, match="it can't be opened or written"):
+            fill(state, 0)
+
+
 def test_another_file_in_its_place_is_not_written(tmp_path: Path) -> None:
     with prepared(tmp_path / "other.db") as other:
         fill(other, 0)
@@ -266,7 +277,7 @@ def test_a_state_that_another_program_has_may_be_free_by_the_next_attempt(tmp_pa
 @pytest.mark.parametrize(
     ("number", "said", "passing"),
     [
-        (errno.ENOSPC, "make room on its volume", True),
+        (errno.ENOSPC, r"no room for it \(No space left on device\); make room on its volume", True),
         (errno.EACCES, "Permission denied", False),
         (errno.EROFS, "Read-only file system", False),
         (errno.EMFILE, "Too many open files", True),
@@ -311,6 +322,16 @@ def test_a_mistake_elsewhere_is_not_taken_for_damage(tmp_path: Path, error: Exce
         with pytest.raises(type(error)) as caught, state.records("prod", "x", RULES):
             raise error
         assert caught.value is error
+
+
+def test_a_mistake_in_a_rule_that_the_state_calls_is_not_taken_for_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with prepared(tmp_path / "state.db") as state:
+        fill(state, 0)
+        monkeypatch.setattr(accounting, "RECORDS", {})
+        with pytest.raises(TypeError, match="unhashable"):
+            fill(state, 300)
 
 
 def test_without_a_folder_for_temporary_files_it_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.items import invocation
+from exporter.model.accounting import Rules
 from exporter.model.record import Key
 from exporter.state import prepared
 from exporter.state.schema import migrate
+from exporter.systems import sources
 from tests.support.rig import NOW, Rig
 
 INVOCATIONS = "inkit_invocations_finished_total"
@@ -141,6 +143,14 @@ def test_what_happened_during_the_upgrade_is_counted(upgraded: Rig) -> None:
         (INVOCATIONS, "completed"): 2,
         (GENERATIONS, "box", "failed"): 2,
     }
+
+
+def test_only_a_failure_that_no_destination_names_is_known_without_one(upgraded: Rig) -> None:
+    rules = Rules.of(sources()["inkit"].families)
+    with upgraded.state.records("prod", "invocations", rules) as records:
+        found = records.get(list(RECORDS))
+    unplaced = [name for name, record in found.items() if (GENERATIONS, "none", "failed") in record.contributions]
+    assert unplaced == ["rend_unnamed"]
 
 
 def test_the_failed_records_are_listed_as_before(upgraded: Rig) -> None:

@@ -14,6 +14,7 @@ from exporter.model.accounting import RECORDS, Rules
 from exporter.model.record import Key, Record
 from exporter.state import Checkpoint, Observation, prepared
 from tests.support.doubles import Killed, MortalState
+from tests.support.properties import examples
 
 RULES = Rules(frozenset({"c"}), {"h": (10.0, 100.0)}, {"c": (1,)})
 IDS = st.sampled_from(["a", "b", "c", "d"])
@@ -154,5 +155,5 @@ class Machine(RuleBasedStateMachine):
 
 TestRecords = Machine.TestCase
 TestRecords.settings = settings(
-    max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(25), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )

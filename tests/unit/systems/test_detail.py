@@ -10,7 +10,7 @@ from exporter.client.download import SecretUrl
 from exporter.model.record import FetchError, Reason
 from exporter.systems import sources
 from exporter.systems.detail import Detail, NotAnId, told
-from tests.unit.systems.test_fields import ANY_JSON
+from tests.support.odd import ANY_JSON
 
 
 @pytest.mark.parametrize(

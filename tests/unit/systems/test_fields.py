@@ -12,13 +12,9 @@ from hypothesis import strategies as st
 from exporter.client import JSON
 from exporter.model.record import FetchError, Reason, Record
 from exporter.systems import fields
+from tests.support.odd import ANY_JSON
 
 DAY = 86_400.0
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from exporter.state import Observation, prepared
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options, Page
 from tests.support.odd import SHAPES, Shape
+from tests.support.properties import examples
 from tests.support.rig import Rig, own_counters
 
 BY_NAME = [pytest.param(one, id=f"{one.system}-{one.collector}") for one in SHAPES]
@@ -68,7 +69,7 @@ def rendered(shape: Shape, sums: Sums) -> Sequence[Mapping[str, Block]]:
 
 
 @pytest.mark.parametrize("shape", BY_NAME)
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_each_item_is_a_record_or_rejected_and_those_beside_it_are_as_they_are_alone(
     shape: Shape, data: st.DataObject
@@ -99,7 +100,7 @@ def kept(shape: Shape, page: Page) -> Mapping[str, Record]:
 
 
 @pytest.mark.parametrize("shape", BY_NAME)
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_only_a_record_s_id_its_time_and_its_status_can_cost_it(shape: Shape, data: st.DataObject) -> None:
     needed = ("id", "created_at", "status")
@@ -131,7 +132,7 @@ def poll(rig: Rig, shape: Shape, *batches: Sequence[Any]) -> Poller:
 
 
 @pytest.mark.parametrize("shape", BY_NAME)
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_poll_succeeds_whatever_its_records_hold_and_counts_the_failure_beside_them(
     shape: Shape, data: st.DataObject

@@ -33,11 +33,15 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
+{{- /* Where alerts and dashboards link to: by default the Service, which a browser reaches only inside the cluster. */ -}}
+{{- define "externalUrl" -}}
+{{- $service := printf "http://%s.%s.svc:10977" (include "name" .) .Release.Namespace -}}
+{{- regexReplaceAll "/+$" (.Values.externalUrl | default $service) "" -}}
+{{- end -}}
+
 {{- /* A file of rules or a dashboard, with links to where things are here. */ -}}
 {{- define "linked" -}}
-{{- $links := .Values.links -}}
-{{- .text
-  | replace "http://localhost:3000" $links.grafana
-  | replace "http://localhost:10977" $links.exporter
-  | replace "https://batch-exporter.example.com" $links.repository -}}
+{{- .root.Files.Get .path
+  | replace "http://localhost:3000" (regexReplaceAll "/+$" .root.Values.grafanaUrl "")
+  | replace "http://localhost:10977" (include "externalUrl" .root) -}}
 {{- end -}}

@@ -9,8 +9,9 @@ from exporter.demo.items import document_batch
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.items import packagex_batch
 from exporter.demo.packagex.listing import PackagexReadings
-from tests.unit.demo.conftest import NOW
-from tests.unit.demo.packagex.conftest import KEY, Client
+from tests.support.api_clients import KEY
+from tests.support.api_clients import PackagexClient as Client
+from tests.support.rig import NOW
 
 ENVELOPE = ["message", "data", "status", "errors", "code", "pagination", "endpoint"]
 """As "Requests & Responses" lists it."""

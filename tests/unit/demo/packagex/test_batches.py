@@ -12,7 +12,7 @@ from exporter.demo.items import new_id
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.items import packagex_batch
-from tests.unit.demo.conftest import NOW, Clock
+from tests.support.rig import NOW, Clock
 
 
 def ids(batches: Batches) -> list[str]:

@@ -12,8 +12,9 @@ from exporter.demo.items import Item
 from exporter.demo.packagex.batches import Batches, Saved
 from exporter.demo.packagex.files import FILES, VALID_SECONDS
 from exporter.demo.packagex.items import packagex_batch, phase
-from tests.unit.demo.conftest import NOW, Clock
-from tests.unit.demo.packagex.conftest import KEY, Client
+from tests.support.api_clients import KEY
+from tests.support.api_clients import PackagexClient as Client
+from tests.support.rig import NOW, Clock
 
 ALL = {f"include_{name}": "true" for name in FILES}
 

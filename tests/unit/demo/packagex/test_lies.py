@@ -9,8 +9,8 @@ from exporter.demo.faults import Lies
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.items import packagex_batch
 from exporter.demo.packagex.listing import PackagexReadings
-from tests.unit.demo.conftest import NOW
-from tests.unit.demo.packagex.conftest import Client
+from tests.support.api_clients import PackagexClient as Client
+from tests.support.rig import NOW
 
 ALL = [f"batch_{n:02}" for n in range(30)]
 

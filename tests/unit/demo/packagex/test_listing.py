@@ -5,8 +5,8 @@ import pytest
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.items import packagex_batch
 from exporter.demo.packagex.listing import PackagexReadings
-from tests.unit.demo.conftest import NOW
-from tests.unit.demo.packagex.conftest import Client
+from tests.support.api_clients import PackagexClient as Client
+from tests.support.rig import NOW
 
 
 def fill(batches: Batches, count: int) -> list[str]:

@@ -9,7 +9,7 @@ from exporter.demo.items import Item
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.items import FINISHED, OPEN, RESOURCES
 from exporter.demo.packagex.simulation import PackagexPace, PackagexSimulation
-from tests.unit.demo.conftest import NOW
+from tests.support.rig import NOW
 
 ORDER = ("requested", "queued", "processing", *FINISHED)
 PHASES = ("parsing", "validation", "processing", "cleanup")

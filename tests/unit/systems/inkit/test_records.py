@@ -10,7 +10,7 @@ from exporter.model.accounting import Rules
 from exporter.model.record import Key, Record
 from exporter.systems.base import Listing, Options
 from exporter.systems.inkit.records import SOURCE
-from tests.unit.systems.test_fields import ANY_JSON
+from tests.support.odd import ANY_JSON
 
 
 def listing(collector: str, **options: Any) -> Listing:

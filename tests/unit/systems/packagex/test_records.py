@@ -9,7 +9,7 @@ from hypothesis import given
 from exporter.model.record import FetchError, Reason, Record
 from exporter.systems.base import Listing, Options
 from exporter.systems.packagex.records import SOURCE
-from tests.unit.systems.test_fields import ANY_JSON
+from tests.support.odd import ANY_JSON
 
 CREATED = 1_700_000_000
 

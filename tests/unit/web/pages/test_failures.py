@@ -13,11 +13,9 @@ from exporter.exposition.snapshot import CollectorSnapshot, Failure, Health
 from exporter.model.record import LAST_FAILURES
 from exporter.web.pages.failures import failures_page
 from exporter.web.pages.failures_query import FILTERS, MOST, PARAMETERS, BadQuery, Query, as_json, choose
-from exporter.web.pages.runbooks import runbook
 from tests.support.examples import MINUTE, NOW, calm, failure, troubled
-from tests.support.html_reader import Reader
+from tests.support.html_reader import HOSTILE, Reader
 from tests.support.paths import ROOT
-from tests.unit.web.pages.test_html import HOSTILE
 
 COLLECTORS = troubled().snapshot.collectors
 EVERYTHING = Query()
@@ -161,7 +159,7 @@ def test_programs_get_all_of_it() -> None:
                 "statuses": ["failed"],
                 "workflow": "Statement",
                 "alert": "InkitGenerationFailed",
-                "runbook": "docs/alerts.md#inkitgenerationfailed",
+                "runbook": "/runbooks#inkitgenerationfailed",
             }
         ],
         "not_up_to_date": [],
@@ -194,7 +192,7 @@ def test_people_get_a_row_for_each_record() -> None:
             "production document_batches",
             "docusign, sepire failed",
             "none",
-            "InkitGenerationFailed docs/alerts.md#inkitgenerationfailed",
+            "InkitGenerationFailed",
         ],
         [
             "rend_2LQn5C0pEuNX8Kt1oVyMd3 created 4 min before",
@@ -202,7 +200,7 @@ def test_people_get_a_row_for_each_record() -> None:
             "production invocations",
             "docusign failed",
             "Order confirmation",
-            "InkitGenerationFailed docs/alerts.md#inkitgenerationfailed",
+            "InkitGenerationFailed",
         ],
         [
             "batch_9kR2mWq4Lx created 4 min before",
@@ -210,7 +208,7 @@ def test_people_get_a_row_for_each_record() -> None:
             "logistics batches",
             "shipment timed out",
             "none",
-            "PackageXBatchFailed docs/alerts.md#packagexbatchfailed",
+            "PackageXBatchFailed",
         ],
     ]
     assert rows[6][3] == "the record itself failed"
@@ -228,8 +226,12 @@ def test_of_two_accounts_with_the_same_record_only_one_row_has_its_id() -> None:
 
 
 def test_the_runbook_is_that_of_the_alert() -> None:
-    assert [row[5].split()[1] for row in read().rows[1:]].count(runbook("InkitBatchFailed")) == 1
-    assert read(collectors=(holding(Failure("x", 0, 0, (), (), "")),)).rows[1][5] == "Alerts docs/alerts.md"
+    reader = read()
+    assert [row[5] for row in reader.rows[1:]].count("InkitBatchFailed") == 1
+    assert reader.attributes("a").count({"href": "/runbooks#inkitbatchfailed"}) == 1
+    reader = read(collectors=(holding(Failure("x", 0, 0, (), (), "")),))
+    assert reader.rows[1][5] == "All runbooks"
+    assert {"href": "/runbooks"} in reader.attributes("a")
 
 
 def test_no_link_leads_out_of_the_exporter() -> None:

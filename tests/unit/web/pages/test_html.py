@@ -7,9 +7,8 @@ import re
 import pytest
 
 from exporter.web.pages.html import Link, age, headers, iso, name, page, when
-from tests.support.html_reader import Reader
+from tests.support.html_reader import HOSTILE, Reader
 
-HOSTILE = "<script>alert(1)</script>\"'&\u202e\ud800"
 LINKS = (Link("/", "Overview"), Link("/metrics", "Metrics"))
 
 

@@ -7,8 +7,7 @@ from exporter.model.record import Reason
 from exporter.web.pages.landing import MOST_PROBLEMS, landing
 from exporter.web.pages.problems import Problem
 from tests.support.examples import HOUR, MINUTE, NOW, failure
-from tests.support.html_reader import Reader
-from tests.unit.web.pages.test_html import HOSTILE
+from tests.support.html_reader import HOSTILE, Reader
 
 FINE = Health(True, True, NOW - 120, 1234, 5, oldest_in_flight=NOW - 3 * HOUR)
 
@@ -43,10 +42,10 @@ def test_a_problem_says_what_it_is_why_it_is_and_what_to_do() -> None:
     refused = Problem("bad", "a: polls fail.", ["Refused.", "No metrics."], "Make a new token.", "BatchExporterDown")
     reader = read(found=[refused, Problem("warn", "b: 2 records have failed.", account="b")])
     assert reader.items == [
-        "a: polls fail.\nRefused.\nNo metrics.\nMake a new token. Runbook: docs/alerts.md#batchexporterdown",
+        "a: polls fail.\nRefused.\nNo metrics.\nMake a new token. Runbook: BatchExporterDown",
         "b: 2 records have failed. See its failed records",
     ]
-    assert reader.attributes("a") == [{"href": "/failures?account=b"}]
+    assert reader.attributes("a") == [{"href": "/runbooks#batchexporterdown"}, {"href": "/failures?account=b"}]
     assert [one["class"] for one in reader.attributes("li")] == ["bad", "warn"]
     assert "Look at this first" in reader.texts
 

@@ -1,0 +1,32 @@
+"""The workflows of GitHub, as YAML."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.paths import ROOT
+
+GITHUB = ROOT / ".github"
+Yaml = dict[str, Any]
+
+
+def read(path: Path) -> Yaml:
+    found: Yaml = yaml.safe_load(path.read_text())
+    return found
+
+
+def jobs(path: Path) -> dict[str, Yaml]:
+    return dict(read(path)["jobs"])
+
+
+def steps(path: Path) -> list[Yaml]:
+    return [step for job in jobs(path).values() for step in job.get("steps", ())]
+
+
+def step_named(workflow: str, name: str) -> Yaml:
+    """Return the step of a workflow with this name or action."""
+    (found,) = (
+        one for one in steps(GITHUB / "workflows" / workflow) if name in str(one.get("name") or one.get("uses"))
+    )
+    return found
