@@ -1,1 +1,1 @@
-"""The Grafana dashboards as code: `python -m grafana` writes dashboards/*.json. Nothing of it is needed to run."""
+"""The Grafana dashboards as code: `python -m grafana` writes dashboards/*.json. The exporter does not need it."""

@@ -1,4 +1,4 @@
-"""`python -m grafana`: writes dashboards/*.json."""
+"""`python -m grafana`: write dashboards/*.json."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,12 @@ FOLDER = Path(__file__).parent / "dashboards"
 
 
 def dashboards() -> tuple[Dashboard, ...]:
-    """From the first one that is opened to the last."""
+    """Return all dashboards, the overview first."""
     return overview.dashboard(), inkit.dashboard(), packagex.dashboard(), health.dashboard()
 
 
 def text(dashboard: Dashboard) -> str:
-    """A dashboard as its file holds it."""
+    """Return the content of a dashboard's file."""
     return json.dumps(dashboard.json(), indent=2, ensure_ascii=False) + "\n"
 
 

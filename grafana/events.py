@@ -1,6 +1,6 @@
-"""What counts as failed and as finished: the counters of both vendors by what they count; no panels are made here.
+"""Queries for failed and finished records of both systems, by the counters that count them. Panels are elsewhere.
 
-A counter's failures are what it has grown by.
+The failures of a counter are its increase.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from grafana.promql import (
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """One kind of thing that finishes: what it is called, who counts it, and which labels say where."""
+    """One kind of event: its name, its counter, and the labels for its place."""
 
     system: str
     what: str
@@ -35,20 +35,20 @@ class Events:
     failed: str = FAILED
 
     def grown(self, status: str, over: str) -> str:
-        """How many more there are with this status, a matcher."""
+        """Return the increase of events with this status, a matcher."""
         return grown(self.metric, *self.matchers, status, over=over)
 
     def failures(self, over: str) -> str:
         return self.grown(self.failed, over)
 
     def narrowed(self) -> "Events":
-        """Held to the chosen destinations, workflows and resources, where it has these labels."""
+        """Return the events of the selected destinations, workflows and resources, if they have these labels."""
         chosen = {"destination": DESTINATION, "workflow": WORKFLOW, "resource": RESOURCE}
         more = (chosen[one] for one in (self.place, self.detail) if one in chosen)
         return replace(self, matchers=(*self.matchers, *more))
 
     def placed(self, over: str) -> str:
-        """What failed, with the labels `system` and `what`, and those of where as `place` and `detail`."""
+        """Return failures with the labels `system` and `what`, and those of their place as `place` and `detail`."""
         expr = self.failures(over)
         for label, source in (("place", self.place), ("detail", self.detail)):
             if source:
@@ -84,15 +84,15 @@ PACKAGEX_EVENTS = (
 
 
 def places(events: Sequence[Events], over: str, by: Sequence[str]) -> str:
-    """What failed, by place: a row for each that has failed at all. `by` are labels of `Events.placed`, or ACCOUNTS."""
+    """Return failures by place, without places that have none. `by` are labels of `Events.placed`, or ACCOUNTS."""
     return total(either([one.placed(over) for one in events]), *by) + " > 0"
 
 
 def inkit_generations(status: str, over: str) -> str:
-    """Generations that finished, each once.
+    """Return finished generations, each counted once.
 
-    Those of a workflow batch are also those of its invocations: they are taken from the batches only for accounts
-    whose invocations are not polled.
+    Generations of a workflow batch are also generations of its invocations. They are taken from batches only for
+    accounts whose invocations are not polled.
     """
     documents = grown(_BATCH_GENERATIONS, _DOCUMENT, status, over=over)
     invocations = grown(_INVOCATION_GENERATIONS, status, over=over)
@@ -102,7 +102,7 @@ def inkit_generations(status: str, over: str) -> str:
 
 
 def inkit_failures(over: str) -> str:
-    """Generations that failed, and records whose creation or workflow failed before there were any."""
+    """Return failed generations, and records whose creation or workflow failed before there were generations."""
     creations = (grown(metric, FAILED, over=over) for metric in (_BATCHES, _INVOCATIONS))
     return either([inkit_generations(FAILED, over), *creations])
 
@@ -112,12 +112,12 @@ def packagex_batches(status: str, over: str) -> str:
 
 
 def failed(over: str) -> str:
-    """What failed at either vendor, each once."""
+    """Return failures of both systems, each counted once."""
     return either([inkit_failures(over), packagex_batches(FAILED, over)])
 
 
 def completed(over: str) -> str:
-    """What did not fail at either vendor, each once."""
+    """Return completions of both systems, each counted once."""
     return either([inkit_generations(COMPLETED, over), packagex_batches(COMPLETED, over)])
 
 

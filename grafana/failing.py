@@ -1,4 +1,4 @@
-"""Panels that several dashboards show of what fails and what stays open; what counts as failed is in events.py."""
+"""Panels about failed and open records that several dashboards share; events.py defines what counts as failed."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,17 @@ from grafana.panels import BUDGET, DATA_AGE, NONE_IS_GOOD, Panel, Query, counts,
 from grafana.promql import ACCOUNTS, NAMED, RANGE, RATE, SYSTEM, age, gauge, once, select, times, total
 from grafana.tables import Column, label, table, value
 
-_GAP = "A gap means that nothing is known, not that all is well: see the data's age in Exporter health."
+_GAP = "A gap means that there is no fresh data: see the data age in Exporter health."
 
 
 def places_table(events: Sequence[Events], columns: Sequence[Column]) -> Panel:
-    """Where it failed in the range, and since when; `columns` are the labels to show."""
+    """Return a table of failures by place, with their first and last time; `columns` are the labels to show."""
     by = [one.label for one in columns]
     rising = places(events, RATE, by)
     return table(
-        "Where it fails, and since when",
-        "What failed in the range: the first and the last time show whether it is over. A generation of a workflow "
-        "batch stands with its batch and, where invocations are polled, as an invocation too.",
+        "Failures by place",
+        "Failures in the range, with the time of the first and the last one. Generations of workflow batches are "
+        "listed under their batch and, if invocations are polled, also under invocations.",
         [
             *columns,
             value("Failed", places(events, RANGE, by), "short", NONE_IS_GOOD, 0, link=FAILURES),
@@ -26,7 +26,7 @@ def places_table(events: Sequence[Events], columns: Sequence[Column]) -> Panel:
             value("Last", times("max", rising), "dateTimeFromNow"),
         ],
         sort="Failed",
-        no_value="nothing failed",
+        no_value="no failures",
     )
 
 
@@ -34,14 +34,14 @@ NOT_POLLED = once(f"1 - {select('batch_exporter_up', SYSTEM)}")
 _AGE = age(select("batch_exporter_last_success_timestamp_seconds", SYSTEM))
 DATA_AGE_SECONDS = once(_AGE)
 DATA_AGE_SHARE = once(f"({_AGE}) / {select('batch_exporter_stale_after_seconds', SYSTEM)}")
-"""Of `stale_after`: from 1 on the numbers are dropped."""
+"""Data age as a share of `stale_after`: from 1 on, the gauges are dropped."""
 
 
 def not_polled_stat() -> Panel:
     return stat(
         "Collectors failing",
-        "Collectors whose last poll failed: their numbers are those of the last successful poll, and are dropped after "
-        "`stale_after`. Without data: the exporter itself is not scraped.",
+        "Collectors whose last poll failed. They show the values of the last successful poll, which are dropped after "
+        "`stale_after`. No exporter: Prometheus does not scrape the exporter.",
         Query(total(NOT_POLLED)),
         unit="short",
         thresholds=NONE_IS_GOOD,
@@ -52,8 +52,8 @@ def not_polled_stat() -> Panel:
 def data_age_stat() -> Panel:
     return stat(
         "Oldest data",
-        "How long ago the collector that is furthest behind was last polled successfully, as a share of its "
-        "`stale_after`. At 100 % its numbers are dropped, and panels have a gap.",
+        "Age of the oldest collector data, as a share of its `stale_after`. At 100 % its gauges are dropped and "
+        "panels show a gap.",
         Query(f"max({DATA_AGE_SHARE})"),
         unit="percentunit",
         thresholds=DATA_AGE,
@@ -74,8 +74,7 @@ def stuck(*systems: str) -> str:
 def stuck_stat(*systems: str) -> Panel:
     return stat(
         "Stuck records",
-        "Records that have been open for longer than `stuck_after` of their account. The table of what is stuck has "
-        "them by collector.",
+        "Records open for longer than `stuck_after`. The table of stuck records shows their collectors.",
         Query(total(stuck(*systems))),
         unit="short",
         thresholds=NONE_IS_GOOD,
@@ -88,9 +87,9 @@ def stuck_table(*systems: str) -> Panel:
     collector = (*ACCOUNTS, "collector")
     by = ", ".join(collector)
     return table(
-        "What is stuck, and since when",
-        "For each collector: how many records have been open for longer than `stuck_after`, how many are open, and "
-        "when the oldest of them was created.",
+        "Stuck records by collector",
+        "For each collector: records open for longer than `stuck_after` (stuck), all open records, and the creation "
+        "time and age of the oldest open record.",
         [
             label("cluster", "Cluster"),
             label("account", "Account"),
@@ -108,7 +107,7 @@ def stuck_table(*systems: str) -> Panel:
 def oldest_lines(system: str) -> Panel:
     return lines(
         "Age of the oldest open record",
-        f"It rises while the same record stays open, and falls when that one finishes. {_GAP}",
+        f"It rises while the same record stays open and falls when that record finishes. {_GAP}",
         Query(f"max by ({', '.join(ACCOUNTS)}, collector) ({age(oldest(system))})", f"{NAMED} {{{{collector}}}}"),
         unit="s",
     )
@@ -117,7 +116,7 @@ def oldest_lines(system: str) -> Panel:
 def open_lines(*systems: str) -> Panel:
     return lines(
         "Open records",
-        "Records that are not finished. What rises and does not fall again is piling up at the vendor.",
+        "Records that are not finished. A line that keeps rising means that work piles up in the system.",
         Query(total(_open(*systems), *ACCOUNTS, "collector"), f"{NAMED} {{{{collector}}}}"),
         unit="short",
         decimals=0,
@@ -137,19 +136,17 @@ def failed_stat(title: str, description: str, expr: str) -> Panel:
 
 
 def failed_lines(title: str, description: str, *queries: Query) -> Panel:
-    """Failures over time with the ids of the records that raised the counters."""
-    note = (
-        "Each dot is an exemplar: it names the last record that failed (Prometheus keeps them with exemplar-storage)."
-    )
+    """Return failures over time, with the IDs of the records that raised the counters as exemplars."""
+    note = "Each dot is an exemplar with the ID of the last failed record (Prometheus needs exemplar-storage)."
     exemplary = [Query(one.expr, one.legend, exemplar=True) for one in queries]
     return counts(title, f"{description} {note}", *exemplary).linked(*FAILURES)
 
 
 def success_lines(title: str, description: str, *queries: Query) -> Panel:
-    """Success ratios over the rolling window, beside the objective."""
+    """Return success ratios over the rolling window, with the objective."""
     return lines(
         title,
-        f"{description} Of what finished in the rolling window; a gap: nothing did.",
+        f"{description} Ratio of what finished in the rolling window. A gap: nothing finished.",
         *queries,
         Query("vector($objective / 100)", "objective"),
         unit="percentunit",
@@ -162,8 +159,8 @@ def success_lines(title: str, description: str, *queries: Query) -> Panel:
 def budget_stat(description: str, *queries: Query) -> Panel:
     return stat(
         "Error budget left",
-        "The share of the failures that the objective allows in this range which has not happened: 100 % is none, "
-        f"below 0 the objective is missed. {description}",
+        "Share of the failures allowed by the objective in this range that is still left. 100 %: no failures. Below 0: "
+        f"the objective is missed. {description}",
         *queries,
         unit="percentunit",
         thresholds=BUDGET,

@@ -1,4 +1,4 @@
-"""What all dashboards have in common: links, annotations, time; the panels come from a module for each dashboard."""
+"""The frame of every dashboard: links, annotations, time; each dashboard has a module for its panels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,8 +80,8 @@ def _links(own: str) -> list[JSON]:
             _link(TITLES[uid], _beside(own, uid), icon="dashboard", tooltip="With the same time range")
             for uid in others
         ),
-        _link(*FAILURES, icon="bolt", tooltip="The exporter's page of the last failed records, with their ids"),
-        _link("Runbooks", "${exporter}/runbooks", icon="doc", tooltip="What each alert means and what to do"),
+        _link(*FAILURES, icon="bolt", tooltip="The exporter's page of the latest failed records, with their IDs"),
+        _link("Runbooks", "${exporter}/runbooks", icon="doc", tooltip="What each alert means and how to fix it"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The dashboard of the exporter itself: is what the others show fresh and complete? What it costs is its detail."""
+"""The dashboard of the exporter: whether the data is fresh and complete; health_detail.py has its lower half."""
 
 from grafana import health_detail, variables
 from grafana.failing import DATA_AGE_SECONDS, DATA_AGE_SHARE, data_age_stat, not_polled_stat
@@ -15,15 +15,15 @@ _GOOD = steps((None, "red"), (1, "green"))
 
 def _wrong() -> Line:
     reading = stat(
-        "First reading",
-        "Collectors that have not read their window completely yet. Until then they show no numbers.",
+        "Backfills",
+        "Collectors that have not read their lookback window completely yet. Their gauges are absent until then.",
         Query(total(of("batch_exporter_backfilling"))),
         unit="short",
         thresholds=steps((None, "green"), (1, "orange")),
     )
     errors = stat(
-        "Polls that failed",
-        "In the range, of all collectors.",
+        "Failed polls",
+        "Failed polls of all collectors in the range.",
         Query(total(grown("batch_exporter_poll_errors_total", SYSTEM, over=RANGE))),
         unit="short",
         thresholds=NONE_IS_GOOD,
@@ -31,16 +31,16 @@ def _wrong() -> Line:
     )
     reload = stat(
         "Configuration",
-        "Whether the last reload of the configuration succeeded; if not, the exporter goes on with the one before.",
+        "Whether the last reload of the configuration succeeded. If not, the exporter keeps the previous one.",
         Query(f"min(batch_exporter_config_last_reload_successful{{{TARGET}}})"),
         unit="none",
         thresholds=_GOOD,
-        mappings=[mapped({"0": ("reload failed", "red"), "1": ("good", "green")})],
+        mappings=[mapped({"0": ("reload failed", "red"), "1": ("loaded", "green")})],
     )
     started = age(f"process_start_time_seconds{{{TARGET}}}")
     running = stat(
-        "Running for",
-        "The exporter's version, and how long ago it was started.",
+        "Uptime",
+        "Time since the exporter started, and its version.",
         Query(
             f"({started}) * on (cluster, job, instance) group_left (version) batch_exporter_build_info", "{{version}}"
         ),
@@ -55,8 +55,8 @@ def _collectors() -> Panel:
     reconciled = f"{_of_each('max', 'batch_exporter_last_reconcile_timestamp_seconds')} * 1000"
     return table(
         "Collectors",
-        "One row for each collector. Incremental: a poll costs what changed; if not, the list is not sorted newest "
-        "first and each poll scans the whole window. Truncated: the API does not list the whole window.",
+        "One row for each collector. Not incremental: the list is not sorted by creation time, and each poll scans the "
+        "whole window. Truncated: the API does not list the whole window.",
         [
             label("cluster", "Cluster"),
             label("account", "Account"),
@@ -64,45 +64,44 @@ def _collectors() -> Panel:
             label("collector", "Collector"),
             value("Last poll", _of_each("min", "batch_exporter_up"), "none", _GOOD, mappings=last_poll),
             value("Data age", f"max by ({COLLECTOR}) ({DATA_AGE_SECONDS})", "s"),
-            value("Of stale_after", f"max by ({COLLECTOR}) ({DATA_AGE_SHARE})", "percentunit", DATA_AGE, 0),
-            value("Poll takes", _of_each("max", "batch_exporter_last_poll_duration_seconds"), "s"),
+            value("Data age, of stale_after", f"max by ({COLLECTOR}) ({DATA_AGE_SHARE})", "percentunit", DATA_AGE, 0),
+            value("Poll duration", _of_each("max", "batch_exporter_last_poll_duration_seconds"), "s"),
             value("Reconciled", reconciled, "dateTimeFromNow"),
             value("Incremental", _of_each("min", "batch_exporter_incremental"), "none", mappings=yes_no),
-            value("First reading", _of_each("max", "batch_exporter_backfilling"), "none", mappings=yes_no),
+            value("Backfill", _of_each("max", "batch_exporter_backfilling"), "none", mappings=yes_no),
             value("Truncated", _of_each("max", "batch_exporter_window_truncated"), "none", mappings=yes_no),
             value("Stuck", _of_each("max", "batch_exporter_records_stuck"), "short", NONE_IS_GOOD, 0),
             value("Open", _of_each("max", "batch_exporter_records", 'state="in_flight"'), "short", decimals=0),
             value("Finished", _of_each("max", "batch_exporter_records", 'state="finished"'), "short", decimals=0),
         ],
-        sort="Of stale_after",
+        sort="Data age, of stale_after",
         no_value="-",
     )
 
 
 def _of_each(function: str, metric: str, *matchers: str) -> str:
-    """Return the largest or smallest value that exporters have of a collector."""
+    """Return the largest or smallest value of each collector among exporters."""
     return f"{function} by ({COLLECTOR}) ({once(select(metric, SYSTEM, *matchers), function)})"
 
 
 def _over_time() -> Line:
     polled = on_off(
         "Polls",
-        "When each collector's last poll succeeded (green) or failed (red). A gap: the exporter was not scraped.",
+        "Whether the last poll of each collector succeeded (green) or failed (red). A gap: no scrape.",
         Query(_of_each("min", "batch_exporter_up"), LEGEND),
     )
     ages = lines(
         "Data age",
-        "How long ago each collector was last polled successfully, as a share of `stale_after`. A saw between 0 and "
-        "the poll interval is health. At 100 % (the dashed red line) its numbers are dropped, which is the gap that "
-        "the other dashboards then show.",
+        "Time since the last successful poll of each collector, as a share of `stale_after`. A sawtooth between 0 and "
+        "the poll interval is normal. At 100 % (dashed red line) gauges are dropped, and other dashboards show a gap.",
         Query(f"max by ({COLLECTOR}) ({DATA_AGE_SHARE})", LEGEND),
         unit="percentunit",
         thresholds=DATA_AGE,
     )
     reasons = counted(
-        "Polls that failed, by reason",
-        "auth: the token is refused. rate_limited: the vendor asks for less. state: the exporter's own file cannot be "
-        "read or written. The others are the vendor's answers or the way there.",
+        "Poll failures by reason",
+        "auth: the API refuses the token. rate_limited: the API answers 429. state: the exporter cannot read or write "
+        "its state file. internal: a bug. Other reasons are about the API or the network.",
         "batch_exporter_poll_errors_total",
         "reason",
     )
@@ -113,11 +112,11 @@ def dashboard() -> Dashboard:
     return Dashboard(
         UID,
         "Batches: exporter health",
-        "Is what the other dashboards show fresh and complete, and what does it cost at the vendors' APIs?",
+        "Whether the data of the other dashboards is fresh and complete, and how many API requests polling takes.",
         (variables.system(), variables.account('system=~"$system"'), variables.window()),
         (
-            Row("Can the numbers be trusted?", (_wrong(),)),
-            Row("Which collectors are polled?", (wide(9, (24, _collectors())), _over_time())),
+            Row("Data quality", (_wrong(),)),
+            Row("Polling", (wide(9, (24, _collectors())), _over_time())),
             *health_detail.rows(),
         ),
     )

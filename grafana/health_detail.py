@@ -1,4 +1,4 @@
-"""The lower half of the exporter's dashboard: what polling costs, what is strange in the data, and the process."""
+"""The lower half of the exporter's dashboard: the cost of polling, unexpected data, and the process."""
 
 from grafana.frame import OF_EXPORTERS
 from grafana.layout import Line, Row, line
@@ -13,9 +13,9 @@ _REQUESTS = "batch_exporter_api_requests_total"
 
 def rows() -> tuple[Row, ...]:
     return (
-        Row("What does it cost?", (_requests(), _waiting())),
-        Row("Is anything strange?", (_not_understood(), _gone())),
-        Row("The process", (_process(),)),
+        Row("API requests", (_requests(), _waiting())),
+        Row("Unexpected data", (_not_understood(), _gone())),
+        Row("Process", (_process(),)),
     )
 
 
@@ -25,24 +25,24 @@ def of(metric: str, *matchers: str) -> str:
 
 
 def _requests() -> Line:
-    note = "Where several exporters poll an account: of the busiest."
+    note = "If several exporters poll an account, the panel shows the busiest one."
     requests = rate(_REQUESTS, SYSTEM, over=RATE)
     by_endpoint = lines(
         "Requests by endpoint",
-        f"What the exporter asks of the vendors' APIs. {note}",
+        f"Requests to the APIs per second, by endpoint. {note}",
         Query(total(requests, *ACCOUNTS, "endpoint"), f"{NAMED} {{{{endpoint}}}}"),
         unit="reqps",
     )
     by_code = lines(
-        "Requests by answer",
-        "`error`: there was no answer. 429: the vendor asks for less.",
+        "Requests by status code",
+        "`error`: no answer. 429: too many requests.",
         Query(total(requests, *ACCOUNTS, "code"), f"{NAMED} {{{{code}}}}"),
         unit="reqps",
     )
     a_day = bar_gauge(
-        "Requests in a day",
-        "What the requests of the rolling window come to in a day, for each account: to be held against the vendor's "
-        f"limits. {note}",
+        "Requests per day",
+        "Requests of each account in the rolling window, extrapolated to a day. Compare it with the API's limits. "
+        f"{note}",
         Query(f"{total(rate(_REQUESTS, SYSTEM, over=WINDOW), *ACCOUNTS)} * 86400", NAMED),
         unit="short",
         decimals=0,
@@ -51,33 +51,33 @@ def _requests() -> Line:
 
 
 def _waiting() -> Line:
-    # No account: the requests of all exporters together are what is to be seen.
+    # No account label: the panel shows the requests of all exporters together.
     buckets = f"batch_exporter_api_request_duration_seconds_bucket{{{TARGET},{SYSTEM}}}"
     latency = lines(
-        "How long the API takes",
-        "To answer with the body, in the rolling window, for each endpoint.",
+        "API request duration",
+        "Time until the complete answer, in the rolling window, by endpoint.",
         *(
             Query(
                 f"histogram_quantile({share}, sum by (le, system, endpoint) (rate({buckets}[{WINDOW}])))",
                 f"{{{{system}}}} {{{{endpoint}}}}: {name}",
             )
-            for share, name in ((0.5, "half"), (0.99, "99 in 100"))
+            for share, name in ((0.5, "p50"), (0.99, "p99"))
         ),
         unit="s",
     )
     throttled = lines(
         "Throttled",
-        "Seconds that requests waited, in each second, for the account's own budget or because the API asked for a "
-        "pause. Near 1 and above, the budget is too small for what there is to read.",
+        "Seconds that requests waited per second, for `max_requests_per_second` or because the API asked for a pause. "
+        "Near 1 or above: the request budget is too small.",
         Query(total(rate("batch_exporter_api_throttled_seconds_total", SYSTEM, over=RATE), *ACCOUNTS), NAMED),
         unit="short",
         thresholds=steps((None, "green"), (1, "orange")),
     )
     share = once(f"{select('batch_exporter_last_poll_duration_seconds', SYSTEM)} / {select(_POLL_INTERVAL, SYSTEM)}")
     takes = lines(
-        "How long a poll takes",
-        "The last poll of each collector, as a share of its `poll_interval`. From 100 % on polls follow each other "
-        "without a pause, and failures are known later.",
+        "Poll duration",
+        "Duration of the last poll of each collector, as a share of its `poll_interval`. From 100 % on, polls run "
+        "without a pause and failures are detected later.",
         Query(f"max by ({COLLECTOR}) ({share})", LEGEND),
         unit="percentunit",
         thresholds=steps((None, "green"), (0.5, "orange"), (1, "red")),
@@ -88,8 +88,8 @@ def _waiting() -> Line:
 def _not_understood() -> Line:
     folded = bar_gauge(
         "Series folded",
-        "Series beyond the cap of a family and account, shown together as `__other__`: too many workflows or unknown "
-        "words.",
+        "Series beyond the limit of a family and account, combined into `__other__`. The cause: too many workflows or "
+        "unknown values.",
         Query(total(gauge("batch_exporter_series_folded"), *ACCOUNTS, "family"), f"{NAMED} {{{{family}}}}"),
         unit="short",
         thresholds=NONE_IS_GOOD,
@@ -99,14 +99,14 @@ def _not_understood() -> Line:
         8,
         counted(
             "Records rejected",
-            "Records that could not be understood and were skipped, each time they were met: the API has changed.",
+            "Records that could not be parsed and were skipped, counted at each poll. The API may have changed.",
             "batch_exporter_records_rejected_total",
             "reason",
         ),
         counted(
             "Unknown values",
-            "Records with a status, destination or the like that the vendor's documentation does not name. They are "
-            "counted under their own name.",
+            "Records with a status, destination or similar value that the API documentation does not name. They are "
+            "counted under this value.",
             "batch_exporter_unknown_values_total",
             "field",
         ),
@@ -116,8 +116,8 @@ def _not_understood() -> Line:
 
 def _gone() -> Line:
     kept = lines(
-        "Records kept",
-        "Records in the window, and older ones still open: what the state file holds.",
+        "Records in the state file",
+        "Records in the lookback window, and older records that are still open.",
         Query(total(of("batch_exporter_records"), COLLECTOR), LEGEND),
         unit="short",
         decimals=0,
@@ -126,12 +126,12 @@ def _gone() -> Line:
         8,
         counted(
             "Records vanished",
-            "Records in the window that the API no longer has.",
+            "Records in the lookback window that were deleted upstream.",
             "batch_exporter_records_vanished_total",
         ),
         counted(
             "Records given up",
-            "Records that were open for longer than `in_flight_max_age` and are no longer asked for.",
+            "Records that were open for longer than `in_flight_max_age` and are no longer polled.",
             "batch_exporter_records_abandoned_total",
         ),
         kept,
@@ -139,7 +139,7 @@ def _gone() -> Line:
 
 
 def counted(title: str, description: str, metric: str, *more: str) -> Panel:
-    """Return a panel of how often something has happened that should not."""
+    """Return a panel of unexpected events over time, from their counter."""
     legend = " ".join([LEGEND, *(f"{{{{{one}}}}}" for one in more)])
     happened = grown(metric, SYSTEM, over=RATE)
     return counts(title, description, Query(f"{total(happened, COLLECTOR, *more)} > 0", legend))
@@ -153,14 +153,14 @@ def _process() -> Line:
         unit="bytes",
     )
     processor = lines(
-        "Processor",
-        "Processor time of the exporter, in cores.",
+        "CPU",
+        "CPU time of the exporter, in cores.",
         Query(f"rate(process_cpu_seconds_total[{RATE}]) {OF_EXPORTERS}", "{{instance}}"),
         unit="short",
     )
     files = lines(
         "Open files",
-        "Of those that the process may have open.",
+        "Open file descriptors of the exporter, as a share of its limit.",
         Query(f"process_open_fds / process_max_fds {OF_EXPORTERS}", "{{instance}}"),
         unit="percentunit",
         maximum=1,

@@ -1,4 +1,4 @@
-"""The dashboard of Inkit: what fails or is stuck, at which destination and in which workflow; the rest is in detail."""
+"""The dashboard of Inkit: failed and stuck records by destination and workflow; inkit_detail.py has its lower half."""
 
 from grafana import inkit_detail, variables
 from grafana.events import INKIT_CREATIONS, INKIT_GENERATIONS, inkit_error_ratio
@@ -10,7 +10,7 @@ from grafana.promql import ACCOUNTS, NAMED, RANGE, RATE, TARGET, budget_left, ei
 from grafana.tables import label
 
 UID = "batch-exporter-inkit"
-_NOTE = "Narrowed by destination, and for invocations by workflow."
+_NOTE = "The variable Destination applies; Workflow applies to invocations only."
 _GENERATIONS = tuple(one.narrowed() for one in INKIT_GENERATIONS)
 _CREATIONS = tuple(one.narrowed() for one in INKIT_CREATIONS)
 
@@ -19,19 +19,19 @@ def _wrong() -> Row:
     generations = [
         failed_stat(
             f"Failed: {one.what}",
-            f"Generations of {one.what} that failed in the range. {_NOTE}",
+            f"Failed generations of {one.what} in the range. {_NOTE}",
             total(one.failures(RANGE)),
         )
         for one in _GENERATIONS
     ]
     creations = failed_stat(
         "Failed before generation",
-        "Batches whose creation, and invocations whose workflow failed in the range: they may have no generation at "
-        "all. Not narrowed by destination.",
+        "Batches whose creation failed, and invocations whose workflow failed, in the range. They may have no "
+        "generations. The variable Destination does not apply.",
         total(either([one.failures(RANGE) for one in _CREATIONS])),
     )
     budget = budget_stat("For all destinations and workflows.", Query(budget_left(inkit_error_ratio(RANGE))))
-    return Row("Is anything wrong?", (line(4, *generations, creations, budget, stuck_stat("inkit")),))
+    return Row("Problems", (line(4, *generations, creations, budget, stuck_stat("inkit")),))
 
 
 def _where() -> Row:
@@ -46,27 +46,26 @@ def _where() -> Row:
     over_time = [
         failed_lines(
             f"Failures over time: {one.what}",
-            f"Generations of {one.what} that failed, by destination. {_NOTE}",
+            f"Failed generations of {one.what}, by destination. {_NOTE}",
             Query(f"{total(one.failures(RATE), *ACCOUNTS, 'destination')} > 0", f"{NAMED} {{{{destination}}}}"),
         )
         for one in _GENERATIONS
     ]
     first = wide(9, (14, failing), (10, stuck_table("inkit")))
-    return Row("Where, and since when?", (first, line(8, *over_time)))
+    return Row("Problems by place", (first, line(8, *over_time)))
 
 
 def dashboard() -> Dashboard:
     return Dashboard(
         UID,
         "Batches: Inkit",
-        "Document batches, workflow batches and invocations of Inkit: what fails or is stuck, at which destination and "
-        "in which workflow.",
+        "Failed and stuck document batches, workflow batches and invocations of Inkit, by destination and workflow.",
         (
             variables.account('system="inkit"'),
             variables.labels(
                 "destination",
                 "Destination",
-                "Where generations go.",
+                "The destination of generations.",
                 'label_values({__name__=~"inkit_(batch|invocation)_generations_finished_total",'
                 f'{TARGET},account=~"$account"}}, destination)',
                 ".*",
@@ -74,7 +73,7 @@ def dashboard() -> Dashboard:
             variables.labels(
                 "workflow",
                 "Workflow",
-                "Narrows invocations only. There is something to choose for accounts with `workflow_label: true`.",
+                "Applies to invocations only, and to accounts with `workflow_label: true`.",
                 f'label_values(inkit_invocations_finished_total{{{TARGET},account=~"$account"}}, workflow)',
                 ".*",
             ),

@@ -1,4 +1,4 @@
-"""The lower half of Inkit's dashboard: how well it does, what is open, how long it takes and how much there is."""
+"""The lower half of Inkit's dashboard: success ratios, open records, durations and traffic."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,19 +34,19 @@ def rows(generations: Sequence[Events]) -> tuple[Row, ...]:
 
 def _service(generations: Sequence[Events]) -> Row:
     return Row(
-        "How well does it do?",
+        "Success",
         (
             line(
                 8,
-                success_lines("Success by kind", "Generations, for each kind of record.", *_by_kind(generations)),
+                success_lines("Success by kind", "Generations, by kind of record.", *_by_kind(generations)),
                 success_lines(
                     "Success by destination",
-                    "Generations of batches and of invocations, for each destination.",
+                    "Generations of batches and invocations, by destination.",
                     _by_destination(generations),
                 ),
                 success_lines(
                     "Success by workflow",
-                    "Generations of invocations, for each workflow (accounts with `workflow_label: true`).",
+                    "Generations of invocations, by workflow (accounts with `workflow_label: true`).",
                     _by_workflow(generations[-1]),
                 ),
             ),
@@ -77,23 +77,23 @@ def _open() -> Row:
     invocations = gauge("inkit_invocation_generations", DESTINATION, WORKFLOW, in_progress)
     generations = bar_gauge(
         "Open generations by destination",
-        "Generations that are in progress now: where they pile up. Those of workflow batches are also in invocations.",
+        "Generations in progress now. Those of workflow batches are also counted under invocations.",
         Query(f"sum by (kind, destination) ({batches}) > 0", "{{kind}} batches, {{destination}}"),
         Query(f"sum by (destination) ({invocations}) > 0", "invocations, {{destination}}"),
         unit="short",
         decimals=0,
     )
-    return Row("What is open?", (line(8, open_lines("inkit"), oldest_lines("inkit"), generations),))
+    return Row("Work in progress", (line(8, open_lines("inkit"), oldest_lines("inkit"), generations),))
 
 
 def _durations() -> Row:
-    shares = ((0.5, "half"), (0.9, "9 in 10"), (0.99, "99 in 100"))
+    shares = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
     note = (
-        "From a record's creation to the first poll that saw it finished, in the rolling window: no finer than the "
-        "poll interval, and estimated within the histogram's buckets."
+        "Time from creation of a record to the first poll that saw it finished, in the rolling window. Precision: the "
+        "poll interval and the histogram's buckets."
     )
     batches = lines(
-        "How long batches take",
+        "Duration of batches",
         note,
         *(
             Query(quantile(share, "inkit_batch_duration_seconds", by=["kind"]), f"{{{{kind}}}}: {name}")
@@ -102,12 +102,12 @@ def _durations() -> Row:
         unit="s",
     )
     invocations = lines(
-        "How long invocations take",
+        "Duration of invocations",
         note,
         *(Query(quantile(share, "inkit_invocation_duration_seconds"), name) for share, name in shares),
         unit="s",
     )
-    return Row("How long does it take?", (line(8, batches, invocations),))
+    return Row("Durations", (line(8, batches, invocations),))
 
 
 def _traffic(generations: Sequence[Events]) -> Row:
@@ -115,13 +115,13 @@ def _traffic(generations: Sequence[Events]) -> Row:
     completed = either([one.grown(COMPLETED, RATE) for one in (documents, invocations)])
     finished = grown("inkit_invocations_finished_total", WORKFLOW, over=RATE)
     return Row(
-        "How much is there?",
+        "Traffic",
         (
             line(
                 8,
                 counts(
                     "Batches finished",
-                    "Batches that finished, by their creation status.",
+                    "Finished batches, by creation status.",
                     Query(
                         f"sum by (kind, status) ({grown('inkit_batches_finished_total', over=RATE)})",
                         "{{kind}} {{status}}",
@@ -129,12 +129,12 @@ def _traffic(generations: Sequence[Events]) -> Row:
                 ),
                 counts(
                     "Invocations finished",
-                    "Invocations that finished, by the workflow's status.",
+                    "Finished invocations, by status of the workflow.",
                     Query(f"sum by (status) ({finished})", "{{status}}"),
                 ),
                 counts(
                     "Generations completed",
-                    "Generations of document batches and of invocations that completed, by destination.",
+                    "Completed generations of document batches and invocations, by destination.",
                     Query(f"sum by (destination) ({completed})", "{{destination}}"),
                 ),
             ),
@@ -143,10 +143,10 @@ def _traffic(generations: Sequence[Events]) -> Row:
 
 
 def _window() -> Row:
-    note = "What the window (`lookback`) holds now."
+    note = "Records in the lookback window now."
     batches = table(
         "Batches in the window",
-        f"{note} The status is that of the batch's creation: its generations may still be open.",
+        f"{note} The status is that of the creation of the batch: its generations may still be open.",
         [
             label("cluster", "Cluster"),
             label("account", "Account"),
@@ -158,14 +158,14 @@ def _window() -> Row:
     )
     documents = bar_gauge(
         "Documents in the window",
-        f"{note} Documents that its batches are to make.",
+        f"{note} The panel shows the documents that their batches contain.",
         Query(total(gauge("inkit_batch_documents"), *ACCOUNTS, "kind"), f"{NAMED} {{{{kind}}}}"),
         unit="short",
         decimals=0,
     )
     invocations = table(
         "Invocations in the window",
-        f"{note} A workflow may be completed while its delivery has failed.",
+        f"{note} A workflow can be completed although its delivery failed.",
         [
             label("cluster", "Cluster"),
             label("account", "Account"),
@@ -180,4 +180,4 @@ def _window() -> Row:
         ],
         sort="Invocations",
     )
-    return Row("What does the window hold?", (line(8, batches, invocations, documents),))
+    return Row("Lookback window", (line(8, batches, invocations, documents),))

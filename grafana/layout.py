@@ -1,4 +1,4 @@
-"""Rows of panels on Grafana's grid of 24 columns; what the panels show is not known here."""
+"""Place rows of panels on Grafana's grid of 24 columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Row:
 
 
 def line(height: int, *panels: Panel) -> Line:
-    """Panels of one width. Raises ValueError where the grid cannot be shared out among so many."""
+    """Return a line of panels of equal width. Raise ValueError if their number does not divide the grid."""
     width, left = divmod(COLUMNS, len(panels))
     if left:
         raise ValueError(f"{len(panels)} panels do not share {COLUMNS} columns evenly")
@@ -27,14 +27,14 @@ def line(height: int, *panels: Panel) -> Line:
 
 
 def wide(height: int, *panels: tuple[int, Panel]) -> Line:
-    """Panels of given widths. Raises ValueError where these do not fill the line."""
+    """Return a line of panels with these widths. Raise ValueError if the widths do not fill the line."""
     if sum(width for width, _ in panels) != COLUMNS:
         raise ValueError(f"the widths of a line come to {sum(width for width, _ in panels)}, not {COLUMNS}")
     return height, panels
 
 
 def placed(rows: Sequence[Row]) -> list[JSON]:
-    """The panels of a dashboard, numbered from 1 in reading order."""
+    """Return the panels of a dashboard, numbered from 1 in reading order."""
     made: list[JSON] = []
     top = 0
     for row in rows:

@@ -1,4 +1,4 @@
-"""The first dashboard: is anything wrong, where, and since when; how well the service does is its detail."""
+"""The first dashboard: problems, their place and time; overview_detail.py has its lower half."""
 
 from grafana import overview_detail, variables
 from grafana.events import (
@@ -35,24 +35,24 @@ _HEALTH = ("Exporter health", opens("batch-exporter-health"))
 def _wrong() -> Row:
     firing = stat(
         "Firing alerts",
-        "Alerts of the exporter's rules that fire for the chosen accounts, or for no account.",
+        "Firing alerts of the exporter's rules for the selected accounts, and those without an account.",
         Query(f"count({FIRING}) or vector(0)"),
         unit="short",
         thresholds=NONE_IS_GOOD,
     )
     failures = failed_stat(
         "Failures",
-        "Generations, batches and invocations that failed in the range; a generation of a workflow batch counts as "
-        "that of its invocation.",
+        "Failed generations, batches and invocations in the range. A generation of a workflow batch is counted once, "
+        "under its invocation.",
         total(failed(RANGE)),
     )
     budget = budget_stat(
-        "Inkit by generations, PackageX by batches.",
+        "Inkit: generations. PackageX: batches.",
         Query(budget_left(inkit_error_ratio(RANGE)), "Inkit"),
         Query(budget_left(packagex_error_ratio(RANGE)), "PackageX"),
     )
     health = (not_polled_stat().linked(*_HEALTH), data_age_stat().linked(*_HEALTH))
-    return Row("Is anything wrong?", (line(4, firing, failures, budget, stuck_stat("inkit", "packagex"), *health),))
+    return Row("Problems", (line(4, firing, failures, budget, stuck_stat("inkit", "packagex"), *health),))
 
 
 def _where() -> Row:
@@ -61,23 +61,23 @@ def _where() -> Row:
         label("cluster", "Cluster"),
         label("account", "Account"),
         label("what", "What"),
-        label("place", "Where"),
+        label("place", "Destination or resource"),
         label("detail", "Workflow, action or phase"),
     ]
     failing = places_table((*INKIT_GENERATIONS, *INKIT_CREATIONS, *PACKAGEX_EVENTS), columns)
     first = wide(9, (14, failing), (10, stuck_table("inkit", "packagex")))
-    return Row("Where, and since when?", (first, _since()))
+    return Row("Problems by place", (first, _since()))
 
 
 def _since() -> Line:
-    # What has no destination failed before there was any.
+    # A failure without a destination happened before there was a generation.
     by_destination = f"{total(inkit_failures(RATE), *ACCOUNTS, 'destination')} > 0"
     by_destination = f'label_replace({by_destination}, "destination", "before generation", "destination", "")'
     by_resource = f"{total(packagex_batches(FAILED, RATE), *ACCOUNTS, 'resource')} > 0"
     over_time = failed_lines(
         "Failures over time",
-        "When what failed: Inkit by destination, or before generation where a creation or a workflow failed; PackageX "
-        "by resource.",
+        "Inkit: failures by destination, or before generation if a creation or a workflow failed. PackageX: "
+        "failures by resource.",
         Query(by_destination, f"{NAMED} {{{{destination}}}}"),
         Query(by_resource, f"{NAMED} {{{{resource}}}}"),
     )
@@ -87,12 +87,12 @@ def _since() -> Line:
 def _alerts() -> Panel:
     by = ", ".join(("alertname", "severity", *ACCOUNTS))
     began = f"min by ({by}) ({FIRING} * ignoring (alertstate) ALERTS_FOR_STATE) * 1000"
-    runbook = ("Open its runbook", "${exporter}/runbooks#${__value.text}")
+    runbook = ("Open the runbook", "${exporter}/runbooks#${__value.text}")
     # The anchor of a heading is in lower case.
     anchors = {"id": "formatString", "options": {"stringField": "runbook", "outputFormat": "Lower Case"}}
     return table(
-        "Firing alerts, and since when",
-        "The alerts that fire now. A click on the last column opens the runbook: what it means and what to do.",
+        "Alerts firing now",
+        "Firing alerts and since when they fire. Click the last column to open the runbook.",
         [
             label("alertname", "Alert"),
             label("cluster", "Cluster"),
@@ -102,7 +102,7 @@ def _alerts() -> Panel:
             label("runbook", "Runbook", runbook),
         ],
         sort="Since",
-        no_value="no alert fires",
+        no_value="no firing alerts",
         first=[anchors],
     )
 
@@ -111,8 +111,8 @@ def dashboard() -> Dashboard:
     return Dashboard(
         UID,
         "Batches: overview",
-        "Is anything failing or stuck, where, and since when? Document batches, workflow batches and invocations of "
-        "Inkit, batches of PackageX.",
+        "Failed and stuck records: where, and since when. Document batches, workflow batches and invocations of Inkit, "
+        "and batches of PackageX.",
         (
             variables.system(),
             variables.account('system=~"$system"'),

@@ -1,4 +1,4 @@
-"""The lower half of the first dashboard: how well the service does, by account, destination, workflow and resource."""
+"""The lower half of the first dashboard: success by account, destination, workflow and resource."""
 
 from grafana.events import (
     completed,
@@ -30,11 +30,13 @@ from grafana.promql import (
 )
 from grafana.tables import label, table, value
 
-SYSTEM_LINK = ("Open its dashboard", opens("batch-exporter-${__value.text}", account="${__data.fields.Account}"))
+SYSTEM_LINK = ("Open the dashboard", opens("batch-exporter-${__value.text}", account="${__data.fields.Account}"))
 
 
 def rows() -> tuple[Row, ...]:
-    return _service(), Row("By account, destination and workflow", (line(8, _accounts()), line(8, *_bars())))
+    return _service(), Row(
+        "Success by account, destination, workflow and resource", (line(8, _accounts()), line(8, *_bars()))
+    )
 
 
 def _service() -> Row:
@@ -46,25 +48,25 @@ def _service() -> Row:
     )
     burn = lines(
         "Burn rate",
-        "How many times faster than the objective allows errors are made: at 1 the budget is just used up at the end "
-        "of its period, at 14 a month's budget lasts two days.",
+        "How fast failures use up the error budget. At 1 the budget lasts exactly its period. At 14 a month's budget "
+        "lasts two days.",
         Query(burn_rate(inkit_error_ratio(WINDOW)), "Inkit"),
         Query(burn_rate(packagex_error_ratio(WINDOW)), "PackageX"),
         unit="short",
         decimals=1,
     )
-    return Row("How well does the service do?", (line(8, ratio, burn),))
+    return Row("Service level", (line(8, ratio, burn),))
 
 
 def _accounts() -> Panel:
     errors = error_ratio(failed(RANGE), completed(RANGE), *ACCOUNTS)
     opened = total(gauge("batch_exporter_records", SYSTEM, 'state="in_flight"'), "system", *ACCOUNTS)
-    hung = total(stuck("inkit", "packagex"), *ACCOUNTS)
+    stuck_records = total(stuck("inkit", "packagex"), *ACCOUNTS)
     created = f"({oldest('inkit', 'packagex')})"
     of_each = ", ".join(("system", *ACCOUNTS))
     return table(
         "Accounts",
-        "One row for each account: whether it is polled, how old its data is, and how it did in the range.",
+        "One row for each account: failing collectors, data age, and results in the range.",
         [
             label("system", "System", SYSTEM_LINK),
             label("cluster", "Cluster"),
@@ -76,7 +78,7 @@ def _accounts() -> Panel:
             value("Success", success(errors), "percentunit", decimals=2),
             value("Budget left", budget_left(errors), "percentunit", BUDGET, 0),
             value("Open", opened, "short", decimals=0),
-            value("Stuck", hung, "short", NONE_IS_GOOD, 0),
+            value("Stuck", stuck_records, "short", NONE_IS_GOOD, 0),
             value("Oldest open", f"max by ({', '.join(ACCOUNTS)}) ({age(created)})", "s"),
         ],
         sort="Failed",
@@ -91,20 +93,20 @@ def _bars() -> tuple[Panel, ...]:
     return (
         _success(
             "Success by destination",
-            "Inkit: the generations that succeeded in the range, of those that finished, for each destination.",
+            "Inkit: successful generations as a share of finished ones in the range, by destination.",
             error_ratio(*destinations, "destination"),
             "destination",
         ),
         _success(
             "Success by workflow",
-            "Inkit: the generations of invocations that succeeded in the range, for each workflow. Only for accounts "
-            "with `workflow_label: true`.",
+            "Inkit: successful generations of invocations as a share of finished ones in the range, by workflow. Only "
+            "for accounts with `workflow_label: true`.",
             error_ratio(*workflows, "workflow"),
             "workflow",
         ),
         _success(
             "Success by resource",
-            "PackageX: the batches that succeeded in the range, of those that finished, for each resource.",
+            "PackageX: successful batches as a share of finished ones in the range, by resource.",
             packagex_error_ratio(RANGE, "resource"),
             "resource",
         ),

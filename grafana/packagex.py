@@ -1,4 +1,4 @@
-"""The dashboard of PackageX: what fails, times out, expires or is stuck, of which resource; the rest is its detail."""
+"""The dashboard of PackageX: failed and stuck batches by resource; packagex_detail.py has its lower half."""
 
 from grafana import packagex_detail, variables
 from grafana.events import PACKAGEX_EVENTS, packagex_error_ratio
@@ -22,27 +22,27 @@ def _wrong() -> Row:
     )
     items = failed_stat(
         "Failed items",
-        "Items in which a phase met an error, in the range: a batch may complete and have them. "
-        "`batch-exporter inspect ACCOUNT ID --errors` gets the vendor's list of them.",
+        "Items for which a phase reported an error in the range. A completed batch can have them. "
+        "`batch-exporter inspect ACCOUNT ID --errors` lists the errors of a batch.",
         total(_ITEMS.failures(RANGE)),
     )
-    budget = budget_stat("By batches, of all resources.", Query(budget_left(packagex_error_ratio(RANGE))))
+    budget = budget_stat("Batches of all resources.", Query(budget_left(packagex_error_ratio(RANGE))))
     opened = stat(
         "Open batches",
-        "Batches that are requested, queued or processing now.",
+        "Batches requested, queued or processing now.",
         Query(f"sum({OPEN})"),
         unit="short",
         decimals=0,
     )
     succeeded = stat(
-        "Batches that succeeded",
-        "Of those that finished in the range, of all resources.",
+        "Batch success",
+        "Successful batches as a share of finished ones in the range, for all resources.",
         Query(success(packagex_error_ratio(RANGE))),
         unit="percentunit",
         decimals=2,
         no_value="nothing finished",
     )
-    return Row("Is anything wrong?", (line(4, ended, items, budget, stuck_stat("packagex"), opened, succeeded),))
+    return Row("Problems", (line(4, ended, items, budget, stuck_stat("packagex"), opened, succeeded),))
 
 
 def _where() -> Row:
@@ -53,18 +53,18 @@ def _where() -> Row:
     )
     items = failed_lines(
         "Failed items over time",
-        "Items with an error, by resource and the phase that met it.",
+        "Items with an error, by resource and phase.",
         Query(f"sum by (resource, phase) ({_ITEMS.failures(RATE)}) > 0", "{{resource}} {{phase}}"),
     )
     first = wide(9, (15, _failing()), (9, stuck_table("packagex")))
-    return Row("Where, and since when?", (first, line(8, over_time, items)))
+    return Row("Problems by place", (first, line(8, over_time, items)))
 
 
 def _failing() -> Panel:
     rising = f"{total(_BATCHES.failures(RATE), *SHAPE)} > 0"
     return table(
-        "Which batches fail, and since when",
-        "Batches that failed, timed out or expired in the range: the first and the last time show whether it is over.",
+        "Failed batches by kind",
+        "Batches that failed, timed out or expired in the range, with the time of the first and the last one.",
         [
             *(label(name, name.capitalize()) for name in SHAPE),
             value("Failed", f"{total(_BATCHES.failures(RANGE), *SHAPE)} > 0", "short", NONE_IS_GOOD, 0, link=FAILURES),
@@ -72,7 +72,7 @@ def _failing() -> Panel:
             value("Last", times("max", rising), "dateTimeFromNow"),
         ],
         sort="Failed",
-        no_value="nothing failed",
+        no_value="no failures",
     )
 
 
@@ -80,13 +80,13 @@ def dashboard() -> Dashboard:
     return Dashboard(
         UID,
         "Batches: PackageX",
-        "Batches of PackageX and their items: what fails, times out, expires or is stuck, of which resource and phase.",
+        "Failed, timed out, expired and stuck batches of PackageX and failed items, by resource and phase.",
         (
             variables.account('system="packagex"'),
             variables.labels(
                 "resource",
                 "Resource",
-                "What batches are of.",
+                "The kind of item in a batch, such as contact or shipment.",
                 f'label_values(packagex_batches_finished_total{{{TARGET},account=~"$account"}}, resource)',
                 ".*",
             ),

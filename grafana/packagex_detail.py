@@ -1,4 +1,4 @@
-"""The lower half of PackageX's dashboard: how well it does, what is open, how long it takes, what the window holds."""
+"""The lower half of PackageX's dashboard: success ratios, open batches, durations, traffic and the window."""
 
 from grafana.events import Events
 from grafana.failing import oldest_lines, open_lines, success_lines
@@ -20,14 +20,14 @@ def _service(batches: Events, items: Events) -> Row:
     by_resource = error_ratio(batches.failures(WINDOW), batches.grown(COMPLETED, WINDOW), "resource")
     by_phase = error_ratio(items.failures(WINDOW), items.grown('outcome="success"', WINDOW), "resource", "phase")
     return Row(
-        "How well does it do?",
+        "Success",
         (
             line(
                 8,
                 success_lines("Success of batches", "By resource.", Query(success(by_resource), "{{resource}}")),
                 success_lines(
                     "Success of items",
-                    "By resource and phase: which phase loses them.",
+                    "By resource and phase.",
                     Query(success(by_phase), "{{resource}} {{phase}}"),
                 ),
             ),
@@ -38,46 +38,46 @@ def _service(batches: Events, items: Events) -> Row:
 def _open() -> Row:
     by_status = bar_gauge(
         "Open batches by status",
-        "Where batches wait now: requested, queued or processing.",
+        "Batches requested, queued or processing now.",
         Query(f"sum by (resource, status) ({OPEN})", "{{resource}} {{status}}"),
         unit="short",
         decimals=0,
     )
-    return Row("What is open?", (line(8, open_lines("packagex"), oldest_lines("packagex"), by_status),))
+    return Row("Work in progress", (line(8, open_lines("packagex"), oldest_lines("packagex"), by_status),))
 
 
 def _traffic(batches: Events, items: Events) -> Row:
     durations = lines(
-        "How long batches take",
-        "From a batch's creation to its last change as PackageX dates them, of those that finished in the rolling "
-        "window; estimated within the histogram's buckets.",
+        "Duration of batches",
+        "Time from creation to last change (`updated_at`) of batches that finished in the rolling window, estimated "
+        "from the histogram's buckets.",
         *(
             Query(
                 quantile(share, "packagex_batch_duration_seconds", RESOURCE, by=["resource"]),
                 f"{{{{resource}}}}: {name}",
             )
-            for share, name in ((0.5, "half"), (0.9, "9 in 10"), (0.99, "99 in 100"))
+            for share, name in ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
         ),
         unit="s",
     )
     finished = counts(
         "Batches finished",
-        "Batches that finished, by action and status.",
+        "Finished batches, by action and status.",
         Query(total(batches.grown('status!=""', RATE), "action", "status") + " > 0", "{{action}} {{status}}"),
     )
     processed = counts(
         "Items processed",
-        "Items that a phase has finished, by outcome. An item passes through several phases.",
+        "Items that a phase has processed, by phase and outcome. An item passes through several phases.",
         Query(total(items.grown('outcome!=""', RATE), "phase", "outcome"), "{{phase}} {{outcome}}"),
     )
-    return Row("How long does it take, and how much is there?", (line(8, durations, finished, processed),))
+    return Row("Durations and traffic", (line(8, durations, finished, processed),))
 
 
 def _window() -> Row:
-    note = "What the window (`lookback`) holds now."
+    note = "The lookback window now."
     batches = table(
         "Batches in the window",
-        f"{note} All of them, by what they do and how they came.",
+        f"{note} Batches by resource, action, mode, way in and status.",
         [
             *(label(name, name.capitalize()) for name in SHAPE),
             value("Batches", f"{total(gauge('packagex_batches', RESOURCE), *SHAPE)} > 0", "short", decimals=0),
@@ -86,16 +86,16 @@ def _window() -> Row:
     )
     items = bar_gauge(
         "Items in the window",
-        f"{note} Items of its batches by phase and outcome; what is pending has not been processed yet.",
+        f"{note} Items of its batches, by phase and outcome. Pending items have not been processed yet.",
         Query(total(gauge("packagex_batch_items", RESOURCE), "phase", "outcome"), "{{phase}} {{outcome}}"),
         unit="short",
         decimals=0,
     )
     changes = bar_gauge(
         "Changes in the window",
-        f"{note} What its batches have done, as PackageX counts it.",
+        f"{note} Changes made by its batches, as PackageX counts them.",
         Query(total(gauge("packagex_batch_changes", RESOURCE), "resource", "change"), "{{resource}} {{change}}"),
         unit="short",
         decimals=0,
     )
-    return Row("What does the window hold?", (wide(9, (12, batches), (6, items), (6, changes)),))
+    return Row("Lookback window", (wide(9, (12, batches), (6, items), (6, changes)),))

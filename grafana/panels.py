@@ -1,4 +1,4 @@
-"""Panels as values, and what Grafana's JSON says of them; where they stand is decided in layout.py."""
+"""Panels as values, and their JSON for Grafana; layout.py places them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,12 +34,12 @@ class Panel:
     links: tuple[JSON, ...] = ()
 
     def linked(self, title: str, url: str) -> "Panel":
-        """The panel with a link in its corner."""
+        """Return the panel with a link in its corner."""
         link = {"title": title, "url": url, "targetBlank": not url.startswith("/")}
         return replace(self, links=(*self.links, link))
 
     def json(self, number: int, place: JSON) -> JSON:
-        """The panel as it stands in a dashboard."""
+        """Return the JSON of the panel in a dashboard."""
         made = {
             "id": number,
             "type": self.kind,
@@ -141,7 +141,7 @@ def lines(
     decimals: int | None = None,
     calcs: Sequence[str] = ("lastNotNull", "max"),
 ) -> Panel:
-    """Something over time; `bars` for counts, stacked. A gap stays a gap: it means that nothing was known."""
+    """Return a panel of series over time; `bars` draws stacked counts. Gaps are kept: there was no fresh data."""
     defaults = _defaults(unit, thresholds, decimals, "", "palette-classic-by-name")
     for name, value in (("min", minimum), ("max", maximum)):
         if value is not None:
@@ -163,7 +163,7 @@ def lines(
 
 
 def counts(title: str, description: str, *queries: Query) -> Panel:
-    """How often something happened, as stacked bars with their sums."""
+    """Return a panel of counts over time, as stacked bars with sums."""
     return lines(title, description, *queries, unit="short", bars=True, decimals=0, calcs=("sum",))
 
 
@@ -177,7 +177,7 @@ def bar_gauge(
     maximum: float | None = None,
     decimals: int | None = None,
 ) -> Panel:
-    """One bar for each series, to compare them."""
+    """Return a panel with one bar for each series, to compare them."""
     defaults = _defaults(unit, thresholds, decimals, "none", "thresholds") | {"min": minimum}
     if maximum is not None:
         defaults["max"] = maximum
@@ -199,7 +199,7 @@ def bar_gauge(
 
 
 def on_off(title: str, description: str, *queries: Query) -> Panel:
-    """A band for each series: green while it is 1, red while it is 0."""
+    """Return a panel with a band for each series: green while it is 1, red while it is 0."""
     states = {"0": {"text": "failing", "color": "red"}, "1": {"text": "polled", "color": "green"}}
     defaults = _defaults("none", steps((None, "red"), (1, "green")), None, "", "thresholds")
     defaults["mappings"] = [{"type": "value", "options": states}]

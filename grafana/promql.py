@@ -1,9 +1,9 @@
-"""The PromQL that queries are put together from; which metrics mean what is in events.py.
+"""Building blocks of PromQL; events.py has the meaning of metrics.
 
-Several exporters may expose one account: one that was replaced, or two by mistake. Each query takes the largest value
-of them before it adds up accounts, so that none counts twice.
+Several exporters may expose one account: one that was replaced, or two by mistake. Each query takes their largest value
+before it adds up accounts, so that no account counts twice.
 
-`over` is always a window as it stands in a range selector.
+`over` is always a window of a range selector, such as `$__range`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 FAILED = 'status=~"failed|timed_out|expired|error"'
 COMPLETED = 'status="completed"'
 TARGET = 'cluster=~"$cluster",job=~"$job"'
-"""Of the chosen clusters and jobs. A series without these labels is of the clusters and jobs that "All" stands for."""
+"""The selected clusters and jobs. "All" includes series without these labels."""
 ACCOUNT = 'account=~"$account"'
 DESTINATION = 'destination=~"$destination"'
 WORKFLOW = 'workflow=~"$workflow"'
@@ -19,7 +19,7 @@ SYSTEM = 'system=~"$system"'
 RESOURCE = 'resource=~"$resource"'
 
 ACCOUNTS = ("cluster", "account")
-"""The labels that name an account: two clusters may have equal ones."""
+"""The labels that identify an account: two clusters may use the same name."""
 NAMED = "{{cluster}} {{account}}"
 """An account in a legend."""
 
@@ -54,7 +54,7 @@ def rate(metric: str, *matchers: str, over: str) -> str:
 
 
 def either(parts: Sequence[str]) -> str:
-    """The series of all parts, which have no labels in common."""
+    """Return the series of all parts. Their label sets must differ."""
     return " or ".join(parts)
 
 
@@ -63,17 +63,17 @@ def total(expr: str, *by: str) -> str:
 
 
 def ratio(part: str, whole: str) -> str:
-    """Part of a whole; nothing where the whole is 0, so that a quiet time is a gap and no NaN."""
+    """Return part / whole, and no sample if the whole is 0: a gap instead of NaN."""
     return f"{part} / ({whole} > 0)"
 
 
 def quantile(share: float, metric: str, *matchers: str, by: Sequence[str] = ()) -> str:
-    """Of a histogram, over the rolling window."""
+    """Return a quantile of a histogram over the rolling window."""
     return f"histogram_quantile({share}, {total(rate(f'{metric}_bucket', *matchers, over=WINDOW), 'le', *by)})"
 
 
 def times(function: str, expr: str) -> str:
-    """The first (`min`) or last (`max`) time in the range, in milliseconds, at which there was anything."""
+    """Return the first (`min`) or last (`max`) time in the range with a sample, in milliseconds."""
     return f"{function}_over_time(timestamp({expr})[{RANGE}:$__interval]) * 1000"
 
 
@@ -90,10 +90,10 @@ def success(errors: str) -> str:
 
 
 def burn_rate(errors: str) -> str:
-    """How many times faster than the objective allows errors are made."""
+    """Return the error ratio as a multiple of the error ratio that the objective allows."""
     return f"{errors} / (1 - $objective / 100)"
 
 
 def budget_left(errors: str) -> str:
-    """The share of the errors allowed that has not been made; below 0 the objective is missed."""
+    """Return the share of the error budget that is left. Below 0 the objective is missed."""
     return f"1 - {burn_rate(errors)}"

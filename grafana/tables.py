@@ -46,7 +46,7 @@ def table(
     no_value: str = "none",
     first: Sequence[JSON] = (),
 ) -> Panel:
-    """Rows sorted by the column `sort`, the largest first; `first` are transformations before columns are named."""
+    """Return a table sorted by the column `sort`, largest first. `first` transforms before columns get names."""
     queries = tuple(Query(one.query, instant=True) for one in columns if one.query)
     names = _names(columns, len(queries))
     organised = {
@@ -72,7 +72,7 @@ def table(
 
 
 def _names(columns: Sequence[Column], queries: int) -> list[str]:
-    """What Grafana calls the columns: a label's name, and for values `Value`, or `Value #A` where there are several."""
+    """Return Grafana's column names: a label's name; `Value` for a query, or `Value #A` and so on for several."""
     values = iter(["Value"] if queries == 1 else [f"Value #{chr(ord('A') + at)}" for at in range(queries)])
     return [one.label or next(values) for one in columns]
 

@@ -23,7 +23,7 @@ def datasource() -> JSON:
 
 
 def labels(name: str, title: str, description: str, query: str, all_value: str | None = None) -> JSON:
-    """Values of a label; by default all of them.
+    """Return a variable with the values of a label; all are selected by default.
 
     Without an `all_value`, "All" stands for the values listed, so that one variable narrows another.
     """
@@ -45,23 +45,28 @@ def labels(name: str, title: str, description: str, query: str, all_value: str |
 
 
 def cluster() -> JSON:
-    description = "The label `cluster` of the exporter's series. All, where there is no such label."
+    description = "The label `cluster` of the exporter's series. Choose All if there is no such label."
     return labels("cluster", "Cluster", description, "label_values(batch_exporter_up, cluster)", ".*")
 
 
 def job() -> JSON:
     query = 'label_values(batch_exporter_up{cluster=~"$cluster"}, job)'
-    return labels("job", "Job", "The job of Prometheus that scrapes the exporter.", query, ".*")
+    return labels("job", "Job", "The Prometheus job that scrapes the exporter.", query, ".*")
 
 
 def system() -> JSON:
-    return labels("system", "System", "The vendor.", f"label_values(batch_exporter_up{{{TARGET}}}, system)")
+    return labels(
+        "system",
+        "System",
+        "The system that is polled: inkit or packagex.",
+        f"label_values(batch_exporter_up{{{TARGET}}}, system)",
+    )
 
 
 def account(which: str) -> JSON:
-    """`which` is a matcher that narrows the accounts to one system."""
+    """Return the variable `account`. `which` is a matcher that selects one system."""
     query = f"label_values(batch_exporter_up{{{TARGET},{which}}}, account)"
-    return labels("account", "Account", "An account of the exporter's configuration.", query)
+    return labels("account", "Account", "An account in the exporter's configuration.", query)
 
 
 def choice(name: str, title: str, description: str, values: tuple[str, ...], default: str) -> JSON:
@@ -80,12 +85,12 @@ def choice(name: str, title: str, description: str, values: tuple[str, ...], def
 
 
 def objective() -> JSON:
-    description = "Service level objective: the percentage that is to succeed."
+    description = "Service level objective: the percentage that must succeed."
     return choice("objective", "Objective (%)", description, ("90", "95", "98", "99", "99.5", "99.9"), "99")
 
 
 def window() -> JSON:
-    description = "Over how long ratios and durations are taken: long enough that some things finish within it."
+    description = "The time range of ratios and durations. Choose one in which some records finish."
     return choice("window", "Rolling window", description, ("5m", "15m", "1h", "6h", "1d"), "1h")
 
 
@@ -94,7 +99,7 @@ def exporter() -> JSON:
         "type": "textbox",
         "name": "exporter",
         "label": "Exporter",
-        "description": "The exporter's address as your browser reaches it, for links to failed records and runbooks.",
+        "description": "The exporter's URL as your browser reaches it. Links to failed records and runbooks use it.",
         "query": EXPORTER_URL,
         "current": {"text": EXPORTER_URL, "value": EXPORTER_URL},
         "options": [{"text": EXPORTER_URL, "value": EXPORTER_URL, "selected": True}],

@@ -16,7 +16,7 @@ from exporter.model.record import FetchError, Reason
 from exporter.polling.collector.paged_list import PagedList
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options, Page
-from exporter.web.config import Current
+from exporter.web.config import WebConfigFile
 
 _DAY_SECONDS = 86400.0
 
@@ -40,7 +40,7 @@ def run(given: argparse.Namespace) -> bool:
     return all(results)
 
 
-def _judged(given: argparse.Namespace) -> tuple[Config, Current | None]:
+def _judged(given: argparse.Namespace) -> tuple[Config, WebConfigFile | None]:
     """Both configurations. Raises ConfigError with the problems of both."""
     problems: list[Problem] = []
     config = web = None

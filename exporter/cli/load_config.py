@@ -8,7 +8,7 @@ from exporter import state
 from exporter.config import Config, from_environment, load
 from exporter.model.system import System
 from exporter.systems import sources
-from exporter.web.config import Current
+from exporter.web.config import WebConfigFile
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,6 @@ def logged(config: Config) -> Config:
     return config
 
 
-def web_configuration(given: argparse.Namespace) -> Current | None:
+def web_configuration(given: argparse.Namespace) -> WebConfigFile | None:
     """None for plain HTTP and no password. Raises ConfigError."""
-    return None if given.web_config_file is None else Current(given.web_config_file)
+    return None if given.web_config_file is None else WebConfigFile(given.web_config_file)

@@ -26,7 +26,7 @@ from exporter.polling.supervisor import Supervisor
 from exporter.state import prepared
 from exporter.systems import families, sources
 from exporter.web.app import App
-from exporter.web.config import Current
+from exporter.web.config import WebConfigFile
 from exporter.web.server.listen import first_port, listen, name_of
 from exporter.web.server.server import Server
 from exporter.web.server.systemd import inherited
@@ -86,9 +86,9 @@ def serve(given: argparse.Namespace, loading: Loading, started: Callable[[int], 
     return stopped
 
 
-def _tell(loading: Loading, config: Config, sockets: Sequence[socket.socket], web: Current | None) -> None:
+def _tell(loading: Loading, config: Config, sockets: Sequence[socket.socket], web: WebConfigFile | None) -> None:
     if web is not None:
-        web.tell()
+        web.log_warnings()
     extra = {"version": __version__, "address": ",".join(map(name_of, sockets)), "port": first_port(sockets)}
     extra |= {"tls": web is not None and web.config.tls is not None}
     extra |= {"config": loading.file or "the environment", "state": str(config.state_path or "none")}

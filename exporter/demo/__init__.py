@@ -1,1 +1,1 @@
-"""A mock API of the vendors' APIs, for `batch-exporter demo` and for tests; the exporter itself never needs it."""
+"""Mock APIs of both vendors, for `batch-exporter demo` and for tests; the exporter itself never needs them."""

@@ -1,4 +1,4 @@
-"""Putting an answer on a connection, well or with a fault; which fault it is, is decided elsewhere."""
+"""Write a response to a connection, with or without a fault."""
 
 import socket
 import struct
@@ -12,9 +12,9 @@ _LINGER_0 = struct.pack("ii", 1, 0)
 
 
 def deliver(connection: socket.socket, answer: Answer, fault: Fault, stopped: threading.Event) -> bool:
-    """Send an answer the way a fault wants it; waiting ends when `stopped` is set.
+    """Send a response with a fault; waiting ends when `stopped` is set.
 
-    Says whether the connection can take another request. Raises OSError where the other side has gone.
+    Return whether the connection can take another request. Raises OSError if the client has gone.
     """
     if stopped.wait(fault.latency) if fault.latency else stopped.is_set():
         return False
@@ -32,7 +32,7 @@ def deliver(connection: socket.socket, answer: Answer, fault: Fault, stopped: th
         case Delivery.HUGE:
             _pour(connection, answer, fault, stopped)
         case Delivery.RESET:
-            # With a linger time of 0, closing sends a reset in the place of the usual farewell.
+            # With a linger time of 0, closing sends a reset instead of a FIN.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0)
         case Delivery.HUNG:
             stopped.wait()

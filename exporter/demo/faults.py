@@ -1,4 +1,4 @@
-"""What a mock API can be told to do wrong; how that is put on the wire is in delivery.py."""
+"""The faults that a mock API can have; delivery.py writes them to the connection."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -11,41 +11,41 @@ from exporter.demo.http_types import Answer
 
 
 class Delivery(Enum):
-    """How an answer goes out."""
+    """How a response is sent."""
 
     WHOLE = auto()
     TRUNCATED = auto()
-    """Half of the body, then the end of the connection."""
+    """Half of the body, then the connection is closed."""
     DRIPPED = auto()
-    """The head at once, then a byte at a time."""
+    """The head at once, then one byte at a time."""
     DRIPPED_HEAD = auto()
-    """The status line and headers, too, a byte at a time."""
+    """The status line and headers, too, one byte at a time."""
     HUGE = auto()
     RESET = auto()
-    """A TCP reset in the place of an answer."""
+    """A TCP reset instead of a response."""
     HUNG = auto()
-    """Nothing, and the connection stays open."""
+    """No response; the connection stays open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with one answer."""
+    """The fault of one response."""
 
     answer: Answer | None = None
-    """In the place of the true one."""
+    """Sent instead of the true response."""
     latency: float = 0.0
-    """Seconds before anything is sent."""
+    """Seconds before the first byte is sent."""
     delivery: Delivery = Delivery.WHOLE
     every: float = 0.0
-    """Seconds between two dripped bytes."""
+    """Seconds between two bytes."""
     size: int = 0
     """Bytes of a huge body."""
     declared: bool = True
-    """Whether a huge body's size is said in its head."""
+    """Whether a huge body has a Content-Length."""
 
 
 def status(code: int, headers: Mapping[str, str] | None = None, body: bytes = b"{}") -> Fault:
-    """A status, as 429 with `{"Retry-After": "3"}`, or 503."""
+    """Respond with a status, such as 429 with `{"Retry-After": "3"}`, or 503."""
     return Fault(Answer(code, body, {"Content-Type": "application/json", **(headers or {})}))
 
 
@@ -54,13 +54,13 @@ def redirect(location: str, code: int = 301) -> Fault:
 
 
 def html(code: int = 200) -> Fault:
-    """A page for people, as proxies and maintenance windows answer."""
+    """Respond with an HTML page, as proxies do during maintenance."""
     body = b"<!DOCTYPE html><html><body><h1>We'll be back soon</h1></body></html>"
     return Fault(Answer(code, body, {"Content-Type": "text/html; charset=utf-8"}))
 
 
 def raw(body: bytes, code: int = 200) -> Fault:
-    """Any bytes under a JSON content type: `null`, `[]`, `{"items": 3}`, or nothing at all."""
+    """Respond with any bytes under a JSON content type, such as `null`, `[]`, `{"items": 3}`, or none."""
     return Fault(Answer(code, body))
 
 
@@ -69,12 +69,12 @@ def empty() -> Fault:
 
 
 def huge(size: int, *, declared: bool = True) -> Fault:
-    """A body of `size` bytes, sent as fast as it is read; undeclared, it has no Content-Length."""
+    """Respond with a body of `size` bytes, sent as fast as it is read; without `declared`, it has no Content-Length."""
     return Fault(Answer(200), delivery=Delivery.HUGE, size=size, declared=declared)
 
 
 def truncated() -> Fault:
-    """The true answer, whose second half is missing."""
+    """Send only the first half of the true response."""
     return Fault(delivery=Delivery.TRUNCATED)
 
 
@@ -87,35 +87,35 @@ def hang() -> Fault:
 
 
 def drip(every: float, *, head: bool = False) -> Fault:
-    """The true answer, a byte each `every` seconds: no read times out, and it takes for ever."""
+    """Send the true response, one byte each `every` seconds: no read times out, and it never ends."""
     return Fault(delivery=Delivery.DRIPPED_HEAD if head else Delivery.DRIPPED, every=every)
 
 
 def latency(seconds: float) -> Fault:
-    """The true answer, late."""
+    """Send the true response after `seconds`."""
     return Fault(latency=seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Lies:
-    """What is untrue in the lists, while each answer for itself looks right."""
+    """Inconsistencies of the lists, while each response on its own looks right."""
 
     order: Literal["ascending", "descending", "shuffled"] | None = None
-    """The order of every list by creation, whatever was asked for or read."""
+    """The order of every list by creation, whatever the request asks for."""
     ignore_page_size: bool = False
-    """Every page has the default size."""
+    """Whether every page has the default size."""
     ignore_filters: bool = False
-    """Every list has all records."""
+    """Whether every list has all records."""
     total_count: int | Literal["missing"] | None = None
     page_count: int | None = None
-    """Of Inkit's lists: PackageX does not say it."""
+    """Of Inkit's lists: PackageX has none."""
     has_more: bool | None = None
     """Of PackageX's lists, on every page; otherwise it is true, also where `total_count` is not."""
     repeat_ids: bool = False
-    """Each page but the first begins with the last record of the page before."""
+    """Whether each page but the first begins with the last record of the page before."""
     before_page: Callable[[Any, int], None] | None = None
-    """Called with the list's kind (a Kind, or "batches" for PackageX's list) and the number of each page before it is
-    read, to change the world between two pages."""
+    """Called before each page is read, to change the world between two pages: with the list's kind (a Kind, or
+    "batches" for PackageX's list) and the page number."""
 
 
 @dataclass(slots=True)
@@ -126,16 +126,16 @@ class _Plan:
 
 
 class Faults:
-    """The faults in force. They may be changed while the mock API serves."""
+    """The current faults. They may be changed while the mock API serves."""
 
     def __init__(self) -> None:
         self.lies = Lies()
         self._plans: list[_Plan] = []
-        # A test adds while the server's threads take.
+        # A test adds faults while the server's threads take them.
         self._lock = threading.Lock()
 
     def add(self, fault: Fault, path: str = "*", times: int | None = None) -> None:
-        """Let a fault befall the next `times` requests (or all) for paths like `/invoke` or `/batch/*`.
+        """Apply a fault to the next `times` requests (or all) for paths like `/invoke` or `/batch/*`.
 
         Paths are those below `/v1`, and `/files/*` for downloads. Of several faults for a path, the one added first
         is used up first.
@@ -144,13 +144,13 @@ class Faults:
             self._plans.append(_Plan(path, fault, times))
 
     def clear(self) -> None:
-        """End all faults and lies."""
+        """Remove all faults and lies."""
         with self._lock:
             self._plans.clear()
         self.lies = Lies()
 
     def take(self, path: str) -> Fault:
-        """The fault that befalls a request for `path` now."""
+        """Return the fault for a request for `path` and use it up."""
         with self._lock:
             for plan in self._plans:
                 if plan.left != 0 and fnmatchcase(path, plan.pattern):

@@ -1,4 +1,4 @@
-"""Requests and answers as HTTP/1.1 has them on the wire; what is asked and answered is not known here."""
+"""HTTP/1.1 requests and responses: types, parsing and rendering."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ PHRASES: Mapping[int, str] = {
     416: "Range Not Satisfiable",
     422: "Unprocessable Entity",
 }
-"""The name of each status. Python's own names of these four depend on its version."""
+"""The reason phrase of each status. Python's own phrases of these four depend on its version."""
 _LONGEST_LINE = 65_536
 _JSON = {"Content-Type": "application/json"}
 
@@ -35,25 +35,25 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=lambda: dict(_JSON))
 
     def head(self, length: int | None) -> bytes:
-        """The status line and headers. Where no `length` is given, the end of the body is that of the connection."""
+        """Render the status line and headers. Without `length`, the body ends with the connection."""
         phrase = PHRASES.get(self.status, "Unknown")
         size = "Connection: close" if length is None else f"Content-Length: {length}"
         lines = [f"{name}: {value}" for name, value in self.headers.items()]
         return "\r\n".join([f"HTTP/1.1 {self.status} {phrase}", *lines, size, "\r\n"]).encode("latin-1")
 
 
-class Asked(NamedTuple):
-    """One line of the request log. Headers, and so the token, are not in it."""
+class LoggedRequest(NamedTuple):
+    """One entry of the request log, without headers and so without the token."""
 
     method: str
     path: str
     params: Mapping[str, str]
     status: int
-    """0 where no answer was given."""
+    """0 if there was no response."""
 
 
 def read_request(stream: BinaryIO) -> Request | None:
-    """The next request of a connection; None where it has ended, or where what came is not HTTP/1.x."""
+    """Read the next request of a connection; return None if it was closed, or if the data is not HTTP/1.x."""
     words = stream.readline(_LONGEST_LINE).decode("latin-1").split()
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
         return None
@@ -61,10 +61,24 @@ def read_request(stream: BinaryIO) -> Request | None:
     while line := stream.readline(_LONGEST_LINE).decode("latin-1").strip():
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
-    # A body has no meaning to the endpoints there are, but it must be taken off the connection.
+    # No endpoint uses a body, but it must be read off the connection.
     length = headers.get("content-length", "0")
     if not length.isdecimal():
         return None
     stream.read(int(length))
     target = urlsplit(words[1])
     return Request(words[0], target.path, dict(parse_qsl(target.query, keep_blank_values=True)), headers)
+
+
+class BadParameter(Exception):
+    """A parameter that the API does not accept."""
+
+
+def positive(params: Mapping[str, str], name: str, default: int) -> int:
+    """Return a parameter as a positive integer. Raises BadParameter."""
+    text = params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
+        raise BadParameter(f"{name} must be a positive integer")
+    return int(text)

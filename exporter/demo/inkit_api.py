@@ -1,4 +1,4 @@
-"""The endpoints of Inkit's API for batches and invocations, over a world; HTTP itself is in server.py.
+"""The endpoints of Inkit's API for batches and invocations. HTTP itself is in server.py.
 
 Source: the vendor's API reference. It gives no example of an error's body: those here are invented.
 """
@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from exporter.demo.faults import Lies
-from exporter.demo.http_types import Answer, Request
+from exporter.demo.http_types import Answer, BadParameter, Request
 from exporter.demo.items import Kind
 from exporter.demo.listing import Readings, page, read_query
-from exporter.demo.params import BadParameter
 from exporter.demo.world import World
 
 _TOKEN_HEADER = "x-inkit-api-token"  # noqa: S105 (the header's name)
@@ -25,7 +24,7 @@ _PATHS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class InkitApi:
-    """Inkit's part of a mock API."""
+    """The mock API of Inkit."""
 
     base: ClassVar[str] = "/v1"
     world: World
@@ -33,7 +32,7 @@ class InkitApi:
     readings: Readings = field(default_factory=Readings)
 
     def answer(self, request: Request, lies: Lies) -> Answer | None:
-        """None where the path is not one of this API."""
+        """Return the response to a request, None if the path is not one of this API."""
         found = _endpoint(request.path)
         if found is None:
             return None
@@ -65,7 +64,7 @@ def error(status: int, message: str, headers: Mapping[str, str] | None = None) -
 
 
 def _endpoint(path: str) -> tuple[Kind, str | None] | None:
-    """Which list a path names, and which record of it, if one."""
+    """Return the list that a path names, and the record's ID if it names one."""
     if path in _PATHS:
         return _PATHS[path], None
     parent, _, record_id = path.rpartition("/")

@@ -1,4 +1,4 @@
-"""The shapes of Inkit's records as its API answers them; they are kept in world.py and served by inkit_api.py.
+"""Make records of Inkit in the form of its API. world.py holds them, inkit_api.py serves them.
 
 Sources: the example answers of "List Document Batches", "List Workflow Statuses" and "Retrieve Workflow Batch
 Information" in the vendor's API reference. The keys stand in the order of those examples.
@@ -28,7 +28,7 @@ PIECES: Mapping[str, tuple[str, str]] = {
     "salesforce": ("salesforce_piece_id", "sf"),
     "sepire": ("mail_piece_id", "mp"),
 }
-"""Each destination's name for the id of what it made, and that id's prefix (only `doc` and `mp` have been seen)."""
+"""Each destination's key for the ID of its result, and the ID's prefix (only `doc` and `mp` are documented)."""
 
 _DIGITS = string.digits + string.ascii_letters
 _WORKFLOWS_CREATED = "2023-10-25T16:13:39.170009Z"
@@ -132,12 +132,12 @@ def invocation(
 
 
 def deliveries(invocation_id: str, statuses: Mapping[str, str]) -> Item:
-    """What an invocation says of its destinations: a piece id and a status each."""
+    """Return an invocation's destinations: a piece ID and a status each."""
     return {name: _delivery(name, status, invocation_id) for name, status in statuses.items()}
 
 
 def roll_up(statuses: Iterable[str]) -> str | None:
-    """The one status that stands for those of all destinations; None where there is none."""
+    """Return the status that summarizes those of all destinations; None if there is none."""
     found = set(statuses)
     return next((one for one in ("In Progress", "Failed", *sorted(found)) if one in found), None)
 

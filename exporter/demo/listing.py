@@ -1,4 +1,4 @@
-"""One page of a list: its parameters, the choice and order of its records, its metadata. Paths are in inkit_api.py.
+"""One page of a list of Inkit: parameters, filters, order and metadata. Paths are in inkit_api.py.
 
 Source: "List Document Batches" and "List Workflow Statuses" of the vendor's API reference.
 """
@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from exporter.demo.faults import Lies
+from exporter.demo.http_types import BadParameter, positive
 from exporter.demo.items import Item, Kind
 from exporter.demo.memory_store import compact
-from exporter.demo.params import BadParameter, positive
 from exporter.demo.world import ORDERS, Order, World
 
 PAGE_SIZE = 25
@@ -21,12 +21,12 @@ DEFAULT_SORT: Mapping[Kind, Order] = {
     "workflow_batches": "created_at",
     "invocations": "updated_at",
 }
-"""The keys that the examples' `metadata.sort` names where no `sort` was asked for: newest first, all the same."""
+"""The sort keys without `sort`, from the examples' `metadata.sort`; all of them run newest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """The readings of what the reference leaves open. The defaults are the likely ones."""
+    """The possible behaviors where the reference leaves something open. The defaults are the likely ones."""
 
     max_page_size: int | None = 100
     large_page_size: Literal["clamp", "refuse"] = "clamp"
@@ -35,13 +35,13 @@ class Readings:
     destination_filter: Literal["each", "roll_up"] = "each"
     """With `destination_name=Y&destination_status=X`: Y has X; or Y is there, and the whole has X."""
     workflow_batch_list: Literal[200, 404, 405] = 200
-    """What `GET /invoke/batch` answers: accounts are said to differ."""
+    """The status of `GET /invoke/batch`: accounts differ."""
     wrong_token: Literal[401, 403] = 401
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The parameters of a list, understood."""
+    """The parsed parameters of a list."""
 
     page: int
     page_size: int
@@ -55,11 +55,11 @@ class Query:
     @property
     def filtered(self) -> bool:
         filters = (self.search, self.destination_name, self.destination_status, self.ids)
-        return any(one is not None for one in filters)
+        return any(value is not None for value in filters)
 
 
 def read_query(kind: Kind, params: Mapping[str, str], readings: Readings) -> Query:
-    """Raises Refused for a parameter that the API does not take."""
+    """Parse the parameters. Raises BadParameter for one that the API does not accept."""
     page_size = positive(params, "page_size", PAGE_SIZE)
     if readings.max_page_size is not None and page_size > readings.max_page_size:
         if readings.large_page_size == "refuse":
@@ -85,7 +85,7 @@ def read_query(kind: Kind, params: Mapping[str, str], readings: Readings) -> Que
 
 
 def page(world: World, kind: Kind, query: Query, readings: Readings, lies: Lies) -> bytes:
-    """The body of a page, as JSON."""
+    """Return the body of a page, as JSON."""
     size = PAGE_SIZE if lies.ignore_page_size else query.page_size
     if lies.ignore_filters:
         query = replace(query, search=None, destination_name=None, destination_status=None, ids=None)
@@ -101,7 +101,7 @@ def page(world: World, kind: Kind, query: Query, readings: Readings, lies: Lies)
 def _rows(
     world: World, kind: Kind, query: Query, readings: Readings, lies: Lies, start: int, stop: int
 ) -> tuple[list[bytes], int]:
-    """The records of one page, as they are served, and how many there are on all pages."""
+    """Return the records of one page, serialized, and the number of records on all pages."""
     if lies.order:
         query = replace(query, sort="created_at", newest_first=lies.order == "descending")
     if query.sort in ORDERS and not query.filtered and lies.order != "shuffled":
@@ -117,12 +117,12 @@ def _rows(
 
 
 def _matching(world: World, kind: Kind, query: Query, readings: Readings) -> list[Item]:
-    """All records that the filters let through: newest first, by the sort key if it is a time."""
+    """Return all records that match the filters, newest first, by the sort key if it is a time."""
     order: Order = "updated_at" if query.sort == "updated_at" else "created_at"
     if query.ids is None:
         items = world.items(kind, order)
     else:
-        found = (world.get(kind, one) for one in query.ids)
+        found = (world.get(kind, record_id) for record_id in query.ids)
         items = sorted((item for item in found if item), key=lambda item: item["created_at"], reverse=True)
     return [item for item in items if _matches(item, query, readings)]
 
@@ -141,7 +141,7 @@ def _has_destination(item: Item, query: Query, readings: Readings) -> bool:
     name, status = query.destination_name, query.destination_status
     destinations: Mapping[str, Item] = item["destinations"]
     if name is not None:
-        destinations = {one: state for one, state in destinations.items() if one == name}
+        destinations = {key: state for key, state in destinations.items() if key == name}
         if not destinations:
             return False
     if status is None:
@@ -149,7 +149,7 @@ def _has_destination(item: Item, query: Query, readings: Readings) -> bool:
     statuses = [state["status"] for state in destinations.values()]
     if readings.destination_filter == "roll_up":
         statuses = [item.get("destination_status", item["status"])]
-    return _word(status) in {_word(one) for one in statuses}
+    return _word(status) in {_word(found) for found in statuses}
 
 
 def _word(status: str) -> str:
@@ -170,5 +170,5 @@ def _metadata(query: Query, size: int, total: int, lies: Lies) -> Item:
     }
     if lies.total_count != "missing":
         pagination["total_count"] = total
-    # The examples say 1 although they run newest first, so 1 tells nothing of the order.
+    # The examples have 1 although they run newest first, so 1 does not show the order.
     return {"pagination": pagination, "sort": {"key": query.sort, "order": 1}}

@@ -1,4 +1,4 @@
-"""Records of one kind, kept so that a page is a slice; what a record is and what it is asked for by is not here."""
+"""An in-memory store of records of one kind, where a page is a slice."""
 
 import json
 from bisect import bisect_left, insort
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 Time = TypeVar("Time", str, float)
-"""What a list stands in the order of: ISO times of one format sort as text, epoch seconds as numbers."""
+"""The type of the sort key: ISO times of one format sort as text, epoch seconds as numbers."""
 
 
 class MemoryStore(Generic[Time]):
-    """The texts of records by id, and their places in each order, oldest first.
+    """The records by ID, serialized, and their positions in each order, oldest first.
 
-    A record is kept as the JSON text that is served, so a page is a slice and a join however many records there
-    are. It has no lock: who owns it must let one thread in at a time.
+    A record is kept as the JSON that is served, so that a page is a slice and a join however many records there are.
+    It has no lock: its owner must admit one thread at a time.
     """
 
     def __init__(self, *orders: str) -> None:
@@ -22,14 +22,14 @@ class MemoryStore(Generic[Time]):
         self._times: dict[str, Sequence[Time]] = {}
 
     def insert(self, record_id: str, times: Sequence[Time], text: bytes) -> None:
-        """`times` are one for each order. The id must be new."""
+        """Insert a record with a new ID; `times` has one value for each order."""
         self.rows[record_id] = text
         self._times[record_id] = times
         for places, at in zip(self._orders.values(), times, strict=True):
             insort(places, (at, record_id))
 
     def extend(self, rows: Iterable[tuple[str, Sequence[Time], bytes]]) -> None:
-        """Insert many at once: each order is sorted once, not once per record."""
+        """Insert many records; each order is sorted once, not once per record."""
         for record_id, times, text in rows:
             self.rows[record_id] = text
             self._times[record_id] = times
@@ -39,18 +39,18 @@ class MemoryStore(Generic[Time]):
             places.sort()
 
     def remove(self, record_id: str) -> None:
-        """Raises KeyError where there is no such record."""
+        """Remove a record. Raises KeyError if there is none."""
         del self.rows[record_id]
         for places, at in zip(self._orders.values(), self._times.pop(record_id), strict=True):
             del places[bisect_left(places, (at, record_id))]
 
     def ids(self, order: str, start: int, stop: int | None, *, newest_first: bool) -> list[str]:
-        """The ids from `start` to before `stop` of an order."""
+        """Return the IDs from `start` to before `stop` of an order."""
         return ids(self._orders[order], start, stop, newest_first=newest_first)
 
 
 def ids(places: Sequence[tuple[Time, str]], start: int, stop: int | None, *, newest_first: bool) -> list[str]:
-    """The ids from `start` to before `stop` of places that stand oldest first."""
+    """Return the IDs from `start` to before `stop` of positions that are sorted oldest first."""
     if newest_first:
         end = None if stop is None else max(0, len(places) - stop)
         chosen = places[end : max(0, len(places) - start)][::-1]
@@ -60,5 +60,5 @@ def ids(places: Sequence[tuple[Time, str]], start: int, stop: int | None, *, new
 
 
 def compact(item: Mapping[str, Any]) -> bytes:
-    """A record as it is served."""
+    """Serialize a record as it is served."""
     return json.dumps(item, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""The server that answers for the mock APIs: connections, threads and the request log. What is answered is not here."""
+"""The HTTP server of the mock APIs: connections, threads and the request log."""
 
 import gzip
 import socket
@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 from exporter.demo.delivery import deliver
 from exporter.demo.faults import Delivery, Faults, Lies
-from exporter.demo.http_types import Answer, Asked, Request, read_request
+from exporter.demo.http_types import Answer, LoggedRequest, Request, read_request
 from exporter.demo.inkit_api import InkitApi, error
 from exporter.demo.listing import Readings
 from exporter.demo.world import World
@@ -22,24 +22,24 @@ _LOGGED = 100_000
 
 
 class Api(Protocol):
-    """What the server must know of an API: another one is another class with these."""
+    """The interface of an API that the server serves."""
 
     @property
     def base(self) -> str:
-        """The path below which it answers, as `/v1`."""
+        """Return the path below which it answers, such as `/v1`."""
 
     def answer(self, request: Request, lies: Lies) -> Answer | None:
-        """`request.path` is what comes after the base; None where it is not one of this API.
+        """Return the response, None if the path is not one of this API; `request.path` is relative to the base.
 
         Each API checks its own token.
         """
 
 
 class MockApi:
-    """A running mock API of the APIs, on a port of its own: Inkit's over a world, and any others beside it.
+    """A server of mock APIs on its own port: Inkit's, and any others.
 
-    `port` 0 takes a free one; OSError is raised where the port can't be had. `compress` answers in gzip where that
-    is asked for. `apis` are asked in their order, after Inkit's.
+    `port` 0 takes a free one; OSError is raised if the port is not available. `compress` allows gzip responses. `apis`
+    are tried in this order, after Inkit's.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class MockApi:
     ) -> None:
         self.world = world
         self.faults = faults or Faults()
-        self.requests: deque[Asked] = deque(maxlen=_LOGGED)
-        """The requests answered, oldest first; `clear()` empties it."""
+        self.requests: deque[LoggedRequest] = deque(maxlen=_LOGGED)
+        """The answered requests, oldest first; `clear()` empties it."""
         self._apis: tuple[Api, ...] = (InkitApi(world, token, readings or Readings()), *apis)
         self._compress = compress
         self._stopped = threading.Event()
@@ -69,7 +69,7 @@ class MockApi:
 
     @property
     def url(self) -> str:
-        """The base URL of the APIs, without a slash at its end."""
+        """Return the base URL of the APIs, without a trailing slash."""
         host, port = self._listener.getsockname()
         return f"http://{host}:{port}{BASE}"
 
@@ -77,17 +77,17 @@ class MockApi:
         self._thread.start()
 
     def stop(self) -> None:
-        """End all answers at once, those that hang too, and wait for their threads."""
+        """Abort all responses, those that hang included, and wait for their threads."""
         self._stopped.set()
         if self._thread.is_alive():
-            # One connection more, to wake what waits for one.
+            # Another connection wakes the thread that waits for one.
             socket.create_connection(self._listener.getsockname()).close()
             self._thread.join()
         self._listener.close()
         with self._lock:
             open_now = dict(self._connections)
         for connection, thread in open_now.items():
-            # It may have ended by itself meanwhile.
+            # It may have been closed meanwhile.
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             thread.join()
@@ -106,7 +106,7 @@ class MockApi:
 
     def _converse(self, connection: socket.socket) -> None:
         """Answer the requests of one connection until either side ends it."""
-        # A client that goes away in the middle is its own affair.
+        # A client may go away at any time.
         with connection, self._remembered(connection), suppress(OSError), connection.makefile("rb") as stream:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while not self._stopped.is_set():
@@ -121,7 +121,7 @@ class MockApi:
         if request.method == "HEAD":
             answer = replace(answer, body=b"")
         status = 0 if fault.delivery in _SILENT else answer.status
-        self.requests.append(Asked(request.method, path, request.params, status))
+        self.requests.append(LoggedRequest(request.method, path, request.params, status))
         if self._compress and fault.answer is None and "gzip" in request.headers.get("accept-encoding", ""):
             headers = {**answer.headers, "Content-Encoding": "gzip"}
             answer = Answer(answer.status, gzip.compress(answer.body, 1), headers)

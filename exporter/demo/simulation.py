@@ -1,4 +1,4 @@
-"""How the demo's world of Inkit moves: what appears and when, what hangs. The fates themselves are in fates.py."""
+"""The simulation of Inkit's records: what appears when, and what gets stuck. Outcomes are in outcomes.py."""
 
 import random
 from dataclasses import dataclass, replace
@@ -14,19 +14,19 @@ WORKFLOWS = {
     "Contract": ("inkit_storage", "docusign", "magic_link"),
     "Payslip": ("box", "dropbox", "google_drive"),
 }
-"""The workflows there are, and the destinations of each."""
+"""The workflows, and the destinations of each."""
 LARGEST_DOCUMENT_BATCH = 40
 LARGEST_WORKFLOW_BATCH = 8
 _NAMES = (None, None, "Monthly run", "Reminders", "test")
 _PEOPLE = (("Alex", "Sample"), ("Robin", "Example"), ("Kim", "Placeholder"), ("Sam", "Specimen"))
 _HISTORY_STEP = 300.0
-_HANGING_SINCE = 43_200.0
-"""Seconds before the end of a history from which on a record may hang."""
+_STUCK_SINCE = 43_200.0
+"""Seconds before the end of a history from which on a record may get stuck."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many appear per second on average, and the mean of how long things take, in seconds."""
+    """Average numbers of new records per second, and mean durations in seconds."""
 
     document_batches: float = 1 / 40
     workflow_batches: float = 1 / 60
@@ -42,7 +42,7 @@ class Pace:
         return self.document_batches + self.workflow_batches * (1 + parts) + self.invocations
 
     def slower(self, factor: float) -> "Pace":
-        """Fewer appear; how long things take stays."""
+        """Return a pace with fewer new records and the same durations."""
         return replace(
             self,
             document_batches=self.document_batches / factor,
@@ -54,7 +54,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A record that is not finished, so that a step need look at nothing else."""
+    """An unfinished record, with what a step needs to know of it."""
 
     kind: Kind
     id: str
@@ -62,74 +62,74 @@ class _Open:
     workflow: str
     destinations: tuple[str, ...]
     parts: tuple[str, ...] = ()
-    """The invocations that a workflow batch is made of, once it has begun."""
-    may_hang: bool = False
+    """The invocations of a workflow batch, once it has begun."""
+    may_get_stuck: bool = False
 
 
 class Simulation:
-    """Moves a world from one time to the next. What it does depends on the times and on `rng` alone.
+    """Advance a world from one time to the next; the result depends on the times and on `rng` alone.
 
-    Exactly one document batch and one invocation hang for ever: the first of those created from `hang_from`
-    (epoch seconds) on whose generations begin. `hung` names them.
+    Exactly one document batch and one invocation get stuck for good: the first of those created from `stuck_from`
+    (epoch seconds) on whose generations begin. `stuck` names them.
     """
 
-    def __init__(self, world: World, rng: random.Random, pace: Pace | None = None, hang_from: float = 0.0) -> None:
-        self.hung: dict[Kind, str] = {}
+    def __init__(self, world: World, rng: random.Random, pace: Pace | None = None, stuck_from: float = 0.0) -> None:
+        self.stuck: dict[Kind, str] = {}
         self._world = world
         self._rng = rng
         self._pace = pace or Pace()
-        self._hang_from = hang_from
+        self._stuck_from = stuck_from
         self._now = 0.0
         self._bursts = Bursts(rng, sorted(PIECES))
         self._open: dict[str, _Open] = {}
 
     @property
     def burst(self) -> str | None:
-        """The destination where most generations fail at the moment."""
+        """Return the destination where most generations fail at the moment."""
         return self._bursts.target
 
     def history(self, now: float, days: float = 7.0, records: int = 400) -> None:
-        """Live through the `days` before `now`, in which about as many `records` appear."""
+        """Simulate the `days` before `now`, in which about `records` records appear."""
         seconds = days * 86_400
         pace = self._pace
         self._pace = pace.slower(pace.records_per_second() * seconds / records)
-        self._hang_from = max(self._hang_from, now - _HANGING_SINCE)
+        self._stuck_from = max(self._stuck_from, now - _STUCK_SINCE)
         for left in range(int(seconds // _HISTORY_STEP), -1, -1):
             self.step(now - left * _HISTORY_STEP)
         self._pace = pace
 
     def step(self, now: float) -> None:
-        """Let the time since the last step (epoch seconds) pass; the first step only sets the time."""
+        """Advance to `now` (epoch seconds); the first step only sets the time."""
         since = self._now or now
         self._now = max(since, now)
-        chances = self._chances(self._now - since)
+        probabilities = self._probabilities(self._now - since)
         for work in list(self._open.values()):
-            self._advance(work, chances)
+            self._advance(work, probabilities)
         self._arrive(since)
 
-    def _chances(self, elapsed: float) -> outcomes.Chances:
+    def _probabilities(self, elapsed: float) -> outcomes.Probabilities:
         pace = self._pace
         self._bursts.step(self._now, elapsed, pace.bursts, pace.burst_lasts)
-        return outcomes.Chances(within(elapsed, pace.begin), within(elapsed, pace.generate), burst=self.burst)
+        return outcomes.Probabilities(within(elapsed, pace.begin), within(elapsed, pace.generate), burst=self.burst)
 
-    def _advance(self, work: _Open, chances: outcomes.Chances) -> None:
+    def _advance(self, work: _Open, probabilities: outcomes.Probabilities) -> None:
         item = self._world.get(work.kind, work.id)
         if item is None:
             del self._open[work.id]
             return
-        new = self._next(work, item, chances)
+        new = self._next(work, item, probabilities)
         if new != item:
             self._world.add(work.kind, new, updated_at=self._now)
-        if not outcomes.is_open(new) or self._hangs(work, new):
+        if not outcomes.is_open(new) or self._gets_stuck(work, new):
             del self._open[work.id]
 
-    def _next(self, work: _Open, item: Item, chances: outcomes.Chances) -> Item:
+    def _next(self, work: _Open, item: Item, probabilities: outcomes.Probabilities) -> Item:
         if work.kind == "invocations":
             if item["destinations"]:
-                return outcomes.advance_invocation(item, chances, self._rng)
-            return outcomes.begin_invocation(item, work.destinations, chances, self._rng)
+                return outcomes.advance_invocation(item, probabilities, self._rng)
+            return outcomes.begin_invocation(item, work.destinations, probabilities, self._rng)
         if not item["destinations"]:
-            new = outcomes.begin_batch(item, work.destinations, chances, self._rng)
+            new = outcomes.begin_batch(item, work.destinations, probabilities, self._rng)
             if work.kind == "workflow_batches" and new["destinations"]:
                 parts = tuple(self._invoke(self._now, work.workflow, work.id) for _ in range(item["total"]))
                 self._open[work.id] = replace(work, parts=parts)
@@ -137,13 +137,13 @@ class Simulation:
         if work.kind == "workflow_batches":
             parts_now = (self._world.get("invocations", one) for one in work.parts)
             return outcomes.sum_of_parts(item, [one for one in parts_now if one])
-        return outcomes.advance_batch(item, chances, self._rng)
+        return outcomes.advance_batch(item, probabilities, self._rng)
 
-    def _hangs(self, work: _Open, item: Item) -> bool:
-        if not work.may_hang or work.kind in self.hung or work.created_at < self._hang_from:
+    def _gets_stuck(self, work: _Open, item: Item) -> bool:
+        if not work.may_get_stuck or work.kind in self.stuck or work.created_at < self._stuck_from:
             return False
         if item["destinations"]:
-            self.hung[work.kind] = work.id
+            self.stuck[work.kind] = work.id
             return True
         return False
 
@@ -161,7 +161,7 @@ class Simulation:
         total, name = rng.randint(1, LARGEST_DOCUMENT_BATCH), rng.choice(_NAMES)
         batch = document_batch(batch_id, at, destinations={}, status="In Progress", total=total, name=name)
         destinations = tuple(rng.sample(DOCUMENT_DESTINATIONS, rng.randint(1, 3)))
-        self._add(_Open("document_batches", batch_id, at, "", destinations, may_hang=True), batch)
+        self._add(_Open("document_batches", batch_id, at, "", destinations, may_get_stuck=True), batch)
 
     def _begin_workflow_batch(self, at: float) -> None:
         rng, batch_id = self._rng, self._world.new_id("workflow_batches")
@@ -181,7 +181,7 @@ class Simulation:
             batch_id=batch_id,
             merge_parameters={"lname": last_name, "name": name},
         )
-        work = _Open("invocations", invocation_id, at, workflow, WORKFLOWS[workflow], may_hang=batch_id is None)
+        work = _Open("invocations", invocation_id, at, workflow, WORKFLOWS[workflow], may_get_stuck=batch_id is None)
         self._add(work, item)
         return invocation_id
 

@@ -1,1 +1,1 @@
-"""What a scrape gets: the catalog of families, samples, text formats, and the snapshot that they are made from."""
+"""The content of a scrape: the catalog of families, samples, text formats, and the snapshot behind them."""

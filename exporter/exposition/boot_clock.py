@@ -1,4 +1,4 @@
-"""The clock that tells how long ago something was."""
+"""A clock for elapsed time that counts suspension."""
 
 import time
 
@@ -6,9 +6,9 @@ _CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 def ticks() -> float:
-    """Return the seconds since some moment, as no setting of the clock changes them.
+    """Return the seconds since some moment; setting the system time has no effect.
 
-    Time in which the machine was suspended counts, where the system can tell (Linux): what was read before that is as
-    old as it is. Python's monotonic clock stands still meanwhile.
+    On Linux, time in which the machine was suspended counts, so that the age of data is true afterwards. Python's
+    monotonic clock stands still meanwhile.
     """
     return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)

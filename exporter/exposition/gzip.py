@@ -1,24 +1,24 @@
-"""One gzip member put together from parts, each of which is compressed once. What is compressed is not known here."""
+"""One gzip member made of parts, each of which is compressed once."""
 
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 _LEVEL = 1
-"""A scrape travels a short way and is repetitive: higher levels cost several times the CPU for little."""
+"""A scrape is repetitive and sent over a short distance: higher levels cost several times the CPU and gain little."""
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 """RFC 1952: deflate, no name, no time, fastest, unknown system."""
 
 
 def deflated(pieces: Iterable[bytes]) -> bytes:
-    """Compressed up to a byte's boundary, and with nothing that what comes after could refer to: others may follow."""
+    """Compress the pieces so that others may follow: up to a byte boundary, without references from later data."""
     deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     return b"".join((*map(deflate.compress, pieces), deflate.flush(zlib.Z_FULL_FLUSH)))
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The beginning of a gzip member, in pieces, with what its end has to say of what was compressed."""
+    """The start of a gzip member, in pieces, with the checksum and size for its end."""
 
     pieces: tuple[bytes, ...]
     crc: int
@@ -26,19 +26,19 @@ class Begun:
 
 
 def begun(plain: Iterable[bytes], compressed: Iterable[bytes]) -> Begun:
-    """A member of parts that are deflated already; `plain` is what they were before.
+    """Start a member with parts that are already deflated; `plain` has the uncompressed parts.
 
-    It is one member and not one for each part, as RFC 1952 would allow: some readers stop after the first.
+    RFC 1952 allows a member for each part, but some readers stop after the first one.
     """
     crc = size = 0
-    for each in plain:
-        crc = zlib.crc32(each, crc)
-        size += len(each)
+    for part in plain:
+        crc = zlib.crc32(part, crc)
+        size += len(part)
     return Begun((_HEADER, *compressed), crc, size)
 
 
 def ended(member: Begun, rest: bytes) -> tuple[bytes, ...]:
-    """The whole member, in pieces, with a rest that is not compressed yet: only this is worked on."""
+    """Return the whole member in pieces. Only `rest`, which is not compressed yet, is compressed here."""
     deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     data = deflate.compress(rest) + deflate.flush(zlib.Z_FINISH)
     crc = zlib.crc32(rest, member.crc)

@@ -1,6 +1,6 @@
-"""What a scraper accepts: the format and the compression of an answer. Decided from its headers and nothing else.
+"""Choose the format and the compression of a response by the request's headers. Pure.
 
-A header that makes no sense is never an error: the scraper then gets the text format, uncompressed, which all read.
+An invalid header is never an error: the scraper then gets the uncompressed text format, which every scraper reads.
 """
 
 import functools
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _Name = tuple[str, str | None]
-"""A media range or a coding, and the version it is limited to."""
+"""A media range or a coding, and its version parameter."""
 
 _OPENMETRICS: tuple[_Name, ...] = (
     ("application/openmetrics-text", "1.0.0"),
@@ -22,15 +22,15 @@ _JSON: tuple[_Name, ...] = (("application/json", None),)
 _HTML: tuple[_Name, ...] = (("text/html", None), ("text/*", None), ("*/*", None))
 _GZIP: tuple[_Name, ...] = (("gzip", None), ("x-gzip", None), ("*", None))
 _IDENTITY: tuple[_Name, ...] = (("identity", None), ("*", None))
-"""What covers each of them in a header, the most specific first. `x-gzip` is gzip (RFC 9110, 8.4.1.3)."""
+"""The names that match each of them in a header, most specific first. `x-gzip` is gzip (RFC 9110, 8.4.1.3)."""
 
 _HEADERS = 32
-"""How many headers' meanings are remembered: a scraper sends the same ones at each scrape."""
+"""The number of headers in the cache: a scraper sends the same ones at each scrape."""
 
 _QUOTED = r'"(?:\\.|[^"\\])*+"?'
 _ELEMENT = re.compile(rf'(?:[^,"]|{_QUOTED})++', re.DOTALL)
 _PART = re.compile(rf'(?:[^;"]|{_QUOTED})++', re.DOTALL)
-"""What stands between commas, and between semicolons, that are not in quotes."""
+"""Text between commas, and between semicolons, outside of quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class _Range:
 
 @functools.lru_cache(maxsize=_HEADERS)
 def openmetrics_preferred(accept: str) -> bool:
-    """Whether OpenMetrics 1.0.0 is accepted with a higher quality than text 0.0.4 (RFC 9110, 12.5.1)."""
+    """Return whether OpenMetrics 1.0.0 is accepted with a higher quality than text 0.0.4 (RFC 9110, 12.5.1)."""
     ranges = list(_ranges(accept))
     return _quality(ranges, _OPENMETRICS) > _quality(ranges, _TEXT)
 
 
 @functools.lru_cache(maxsize=_HEADERS)
 def json_preferred(accept: str) -> bool:
-    """Whether JSON is asked for rather than HTML: with a higher quality, or by its name where HTML is not named."""
+    """Return whether JSON is preferred to HTML: a higher quality, or JSON is named and HTML is not."""
     ranges = list(_ranges(accept))
     json, html = _quality(ranges, _JSON), _quality(ranges, _HTML)
     return json > html or (json == html > 0 and all(one.name[0] != "text/html" for one in ranges))
@@ -58,7 +58,7 @@ def json_preferred(accept: str) -> bool:
 
 @functools.lru_cache(maxsize=_HEADERS)
 def gzip_preferred(accept_encoding: str) -> bool:
-    """Whether gzip is accepted, and no less than an answer without compression (RFC 9110, 12.5.3)."""
+    """Return whether gzip is accepted with at least the quality of no compression (RFC 9110, 12.5.3)."""
     ranges = list(_ranges(accept_encoding))
     gzip = _quality(ranges, _GZIP)
     return gzip > 0 and gzip >= _quality(ranges, _IDENTITY)
@@ -66,15 +66,15 @@ def gzip_preferred(accept_encoding: str) -> bool:
 
 @functools.lru_cache(maxsize=_HEADERS)
 def everything_refused(accept_encoding: str) -> bool:
-    """Whether gzip is not accepted, and an answer without compression is excluded, as by `identity;q=0`."""
+    """Return whether neither gzip nor an uncompressed response is accepted, as with `identity;q=0`."""
     ranges = list(_ranges(accept_encoding))
     return _quality(ranges, _GZIP) == 0 and _quality(ranges, _IDENTITY, unnamed=1.0) == 0
 
 
 def _quality(ranges: Sequence[_Range], names: Sequence[_Name], unnamed: float = 0.0) -> float:
-    """The quality under the first of `names` that the header has; `unnamed` where it has none."""
+    """Return the quality of the first of `names` in the header; `unnamed` if it has none."""
     for name in names:
-        qualities = [one.quality for one in ranges if one.name == name]
+        qualities = [element.quality for element in ranges if element.name == name]
         if qualities:
             return max(qualities)
     return unnamed
@@ -89,12 +89,12 @@ def _ranges(header: str) -> Iterator[_Range]:
 
 
 def _unquoted(value: str) -> str:
-    """A parameter's value, whether it came as a token or as a quoted string (RFC 9110, 5.6.4 and 5.6.6)."""
+    """Return a parameter's value, given as a token or a quoted string (RFC 9110, 5.6.4 and 5.6.6)."""
     return re.sub(r"\\(.)", r"\1", value.strip('"')) if value.startswith('"') else value
 
 
 def _number(quality: str) -> float:
-    """A quality as a number from 0 to 1; anything else counts as a refusal."""
+    """Return a quality from 0 to 1; anything else counts as 0."""
     try:
         number = float(quality)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Make samples of totals and facts by the catalogue: zero series, the cap, and the values. Pure."""
+"""Make samples of totals and status by the catalog: zero series, the cap, and the values. Pure."""
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,12 +14,12 @@ from exporter.model.record import Key
 from exporter.model.totals import CounterState, HistogramState, Sums
 
 SERIES_CAP = 2000
-"""Series a family may have for an account; what comes later is folded, so that no API can flood a Prometheus."""
+"""The most series of a family for an account; later ones are folded, so that no API can flood a Prometheus."""
 
 OTHER = "__other__"
 
 _LINES_BESIDE_BUCKETS = 3
-"""The lines of a histogram beside those of its finite buckets: +Inf, count and sum."""
+"""The lines of a histogram beside its finite buckets: +Inf, count and sum."""
 
 _Labels = tuple[str, ...]
 _State = TypeVar("_State")
@@ -37,7 +37,7 @@ def fresh_blocks(facts: Facts) -> Blocks:
 
 
 def health(facts: Facts) -> Health:
-    """Gather what an operator wants to know of it at a glance."""
+    """Return the status as the pages show it."""
     return Health(
         facts.up,
         not facts.backfilling,
@@ -47,29 +47,30 @@ def health(facts: Facts) -> Health:
         facts.error,
         facts.reason,
         facts.oldest_in_flight,
+        facts.stuck,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the samples of one collector depend on, beside its totals."""
+    """What the samples of one collector depend on besides its totals."""
 
     feeds: Feeds
     optional: bool = False
-    """Does the account have the optional labels."""
+    """Whether the account has the optional labels."""
     cap: int = SERIES_CAP
 
     def labels(self, family: Family) -> _Labels:
-        """The labels of a family without that of the account."""
+        """Return the labels of a family without `account`."""
         return tuple(label for label in family.labels[1:] if self.optional or label not in family.optional)
 
     def room(self, family: Family) -> int:
-        """How many label sets this collector may show: the cap is of the account, whose collectors share a family."""
+        """Return how many label sets this collector may expose: collectors of an account share the cap of a family."""
         lines = len(family.buckets) + _LINES_BESIDE_BUCKETS if family.kind == "histogram" else 1
         return max(1, self.cap // lines // len(family.zeros))
 
     def zeros(self, family: Family, met: Iterable[Mapping[str, str]]) -> Iterable[_Labels]:
-        """The label values to expose at 0."""
+        """Return the label values to expose at 0."""
         return zero_labels(family, self.feeds.collector, self.labels(family), met)
 
 
@@ -79,7 +80,7 @@ class Gauges:
 
     blocks: Blocks
     folded: Mapping[str, int]
-    """By family: how many series were folded."""
+    """Number of folded series, by family."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,9 @@ class Counters:
 
     blocks: Blocks
     series: frozenset[Key]
-    """All of them, as they are exposed."""
+    """All exposed series."""
     shown_as: Mapping[Key, Key]
-    """Of series beyond the cap: the series that they are part of."""
+    """By series beyond the cap: the series that they are folded into."""
     folded: Mapping[str, int]
 
 
@@ -112,9 +113,9 @@ def gauges(shape: Shape, facts: Facts, totals: Sums) -> Gauges:
 
 
 def counters(shape: Shape, facts: Facts, totals: Sums, before: Collection[Key] = ()) -> Counters:
-    """Render the counters and histograms of a collector, those about its polling too.
+    """Render the counters and histograms of a collector, those about its polling included.
 
-    `before`: the series that are exposed already. They stay, be it at 0, as far as the cap has room.
+    The series in `before` are already exposed: they stay exposed, if need be at 0, as far as the cap has room.
     """
     rows: list[_Row] = []
     exposed: set[Key] = set()
@@ -159,7 +160,7 @@ def _histograms(family: Family, shape: Shape, account: str, totals: Sums, zeros:
 
 
 def _counter(labels: _Labels, states: Sequence[CounterState]) -> Sample:
-    """The exemplar is of the event that raised the value last: while that is not published, there is none."""
+    """Make a sample; its exemplar is the last event, once the increase by that event is published."""
     value = float(sum(state.published for state in states))
     causes = [state.cause for state in states if state.cause is not None and not state.rising]
     if not causes:
@@ -170,17 +171,17 @@ def _counter(labels: _Labels, states: Sequence[CounterState]) -> Sample:
 
 def _histogram(labels: _Labels, states: Sequence[HistogramState], size: int) -> HistogramSample:
     published = [state.published for state in states if state.published is not None]
-    counts = [sum(column) for column in zip(*(one.counts for one in published), strict=True)] or [0] * size
-    return HistogramSample(labels, tuple(itertools.accumulate(counts)), sum(one.total for one in published))
+    counts = [sum(column) for column in zip(*(observed.counts for observed in published), strict=True)] or [0] * size
+    return HistogramSample(labels, tuple(itertools.accumulate(counts)), sum(observed.total for observed in published))
 
 
 def _fill(
     family: Family, shape: Shape, states: Mapping[Key, _State], zeros: Iterable[_Labels]
 ) -> tuple[dict[_Labels, list[_State]], dict[Key, Key]]:
-    """The series of a family, each with the states that it is the sum of, and what was folded into what.
+    """Return the series of a family, each with the states that it sums, and which series were folded into which.
 
-    Series are kept as they first appeared; those beyond the cap have `__other__` for what is not exposed at 0. The
-    states may still hold series from when the account had other labels.
+    Series that appeared first are kept; those beyond the cap have `__other__` for values that are not exposed at 0.
+    The states may still hold series from when the account had other labels.
     """
     room, labels = shape.room(family), shape.labels(family)
     known = family.zeros[shape.feeds.collector]
@@ -202,7 +203,7 @@ def _fill(
 
 
 def _met(shape: Shape, totals: Sums) -> Iterator[Mapping[str, str]]:
-    """The labels of every series there is, in any family: a status that was met in a gauge may come to a counter."""
+    """Yield the labels of all series of all families: a status seen in a gauge may later appear in a counter."""
     labels_of = {family.name: shape.labels(family) for family in shape.feeds.families}
     for key in itertools.chain(totals.gauges, totals.counters, totals.histograms):
         labels = labels_of.get(key[0], ())
@@ -213,11 +214,13 @@ def _met(shape: Shape, totals: Sums) -> Iterator[Mapping[str, str]]:
 def zero_labels(
     family: Family, collector: str, labels: Sequence[str], met: Iterable[Mapping[str, str]]
 ) -> Iterable[tuple[str, ...]]:
-    """The label values to expose at 0: all known ones, with each combination of the open labels that was met."""
+    """Yield the label values to expose at 0: all known ones, with each seen combination of the open labels."""
     known = family.zeros[collector]
     open_labels = [label for label in labels if label not in known]
-    whole = (one for one in met if all(label in one for label in open_labels))
-    combinations = dict.fromkeys(tuple(one[label] for label in open_labels) for one in whole) if open_labels else [()]
+    complete = (seen for seen in met if all(label in seen for label in open_labels))
+    combinations = (
+        dict.fromkeys(tuple(seen[label] for label in open_labels) for seen in complete) if open_labels else [()]
+    )
     for combination in combinations:
         given = dict(zip(open_labels, combination, strict=True))
         yield from itertools.product(*((given[label],) if label in given else known[label] for label in labels))

@@ -1,4 +1,4 @@
-"""What a scrape gets: the collectors' blocks and the live metrics, assembled, compressed and kept. No HTTP here."""
+"""Assemble, compress and cache scrapes of the collectors' blocks and the live metrics. No HTTP here."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.registry import Collector as LibraryCollector
+from prometheus_client.registry import CollectorRegistry
 
 from exporter.exposition.boot_clock import ticks
 from exporter.exposition.gzip import Begun, begun, deflated, ended
@@ -20,16 +21,16 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 LIVE_SECONDS = 1.0
-"""How long the live metrics are kept: to render them costs more than all else, and nobody scrapes that often alone."""
+"""How long the live metrics are cached: rendering them is the most expensive part of a scrape."""
 
 _SUFFIXES = {"histogram": ("_bucket", "_count", "_sum")}
 _LARGE = 2**16
-"""Bytes. To send a smaller piece by itself costs more than to copy it."""
+"""Bytes. Smaller pieces are copied: sending them one by one is more expensive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """The answer to a scrape. The chunks are to be sent one after the other; they are shared, not copied."""
+    """The response to a scrape. The chunks are sent in this order; they are shared, not copied."""
 
     content_type: str
     content_encoding: str | None
@@ -37,8 +38,8 @@ class Scrape:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """A scrape made for one snapshot, good from `since` until `until`, in seconds of the clock."""
+class _Cached:
+    """A scrape of one snapshot, valid from `since` until `until`, in seconds of the clock."""
 
     scrape: Scrape
     generation: int
@@ -46,12 +47,12 @@ class _Kept:
     until: float
 
     def holds(self, snapshot: Snapshot, now: float) -> bool:
-        """Not before `since` either: when the clock is set back, what was stale may be fresh again."""
+        """Return whether it is valid for the snapshot and time; if the clock was set back, it is not."""
         return self.generation == snapshot.generation and self.since <= now <= self.until
 
 
 class _Part:
-    """A family's lines in one format, from all collectors; joined and compressed when that is first asked for."""
+    """A family's lines in one format, from all collectors; joined and compressed on first use."""
 
     def __init__(self, pieces: tuple[bytes, ...]) -> None:
         self.pieces = pieces
@@ -70,35 +71,35 @@ class _Part:
 
 
 class Exposition:
-    """Renders scrapes from the board and the live registry.
+    """Render scrapes from the snapshot store and the live registry.
 
-    It owns what was made for the last snapshot: each family's part in each format, which is made anew only when a
-    line in it has changed, and whole scrapes, which hold for LIVE_SECONDS of a snapshot. Two threads that scrape at
-    once may both do the work; the result is the same.
+    It caches what was rendered for the last snapshot: each family's part in each format, until a line in it changes,
+    and whole scrapes, for LIVE_SECONDS of a snapshot. Two threads that scrape at once may both do the work; the result
+    is the same.
     """
 
     def __init__(
         self,
-        board: SnapshotStore,
+        store: SnapshotStore,
         families: Sequence[Family],
         live: CollectorRegistry,
         clock: Callable[[], float] = ticks,
     ) -> None:
-        self._board = board
+        self._store = store
         self._families = tuple(families)
         self._live = live
         self._clock = clock
         self._parts: dict[bool, dict[str, _Part]] = {False: {}, True: {}}
         self._members: dict[bool, tuple[list[_Part], Begun]] = {}
-        self._scrapes: dict[tuple[bool, bool], _Kept] = {}
+        self._scrapes: dict[tuple[bool, bool], _Cached] = {}
 
     def render(self, accept: str = "", accept_encoding: str = "", names: Sequence[str] = ()) -> Scrape:
-        """A scrape for these headers; with `names`, only the families that have a sample of one of these names.
+        """Return a scrape for these headers; with `names`, only the families that have a sample of one of these names.
 
-        Not compressed too where the headers exclude that: what is to be answered then is for HTTP to say.
+        It is uncompressed even if the headers exclude that: the caller decides how to respond then.
         """
         openmetrics, compressed = openmetrics_preferred(accept), gzip_preferred(accept_encoding)
-        snapshot, now = self._board.snapshot, self._clock()
+        snapshot, now = self._store.snapshot, self._clock()
         if names:
             chosen = [family for family in self._families if not sample_names(family).isdisjoint(names)]
             parts = self._current(snapshot, chosen, openmetrics, now)
@@ -110,14 +111,14 @@ class Exposition:
             kept = self._scrapes[openmetrics, compressed] = self._whole(snapshot, now, openmetrics, compressed)
         return kept.scrape
 
-    def _whole(self, snapshot: Snapshot, now: float, openmetrics: bool, compressed: bool) -> _Kept:
+    def _whole(self, snapshot: Snapshot, now: float, openmetrics: bool, compressed: bool) -> _Cached:
         parts = self._current(snapshot, self._families, openmetrics, now)
         scrape = _scrape(parts, self._live, openmetrics, self._compressed(parts, openmetrics) if compressed else None)
         until = min((c.fresh_until for c in snapshot.collectors if c.fresh_until >= now), default=math.inf)
-        return _Kept(scrape, snapshot.generation, now, min(until, now + LIVE_SECONDS))
+        return _Cached(scrape, snapshot.generation, now, min(until, now + LIVE_SECONDS))
 
     def _current(self, snapshot: Snapshot, families: Iterable[Family], openmetrics: bool, now: float) -> list[_Part]:
-        """The parts of these families as they are at this moment: those of before where no line has changed."""
+        """Return the current parts of these families, from the cache where no line has changed."""
         kept = self._parts[openmetrics]
         parts = []
         for family in families:
@@ -142,8 +143,8 @@ def _begun(parts: Sequence[_Part]) -> Begun:
     return begun((piece for part in parts for piece in part.pieces), [part.deflated() for part in parts])
 
 
-def _scrape(parts: Sequence[_Part], live: Collector, openmetrics: bool, member: Begun | None) -> Scrape:
-    """A scrape of these parts, and the live metrics; `member`: the parts compressed, if it is to be."""
+def _scrape(parts: Sequence[_Part], live: LibraryCollector, openmetrics: bool, member: Begun | None) -> Scrape:
+    """Return a scrape of these parts and the live metrics; `member` has the parts compressed, if it is to be."""
     content_type = OPENMETRICS if openmetrics else TEXT
     rest = _render_live(live, openmetrics)
     if member is None:
@@ -152,7 +153,7 @@ def _scrape(parts: Sequence[_Part], live: Collector, openmetrics: bool, member: 
 
 
 def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces in their order: large ones as they are, those between them joined."""
+    """Yield the pieces in order: large ones as they are, those between them joined."""
     small: list[bytes] = []
     for piece in pieces:
         if len(piece) < _LARGE:
@@ -166,7 +167,7 @@ def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def sample_names(family: Family) -> frozenset[str]:
-    """The names that the samples of a family have."""
+    """Return the names of the samples of a family."""
     return frozenset(family.name + suffix for suffix in _SUFFIXES.get(family.kind, ("",)))
 
 
@@ -181,7 +182,7 @@ def _family_lines(
 
 
 def _shown(collector: CollectorSnapshot, name: str, now: float) -> Iterator[Block]:
-    """The collector's block of a family: gauges about records only while they may pass for today's."""
+    """Yield the collector's blocks of a family; gauges about records only while they are fresh."""
     if name in collector.gauges and now <= collector.fresh_until:
         yield collector.gauges[name]
     if name in collector.counters:
@@ -190,8 +191,8 @@ def _shown(collector: CollectorSnapshot, name: str, now: float) -> Iterator[Bloc
         yield collector.status[name]
 
 
-class _Named(Collector):
-    """The families of a registry that have a sample of one of some names.
+class _Named(LibraryCollector):
+    """Collect the families of a registry that have a sample of one of these names.
 
     The library's own restricted registry returns them in an order that changes from run to run.
     """
@@ -206,7 +207,9 @@ class _Named(Collector):
                 yield metric
 
 
-def _render_live(live: Collector, openmetrics: bool) -> bytes:
-    """The live metrics in a format; in OpenMetrics with the `# EOF` that ends the whole scrape."""
-    encode: Callable[[Collector], bytes] = openmetrics_exposition.generate_latest if openmetrics else generate_latest
+def _render_live(live: LibraryCollector, openmetrics: bool) -> bytes:
+    """Render the live metrics; in OpenMetrics with the `# EOF` that ends the whole scrape."""
+    encode: Callable[[LibraryCollector], bytes] = (
+        openmetrics_exposition.generate_latest if openmetrics else generate_latest
+    )
     return encode(live)

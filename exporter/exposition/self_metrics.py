@@ -1,6 +1,6 @@
-"""The families that change between polls, as objects of the client library, with its metrics about the process.
+"""Metrics that change between polls, as objects of the client library, with its metrics of the process.
 
-What they are called and labelled is in the catalogue. They are rendered for scrapes, by others.
+Their names, labels and help texts are in the catalog.
 """
 
 import platform
@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import prometheus_client
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.registry import Collector as LibraryCollector
+from prometheus_client.registry import CollectorRegistry
 
 from exporter.exposition.catalog import (
     BUILD_INFO,
@@ -23,17 +24,17 @@ from exporter.exposition.snapshot import SnapshotStore
 from exporter.model.family import Family
 
 EXPECTED_CODES = ("200", "429", "error")
-"""The values of `code` that rules and dashboards name: exposed at 0 from the start."""
+"""The values of `code` that rules and dashboards use: exposed at 0 from the start."""
 
 AccountId = tuple[str, str]
 """The account's name and its system."""
 
 
 class AccountMeter:
-    """Counts the requests of one account (a `client.RequestMeter`).
+    """Count the requests of one account (a `client.RequestMeter`).
 
-    Its series are its own and no children of shared ones: they leave with it, and what a request counts that ends
-    after its account has left is seen by nobody.
+    Its series are not children of shared metrics: they are dropped with it, and a request that ends after its account
+    was removed does not bring them back.
     """
 
     def __init__(self, account: str, system: str, seconds: prometheus_client.Histogram) -> None:
@@ -45,7 +46,7 @@ class AccountMeter:
         self._waited = self.throttles.labels(account, system)
 
     def expect(self, endpoints: Iterable[str]) -> None:
-        """Expose what requests to these may come to at 0, so that the first one is a rise."""
+        """Expose requests to these endpoints at 0, so that the first one is an increase."""
         for endpoint in endpoints:
             for code in EXPECTED_CODES:
                 self.requests.labels(self._account, self._system, endpoint, code)
@@ -59,23 +60,23 @@ class AccountMeter:
 
 
 class SelfMetrics:
-    """The live families."""
+    """The metrics that change between polls, and the registry that renders them."""
 
-    def __init__(self, version: str, revision: str, board: SnapshotStore) -> None:
-        """As of a program that has just read its configuration."""
+    def __init__(self, version: str, revision: str, store: SnapshotStore) -> None:
+        """Start with the values of a program that has just loaded its configuration."""
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = CollectorRegistry(auto_describe=True)
         prometheus_client.ProcessCollector(registry=registry)
         prometheus_client.PlatformCollector(registry=registry)
         prometheus_client.GCCollector(registry=registry)
         self.registry = registry
-        self._board = board
-        self._metered = _Metered()
-        registry.register(self._metered)
+        self._store = store
+        self._requests = _RequestMetrics()
+        registry.register(self._requests)
         self._seconds = prometheus_client.Histogram(
             *_declared(REQUEST_SECONDS), buckets=REQUEST_SECONDS.buckets, registry=registry
         )
-        registry.register(_Folded(board))
+        registry.register(_Folded(store))
         self._successful = prometheus_client.Gauge(*_declared(RELOAD_SUCCESSFUL), registry=registry)
         self._succeeded_at = prometheus_client.Gauge(*_declared(RELOAD_SUCCESS_TIME), registry=registry)
         build = prometheus_client.Gauge(*_declared(BUILD_INFO), registry=registry)
@@ -83,46 +84,46 @@ class SelfMetrics:
         self.loaded(successful=True)
 
     def loaded(self, *, successful: bool) -> None:
-        """Note how the last reload ended."""
+        """Record the result of the last reload."""
         self._successful.set(successful)
         if successful:
             self._succeeded_at.set_to_current_time()
-        self._board.renew()
+        self._store.renew()
 
     def meter(self, account: str, system: str) -> AccountMeter:
-        """Where the requests of one account are counted: always the same, as long as the account stays."""
-        meters = self._metered.meters
+        """Return the meter of one account; it is the same for as long as the account is configured."""
+        meters = self._requests.meters
         found = meters.get((account, system)) or AccountMeter(account, system, self._seconds)
-        self._metered.meters = {**meters, (account, system): found}
+        self._requests.meters = {**meters, (account, system): found}
         return found
 
     def keep(self, accounts: Collection[AccountId]) -> None:
-        """Let the series of all other accounts leave."""
-        self._metered.meters = {name: meter for name, meter in self._metered.meters.items() if name in accounts}
+        """Drop the series of all other accounts."""
+        self._requests.meters = {name: meter for name, meter in self._requests.meters.items() if name in accounts}
 
 
-class _Metered(Collector):
-    """The families of the accounts' requests, put together from their meters."""
+class _RequestMetrics(LibraryCollector):
+    """Collect the families of requests from the accounts' meters."""
 
     def __init__(self) -> None:
         self.meters: Mapping[AccountId, AccountMeter] = {}
-        """Only ever replaced as a whole: a scrape may be reading it."""
+        """Replaced as a whole, because a scrape may be reading it."""
 
     def collect(self) -> Iterator[Metric]:
         meters = self.meters.values()
-        yield _joined(REQUESTS, (meter.requests for meter in meters))
-        yield _joined(THROTTLED, (meter.throttles for meter in meters))
+        yield _merged(REQUESTS, (meter.requests for meter in meters))
+        yield _merged(THROTTLED, (meter.throttles for meter in meters))
 
 
-class _Folded(Collector):
-    """The folded series of each family and account, added up: several collectors may feed a family."""
+class _Folded(LibraryCollector):
+    """Sum the folded series of each family and account: several collectors may feed a family."""
 
-    def __init__(self, board: SnapshotStore) -> None:
-        self._board = board
+    def __init__(self, store: SnapshotStore) -> None:
+        self._store = store
 
     def collect(self) -> Iterator[Metric]:
         folded: dict[tuple[str, str], int] = {}
-        for collector in self._board.snapshot.collectors:
+        for collector in self._store.snapshot.collectors:
             for family, count in collector.folded.items():
                 key = collector.account, family
                 folded[key] = folded.get(key, 0) + count
@@ -133,7 +134,7 @@ class _Folded(Collector):
         yield made
 
 
-def _joined(family: Family, parts: Iterable[prometheus_client.Counter]) -> Metric:
+def _merged(family: Family, parts: Iterable[prometheus_client.Counter]) -> Metric:
     made = CounterMetricFamily(family.name, family.help, labels=family.labels)
     for part in parts:
         for metric in part.collect():

@@ -1,6 +1,6 @@
-"""What a scrape sees: the frozen result of each collector's last poll, and the board they are published on.
+"""The snapshot that a scrape sees: the frozen result of each collector's last poll, and the store for it.
 
-Nothing is computed here. The lock on the board is the program's only one.
+Nothing is computed here.
 """
 
 import threading
@@ -25,44 +25,46 @@ class Block:
 
 
 Blocks = Mapping[str, Block]
-"""Family name to lines. A family without a sample has no entry."""
+"""Lines by family name. A family without a sample has no entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A record that has failed, as it is shown to people and programs: nothing of a customer's data."""
+    """A failed record as `/failures` shows it, without customers' data."""
 
     record_id: str
     at: float
-    """When it was noticed last that something of it has failed. Both times are epoch seconds."""
+    """When a failure of it was last observed. Both times are epoch seconds."""
     created_at: float
     places: tuple[str, ...]
-    """Where it has failed: destinations, or the kind of resource. None where it was the record itself."""
+    """Where it failed: destinations, or the kind of resource. Empty if the record itself failed."""
     statuses: tuple[str, ...]
-    """How it has failed, in the words of the labels."""
+    """How it failed: the values of the labels that hold outcomes."""
     alert: str
-    """The alert that is about such failures."""
+    """The alert about such failures."""
     workflow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What an operator wants to know of a collector at a glance."""
+    """The state of a collector as the pages show it."""
 
     up: bool | None
-    """Did the last poll succeed; None before the first one ended."""
+    """Whether the last poll succeeded; None before the first one ended."""
     ready: bool
-    """Has the window been read completely once."""
+    """Whether the lookback window was read completely once."""
     last_success: float | None
     """Epoch seconds."""
     finished: int
     in_flight: int
     error: str | None = None
-    """Why the last poll failed, safe to show."""
+    """The error of the last poll, safe to show."""
     reason: Reason | None = None
-    """Why it failed, as one of the few kinds there are."""
+    """The reason of the error, as the label of poll errors has it."""
     oldest_in_flight: float | None = None
     """When the oldest record that is still in flight was created, epoch seconds."""
+    stuck: int = 0
+    """Records in flight for longer than `stuck_after`, as of the last successful poll or since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +75,18 @@ class CollectorSnapshot:
     system: str
     collector: str
     gauges: Blocks = field(default_factory=dict)
-    """Gauges about the API's records. Shown until `fresh_until`."""
+    """Gauges about records. Exposed until `fresh_until`."""
     fresh_until: float = 0.0
-    """Until when, in seconds of `ticks`, `gauges` may be shown as if they were today's."""
+    """When `gauges` become stale and are dropped, in seconds of `boot_clock.ticks`."""
     status: Blocks = field(default_factory=dict)
-    """Gauges about the polling itself: always shown."""
+    """Gauges about polling: always exposed."""
     health: Health = field(default_factory=lambda: Health(None, False, None, 0, 0))
     failures: tuple[Failure, ...] = ()
-    """The last failed records, those that failed last first."""
+    """The last failed records, the latest failure first."""
     folded: Mapping[str, int] = field(default_factory=dict)
-    """By family: how many series of gauges and counters were folded."""
+    """Number of folded series of gauges and counters, by family."""
     counters: Blocks = field(default_factory=dict)
-    """Counters and histograms: always shown. One that stands still is not wrong."""
+    """Counters and histograms: always exposed."""
 
     @property
     def id(self) -> CollectorId:
@@ -93,17 +95,17 @@ class CollectorSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All collectors' snapshots at one moment, in the order of the configuration."""
+    """The snapshots of all collectors at one moment, in the order of the configuration."""
 
     generation: int
     collectors: tuple[CollectorSnapshot, ...]
 
 
 class SnapshotStore:
-    """Where pollers publish and scrapes look.
+    """Hold the current snapshot: pollers publish to it, scrapes read it.
 
-    A scrape takes one reference and works on it: it never sees half a poll. The lock is there because several
-    pollers publish at once, and each makes the new whole from the old one (read, change, write).
+    A scrape takes one reference and never sees half a poll. The lock is needed because several pollers publish at
+    once, and each makes the new snapshot from the old one (read, change, write).
     """
 
     def __init__(self) -> None:
@@ -117,10 +119,10 @@ class SnapshotStore:
         return self._snapshot
 
     def publish(self, new: CollectorSnapshot, unless: Callable[[], bool] = lambda: False) -> None:
-        """Put a collector's snapshot in the place of its last one, or at the end if it is the first.
+        """Replace a collector's snapshot, or append it if it is the first.
 
-        `unless` tells that who publishes is to no more. It is asked under the lock: once it is true, and another has
-        published since, the board is the other's.
+        `unless` returns whether the publisher was stopped. It is called under the lock: a stopped publisher never
+        overwrites what its successor has published.
         """
         with self._lock:
             if unless():
@@ -134,13 +136,13 @@ class SnapshotStore:
         self.last_scrape = started if self.last_scrape is None else max(self.last_scrape, started)
 
     def renew(self) -> None:
-        """Say that what is shown beside the snapshots has changed: what was made of this one is not shown again."""
+        """Invalidate cached scrapes after a change of what is exposed beside the snapshots."""
         with self._lock:
             self._snapshot = Snapshot(self._snapshot.generation + 1, self._snapshot.collectors)
 
     def arrange(self, collectors: Sequence[CollectorId]) -> None:
-        """Show these collectors, in this order; all others leave."""
+        """Keep only these collectors, in this order."""
         with self._lock:
-            known = {one.id: one for one in self._snapshot.collectors}
-            kept = tuple(known[one] for one in collectors if one in known)
+            known = {collector.id: collector for collector in self._snapshot.collectors}
+            kept = tuple(known[collector_id] for collector_id in collectors if collector_id in known)
             self._snapshot = Snapshot(self._snapshot.generation + 1, kept)

@@ -1,4 +1,4 @@
-"""What is known of the polling of one collector, apart from its records. Kept by its poller, read by the catalogue."""
+"""The status of one collector's polling: its poller updates it, the catalog's rows read it."""
 
 from dataclasses import dataclass, replace
 
@@ -7,47 +7,47 @@ from exporter.model.record import Reason
 
 @dataclass(slots=True)
 class Facts:
-    """Facts of one collector since the program started. Times are epoch seconds; None is "not yet"."""
+    """The status of one collector since the program started. Times are epoch seconds; None is "not yet"."""
 
     account: str
     system: str
     collector: str
     up: bool | None = None
     error: str | None = None
-    """Why the last poll failed, safe to show."""
+    """The error of the last poll, safe to show."""
     reason: Reason | None = None
-    """Why it failed, as one of the few kinds there are."""
+    """The reason of the error, as the label of poll errors has it."""
     last_success: float | None = None
     last_duration: float | None = None
     """Seconds."""
     last_reconcile: float | None = None
-    """When the whole window had last been read."""
+    """When the last full scan of the lookback window ended."""
     incremental: bool | None = None
-    """Does a poll cost what changed; False where the order of the list can't be relied on."""
+    """Whether polling is incremental; False if it scans the whole window because the list is not ordered."""
     backfilling: bool = True
-    """The window has not been read completely yet."""
+    """Whether the first scan of the window is incomplete."""
     finished: int = 0
     in_flight: int = 0
     oldest_in_flight: float | None = None
-    """When the oldest record still in flight was created."""
+    """Creation time of the oldest record in flight."""
     state_errors: int = 0
     state_errors_published: int = 0
-    """Polls that failed because of the state: the one count of them that the state can't keep."""
+    """Polls that failed because of the state file: the only count that the state can't keep."""
     stuck: int = 0
     """Records in flight for longer than `stuck_after`."""
     window_truncated: bool = False
-    """The API does not give the whole window."""
+    """Whether the API returns only a part of the window."""
     dated_ahead: float = 0.0
-    """By how many seconds the newest record lies in the future."""
+    """By how many seconds the newest record was created in the future."""
     poll_interval: float | None = None
     stale_after: float | None = None
     reconcile_interval: float | None = None
     """All three as configured, in seconds."""
 
     def going_on(self) -> "Facts":
-        """For another poller of the same collector: how the last poll went.
+        """Return the status for the next poller of the same collector: the result of the last poll.
 
-        What the polls have read is not among it: that is in the state.
+        It resets what the next poller reads from the state.
         """
         return replace(
             self,

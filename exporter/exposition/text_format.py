@@ -1,4 +1,4 @@
-"""How samples become lines of the text and the OpenMetrics format. No clock, no I/O, nothing kept between calls."""
+"""Render samples as lines of the text and the OpenMetrics format. Pure."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -10,19 +10,19 @@ from exporter.exposition.snapshot import Block
 from exporter.model.family import Family
 
 EXEMPLAR_LENGTH = 128
-"""The most characters that an exemplar's label names and values may have together (OpenMetrics 1.0, "Exemplars")."""
+"""The maximum number of characters of an exemplar's label names and values (OpenMetrics 1.0, "Exemplars")."""
 
 
 _number: Callable[[float], str] = floatToGoString
 
 _Pairs = Sequence[tuple[str, str]]
 _Line = tuple[str, str]
-"""A line without its end, and what OpenMetrics adds to it."""
+"""A line without its newline, and what OpenMetrics appends to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
-    """One event that a counter or a bucket has counted, to follow up."""
+    """One event that a counter or a bucket has counted."""
 
     labels: tuple[tuple[str, str], ...]
     value: float
@@ -35,7 +35,7 @@ class Sample:
     """One series of a gauge or a counter."""
 
     labels: tuple[str, ...]
-    """The values in the order of the family's labels; trailing optional ones may be left out."""
+    """The values in the order of the family's labels, without optional ones that the account does not have."""
     value: float
     exemplar: Exemplar | None = None
 
@@ -49,14 +49,14 @@ class HistogramSample:
     """Cumulative: one for each of the family's buckets, then that of +Inf, which is the number of observations."""
     sum: float
     exemplars: tuple[Exemplar | None, ...] = ()
-    """None, or one place for each of `counts`."""
+    """Empty, or one entry for each of `counts`."""
 
 
 def render(family: Family, samples: Sequence[Sample | HistogramSample]) -> Block:
-    """The lines of one family, in the order of `samples`, the same in both formats but for exemplars.
+    """Render one family in the order of `samples`; both formats are equal but for exemplars.
 
-    Raises ValueError where a sample doesn't fit its family: the wrong number of label values or of buckets, the
-    wrong kind, an exemplar on a gauge. (prometheus_client cuts surplus values off without a word.)
+    Raises ValueError if a sample doesn't fit its family: the wrong number of label values or of buckets, the wrong
+    kind, an exemplar on a gauge. (prometheus_client silently drops surplus values.)
     """
     lines = [line for sample in samples for line in _lines(family, sample)]
     text = _encode("".join(f"{line}\n" for line, _ in lines))
@@ -66,7 +66,7 @@ def render(family: Family, samples: Sequence[Sample | HistogramSample]) -> Block
 
 
 def header(family: Family, *, openmetrics: bool) -> bytes:
-    """HELP and TYPE. In OpenMetrics a counter's family is named without the `_total` that its sample has."""
+    """Return HELP and TYPE. In OpenMetrics a counter's family has no `_total` in its name."""
     name, text = family.name, family.help.replace("\\", r"\\").replace("\n", r"\n")
     if openmetrics:
         text = text.replace('"', r"\"")
@@ -120,12 +120,12 @@ def _escaped(value: str) -> str:
 
 
 def _exemplar(exemplar: Exemplar | None) -> str:
-    """Nothing where it is too long: Prometheus would refuse it, and a hint is not worth a complaint per scrape."""
+    """Render an exemplar; empty if it is too long, because Prometheus would log an error at each scrape."""
     if exemplar is None or sum(len(name) + len(value) for name, value in exemplar.labels) > EXEMPLAR_LENGTH:
         return ""
     return f" # {_label_set(exemplar.labels)} {_number(exemplar.value)} {exemplar.timestamp}"
 
 
 def _encode(text: str) -> bytes:
-    """UTF-8. Half a surrogate pair, which JSON may hold and UTF-8 may not, becomes a question mark."""
+    """Encode as UTF-8. Half a surrogate pair, which JSON can hold and UTF-8 can't, becomes a question mark."""
     return text.encode("utf-8", "replace")

@@ -2,49 +2,49 @@
 
 All rules about what counts as an event are here:
 
-* A count that rises is an event, and never twice: of each record the highest counts so far are remembered, so that a
-  status that alternates is one event.
-* A record that was never met before counts if it is a new event; if it was only not looked at until now, it is
-  remembered.
-* A failure that no destination names counts as `none`, as often as it is more than those that are counted already, and
-  is not counted again when a destination names it.
+* An increase of a count is an event. The highest counts so far are kept for each record, so that a status that
+  alternates is one event.
+* A record that was never read before counts if it is new; if it is old and was only not read until now, it is stored
+  without an event.
+* A failure that no destination shows counts as `none`, minus the failures that are already counted. It is not counted
+  again when a destination shows it.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.model.family import FAILURES, NONE, STATUS_LABELS, Family
+from exporter.model.family import NONE, Family
 from exporter.model.record import Key, Record
 
 RECORDS = "batch_exporter_records"
-"""The family that counts the records themselves, kept by the same means as the systems' gauges."""
+"""The family that counts the records themselves; it is kept like the systems' gauges."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the ledger must know of the families. What is named in neither of the first two is a gauge."""
+    """What accounting needs to know of the families. A family that is neither counter nor histogram is a gauge."""
 
     counters: frozenset[str] = frozenset()
     histograms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """With the upper bounds of their buckets."""
-    statuses: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """By counter, the places in its keys where statuses stand."""
+    """The upper bounds of the buckets, by histogram."""
+    outcomes: Mapping[str, tuple[int, frozenset[str]]] = field(default_factory=dict)
+    """By counter: the index in its keys of the label that holds the outcome, and its values that mean failure."""
     places: Mapping[str, int] = field(default_factory=dict)
-    """By counter, the place in its keys of the label that says where something failed."""
+    """By counter: the index in its keys of the label that says where something failed."""
     lengths: Mapping[str, int] = field(default_factory=dict)
-    """By family with optional labels, the length of its keys without them."""
+    """By family with optional labels: the length of its keys without them."""
 
     @classmethod
     def of(cls, families: Iterable[Family]) -> "Rules":
-        """Take the rules from the catalogue's rows. In a key, the family's name stands in the place of the account."""
+        """Make the rules of the catalog's rows. A key has the family's name where the labels have `account`."""
         listed = list(families)
-        counters = [family for family in listed if family.kind == "counter"]
+        outcomes = [(family, family.outcome) for family in listed if family.outcome is not None]
         return cls(
-            frozenset(family.name for family in counters),
+            frozenset(family.name for family in listed if family.kind == "counter"),
             {family.name: family.buckets for family in listed if family.kind == "histogram"},
-            {family.name: _statuses(family) for family in counters},
-            {family.name: family.labels.index(family.place) for family in counters if family.place},
+            {family.name: (family.labels.index(outcome.label), outcome.failures) for family, outcome in outcomes},
+            {family.name: family.labels.index(outcome.place) for family, outcome in outcomes if outcome.place},
             {family.name: len(family.labels) - len(family.optional) for family in listed if family.optional},
         )
 
@@ -62,16 +62,16 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What must be added where when a record changes; what is not named stays as it is."""
+    """The amounts to add when a record changes; series that are not named stay as they are."""
 
     gauges: Mapping[Key, int] = field(default_factory=dict)
-    """Above or below 0."""
+    """Positive or negative."""
     events: Mapping[Key, int] = field(default_factory=dict)
-    """For counters and, as the number of observations, for histograms: above 0."""
+    """Increases of counters, and numbers of new observations of histograms: above 0."""
 
 
 def weight(record: Record | None, rules: Rules) -> Mapping[Key, int]:
-    """All that a record adds to any gauge: nothing if it is not there, or the API no longer has it."""
+    """Return what a record adds to gauges: nothing if there is no record, or it was deleted upstream."""
     if record is None or record.deleted:
         return {}
     own = {key: amount for key, amount in record.contributions.items() if rules.is_gauge(key)}
@@ -80,7 +80,7 @@ def weight(record: Record | None, rules: Rules) -> Mapping[Key, int]:
 
 
 def remembered(before: Record | None, seen: Record, rules: Rules) -> Record:
-    """The record as it is to be kept: with its gauges as seen, and in counters all that it has ever counted."""
+    """Return the record to store: its gauges as seen, and in counters everything that it ever counted."""
     if before is None or seen.deleted:
         return seen
     gauges = {key: amount for key, amount in seen.contributions.items() if rules.is_gauge(key)}
@@ -104,12 +104,15 @@ def change(before: Record | None, after: Record | None, rules: Rules, is_new: bo
 
 
 def names_failure(key: Key, rules: Rules) -> bool:
-    """Is this a series of failures."""
-    return any(key[place] in FAILURES for place in rules.statuses.get(key[0], ()))
+    """Return whether this is a series of failures."""
+    if key[0] not in rules.outcomes:
+        return False
+    index, failures = rules.outcomes[key[0]]
+    return key[index] in failures
 
 
 def _count(counted: Mapping[Key, int], seen: Record, rules: Rules) -> tuple[Mapping[Key, int], Mapping[Key, int]]:
-    """The events of a record that had counted so much, and what it has counted with them."""
+    """Return the events of a record that has counted `counted`, and what it has counted after them."""
     now = dict(counted)
     events: dict[Key, int] = {}
     unplaced = []
@@ -131,7 +134,7 @@ def _count(counted: Mapping[Key, int], seen: Record, rules: Rules) -> tuple[Mapp
 
 
 def _name_places(events: dict[Key, int], now: dict[Key, int], rules: Rules) -> None:
-    """Take from the failures that have just got a place those that were counted before without one."""
+    """Subtract from failures that now have a place those that were counted before without one."""
     for none in [key for key, count in now.items() if count and _is_unplaced(key, rules)]:
         for key in [key for key in events if _may_be_one(key, none, rules)]:
             moved = min(now[none], events[key])
@@ -147,11 +150,12 @@ def _is_unplaced(key: Key, rules: Rules) -> bool:
 
 
 def _may_be_one(other: Key, unplaced: Key, rules: Rules) -> bool:
-    """Could this be the same failure: it has another place or status at most."""
+    """Return whether this may be the same failure: it differs in place or status at most."""
     if other[0] != unplaced[0] or not names_failure(other, rules):
         return False
-    apart = {rules.places[unplaced[0]], *rules.statuses[unplaced[0]]}
-    return all(one == two for at, (one, two) in enumerate(zip(other, unplaced, strict=True)) if at not in apart)
+    apart = {rules.places[unplaced[0]], rules.outcomes[unplaced[0]][0]}
+    pairs = enumerate(zip(other, unplaced, strict=True))
+    return all(value == unplaced_value for index, (value, unplaced_value) in pairs if index not in apart)
 
 
 def _counted(before: Record, after: Record, rules: Rules) -> Mapping[Key, int]:
@@ -162,7 +166,3 @@ def _counted(before: Record, after: Record, rules: Rules) -> Mapping[Key, int]:
         if not rules.is_gauge(key):
             counted[key if values is None else rules.with_optional(key, values)] += amount
     return counted
-
-
-def _statuses(family: Family) -> tuple[int, ...]:
-    return tuple(place for place, label in enumerate(family.labels) if label in STATUS_LABELS)

@@ -1,4 +1,4 @@
-"""What a metric family is: the type of a row of the catalogue. The rows are in exposition/catalog.py and systems/."""
+"""Types of the catalog's rows. The rows are in exposition/catalog.py and systems/."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,22 +14,30 @@ NONE = "none"
 """The label value where the API says nothing."""
 
 UNKNOWN = "unknown"
-"""The label value where the API says something that is no word."""
+"""The label value where the API's value has no letter or digit, or can't be read."""
 
-FAILURES = frozenset({"failed", "timed_out", "expired", "error"})
-"""Statuses that mean failure."""
 
-STATUS_LABELS = ("status", "outcome")
-"""Where counters have their statuses. Other labels may have any text: a workflow may be named "error"."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Which series of a counter are failures, where they happened, and which alert is about them."""
+
+    label: str
+    """The label that holds the outcome. No other label is searched: a workflow may be named "failed"."""
+    failures: frozenset[str]
+    """The values of `label` that mean failure."""
+    alert: str
+    """The alert about these failures, whose runbook says how to fix them."""
+    place: str = ""
+    """The label that says where something failed, such as a destination; empty where the family has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One row of the catalogue.
+    """One row of the catalog.
 
-    `zeros` says, for each collector that feeds the family, which values of which labels are known beforehand:
-    their combinations are exposed at 0. A label that is not named there is open (a workflow's name, say): the
-    combinations are then made for each of its values that has been seen.
+    `zeros` has the known label values for each collector that feeds the family; their combinations are exposed at 0.
+    A label that is not named there is open, such as a workflow's name: its combinations are exposed for each value
+    that was seen.
     """
 
     name: str
@@ -39,23 +47,21 @@ class Family:
     zeros: Mapping[str, Known] = field(default_factory=dict)
     buckets: tuple[float, ...] = ()
     oldest_in_flight: bool = False
-    """The family is no sum: it says when the oldest record in flight was created, and is absent where none is."""
+    """The value is not a sum but the creation time of the oldest record in flight; absent where none is."""
     optional: tuple[str, ...] = ()
-    """Labels that only some accounts have, at the end of `labels` (their value is then left out elsewhere)."""
+    """Labels that only some accounts have, at the end of `labels`; the series of other accounts have no value there."""
     named: Known = field(default_factory=dict)
-    """The values that the vendor's pages name of labels whose combinations are too many to be exposed at 0."""
-    place: str = ""
-    """Of a counter: the label that says where something failed."""
-    alert: str = ""
-    """Of a counter: the alert about its failures, whose runbook tells what to do."""
+    """Documented values of labels whose combinations are too many to be exposed at 0."""
+    outcome: Outcome | None = None
+    """Of a counter: which of its series are failures; None where none is."""
 
     def known(self, collector: str) -> Known:
-        """The values that are no surprise. The collector is one that feeds the family."""
+        """Return the documented values of each label for a collector that feeds the family."""
         return {**self.named, **self.zeros[collector]}
 
 
 def unknown_labels(families: Iterable[Family], collector: str, key: Key) -> Iterable[tuple[str, str]]:
-    """The labels of a series, and their values, that should be known and are not."""
+    """Yield each label of a series, with its value, that should have a documented value and has another one."""
     for family in families:
         if family.name == key[0] and collector in family.zeros:
             known = family.known(collector)

@@ -1,10 +1,10 @@
-"""Which hosts are this machine itself: what is sent to them in plain HTTP, nobody on the way can read."""
+"""Loopback hosts: plain HTTP to them can't be read on the way."""
 
 import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """By its name or address alone; nothing is looked up."""
+    """Return whether a host is this machine, by its name or address alone; nothing is looked up."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,8 +1,8 @@
-"""Decide when a counter may rise in scrapes: not before its present value has been seen. Pure.
+"""Decide when a counter may rise in scrapes: only after a scrape has seen its present value. Pure.
 
-`increase()` sees a rise only between two samples. So a series is first exposed at the value that was published last (0,
-if none was), stays there for a poll interval and until a scrape has been answered with it, and rises then. This holds
-alike for a new series, for all series after a restart, and for all series after scrapes have stopped for a while.
+`increase()` sees a rise only between two samples. So a series is first exposed at the value that was last published (0
+if there is none), stays there for a poll interval and until a scrape has returned it, and rises then. This holds for a
+new series, for all series after a restart, and for all series after a pause of scrapes.
 """
 
 import math
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from exporter.model.record import Key
 
 PATIENCE_SECONDS = 60.0
-"""How long after the last scrape, at least, scrapes are taken to go on."""
+"""The least time after the last scrape until scrapes count as stopped."""
 
 _PATIENCE_INTERVALS = 1.5
-"""Likewise, in poll intervals: scrapes are to come once in each."""
+"""The same time in poll intervals: a scrape is expected in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +23,29 @@ class Scraped:
     """What is known of scrapes. Times are in seconds of the boot clock (`exporter.exposition.boot_clock`)."""
 
     last: float | None = None
-    """When the last one began that was answered to its end; None: none yet by this program."""
+    """When the last completed scrape began; None if this program has had none."""
     expected: bool = False
-    """Has anybody scraped, be it the program before this one: if nobody does, nobody is waited for."""
+    """Whether anybody ever scraped, this program or the one before; otherwise nothing waits for a scrape."""
 
 
 @dataclass(slots=True)
 class Standing:
-    """Since when the series of one collector stand in scrapes."""
+    """Since when the series of one collector have been exposed at their present value."""
 
     interval: float
-    """How long a series must stand before it rises, in seconds: whoever scrapes as often as that has then seen it."""
+    """Seconds for which a series must be exposed before it rises: a scraper with this interval has then seen it."""
     _first: float | None = None
-    """When the first ones were exposed."""
+    """When the first series were exposed."""
     _later: dict[Key, float] = field(default_factory=dict)
-    """When others were."""
+    """When later series were exposed."""
     _series: frozenset[Key] = frozenset()
     _interrupted: bool = False
-    """Scrapes had stopped when it was last asked what may rise."""
+    """Whether scrapes had stopped at the last call of `may_rise`."""
     _resumed: float = -math.inf
-    """Since when they go on."""
+    """When scrapes resumed."""
 
     def expose(self, series: frozenset[Key], now: float) -> None:
-        """Note that these series, and no others, stand in scrapes from now on."""
+        """Record that exactly these series are exposed from now on."""
         if self._first is None:
             self._first = now
         else:
@@ -54,12 +54,12 @@ class Standing:
         self._series = series
 
     def may_rise(self, keys: Iterable[Key], now: float, scraped: Scraped) -> list[Key]:
-        """Those of the series that may rise now. Ask at each poll: it notes when scrapes have stopped and go on."""
+        """Return the series that may rise now. Call it at each poll: it detects when scrapes stop and resume."""
         if scraped.expected and not self._scraped_lately(now, scraped):
             self._interrupted |= self._first is not None and now - self._first > self._patience
             return []
         if self._interrupted and scraped.last is not None:
-            # Of several who scrape, the others may need as long as the interval to do so again.
+            # Of several scrapers, the others may need up to the interval until their next scrape.
             self._interrupted, self._resumed = False, scraped.last
         return [key for key in keys if self._has_stood(key, now) and self._was_seen(key, scraped)]
 
@@ -87,7 +87,7 @@ class Standing:
         return not scraped.expected or (scraped.last is not None and since is not None and scraped.last > since)
 
     def _stands(self, key: Key) -> float | None:
-        """Since when a series stands before those who scrape."""
+        """Return since when scrapers can see a series at its present value; None if it is not exposed."""
         since = self._since(key)
         return None if since is None else max(since, self._resumed)
 

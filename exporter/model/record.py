@@ -1,4 +1,4 @@
-"""The shared vocabulary: what a record is, and why a fetch can fail. No logic lives here."""
+"""The record, and the reasons why a poll can fail. No logic here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,35 +8,35 @@ Key = tuple[str, ...]
 """A series without its `account` label: the family's name, then its other label values in the family's order."""
 
 LAST_FAILURES = 200
-"""How many failed records are remembered of each collector. An outage may fail thousands; the last ones show what it
-is, the counters how many."""
+"""The number of failed records that are kept for each collector. An outage may fail thousands: the last ones show the
+cause, the counters the number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One batch or invocation, as what it adds to each family.
 
-    A gauge is the sum of `contributions` over the records of a collector: a change of a record is a subtraction and an
-    addition, whatever the vendor; a counter goes up by what a record adds to it more than before. Nothing else of
-    the vendor's answer is kept, above all no personal data; the workflow's name is, of records that fail.
+    A gauge is the sum of `contributions` over the records of a collector: a changed record is subtracted as it was and
+    added as it is. A counter rises by what a record adds more than before. Nothing else of the API's answer is kept,
+    above all no personal data, except the workflow's name of records that fail.
     """
 
     id: str
     created_at: float
-    """Epoch seconds, as the API says it."""
+    """Epoch seconds, from the API."""
     in_flight: bool
-    """True while work is still open, which is not always what the top-level status says."""
+    """Whether work is still open, which the top-level status does not always show."""
     contributions: Mapping[Key, int]
     batch_id: str | None = None
-    """The id of the batch this record belongs to, where the API names one."""
+    """The ID of the batch that this record belongs to, where the API names one."""
     deleted: bool = False
-    """The API no longer has it. It is remembered all the same: should it come back, what it counted is no news."""
+    """Whether it was deleted upstream. It is kept all the same: if it comes back, it is not counted again."""
     finished_at: float | None = field(default=None, compare=False)
-    """Epoch seconds at which it finished, where the API says so. Not kept."""
+    """Epoch seconds at which it finished, where the API names them. Not kept."""
     workflow: str | None = field(default=None, compare=False)
-    """The name of the workflow that made it, where the API says so. Kept of records that fail only, to be shown."""
+    """The name of its workflow, where the API names one. Kept only for records that fail, to be shown."""
     unknown: tuple[str, ...] = field(default=(), compare=False)
-    """The names of fields that could not be understood and that it does without. Not kept."""
+    """The names of unreadable fields that it does not need. Not kept."""
 
 
 class Reason(StrEnum):
@@ -54,11 +54,11 @@ class Reason(StrEnum):
     STATE = "state"
     """Not the API: the exporter's own state file could not be read or written."""
     INTERNAL = "internal"
-    """Not the API: a mistake in the exporter. Its log has the details."""
+    """Not the API: a bug in the exporter. Its log has the traceback."""
 
 
 class PollError(Exception):
-    """A poll could not be completed. The message is safe to log: no token, no body, no query values."""
+    """A poll failed. The message is safe to log: no token, no body, no query values."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -66,12 +66,12 @@ class PollError(Exception):
 
 
 class FetchError(PollError):
-    """The API did not give a usable answer."""
+    """The API gave no usable answer."""
 
     def __init__(self, reason: Reason, message: str, status: int | None = None) -> None:
         super().__init__(reason, message)
         self.status = status
-        """The HTTP status, where there was an answer at all."""
+        """The HTTP status; None if there was no answer."""
 
 
 class StateError(PollError):
@@ -80,4 +80,4 @@ class StateError(PollError):
     def __init__(self, message: str, *, passing: bool = False) -> None:
         super().__init__(Reason.STATE, message)
         self.passing = passing
-        """Whether it may be over by the next attempt, without anybody's doing."""
+        """Whether the next attempt may succeed without a fix."""

@@ -1,11 +1,11 @@
-"""What a system (a vendor's API) is to the rest of the program. The systems themselves are in systems/."""
+"""The facts about a system (a vendor's API) that the configuration needs. The systems are in systems/."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """The facts about a system that the configuration needs."""
+    """A system as the configuration sees it."""
 
     name: str
     """The value of `system:` in the configuration and of the `system` label."""
@@ -14,10 +14,10 @@ class System:
     token_header: str
     """The request header that carries the API token."""
     token_env: str
-    """The environment variable that makes an account of this system when there is no configuration file."""
+    """The environment variable with the token of an account, used when there is no configuration file."""
     collectors: tuple[str, ...]
-    """All collectors the system has: the default of `collectors`, and the values it may take."""
+    """All collectors of the system: the default and the allowed values of `collectors`."""
     filters: tuple[str, ...]
-    """The keys that `filters` may have."""
+    """The allowed keys of `filters`."""
     options: tuple[str, ...] = ()
-    """The keys an account of this system may have beyond those of every account."""
+    """The allowed keys of an account beyond those of every system."""

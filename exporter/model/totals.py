@@ -1,4 +1,4 @@
-"""What the records of a collector come to: the numbers behind its families, as values."""
+"""The totals of a collector's records: the numbers behind its families, as values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from exporter.model.record import Key
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Which record raised a counter last, by how much, and when that was noticed (epoch seconds)."""
+    """The record that raised a counter last, by how much, and when that was observed (epoch seconds)."""
 
     record_id: str
     amount: int
@@ -17,54 +17,54 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A record that raised counters of failures. Times are epoch seconds."""
+    """A record that raised counters of failures, as the state keeps it. Times are epoch seconds."""
 
     record_id: str
     created_at: float
     at: float
-    """When it was noticed last that something of it has failed."""
+    """When a failure of it was last observed."""
     amounts: Mapping[Key, int]
-    """By how much it has raised which of them."""
+    """By how much it raised each counter."""
     workflow: str | None = None
-    """The workflow's name, where it has one."""
+    """The workflow's name; None if it has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class CounterState:
-    """A counter's series: what was counted, and how much of it scrapes may show."""
+    """A counter's series: what was counted, and how much of it is exposed."""
 
     counted: int
     published: int
-    """The value that was published last; at most `counted`."""
+    """The value that was last exposed; at most `counted`."""
     cause: Cause | None = None
 
     @property
     def rising(self) -> bool:
-        """Is there more to publish."""
+        """Return whether there is more to expose."""
         return self.counted > self.published
 
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """What a histogram has observed."""
+    """The observations of a histogram."""
 
     counts: tuple[int, ...]
-    """Observations in each bucket: not cumulative, the last one beyond all bounds."""
+    """Observations in each bucket, not cumulative; the last bucket is above all bounds."""
     total: float
-    """The sum of what was observed."""
+    """The sum of the observed values."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistogramState:
-    """A histogram's series: what was observed, and how much of it scrapes may show."""
+    """A histogram's series: what was observed, and how much of it is exposed."""
 
     observed: Observations
     published: Observations | None = None
-    """What was published last; None: nothing yet."""
+    """The observations that were last exposed; None before the first time."""
 
     @property
     def rising(self) -> bool:
-        """Is there more to publish."""
+        """Return whether there is more to expose."""
         return self.observed != self.published
 
 
@@ -76,14 +76,14 @@ class Sums:
     counters: Mapping[Key, CounterState] = field(default_factory=dict)
     histograms: Mapping[Key, HistogramState] = field(default_factory=dict)
     oldest_in_flight: float | None = None
-    """When the oldest record still in flight was created, epoch seconds."""
+    """Creation time of the oldest record in flight, epoch seconds."""
 
     def published(self) -> frozenset[Key]:
-        """The series of counters and histograms that were published above 0."""
+        """Return the series of counters and histograms that were exposed above 0."""
         counters = [key for key, state in self.counters.items() if state.published]
         return frozenset(counters + [key for key, state in self.histograms.items() if state.published is not None])
 
     def rising(self) -> list[Key]:
-        """The series of counters and histograms of which there is more to publish."""
+        """Return the series of counters and histograms with more to expose."""
         counters = [key for key, state in self.counters.items() if state.rising]
         return counters + [key for key, state in self.histograms.items() if state.rising]

@@ -1,4 +1,4 @@
-"""The systems (vendors' APIs). A package of this folder with a `SOURCE` is one; nothing else lists them."""
+"""The systems (vendors' APIs). A package or module here with a `SOURCE` is one; nothing else lists them."""
 
 import functools
 import importlib
@@ -13,7 +13,7 @@ __all__ = ["Source", "families", "sources"]
 
 @functools.cache
 def sources() -> Mapping[str, Source]:
-    """Every source by its system's name, in the order of the names."""
+    """Return every source by its system's name, in the order of the names."""
     modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
     named = {module.SOURCE.system.name: module.SOURCE for module in modules if hasattr(module, "SOURCE")}
     return dict(sorted(named.items()))

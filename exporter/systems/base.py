@@ -1,6 +1,6 @@
-"""What a source must offer: the types between a vendor's JSON and the rest of the program.
+"""The interface of a system: the types between a vendor's JSON and the rest of the program.
 
-Nothing here knows a vendor; the vendors are the other modules of this folder.
+Nothing here knows a vendor; the vendors are the packages of this folder.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,28 +16,28 @@ from exporter.systems.detail import Details
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one answer of a list says, in our words."""
+    """One answer of a list, decoded."""
 
     records: tuple[Record, ...]
     rejected: Mapping[str, int] = field(default_factory=dict)
-    """Why and how many items of the answer could not be understood."""
+    """By reason: how many items of the answer could not be read."""
     rows: int = 0
-    """Items in the answer, understood or not."""
+    """Items in the answer, readable or not."""
     last: bool = True
-    """The server says that no page follows."""
+    """Whether this is the last page, as the server says."""
     pages: int | None = None
-    """How many pages the server says there are: a hint for reading ahead, never a proof."""
+    """The number of pages that the server reports: a hint for reading ahead, never relied on."""
     total: int | None = None
-    """How many records the server says there are. If it changes between two pages, rows have moved."""
+    """The number of records that the server reports. If it changes between two pages, rows have moved."""
     size: int | None = None
-    """How many rows a full page has, as the server says."""
+    """The number of rows in a full page, as the server reports."""
     refusal: FetchError | None = None
-    """The server refused this page (400, 404, 422, ...): it says nothing of where the list ends."""
+    """The error if the server refused this page (400, 404, 422, …); it does not mean that the list ends here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The part of an account's configuration that changes what is asked, or how it is counted."""
+    """The part of an account's configuration that changes requests or how records are counted."""
 
     filters: Mapping[str, str] = field(default_factory=dict)
     workflow_batch_ids: tuple[str, ...] = ()
@@ -45,66 +45,66 @@ class Options:
 
 
 class Listing(Protocol):
-    """One list endpoint of a vendor: what to ask, and what the answers mean. Pure; the requests are made elsewhere."""
+    """One list endpoint of a system: its requests, and how to read the answers. Pure; the client makes the requests."""
 
     @property
     def name(self) -> str:
-        """The collector's name."""
+        """Return the collector's name."""
 
     @property
     def parts(self) -> str | None:
-        """The collector whose records name records of this one (`Record.batch_id`), if one does."""
+        """Return the collector whose records name records of this one (`Record.batch_id`), None if there is none."""
 
     @property
     def known_ids(self) -> tuple[str, ...]:
-        """Ids that the operator has named."""
+        """Return the IDs that the configuration names."""
 
     @property
     def rejections(self) -> tuple[str, ...]:
-        """Why an item of the list may be rejected: the values of the `reason` label that are known beforehand."""
+        """Return the reasons for which an item may be rejected: known values of the `reason` label."""
 
     @property
     def optional(self) -> tuple[str, ...]:
-        """Fields that no record needs, and that may be in no label: what `Record.unknown` may name."""
+        """Return the fields that no record needs and that are in no label: what `Record.unknown` may name."""
 
     @property
     def sorting(self) -> Mapping[str, str]:
-        """Parameters with which the list runs newest first; empty where it can't be sorted."""
+        """Return the parameters that sort the list newest first; empty where it can't be sorted."""
 
     @property
     def in_flight_filters(self) -> Sequence[Mapping[str, str]]:
-        """Parameters with each of which the list has some of the records in flight, and all of them together."""
+        """Return sets of parameters, each of which selects some of the records in flight; together they select all."""
 
     def page(self, number: int, page_size: int) -> Request:
-        """The request for a page of the list, from 1, in the order it has by itself."""
+        """Return the request for a page of the list in its default order; the first page is 1."""
 
     def read_page(self, answer: JSON) -> Page:
-        """Raises FetchError(malformed) if the answer is no list at all; items are skipped one by one."""
+        """Read a page of the list; unreadable items are skipped. Raises FetchError(malformed) if it is not a list."""
 
     def ask(self, ids: Sequence[str]) -> Sequence[Request]:
-        """The requests for these records, whatever page they are on."""
+        """Return the requests for these records by ID."""
 
     def read_asked(self, answer: JSON) -> Page:
         """Read the answer to one of `ask`'s requests. Raises FetchError(malformed)."""
 
     @property
     def ids_per_request(self) -> int:
-        """How many records one request of `ask` can name."""
+        """Return how many records one request of `ask` can name."""
 
     @property
     def by_id(self) -> bool:
-        """Does `ask` find just what the list has: not if the list is filtered and asking by id is not."""
+        """Return whether `ask` finds only what the list has: not if the list is filtered and requests by ID are not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """All that is known of one vendor."""
+    """One system as the rest of the program sees it."""
 
     system: System
     families: tuple[Family, ...]
     listing: Callable[[str, Options], Listing]
-    """Makes the listing of a collector. The name is one of `system.collectors`."""
+    """Return the listing of a collector. The name is one of `system.collectors`."""
     refused: Callable[[JSON], ApiError | None] = lambda _: None
-    """Reads an answer as a refusal, where the vendor has a form for them; None if it is none."""
+    """Read an answer as an error, where the system has a format for them; return None if it is no error."""
     details: Details = field(kw_only=True)
-    """How single records are shown."""
+    """How single records are read and shown."""

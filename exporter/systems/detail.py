@@ -1,6 +1,6 @@
-"""What can be shown of one record to a person: the types, and readers that take whatever a server sends.
+"""Types for showing a single record to a person, and readers that accept whatever a server sends.
 
-Nothing here knows a vendor, and nothing here decides how it looks.
+Nothing here knows a vendor or the output format.
 """
 
 import math
@@ -14,7 +14,7 @@ from exporter.systems.fields import Unreadable, identifier
 
 
 class NotAnId(Exception):
-    """What was asked for can't be the id of a record. The text says what can, and is for operators."""
+    """The given text can't be the ID of a record. The message says what can, for operators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Words:
 
 
 Value = str | int | float | Moment | Span | Words | None
-"""What stands in a field or a cell. None is what the API says nothing of."""
+"""The value of a field or a cell; None where the API has no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +53,23 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """A record as its vendor tells it, in the order in which it is to be read. Names are in snake_case."""
+    """A record as the API describes it, in display order. Names are in snake_case."""
 
     id: str
     fields: Mapping[str, Value]
     tables: tuple[Table, ...] = ()
     private: Mapping[str, JSON] = field(default_factory=dict, repr=False)
-    """Customers' data: shown only where it is asked for, and then as it came."""
+    """Customers' data: shown only on request, unchanged."""
     files: Mapping[str, SecretUrl] = field(default_factory=dict)
-    """The files that the record offers, by the names of `Details.files`."""
+    """The files of the record, by the names of `Details.files`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """What an errors file says is wrong with one row of a batch."""
+    """One error of a row of a batch, from an errors file."""
 
     text: str
-    """As it came: it may quote the row."""
+    """Unchanged: it may quote the row."""
     where: str = ""
     """The row's field."""
     code: str = ""
@@ -79,24 +79,24 @@ class RowError:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """How single records of one vendor are asked for and read. The requests are those of the vendor's listings."""
+    """How single records of one system are read. The requests are those of the system's listings."""
 
     prefixes: Mapping[str, str]
-    """What an id begins with, and the collector whose records have such ids. The empty prefix fits every id."""
+    """ID prefixes, and the collector whose records have them. The empty prefix matches every ID."""
     read: Callable[[str, str, JSON], Detail | None]
-    """The record with this id of this collector, out of an answer to `Listing.ask`; None if it is not there.
+    """Read the record with this ID of this collector from an answer to `Listing.ask`; return None if it is not there.
 
-    Raises FetchError(malformed).
+    The arguments are collector, ID and answer. Raises FetchError(malformed).
     """
     files: Mapping[str, str] = field(default_factory=dict)
-    """The files that a record may offer: their names, and the parameter that asks for each."""
+    """The files that a record may have: their names, and the parameter that requests each."""
     errors_files: tuple[str, ...] = ()
-    """Those of them that say what was wrong with which row, the one that is best to read first."""
+    """The files with the errors of rows, in order of preference."""
     row_errors: Callable[[str, bytes], Iterator[tuple[RowError, ...]]] = lambda _, __: iter(())
-    """The errors of each row in the content of one of the `errors_files`. Raises FetchError(malformed)."""
+    """Read the errors of each row from the content of one of the `errors_files`. Raises FetchError(malformed)."""
 
     def collector(self, record_id: str) -> str:
-        """The collector whose record this would be. Raises NotAnId."""
+        """Return the collector whose records have such IDs. Raises NotAnId."""
         try:
             identifier(record_id)
         except Unreadable:
@@ -108,15 +108,15 @@ class Details:
         raise NotAnId(f"not an id of this system; its ids begin with {known}")
 
 
-def the_record(answer: JSON, record_id: str) -> Mapping[str, JSON]:
-    """The answer as an object with this id. Raises FetchError(malformed)."""
+def record_with_id(answer: JSON, record_id: str) -> Mapping[str, JSON]:
+    """Return the answer as an object with this ID. Raises FetchError(malformed)."""
     if not isinstance(answer, dict) or answer.get("id") != record_id:
         raise FetchError(Reason.MALFORMED, "the answer is not the record that was asked for", 200)
     return answer
 
 
-def told(value: JSON) -> Value:
-    """A value as the API tells it; of what is neither text nor a number, only what it is."""
+def as_value(value: JSON) -> Value:
+    """Return a text or number unchanged; describe anything else by its type."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -128,24 +128,24 @@ def told(value: JSON) -> Value:
 
 
 def moment(value: JSON, read: Callable[[JSON, str], float]) -> Value:
-    """A time, read by one of the readers for times; what is none is told as it is."""
+    """Read a time with one of the readers for times; return `as_value` if it can't be read."""
     try:
         return Moment(read(value, ""))
     except Unreadable:
-        return told(value)
+        return as_value(value)
 
 
-def words(value: JSON) -> Value:
-    """Free text; what is none is told as it is."""
-    return Words(value) if isinstance(value, str) else told(value)
+def as_words(value: JSON) -> Value:
+    """Return free text; `as_value` if it is not text."""
+    return Words(value) if isinstance(value, str) else as_value(value)
 
 
 def as_text(value: JSON) -> str:
-    """Text or a number as text; anything else is no text."""
+    """Return text or a number as text; the empty text for anything else."""
     return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else ""
 
 
 def table(name: str, columns: Iterable[str], found: Iterable[tuple[JSON, ...]]) -> tuple[Table, ...]:
-    """A table of what is told; none if there are no rows."""
-    rows = tuple(tuple(told(cell) for cell in row) for row in found)
+    """Return a table of these rows; an empty tuple if there are no rows."""
+    rows = tuple(tuple(as_value(cell) for cell in row) for row in found)
     return (Table(name, tuple(columns), rows),) if rows else ()

@@ -1,1 +1,1 @@
-"""The exporter's HTTP server: what it listens on, what it answers, how it treats clients. No metric is made here."""
+"""The HTTP server: sockets, connections, responses and the web configuration. Metrics are made elsewhere."""

@@ -1,4 +1,4 @@
-"""The ASGI application: HTTP in and out of the values of messages.py. What the pages answer is in routes.py."""
+"""The ASGI application: turns HTTP into the values of messages.py and back. The responses are made in routes.py."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,20 +13,20 @@ from exporter.web.reload import Reload, lifecycle
 from exporter.web.routes import Probes, routes
 
 PIECE_BYTES = 2**18
-"""What is given to a connection at a time, and so about the most that it holds for a client that doesn't read."""
+"""Most bytes given to a connection at once, and so about the most that it holds for a client that doesn't read."""
 
-_EVERY_ANSWER = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+_COMMON_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 
 class Scope(TypedDict):
-    """What is used of an ASGI scope (asgi.readthedocs.io, "HTTP Connection Scope")."""
+    """The part of an ASGI scope that is used here (asgi.readthedocs.io, "HTTP Connection Scope")."""
 
     method: str
     path: str
     query_string: bytes
     headers: list[tuple[bytes, bytes]]
     on_sent: NotRequired[Callable[[], None]]
-    """Not of the specification: called by the connection when the client has taken the whole answer."""
+    """Not in the specification: the connection calls it when the client has read the whole response."""
 
 
 Send = Callable[[dict[str, object]], Awaitable[None]]
@@ -34,16 +34,16 @@ Receive = Callable[[], Awaitable[object]]
 
 
 class App:
-    """Answers each request by a table of routes. Nothing but a reload is waited for, apart from the client.
+    """Answers each request by a table of routes. Only a reload and the client are waited for.
 
-    Each part of an answer waits until the client has read most of those before; the last one is empty, so that an
-    answer is complete only when it is read. The body of an answer to HEAD is left out by the server.
+    Each part of a response waits until the client has read most of those before. The last part is empty, so that a
+    response is complete only when it is read. The server leaves out the body of a response to HEAD.
     """
 
     def __init__(
         self,
         exposition: Exposition,
-        board: SnapshotStore,
+        store: SnapshotStore,
         healthy: Callable[[], bool],
         ready: Callable[[], bool],
         *,
@@ -51,36 +51,36 @@ class App:
         reload: Reload | None = None,
         reload_failed: Callable[[], Outcome | None] = lambda: None,
     ) -> None:
-        """Without `reload` there is none to be had by HTTP. `reload_failed` tells how the last one failed, if so."""
+        """Make the application. Without `reload` the lifecycle API is off."""
         probes = Probes(healthy, ready, reload_failed)
-        self.routes = lifecycle(reload) | routes(exposition, board, probes, telemetry_path)
+        self.routes = lifecycle(reload) | routes(exposition, store, probes, telemetry_path)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        found = answer(self.routes, _request(scope))
-        await respond(scope, send, found if isinstance(found, Response) else await found)
+        response = answer(self.routes, _request(scope))
+        await respond(scope, send, response if isinstance(response, Response) else await response)
 
 
 async def respond(scope: Scope, send: Send, response: Response) -> None:
-    """Send an answer."""
+    """Send a response in pieces, each when the client has read most of those before."""
     if response.on_sent is not None and scope["method"] == "GET":
         scope["on_sent"] = response.on_sent
     has_body = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
     await send({"type": "http.response.start", "status": response.status, "headers": _head(response, has_body)})
     for piece in _pieces(response.chunks):
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-        # Others get their turn, and the connection learns here that its client has gone.
+        # Other connections get their turn, and this one learns here that its client has gone.
         await asyncio.sleep(0)
     await send({"type": "http.response.body", "body": b""})
 
 
 def _pieces(chunks: tuple[bytes, ...]) -> Iterator[bytes | memoryview]:
-    """The chunks in pieces: what a slow client has not read yet is copied for it, and that must not be all of it."""
+    """Cut the chunks into pieces: what a slow client has not read is copied for it, and that must not be everything."""
     for chunk in chunks:
         if len(chunk) <= PIECE_BYTES:
             yield chunk
         else:
-            whole = memoryview(chunk)
-            yield from (whole[start : start + PIECE_BYTES] for start in range(0, len(chunk), PIECE_BYTES))
+            view = memoryview(chunk)
+            yield from (view[start : start + PIECE_BYTES] for start in range(0, len(chunk), PIECE_BYTES))
 
 
 def _request(scope: Scope) -> Request:
@@ -93,8 +93,8 @@ def _request(scope: Scope) -> Request:
 
 
 def _head(response: Response, has_body: bool) -> list[tuple[bytes, bytes]]:
-    """The response's headers. A request's body ends its connection: to read it to its end would serve no one."""
+    """Return the response's headers. The connection of a request with a body is closed instead of reading the body."""
     length = sum(map(len, response.chunks))
     named = (("content-type", response.content_type), ("content-length", str(length)), *response.headers)
     head = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in named]
-    return [*head, *_EVERY_ANSWER, *([(b"connection", b"close")] if has_body else [])]
+    return [*head, *_COMMON_HEADERS, *([(b"connection", b"close")] if has_body else [])]

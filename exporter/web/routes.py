@@ -1,8 +1,8 @@
-"""What the exporter's pages answer: metrics, the pages for people, and the two probes. How HTTP carries it: app.py."""
+"""Answer the exporter's paths: metrics, the pages for people, and the two probes. HTTP itself is in app.py."""
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter import __version__
@@ -10,12 +10,12 @@ from exporter.config.diff import Outcome
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.negotiation import everything_refused, json_preferred
 from exporter.exposition.scrape import Exposition
-from exporter.exposition.snapshot import Snapshot, SnapshotStore
+from exporter.exposition.snapshot import SnapshotStore
 from exporter.web.messages import Handler, Request, Response, text
 from exporter.web.pages.failures import failures_page
 from exporter.web.pages.failures_query import BadQuery, Query, as_json, choose
-from exporter.web.pages.html import Link, headers, page
-from exporter.web.pages.landing import landing
+from exporter.web.pages.html import Link, headers, render
+from exporter.web.pages.landing import landing_page
 from exporter.web.pages.problems import problems
 from exporter.web.pages.runbooks import PAGE as RUNBOOKS
 from exporter.web.pages.runbooks import runbooks_page
@@ -25,25 +25,25 @@ _VARY = ("vary", "Accept, Accept-Encoding")
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """What the rest of the program tells about itself. Called at each request: to be quick, and never to raise."""
+    """How the rest of the program is. Called at each request: they must be quick and never raise."""
 
     healthy: Callable[[], bool]
-    """Are the poll loops alive."""
+    """Whether the poll loops are alive."""
     ready: Callable[[], bool]
-    """Has every collector that there should be read its window once."""
+    """Whether every collector has read its window once."""
     reload_failed: Callable[[], Outcome | None] = lambda: None
-    """How the last reload failed; None if it did not."""
+    """Return how the last reload failed, or None if it did not."""
 
 
 def routes(
     exposition: Exposition,
-    board: SnapshotStore,
+    store: SnapshotStore,
     probes: Probes,
     telemetry_path: str,
     clock: Callable[[], float] = time.time,
     ticks: Callable[[], float] = boot_ticks,
 ) -> dict[str, dict[str, Handler]]:
-    """The table of routes, to which others may be added. The metrics win where two want the same path."""
+    """Return the table of routes. If `telemetry_path` is another page's path, it has the metrics."""
     links = (
         Link("/", "Overview"),
         Link("/failures", "Failed records"),
@@ -53,44 +53,41 @@ def routes(
         Link("/-/ready", "Ready"),
     )
 
-    def overview(_: Request) -> Response:
-        snapshot, now = board.snapshot, clock()
-        found = problems(snapshot, now, ticks(), healthy=probes.healthy(), reload_failed=probes.reload_failed())
-        return _html(page("batch-exporter", links, "/", landing(__version__, found, snapshot.collectors, now)))
+    page_headers = headers()
 
-    def failed(request: Request) -> Response:
-        return _failures(request, board.snapshot, links, clock())
+    def html(body: bytes) -> Response:
+        return Response(200, "text/html; charset=utf-8", (body,), (*page_headers, ("vary", "Accept")))
+
+    def overview(_: Request) -> Response:
+        snapshot, now = store.snapshot, clock()
+        found = problems(snapshot, now, ticks(), healthy=probes.healthy(), reload_failed=probes.reload_failed())
+        return html(landing_page(links, __version__, found, snapshot.collectors, now))
+
+    def failures(request: Request) -> Response:
+        """In the format that the query names, or else in the one that the client accepts."""
+        collectors = store.snapshot.collectors
+        try:
+            query = Query.of(request.query)
+        except BadQuery as error:
+            return text(400, f"{error}.")
+        chosen = choose(collectors, query)
+        if query.format == "json" or (not query.format and json_preferred(request.headers.get("accept", ""))):
+            return Response(200, "application/json", (as_json(chosen),), (("vary", "Accept"),))
+        return html(failures_page(links, collectors, query, chosen, clock()))
 
     # Read at the start: an incident is too late to find that the file is missing.
-    runbooks = _html(page("Runbooks - batch-exporter", links, RUNBOOKS, runbooks_page()))
+    runbooks = html(render("runbooks.html", links, RUNBOOKS, runbooks=runbooks_page()))
 
     return {
         "/": {"GET": overview},
-        "/failures": {"GET": failed},
+        "/failures": {"GET": failures},
         RUNBOOKS: {"GET": lambda _: runbooks},
         "/-/healthy": {"GET": lambda _: _healthy(probes)},
-        "/-/ready": {"GET": lambda _: _ready(probes, board)},
+        "/-/ready": {"GET": lambda _: _ready(probes, store)},
         telemetry_path: {
-            "GET": lambda request: _metrics(exposition, request, functools.partial(board.scraped, ticks()))
+            "GET": lambda request: _metrics(exposition, request, functools.partial(store.scraped, ticks()))
         },
     }
-
-
-def _html(body: bytes) -> Response:
-    return Response(200, "text/html; charset=utf-8", (body,), (*headers(), ("vary", "Accept")))
-
-
-def _failures(request: Request, snapshot: Snapshot, links: Sequence[Link], now: float) -> Response:
-    """In the format that is named; where none is, in the one that is accepted."""
-    try:
-        query = Query.of(request.query)
-    except BadQuery as error:
-        return text(400, f"{error}.")
-    chosen = choose(snapshot.collectors, query)
-    if query.format == "json" or (not query.format and json_preferred(request.headers.get("accept", ""))):
-        return Response(200, "application/json", (as_json(chosen),), (("vary", "Accept"),))
-    html = failures_page(snapshot.collectors, query, chosen, now)
-    return _html(page("Failed records - batch-exporter", links, "/failures", html))
 
 
 def _metrics(exposition: Exposition, request: Request, on_sent: Callable[[], None]) -> Response:
@@ -98,7 +95,7 @@ def _metrics(exposition: Exposition, request: Request, on_sent: Callable[[], Non
     if everything_refused(codings):
         return text(406, "Not acceptable: ask for gzip or identity, or leave Accept-Encoding out.", _VARY)
     # Other parameters are ignored, as every exporter does: Prometheus' `params` may be meant for a proxy before it.
-    names = [one for one in request.query.get("name[]", ()) if one]
+    names = [name for name in request.query.get("name[]", ()) if name]
     scrape = exposition.render(request.headers.get("accept", ""), codings, names)
     encoding = (("content-encoding", scrape.content_encoding),) if scrape.content_encoding else ()
     return Response(200, scrape.content_type, scrape.chunks, (*encoding, _VARY), on_sent)
@@ -110,9 +107,9 @@ def _healthy(probes: Probes) -> Response:
     return text(503, "batch-exporter is not healthy: a poll loop has ended; its log says why.")
 
 
-def _ready(probes: Probes, board: SnapshotStore) -> Response:
+def _ready(probes: Probes, store: SnapshotStore) -> Response:
     if probes.ready():
         return text(200, "batch-exporter is ready.")
-    reading = [f"{c.account}/{c.collector}" for c in board.snapshot.collectors if not c.health.ready]
+    reading = [f"{c.account}/{c.collector}" for c in store.snapshot.collectors if not c.health.ready]
     what = f"still reading the window: {', '.join(reading)}" if reading else "some collectors were never polled yet"
     return text(503, f"batch-exporter is not ready: {what}.")

@@ -106,6 +106,12 @@ class Post:
             counters = records.sums().counters
         return {key[-1]: count.counted for key, count in counters.items() if key[0] == "acme_letters_finished_total"}
 
+    def exemplars(self) -> list[str]:
+        """The samples of letters that have an exemplar, as a scrape shows them."""
+        [shown] = self._board.snapshot.collectors
+        lines = shown.counters["acme_letters_finished_total"].openmetrics.decode().splitlines()
+        return [line.partition(" # ")[0] for line in lines if "record_id=" in line]
+
     def failed(self) -> list[tuple[str, tuple[str, ...], str]]:
         """The failed records as they are listed: id, places, and the alert whose runbook tells what to do."""
         [shown] = self._board.snapshot.collectors
@@ -136,19 +142,22 @@ def test_the_metrics_on_the_page_are_those_of_the_letters_on_the_page(post: Post
     assert post.lines("acme_letters", "acme_sheets", "acme_letters_finished_total") == expected.splitlines()
 
 
-def test_a_letter_that_fails_is_counted_once_also_over_a_restart(post: Post) -> None:
-    post.api.add(letter(f"ltr_{number}", "Failed") for number in range(3))
+def test_a_letter_that_is_returned_is_a_failure_and_counted_once_also_over_a_restart(post: Post) -> None:
+    post.api.add(letter(f"ltr_{number}", "Returned") for number in range(3))
     first = post.poller()
     assert first.poll()
     post.clock.now += 60
     post.api.add([letter("ltr_new", "Queued")])
     assert first.poll()
     assert post.finished() == {}
-    post.api.add([letter("ltr_new", "Failed")])
+    post.api.add([letter("ltr_new", "Returned")])
     assert first.poll()
     assert post.poller().poll()
-    assert post.finished() == {"failed": 1}
-    assert post.failed() == [("ltr_new", ("de",), "AcmeLetterFailed")]
+    assert post.finished() == {"returned": 1}
+    assert post.failed() == [("ltr_new", ("de",), "AcmeLetterReturned")]
+    post.clock.now += 60
+    assert first.poll()
+    assert post.exemplars() == ['acme_letters_finished_total{account="post",country="de",status="returned"} 1.0']
 
 
 def test_a_quiet_poll_of_a_long_list_costs_little_though_it_runs_oldest_first(post: Post) -> None:

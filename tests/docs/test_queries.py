@@ -13,7 +13,8 @@ from tests.support.paths import ROOT
 from tests.support.rules import named
 
 README = ROOT / "README.md"
-PAGES = (README, DOCS / "getting-started.md", DOCS / "intervals.md")
+USAGE = DOCS / "usage.md"
+PAGES = (README, USAGE, DOCS / "getting-started.md", DOCS / "intervals.md")
 LABELS = {
     f"{family.name}{suffix}": {*family.labels, *(["le"] if suffix else [])}
     for family in catalog(families())
@@ -23,9 +24,9 @@ NAME = re.compile(r"\b((?:inkit|packagex|batch_exporter)_\w+)\b")
 
 
 def queries() -> Iterator[tuple[Path, str]]:
-    """Those of the README's table, where a bar is written `\\|`, and those in blocks of their own."""
-    for row in re.findall(r"^\| [^|]*\| `(.+)` \|$", README.read_text().split("| question | query |")[1], re.MULTILINE):
-        yield README, row.replace("\\|", "|")
+    """Yield the queries of the table in docs/usage.md, with `|` written as `\\|`, and those in code blocks."""
+    for row in re.findall(r"^\| [^|]*\| `(.+)` \|$", USAGE.read_text().split("| question | query |")[1], re.MULTILINE):
+        yield USAGE, row.replace("\\|", "|")
     for page in PAGES:
         for block in blocks(page, "promql"):
             yield page, block.strip()
@@ -39,9 +40,9 @@ def test_a_query_names_metrics_and_labels_that_there_are(page: Path, query: str)
         assert found.labels | set(matchers) <= LABELS[metric]
 
 
-def test_the_readme_asks_the_same_of_both_systems() -> None:
-    of_readme = (named(query) for page, query in queries() if page == README)
-    asked = {metric.partition("_")[0] for found in of_readme for metric, _ in found.selected}
+def test_the_table_of_queries_covers_both_systems() -> None:
+    of_table = (named(query) for page, query in queries() if page == USAGE)
+    asked = {metric.partition("_")[0] for found in of_table for metric, _ in found.selected}
     assert asked == {"inkit", "packagex", "batch"}
 
 

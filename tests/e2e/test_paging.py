@@ -91,7 +91,7 @@ def test_each_thing_pages_once_and_is_over_though_the_exporter_is_killed_before_
     assert alerts[0].labels["destination"] == "sepire"
     texts = [alert.annotations["summary"] for alert in alerts]
     assert texts[0] == "Inkit: 1 generation failed at sepire, account production"
-    assert texts[1] == "Inkit: 1 of the invocations is stuck, account letters"
+    assert texts[1] == "Inkit: 1 invocation is stuck, account letters"
     assert texts[2] == "PackageX: 1 shipment batch failed, account logistics"
     # increase() extrapolates.
     assert re.fullmatch(r"PackageX: about \d shipment items have errors, account logistics", texts[3])

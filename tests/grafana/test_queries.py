@@ -13,7 +13,8 @@ from exporter.exposition.catalog import catalog
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.systems import families
-from exporter.systems.fields import FINAL
+from exporter.systems.inkit.families import FINAL
+from exporter.systems.packagex.families import FINAL as PACKAGEX_FINAL
 from grafana.frame import FIRING
 from grafana.promql import COMPLETED, FAILED
 from tests.support.dashboards import FOLDER, annotations, label_values, queries, substituted
@@ -110,6 +111,7 @@ def test_what_counts_as_failed_and_as_completed_is_all_that_is_final() -> None:
     said = set(FAILED.removeprefix('status=~"').rstrip('"').split("|")) | {
         COMPLETED.removeprefix('status="').rstrip('"')
     }
+    assert FINAL == PACKAGEX_FINAL, "the queries are the same for both"
     assert FINAL - said == {"cancelled", "canceled"}
     assert said <= FINAL
 

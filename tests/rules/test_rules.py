@@ -12,7 +12,7 @@ from exporter.cli import flags
 from exporter.config.durations import parse
 from exporter.config.schema import Tuning
 from exporter.exposition.catalog import catalog
-from exporter.model.family import FAILURES
+from exporter.model.family import Outcome
 from exporter.systems import families
 from tests.support import promtool
 from tests.support.html_reader import Reader
@@ -21,6 +21,7 @@ from tests.support.rules import CASES, FILES, Rule, alerts, cases, compared, nam
 from tests.support.serving import Program, ask, serving
 
 FAMILIES = {family.name: family for family in catalog(families())}
+OUTCOMES = {name: family.outcome for name, family in FAMILIES.items() if family.outcome is not None}
 OF_PROMETHEUS = {"up"}
 OF_TARGETS = {"cluster", "job", "instance", "pod"}
 RECORDED = {rule.name for rule in rules() if rule.recorded}
@@ -72,10 +73,14 @@ def test_a_rule_names_only_metrics_and_labels_that_there_are(rule: Rule) -> None
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.name)
-def test_a_rule_means_by_failure_what_the_ledger_means(rule: Rule) -> None:
-    for _, matchers in named(rule.expr).selected:
-        if "status" in matchers:
-            assert set(matchers["status"].split("|")) == FAILURES
+def test_a_rule_means_by_failure_what_the_systems_declare(rule: Rule) -> None:
+    """A recorded metric is of several families: its statuses are those of all of them."""
+    recorded = {value for outcome in OUTCOMES.values() if outcome.label == "status" for value in outcome.failures}
+    for metric, matchers in named(rule.expr).selected:
+        for label in ("status", "outcome"):
+            if label in matchers:
+                declared = OUTCOMES.get(metric, Outcome("status", frozenset(recorded), ""))
+                assert (label, frozenset(matchers[label].split("|"))) == (declared.label, declared.failures)
 
 
 def test_a_rule_adds_up_what_exporters_count_one_by_one() -> None:

@@ -59,7 +59,8 @@ _CHECK = "check --config.file=config.yaml --online"
 DECIDED: Mapping[str, Mapping[str, Decision]] = {
     "README.md": {
         "make run": Serve(),
-        "make test": Elsewhere("it is what runs this"),
+        "curl -s localhost:10977/metrics | grep '^inkit_batch_generations{.*status=\"failed\"'": Run(programs=True),
+        "curl -s 'localhost:10977/failures?format=json&limit=3'": Run(programs=True),
         "python3 -m venv ~/venvs/batch-exporter": Run(),
         ". ~/venvs/batch-exporter/bin/activate": Run(),
         "pip install .": Run(),

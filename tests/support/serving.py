@@ -18,7 +18,7 @@ from exporter.exposition.snapshot import Block, CollectorSnapshot, Health, Snaps
 from exporter.exposition.text_format import Sample, render
 from exporter.model.family import Family
 from exporter.web.app import App
-from exporter.web.config import Current
+from exporter.web.config import WebConfigFile
 from exporter.web.reload import Reload
 from exporter.web.server import server as server_module
 from exporter.web.server.connection import DEFAULTS, Connection, Limits
@@ -75,7 +75,7 @@ def serving(
     """A server at work, and its address. It must end when told to, whatever the test did to it."""
     sockets = listen(address)
     place = sockets[0].getsockname()
-    server = Server(program.app, sockets, limits, None if web is None else Current(web))
+    server = Server(program.app, sockets, limits, None if web is None else WebConfigFile(web))
     server.start()
     try:
         yield place[0], place[1]

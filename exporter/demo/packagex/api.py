@@ -1,7 +1,7 @@
-"""The endpoints of PackageX's API for batches, over the batches there are; HTTP itself is in server.py.
+"""The endpoints of PackageX's API for batches. HTTP itself is in server.py.
 
 Source: "Retrieve Batches", "Authentication" and "Requests & Responses" of the vendor's API reference. Only
-reading is played: everything but GET is refused.
+GET is mocked: every other method is refused.
 """
 
 import json
@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from exporter.demo.faults import Lies
-from exporter.demo.http_types import Answer, Request
+from exporter.demo.http_types import Answer, BadParameter, Request
 from exporter.demo.memory_store import compact
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.envelope import enveloped, refused
 from exporter.demo.packagex.files import FILES, links
 from exporter.demo.packagex.listing import PackagexReadings, page, read_query, with_times
-from exporter.demo.params import BadParameter
 
 _TOKEN_HEADERS = ("px-api-key", "x-api-key")
 _LIST = "/batches"
@@ -25,15 +24,15 @@ _BOOLEANS = {"true": True, "false": False}
 
 @dataclass(slots=True)
 class PackagexApi:
-    """PackageX's part of a mock API. Its `readings` may be replaced while it serves."""
+    """The mock API of PackageX. Its `readings` may be replaced while it serves."""
 
     base: ClassVar[str] = "/v1"
     batches: Batches
-    token: str = "demo-key"  # noqa: S105 (a word that opens nothing)
+    token: str = "demo-key"  # noqa: S105 (not a secret)
     readings: PackagexReadings = field(default_factory=PackagexReadings)
 
     def answer(self, request: Request, lies: Lies) -> Answer | None:
-        """None where the path is not one of this API."""
+        """Return the response to a request, None if the path is not one of this API."""
         if request.path != _LIST and not request.path.startswith(f"{_LIST}/"):
             return None
         path, readings = self.base + request.path, self.readings
@@ -44,7 +43,7 @@ class PackagexApi:
         try:
             if request.path == _LIST:
                 return self._list(request, path, readings, lies)
-            return self._one(request, path, readings)
+            return self._batch(request, path, readings)
         except BadParameter as wrong:
             return refused(readings.wrong_parameter, path, "The request is not valid", errors=[str(wrong)])
 
@@ -55,9 +54,9 @@ class PackagexApi:
         data, pagination = page(self.batches, query, readings, lies)
         return enveloped(path, data, pagination)
 
-    def _one(self, request: Request, path: str, readings: PackagexReadings) -> Answer:
+    def _batch(self, request: Request, path: str, readings: PackagexReadings) -> Answer:
         batch_id = request.path.removeprefix(f"{_LIST}/")
-        included = [name for name in FILES if _asked_for(request.params, f"include_{name}")]
+        included = [name for name in FILES if _flag(request.params, f"include_{name}")]
         text = self.batches.text(batch_id)
         if text is None:
             return refused(404, path, "The batch does not exist")
@@ -69,7 +68,7 @@ class PackagexApi:
         return enveloped(path, text)
 
 
-def _asked_for(params: Mapping[str, str], name: str) -> bool:
+def _flag(params: Mapping[str, str], name: str) -> bool:
     text = params.get(name, "false")
     if text not in _BOOLEANS:
         raise BadParameter(f"{name} must be a boolean")
@@ -77,6 +76,6 @@ def _asked_for(params: Mapping[str, str], name: str) -> bool:
 
 
 def _host(request: Request) -> str:
-    """The host of the files: this server by another name, so that to a client it is another host."""
+    """Return the host of the files: this server under another name, so that it is another host to a client."""
     port = request.headers.get("host", "").rpartition(":")[2]
     return f"localhost:{port}" if port.isdigit() else "localhost"

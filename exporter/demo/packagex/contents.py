@@ -1,4 +1,4 @@
-"""What the files of a batch hold, made from what it says of itself; how they are had is in files.py. Pure.
+"""The contents of a batch's files, made of the batch. files.py serves them. Pure.
 
 The formats are documented nowhere: all of them are invented, and so are the people. The same batch has the same rows.
 """
@@ -19,18 +19,18 @@ _ERRORS = {
     "tracking_number": ("unknown_carrier", "no carrier is known for '{value}'"),
     "recipient": ("recipient_not_found", "there is no contact '{value}'"),
 }
-"""What may be wrong with each field: a code and a message. Like real ones, messages quote the value."""
+"""A possible error of each field: a code and a message. Like real ones, messages quote the value."""
 
 Row = dict[str, str | int]
 
 
 def upload(batch: Item) -> list[Row]:
-    """The rows that were uploaded."""
+    """Return the rows that were uploaded."""
     return [_row(batch, number) for number in range(1, _count(batch) + 1)]
 
 
 def errors(batch: Item) -> list[Row]:
-    """A row number (from 1), the field, a code and a message for each item that failed, in the order of the rows."""
+    """Return row number (from 1), field, code and message of each item that failed, in the order of the rows."""
     count, failed = _count(batch), error_count(batch)
     rng = random.Random(batch["id"])
     found: list[Row] = []
@@ -43,7 +43,7 @@ def errors(batch: Item) -> list[Row]:
 
 
 def result(batch: Item) -> list[Row]:
-    """What became of each row."""
+    """Return the status of each row."""
     failed = {row["row"] for row in errors(batch)}
     return [
         {"row": number, "status": "error" if number in failed else "success"} for number in range(1, _count(batch) + 1)
@@ -51,8 +51,8 @@ def result(batch: Item) -> list[Row]:
 
 
 def error_count(batch: Item) -> int:
-    """How many items failed, in all phases: one that fails is not in the next."""
-    return sum(one["error"] for one in batch["phases"])
+    """Return how many items failed in all phases: an item that fails is not in the next phase."""
+    return sum(phase["error"] for phase in batch["phases"])
 
 
 def as_json(rows: Sequence[Row]) -> bytes:
@@ -68,7 +68,7 @@ def as_csv(rows: Sequence[Row]) -> bytes:
 
 
 def _count(batch: Item) -> int:
-    return max((one["total"] for one in batch["phases"]), default=0)
+    return max((phase["total"] for phase in batch["phases"]), default=0)
 
 
 def _row(batch: Item, number: int) -> Row:

@@ -1,4 +1,4 @@
-"""The envelope around every answer of PackageX's API; what is in it is not decided here.
+"""The envelope of every response of PackageX's API.
 
 Source: "Requests & Responses" of the vendor's API reference. It gives no example: which words stand in `message` and
 `code`, and the form of `errors`, are invented.
@@ -14,7 +14,7 @@ _NULL = b"null"
 
 
 def enveloped(path: str, data: bytes, pagination: Item | None = None) -> Answer:
-    """A success; `data` is JSON, `path` what was asked for, with its base."""
+    """Return a success; `data` is JSON, `path` is the requested path with its base."""
     return _answer(200, path, "Success", data, pagination=pagination)
 
 
@@ -26,7 +26,7 @@ def refused(
     errors: Sequence[str] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """An error: there is no data. `code` is the status in words."""
+    """Return an error without data; `code` is the status in words."""
     return _answer(status, path, message, _NULL, errors=errors, headers=headers)
 
 

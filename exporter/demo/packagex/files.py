@@ -1,7 +1,7 @@
-"""The files of batches: where they are, and the object store that has them. What they hold is in contents.py.
+"""The files of batches: presigned URLs, and the object store behind them. Their contents are in contents.py.
 
 Source: "Retrieve Batch Files" of the vendor's API reference: presigned URLs. Their form is that of the usual object
-stores, and so are the refusals, which are XML. The signature is one of our own.
+stores, and so are the errors, which are XML. The signature is our own.
 """
 
 import hashlib
@@ -27,10 +27,10 @@ _DATE = "%Y%m%dT%H%M%SZ"
 
 class _File(NamedTuple):
     name: str
-    """The last part of its path."""
+    """The last segment of its path."""
     rows: Callable[[Item], list[contents.Row]]
     saved: Saved | None
-    """What the batch must have been told to save."""
+    """What the batch must have saved for the file to exist."""
 
 
 FILES: Mapping[str, _File] = {
@@ -40,14 +40,14 @@ FILES: Mapping[str, _File] = {
     "errors_json": _File("errors.json", contents.errors, None),
     "result_json": _File("result.json", contents.result, "result"),
 }
-"""By their names in the reference: `include_<name>` asks for one, `_<name>_url` is where it is."""
+"""By their names in the reference: `include_<name>` requests one, `_<name>_url` is its URL."""
 
 
 def links(batch: Item, saved: Collection[Saved], host: str, now: float) -> dict[str, str]:
-    """The presigned URLs of the files that a batch has.
+    """Return the presigned URLs of a batch's files.
 
-    The reference says that upload and result files are there if the batch was told to save them. Beyond it: a result is
-    there when the batch is completed, errors where an item failed, and what is not there has no URL.
+    The reference says that upload and result files exist if the batch was told to save them. Assumed beyond it: a
+    result exists when the batch is completed, errors exist if an item failed, and a missing file has no URL.
     """
     found = {}
     for key, file in FILES.items():
@@ -59,13 +59,13 @@ def links(batch: Item, saved: Collection[Saved], host: str, now: float) -> dict[
 
 @dataclass(frozen=True, slots=True)
 class FileStore:
-    """The host that presigned URLs lead to. It wants no token, and refuses a request that has one."""
+    """The host of the presigned URLs. It refuses requests with a token."""
 
     base: ClassVar[str] = _BASE
     batches: Batches
 
     def answer(self, request: Request, lies: Lies) -> Answer | None:
-        del lies  # They are of lists.
+        del lies  # They concern lists.
         if request.method != "GET":
             return _error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
         if any(name in request.headers for name in _ACCESS_HEADERS):
@@ -78,7 +78,7 @@ class FileStore:
     def _file(self, path: str) -> Answer | None:
         batch_id, _, name = path.removeprefix("/").partition("/")
         batch, saved = self.batches.get(batch_id), self.batches.saved(batch_id)
-        file = next((one for one in FILES.values() if one.name == name), None)
+        file = next((file for file in FILES.values() if file.name == name), None)
         if batch is None or file is None or not _exists(file, batch, saved):
             return None
         rows = file.rows(batch)
@@ -94,7 +94,7 @@ def _exists(file: _File, batch: Item, saved: Collection[Saved]) -> bool:
 
 
 def _signed(path: str, now: float, valid: int = VALID_SECONDS) -> dict[str, str]:
-    """The query that makes a URL a presigned one."""
+    """Return the query that signs a URL."""
     date = datetime.fromtimestamp(now, UTC).strftime(_DATE)
     text = f"{path} {date} {valid}".encode()
     return {
@@ -105,7 +105,7 @@ def _signed(path: str, now: float, valid: int = VALID_SECONDS) -> dict[str, str]
 
 
 def _refusal(request: Request, now: float) -> Answer | None:
-    """Why the signature of a request is not good; None where it is."""
+    """Return the error for a request with an invalid signature; None if it is valid."""
     try:
         began = datetime.strptime(request.params["X-Amz-Date"], _DATE).replace(tzinfo=UTC).timestamp()
         valid = int(request.params["X-Amz-Expires"])

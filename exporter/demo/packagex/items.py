@@ -1,4 +1,4 @@
-"""The shape of PackageX's batches as its API answers them; they are kept in batches.py and served by api.py.
+"""Make batches of PackageX in the form of its API. batches.py holds them, api.py serves them.
 
 Source: the batch model of the vendor's API reference, whose order the keys stand in. It has no example.
 """
@@ -12,12 +12,12 @@ from exporter.demo.items import Item
 OPEN = ("requested", "queued", "processing")
 FINISHED = ("completed", "failed", "timed_out", "expired")
 RESOURCES = ("contact", "group", "shipment", "tracker")
-"""Those that "Retrieve Batches" names."""
+"""The resources that "Retrieve Batches" names."""
 CHANGES = ("created", "updated", "deleted", "overwritten", "events")
 
 
 def phase(name: str, total: int, success: int = 0, error: int = 0) -> Item:
-    """What a batch says of one phase (parsing, validation, processing, cleanup): the rest is not processed yet."""
+    """Return one phase of a batch (parsing, validation, processing, cleanup); the rest is not processed yet."""
     return {
         "name": name,
         "mode": "sync",
@@ -29,7 +29,7 @@ def phase(name: str, total: int, success: int = 0, error: int = 0) -> Item:
 
 
 def phase_names(via: str) -> tuple[str, ...]:
-    """The phases of a batch, in their order: what came over the API needs no parsing (a guess)."""
+    """Return the phases of a batch in order; batches made over the API need no parsing (a guess)."""
     return ("parsing", "validation", "processing", "cleanup")[0 if via == "file" else 1 :]
 
 
@@ -48,7 +48,7 @@ def packagex_batch(
     reason: str | None = None,
     updated_at: float | None = None,
 ) -> Item:
-    """A batch (`batch_…`). Without `phases` and `stats` they follow from `status`, for so many `items`.
+    """Return a batch (`batch_…`). By default, `phases` and `stats` follow from `status` and the number of `items`.
 
     Completed: all of them were created. Failed: none was. Processing or timed out: none is processed yet.
     """

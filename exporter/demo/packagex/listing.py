@@ -1,5 +1,4 @@
-"""One page of the list of batches: its parameters, the choice and order of its batches, its pagination. Paths are in
-api.py.
+"""One page of the list of batches: parameters, filters, order and pagination. Paths are in api.py.
 
 Source: "Retrieve Batches" of the vendor's API reference.
 """
@@ -12,11 +11,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from exporter.demo.faults import Lies
+from exporter.demo.http_types import BadParameter, positive
 from exporter.demo.items import Item
 from exporter.demo.memory_store import compact
 from exporter.demo.packagex.batches import FILTERS, Batches
 from exporter.demo.packagex.items import FINISHED, OPEN, RESOURCES
-from exporter.demo.params import BadParameter, positive
 
 LIMIT = 25
 _TIMES = ("created_at", "updated_at")
@@ -24,14 +23,14 @@ _TIMES = ("created_at", "updated_at")
 
 @dataclass(frozen=True, slots=True)
 class PackagexReadings:
-    """The readings of what the reference leaves open. The defaults are the likely ones."""
+    """The possible behaviors where the reference leaves something open. The defaults are the likely ones."""
 
     order: Literal["oldest_first", "newest_first"] = "oldest_first"
     """What "in chronological order by creation date" means."""
     max_limit: int | None = 100
     large_limit: Literal["clamp", "refuse"] = "clamp"
     unknown_filter_value: Literal["nothing", "refuse"] = "nothing"
-    """Whether a value that the reference does not name finds nothing (or what has it), or is refused."""
+    """Whether an undocumented value selects the batches that have it, or is refused."""
     times: Literal["seconds", "milliseconds", "digits", "iso", "missing"] = "seconds"
     """The form of `created_at` and `updated_at`. The reference says integer epoch seconds."""
     wrong_token: Literal[401, 403] = 401
@@ -49,7 +48,7 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The parameters of the list, understood."""
+    """The parsed parameters of the list."""
 
     page: int
     limit: int
@@ -58,7 +57,7 @@ class Query:
 
 
 def read_query(params: Mapping[str, str], readings: PackagexReadings) -> Query:
-    """Raises Refused for a parameter that the API does not take."""
+    """Parse the parameters. Raises BadParameter for one that the API does not accept."""
     limit = positive(params, "limit", LIMIT)
     if readings.max_limit is not None and limit > readings.max_limit:
         if readings.large_limit == "refuse":
@@ -73,7 +72,7 @@ def read_query(params: Mapping[str, str], readings: PackagexReadings) -> Query:
 
 
 def page(batches: Batches, query: Query, readings: PackagexReadings, lies: Lies) -> tuple[bytes, Item]:
-    """The data of a page, as JSON, and its pagination."""
+    """Return the data of a page, as JSON, and its pagination."""
     limit = LIMIT if lies.ignore_page_size else query.limit
     start = (query.page - 1) * limit
     stop = start + limit
@@ -92,7 +91,7 @@ def page(batches: Batches, query: Query, readings: PackagexReadings, lies: Lies)
 
 
 def with_times(batch: Item, readings: PackagexReadings) -> Item:
-    """A batch whose times have the form of a reading."""
+    """Return a batch with times in the form of a reading."""
     if readings.times == "missing":
         return {name: value for name, value in batch.items() if name not in _TIMES}
     return batch | {name: _time(batch[name], readings) for name in _TIMES if name in batch}
@@ -115,7 +114,7 @@ def _time(at: Any, readings: PackagexReadings) -> Any:
 def _texts(
     batches: Batches, query: Query, readings: PackagexReadings, lies: Lies, start: int, stop: int
 ) -> tuple[list[bytes], int]:
-    """The batches of one page, as they are kept, and how many there are on all pages."""
+    """Return the batches of one page, serialized, and the number of batches on all pages."""
     only = {} if lies.ignore_filters else query.only
     if lies.order == "shuffled":
         texts, total = batches.texts(only, 0, None, newest_first=True)

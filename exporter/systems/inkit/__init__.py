@@ -1,5 +1,8 @@
-"""Inkit: its lists, statuses, families and single records."""
+"""Inkit: its families and statuses, its records, its lists, and how single records are shown."""
 
-from exporter.systems.inkit.records import SOURCE
+from exporter.systems.base import Source
+from exporter.systems.inkit.detail import DETAILS
+from exporter.systems.inkit.families import FAMILIES, SYSTEM
+from exporter.systems.inkit.listing import listing
 
-__all__ = ["SOURCE"]
+SOURCE = Source(SYSTEM, FAMILIES, listing, details=DETAILS)

@@ -1,14 +1,14 @@
-"""What Inkit tells of one record, for a person to read. What it counts for is in inkit.py.
+"""Single records of Inkit as `inspect` shows them.
 
 The facts are from "List Document Batches", "List Workflow Statuses" and "Retrieve Workflow Batch Information" of the
-vendor's API reference. Names of invocations and of their documents are made for single recipients, and as private as
-the `merge_parameters`.
+vendor's API reference. Names of invocations and of their documents are written for single recipients, and are as
+private as the `merge_parameters`.
 """
 
 from collections.abc import Iterator, Mapping
 
 from exporter.client import JSON
-from exporter.systems.detail import Detail, Details, Table, Value, moment, table, the_record, told
+from exporter.systems.detail import Detail, Details, Table, Value, as_value, moment, record_with_id, table
 from exporter.systems.fields import iso_time, items
 
 _COUNTS = ("count", "completed", "failed", "in_progress")
@@ -17,19 +17,19 @@ _COUNTS = ("count", "completed", "failed", "in_progress")
 def _read(collector: str, record_id: str, answer: JSON) -> Detail | None:
     if collector == "invocations":
         listed = items(answer, "items", "/invoke")
-        found = [one for one in listed if isinstance(one, dict) and one.get("id") == record_id]
+        found = [item for item in listed if isinstance(item, dict) and item.get("id") == record_id]
         return _invocation(record_id, found[0]) if found else None
-    return _batch(record_id, the_record(answer, record_id))
+    return _batch(record_id, record_with_id(answer, record_id))
 
 
 def _batch(record_id: str, item: Mapping[str, JSON]) -> Detail:
     return Detail(
         record_id,
         {
-            "name": told(item.get("name")),
-            "status": told(item.get("status")),
+            "name": as_value(item.get("name")),
+            "status": as_value(item.get("status")),
             "created_at": moment(item.get("created_at"), iso_time),
-            "total": told(item.get("total")),
+            "total": as_value(item.get("total")),
         }
         | _unreadable(item),
         _destinations(item, _COUNTS),
@@ -38,20 +38,20 @@ def _batch(record_id: str, item: Mapping[str, JSON]) -> Detail:
 
 def _invocation(record_id: str, item: Mapping[str, JSON]) -> Detail:
     private = {"name": item.get("name"), "merge_parameters": item.get("merge_parameters")}
-    private |= {f"{name}.name": one["name"] for name, one in _each_destination(item) if "name" in one}
+    private |= {f"{name}.name": entry["name"] for name, entry in _each_destination(item) if "name" in entry}
     return Detail(
         record_id,
         {
-            "status": told(item.get("status")),
-            "destination_status": told(item.get("destination_status")),
+            "status": as_value(item.get("status")),
+            "destination_status": as_value(item.get("destination_status")),
             "created_at": moment(item.get("created_at"), iso_time),
-            "workflow": told(item.get("flow_name")),
-            "workflow_id": told(item.get("flow_id")),
+            "workflow": as_value(item.get("flow_name")),
+            "workflow_id": as_value(item.get("flow_id")),
             "workflow_created_at": moment(item.get("flow_created_at"), iso_time),
-            "description": told(item.get("description")),
-            "batch": told(item.get("flows_batch_id")),
-            "template": told(item.get("template_id")),
-            "template_version": told(item.get("template_version")),
+            "description": as_value(item.get("description")),
+            "batch": as_value(item.get("flows_batch_id")),
+            "template": as_value(item.get("template_id")),
+            "template_version": as_value(item.get("template_version")),
         }
         | _unreadable(item),
         _destinations(item, ("id",)),
@@ -61,28 +61,28 @@ def _invocation(record_id: str, item: Mapping[str, JSON]) -> Detail:
 
 def _destinations(item: Mapping[str, JSON], columns: tuple[str, ...]) -> tuple[Table, ...]:
     rows = (
-        (name, one.get("status"), *(_piece(one) if column == "id" else one.get(column) for column in columns))
-        for name, one in _each_destination(item)
+        (name, entry.get("status"), *(_piece(entry) if column == "id" else entry.get(column) for column in columns))
+        for name, entry in _each_destination(item)
     )
     return table("destinations", ("destination", "status", *columns), rows)
 
 
 def _each_destination(item: Mapping[str, JSON]) -> Iterator[tuple[str, Mapping[str, JSON]]]:
     found = item.get("destinations")
-    for name, one in found.items() if isinstance(found, dict) else ():
-        yield name, one if isinstance(one, dict) else {"status": one}
+    for name, entry in found.items() if isinstance(found, dict) else ():
+        yield name, entry if isinstance(entry, dict) else {"status": entry}
 
 
 def _unreadable(item: Mapping[str, JSON]) -> dict[str, Value]:
-    """Destinations are an object by name; whatever else is there is said."""
+    """Describe `destinations` if it is not an object."""
     found = item.get("destinations")
-    return {} if found is None or isinstance(found, dict) else {"destinations": told(found)}
+    return {} if found is None or isinstance(found, dict) else {"destinations": as_value(found)}
 
 
 def _piece(destination: Mapping[str, JSON]) -> JSON:
-    """The id of what was made: `document_id`, `mail_piece_id`, `box_piece_id` and the like."""
+    """Return the ID of the result: `document_id`, `mail_piece_id`, `box_piece_id` and the like."""
     return next((value for key, value in destination.items() if key.endswith("_id")), None)
 
 
 DETAILS = Details({"rb_": "document_batches", "fb_": "workflow_batches", "rend_": "invocations"}, _read)
-"""Invocations have no endpoint for one: they are found in the list, by `data_id`."""
+"""Invocations have no endpoint for a single one: `data_id` selects it in the list."""

@@ -1,7 +1,7 @@
-"""What was wrong with the rows of a PackageX batch, as its errors file tells it.
+"""Read the errors file of a PackageX batch: what was wrong with which row.
 
-The vendor's API reference does not say what is in such a file: what is read here is what they usually have. A row is
-an object, a line of CSV, or text; its error is one text, or a list of them, or of objects.
+The vendor's API reference does not describe the file: this reads the usual forms. A row is an object, a line of CSV,
+or text; its error is one text, a list of texts, or a list of objects.
 """
 
 import csv
@@ -15,16 +15,16 @@ from exporter.model.record import FetchError, Reason
 from exporter.systems.detail import RowError, as_text
 
 _LISTS = ("errors", "data", "rows", "items")
-"""Where the rows may be, if the file is an object."""
+"""Keys of the list of rows, if the file is an object."""
 _TEXTS = ("message", "error_message", "error", "errors", "reason", "detail")
 _PLACES = ("field", "column", "path", "property")
 _CODES = ("code", "error_code")
 _LEVELS = 10
-"""Of a row within itself. What is deeper is no error that anybody has written."""
+"""The depth to which a row is searched."""
 
 
 def row_errors(name: str, content: bytes) -> Iterator[tuple[RowError, ...]]:
-    """The errors of each row of a file with this name. Raises FetchError(malformed)."""
+    """Yield the errors of each row of a file with this name. Raises FetchError(malformed)."""
     rows = _json_rows(content) if name.endswith(".json") else _csv_rows(content)
     for row in rows:
         yield tuple(_errors(row, ())) or (RowError(""),)
@@ -50,32 +50,32 @@ def _csv_rows(content: bytes) -> Iterator[JSON]:
 
 
 def _errors(row: JSON, around: tuple[str, ...], levels: int = _LEVELS) -> Iterator[RowError]:
-    """The errors that a row, or a part of it, tells of; `around` are the values of what it is a part of."""
+    """Yield the errors in a row or a part of it; `around` has the values of the part's parents."""
     if levels == 0:
         return
     if isinstance(row, list):
-        for one in row:
-            yield from _errors(one, around, levels - 1)
+        for part in row:
+            yield from _errors(part, around, levels - 1)
     elif not isinstance(row, dict):
         yield RowError(as_text(row), quotable=around)
     else:
-        said = next((name for name in _TEXTS if row.get(name)), None)
+        text_key = next((name for name in _TEXTS if row.get(name)), None)
         place, code = (next((as_text(row[name]) for name in names if row.get(name)), "") for names in (_PLACES, _CODES))
-        data = [value for name, value in row.items() if name not in (said, *_PLACES, *_CODES)]
+        data = [value for name, value in row.items() if name not in (text_key, *_PLACES, *_CODES)]
         quotable = (*around, *_leaves(data))
-        if said is None:
+        if text_key is None:
             yield RowError("", place, code, quotable)
-        elif isinstance(row[said], (list, dict)):
-            for one in _errors(row[said], quotable, levels - 1):
-                yield replace(one, where=one.where or place, code=one.code or code)
+        elif isinstance(row[text_key], (list, dict)):
+            for error in _errors(row[text_key], quotable, levels - 1):
+                yield replace(error, where=error.where or place, code=error.code or code)
         else:
-            yield RowError(as_text(row[said]), place, code, quotable)
+            yield RowError(as_text(row[text_key]), place, code, quotable)
 
 
 def _leaves(value: JSON, levels: int = _LEVELS) -> Iterator[str]:
-    """The texts and numbers in a value, whatever it is made of."""
+    """Yield the texts and numbers in a value, lists and objects included."""
     if isinstance(value, (list, dict)) and levels:
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(one, levels - 1)
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(part, levels - 1)
     elif text := as_text(value):
         yield text

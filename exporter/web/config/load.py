@@ -1,4 +1,4 @@
-"""From a web configuration file to the configuration, or to all that is wrong with it. Certificates: tls.py."""
+"""Read a web configuration file, and find all errors in it. Certificates: tls.py."""
 
 import stat
 from pathlib import Path
@@ -8,7 +8,7 @@ from exporter.config.source import files, messages, yaml_document
 from exporter.config.source.locate import located
 from exporter.config.source.partial import Draft
 from exporter.config.source.problems import Place
-from exporter.web.config import go_duration, go_names, schema, validate
+from exporter.web.config import go, schema, validate
 from exporter.web.config.model import Pem, RateLimit, TlsServer, WebConfig
 from exporter.web.config.warnings import warnings
 
@@ -16,12 +16,12 @@ _LARGEST_FILE_BYTES = 1024 * 1024
 
 
 def load(path: Path) -> WebConfig:
-    """Read a web configuration file. An empty one is allowed. Raises ConfigError with all that is wrong in it."""
+    """Read a web configuration file. An empty one is allowed. Raises ConfigError with all errors."""
     return parse(path, read(path))
 
 
 def read(path: Path) -> bytes:
-    """The file's content. Raises ConfigError."""
+    """Return the file's content. Raises ConfigError."""
     try:
         return regular(path)
     except files.Unreadable as error:
@@ -30,18 +30,18 @@ def read(path: Path) -> bytes:
 
 
 def regular(path: Path) -> bytes:
-    """The content of a file that can be read again and again, as pipes can't. Raises files.Unreadable."""
+    """Return the content of a file, which must not be a pipe or the like. Raises files.Unreadable."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
-        mode = stat.S_IFREG  # There is something wrong with it, which reading it will name.
+        mode = stat.S_IFREG  # Reading it will name the error.
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise files.Unreadable("it is not a regular file, and it is read again and again")
+        raise files.Unreadable("it is not a regular file, but it is read repeatedly")
     return files.read(path, _LARGEST_FILE_BYTES)
 
 
 def parse(path: Path, content: bytes) -> WebConfig:
-    """The configuration that the file's content is. Raises ConfigError."""
+    """Return the configuration in a file's content. Raises ConfigError."""
     file = str(path)
     try:
         document = yaml_document.parse(content, _is_text)
@@ -81,32 +81,32 @@ def _web_config(read: schema.File, draft: Draft, path: Path) -> WebConfig:
 
 
 def _rate_limit(read: schema.RateLimit) -> RateLimit | None:
-    seconds = go_duration.parse(read.interval or "0")
+    seconds = go.duration(read.interval or "0")
     return RateLimit(seconds, read.burst or 0) if seconds else None
 
 
 def _tls(read: schema.Tls, draft: Draft, path: Path) -> TlsServer:
-    least = go_names.VERSIONS.get(read.min_version or "", go_names.VERSIONS["TLS12"])
-    ciphers = tuple(go_names.CIPHERS[name] for name in read.cipher_suites or () if name in go_names.CIPHERS)
+    least = go.VERSIONS.get(read.min_version or "", go.VERSIONS["TLS12"])
+    ciphers = tuple(go.CIPHERS[name] for name in read.cipher_suites or () if name in go.CIPHERS)
     if read.cipher_suites and not ciphers:
-        least = go_names.VERSIONS["TLS13"]
+        least = go.VERSIONS["TLS13"]
     has_ca = read.client_ca_file or read.client_ca
     return TlsServer(
         certificate=_pem("cert_file", "cert", draft, path),
         key=_pem("key_file", "key", draft, path),
         client_ca=_pem("client_ca_file", "client_ca", draft, path) if has_ca else None,
-        client_certificates=go_names.CLIENT_CERTIFICATES[read.client_auth_type or go_names.NO_CLIENT_CERTIFICATE],
+        client_certificates=go.CLIENT_CERTIFICATES[read.client_auth_type or go.NO_CLIENT_CERTIFICATE],
         allowed_sans=None if read.client_allowed_sans is None else frozenset(read.client_allowed_sans),
         min_version=least,
-        max_version=go_names.VERSIONS[read.max_version or "TLS13"],
+        max_version=go.VERSIONS[read.max_version or "TLS13"],
         ciphers=ciphers,
         prefer_own_ciphers=read.prefer_server_cipher_suites is not False,
-        curve=go_names.CURVES.get(go_names.offered(read.curve_preferences or ()) or ""),
+        curve=go.CURVES.get(go.offered(read.curve_preferences or ()) or ""),
     )
 
 
 def _pem(file_key: str, inline_key: str, draft: Draft, path: Path) -> Pem:
-    """What one of two keys gives; the file's goes first."""
+    """Return the value of one of two keys. The file's takes precedence."""
     named = draft.text(validate.TLS, file_key)
     key = file_key if named else inline_key
     at = Problem(str(path), draft.lines.get((validate.TLS, key)), f"{validate.TLS}.{key}", "")

@@ -1,4 +1,4 @@
-"""The web configuration as the server sees it: checked, with the names of OpenSSL. Reading it is not here."""
+"""The checked web configuration as frozen values, with OpenSSL's names."""
 
 import ssl
 from collections.abc import Mapping
@@ -10,41 +10,41 @@ from exporter.config import Problem
 
 @dataclass(frozen=True, slots=True)
 class Pem:
-    """Something in PEM: a file, or the text itself."""
+    """A certificate or key in PEM: a file, or the text itself."""
 
     source: Path | str = field(repr=False)
     at: Problem
-    """Where it stands, as a problem that has no message yet."""
+    """Its place in the web configuration, as a problem without a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlsServer:
-    """How TLS is spoken with clients."""
+    """The settings of TLS."""
 
     certificate: Pem
     key: Pem
     client_ca: Pem | None
-    """Who may sign client certificates; None for the system's authorities."""
+    """The authorities that sign client certificates. None for the system's."""
     client_certificates: ssl.VerifyMode
     allowed_sans: frozenset[str] | None
-    """A client's certificate must be for one of these names; None allows all."""
+    """The names of which a client's certificate must have one. None allows all."""
     min_version: ssl.TLSVersion
     max_version: ssl.TLSVersion
     ciphers: tuple[str, ...]
-    """For TLS 1.2, in OpenSSL's names; empty for its defaults."""
+    """For TLS 1.2, in OpenSSL's names. Empty for its defaults."""
     prefer_own_ciphers: bool
     curve: str | None
-    """The one curve for key exchanges, in OpenSSL's names; None for its defaults."""
+    """The curve for key exchanges, in OpenSSL's names. None for its defaults."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """A token bucket for the requests of all clients together."""
+    """The limit of the requests of all clients together."""
 
     interval: float
-    """Seconds in which a token comes back."""
+    """Seconds after which one more request is allowed."""
     burst: int
-    """Tokens that there are at most, and at first."""
+    """Most requests that are allowed at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class WebConfig:
     tls: TlsServer | None = None
     """None for plain HTTP."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """What every answer carries beside its own."""
+    """Added to every response, in place of its own of the same names."""
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The bcrypt hash of each user's password; without users everybody may ask."""
+    """The bcrypt hash of each user's password. Empty lets everybody in."""
     rate_limit: RateLimit | None = None
     warnings: tuple[Problem, ...] = ()
-    """What can't be had here of what the file asks for, though the file can be used."""
+    """Settings that are not supported or have no effect, in a file that can be used."""

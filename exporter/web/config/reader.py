@@ -1,4 +1,4 @@
-"""Reading the web configuration beside the event loop: a disk that hangs must not keep a scrape waiting."""
+"""Read the web configuration in a thread: a disk that hangs must not hold up the event loop."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exporter.web.config.model import WebConfig
-from exporter.web.config.watch import Current
+from exporter.web.config.watch import WebConfigFile
 
 log = logging.getLogger(__name__)
 
@@ -19,98 +19,95 @@ PATIENCE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What the files held when they were read last."""
+class Loaded:
+    """What the files held when they were last read."""
 
     config: WebConfig | None
     """None if the file can't be used: nobody is let in."""
     context: ssl.SSLContext | None = None
-    """For new connections; None for plain HTTP."""
+    """For new connections. None for plain HTTP."""
     allowed_sans: frozenset[str] | None = None
-    """A client's certificate must be for one of these names; None allows all."""
+    """The names of which a client's certificate must have one. None allows all."""
 
 
-def _seen(current: Current, config: WebConfig | None) -> Seen:
-    tls = current.config.tls
-    return Seen(config, current.made_context, None if tls is None else tls.allowed_sans)
+def _loaded(file: WebConfigFile, config: WebConfig | None) -> Loaded:
+    tls = file.config.tls
+    return Loaded(config, file.last_context, None if tls is None else tls.allowed_sans)
 
 
 class BackgroundReader:
-    """Reads the files in a thread of its own, for one event loop.
+    """Reads the files in a thread of its own, for one event loop, whenever a request or connection needs them."""
 
-    Who asks gets what the files hold at that moment; if they can't be read in time, what they held before.
-    """
-
-    def __init__(self, current: Current, patience: float = PATIENCE_SECONDS) -> None:
-        """Begin with what has been read already. `patience` is in seconds."""
-        self._current = current
+    def __init__(self, file: WebConfigFile, patience: float = PATIENCE_SECONDS) -> None:
+        """Begin with what the file has loaded already. `patience` is in seconds."""
+        self._file = file
         self._patience = patience
-        self._seen = _seen(current, current.config)
-        self._asked: queue.SimpleQueue[asyncio.Future[None] | None] = queue.SimpleQueue()
+        self._last = _loaded(file, file.config)
+        self._requests: queue.SimpleQueue[asyncio.Future[None] | None] = queue.SimpleQueue()
         self._overdue = False
         self._thread: threading.Thread | None = None
 
     @property
     def serves_tls(self) -> bool:
-        """Whether connections speak TLS, which does not change while the program runs."""
-        return self._current.config.tls is not None
+        """Whether connections use TLS. It does not change while the program runs."""
+        return self._file.config.tls is not None
 
-    async def now(self) -> Seen:
-        """Return what the files hold now, or held last if they can't be read within the time for it."""
+    async def current(self) -> Loaded:
+        """Return what the files hold now or, if reading takes longer than `patience`, what they held before."""
         if not self._overdue:
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._ask(done)
+            self._request(done)
             try:
                 await asyncio.wait_for(done, self._patience)
             except TimeoutError:
-                self._is_overdue()
-        return self._seen
+                self._set_overdue()
+        return self._last
 
     def stop(self) -> None:
-        """End the thread, as soon as it has read what it is reading. It is not waited for."""
-        self._asked.put(None)
+        """End the thread after what it is reading, without waiting for it."""
+        self._requests.put(None)
 
-    def _ask(self, done: "asyncio.Future[None]") -> None:
-        self._asked.put(done)
+    def _request(self, done: "asyncio.Future[None]") -> None:
+        self._requests.put(done)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="web configuration", daemon=True)
             self._thread.start()
 
-    def _is_overdue(self) -> None:
+    def _set_overdue(self) -> None:
         if not self._overdue:
             self._overdue = True
-            log.warning("the web configuration takes long to read: the last one stays in use")
+            log.warning("reading the web configuration takes too long: keeping the previous one")
 
     def _run(self) -> None:
-        while asked := self._all_asked():
+        while requests := self._all_requests():
             try:
-                config = self._current.now()
-                self._current.context()
+                config = self._file.current()
+                self._file.current_context()
             except Exception:
-                # A mistake of ours: what can't be judged lets nobody in. The next one asks again.
-                log.exception("a mistake in the exporter")
+                # A bug: what can't be checked lets nobody in. The next request tries again.
+                log.exception("internal error")
                 config = None
-            self._seen = _seen(self._current, config)
+            self._last = _loaded(self._file, config)
             with contextlib.suppress(RuntimeError):  # The loop has ended.
-                asked[0].get_loop().call_soon_threadsafe(self._have_read, asked)
+                requests[0].get_loop().call_soon_threadsafe(self._have_read, requests)
 
-    def _all_asked(self) -> "list[asyncio.Future[None]]":
-        """Wait until somebody asks. Whoever else has asked by then is content with the same; empty at the end."""
-        asked = []
-        one = self._asked.get()
-        while one is not None:
-            asked.append(one)
+    def _all_requests(self) -> "list[asyncio.Future[None]]":
+        """Wait for a request, and return it with all that are waiting: one read answers them. Empty at the end."""
+        requests = []
+        request = self._requests.get()
+        while request is not None:
+            requests.append(request)
             try:
-                one = self._asked.get_nowait()
+                request = self._requests.get_nowait()
             except queue.Empty:
-                return asked
-        self._asked.put(None)  # For the next call, which ends the thread.
-        return asked
+                return requests
+        self._requests.put(None)  # For the next call, which ends the thread.
+        return requests
 
-    def _have_read(self, asked: "Sequence[asyncio.Future[None]]") -> None:
+    def _have_read(self, requests: "Sequence[asyncio.Future[None]]") -> None:
         if self._overdue:
             self._overdue = False
-            log.info("the web configuration can be read in time again")
-        for done in asked:
+            log.info("the web configuration is read in time again")
+        for done in requests:
             if not done.done():
                 done.set_result(None)

@@ -1,7 +1,7 @@
-"""The keys of a web configuration file and their types. Rules between keys, and what a value means, are not here.
+"""The keys of a web configuration file and their types. Rules: validate.py.
 
-The format is the exporter-toolkit's, docs/web-configuration.md there; every key of it is here. A key whose value is
-null is the same as one that is left out.
+The format is the exporter-toolkit's, see its docs/web-configuration.md, with every key of it. A key whose value is null
+is the same as one that is left out.
 """
 
 from typing import Annotated
@@ -16,7 +16,7 @@ class _Shape(BaseModel):
 
 
 class Tls(_Shape):
-    """TLS, and who may connect."""
+    """TLS and client certificates."""
 
     cert: str | None = None
     key: SecretStr | None = None
@@ -34,14 +34,14 @@ class Tls(_Shape):
 
 
 class Http(_Shape):
-    """What every answer carries."""
+    """HTTP versions and response headers."""
 
     http2: bool | None = None
     headers: dict[str, str | None] | None = None
 
 
 class RateLimit(_Shape):
-    """How many requests are answered, of all clients together."""
+    """The limit of requests, for all clients together."""
 
     interval: str | None = None
     burst: Annotated[int, Field(ge=0)] | None = None
@@ -61,5 +61,5 @@ NOT_TEXT = (
     ("tls_server_config", "prefer_server_cipher_suites"),
     ("rate_limit", "burst"),
 )
-"""Where a value is not text. Elsewhere what YAML sees as a number or a date is text as it is written, as in the
-toolkit: `X-XSS-Protection: 1`."""
+"""The places whose value is not text. Elsewhere a number or a date of YAML is read as text, as in the toolkit:
+`X-XSS-Protection: 1`."""

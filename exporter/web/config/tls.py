@@ -1,4 +1,4 @@
-"""From certificates, keys and settings to OpenSSL's context for a server. When this happens is not known here."""
+"""Make OpenSSL's context for a server from certificates, keys and settings."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from exporter.web.config.model import Pem, TlsServer
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What the files hold, in PEM."""
+    """The contents of the files, in PEM."""
 
     certificate: bytes
     key: bytes = field(repr=False)
@@ -23,7 +23,7 @@ class Material:
 
 
 def material(tls: TlsServer) -> Material:
-    """Read the files. Raises ConfigError for all that can't be read."""
+    """Read the files. Raises ConfigError with all that can't be read."""
     problems: list[Problem] = []
 
     def read(pem: Pem) -> bytes:
@@ -40,11 +40,11 @@ def material(tls: TlsServer) -> Material:
 
 
 def context(tls: TlsServer, content: Material) -> ssl.SSLContext:
-    """A context for connections from now on. Raises ConfigError."""
+    """Return a context for new connections. Raises ConfigError."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = tls.min_version
     made.maximum_version = tls.max_version
-    # A client could otherwise make the server compute for nothing (CVE-2011-1473). Go has no renegotiation either.
+    # By renegotiation a client could make the server compute for nothing (CVE-2011-1473). Go has none either.
     made.options |= ssl.OP_NO_RENEGOTIATION
     if not tls.prefer_own_ciphers:
         made.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -62,7 +62,7 @@ def _choose_ciphers(made: ssl.SSLContext, tls: TlsServer) -> None:
         return
     with contextlib.suppress(ssl.SSLError):
         made.set_ciphers(":".join(tls.ciphers))
-    # OpenSSL leaves out in silence what it doesn't have.
+    # OpenSSL ignores names that it doesn't have.
     missing = set(tls.ciphers) - {cipher["name"] for cipher in made.get_ciphers()}
     if missing:
         message = f"this machine's OpenSSL has no {', '.join(sorted(missing))}"
@@ -107,7 +107,7 @@ def _load_client_ca(made: ssl.SSLContext, tls: TlsServer, content: Material) -> 
             made.load_default_certs(ssl.Purpose.CLIENT_AUTH)
         return
     try:
-        # Between the certificates may stand remarks in any language.
+        # Comments between the certificates may be in any language.
         made.load_verify_locations(cadata=content.client_ca.decode("ascii", "ignore"))
     except (ssl.SSLError, ValueError):
         raise ConfigError([replace(tls.client_ca.at, message="has no certificate in PEM")]) from None
@@ -115,7 +115,7 @@ def _load_client_ca(made: ssl.SSLContext, tls: TlsServer, content: Material) -> 
 
 @contextlib.contextmanager
 def _file(content: bytes) -> Iterator[str]:
-    """A path under which OpenSSL, which takes certificates and keys from files only, finds this. It is in memory."""
+    """Yield the path of a file in memory: OpenSSL takes certificates and keys from files only."""
     with os.fdopen(os.memfd_create("pem"), "wb") as file:
         file.write(content)
         file.flush()

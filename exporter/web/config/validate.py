@@ -1,7 +1,7 @@
-"""Rules of the web configuration that make a file unusable, or worth a warning. The keys themselves are in shape.py.
+"""Find the errors of a web configuration beyond its keys and types, which are in schema.py.
 
-The rules look at the file's data, so that a file with a wrong value somewhere is judged in one run. Where the
-exporter-toolkit says something wrong too, it is said in its words.
+The rules look at the file's data, so that one run finds all errors, also beside wrong types. Errors that the
+exporter-toolkit reports too have its words.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from exporter.config.source.partial import Draft
 from exporter.config.source.problems import Finding, Place, nearest, shown
-from exporter.web.config import go_duration, go_names
+from exporter.web.config import go
 
 TLS = "tls_server_config"
 HTTP = "http_server_config"
@@ -18,31 +18,31 @@ USERS = "basic_auth_users"
 _SWITCHES = ("cert_file", "cert", "key_file", "key", "client_ca_file", "client_ca", "client_auth_type")
 """TLS is on if one of these is set."""
 _HASH = re.compile(r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
-_FEW = 6
-"""So many names fit into a message."""
+_MOST_LISTED = 6
+"""Most names that a message lists."""
 _MAKE_A_HASH = """make one with: htpasswd -nBC 10 "" | tr -d ':\\n'"""
 _IN_A_HEADER = re.compile(r"[!-~\xa1-\xff](?:[ -~\xa0-\xff]*[!-~\xa1-\xff])?")
 
 
 def findings(draft: Draft) -> Iterator[Finding]:
-    """All that is wrong beyond the shape."""
+    """Yield all errors beyond keys and types."""
     yield from _certificate(draft)
     yield from _client_certificates(draft)
     yield from _versions(draft)
     yield from _ciphers(draft)
-    yield from _choices(draft, (TLS, "curve_preferences"), "curve", go_names.CURVES)
+    yield from _choices(draft, (TLS, "curve_preferences"), "curve", go.CURVES)
     yield from _headers(draft)
     yield from _users(draft)
     text = draft.text("rate_limit", "interval")
     if text:
         try:
-            go_duration.parse(text)
+            go.duration(text)
         except ValueError as error:
             yield Finding(("rate_limit", "interval"), str(error))
 
 
 def is_on(draft: Draft) -> bool:
-    """Whether TLS is configured, as the toolkit decides it."""
+    """Return whether TLS is on, by the toolkit's rule."""
     return any(draft.get(TLS, key) for key in _SWITCHES)
 
 
@@ -55,38 +55,36 @@ def _certificate(draft: Draft) -> Iterator[Finding]:
 
 def _client_certificates(draft: Draft) -> Iterator[Finding]:
     place = (TLS, "client_auth_type")
-    kind = draft.text(*place) or go_names.NO_CLIENT_CERTIFICATE
-    if kind in go_names.UNVERIFIED_CERTIFICATES:
-        yield Finding(place, f"{kind} can't be had here: use RequireAndVerifyClientCert, and client_ca_file")
-    elif kind not in go_names.CLIENT_CERTIFICATES:
-        yield Finding(place, f'invalid ClientAuth: "{shown(kind)}"{_choice(kind, go_names.CLIENT_CERTIFICATES)}')
+    kind = draft.text(*place) or go.NO_CLIENT_CERTIFICATE
+    if kind in go.UNVERIFIED_CERTIFICATES:
+        yield Finding(place, f"{kind} is not supported: use RequireAndVerifyClientCert, and client_ca_file")
+    elif kind not in go.CLIENT_CERTIFICATES:
+        yield Finding(place, f'invalid ClientAuth: "{shown(kind)}"{_choice(kind, go.CLIENT_CERTIFICATES)}')
     elif kind == "RequestClientCert" and draft.get(TLS, "client_allowed_sans") is not None:
-        message = "can't be had here with RequestClientCert: use VerifyClientCertIfGiven, and client_ca_file"
+        message = "is not supported with RequestClientCert: use VerifyClientCertIfGiven, and client_ca_file"
         yield Finding((TLS, "client_allowed_sans"), message)
     for key in ("client_ca_file", "client_ca"):
-        if draft.get(TLS, key) and kind == go_names.NO_CLIENT_CERTIFICATE and place not in draft.wrong:
+        if draft.get(TLS, key) and kind == go.NO_CLIENT_CERTIFICATE and place not in draft.wrong:
             yield Finding((TLS, key), "client CA's have been configured without a Client Auth Policy: client_auth_type")
 
 
 def _versions(draft: Draft) -> Iterator[Finding]:
-    known = (*go_names.OLD_VERSIONS, *go_names.VERSIONS)
+    known = (*go.OLD_VERSIONS, *go.VERSIONS)
     least, most = (draft.text(TLS, key) for key in ("min_version", "max_version"))
     for key, version in (("min_version", least), ("max_version", most)):
         if version and version not in known:
             yield Finding((TLS, key), f'unknown TLS version "{shown(version)}"{_choice(version, known)}')
-    if most in go_names.OLD_VERSIONS:
-        yield Finding(
-            (TLS, "max_version"), f"{most} can't be had here: OpenSSL has switched it off; use TLS12 or TLS13"
-        )
+    if most in go.OLD_VERSIONS:
+        yield Finding((TLS, "max_version"), f"{most} is not supported: OpenSSL has disabled it; use TLS12 or TLS13")
     elif (least, most) == ("TLS13", "TLS12"):
         yield Finding((TLS, "max_version"), "must not be below min_version: nobody could connect")
 
 
 def _ciphers(draft: Draft) -> Iterator[Finding]:
     place = (TLS, "cipher_suites")
-    yield from _choices(draft, place, "cipher", (*go_names.CIPHERS, *go_names.CIPHERS_OF_TLS13))
+    yield from _choices(draft, place, "cipher", (*go.CIPHERS, *go.CIPHERS_OF_TLS13))
     given = [draft.text(*place, index) for index in draft.indexes(*place)]
-    if given and set(given) <= set(go_names.CIPHERS_OF_TLS13) and draft.text(TLS, "max_version") == "TLS12":
+    if given and set(given) <= set(go.CIPHERS_OF_TLS13) and draft.text(TLS, "max_version") == "TLS12":
         yield Finding(place, "has no cipher suite for TLS 1.2, which is all that max_version allows")
 
 
@@ -101,10 +99,10 @@ def _headers(draft: Draft) -> Iterator[Finding]:
     for header in draft.keys(*HEADERS):
         place = (*HEADERS, header)
         value = draft.text(*place)
-        if header not in go_names.HEADERS:
-            yield Finding(place, f"this HTTP header can not be configured{_choice(header, go_names.HEADERS)}")
-        elif value is not None and go_names.HEADERS[header] and value not in go_names.HEADERS[header]:
-            yield Finding(place, f"invalid value; expected one of: {', '.join(go_names.HEADERS[header])}")
+        if header not in go.HEADERS:
+            yield Finding(place, f"this HTTP header can not be configured{_choice(header, go.HEADERS)}")
+        elif value is not None and go.HEADERS[header] and value not in go.HEADERS[header]:
+            yield Finding(place, f"invalid value; expected one of: {', '.join(go.HEADERS[header])}")
         elif value and not _IN_A_HEADER.fullmatch(value):
             yield Finding(place, "has a line break, a space at an end or another character that no header can carry")
 
@@ -118,5 +116,9 @@ def _users(draft: Draft) -> Iterator[Finding]:
 
 def _choice(word: str, known: Iterable[str]) -> str:
     words = list(known)
-    listed = f"; there is {', '.join(words)}" if len(words) <= _FEW else "; docs/web-configuration.md lists them"
+    listed = (
+        f"; expected one of: {', '.join(words)}"
+        if len(words) <= _MOST_LISTED
+        else "; docs/web-configuration.md lists them"
+    )
     return nearest(word, words) or listed

@@ -1,4 +1,4 @@
-"""The web configuration as its files have it now. When they are read, and what is served, is not here."""
+"""Follow the files of the web configuration as they change. When they are read: reader.py."""
 
 import logging
 import ssl
@@ -14,114 +14,114 @@ from exporter.web.config.validate import TLS
 
 log = logging.getLogger(__name__)
 
-_Given = TypeVar("_Given")
-_Made = TypeVar("_Made")
+_Source = TypeVar("_Source")
+_Value = TypeVar("_Value")
 _Certificates = tuple[TlsServer, tls.Material]
 
 
-class Current:
-    """Follows a web configuration file and the certificates that it names.
+class WebConfigFile:
+    """A web configuration file and the certificates that it names.
 
-    As in the exporter-toolkit, what they hold counts from the next request or connection on. Reading them again costs
-    some microseconds; only what has changed is parsed. To be used by one thread at a time.
+    As in the exporter-toolkit, changes apply from the next request or connection on. Reading the files again costs some
+    microseconds, because only changes are parsed. Used by one thread at a time.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises ConfigError, for the file and for what it names."""
+        """Read the files. Raises ConfigError."""
         content = read(path)
         self.path = path
         self._first = parse(path, content)
-        self._config: _Followed[bytes, WebConfig] = _Followed(
-            content, self._parsed, "the web configuration can't be used: requests are answered with 500"
+        self._config: _Watched[bytes, WebConfig] = _Watched(
+            content, self._parsed, "cannot use the web configuration: answering requests with 500"
         )
-        self._told: WebConfig | None = None
+        self._logged: WebConfig | None = None
         settings = self._first.tls
-        self._certificates: _Followed[_Certificates, ssl.SSLContext] | None = None
+        self._certificates: _Watched[_Certificates, ssl.SSLContext] | None = None
         if settings is not None:
-            self._certificates = _Followed(
+            self._certificates = _Watched(
                 (settings, tls.material(settings)),
                 lambda given: tls.context(*given),
-                "the certificates can't be used: those before stay in use",
+                "cannot use the certificates: keeping the previous ones",
             )
 
     @property
     def config(self) -> WebConfig:
-        """The last configuration that could be used, without a look at the file."""
-        return self._config.made
+        """The last usable configuration. The file is not read."""
+        return self._config.value
 
     @property
-    def made_context(self) -> ssl.SSLContext | None:
-        """The last context that could be made, without a look at the files; None for plain HTTP."""
-        return None if self._certificates is None else self._certificates.made
+    def last_context(self) -> ssl.SSLContext | None:
+        """The context of the last usable certificates, None for plain HTTP. The files are not read."""
+        return None if self._certificates is None else self._certificates.value
 
-    def now(self) -> WebConfig | None:
-        """The configuration as the file is now; None if it can't be used, which is logged once."""
-        if not self._config.follow(lambda: read(self.path)):
+    def current(self) -> WebConfig | None:
+        """Read the file, and return its configuration, or None if it can't be used, which is logged once."""
+        if not self._config.update(lambda: read(self.path)):
             return None
-        self.tell()
+        self.log_warnings()
         return self.config
 
-    def tell(self) -> None:
-        """Log what can't be had of what the configuration asks for, once."""
-        if self._told is not self.config:
-            self._told = self.config
+    def log_warnings(self) -> None:
+        """Log the configuration's warnings, once."""
+        if self._logged is not self.config:
+            self._logged = self.config
             for warning in self.config.warnings:
-                log.warning("the web configuration can't be followed in everything", extra={"warning": str(warning)})
+                log.warning("web configuration warning", extra={"warning": str(warning)})
 
-    def context(self) -> ssl.SSLContext | None:
-        """For a new connection; None for plain HTTP. Of files that can't be used the last good ones count."""
-        self.now()
+    def current_context(self) -> ssl.SSLContext | None:
+        """Read the files, and return the context of the last usable ones, None for plain HTTP."""
+        self.current()
         settings = self.config.tls
         if self._certificates is not None and settings is not None:
-            self._certificates.follow(lambda: (settings, tls.material(settings)))
-        return self.made_context
+            self._certificates.update(lambda: (settings, tls.material(settings)))
+        return self.last_context
 
     def _parsed(self, content: bytes) -> WebConfig:
         new = parse(self.path, content)
         if new == WebConfig() and new != self._first:
-            # A file that is being written anew is empty for a moment. That must not let everybody in.
-            raise self._refusal("", "there is nothing in the file any more; if that is meant, restart the exporter")
+            # A file that is being rewritten is empty for a moment. That must not let everybody in.
+            raise self._error("", "the file is empty now; if that is intended, restart the exporter")
         if (new.tls is None) != (self._first.tls is None):
-            raise self._refusal(TLS, "TLS can't be switched on or off while the exporter runs; restart it")
+            raise self._error(TLS, "TLS can't be switched on or off while the exporter runs; restart it")
         return new
 
-    def _refusal(self, path: str, message: str) -> ConfigError:
+    def _error(self, path: str, message: str) -> ConfigError:
         return ConfigError([Problem(str(self.path), None, path, message)])
 
 
-class _Followed(Generic[_Given, _Made]):
-    """What was last made of something that changes. Where that can't be used, what was made before is kept."""
+class _Watched(Generic[_Source, _Value]):
+    """A value that is made from a source that changes. If the source can't be used, the last value is kept."""
 
-    def __init__(self, given: _Given, make: Callable[[_Given], _Made], complaint: str) -> None:
-        """Raises ConfigError."""
-        self.made = make(given)
-        self._given = given
+    def __init__(self, source: _Source, make: Callable[[_Source], _Value], complaint: str) -> None:
+        """Make the first value. `complaint` is logged for a source that can't be used. Raises ConfigError."""
+        self.value = make(source)
+        self._source = source
         self._make = make
         self._complaint = complaint
-        self._refused: ConfigError | None = None
-        self._said: str | None = None
+        self._error: ConfigError | None = None
+        self._logged: str | None = None
 
-    def follow(self, look: Callable[[], _Given]) -> bool:
-        """Look again. False if what is there now can't be used; each reason is logged once."""
-        error = self._attempt(look)
+    def update(self, read: Callable[[], _Source]) -> bool:
+        """Read the source again. Return False if it can't be used. Each reason is logged once."""
+        error = self._attempt(read)
         text = None if error is None else str(error)
-        if text != self._said:
-            self._said = text
+        if text != self._logged:
+            self._logged = text
             if text is None:
-                log.info("the files of the web configuration can be used again")
+                log.info("the web configuration and its certificates are usable again")
             else:
-                log.error(self._complaint, extra={"error": text})
+                log.error(self._complaint, extra={"err": text})
         return error is None
 
-    def _attempt(self, look: Callable[[], _Given]) -> ConfigError | None:
+    def _attempt(self, read: Callable[[], _Source]) -> ConfigError | None:
         try:
-            given = look()
+            source = read()
         except ConfigError as error:
             return error
-        if given != self._given:
-            self._given = given
+        if source != self._source:
+            self._source = source
             try:
-                self.made, self._refused = self._make(given), None
+                self.value, self._error = self._make(source), None
             except ConfigError as error:
-                self._refused = error
-        return self._refused
+                self._error = error
+        return self._error

@@ -1,4 +1,4 @@
-"""Which failed records a request asks for, and those as JSON. Pure; as a page for people: failures_page.py."""
+"""Choose the failed records that a request asks for, and write them as JSON. The page of them: failures.py."""
 
 import difflib
 import heapq
@@ -23,15 +23,15 @@ MOST = 1000
 
 
 class BadQuery(Exception):
-    """A parameter is unknown, or has a value that can't be meant. The text says what is expected.
+    """A parameter that is unknown or has an invalid value. The text says what is expected.
 
-    It never repeats what was asked: no answer does.
+    It never repeats what the client sent: no answer does.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a request asks for; what is empty is not asked for."""
+    """What a request asks for. An empty filter matches everything."""
 
     accounts: frozenset[str] = frozenset()
     collectors: frozenset[str] = frozenset()
@@ -43,28 +43,28 @@ class Query:
 
     @classmethod
     def of(cls, parameters: Mapping[str, Sequence[str]]) -> "Query":
-        """Read a URL's parameters. A filter may be repeated and matches any of its values; an empty value is no value.
+        """Read a URL's parameters. A filter may be repeated and matches any of its values; empty values are ignored.
 
-        Raises BadQuery for an unknown parameter, also an empty one, and for a limit or format that can't be meant.
+        Raises BadQuery for an unknown parameter, even without a value, and for an invalid limit or format.
         """
-        unknown = [one for one in parameters if one not in PARAMETERS]
+        unknown = [name for name in parameters if name not in PARAMETERS]
         if unknown:
             raise BadQuery(_unknown(unknown))
         given = {name: [value for value in values if value] for name, values in parameters.items()}
-        accounts, collectors, places = (frozenset(given.get(one, ())) for one in FILTERS)
+        accounts, collectors, places = (frozenset(given.get(name, ())) for name in FILTERS)
         return cls(accounts, collectors, places, _limit(_single("limit", given)), _format(_single("format", given)))
 
     def covers(self, collector: CollectorSnapshot) -> bool:
-        """Is this one of the collectors that are asked for."""
-        return _among(collector.account, self.accounts) and _among(collector.collector, self.collectors)
+        """Return whether the filters match this collector."""
+        return _matches(collector.account, self.accounts) and _matches(collector.collector, self.collectors)
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A failed record and the collector that has it."""
+    """A failed record and its collector."""
 
-    of: CollectorSnapshot
-    what: Failure
+    collector: CollectorSnapshot
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,74 +72,77 @@ class Chosen:
     """The answer to a query."""
 
     failed: Sequence[Failed]
-    """The last ones, newest first."""
+    """The last ones, newest first, at most as many as the limit."""
     matching: int
     """How many there are without the limit."""
     behind: Sequence[CollectorSnapshot]
-    """Collectors whose polls fail: of theirs, some may be missing."""
+    """Collectors whose polls fail, so that newer failures may be missing."""
 
 
 def choose(collectors: Iterable[CollectorSnapshot], query: Query) -> Chosen:
-    """The failed records that are asked for."""
-    covered = [one for one in collectors if query.covers(one)]
-    matching = [(one, _matching(one, query)) for one in covered]
-    # Each collector's stand in this order already: of a thousand collectors only the first few are looked at.
-    merged = heapq.merge(*(_of(*one) for one in matching), key=_order, reverse=True)
-    count = sum(len(failures) for _, failures in matching)
-    behind = [one for one in covered if one.health.up is False]
-    return Chosen(list(itertools.islice(merged, query.limit)), count, behind)
+    """Return the failed records that match the query."""
+    covered = [collector for collector in collectors if query.covers(collector)]
+    matching = [_matching(collector, query) for collector in covered]
+    # Each collector's failures are in this order already: of a thousand collectors only the first few are looked at.
+    merged = heapq.merge(*map(_joined, covered, matching), key=_order, reverse=True)
+    behind = [collector for collector in covered if collector.health.up is False]
+    return Chosen(list(itertools.islice(merged, query.limit)), sum(map(len, matching)), behind)
 
 
 def as_json(chosen: Chosen) -> bytes:
     """Return the failed records for programs: one JSON object, and a newline as at the end of any text."""
-    behind = [{"account": one.account, "system": one.system, "collector": one.collector} for one in chosen.behind]
-    answer = {"failures": [_row(one) for one in chosen.failed], "not_up_to_date": behind}
+    behind = [
+        {"account": collector.account, "system": collector.system, "collector": collector.collector}
+        for collector in chosen.behind
+    ]
+    answer = {"failures": [_object(failed) for failed in chosen.failed], "not_up_to_date": behind}
     return f"{json.dumps(answer)}\n".encode()
 
 
-def _row(one: Failed) -> dict[str, object]:
+def _object(failed: Failed) -> dict[str, object]:
+    collector, failure = failed.collector, failed.failure
     return {
-        "time": iso(one.what.at),
-        "account": one.of.account,
-        "system": one.of.system,
-        "collector": one.of.collector,
-        "id": one.what.record_id,
-        "created": iso(one.what.created_at),
-        "destinations": list(one.what.places),
-        "statuses": list(one.what.statuses),
-        "workflow": one.what.workflow,
-        "alert": one.what.alert,
-        "runbook": runbook(one.what.alert),
+        "time": iso(failure.at),
+        "account": collector.account,
+        "system": collector.system,
+        "collector": collector.collector,
+        "id": failure.record_id,
+        "created": iso(failure.created_at),
+        "destinations": list(failure.places),
+        "statuses": list(failure.statuses),
+        "workflow": failure.workflow,
+        "alert": failure.alert,
+        "runbook": runbook(failure.alert),
     }
 
 
 def _matching(collector: CollectorSnapshot, query: Query) -> Sequence[Failure]:
     if not query.destinations:
         return collector.failures
-    return [one for one in collector.failures if not query.destinations.isdisjoint(one.places)]
+    return [failure for failure in collector.failures if not query.destinations.isdisjoint(failure.places)]
 
 
-def _of(collector: CollectorSnapshot, failures: Iterable[Failure]) -> Iterator[Failed]:
-    return (Failed(collector, one) for one in failures)
+def _joined(collector: CollectorSnapshot, failures: Iterable[Failure]) -> Iterator[Failed]:
+    return (Failed(collector, failure) for failure in failures)
 
 
-def _order(one: Failed) -> tuple[float, float]:
-    return one.what.at, one.what.created_at
+def _order(failed: Failed) -> tuple[float, float]:
+    return failed.failure.at, failed.failure.created_at
 
 
-def _among(text: str, chosen: frozenset[str]) -> bool:
-    return not chosen or text in chosen
+def _matches(text: str, values: frozenset[str]) -> bool:
+    return not values or text in values
 
 
 def _unknown(names: Iterable[str]) -> str:
-    near = (difflib.get_close_matches(one.lower(), PARAMETERS, 1) for one in names)
+    near = (difflib.get_close_matches(name.lower(), PARAMETERS, 1) for name in names)
     meant = " or ".join(dict.fromkeys(found[0] for found in near if found))
     hint = f" (did you mean {meant}?)" if meant else ""
     return f"unknown query parameter{hint}: expected {', '.join(PARAMETERS[:-1])} or {PARAMETERS[-1]}"
 
 
 def _single(name: str, given: Mapping[str, Sequence[str]]) -> str:
-    """Return the value of a parameter that may be given once, "" where it is not given."""
+    """Return the value of a parameter that may be given once, or "" where it is not given. Raises BadQuery."""
     values = given.get(name, ())
     if len(values) > 1:
         raise BadQuery(f"{name}: expected one value, not {len(values)}")

@@ -1,6 +1,6 @@
-"""What is wrong, in words that say what to do; the worst comes first. Pure: from a snapshot to sentences."""
+"""List what is wrong, the worst first, each with its fix. Pure: from a snapshot to sentences."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,67 +17,79 @@ _CHECK = "batch-exporter check --online tries every account's token and network.
 class Advice:
     """What to do about polls that fail for one reason."""
 
-    do: str
+    fix: str
     alert: str = "BatchExporterPollFailing"
 
 
 ADVICE = {
     Reason.AUTH: Advice(
-        "Make a new token with the vendor and put it where api_token_file points: it is read again by itself. "
-        "Leave a collector that the token may not read out of collectors.",
+        "Create a new token with the vendor and put it where api_token_file points: the exporter rereads it by itself. "
+        "If the token may not read a collector, remove that collector from collectors.",
         "BatchExporterAuthRefused",
     ),
     Reason.RATE_LIMITED: Advice(
-        "Lower max_requests_per_second, or make poll_interval longer. Does another program use the same account?",
+        "Lower max_requests_per_second or raise poll_interval. Check whether another program uses the same account.",
         "BatchExporterRateLimited",
     ),
-    Reason.CLIENT_ERROR: Advice("See whether base_url and filters of the account are right."),
-    Reason.SERVER_ERROR: Advice("It is the vendor's trouble: see its status page. Polls go on by themselves."),
+    Reason.CLIENT_ERROR: Advice("Check the account's base_url and filters."),
+    Reason.SERVER_ERROR: Advice("The API is failing: check the vendor's status page. Polling retries by itself."),
     Reason.TIMEOUT: Advice(
-        "See the vendor's status page. If others can use the API: a longer request_timeout, or a smaller page_size."
+        "Check the vendor's status page. If the API works for others, raise request_timeout or lower page_size."
     ),
-    Reason.CONNECTION: Advice(f"See to name resolution, the firewall and proxy_url of this machine. {_CHECK}"),
-    Reason.TLS: Advice("See to tls_config, this machine's clock and its certificate authorities."),
-    Reason.MALFORMED: Advice("Something else than the API answers, a proxy's page say, or the API has changed."),
-    Reason.TOO_LARGE: Advice("Make page_size smaller, and see who answers: no page of a list is that large."),
+    Reason.CONNECTION: Advice(f"Check name resolution, the firewall and proxy_url on this machine. {_CHECK}"),
+    Reason.TLS: Advice("Check tls_config, this machine's clock and its certificate authorities."),
+    Reason.MALFORMED: Advice(
+        "Check whether something else answers, such as a proxy's page, or whether the API has changed."
+    ),
+    Reason.TOO_LARGE: Advice("Lower page_size, and check what answers: no page of a list is that large."),
     Reason.STATE: Advice(
         "Do what the message says. Until then nothing is counted, so that nothing is counted twice.",
         "BatchExporterStateNotWritable",
     ),
     Reason.INTERNAL: Advice(
-        "The log has the details: report them with the version. If it began with an update, take the version before.",
+        "Internal error: report the traceback in the log with the version. If it began with an update, go back to the "
+        "version before.",
         "BatchExporterInternalError",
     ),
 }
-_FEW = 5
-"""Mistakes of a configuration that are listed; the log has all."""
-_UNKNOWN = Advice("The exporter's log has the details.")
+_UNKNOWN = Advice("See the exporter's log for the reason.")
+_MOST_ERRORS = 5
+"""Errors of a configuration that are listed. The log has all."""
+STUCK_ALERTS = {"inkit": "InkitInFlightTooLong", "packagex": "PackageXInFlightTooLong"}
+"""The alert about stuck records of each system, by name."""
+_ANY_STUCK_ALERT = "BatchMoreInFlightTooLong"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, or not ready yet. All of it is text, some of it from outside."""
+    """Something that is wrong, or not ready yet. All of it is text, some of it from outside."""
 
     level: Literal["bad", "warn", "note"]
-    what: str
-    why: Sequence[str] = ()
-    do: str = ""
+    summary: str
+    details: Sequence[str] = ()
+    fix: str = ""
     alert: str = ""
-    """Whose runbook says more."""
+    """The alert whose runbook says more."""
     account: str = ""
-    """Whose failed records show more."""
+    """The account whose failed records show more."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The text in its order: summary, details, fix."""
+        return self.summary, *self.details, *([self.fix] if self.fix else [])
 
 
 def problems(
     snapshot: Snapshot, now: float, ticks: float, *, healthy: bool, reload_failed: Outcome | None = None
 ) -> list[Problem]:
-    """All problems. `now` is in epoch seconds, `ticks` in seconds of `exporter.exposition.boot_clock`."""
+    """Return all problems. `now` is in epoch seconds, `ticks` in seconds of `exporter.exposition.boot_clock`."""
     collectors = snapshot.collectors
     return [
         *_dead(healthy),
         *_failing(collectors, now, ticks),
-        *(_overdue(one, now) for one in collectors if one.health.up and one.health.ready and one.fresh_until < ticks),
+        *(_overdue(collector, now) for collector in collectors if _is_overdue(collector, ticks)),
         *_not_reloaded(reload_failed),
+        *_stuck(collectors, now, ticks),
         *_failures(collectors, now),
         *_reading(collectors),
     ]
@@ -87,87 +99,119 @@ def _dead(healthy: bool) -> Iterator[Problem]:
     if not healthy:
         yield Problem(
             "bad",
-            "A poll loop has ended: its collector is not polled any more.",
-            do="Restart the exporter. Its log says why (a thread has died): report that with the version.",
+            "A poll loop has ended: its collector is no longer polled.",
+            fix="Restart the exporter. Report the traceback in the log (a thread has died) with the version.",
             alert="BatchExporterInternalError",
         )
 
 
 def _not_reloaded(failed: Outcome | None) -> Iterator[Problem]:
     if failed is not None:
-        why, *mistakes = failed.message.splitlines()
-        if len(mistakes) > _FEW:
-            mistakes = [*mistakes[:_FEW], f"And {len(mistakes) - _FEW} more."]
+        message, *errors = failed.message.splitlines()
+        if len(errors) > _MOST_ERRORS:
+            errors = [*errors[:_MOST_ERRORS], f"And {len(errors) - _MOST_ERRORS} more."]
         yield Problem(
             "bad",
             "The last reload failed.",
-            [why, *mistakes],
-            "Fix the configuration file (batch-exporter check finds all mistakes), and reload again.",
+            [message, *errors],
+            "Fix the configuration file (batch-exporter check lists all errors), and reload again.",
             "BatchExporterConfigReloadFailed",
         )
 
 
 def _failing(collectors: Iterable[CollectorSnapshot], now: float, ticks: float) -> Iterator[Problem]:
-    """Collectors of an account that fail alike are one problem: a token that is refused is refused to all.
+    """Yield one problem for the collectors of an account that fail alike: a refused token is refused to all.
 
-    Those of which there are no metrics any more come first.
+    Those whose metrics were dropped come first.
     """
     alike: dict[tuple[object, ...], list[CollectorSnapshot]] = {}
-    for one in collectors:
-        if one.health.up is False:
-            alike.setdefault((one.account, one.health.reason, one.health.error), []).append(one)
-    for some in sorted(alike.values(), key=lambda some: any(one.fresh_until >= ticks for one in some)):
-        health = some[0].health
+    for collector in collectors:
+        if collector.health.up is False:
+            reason = (collector.account, collector.health.reason, collector.health.error)
+            alike.setdefault(reason, []).append(collector)
+    for group in sorted(alike.values(), key=lambda group: _any_fresh(group, ticks)):
+        health = group[0].health
         advice = _UNKNOWN if health.reason is None else ADVICE[health.reason]
-        what = f"{some[0].account}: polls of {_names(some)} fail."
-        why = [one for one in (health.error, _shown(some, now, ticks)) if one]
-        yield Problem("bad", what, why, advice.do, advice.alert)
+        summary = f"{group[0].account}: polls of {_names(group)} fail."
+        details = [text for text in (health.error, _metrics_state(group, now, ticks)) if text]
+        yield Problem("bad", summary, details, advice.fix, advice.alert)
 
 
-def _shown(some: Sequence[CollectorSnapshot], now: float, ticks: float) -> str:
-    """What has become of their metrics."""
-    last = [one.health.last_success for one in some if one.health.last_success is not None]
-    if not last:
+def _metrics_state(group: Sequence[CollectorSnapshot], now: float, ticks: float) -> str:
+    times = [collector.health.last_success for collector in group if collector.health.last_success is not None]
+    if not times:
         return "No poll has ever succeeded, so there are no metrics."
-    fate = "stand still" if any(one.fresh_until >= ticks for one in some) else "are withdrawn"
-    return f"The metrics {fate}: the last success was {age(now - min(last))} ago."
+    state = "keep their last values" if _any_fresh(group, ticks) else "are stale and dropped"
+    return f"The metrics {state}: the last poll that succeeded was {age(now - min(times))} ago."
 
 
-def _overdue(one: CollectorSnapshot, now: float) -> Problem:
-    ago = "long" if one.health.last_success is None else age(now - one.health.last_success)
+def _any_fresh(group: Iterable[CollectorSnapshot], ticks: float) -> bool:
+    return any(collector.fresh_until >= ticks for collector in group)
+
+
+def _is_overdue(collector: CollectorSnapshot, ticks: float) -> bool:
+    return bool(collector.health.up and collector.health.ready and collector.fresh_until < ticks)
+
+
+def _overdue(collector: CollectorSnapshot, now: float) -> Problem:
+    last = collector.health.last_success
+    ago = "long" if last is None else age(now - last)
     return Problem(
         "bad",
-        f"{one.account}: no poll of {one.collector} has ended for too long.",
-        [f"The last one succeeded {ago} ago: its metrics are withdrawn."],
-        "Its log says how far it has come. A shorter lookback, a higher max_requests_per_second or a longer "
-        "stale_after may be what the account needs.",
+        f"{collector.account}: no poll of {collector.collector} has ended within stale_after.",
+        [f"The metrics are stale and dropped: the last poll that succeeded was {ago} ago."],
+        "See the log for the poll's progress. The account may need a shorter lookback, a higher "
+        "max_requests_per_second or a longer stale_after.",
         "BatchExporterDataStale",
     )
 
 
+def _stuck(collectors: Iterable[CollectorSnapshot], now: float, ticks: float) -> Iterator[Problem]:
+    """Yield one problem for each account. Like the metric, a count is dropped when it is stale."""
+    stuck = (collector for collector in collectors if collector.health.stuck and collector.fresh_until >= ticks)
+    for account, group in _by_account(stuck).items():
+        count = sum(collector.health.stuck for collector in group)
+        records = "1 record is" if count == 1 else f"{count:,} records are"
+        summary = f"{account}: {records} stuck, in flight for longer than stuck_after."
+        alert = STUCK_ALERTS.get(group[0].system, _ANY_STUCK_ALERT)
+        fix = (
+            "Check the status pages of the vendor and of the destinations. If only a few records are stuck, give their "
+            "IDs to the vendor's support. If records take this long by nature, raise stuck_after."
+        )
+        yield Problem("warn", summary, [_stuck_detail(collector, now) for collector in group], fix, alert)
+
+
+def _stuck_detail(collector: CollectorSnapshot, now: float) -> str:
+    oldest = collector.health.oldest_in_flight
+    since = "" if oldest is None else f", the oldest for {age(now - oldest)}"
+    return f"{collector.collector}: {collector.health.stuck:,}{since}."
+
+
 def _failures(collectors: Iterable[CollectorSnapshot], now: float) -> Iterator[Problem]:
-    counts: dict[str, Count] = {}
-    for one in collectors:
-        counts[one.account] = counts.get(one.account, Count()) + recent_failures(one, now)
-    for account, count in counts.items():
+    for account, group in _by_account(collectors).items():
+        count = sum((recent_failures(collector, now) for collector in group), Count())
         if count.records:
-            records = "1 record has" if count.records == 1 else f"{count} records have"
-            yield Problem("warn", f"{account}: {records} failed in the last {RECENT.name}.", account=account)
+            records = "record" if str(count) == "1" else "records"
+            yield Problem("warn", f"{account}: {count} {records} failed in the last {RECENT.name}.", account=account)
 
 
 def _reading(collectors: Iterable[CollectorSnapshot]) -> Iterator[Problem]:
-    accounts: dict[str, list[CollectorSnapshot]] = {}
-    for one in collectors:
-        if not one.health.ready and one.health.up is not False:
-            accounts.setdefault(one.account, []).append(one)
-    for account, some in accounts.items():
-        read = sum(one.health.finished + one.health.in_flight for one in some)
+    reading = (collector for collector in collectors if not collector.health.ready and collector.health.up is not False)
+    for account, group in _by_account(reading).items():
+        read = sum(collector.health.finished + collector.health.in_flight for collector in group)
         yield Problem(
             "note",
-            f"{account}: the window of {_names(some)} is being read for the first time.",
-            [f"{read:,} records so far. There are metrics once it is done; a restart goes on where it was."],
+            f"{account}: the first backfill of {_names(group)} is in progress.",
+            [f"{read:,} records so far. Metrics appear when it is complete. A restart continues where it was."],
         )
 
 
-def _names(some: Iterable[CollectorSnapshot]) -> str:
-    return ", ".join(one.collector for one in some)
+def _by_account(collectors: Iterable[CollectorSnapshot]) -> Mapping[str, list[CollectorSnapshot]]:
+    accounts: dict[str, list[CollectorSnapshot]] = {}
+    for collector in collectors:
+        accounts.setdefault(collector.account, []).append(collector)
+    return accounts
+
+
+def _names(group: Iterable[CollectorSnapshot]) -> str:
+    return ", ".join(collector.collector for collector in group)

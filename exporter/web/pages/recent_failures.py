@@ -1,4 +1,4 @@
-"""How many records have failed lately. Pure."""
+"""Count the records that failed in the last hour."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,7 +19,7 @@ RECENT = Span(3600.0, "hour")
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many records; more of them where no more are remembered."""
+    """A number of records, a lower bound where the exporter remembers no more."""
 
     records: int = 0
     or_more: bool = False
@@ -32,6 +32,6 @@ class Count:
 
 
 def recent_failures(collector: CollectorSnapshot, now: float) -> Count:
-    """The records of a collector that have failed lately."""
-    records = sum(one.at > now - RECENT.seconds for one in collector.failures)
+    """Count a collector's records that failed within `RECENT` before `now`, in epoch seconds."""
+    records = sum(failure.at > now - RECENT.seconds for failure in collector.failures)
     return Count(records, records >= LAST_FAILURES)

@@ -1,1 +1,1 @@
-"""Connections: listening, TLS, limits, and who is let in."""
+"""Connections: listening, TLS, limits and authentication."""

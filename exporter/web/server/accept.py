@@ -1,48 +1,48 @@
-"""From listening sockets to connections: how many are taken in, and how fast. What becomes of them: connection.py."""
+"""Accept connections, no faster than earlier ones get their turn. What a connection may take: connection.py."""
 
 import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
 
-from exporter.web.server.connection import Places, peer_of
+from exporter.web.server.connection import ConnectionLimiter, peer_of
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 16
-"""Connections that are taken in, at most, before those before them are looked at."""
+_BATCH = 16
+"""Most connections that are accepted before those accepted earlier are served."""
 
-_EXHAUSTED_SECONDS = 0.1
-"""How long to wait where the system gives no file descriptor for one more."""
+_RETRY_SECONDS = 0.1
+"""How long to wait when there is no file descriptor for another connection."""
 
 Protocol = Callable[[str], asyncio.Protocol]
-"""Makes what serves a connection of this peer."""
+"""Returns the protocol that serves a connection of this peer."""
 
 
 class Acceptor:
-    """Takes in the connections of listening sockets.
+    """Accepts the connections of listening sockets.
 
-    asyncio takes them in as fast as they come. A crowd that connects again whenever it is cut off would then push out a
-    scraper before it is answered; here it waits in the system's queue, behind which the scraper waits its turn.
+    asyncio accepts them as fast as clients connect. Many clients that reconnect whenever they are cut off would then
+    evict a scraper before it is answered. Here they wait in the system's queue, and the scraper gets its turn there.
     """
 
-    def __init__(self, sockets: Sequence[socket.socket], places: Places, protocol: Protocol) -> None:
+    def __init__(self, sockets: Sequence[socket.socket], limiter: ConnectionLimiter, protocol: Protocol) -> None:
         self._sockets = sockets
-        self._places = places
-        self._at_once = max(1, min(_AT_ONCE, places.limits.per_peer // 8))
+        self._limiter = limiter
+        self._batch = max(1, min(_BATCH, limiter.limits.per_peer // 8))
         self._protocol = protocol
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[object]] = set()
         self._ended = False
 
     def start(self) -> None:
-        """Begin to take in connections."""
+        """Begin to accept connections."""
         for listening in self._sockets:
             listening.setblocking(False)
             self._wait_for(listening)
 
     def stop(self) -> None:
-        """Take in no more. The sockets stay open."""
+        """Accept no more connections. The sockets stay open."""
         self._ended = True
         for listening in self._sockets:
             self._loop.remove_reader(listening)
@@ -54,14 +54,14 @@ class Acceptor:
     def _accept(self, listening: socket.socket) -> None:
         wait = 0.0
         try:
-            for _ in range(self._at_once):
+            for _ in range(self._batch):
                 self._connect(*listening.accept())
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             pass
         except OSError as error:
-            log.warning("no more connections can be taken in for now", extra={"err": error.strerror})
-            wait = _EXHAUSTED_SECONDS
-        wait = wait or self._places.wait_seconds(self._at_once)
+            log.warning("cannot accept connections, retrying", extra={"err": error.strerror})
+            wait = _RETRY_SECONDS
+        wait = wait or self._limiter.accept_delay(self._batch)
         if wait:
             self._loop.remove_reader(listening)
             self._loop.call_later(wait, self._wait_for, listening)
@@ -76,4 +76,4 @@ class Acceptor:
     def _connected(self, task: "asyncio.Task[object]") -> None:
         self._connecting.discard(task)
         if not task.cancelled():
-            task.exception()  # The client has gone meanwhile.
+            task.exception()  # Retrieved, so that asyncio does not log it: the client has disconnected.

@@ -1,4 +1,4 @@
-"""Who may ask: basic authentication with bcrypt. No password is kept, and the event loop is not held up."""
+"""Basic authentication with bcrypt. No password is kept, and the event loop does not wait for a check."""
 
 import asyncio
 import base64
@@ -12,39 +12,41 @@ from collections.abc import Mapping
 import bcrypt
 
 MAX_WAITING = 32
-"""Passwords that are waiting to be checked. More are not taken in: a check costs some 70 ms of CPU time."""
-_KEPT = 100
-"""Results of each kind that are kept, as in the exporter-toolkit."""
+"""Most passwords that wait to be checked: a check costs some 70 ms of CPU time."""
+_MOST_RESULTS = 100
+"""Most results that are kept, of right and of wrong passwords, as in the exporter-toolkit."""
 _BCRYPT_BYTES = 72
-"""What bcrypt looks at of a password. Go cuts off the rest, and so did every bcrypt before."""
+"""How much of a password bcrypt uses. Go ignores the rest, as earlier versions of the Python library did."""
 
 
 class Busy(Exception):
     """Too many passwords are waiting to be checked."""
 
 
-class Checker:
-    """Checks passwords, one at a time, in a thread; results are kept.
+class PasswordChecker:
+    """Checks passwords one at a time in a thread, and keeps the results.
 
-    Kept under a keyed hash: whoever finds the program's memory in a dump finds no password. Wrong ones are kept too,
-    as a scraper with an old password asks again and again, but apart: so many of them that are tried can't push out
-    the right ones.
+    They are kept under a keyed hash, so that a memory dump has no password. Results of wrong passwords are kept too,
+    because a scraper with an old password asks again and again, but apart: however many are tried, right ones stay.
     """
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
-        self._kept: dict[bool, dict[bytes, None]] = {True: {}, False: {}}
-        self._one_at_a_time = asyncio.Semaphore(1)
+        self._results: dict[bool, dict[bytes, None]] = {True: {}, False: {}}
+        self._one_check = asyncio.Semaphore(1)
         self._waiting = 0
 
-    async def admits(self, users: Mapping[str, str], authorization: bytes | None) -> bool:
-        """Whether an Authorization header is that of one of the users, of whom there is one at least. Raises Busy."""
+    async def allows(self, users: Mapping[str, str], authorization: bytes | None) -> bool:
+        """Return whether an Authorization header is that of one of the users, of whom there is at least one.
+
+        Raises Busy.
+        """
         given = credentials(authorization)
         if given is None:
             return False
         names = {name.encode(): hashed for name, hashed in users.items()}
         name, password = given
-        # For a user that there isn't, it must take as long as for one that there is.
+        # An unknown user must take as long as a known one.
         hashed = names.get(name) or next(iter(names.values()))
         return await self._matches(name, password, hashed.encode()) and name in names
 
@@ -57,33 +59,33 @@ class Checker:
             raise Busy
         self._waiting += 1
         try:
-            async with self._one_at_a_time:
+            async with self._one_check:
                 known = self._known(key)
                 if known is None:
-                    known = await _in_a_thread(password, hashed)
+                    known = await _check_in_thread(password, hashed)
                     self._keep(key, matches=known)
         finally:
             self._waiting -= 1
         return known
 
     def _key(self, *parts: bytes) -> bytes:
-        mixed = hashlib.blake2b(key=self._secret)
+        combined = hashlib.blake2b(key=self._secret)
         for part in parts:
-            mixed.update(hashlib.sha256(part).digest())
-        return mixed.digest()
+            combined.update(hashlib.sha256(part).digest())
+        return combined.digest()
 
     def _known(self, key: bytes) -> bool | None:
-        return next((matches for matches, kept in self._kept.items() if key in kept), None)
+        return next((matches for matches, keys in self._results.items() if key in keys), None)
 
     def _keep(self, key: bytes, *, matches: bool) -> None:
-        kept = self._kept[matches]
-        if len(kept) >= _KEPT:
-            del kept[next(iter(kept))]
-        kept[key] = None
+        keys = self._results[matches]
+        if len(keys) >= _MOST_RESULTS:
+            del keys[next(iter(keys))]
+        keys[key] = None
 
 
 def credentials(authorization: bytes | None) -> tuple[bytes, bytes] | None:
-    """The name and the password in an Authorization header, or None if it has none (RFC 7617)."""
+    """Return the name and password in an Authorization header, or None if it is none for Basic (RFC 7617)."""
     if authorization is None or authorization[:6].lower() != b"basic ":
         return None
     try:
@@ -94,14 +96,14 @@ def credentials(authorization: bytes | None) -> tuple[bytes, bytes] | None:
     return (name, password) if colon else None
 
 
-async def _in_a_thread(password: bytes, hashed: bytes) -> bool:
-    """bcrypt, in a thread that nobody waits for at the end of the program: a hash of cost 18 takes many seconds."""
+async def _check_in_thread(password: bytes, hashed: bytes) -> bool:
+    """Run bcrypt in a daemon thread, because the program must not wait for it at its end: cost 18 takes seconds."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[bool] = loop.create_future()
 
     def check() -> None:
         matches = False
-        with contextlib.suppress(ValueError):  # What bcrypt can't take is nobody's password.
+        with contextlib.suppress(ValueError):  # What bcrypt rejects is nobody's password.
             matches = bcrypt.checkpw(password[:_BCRYPT_BYTES], hashed)
         with contextlib.suppress(RuntimeError):  # The loop has ended.
             loop.call_soon_threadsafe(_set, done, matches)

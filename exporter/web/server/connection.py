@@ -1,4 +1,4 @@
-"""How a client's connection is treated: what it may take of time and room. What it is answered is in app.py."""
+"""Limit what a client's connection may take: time, memory and places. Responses are made in app.py."""
 
 import asyncio
 import ipaddress
@@ -16,16 +16,16 @@ class Limits:
     """What clients may take."""
 
     request_seconds: float = 10.0
-    """To send a request: from the connection's start, or from the last answer, until its head is complete."""
+    """For a client to send a request: from the connection's start, or the last response, until the head is complete."""
     answer_seconds: float = 60.0
-    """To read an answer that doesn't fit the buffers on the way."""
+    """For a client to read a response that doesn't fit the buffers on the way."""
     head_bytes: int = 16384
-    ahead_bytes: int = 65536
-    """Of what a client may send before it has its answer. It is kept, and looked at after that."""
+    pipelined_bytes: int = 65536
+    """Of what a client may send before it has its response. It is kept, and parsed after that."""
     connections: int = 512
-    """Well below the usual 1024 file descriptors, which the state and the API's connections need too."""
+    """Well below the usual 1024 file descriptors, because the state and connections to APIs need some too."""
     per_peer: int = 256
-    """Of one address. All clients of a reverse proxy have one: half of the places are enough for them."""
+    """Of one peer, see `peer_of`. All clients of a reverse proxy are one: half of the places are enough for them."""
 
     def within(self, files: int) -> "Limits":
         """Return limits that leave at least half of so many file descriptors to the rest of the program."""
@@ -36,10 +36,10 @@ class Limits:
 DEFAULTS = Limits()
 
 _GRACE_SECONDS = 1.0
-"""For a client to send its request or to read its answer, before it is one of the first to make room."""
+"""For a client to send its request or to read its response, before it is among the first to be evicted."""
 
 _TURN_SECONDS = 0.25
-"""How long a connection has its place at least, where newcomers can be kept waiting for that."""
+"""The least time for which a connection keeps its place, as long as new ones can wait in the system's queue."""
 
 
 def default_limits() -> Limits:
@@ -49,95 +49,95 @@ def default_limits() -> Limits:
 
 
 class Connection(H11Protocol):
-    """A connection with a deadline for whatever its client owes.
+    """A connection with a deadline for everything that it waits for its client to do.
 
-    uvicorn's own has one only for the first byte after an answer: a client that never speaks, or speaks a byte at
-    a time, or never reads, would stay for good.
+    uvicorn's own has one only for the first byte after a response: a client that is silent, sends a byte now and then,
+    or never reads would stay forever.
     """
 
     deadline: asyncio.TimerHandle | None = None
-    """When the client is cut off."""
-    owes = True
-    """Whether the client has a request to send or an answer to read. If not, its answer is being made."""
-    since = 0.0
+    """Cuts the client off."""
+    waits_for_client = True
+    """Whether the client has a request to send or a response to read. If not, its response is being made."""
+    waiting_since = 0.0
     """When that changed last, in the loop's time."""
-    made = 0.0
+    made_at = 0.0
     """When the connection was made, in the loop's time."""
-    reading = False
-    """Whether an answer is under way that the client has not read to its end."""
-    ended = False
-    """Whether the client has said that it sends nothing more."""
+    writing = False
+    """Whether a response is being sent that the client has not read completely."""
+    half_closed = False
+    """Whether the client has ended its side of the connection."""
 
-    def __init__(self, places: "Places", peer: str, **given: Any) -> None:
-        """Belong to a peer, see `peer_of`; the rest is what uvicorn gives."""
-        super().__init__(**given)
-        self.limits = places.limits
+    def __init__(self, limiter: "ConnectionLimiter", peer: str, **arguments: Any) -> None:
+        """Make a connection of a peer, see `peer_of`. The other arguments are those of uvicorn's protocol."""
+        super().__init__(**arguments)
+        self.limits = limiter.limits
         self.peer = peer
-        self._places = places
+        self._limiter = limiter
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        # Writing pauses until all is sent, so that an answer counts as complete only when nothing of it is left here.
+        # Writing pauses until all is sent, so that a response is complete only when the kernel has all of it.
         transport.set_write_buffer_limits(high=0)
         super().connection_made(transport)
-        self.made = self.loop.time()
+        self.made_at = self.loop.time()
         self._expect(self.limits.request_seconds)
-        self._places.take(self, self.made)
+        self._limiter.admit(self, self.made_at)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._expect(None)
-        self._places.leave(self)
+        self._limiter.release(self)
 
     def data_received(self, data: bytes) -> None:
-        """Take in what has come. A client that sends on and on while it is being answered is cut off.
+        """Parse what has arrived. Cut off a client that keeps sending while it is being answered.
 
-        A second request is kept, and begun when the first answer is read; reading stops meanwhile.
+        A second request is kept until the first response is read. Reading stops meanwhile.
         """
         super().data_received(data)
-        if self.conn.their_state is h11.DONE and len(self.conn.trailing_data[0]) > self.limits.ahead_bytes:
+        if self.conn.their_state is h11.DONE and len(self.conn.trailing_data[0]) > self.limits.pipelined_bytes:
             self.transport.abort()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Keep the connection open for an answer that is under way: a client may close its side after its request."""
-        self.ended = True
-        return self._answering()
+        """Keep the connection open for a response in progress: a client may close its side after its request."""
+        self.half_closed = True
+        return self._responding()
 
     def handle_events(self) -> None:
-        """From a request's end to its answer the client owes nothing: a reload or a password takes its time."""
-        answered = self.cycle
+        """Set no deadline between a request's end and its response: a reload or a password check takes its time."""
+        previous = self.cycle
         super().handle_events()
-        if self.cycle is not answered:
+        if self.cycle is not previous:
             self._expect(None)
 
     def on_response_complete(self) -> None:
-        """The answer's last part goes out when the rest is read: from here, only a request can be owed.
+        """Wait for the next request: the response's last part is sent when the client has read the others.
 
-        Unless it has come already: then this begins to answer it.
+        If the next request has arrived already, this begins to answer it.
         """
-        self.reading = False
+        self.writing = False
         on_sent = self.scope.pop("on_sent", None)  # type: ignore[typeddict-item]
         if on_sent is not None:
             on_sent()
         self._expect(self.limits.request_seconds)
         super().on_response_complete()
-        if self.ended and not self._answering():
+        if self.half_closed and not self._responding():
             self.transport.close()
 
     def pause_writing(self) -> None:
-        """An answer is paused many times; the time to read it is for all of it, and runs from the first."""
+        """Set the deadline for reading the whole response at its first pause. There may be many."""
         super().pause_writing()
-        if not self.reading:
-            self.reading = True
+        if not self.writing:
+            self.writing = True
             self._expect(self.limits.answer_seconds)
 
     def shutdown(self) -> None:
-        """At the end nobody is waited for: a scraper comes again."""
+        """End at once: a scraper comes again."""
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse a malformed request, where the connection is still in a state to say anything.
+        """Answer a malformed request, if no response has begun; otherwise cut the client off.
 
-        The part that is malformed may be the body of a request that is being answered.
+        What is malformed may be the body of a request that is being answered.
         """
         if self.cycle is not None:
             self.cycle.disconnected = True
@@ -147,69 +147,69 @@ class Connection(H11Protocol):
             self.transport.abort()
 
     def _should_upgrade(self) -> bool:
-        """Never, and without uvicorn's advice to the operator to install a WebSocket library."""
+        """Return False, without uvicorn's warning that a WebSocket library is missing."""
         return False
 
-    def _answering(self) -> bool:
+    def _responding(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _expect(self, seconds: float | None) -> None:
-        """Cut the client off after this time, if nothing else is expected until then."""
+        """Cut the client off after this time, unless this is called again before. None is no deadline."""
         if self.deadline is not None:
             self.deadline.cancel()
-        self.owes, self.since = seconds is not None, self.loop.time()
+        self.waits_for_client, self.waiting_since = seconds is not None, self.loop.time()
         self.deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
 
-    def worth(self, now: float) -> tuple[bool, float]:
-        """Return how hard it is to spare the connection: the lowest makes room first.
+    def eviction_order(self, now: float) -> tuple[bool, float]:
+        """Return a key by which the first connection is evicted first.
 
-        First come those that have owed for a while, the longest first; then the oldest, which have had their turn.
+        First come those that have waited for their client longest; then the oldest, which have had their turn.
         """
-        overdue = self.owes and now - self.since > _GRACE_SECONDS
-        return not overdue, self.since if overdue else self.made
+        overdue = self.waits_for_client and now - self.waiting_since > _GRACE_SECONDS
+        return not overdue, self.waiting_since if overdue else self.made_at
 
 
-class Places:
-    """Who is connected, and who makes room for a newcomer. Used by the event loop's thread alone."""
+class ConnectionLimiter:
+    """Keeps the number of connections within the limits. Used by the event loop's thread alone."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._taken: dict[Connection, None] = {}
-        self._hurried = False
+        self._connections: dict[Connection, None] = {}
+        self._evicted_early = False
 
-    def take(self, newcomer: Connection, now: float) -> None:
-        """Give a newcomer a place. Another one makes room if it is one too many, of its peer or of all."""
-        mine = [one for one in self._taken if one.peer == newcomer.peer]
-        if len(mine) >= self.limits.per_peer:
-            self._spare_one_of(mine, now)
-        elif len(self._taken) >= self.limits.connections:
-            self._spare_one_of(self._taken, now)
-        self._taken[newcomer] = None
+    def admit(self, connection: Connection, now: float) -> None:
+        """Add a new connection. If it is one too many, of its peer or of all, evict another."""
+        same_peer = [other for other in self._connections if other.peer == connection.peer]
+        if len(same_peer) >= self.limits.per_peer:
+            self._evict_one_of(same_peer, now)
+        elif len(self._connections) >= self.limits.connections:
+            self._evict_one_of(self._connections, now)
+        self._connections[connection] = None
 
-    def leave(self, one: Connection) -> None:
-        """Note that a connection has ended."""
-        self._taken.pop(one, None)
+    def release(self, connection: Connection) -> None:
+        """Remove a connection that has ended."""
+        self._connections.pop(connection, None)
 
-    def wait_seconds(self, newcomers: int) -> float:
-        """Return for how long no more newcomers are to be taken in, after so many.
+    def accept_delay(self, count: int) -> float:
+        """Return how many seconds to wait after accepting so many connections.
 
-        0 unless some had to make room before they had their turn: then newcomers come no faster than that allows.
+        0, unless some were evicted before they had their turn: then no more are accepted than can have theirs.
         """
-        hurried, self._hurried = self._hurried, False
-        return newcomers * _TURN_SECONDS / self.limits.per_peer if hurried else 0.0
+        early, self._evicted_early = self._evicted_early, False
+        return count * _TURN_SECONDS / self.limits.per_peer if early else 0.0
 
-    def _spare_one_of(self, places: Iterable[Connection], now: float) -> None:
-        spared = min(places, key=lambda one: one.worth(now))
-        self._hurried |= now - spared.made < _TURN_SECONDS
-        self.leave(spared)
-        spared.transport.abort()
+    def _evict_one_of(self, connections: Iterable[Connection], now: float) -> None:
+        evicted = min(connections, key=lambda connection: connection.eviction_order(now))
+        self._evicted_early |= now - evicted.made_at < _TURN_SECONDS
+        self.release(evicted)
+        evicted.transport.abort()
 
 
 def peer_of(address: object) -> str:
-    """Return whom an address belongs to, given as a socket names its peer.
+    """Return the peer that a socket's remote address belongs to.
 
-    An IPv6 address stands for its network of 64 bits, all of which one machine can have; IPv4 within IPv6 is IPv4. All
-    clients of a socket without addresses are one peer.
+    That is the address itself for IPv4, also within IPv6, and the network of 64 bits for IPv6, because one machine can
+    have all of it. All clients of a socket without addresses are one peer, "".
     """
     if not isinstance(address, tuple) or not address:
         return ""

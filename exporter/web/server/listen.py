@@ -1,7 +1,4 @@
-"""From a listen address, as --web.listen-address takes it, to sockets. Nothing is served here.
-
-Sockets that systemd listens on already are in activation.py.
-"""
+"""Make listening sockets from addresses as --web.listen-address takes them. Sockets from systemd: systemd.py."""
 
 import contextlib
 import errno
@@ -15,9 +12,9 @@ _UNIX = "unix://"
 _VSOCK = re.compile(r"vsock://:(?P<port>[0-9]{1,10})")
 _ADDRESS = re.compile(r"(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
 _BACKLOG = 1024
-"""Connections that the system keeps waiting until they are taken in; it may be set to fewer (net.core.somaxconn)."""
+"""Connections that wait in the system's queue, which may be shorter (net.core.somaxconn)."""
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-_WAYS_OUT = {
+_ADVICE = {
     errno.EADDRINUSE: "the port is in use: stop the program that has it, or choose another --web.listen-address",
     errno.EACCES: "permission denied: a port below 1024 needs privileges (CAP_NET_BIND_SERVICE); choose a higher one",
     errno.ENOENT: "there is no such folder: make it, or choose another --web.listen-address",
@@ -27,23 +24,23 @@ _WAYS_OUT = {
 
 
 _PASSING = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-"""What may be over a moment later: the program before this one ends, the network comes up."""
+"""What may be over a moment later: a previous process ends, the network comes up."""
 
 
 class ListenError(Exception):
-    """An address can't be listened on. The message names the address and the way out."""
+    """An address that can't be listened on. The message names it, the reason and the fix."""
 
     def __init__(self, message: str, *, passing: bool = False) -> None:
         super().__init__(message)
         self.passing = passing
-        """Whether it may be over by the next attempt, without anybody's doing."""
+        """Whether the next attempt may succeed without a fix."""
 
 
 def listen(address: str) -> list[socket.socket]:
-    """Sockets that listen on an address: `HOST:PORT`, `[IPv6]:PORT`, or `:PORT` for every address of the machine.
+    """Return sockets that listen on an address: `HOST:PORT`, `[IPv6]:PORT`, or `:PORT` for all of the machine's.
 
-    Also `unix:///PATH`, and `vsock://:PORT` as the exporter-toolkit has it. A name that stands for several addresses
-    gives a socket for each; with port 0 they share the one that was free. Raises ListenError.
+    Also `unix:///PATH`, and `vsock://:PORT` as in the exporter-toolkit. A name with several addresses gives a socket
+    for each. With port 0 all have the same free port. Raises ListenError.
     """
     try:
         if address.startswith(_UNIX):
@@ -56,11 +53,11 @@ def listen(address: str) -> list[socket.socket]:
             return [_everywhere(port)]
         return _each(_resolve(address, host), port)
     except OSError as error:
-        raise ListenError(f"cannot listen on {address}: {way_out(error)}", passing=error.errno in _PASSING) from error
+        raise ListenError(f"cannot listen on {address}: {advice(error)}", passing=error.errno in _PASSING) from error
 
 
 def name_of(listening: socket.socket) -> str:
-    """The address that a socket listens on, as --web.listen-address would have it."""
+    """Return the address that a socket listens on, as --web.listen-address takes it."""
     name = listening.getsockname()
     if listening.family == socket.AF_UNIX:
         return f"{_UNIX}{name}"
@@ -70,14 +67,15 @@ def name_of(listening: socket.socket) -> str:
 
 
 def first_port(sockets: Iterable[socket.socket]) -> int:
-    """The first TCP port among those that the sockets listen on; 0 if there is none."""
-    ports = (each.getsockname()[1] for each in sockets if each.family in (socket.AF_INET, socket.AF_INET6))
+    """Return the first TCP port that one of the sockets listens on, or 0 if there is none."""
+    families = (socket.AF_INET, socket.AF_INET6)
+    ports = (listening.getsockname()[1] for listening in sockets if listening.family in families)
     return next(ports, 0)
 
 
-def way_out(error: OSError) -> str:
-    """What is wrong, and what an operator can do about it."""
-    return _WAYS_OUT.get(error.errno or 0) or error.strerror or str(error)
+def advice(error: OSError) -> str:
+    """Return what is wrong and, where it is known, the fix."""
+    return _ADVICE.get(error.errno or 0) or error.strerror or str(error)
 
 
 def _parse(address: str) -> tuple[str, int]:
@@ -91,7 +89,7 @@ def _parse(address: str) -> tuple[str, int]:
 
 
 def _unix(address: str) -> socket.socket:
-    """A socket in the file system. One that nobody listens on any more is replaced: programs leave it there."""
+    """Return a socket in the file system. Replace one that a program has left behind."""
     path = Path(address.removeprefix(_UNIX))
     if not path.is_absolute():
         raise ListenError(
@@ -123,7 +121,7 @@ def _is_left_over(path: Path) -> bool:
 
 
 def _vsock(port: int) -> socket.socket:
-    """A socket between a virtual machine and its host (vsock(7))."""
+    """Return a socket between a virtual machine and its host, see vsock(7)."""
     made = socket.socket(socket.AF_VSOCK)
     try:
         made.bind((socket.VMADDR_CID_ANY, port))
@@ -146,7 +144,7 @@ def _resolve(address: str, host: str) -> list[tuple[socket.AddressFamily, str]]:
 
 
 def _everywhere(port: int) -> socket.socket:
-    """All addresses: one socket for IPv6 and IPv4, or for IPv4 alone where the machine has no IPv6."""
+    """Return a socket for IPv6 and IPv4, or for IPv4 alone if the machine has no IPv6."""
     if socket.has_dualstack_ipv6():
         try:
             return socket.create_server(("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
@@ -157,7 +155,7 @@ def _everywhere(port: int) -> socket.socket:
 
 
 def _each(places: list[tuple[socket.AddressFamily, str]], port: int) -> list[socket.socket]:
-    """A socket for each place that the machine has: `localhost` is often said to be ::1 where there is no IPv6."""
+    """Return a socket for each address that the machine has: `localhost` often means ::1 where there is no IPv6."""
     missing: OSError | None = None
     with contextlib.ExitStack() as undo:
         opened: list[socket.socket] = []

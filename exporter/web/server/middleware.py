@@ -1,66 +1,91 @@
-"""What the web configuration demands of each request before the application sees it. Passwords: basic_auth.py.
+"""Apply the web configuration to each request before the application sees it. Passwords: basic_auth.py.
 
-In the order of the exporter-toolkit (web/handler.go): the configuration, the rate limit, the headers, the password.
-Every path is behind it, /-/healthy too.
+The order is that of the exporter-toolkit (web/handler.go): configuration, rate limit, headers, password. All paths are
+behind it, /-/healthy too.
 """
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from exporter.web.app import Receive, Scope, Send, respond
-from exporter.web.config import BackgroundReader, WebConfig
+from exporter.web.config import BackgroundReader, RateLimit, WebConfig
 from exporter.web.messages import Response, text
-from exporter.web.server.basic_auth import Busy, Checker
-from exporter.web.server.rate_limit import Bucket
+from exporter.web.server.basic_auth import Busy, PasswordChecker
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+class TokenBucket:
+    """Limits the requests of all clients together. Tokens come back with time, up to a burst; a request takes one.
+
+    Counts like golang.org/x/time/rate, which the exporter-toolkit uses. A new limit begins with a full bucket.
+    """
+
+    def __init__(self) -> None:
+        self._limit: RateLimit | None = None
+        self._tokens = 0.0
+        self._at = 0.0
+
+    def allows(self, limit: RateLimit | None, now: float) -> bool:
+        """Take a token if there is one. `now` is in seconds of a clock that is never set back."""
+        if limit is None:
+            self._limit = None
+            return True
+        if limit != self._limit:
+            self._limit, self._tokens, self._at = limit, limit.burst, now
+        self._tokens = min(limit.burst, self._tokens + (now - self._at) / limit.interval)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
 class Middleware:
-    """An application in front of another, which sees only the requests that the web configuration lets through."""
+    """An application before another one, which gets only the requests that the web configuration allows."""
 
     def __init__(self, app: Application, files: BackgroundReader, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
         self._files = files
         self._clock = clock
-        self._bucket = Bucket()
-        self._checker = Checker()
+        self._bucket = TokenBucket()
+        self._passwords = PasswordChecker()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        config = (await self._files.now()).config
+        config = (await self._files.current()).config
         if config is None:
             await respond(scope, send, text(500, "Internal Server Error"))
             return
         if not self._bucket.allows(config.rate_limit, self._clock()):
             await respond(scope, send, text(429, "Too Many Requests"))
             return
-        with_headers = _adding(config.headers, send)
-        refused = await self._refused(config, scope)
-        if refused is None:
-            await self._app(scope, receive, with_headers)
+        send_with_headers = _with_headers(config.headers, send)
+        rejection = await self._rejection(config, scope)
+        if rejection is None:
+            await self._app(scope, receive, send_with_headers)
         else:
-            await respond(scope, with_headers, refused)
+            await respond(scope, send_with_headers, rejection)
 
-    async def _refused(self, config: WebConfig, scope: Scope) -> Response | None:
+    async def _rejection(self, config: WebConfig, scope: Scope) -> Response | None:
         if not config.users:
             return None
         authorization = next((value for name, value in scope["headers"] if name.lower() == b"authorization"), None)
         try:
-            admitted = await self._checker.admits(config.users, authorization)
+            allowed = await self._passwords.allows(config.users, authorization)
         except Busy:
             return text(503, "Service Unavailable: too many passwords are being checked.")
-        return None if admitted else text(401, "Unauthorized", ("www-authenticate", "Basic"))
+        return None if allowed else text(401, "Unauthorized", ("www-authenticate", "Basic"))
 
 
-def _adding(headers: Mapping[str, str], send: Send) -> Send:
-    """Sends with these headers in the place of the application's own of the same names."""
-    added = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    names = {name for name, _ in added}
+def _with_headers(headers: Mapping[str, str], send: Send) -> Send:
+    """Return a `send` that replaces the application's headers of the same names with these, and adds the others."""
+    configured = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    names = {name for name, _ in configured}
 
     async def sending(message: dict[str, object]) -> None:
-        own = message.get("headers")
-        if isinstance(own, list):
-            message = {**message, "headers": [one for one in own if one[0] not in names] + added}
+        given = message.get("headers")
+        if isinstance(given, list):
+            message = {**message, "headers": [header for header in given if header[0] not in names] + configured}
         await send(message)
 
     return sending

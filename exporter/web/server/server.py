@@ -1,4 +1,4 @@
-"""Serves the application on its sockets from one background thread. Who may stay for how long: connection.py."""
+"""Serve the application on its sockets from one background thread. Limits of connections: connection.py."""
 
 import asyncio
 import contextlib
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import uvicorn
 
 from exporter.web.app import App, Receive, Scope, Send
-from exporter.web.config import BackgroundReader, Current
+from exporter.web.config import BackgroundReader, WebConfigFile
 from exporter.web.server.accept import Acceptor
-from exporter.web.server.connection import Connection, Limits, Places, default_limits
+from exporter.web.server.connection import Connection, ConnectionLimiter, Limits, default_limits
 from exporter.web.server.listen import ListenError, listen
 from exporter.web.server.middleware import Application, Middleware
 from exporter.web.server.tls import TlsProtocol
@@ -19,14 +19,14 @@ from exporter.web.server.tls import TlsProtocol
 __all__ = ["Limits", "ListenError", "Server", "listen"]
 
 _LINGER_SECONDS = 1
-"""For what is still open after all connections were cut; there should be nothing."""
+"""For uvicorn to wait for connections after all were cut off; there should be none."""
 
 
 class Server:
     """A uvicorn server in a thread with its own event loop.
 
-    On an event loop a silent client costs a file descriptor; where each connection has a thread of a pool, a few
-    silent clients keep scrapes waiting.
+    On an event loop a silent client costs a file descriptor. With a pool of threads, one for each connection, a few
+    silent clients would keep scrapes waiting.
     """
 
     def __init__(
@@ -34,55 +34,57 @@ class Server:
         app: App,
         sockets: Sequence[socket.socket],
         limits: Limits | None = None,
-        current: Current | None = None,
+        current: WebConfigFile | None = None,
     ) -> None:
-        """Takes over the sockets, which listen already, and closes them at the end.
+        """Take over listening sockets, which `stop` closes.
 
-        Without a web configuration it serves plain HTTP to everybody.
+        Without a web configuration the server speaks plain HTTP with everybody.
         """
         self._sockets = list(sockets)
         limits = limits or default_limits()
         self._files = None if current is None else BackgroundReader(current)
-        guarded = app if self._files is None else Middleware(app, self._files)
-        self._server = _Uvicorn(_config(_until_the_end(guarded), limits), Places(limits), self._files)
+        application = app if self._files is None else Middleware(app, self._files)
+        self._server = _Uvicorn(
+            _config(_ignoring_cancellation(application), limits), ConnectionLimiter(limits), self._files
+        )
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": self._sockets}, name="web", daemon=True
         )
 
     def start(self) -> None:
-        """Begin to answer. Clients that have connected since the sockets listen were only kept waiting."""
+        """Begin to answer, also clients that have connected since the sockets listen."""
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        """Whether the thread runs."""
+        """Whether the server's thread is running."""
         return self._thread.is_alive()
 
     def stop(self, timeout: float = 2.0) -> bool:
-        """End at once, whatever clients are doing; False if it took longer than `timeout` seconds."""
+        """Stop at once, whatever clients are doing. Return False if it takes longer than `timeout` seconds."""
         self._server.should_exit = True
         if self._thread.ident is not None:
             self._thread.join(timeout)
         if self._files is not None:
             self._files.stop()
-        for each in self._sockets:
-            each.close()
+        for listening in self._sockets:
+            listening.close()
         return not self.alive
 
 
 class _Uvicorn(uvicorn.Server):
-    """A server that takes in connections by rules of its own."""
+    """A uvicorn server whose connections are accepted by `Acceptor`."""
 
-    def __init__(self, config: uvicorn.Config, places: Places, files: BackgroundReader | None) -> None:
+    def __init__(self, config: uvicorn.Config, limiter: ConnectionLimiter, files: BackgroundReader | None) -> None:
         super().__init__(config)
-        self._places = places
+        self._limiter = limiter
         self._files = files
         self._acceptor: Acceptor | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """In the place of uvicorn's own, which has asyncio accept for it."""
+        """Replace uvicorn's own, which lets asyncio accept."""
         self.servers = []
-        self._acceptor = Acceptor(sockets or [], self._places, self._protocol)
+        self._acceptor = Acceptor(sockets or [], self._limiter, self._protocol)
         self._acceptor.start()
         self.started = True
 
@@ -93,20 +95,20 @@ class _Uvicorn(uvicorn.Server):
 
     def _protocol(self, peer: str) -> asyncio.Protocol:
         connection = Connection(
-            self._places, peer, config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            self._limiter, peer, config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         files = self._files
         return connection if files is None or not files.serves_tls else TlsProtocol(connection, files)
 
 
-def _until_the_end(app: Application) -> Application:
-    """The application without complaints when the server ends while an answer has to wait: nobody is left to get it."""
+def _ignoring_cancellation(app: Application) -> Application:
+    """Wrap the application, so that a response that is cancelled when the server stops is not logged as an error."""
 
-    async def ending(scope: Scope, receive: Receive, send: Send) -> None:
+    async def ignoring(scope: Scope, receive: Receive, send: Send) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await app(scope, receive, send)
 
-    return ending
+    return ignoring
 
 
 def _config(app: Application, limits: Limits) -> uvicorn.Config:

@@ -1,4 +1,4 @@
-"""Sockets that systemd listens on and hands over, for --web.systemd-socket. Nothing is bound here.
+"""Take over sockets that systemd listens on, for --web.systemd-socket.
 
 The protocol: sd_listen_fds(3). File descriptors from 3 on, as many as LISTEN_FDS says, if LISTEN_PID is this process.
 """
@@ -13,7 +13,7 @@ FIRST_DESCRIPTOR = 3
 
 
 def inherited(environ: Mapping[str, str], first: int = FIRST_DESCRIPTOR) -> list[socket.socket]:
-    """The sockets that were handed over. Raises ListenError if there are none, or one that can't be served."""
+    """Return the sockets that systemd passed. Raises ListenError if there are none, or one that can't be served on."""
     count = environ.get("LISTEN_FDS", "")
     if environ.get("LISTEN_PID") != str(os.getpid()) or not count.isdecimal() or int(count) == 0:
         raise ListenError(

@@ -1,8 +1,8 @@
-"""TLS between a client's socket and a connection. What is configured, certificates and all, is in web_config.
+"""Speak TLS between a client's socket and a connection. Certificates and settings: web/config.
 
-asyncio's own would fix one context for all connections, tell a client that it refuses nothing about why, and keep
-clients that don't finish their handshake where no limit sees them. Here the connection, with its deadline, is there
-from the first moment.
+asyncio's own TLS would fix one context for all connections, send no alert to a client that it rejects, give no
+response to one that has sent close_notify, and hide clients from the limits until their handshake is done. Here the
+connection exists, with its deadline, from the first moment.
 """
 
 import asyncio
@@ -17,40 +17,40 @@ from exporter.web.config import BackgroundReader
 log = logging.getLogger(__name__)
 
 _CHUNK = 65536
-_BEGINNINGS = (b"GET /", b"HEAD ", b"POST ", b"PUT /", b"OPTIO")
+_HTTP_BEGINNINGS = (b"GET /", b"HEAD ", b"POST ", b"PUT /", b"OPTIO")
 _PLAIN_HTTP = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
-"""What Go's net/http answers to one that begins like these (conn.serve, tlsRecordHeaderLooksLikeHTTP)."""
+"""Go's net/http answers this to a client that begins so (conn.serve, tlsRecordHeaderLooksLikeHTTP)."""
 
 
 class TlsProtocol(asyncio.Protocol):
-    """Speaks TLS with a client, and hands on what it says to a connection of plain HTTP."""
+    """Speaks TLS with a client, and passes the plain text to a connection."""
 
     def __init__(self, inner: asyncio.Protocol, files: BackgroundReader) -> None:
         self.inner = inner
         self._files = files
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._shaken = False
+        self._handshake_done = False
         self._beginning = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the certificates before anything is read; the connection's deadline runs already."""
+        """Wait for the certificates before reading. The connection's deadline runs already."""
         self.raw: asyncio.Transport = transport  # type: ignore[assignment]
         self.inner.connection_made(_TlsTransport(self))
         loop = asyncio.get_running_loop()
-        # Soon, and not now: Python 3.11.2 begins to read right after this method, whether reading is paused or not.
+        # Not at once: Python 3.11.2 begins to read right after this method, even if reading is paused.
         loop.call_soon(self.raw.pause_reading)
         self._start = loop.create_task(self._begin())
 
     async def _begin(self) -> None:
-        seen = await self._files.now()
+        loaded = await self._files.current()
         if self.raw.is_closing():
             return
-        if seen.context is None:  # It is never without one: TLS is not switched off while the program runs.
+        if loaded.context is None:  # Never so: TLS is not switched off while the program runs.
             self.raw.abort()
             return
-        self._allowed_sans = seen.allowed_sans
-        self._tls = seen.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._allowed_sans = loaded.allowed_sans
+        self._tls = loaded.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self.raw.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -63,29 +63,29 @@ class TlsProtocol(asyncio.Protocol):
         self.inner.resume_writing()
 
     def eof_received(self) -> bool | None:
-        """Let a client that has closed its side of the socket have its answer."""
+        """Keep the connection open for the response to a client that has closed its side of the socket."""
         return self.inner.eof_received()
 
     def data_received(self, data: bytes) -> None:
         self._beginning = (self._beginning + data[:5])[:5]
         self._incoming.write(data)
         try:
-            if not self._shaken:
+            if not self._handshake_done:
                 self._tls.do_handshake()
-                self._shaken = True
+                self._handshake_done = True
                 if not _allowed(self._tls.getpeercert(), self._allowed_sans):
-                    self._log_refusal("its certificate has none of client_allowed_sans")
+                    self._log_rejection("its certificate has none of client_allowed_sans")
                     self.close()
                     return
-            self._hand_on()
+            self._pass_on()
         except ssl.SSLWantReadError:
             self._flush()
         except ssl.SSLError as error:
-            self._log_refusal((error.reason or "it does not speak TLS").replace("_", " ").lower())
-            self._refuse()
+            self._log_rejection((error.reason or "it does not speak TLS").replace("_", " ").lower())
+            self._reject()
 
     def write(self, data: bytes) -> None:
-        """Send to the client."""
+        """Encrypt and send to the client."""
         rest = memoryview(data)
         try:
             while rest:
@@ -95,14 +95,14 @@ class TlsProtocol(asyncio.Protocol):
         self._flush()
 
     def close(self) -> None:
-        """End the connection once everything is sent, and say to the client that this is the end."""
-        if self._shaken:
+        """Send close_notify, and close the connection once everything is sent."""
+        if self._handshake_done:
             with contextlib.suppress(ssl.SSLError):
                 self._tls.unwrap()
         self._flush()
         self.raw.close()
 
-    def _hand_on(self) -> None:
+    def _pass_on(self) -> None:
         while not self.raw.is_closing():
             data = self._tls.read(_CHUNK)
             self._flush()
@@ -112,23 +112,23 @@ class TlsProtocol(asyncio.Protocol):
             self.inner.data_received(data)
 
     def _end_of_input(self) -> None:
-        """The client says that it sends nothing more (close_notify). It may be waiting for its answer."""
+        """Handle the client's close_notify. It may be waiting for its response."""
         if self.inner.eof_received():
             self.raw.pause_reading()
         else:
             self.close()
 
-    def _refuse(self) -> None:
-        """Say what is wrong: in an alert, which OpenSSL has written, or in plain HTTP to whoever speaks that."""
-        if not self._shaken and self._beginning in _BEGINNINGS:
+    def _reject(self) -> None:
+        """Send the alert that OpenSSL has written, or a plain HTTP response to a client that speaks plain HTTP."""
+        if not self._handshake_done and self._beginning in _HTTP_BEGINNINGS:
             self.raw.write(_PLAIN_HTTP)
         else:
             self._flush()
         self.raw.close()
 
-    def _log_refusal(self, reason: str) -> None:
+    def _log_rejection(self, reason: str) -> None:
         client = self.raw.get_extra_info("peername")
-        log.debug("a client was refused by TLS", extra={"client": str(client), "reason": reason})
+        log.debug("TLS client rejected", extra={"client": str(client), "err": reason})
 
     def _flush(self) -> None:
         if self._outgoing.pending and not self.raw.is_closing():
@@ -136,7 +136,7 @@ class TlsProtocol(asyncio.Protocol):
 
 
 class _TlsTransport(asyncio.Transport):
-    """What the connection takes for its socket."""
+    """The transport that the connection inside writes to."""
 
     def __init__(self, protocol: TlsProtocol) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ class _TlsTransport(asyncio.Transport):
         self._protocol.write(bytes(data))
 
     def pause_reading(self) -> None:
-        # What has come already is handed on even so. It is no more than one reading of the socket.
+        # What has arrived already is passed on even so. It is no more than one read of the socket.
         self._protocol.raw.pause_reading()
 
     def resume_reading(self) -> None:
@@ -169,19 +169,19 @@ class _TlsTransport(asyncio.Transport):
 
 
 def _allowed(certificate: Mapping[str, object] | None, sans: frozenset[str] | None) -> bool:
-    """Whether a client's certificate is for one of these names. A client that has shown none is not judged here."""
+    """Return whether a client's certificate is for one of these names. A client without a certificate is allowed."""
     if not certificate or sans is None:
         return True
-    return not sans.isdisjoint(_names(certificate))
+    return not sans.isdisjoint(subject_alt_names(certificate))
 
 
-def _names(certificate: Mapping[str, object]) -> set[str]:
-    """The DNS names, e-mail and IP addresses and URIs of a certificate, as Go writes them."""
-    found = certificate.get("subjectAltName", ())
-    names = found if isinstance(found, tuple) else ()
-    return {_plain(kind, name) for kind, name in names if kind in ("DNS", "email", "URI", "IP Address")}
+def subject_alt_names(certificate: Mapping[str, object]) -> set[str]:
+    """Return the DNS names, e-mail and IP addresses and URIs of a certificate, as Go writes them."""
+    value = certificate.get("subjectAltName", ())
+    names = value if isinstance(value, tuple) else ()
+    return {_as_go_writes(kind, name) for kind, name in names if kind in ("DNS", "email", "URI", "IP Address")}
 
 
-def _plain(kind: str, name: str) -> str:
-    """OpenSSL writes 2001:DB8:0:0:0:0:0:1 where everybody else writes 2001:db8::1."""
+def _as_go_writes(kind: str, name: str) -> str:
+    """Shorten an IPv6 address: OpenSSL writes 2001:DB8:0:0:0:0:0:1 for 2001:db8::1."""
     return str(ipaddress.ip_address(name.strip())) if kind == "IP Address" else name

@@ -63,7 +63,7 @@ def vendor_totals(rig: Rig) -> Counter[Key]:
 
 
 def test_a_random_world_of_thousands_of_records_is_counted_exactly_while_it_moves(rig: Rig) -> None:
-    life = Simulation(rig.world, random.Random(3), hang_from=NOW)
+    life = Simulation(rig.world, random.Random(3), stuck_from=NOW)
     life.history(NOW, days=5, records=3000)
     pollers = [rig.poller(name) for name in ("document_batches", "workflow_batches", "invocations")]
     for _ in range(6):

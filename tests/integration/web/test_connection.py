@@ -152,7 +152,7 @@ def test_a_client_that_sends_on_and_on_while_it_is_answered_is_cut_off() -> None
         client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         assert client.recv(1) == b"H"
         with contextlib.suppress(ConnectionError):
-            client.sendall(GET * (limits.ahead_bytes // len(GET) + 1))
+            client.sendall(GET * (limits.pipelined_bytes // len(GET) + 1))
         assert len(read_to_end(client)) < LONG
 
 

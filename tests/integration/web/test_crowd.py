@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.web.server.connection import DEFAULTS, Limits, Places, peer_of
+from exporter.web.server.connection import DEFAULTS, ConnectionLimiter, Limits, peer_of
 from tests.support.certificates import client as trust
 from tests.support.serving import (
     GENEROUS,
@@ -249,12 +249,12 @@ class Held:
 
     def __init__(self, made: float) -> None:
         self.peer = "a"
-        self.made = made
+        self.made_at = made
         self.transport = self
         self.closed = False
 
-    def worth(self, now: float) -> tuple[bool, float]:
-        return True, self.made
+    def eviction_order(self, now: float) -> tuple[bool, float]:
+        return True, self.made_at
 
     def abort(self) -> None:
         self.closed = True
@@ -262,11 +262,11 @@ class Held:
 
 @pytest.mark.parametrize(("age", "wait"), [(0.1, 4.0), (1.0, 0.0)])
 def test_newcomers_wait_where_others_would_lose_their_places_before_their_turn(age: float, wait: float) -> None:
-    places = Places(Limits(per_peer=1))
+    limiter = ConnectionLimiter(Limits(per_peer=1))
     first, second = Held(100.0), Held(100.0 + age)
-    places.take(first, 100.0)  # type: ignore[arg-type]
-    assert places.wait_seconds(16) == 0
-    places.take(second, 100.0 + age)  # type: ignore[arg-type]
+    limiter.admit(first, 100.0)  # type: ignore[arg-type]
+    assert limiter.accept_delay(16) == 0
+    limiter.admit(second, 100.0 + age)  # type: ignore[arg-type]
     assert (first.closed, second.closed) == (True, False)
-    assert places.wait_seconds(16) == wait
-    assert places.wait_seconds(16) == 0
+    assert limiter.accept_delay(16) == wait
+    assert limiter.accept_delay(16) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.web.server.listen import ListenError, first_port, listen, name_of, way_out
+from exporter.web.server.listen import ListenError, advice, first_port, listen, name_of
 from tests.support.serving import HAS_IPV6
 
 
@@ -157,7 +157,7 @@ def test_a_malformed_address_is_shown_beside_good_ones(address: str) -> None:
 
 
 @pytest.mark.parametrize("wildcard", [False, True], ids=["host", "port alone"])
-def test_an_address_in_use_is_named_with_the_way_out(wildcard: bool) -> None:
+def test_an_address_in_use_is_named_with_the_advice(wildcard: bool) -> None:
     with listening(":0" if wildcard else "127.0.0.1:0") as sockets:
         address = f"{'' if wildcard else '127.0.0.1'}:{sockets[0].getsockname()[1]}"
         with pytest.raises(ListenError) as caught:
@@ -166,25 +166,25 @@ def test_an_address_in_use_is_named_with_the_way_out(wildcard: bool) -> None:
     assert "--web.listen-address" in str(caught.value)
 
 
-def test_an_address_of_another_machine_is_named_with_the_way_out() -> None:
+def test_an_address_of_another_machine_is_named_with_the_advice() -> None:
     with pytest.raises(ListenError, match=r"cannot listen on 192\.0\.2\.1:0: this machine has no such address"):
         listen("192.0.2.1:0")
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "x" * 70])
-def test_a_host_that_is_not_known_is_named_with_the_way_out(host: str) -> None:
+def test_a_host_that_is_not_known_is_named_with_the_advice(host: str) -> None:
     with pytest.raises(ListenError) as caught:
         listen(f"{host}:0")
     assert f"cannot listen on {host}:0: the host is not known: check its spelling" in str(caught.value)
 
 
 def test_a_privileged_port_is_explained() -> None:
-    assert "below 1024 needs privileges" in way_out(PermissionError(errno.EACCES, "Permission denied"))
+    assert "below 1024 needs privileges" in advice(PermissionError(errno.EACCES, "Permission denied"))
 
 
 def test_an_error_that_nobody_foresaw_is_told_in_the_system_s_words() -> None:
-    assert way_out(OSError(errno.ENOBUFS, "No buffer space available")) == "No buffer space available"
-    assert way_out(OSError("timed out")) == "timed out"
+    assert advice(OSError(errno.ENOBUFS, "No buffer space available")) == "No buffer space available"
+    assert advice(OSError("timed out")) == "timed out"
 
 
 def test_a_unix_socket_is_listened_on(tmp_path: Path) -> None:

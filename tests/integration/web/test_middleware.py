@@ -10,7 +10,7 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from exporter.web.config import Current
+from exporter.web.config import WebConfigFile
 from exporter.web.server.connection import Limits
 from exporter.web.server.server import Server, listen
 from tests.support.serving import GENEROUS, GET, Place, Program, ask, complaints, connect, read_to_end, serving
@@ -131,7 +131,7 @@ def test_the_end_does_not_wait_for_a_password(
     file = tmp_path / "web.yml"
     file.write_text(USERS)
     sockets = listen("127.0.0.1:0")
-    server = Server(Program().app, sockets, current=Current(file))
+    server = Server(Program().app, sockets, current=WebConfigFile(file))
     server.start()
     monkeypatch.setattr(bcrypt, "checkpw", stuck)
     with connect(sockets[0].getsockname()) as client:
@@ -147,7 +147,7 @@ def test_a_disk_that_hangs_holds_up_no_scrape(tmp_path: Path, monkeypatch: pytes
     disk = threading.Event()
     with guarded(tmp_path, USERS) as (place, _):
         assert ask(place, "GET", "/metrics", **ALICE)[0].status == 200
-        monkeypatch.setattr(Current, "now", lambda _: disk.wait(GENEROUS) and None)
+        monkeypatch.setattr(WebConfigFile, "current", lambda _: disk.wait(GENEROUS) and None)
         started = time.monotonic()
         assert [ask(place, "GET", "/metrics", **ALICE)[0].status for _ in range(20)] == [200] * 20
         assert ask(place, "GET", "/metrics", **WRONG)[0].status == 401

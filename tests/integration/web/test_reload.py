@@ -122,7 +122,10 @@ def test_a_reload_that_does_not_end_is_answered_after_a_while() -> None:
     program.app.routes |= lifecycle(reloads.ask, patience=0.1)
     with serving(program) as place:
         answer, body = ask(place, "POST", "/-/reload")
-    assert (answer.status, body) == (500, b"The reload has not ended within 0.1 seconds; it goes on. See the log.\n")
+    assert (answer.status, body) == (
+        500,
+        b"The reload has not ended within 0.1 seconds and continues. See the log.\n",
+    )
 
 
 def test_when_many_wait_for_a_reload_more_are_sent_away() -> None:

@@ -98,4 +98,4 @@ def test_where_the_system_gives_no_more_file_descriptors_it_waits_and_goes_on(
         server.start()
         assert scrape(listening.getsockname()) == 200
         assert server.stop(GENEROUS)
-    assert caplog.messages == ["no more connections can be taken in for now"] * 3
+    assert caplog.messages == ["cannot accept connections, retrying"] * 3

@@ -2,28 +2,24 @@
 
 import base64
 import contextlib
-import http.client
 import shutil
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import bcrypt
 import pytest
 
-from exporter.web.config import Current
-from exporter.web.server.connection import DEFAULTS, Limits
+from exporter.web.config import WebConfigFile
+from exporter.web.server.connection import Limits
 from exporter.web.server.server import Server, listen
-from exporter.web.server.tls import _names
 from tests.support import certificates
 from tests.support.serving import (
     GENEROUS,
     GET,
     LONG,
     Place,
-    Program,
     answers,
     connect,
     eventually,
@@ -31,67 +27,14 @@ from tests.support.serving import (
     noted_connections,
     read_answers,
     read_to_end,
-    serving,
     speak,
 )
+from tests.support.tls_clients import TLS, at_most, is_cut_off, secured, shaken, status
 
 SOON = Limits(request_seconds=1.0, answer_seconds=1.0)
 """A handshake is to fit in, also on a machine that is busy."""
-TLS = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n"
 USERS = f"basic_auth_users: {{alice: {bcrypt.hashpw(b'secret', bcrypt.gensalt(4)).decode()}}}\n"
 AUTHORIZED = b"Authorization: Basic " + base64.b64encode(b"alice:secret") + b"\r\n"
-REQUIRED = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n"
-IF_GIVEN = REQUIRED.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven")
-
-
-@pytest.fixture
-def folder(tmp_path: Path, certificates: Path) -> Path:
-    """Certificates that a test may change."""
-    shutil.copytree(certificates, tmp_path, dirs_exist_ok=True)
-    return tmp_path
-
-
-@contextlib.contextmanager
-def secured(
-    folder: Path, content: str = TLS, limits: Limits = DEFAULTS, program: Program | None = None
-) -> Iterator[Place]:
-    file = folder / "web.yml"
-    file.write_text(content)
-    with serving(program or Program(), limits, web=file) as place:
-        yield place
-
-
-@contextlib.contextmanager
-def shaken(place: Place, context: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
-    """A client after its handshake, to which an end that could be somebody's cut is an error."""
-    with (
-        connect(place) as plain,
-        context.wrap_socket(plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False) as client,
-    ):
-        yield client
-
-
-def is_cut_off(client: ssl.SSLSocket) -> bool:
-    """Whether the connection ends without a byte. Python 3.11.2 reports that as an end, newer ones as an error."""
-    try:
-        return client.recv(1) == b""
-    except (ssl.SSLEOFError, ConnectionResetError):
-        return True
-
-
-def status(place: Place, context: ssl.SSLContext, path: str = "/-/healthy") -> int:
-    connection = http.client.HTTPSConnection(*place, context=context, timeout=GENEROUS)
-    with contextlib.closing(connection):
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        answer.read()
-        return answer.status
-
-
-def at_most(version: ssl.TLSVersion, folder: Path, name: str | None = None) -> ssl.SSLContext:
-    context = certificates.client(folder, name)
-    context.maximum_version = version
-    return context
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -168,7 +111,7 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(folder: Path, monkeyp
     connections = noted_connections(monkeypatch)
     (folder / "web.yml").write_text(TLS)
     sockets = listen("127.0.0.1:0")
-    server = Server(long_winded().app, sockets, SOON, Current(folder / "web.yml"))
+    server = Server(long_winded().app, sockets, SOON, WebConfigFile(folder / "web.yml"))
     server.start()
     place = sockets[0].getsockname()
     with connect(place, 4096) as plain:
@@ -206,111 +149,6 @@ def test_new_connections_have_the_new_certificate_and_old_ones_go_on(folder: Pat
             assert new.getpeercert(binary_form=True) != before
         old.sendall(GET)
         assert answers(read_answers(old, 1)) == 1
-
-
-def test_a_client_certificate_is_required_and_verified(folder: Path) -> None:
-    with secured(folder, TLS + REQUIRED) as place:
-        assert status(place, certificates.client(folder, "scraper")) == 200
-        with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
-            status(place, certificates.client(folder))
-        with pytest.raises(ssl.SSLError, match="UNKNOWN_CA"):
-            status(place, certificates.client(folder, "stranger"))
-
-
-def test_a_client_certificate_may_be_left_out_where_it_is_verified_if_given(folder: Path) -> None:
-    with secured(folder, TLS + IF_GIVEN) as place:
-        assert status(place, certificates.client(folder)) == 200
-        assert status(place, certificates.client(folder, "scraper")) == 200
-        with pytest.raises(ssl.SSLError, match="UNKNOWN_CA"):
-            status(place, certificates.client(folder, "stranger"))
-
-
-def test_without_an_authority_of_its_own_those_of_the_system_count(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
-    with secured(folder, TLS + "  client_auth_type: RequireAndVerifyClientCert\n") as place:
-        assert status(place, certificates.client(folder, "scraper")) == 200
-        with pytest.raises(ssl.SSLError, match="UNKNOWN_CA"):
-            status(place, certificates.client(folder, "stranger"))
-
-
-def test_a_new_client_authority_counts_for_new_connections(folder: Path) -> None:
-    with secured(folder, TLS + REQUIRED) as place:
-        assert status(place, certificates.client(folder, "scraper")) == 200
-        for name in ("scraper", "server"):
-            shutil.copy(folder / f"{name}.pem", folder / f"{name}.old")
-        mine = certificates.client(folder, "scraper")
-        certificates.make(folder)
-        with pytest.raises(ssl.SSLError):
-            status(place, mine)
-        assert status(place, certificates.client(folder, "scraper")) == 200
-
-
-@pytest.mark.parametrize("san", ["scraper.example", "scraper@example.net", "2001:db8::1"])
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_client_certificate_must_be_for_one_of_the_allowed_names(
-    folder: Path, san: str, version: ssl.TLSVersion
-) -> None:
-    with secured(folder, TLS + REQUIRED + f"  client_allowed_sans: ['{san}', another]\n") as place:
-        assert status(place, at_most(version, folder, "scraper")) == 200
-        with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
-            status(place, at_most(version, folder, "other"))
-
-
-def test_without_an_allowed_name_no_certificate_will_do_but_none_may_be_given(folder: Path) -> None:
-    with secured(folder, TLS + IF_GIVEN + "  client_allowed_sans: []\n") as place:
-        assert status(place, certificates.client(folder)) == 200
-        with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
-            status(place, certificates.client(folder, "scraper"))
-
-
-def test_names_of_every_kind_are_written_as_go_writes_them() -> None:
-    kinds = (("DNS", "a.example"), ("URI", "spiffe://x/y"), ("IP Address", "2001:DB8:0:0:0:0:0:1\n"), ("DirName", ()))
-    assert _names({"subjectAltName": kinds}) == {"a.example", "spiffe://x/y", "2001:db8::1"}
-    assert _names({"subject": ()}) == set()
-
-
-def test_the_version_can_be_limited_on_both_sides(folder: Path) -> None:
-    with secured(folder, TLS + "  min_version: TLS13\n") as place:
-        with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
-            status(place, at_most(ssl.TLSVersion.TLSv1_2, folder))
-        assert status(place, certificates.client(folder)) == 200
-    with secured(folder, TLS + "  max_version: TLS12\n") as place, shaken(place, certificates.client(folder)) as client:
-        assert client.version() == "TLSv1.2"
-
-
-def test_a_cipher_suite_of_the_list_is_used_and_no_other(folder: Path) -> None:
-    suite = "  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n"
-    client = at_most(ssl.TLSVersion.TLSv1_2, folder)
-    with secured(folder, TLS + suite) as place:
-        client.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384")
-        with shaken(place, client) as one:
-            assert (one.cipher() or [None])[0] == "ECDHE-ECDSA-AES256-GCM-SHA384"
-        client.set_ciphers("ECDHE-ECDSA-CHACHA20-POLY1305")
-        with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
-            status(place, client)
-    with secured(folder, TLS + suite + "  prefer_server_cipher_suites: false\n") as place:
-        client.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384")
-        with shaken(place, client) as one:
-            assert (one.cipher() or [None])[0] == "ECDHE-ECDSA-AES128-GCM-SHA256"
-
-
-def test_a_curve_of_the_list_is_used_and_no_other(folder: Path) -> None:
-    with secured(folder, TLS + "  curve_preferences: [CurveP384]\n") as place:
-        client = certificates.client(folder)
-        client.set_ecdh_curve("secp384r1")
-        assert status(place, client) == 200
-        client.set_ecdh_curve("prime256v1")
-        with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
-            status(place, client)
-
-
-def test_http_1_1_is_what_is_agreed_on(folder: Path) -> None:
-    client = certificates.client(folder)
-    client.set_alpn_protocols(["h2", "http/1.1"])
-    with secured(folder) as place, shaken(place, client) as one:
-        assert one.selected_alpn_protocol() == "http/1.1"
 
 
 def test_a_client_that_ends_in_order_is_let_go(folder: Path) -> None:
@@ -389,22 +227,3 @@ def test_a_request_that_comes_byte_by_byte_is_answered(folder: Path) -> None:
                 while True:
                     received += tls.read(65536)
         assert answers(received) == 1
-
-
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_session_that_is_taken_up_again_is_judged_by_its_certificate_too(
-    folder: Path, version: ssl.TLSVersion
-) -> None:
-    with secured(folder, TLS + REQUIRED + "  client_allowed_sans: [scraper.example]\n") as place:
-        for name, end in (("scraper", b"H"), ("other", b"")):
-            context = at_most(version, folder, name)
-            session = None
-            for _ in range(2):
-                with connect(place) as plain:
-                    client = context.wrap_socket(plain, server_hostname="127.0.0.1", session=session)
-                    with contextlib.suppress(OSError):
-                        client.sendall(GET)
-                    assert client.recv(1) == end
-                    assert client.session_reused is (session is not None)
-                    session = client.session
-                    client.close()

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from exporter.demo.faults import Lies
-from exporter.demo.http_types import Answer, Asked
+from exporter.demo.http_types import Answer, LoggedRequest
 from exporter.demo.items import document_batch
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
@@ -94,8 +94,8 @@ def test_the_requests_are_logged_in_their_order_with_their_parameters(client: Cl
     client.get("/batch", page=2, search="")
     client.get("/batch/rb_1")
     assert list(client.mock_api.requests) == [
-        Asked("GET", "/batch", {"page": "2", "search": ""}, 200),
-        Asked("GET", "/batch/rb_1", {}, 404),
+        LoggedRequest("GET", "/batch", {"page": "2", "search": ""}, 200),
+        LoggedRequest("GET", "/batch/rb_1", {}, 404),
     ]
     client.mock_api.requests.clear()
     assert not client.mock_api.requests

@@ -16,10 +16,10 @@ BATCHES: tuple[Kind, ...] = ("document_batches", "workflow_batches")
 def live(minutes: int, seed: int = 7) -> tuple[World, Simulation]:
     """A world after some minutes in steps of 5 seconds."""
     world = World(random.Random(seed), lambda: NOW)
-    life = Simulation(world, random.Random(seed))
+    simulation = Simulation(world, random.Random(seed))
     for step in range(minutes * 12 + 1):
-        life.step(NOW + step * 5)
-    return world, life
+        simulation.step(NOW + step * 5)
+    return world, simulation
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ def open_invocations(world: World, before: float) -> set[str]:
 
 def test_the_counts_of_every_batch_add_up_at_every_step() -> None:
     world = World(random.Random(3), lambda: NOW)
-    life = Simulation(world, random.Random(3))
+    simulation = Simulation(world, random.Random(3))
     for step in range(200):
-        life.step(NOW + step * 5)
+        simulation.step(NOW + step * 5)
         for batch in batches(world):
             for counts in batch["destinations"].values():
                 assert counts["completed"] + counts["failed"] + counts["in_progress"] == counts["count"]
@@ -62,10 +62,10 @@ def test_the_counts_of_every_batch_add_up_at_every_step() -> None:
 
 def test_what_has_finished_is_never_open_again() -> None:
     world = World(random.Random(3), lambda: NOW)
-    life = Simulation(world, random.Random(3))
+    simulation = Simulation(world, random.Random(3))
     finished: dict[tuple[str, str], int] = {}
     for step in range(200):
-        life.step(NOW + step * 5)
+        simulation.step(NOW + step * 5)
         for batch in batches(world):
             for name, counts in batch["destinations"].items():
                 done = counts["completed"] + counts["failed"]
@@ -96,10 +96,10 @@ def test_a_batch_is_created_before_its_generations_begin() -> None:
 
 
 def test_exactly_one_batch_and_one_invocation_hang(hour: tuple[World, Simulation]) -> None:
-    world, life = hour
+    world, simulation = hour
     long_ago = NOW + 2400
-    assert open_batches(world, long_ago) == {life.hung["document_batches"]}
-    assert open_invocations(world, long_ago) == {life.hung["invocations"]}
+    assert open_batches(world, long_ago) == {simulation.stuck["document_batches"]}
+    assert open_invocations(world, long_ago) == {simulation.stuck["invocations"]}
 
 
 def test_some_generations_fail_and_most_do_not(hour: tuple[World, Simulation]) -> None:
@@ -111,11 +111,11 @@ def test_some_generations_fail_and_most_do_not(hour: tuple[World, Simulation]) -
 
 def test_a_burst_of_failures_befalls_one_destination_and_passes() -> None:
     world = World(random.Random(7), lambda: NOW)
-    life = Simulation(world, random.Random(7))
+    simulation = Simulation(world, random.Random(7))
     seen = []
     for step in range(720):
-        life.step(NOW + step * 5)
-        seen.append(life.burst)
+        simulation.step(NOW + step * 5)
+        seen.append(simulation.burst)
     first = next(number for number, burst in enumerate(seen) if burst)
     assert None in seen[first:]
     assert len(set(seen)) > 2
@@ -124,11 +124,13 @@ def test_a_burst_of_failures_befalls_one_destination_and_passes() -> None:
 
 def test_most_generations_fail_where_a_burst_is() -> None:
     world = World(random.Random(2), lambda: NOW)
-    life = Simulation(world, random.Random(2), Pace(bursts=1e6, burst_lasts=1e9))
+    simulation = Simulation(world, random.Random(2), Pace(bursts=1e6, burst_lasts=1e9))
     for step in range(240):
-        life.step(NOW + step * 5)
-    assert life.burst is not None
-    counts = [item["destinations"][life.burst] for item in batches(world) if life.burst in item["destinations"]]
+        simulation.step(NOW + step * 5)
+    assert simulation.burst is not None
+    counts = [
+        item["destinations"][simulation.burst] for item in batches(world) if simulation.burst in item["destinations"]
+    ]
     done = sum(one["completed"] + one["failed"] for one in counts)
     assert sum(one["failed"] for one in counts) / done > 0.5
 
@@ -167,27 +169,27 @@ def test_the_same_seed_makes_the_same_world() -> None:
 
 
 def test_the_world_can_lose_what_is_open() -> None:
-    world, life = live(5)
+    world, simulation = live(5)
     for kind in PREFIXES:
         for item in world.items(kind):
             world.remove(kind, item["id"])
-    life.step(NOW + 600)
+    simulation.step(NOW + 600)
     assert batches(world)
     assert all(item["created_at"] >= iso(NOW + 300) for kind in PREFIXES for item in world.items(kind))
 
 
 def test_time_that_runs_backwards_changes_nothing() -> None:
-    world, life = live(5)
+    world, simulation = live(5)
     before = world.items("invocations")
-    life.step(NOW)
-    life.step(NOW + 300)
+    simulation.step(NOW)
+    simulation.step(NOW + 300)
     assert world.items("invocations") == before
 
 
 def test_a_history_fills_the_days_before_now_with_about_as_many_records_as_asked_for() -> None:
     world = World(random.Random(7), lambda: NOW)
-    life = Simulation(world, random.Random(7))
-    life.history(NOW, days=7, records=400)
+    simulation = Simulation(world, random.Random(7))
+    simulation.history(NOW, days=7, records=400)
     items = [item for kind in PREFIXES for item in world.items(kind)]
     assert 300 < len(items) < 500
     times = sorted(item["created_at"] for item in items)
@@ -197,19 +199,19 @@ def test_a_history_fills_the_days_before_now_with_about_as_many_records_as_asked
 
 def test_after_a_history_only_what_hangs_is_open_and_is_younger_than_half_a_day() -> None:
     world = World(random.Random(7), lambda: NOW)
-    life = Simulation(world, random.Random(7))
-    life.history(NOW)
-    assert set(life.hung) == {"document_batches", "invocations"}
-    assert open_batches(world, NOW - 3600) == {life.hung["document_batches"]}
-    assert open_invocations(world, NOW - 3600) == {life.hung["invocations"]}
+    simulation = Simulation(world, random.Random(7))
+    simulation.history(NOW)
+    assert set(simulation.stuck) == {"document_batches", "invocations"}
+    assert open_batches(world, NOW - 3600) == {simulation.stuck["document_batches"]}
+    assert open_invocations(world, NOW - 3600) == {simulation.stuck["invocations"]}
     assert open_batches(world, NOW - 43_200) == set()
 
 
 def test_after_a_history_life_goes_on_at_its_own_pace() -> None:
     world = World(random.Random(7), lambda: NOW)
-    life = Simulation(world, random.Random(7))
-    life.history(NOW)
+    simulation = Simulation(world, random.Random(7))
+    simulation.history(NOW)
     before = world.count("invocations")
     for step in range(1, 121):
-        life.step(NOW + step * 5)
+        simulation.step(NOW + step * 5)
     assert world.count("invocations") - before > 50

@@ -87,6 +87,13 @@ def test_a_family_that_another_collector_feeds_has_no_zeros_here() -> None:
     assert lines(GENERATIONS, {}, collector="document_batches") == set()
 
 
+def test_a_help_text_is_one_sentence_that_begins_with_a_noun_or_whether() -> None:
+    questions = {"How", "If", "It", "This", "What", "When", "Where", "Which", "Why"}
+    for family in catalog(families()):
+        assert re.fullmatch(r"[A-Z][^.\n]*\.", family.help), family.name
+        assert family.help.split()[0] not in questions, family.name
+
+
 def test_a_value_outside_the_known_ones_is_noticed_with_its_label() -> None:
     assert list(unknown_labels([GENERATIONS], "invocations", ("x_generations", "fax", "failed"))) == [
         ("destination", "fax")

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.exposition.failed_records import failures
 from exporter.exposition.snapshot import Failure
-from exporter.model.family import FAILURES, STATUS_LABELS
+from exporter.model.family import Family, Outcome
 from exporter.model.record import Key
 from exporter.model.totals import Failed
 from exporter.systems import sources
@@ -74,14 +74,19 @@ def test_a_series_of_another_version_is_passed_over() -> None:
     assert (made.places, made.statuses, made.alert) == ((), (), "")
 
 
-def test_every_counter_with_a_status_that_means_failure_has_an_alert() -> None:
-    counters = [one for one in (*INKIT, *PACKAGEX) if one.kind == "counter"]
-    failing = [
-        family
-        for family in counters
-        for known in family.zeros.values()
-        if any(not FAILURES.isdisjoint(known.get(label, ())) for label in STATUS_LABELS)
-    ]
-    assert failing
-    assert [family.name for family in failing if not family.alert] == []
-    assert [family.name for family in counters if family.place and family.place not in family.labels] == []
+def test_every_counter_declares_what_a_failure_is_and_the_alert_about_it() -> None:
+    for family in (*INKIT, *PACKAGEX):
+        assert (family.outcome is not None) == (family.kind == "counter"), family.name
+        if family.outcome is not None:
+            assert family.outcome.alert
+            assert family.outcome.place in ("", *family.labels)
+            for known in family.zeros.values():
+                assert family.outcome.failures & set(known[family.outcome.label]), "a failure is exposed at 0"
+
+
+def test_a_system_has_its_own_words_for_a_failure_and_its_own_label_for_them() -> None:
+    outcome = Outcome("verdict", frozenset({"rejected"}), alert="AcmeLetterRejected", place="country")
+    family = Family("acme_letters_total", "counter", "X.", ("account", "country", "verdict"), outcome=outcome)
+    raised: dict[Key, int] = {("acme_letters_total", "de", "rejected"): 1, ("acme_letters_total", "fr", "failed"): 1}
+    (made,) = failures([Failed("x_1", 1.0, 2.0, raised)], [family])
+    assert (made.places, made.statuses, made.alert) == (("de",), ("rejected",), "AcmeLetterRejected")

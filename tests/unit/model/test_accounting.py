@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from exporter.model import accounting
 from exporter.model.accounting import Change, Rules
-from exporter.model.family import Family
+from exporter.model.family import Family, Outcome
 from exporter.model.record import Key, Record
 
 RULES = Rules(frozenset({"c"}), {"h": (1.0,)})
@@ -100,7 +100,7 @@ PLACED = Rules.of(
             "X.",
             ("account", "destination", "status", "workflow"),
             optional=("workflow",),
-            place="destination",
+            outcome=Outcome("status", frozenset({"failed", "timed_out"}), alert="X", place="destination"),
         ),
         Family("d", "gauge", "X.", ("account", "destination", "status", "workflow"), optional=("workflow",)),
     ]
@@ -195,17 +195,21 @@ def test_whatever_happens_the_gauges_are_the_records_that_are_there_and_no_event
     assert {key: count for key, count in sums.items() if count} == expected
 
 
-def test_a_series_of_failures_is_known_by_the_labels_that_hold_statuses() -> None:
-    families = [Family("x_total", "counter", "X.", ("account", "destination", "status", "workflow"))]
-    rules = Rules.of(families)
-    assert accounting.names_failure(("x_total", "sepire", "failed"), rules)
-    assert accounting.names_failure(("x_total", "sepire", "timed_out", "Invoices"), rules)
+def test_a_series_is_of_failures_if_the_label_that_the_family_names_has_a_value_that_it_names() -> None:
+    outcome = Outcome("fate", frozenset({"rejected", "lost"}), alert="X")
+    labels = ("account", "destination", "fate", "status")
+    rules = Rules.of(
+        [Family("x_total", "counter", "X.", labels, outcome=outcome), Family("y_total", "counter", "X.", labels)]
+    )
+    assert accounting.names_failure(("x_total", "sepire", "rejected"), rules)
+    assert accounting.names_failure(("x_total", "sepire", "lost", "Invoices"), rules)
     assert not accounting.names_failure(("x_total", "sepire", "completed"), rules)
-    assert not accounting.names_failure(("x_total", "error", "completed", "failed"), rules), "these are only names"
-    assert not accounting.names_failure(("other_total", "sepire", "failed"), rules)
+    assert not accounting.names_failure(("x_total", "rejected", "completed", "failed"), rules), "other labels are names"
+    assert not accounting.names_failure(("y_total", "sepire", "rejected", "failed"), rules), "no outcome is declared"
+    assert not accounting.names_failure(("z_total", "sepire", "rejected"), rules)
 
 
-ITEMS = Rules(frozenset({"c"}), statuses={"c": (3,)}, places={"c": 1})
+ITEMS = Rules(frozenset({"c"}), outcomes={"c": (3, frozenset({"error"}))}, places={"c": 1})
 """Counters of a place, a phase and an outcome."""
 
 
@@ -228,7 +232,8 @@ def test_failures_that_lose_their_place_are_not_counted_again_and_those_that_get
 
 
 def test_errors_of_one_phase_that_get_a_place_are_not_taken_for_those_of_another() -> None:
-    family = Family("i_total", "counter", "X.", ("account", "resource", "phase", "outcome"), place="resource")
+    outcome = Outcome("outcome", frozenset({"error"}), alert="X", place="resource")
+    family = Family("i_total", "counter", "X.", ("account", "resource", "phase", "outcome"), outcome=outcome)
     rules = Rules.of([family])
 
     def errors(resource: str, **phases: int) -> Record:

@@ -19,7 +19,7 @@ from exporter.model.record import Record, StateError
 from exporter.state import Observation, State, prepared
 from tests.support.properties import examples
 
-RULES = Rules(frozenset({"c"}), statuses={"c": (1,)})
+RULES = Rules(frozenset({"c"}), outcomes={"c": (1, frozenset({"failed"}))})
 DAMAGED = "is damaged"
 WAY_OUT = "stop the exporter, move it away with its -wal and -shm, and start again"
 SAID = (DAMAGED, "is a database of another program", "was written by a newer version", "another batch-exporter")

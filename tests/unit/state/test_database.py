@@ -142,7 +142,7 @@ def test_a_file_of_each_version_before_is_brought_up_to_date(tmp_path: Path, ver
         migrate(database, to=version)
         database.execute("INSERT INTO collectors (account, collector) VALUES ('prod', 'x')")
         database.execute("""INSERT INTO series (collector, key, events) VALUES (1, '["c", "failed"]', 7)""")
-    rules = Rules(frozenset({"c"}), statuses={"c": (1,)})
+    rules = Rules(frozenset({"c"}), outcomes={"c": (1, frozenset({"failed"}))})
     with prepared(tmp_path / "state.db") as state, state.records("prod", "x", rules) as records:
         assert records.sums().counters["c", "failed"].counted == 7
         records.apply([Record("rb_1", 0.0, False, {("c", "failed"): 2})], Observation(5.0, 0.0))

@@ -12,7 +12,7 @@ from exporter.model.record import Record
 from exporter.model.totals import Failed
 from exporter.state import Checkpoint, Observation, Records, State, prepared
 
-RULES = Rules(frozenset({"c"}), statuses={"c": (2,)})
+RULES = Rules(frozenset({"c"}), outcomes={"c": (2, frozenset({"failed"}))})
 SEPIRE, BOX, DONE = ("c", "sepire", "failed"), ("c", "box", "failed"), ("c", "sepire", "completed")
 
 

@@ -14,7 +14,7 @@ from exporter.model.record import Key, Record
 from exporter.model.totals import Cause, CounterState, HistogramState, Observations
 from exporter.state import Checkpoint, Observation, Records, State, prepared
 
-RULES = Rules(frozenset({"c"}), {"h": (10.0, 100.0)}, {"c": (2,)})
+RULES = Rules(frozenset({"c"}), {"h": (10.0, 100.0)}, {"c": (2, frozenset({"failed"}))})
 A: Key = ("c", "a", "failed")
 B: Key = ("c", "b", "failed")
 OTHER: Key = ("c", "other", "failed")

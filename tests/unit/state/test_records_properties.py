@@ -16,7 +16,7 @@ from exporter.state import Checkpoint, Observation, prepared
 from tests.support.doubles import Killed, MortalState
 from tests.support.properties import examples
 
-RULES = Rules(frozenset({"c"}), {"h": (10.0, 100.0)}, {"c": (1,)})
+RULES = Rules(frozenset({"c"}), {"h": (10.0, 100.0)}, {"c": (1, frozenset({"failed"}))})
 IDS = st.sampled_from(["a", "b", "c", "d"])
 KEYS = st.sampled_from([("g", "x"), ("g", "y"), ("c", "x"), ("c", "failed"), ("h",)])
 ADDS = st.dictionaries(KEYS, st.integers(1, 3))

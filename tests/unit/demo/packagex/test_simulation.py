@@ -22,10 +22,10 @@ def begun(seed: int = 7, pace: PackagexPace | None = None) -> tuple[Batches, Pac
 
 def live(minutes: int, seed: int = 7, pace: PackagexPace | None = None) -> tuple[Batches, PackagexSimulation]:
     """Batches after some minutes in steps of 5 seconds."""
-    batches, life = begun(seed, pace)
+    batches, simulation = begun(seed, pace)
     for step in range(minutes * 12 + 1):
-        life.step(NOW + step * 5)
-    return batches, life
+        simulation.step(NOW + step * 5)
+    return batches, simulation
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,9 @@ def has_only_grown(before: Item, after: Item) -> bool:
 
 
 def test_the_counts_of_every_batch_add_up_at_every_step() -> None:
-    batches, life = begun()
+    batches, simulation = begun()
     for step in range(240):
-        life.step(NOW + step * 5)
+        simulation.step(NOW + step * 5)
         for batch in batches.items():
             phases = batch["phases"]
             assert [one["name"] for one in phases] == list(PHASES[batch["via"] == "api" :])[: len(phases)]
@@ -59,11 +59,11 @@ def test_the_counts_of_every_batch_add_up_at_every_step() -> None:
 
 
 def test_a_batch_only_goes_forward_and_says_when_it_changed() -> None:
-    batches, life = begun()
+    batches, simulation = begun()
     known: dict[str, Item] = {}
     for step in range(480):
         now = NOW + step * 5
-        life.step(now)
+        simulation.step(now)
         for batch in batches.items():
             before = known.get(batch["id"])
             if before is not None and before != batch:
@@ -86,13 +86,13 @@ def test_what_is_done_says_why_if_it_is_not_completed(hour: tuple[Batches, Packa
 
 
 def test_exactly_one_batch_hangs_and_it_is_half_processed(hour: tuple[Batches, PackagexSimulation]) -> None:
-    batches, life = hour
-    hanging = [one for one in batches.items() if one["status"] in OPEN and one["created_at"] < NOW + 2400]
-    assert [one["id"] for one in hanging] == [life.hung]
-    last = hanging[0]["phases"][-1]
+    batches, simulation = hour
+    stuck = [one for one in batches.items() if one["status"] in OPEN and one["created_at"] < NOW + 2400]
+    assert [one["id"] for one in stuck] == [simulation.stuck]
+    last = stuck[0]["phases"][-1]
     assert last["name"] == "processing"
     assert 0 < last["processed"] < last["total"]
-    assert hanging[0]["updated_at"] < NOW + 2400
+    assert stuck[0]["updated_at"] < NOW + 2400
 
 
 def test_most_batches_are_completed_and_some_of_their_items_failed(hour: tuple[Batches, PackagexSimulation]) -> None:
@@ -108,7 +108,7 @@ def test_an_item_that_is_processed_is_not_lost_afterwards(hour: tuple[Batches, P
     assert sum(one["error"] for one in cleanups) == 0
 
 
-def test_no_fate_has_a_fixed_turn() -> None:
+def test_no_outcome_has_a_fixed_turn() -> None:
     turns = set()
     for seed in range(4):
         oldest_first = live(20, seed)[0].items()[::-1]
@@ -133,11 +133,11 @@ def test_every_resource_action_mode_and_change_occurs(hour: tuple[Batches, Packa
 
 
 def test_a_burst_of_failures_befalls_one_resource_and_passes() -> None:
-    _, life = begun()
+    _, simulation = begun()
     seen = []
     for step in range(1440):
-        life.step(NOW + step * 5)
-        seen.append(life.burst)
+        simulation.step(NOW + step * 5)
+        seen.append(simulation.burst)
     first = next(number for number, burst in enumerate(seen) if burst)
     assert None in seen[first:]
     assert len(set(seen)) > 2
@@ -145,10 +145,10 @@ def test_a_burst_of_failures_befalls_one_resource_and_passes() -> None:
 
 
 def test_batches_fail_where_a_burst_is() -> None:
-    batches, life = live(30, pace=PackagexPace(bursts=1e6, burst_lasts=1e9))
-    assert life.burst is not None
-    hit = [one for one in batches.items() if one["resource"] == life.burst and one["status"] in FINISHED]
-    spared = [one for one in batches.items() if one["resource"] != life.burst and one["status"] in FINISHED]
+    batches, simulation = live(30, pace=PackagexPace(bursts=1e6, burst_lasts=1e9))
+    assert simulation.burst is not None
+    hit = [one for one in batches.items() if one["resource"] == simulation.burst and one["status"] in FINISHED]
+    spared = [one for one in batches.items() if one["resource"] != simulation.burst and one["status"] in FINISHED]
     assert sum(one["status"] == "failed" for one in hit) / len(hit) > 0.7
     assert sum(one["status"] == "failed" for one in spared) / len(spared) < 0.3
 
@@ -159,43 +159,45 @@ def test_the_same_seed_makes_the_same_batches() -> None:
 
 
 def test_the_batches_can_be_lost_while_they_are_open() -> None:
-    batches, life = live(5)
+    batches, simulation = live(5)
     lost = batches.items()
     for batch in lost:
         batches.remove(batch["id"])
-    life.step(NOW + 600)
+    simulation.step(NOW + 600)
     assert batches.count() > 0
     assert not {one["id"] for one in lost} & {one["id"] for one in batches.items()}
 
 
 def test_time_that_runs_backwards_changes_nothing() -> None:
-    batches, life = live(5)
+    batches, simulation = live(5)
     before = batches.items()
-    life.step(NOW)
-    life.step(NOW + 300)
+    simulation.step(NOW)
+    simulation.step(NOW + 300)
     assert batches.items() == before
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_status_appears_in_a_history_and_only_one_batch_hangs_after_it(seed: int) -> None:
-    batches, life = begun(seed)
-    life.history(NOW)
+    batches, simulation = begun(seed)
+    simulation.history(NOW)
     items = batches.items()
     assert {one["status"] for one in items} == set(ORDER)
     assert 150 < len(items) < 260
     assert NOW - 7 * 86_400 <= items[-1]["created_at"] < NOW - 6 * 86_400
-    assert {one["id"] for one in items if one["status"] in OPEN and one["created_at"] < NOW - 3600} == {life.hung}
+    assert {one["id"] for one in items if one["status"] in OPEN and one["created_at"] < NOW - 3600} == {
+        simulation.stuck
+    }
     assert {one["id"] for one in items if one["status"] in OPEN and one["created_at"] < NOW - 43_200} == set()
 
 
 def test_after_a_history_life_goes_on_at_its_own_pace() -> None:
-    batches, life = begun()
-    life.history(NOW)
+    batches, simulation = begun()
+    simulation.history(NOW)
     before = batches.count()
     waiting = [one["id"] for one in batches.items() if one["status"] in ("requested", "queued")]
     assert len(waiting) == 2
     for step in range(1, 121):
-        life.step(NOW + step * 5)
+        simulation.step(NOW + step * 5)
     assert 15 < batches.count() - before < 60
     moved = {one["id"]: one["status"] for one in batches.items()}
     assert all(moved[one] not in ("requested", "queued") for one in waiting)

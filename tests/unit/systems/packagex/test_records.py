@@ -1,52 +1,11 @@
-"""What PackageX's batches mean, whatever an answer holds."""
+"""What PackageX's batches add to the families, whatever an answer holds."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
 
-from exporter.model.record import FetchError, Reason, Record
-from exporter.systems.base import Listing, Options
-from exporter.systems.packagex.records import SOURCE
-from tests.support.odd import ANY_JSON
-
-CREATED = 1_700_000_000
-
-
-def listing(**filters: str) -> Listing:
-    return SOURCE.listing("batches", Options(filters))
-
-
-def batch(**changed: Any) -> dict[str, Any]:
-    return {
-        "id": "batch_1",
-        "resource": "contact",
-        "action": "merge",
-        "mode": "mixed",
-        "via": "file",
-        "status": "completed",
-        "phases": [],
-        "stats": {},
-        "created_at": CREATED,
-        "updated_at": CREATED + 90,
-        **changed,
-    }
-
-
-def phase(name: Any = "validation", **counts: Any) -> dict[str, Any]:
-    return {"name": name, "mode": "sync", **counts}
-
-
-def envelope(*items: Any, **pagination: Any) -> dict[str, Any]:
-    told = {"limit": 100, "page": 1, "has_more": False, "total_count": len(items), **pagination}
-    return {"message": "ok", "data": list(items), "status": 200, "errors": [], "code": "ok", "pagination": told}
-
-
-def read(item: Mapping[str, Any]) -> Record:
-    page = listing().read_page(envelope(item))
-    assert not page.rejected
-    return page.records[0]
+from exporter.systems.packagex import SOURCE
+from tests.support.packagex_items import CREATED, batch, envelope, listing, phase, read
 
 
 def test_a_batch_is_counted_by_what_it_does_how_it_was_made_and_its_status() -> None:
@@ -216,96 +175,6 @@ def test_many_phases_and_changes_make_few_series_and_lose_no_failure() -> None:
         counts = [count for key, count in record.contributions.items() if key[0] == family]
         assert (len(counts), sum(counts)) == (series, 5000)
     assert record.unknown == ("phases", "stats")
-
-
-@pytest.mark.parametrize(
-    ("pagination", "last", "pages"),
-    [
-        ({"limit": 25, "page": 1, "has_more": True, "total_count": 60}, False, 3),
-        ({"limit": 25, "page": 3, "has_more": False, "total_count": 60}, True, 3),
-        ({"limit": 25, "page": 1, "has_more": False, "total_count": 60}, False, 3),
-        ({"limit": 25, "page": 3, "has_more": True, "total_count": 60}, False, 3),
-        ({"limit": 25, "page": 1, "has_more": True, "total_count": None}, False, None),
-        ({"limit": 25, "page": 1, "has_more": False, "total_count": None}, True, None),
-        ({"limit": 0, "page": 1, "has_more": False, "total_count": 60}, True, None),
-        ({"limit": "x", "page": [], "has_more": "no", "total_count": -3}, True, None),
-    ],
-)
-def test_a_page_is_the_last_only_where_nothing_speaks_of_more(
-    pagination: dict[str, Any], last: bool, pages: int | None
-) -> None:
-    page = listing().read_page(envelope(batch(), **pagination))
-    assert (page.last, page.pages) == (last, pages)
-
-
-@pytest.mark.parametrize("pagination", [None, 3, []])
-def test_without_paging_the_list_goes_on_until_a_page_is_empty(pagination: Any) -> None:
-    assert listing().read_page({"data": [batch()], "pagination": pagination}).last is False
-    assert listing().read_page({"data": [], "pagination": pagination}).last is True
-
-
-@pytest.mark.parametrize("answer", [None, [], {}, {"data": None}, {"data": {}}, {"items": []}])
-def test_an_answer_without_a_list_is_malformed(answer: Any) -> None:
-    with pytest.raises(FetchError) as caught:
-        listing().read_page(answer)
-    assert caught.value.reason is Reason.MALFORMED
-
-
-def test_one_batch_is_asked_for_by_its_id_and_never_becomes_an_endpoint_label() -> None:
-    request = listing().ask(["batch_1"])[0]
-    assert (request.path, request.endpoint) == ("/batches/batch_1", "/batches/{id}")
-    assert listing().read_asked({"data": batch(), "status": 200}).records[0].id == "batch_1"
-    assert listing().read_asked({"data": None}).rejected == {"not_an_object": 1}
-
-
-def test_every_parameter_of_the_reference_is_sent() -> None:
-    filters = {"resource": "contact", "mode": "mixed", "via": "api", "status": "failed"}
-    assert listing(**filters).page(2, 50).params == {"page": "2", "limit": "50", **filters}
-
-
-def test_batches_filtered_by_what_may_change_are_not_asked_for_by_id_or_other_filters() -> None:
-    assert listing(resource="contact").by_id
-    assert [one["status"] for one in listing().in_flight_filters] == ["requested", "queued", "processing"]
-    assert not listing(status="failed").by_id
-    assert not listing(status="failed").in_flight_filters
-
-
-@pytest.mark.parametrize(
-    ("answer", "status", "words"),
-    [
-        (
-            {"status": 403, "code": "auth.forbidden", "message": "No access", "data": None},
-            403,
-            "auth.forbidden: No access",
-        ),
-        ({"status": 500, "message": "Sorry"}, 500, "Sorry"),
-        ({"status": 200, "errors": ["x"], "code": 7, "message": None, "data": None}, None, "7"),
-        ({"status": 404}, 404, ""),
-    ],
-)
-def test_an_error_in_the_envelope_is_its_code_and_message(answer: Any, status: int | None, words: str) -> None:
-    refused = SOURCE.refused(answer)
-    assert refused is not None
-    assert (refused.status, refused.words) == (status, words)
-
-
-@pytest.mark.parametrize(
-    "answer", [None, [], {}, envelope(), {"status": "500"}, {"status": 200, "errors": [1], "data": []}]
-)
-def test_an_envelope_with_data_is_no_error(answer: Any) -> None:
-    assert SOURCE.refused(answer) is None
-
-
-@given(item=ANY_JSON)
-def test_whatever_an_item_is_it_is_a_record_or_rejected(item: Any) -> None:
-    page = listing().read_page({"data": [item]})
-    assert len(page.records) + sum(page.rejected.values()) == 1
-
-
-@given(answer=ANY_JSON)
-def test_whatever_an_answer_is_it_is_a_refusal_or_not(answer: Any) -> None:
-    refused = SOURCE.refused(answer)
-    assert refused is None or isinstance(refused.words, str)
 
 
 def test_keys_have_as_many_values_as_their_family_has_labels() -> None:

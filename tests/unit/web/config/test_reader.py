@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from exporter.web.config import BackgroundReader, Current, WebConfig
+from exporter.web.config import BackgroundReader, WebConfig, WebConfigFile
 
 GENEROUS = 20.0
 HEADERS = "http_server_config: {headers: {X-Frame-Options: deny}}\n"
 
 
-class Hanging(Current):
+class Hanging(WebConfigFile):
     """Files on a disk that hangs while a test says so."""
 
     def __init__(self, path: Path) -> None:
@@ -21,9 +21,9 @@ class Hanging(Current):
         self.disk = threading.Event()
         self.disk.set()
 
-    def now(self) -> WebConfig | None:
+    def current(self) -> WebConfig | None:
         assert self.disk.wait(GENEROUS)
-        return super().now()
+        return super().current()
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def frame(config: WebConfig | None) -> str | None:
 
 def test_what_the_file_holds_when_asked_is_what_is_seen(file: Path) -> None:
     async def ask() -> list[str | None]:
-        reader = BackgroundReader(Current(file), patience=GENEROUS)
-        seen = [frame((await reader.now()).config)]
+        reader = BackgroundReader(WebConfigFile(file), patience=GENEROUS)
+        seen = [frame((await reader.current()).config)]
         for content in (HEADERS.replace("deny", "sameorigin"), "[", HEADERS):
             file.write_text(content)
-            seen.append(frame((await reader.now()).config))
+            seen.append(frame((await reader.current()).config))
         reader.stop()
         return seen
 
@@ -58,36 +58,36 @@ def test_while_the_disk_hangs_what_was_seen_last_holds_and_one_waits_at_most_onc
     async def ask() -> None:
         files = Hanging(file)
         reader = BackgroundReader(files, patience=0.2)
-        await reader.now()
+        await reader.current()
         files.disk.clear()
         file.write_text(HEADERS.replace("deny", "sameorigin"))
         started = time.monotonic()
-        assert {frame((await reader.now()).config) for _ in range(50)} == {"deny"}
+        assert {frame((await reader.current()).config) for _ in range(50)} == {"deny"}
         assert time.monotonic() - started < GENEROUS / 2
         files.disk.set()
-        while frame((await reader.now()).config) != "sameorigin":
+        while frame((await reader.current()).config) != "sameorigin":
             await asyncio.sleep(0.01)
         reader.stop()
 
     asyncio.run(ask())
     assert caplog.messages == [
-        "the web configuration takes long to read: the last one stays in use",
-        "the web configuration can be read in time again",
+        "reading the web configuration takes too long: keeping the previous one",
+        "the web configuration is read in time again",
     ]
 
 
 def test_those_who_ask_at_once_are_content_with_one_reading(file: Path) -> None:
-    class Counted(Current):
+    class Counted(WebConfigFile):
         read = 0
 
-        def now(self) -> WebConfig | None:
+        def current(self) -> WebConfig | None:
             self.read += 1
-            return super().now()
+            return super().current()
 
     async def ask() -> int:
         files = Counted(file)
         reader = BackgroundReader(files, patience=GENEROUS)
-        await asyncio.gather(*(reader.now() for _ in range(100)))
+        await asyncio.gather(*(reader.current() for _ in range(100)))
         reader.stop()
         return files.read
 
@@ -97,31 +97,31 @@ def test_those_who_ask_at_once_are_content_with_one_reading(file: Path) -> None:
 def test_a_mistake_in_reading_lets_nobody_in_and_the_next_one_asks_again(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Broken(Current):
+    class Broken(WebConfigFile):
         broken = True
 
-        def now(self) -> WebConfig | None:
+        def current(self) -> WebConfig | None:
             if self.broken:
                 raise RuntimeError("CANARY")
-            return super().now()
+            return super().current()
 
     async def ask() -> list[str | None]:
         files = Broken(file)
         reader = BackgroundReader(files, patience=GENEROUS)
-        first = await reader.now()
+        first = await reader.current()
         files.broken = False
-        second = await reader.now()
+        second = await reader.current()
         reader.stop()
         return [frame(first.config), frame(second.config)]
 
     assert asyncio.run(ask()) == [None, "deny"]
-    assert "a mistake in the exporter" in caplog.text
+    assert "internal error" in caplog.text
 
 
 def test_it_ends_when_told_to_whoever_has_asked(file: Path) -> None:
     async def ask() -> None:
-        reader = BackgroundReader(Current(file))
-        await reader.now()
+        reader = BackgroundReader(WebConfigFile(file))
+        await reader.current()
         reader.stop()
 
     before = threading.active_count()

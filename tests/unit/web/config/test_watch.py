@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config import ConfigError
-from exporter.web.config import Current, go_names, tls
+from exporter.web.config import WebConfigFile, go, tls
 from tests.support import certificates
 
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
@@ -25,33 +25,33 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "web.yml"
 
 
-def current(file: Path, content: str) -> Current:
+def current(file: Path, content: str) -> WebConfigFile:
     file.write_text(content)
-    return Current(file)
+    return WebConfigFile(file)
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [str(getattr(record, "error", "")) for record in caplog.records if record.levelno == logging.ERROR]
+    return [str(getattr(record, "err", "")) for record in caplog.records if record.levelno == logging.ERROR]
 
 
 def test_a_change_of_the_file_counts_at_once(file: Path) -> None:
     web = current(file, USERS)
     file.write_text(USERS.replace("alice", "carol"))
-    now = web.now()
+    now = web.current()
     assert now is not None
     assert list(now.users) == ["carol"]
 
 
 def test_what_has_not_changed_is_not_parsed_again(file: Path) -> None:
     web = current(file, TLS)
-    assert web.now() is web.now()
-    assert web.context() is web.context()
+    assert web.current() is web.current()
+    assert web.current_context() is web.current_context()
 
 
 def test_a_file_that_becomes_bad_is_refused_and_logged_once(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     web = current(file, USERS)
     file.write_text("basic_auth_users: {alice: CANARY}\n")
-    assert [web.now() for _ in range(3)] == [None] * 3
+    assert [web.current() for _ in range(3)] == [None] * 3
     assert len(errors(caplog)) == 1
     assert "web.yml:1: basic_auth_users.alice: is not a bcrypt hash" in errors(caplog)[0]
     assert "CANARY" not in caplog.text
@@ -60,19 +60,19 @@ def test_a_file_that_becomes_bad_is_refused_and_logged_once(file: Path, caplog: 
 def test_a_file_that_is_mended_counts_again_and_this_is_logged(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     web = current(file, USERS)
-    good = web.now()
+    good = web.current()
     file.write_text("[")
-    assert web.now() is None
+    assert web.current() is None
     file.write_text(USERS)
-    assert web.now() == good
+    assert web.current() == good
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
-    assert "can be used again" in caplog.messages[1]
+    assert "usable again" in caplog.messages[1]
 
 
 def test_a_file_that_is_gone_is_refused(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     web = current(file, USERS)
     file.unlink()
-    assert web.now() is None
+    assert web.current() is None
     assert "there is no such file; --web.config.file names the web configuration" in errors(caplog)[0]
 
 
@@ -80,13 +80,13 @@ def test_a_file_that_is_gone_is_refused(file: Path, caplog: pytest.LogCaptureFix
 def test_a_file_that_is_emptied_lets_nobody_in(file: Path, content: str) -> None:
     web = current(file, USERS)
     file.write_text(content)
-    assert web.now() is None
+    assert web.current() is None
 
 
 def test_a_file_that_was_always_empty_is_fine(file: Path) -> None:
     web = current(file, "")
-    assert web.now() is not None
-    assert web.context() is None
+    assert web.current() is not None
+    assert web.current_context() is None
 
 
 @pytest.mark.parametrize(("before", "after"), [(TLS, HEADERS), (HEADERS, HEADERS + TLS)], ids=["off", "on"])
@@ -94,26 +94,26 @@ def test_tls_cannot_be_switched_while_the_exporter_runs(
     file: Path, caplog: pytest.LogCaptureFixture, before: str, after: str
 ) -> None:
     web = current(file, before)
-    context = web.context()
+    context = web.current_context()
     file.write_text(after)
-    assert web.now() is None
-    assert web.context() is context
+    assert web.current() is None
+    assert web.current_context() is context
     assert "TLS can't be switched on or off while the exporter runs; restart it" in errors(caplog)[0]
 
 
 def test_new_certificates_count_for_new_connections(file: Path) -> None:
     web = current(file, TLS)
-    before = web.context()
+    before = web.current_context()
     shutil.copy(file.with_name("other.pem"), file.with_name("server.pem"))
     shutil.copy(file.with_name("other.key"), file.with_name("server.key"))
-    assert web.context() is not before
+    assert web.current_context() is not before
 
 
 def test_other_certificates_that_the_file_names_count_for_new_connections(file: Path) -> None:
     web = current(file, TLS)
-    before = web.context()
+    before = web.current_context()
     file.write_text(TLS.replace("server.", "other."))
-    assert web.context() is not before
+    assert web.current_context() is not before
 
 
 def test_certificates_behind_a_link_that_is_turned_count_too(file: Path) -> None:
@@ -124,30 +124,30 @@ def test_certificates_behind_a_link_that_is_turned_count_too(file: Path) -> None
             shutil.copy(folder / f"{name}.{kind}", folder / version / f"x.{kind}")
     (folder / "now").symlink_to("1")
     web = current(file, "tls_server_config: {cert_file: now/x.pem, key_file: now/x.key}\n")
-    before = web.context()
+    before = web.current_context()
     (folder / "next").symlink_to("2")
     (folder / "next").replace(folder / "now")
-    assert web.context() is not before
+    assert web.current_context() is not before
 
 
 def test_while_a_key_is_not_that_of_the_certificate_the_pair_before_stays(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     web = current(file, TLS)
-    before = web.context()
+    before = web.current_context()
     shutil.copy(file.with_name("other.pem"), file.with_name("server.pem"))
-    assert [web.context() for _ in range(3)] == [before] * 3
-    assert web.now() is not None
+    assert [web.current_context() for _ in range(3)] == [before] * 3
+    assert web.current() is not None
     assert len(errors(caplog)) == 1
     assert "tls_server_config.key_file: is not the key of the certificate" in errors(caplog)[0]
     shutil.copy(file.with_name("other.key"), file.with_name("server.key"))
-    assert web.context() is not before
+    assert web.current_context() is not before
 
 
 def test_a_pipe_is_refused_and_not_waited_for(file: Path) -> None:
     os.mkfifo(file)
-    with pytest.raises(ConfigError, match="it is not a regular file, and it is read again and again"):
-        Current(file)
+    with pytest.raises(ConfigError, match="it is not a regular file, but it is read repeatedly"):
+        WebConfigFile(file)
     file.unlink()
     os.mkfifo(file.with_name("pipe"))
     with pytest.raises(ConfigError, match=r"cert_file: it is not a regular file"):
@@ -156,11 +156,11 @@ def test_a_pipe_is_refused_and_not_waited_for(file: Path) -> None:
 
 def test_warnings_are_logged_once_for_each_configuration(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     web = current(file, HEADERS + "rate_limit: {burst: 1}\n")
-    web.tell()
-    web.now()
+    web.log_warnings()
+    web.current()
     file.write_text(HEADERS + "rate_limit: {burst: 2}\n")
-    web.now()
-    web.now()
+    web.current()
+    web.current()
     said = [str(getattr(record, "warning", "")) for record in caplog.records]
     assert said == [f"{file}:2: rate_limit.burst: has no effect without an interval"] * 2
 
@@ -171,7 +171,7 @@ def test_certificate_and_key_may_mock_api_the_file_itself(file: Path) -> None:
 
     parts = f"  cert: {block('server.pem')}  key: {block('server.key')}  client_ca: {block('ca.pem')}"
     web = current(file, f"tls_server_config:\n{parts}  client_auth_type: RequireAndVerifyClientCert\n")
-    context = web.context()
+    context = web.current_context()
     assert context is not None
     assert len(context.get_ca_certs()) == 1
 
@@ -195,7 +195,7 @@ def test_a_cipher_suite_that_openssl_does_not_have_is_not_left_out_in_silence(fi
             "secp384r1",
             "CurveP384, the first that this machine's Python can offer alone",
         ),
-        ("CurveP384, X25519", "secp384r1", "only one curve can be offered here: CurveP384, the first"),
+        ("CurveP384, X25519", "secp384r1", "only one curve can be offered: CurveP384, the first"),
     ],
 )
 def test_of_the_curves_the_first_that_this_machine_can_offer_is_offered(
@@ -217,9 +217,9 @@ def test_of_the_curves_the_first_that_this_machine_can_offer_is_offered(
     assert web.config.tls.curve == curve
     said = [str(one) for one in web.config.warnings]
     assert [line.endswith(warning) for line in said] == [True] * bool(warning), said
-    assert web.context() is not None
+    assert web.current_context() is not None
 
 
-@pytest.mark.parametrize("curve", go_names.CURVES)
+@pytest.mark.parametrize("curve", go.CURVES)
 def test_every_curve_that_may_be_named_gives_a_context_on_this_machine(file: Path, curve: str) -> None:
-    assert current(file, TLS.replace("}", f", curve_preferences: [{curve}]}}")).context() is not None
+    assert current(file, TLS.replace("}", f", curve_preferences: [{curve}]}}")).current_context() is not None

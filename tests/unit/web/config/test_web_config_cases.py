@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config import ConfigError, Problem
-from exporter.web.config import Current
+from exporter.web.config import WebConfigFile
 
 CASES = Path(__file__).parent / "cases"
 BAD = sorted(CASES.glob("*.bad.yml"))
@@ -28,9 +28,9 @@ def header(path: Path, word: str) -> list[str]:
     return re.findall(rf"^# {word}: (.*)$", path.read_text(), re.MULTILINE)
 
 
-def current(case: Path, folder: Path) -> Current:
+def current(case: Path, folder: Path) -> WebConfigFile:
     """The case as a file beside the certificates that it names."""
-    return Current(Path(shutil.copy(case, folder)))
+    return WebConfigFile(Path(shutil.copy(case, folder)))
 
 
 def error_of(case: Path, folder: Path) -> ConfigError:

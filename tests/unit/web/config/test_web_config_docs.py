@@ -4,7 +4,7 @@ import re
 
 from pydantic import BaseModel
 
-from exporter.web.config import go_names, schema
+from exporter.web.config import go, schema
 from exporter.web.config.load import parse
 from tests.support.paths import ROOT
 
@@ -16,13 +16,13 @@ EXAMPLE = ROOT / "web-config.example.yaml"
 
 def test_the_page_has_every_key_and_every_name() -> None:
     values = {
-        *go_names.CURVES,
-        *go_names.VERSIONS,
-        *go_names.OLD_VERSIONS,
-        *go_names.CLIENT_CERTIFICATES,
-        *go_names.HEADERS,
+        *go.CURVES,
+        *go.VERSIONS,
+        *go.OLD_VERSIONS,
+        *go.CLIENT_CERTIFICATES,
+        *go.HEADERS,
     }
-    words = {*KEYS, *values, *go_names.UNVERIFIED_CERTIFICATES, *go_names.CIPHERS_OF_TLS13}
+    words = {*KEYS, *values, *go.UNVERIFIED_CERTIFICATES, *go.CIPHERS_OF_TLS13}
     text = re.sub(r"^```.*?^```", "", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert words - set(re.findall(r"`([^`]+)`", text)) == set()
 
@@ -30,7 +30,7 @@ def test_the_page_has_every_key_and_every_name() -> None:
 def test_the_page_has_every_cipher_suite() -> None:
     line = next(line for line in PAGE.splitlines() if line.startswith("| `cipher_suites`"))
     begins, ends = re.findall(r"`(TLS_ECDHE_\w+_)`", line), re.findall(r"`((?:AES|CHACHA20)\w+)`", line)
-    assert {begin + end for begin in begins for end in ends} == set(go_names.CIPHERS)
+    assert {begin + end for begin in begins for end in ends} == set(go.CIPHERS)
 
 
 def test_the_example_is_a_good_file_and_has_every_key_that_is_honoured() -> None:

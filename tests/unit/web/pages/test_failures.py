@@ -22,12 +22,11 @@ EVERYTHING = Query()
 
 
 def ids(**parameters: list[str]) -> list[str]:
-    return [one.what.record_id for one in choose(COLLECTORS, Query.of(parameters)).failed]
+    return [row.failure.record_id for row in choose(COLLECTORS, Query.of(parameters)).failed]
 
 
 def read(query: Query = EVERYTHING, collectors: tuple[CollectorSnapshot, ...] = COLLECTORS) -> Reader:
-    html = failures_page(collectors, query, choose(collectors, query), NOW)
-    return Reader(html.encode("utf-8", "replace").decode())
+    return Reader(failures_page((), collectors, query, choose(collectors, query), NOW).decode())
 
 
 def answer(collectors: tuple[CollectorSnapshot, ...], query: Query = EVERYTHING) -> Any:
@@ -40,13 +39,13 @@ def holding(*failures: Failure, account: str = "a", name: str = "c", up: bool = 
 
 def test_the_last_ones_of_all_collectors_stand_first() -> None:
     assert [name.split("_")[0] for name in ids()] == ["rb", "rend", "batch", "rb", "rend", "rb", "rend"]
-    times = [one.what.at for one in choose(COLLECTORS, EVERYTHING).failed]
+    times = [row.failure.at for row in choose(COLLECTORS, EVERYTHING).failed]
     assert times == sorted(times, reverse=True)
 
 
 def test_of_those_noticed_at_once_the_newest_record_stands_first() -> None:
     old, new = Failure("old", NOW, 1.0, (), (), ""), Failure("new", NOW, 2.0, (), (), "")
-    assert [one.what for one in choose([holding(old), holding(new, name="d")], EVERYTHING).failed] == [new, old]
+    assert [row.failure for row in choose([holding(old), holding(new, name="d")], EVERYTHING).failed] == [new, old]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +175,10 @@ def test_the_docs_show_what_programs_get() -> None:
 def test_where_polls_fail_it_is_said_that_some_may_be_missing() -> None:
     collectors = (holding(name="x", up=False), holding(name="y"))
     assert answer(collectors)["not_up_to_date"] == [{"account": "a", "system": "inkit", "collector": "x"}]
-    assert "Polls fail, so that newer ones may be missing: a/x. See why" in read(collectors=collectors).text
+    assert (
+        "Polls of these collectors fail, so newer failures may be missing: a/x. See why"
+        in read(collectors=collectors).text
+    )
     chosen = Query(collectors=frozenset({"y"}))
     assert answer(collectors, chosen)["not_up_to_date"] == []
     assert "may be missing" not in read(chosen, collectors).text
@@ -220,8 +222,8 @@ def test_a_row_is_where_a_link_with_the_record_s_id_leads() -> None:
 
 
 def test_of_two_accounts_with_the_same_record_only_one_row_has_its_id() -> None:
-    one = failure("rb_1", MINUTE)
-    reader = read(collectors=(holding(one), holding(one, account="b")))
+    failed = failure("rb_1", MINUTE)
+    reader = read(collectors=(holding(failed), holding(failed, account="b")))
     assert [row.get("id") for row in reader.attributes("tr")] == [None, "rb_1", None]
 
 
@@ -235,16 +237,16 @@ def test_the_runbook_is_that_of_the_alert() -> None:
 
 
 def test_no_link_leads_out_of_the_exporter() -> None:
-    assert all((one["href"] or "").startswith(("/", "#")) for one in read().attributes("a"))
+    assert all((link["href"] or "").startswith(("/", "#")) for link in read().attributes("a"))
 
 
 def test_the_form_offers_what_there_is_and_keeps_what_was_chosen() -> None:
     reader = read(Query(accounts=frozenset({"production"}), destinations=frozenset({"gone"})))
-    options = [one["value"] for one in reader.attributes("option")]
+    options = [option["value"] for option in reader.attributes("option")]
     assert options[:5] == ["", "production", "logistics", "staging", "archive"]
-    assert [one["value"] for one in reader.attributes("option") if "selected" in one] == ["production", "gone"]
+    assert [option["value"] for option in reader.attributes("option") if "selected" in option] == ["production", "gone"]
     assert reader.attributes("form") == [{"action": "/failures", "method": "get"}]
-    assert [one["name"] for one in reader.attributes("select")] == ["account", "collector", "destination"]
+    assert [field["name"] for field in reader.attributes("select")] == ["account", "collector", "destination"]
 
 
 def test_what_was_chosen_is_said_in_words_and_can_be_taken_back() -> None:
@@ -252,7 +254,8 @@ def test_what_was_chosen_is_said_in_words_and_can_be_taken_back() -> None:
     reader = read(query)
     assert "1 failed record of b or production in invocations at box, show all. The same as JSON" in reader.text
     assert {"href": "/failures"} in reader.attributes("a")
-    assert not [one for one in reader.attributes("option") if "selected" in one and one["value"] in ("b", "production")]
+    selected = [option["value"] for option in reader.attributes("option") if "selected" in option]
+    assert not {"b", "production"}.intersection(selected)
 
 
 def test_the_link_to_the_json_asks_for_the_same() -> None:

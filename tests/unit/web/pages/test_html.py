@@ -3,17 +3,27 @@
 import base64
 import hashlib
 import re
+import subprocess
+import sys
 
 import pytest
+from jinja2 import UndefinedError
 
-from exporter.web.pages.html import Link, age, headers, iso, name, page, when
+from exporter.web.pages.html import Link, age, environment, headers, iso, render, url
 from tests.support.html_reader import HOSTILE, Reader
+from tests.support.paths import ROOT
 
 LINKS = (Link("/", "Overview"), Link("/metrics", "Metrics"))
 
 
-def whole(title: str = "Title", main: str = "<p>Here</p>", links: tuple[Link, ...] = LINKS) -> str:
-    return page(title, links, "/", main).decode()
+def whole(links: tuple[Link, ...] = LINKS) -> str:
+    return render("layout.html", links, "/").decode()
+
+
+def part(expression: str, **values: object) -> Reader:
+    """What one of the templates' parts makes of these values."""
+    template = "{% from 'parts.html' import name, when %}{{ " + expression + " }}"
+    return Reader(environment().from_string(template).render(**values))
 
 
 def test_the_frame_tells_a_screen_reader_its_language_its_parts_and_where_it_is() -> None:
@@ -41,25 +51,54 @@ def test_where_a_link_leads_out_the_exporter_s_address_is_not_told() -> None:
     assert dict(headers())["referrer-policy"] == "no-referrer"
 
 
-def test_a_title_and_a_link_stay_what_they_are_whatever_is_in_them() -> None:
-    reader = Reader(whole(HOSTILE, links=(Link('/"><script>', HOSTILE),)))
+def test_a_link_stays_what_it_is_whatever_is_in_it() -> None:
+    reader = Reader(whole((Link('/"><script>', HOSTILE),)))
     assert reader.attributes("script") == []
     assert reader.attributes("a") == [{"href": '/"><script>'}]
     assert HOSTILE.replace("\ud800", "?") in reader.texts
 
 
 def test_a_name_from_outside_is_text_that_does_not_turn_what_stands_beside_it() -> None:
-    reader = Reader(name("<b>\u202e&"))
+    reader = part("name(text)", text="<b>\u202e&")
     assert reader.tags == [("bdi", {})]
     assert reader.text == "<b>\u202e&"
-    assert name("") == name(None) == ""
+    assert part("name('') ~ name(none)").tags == []
 
 
 def test_a_time_says_when_and_how_long_ago() -> None:
-    reader = Reader(when(1767323045.6, 1767323165.9))
+    reader = part("when(1767323045.6, 1767323165.9)")
     assert reader.attributes("time") == [{"datetime": "2026-01-02T03:04:05Z"}]
     assert reader.text == "2026-01-02 03:04:05Z 2 min ago"
-    assert Reader(when(None, 0.0)).text == "never"
+    assert part("when(none, 0.0)").text == "never"
+
+
+def test_a_value_that_a_template_lacks_is_an_error() -> None:
+    with pytest.raises(UndefinedError):
+        part("name(missing)")
+
+
+def test_an_address_repeats_a_parameter_for_each_of_its_values() -> None:
+    assert url("/x", a=["1&", "\ud800"], b=[], c=7) == "/x?a=1%26&a=%3F&c=7"
+
+
+def test_a_command_that_serves_nothing_does_not_load_the_templates_library() -> None:
+    code = "import sys, exporter.cli.{}; print('jinja2' in sys.modules)"
+    loaded = {
+        command: subprocess.run(
+            [sys.executable, "-c", code.format(command)], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for command in ("check", "once", "metrics", "inspect.command", "serve")
+    }
+    assert loaded.pop("serve") == "True"
+    assert set(loaded.values()) == {"False"}
+
+
+def test_html_is_in_the_templates_alone_and_none_of_it_escapes_the_escaping() -> None:
+    code = {path: path.read_text() for path in (ROOT / "exporter" / "web").rglob("*.py")}
+    assert [path for path, text in code.items() if re.search(r"(?<!P)</?[a-z]+[ />]|Markup|from_string", text)] == []
+    templates = {path.name: path.read_text() for path in (ROOT / "exporter/web/pages/templates").glob("*.html")}
+    assert len(templates) > 3
+    assert [name for name, text in templates.items() if re.search(r"\bsafe\b|autoescape", text)] == ["runbooks.html"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from exporter.exposition.snapshot import CollectorSnapshot, Health
 from exporter.model.record import Reason
-from exporter.web.pages.landing import MOST_PROBLEMS, landing
+from exporter.web.pages.landing import MOST_PROBLEMS, landing_page
 from exporter.web.pages.problems import Problem
 from tests.support.examples import HOUR, MINUTE, NOW, failure
 from tests.support.html_reader import HOSTILE, Reader
@@ -13,8 +13,7 @@ FINE = Health(True, True, NOW - 120, 1234, 5, oldest_in_flight=NOW - 3 * HOUR)
 
 
 def read(*collectors: CollectorSnapshot, found: Sequence[Problem] = (), version: str = "1.2.3") -> Reader:
-    html = landing(version, found, collectors, NOW)
-    return Reader(html.encode("utf-8", "replace").decode())
+    return Reader(landing_page((), version, found, collectors, NOW).decode())
 
 
 def collector(health: Health, account: str = "production") -> CollectorSnapshot:
@@ -40,13 +39,13 @@ def test_the_number_of_failures_leads_to_them() -> None:
 
 def test_a_problem_says_what_it_is_why_it_is_and_what_to_do() -> None:
     refused = Problem("bad", "a: polls fail.", ["Refused.", "No metrics."], "Make a new token.", "BatchExporterDown")
-    reader = read(found=[refused, Problem("warn", "b: 2 records have failed.", account="b")])
+    reader = read(found=[refused, Problem("warn", "b: 2 records failed.", account="b")])
     assert reader.items == [
         "a: polls fail.\nRefused.\nNo metrics.\nMake a new token. Runbook: BatchExporterDown",
-        "b: 2 records have failed. See its failed records",
+        "b: 2 records failed. See its failed records",
     ]
     assert reader.attributes("a") == [{"href": "/runbooks#batchexporterdown"}, {"href": "/failures?account=b"}]
-    assert [one["class"] for one in reader.attributes("li")] == ["bad", "warn"]
+    assert [item["class"] for item in reader.attributes("li")] == ["bad", "warn"]
     assert "Look at this first" in reader.texts
 
 
@@ -61,7 +60,7 @@ def test_of_very_many_problems_the_first_are_shown_and_the_others_counted() -> N
 def test_where_all_is_well_it_says_so() -> None:
     reader = read(collector(FINE))
     assert "All is well" in reader.texts
-    assert "Every collector's last poll has succeeded, and no record has failed in the last hour." in reader.text
+    assert "Every collector's last poll succeeded, no record is stuck, and none failed in the last hour." in reader.text
 
 
 def test_without_a_collector_there_is_a_sentence_and_no_table() -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from exporter.config.diff import Outcome
+from exporter.exposition.samples import health
 from exporter.exposition.snapshot import CollectorSnapshot, Failure, Health, Snapshot
+from exporter.exposition.status import Facts
 from exporter.model.record import LAST_FAILURES, Reason
-from exporter.web.pages.problems import ADVICE, Problem, problems
+from exporter.web.pages.problems import ADVICE, STUCK_ALERTS, Problem, problems
 from exporter.web.pages.runbooks import PAGE, runbook
 from tests.support.examples import FOREVER, MINUTE, NOW, calm, failure, troubled
 from tests.support.paths import ROOT
@@ -42,82 +44,129 @@ def test_where_nothing_is_wrong_there_is_no_problem() -> None:
 
 def test_the_worst_comes_first() -> None:
     whole = problems(troubled().snapshot, NOW, NOW, healthy=False)
-    assert [(one.level, one.what) for one in whole] == [
-        ("bad", "A poll loop has ended: its collector is not polled any more."),
+    assert [(problem.level, problem.summary) for problem in whole] == [
+        ("bad", "A poll loop has ended: its collector is no longer polled."),
         ("bad", "staging: polls of document_batches, invocations fail."),
         ("bad", "logistics: polls of batches fail."),
-        ("warn", "production: 4 records have failed in the last hour."),
-        ("warn", "logistics: 1 record has failed in the last hour."),
-        ("note", "archive: the window of invocations is being read for the first time."),
+        ("warn", "production: 4 records failed in the last hour."),
+        ("warn", "logistics: 1 record failed in the last hour."),
+        ("note", "archive: the first backfill of invocations is in progress."),
     ]
 
 
 def test_collectors_of_an_account_that_fail_alike_are_one_problem() -> None:
     alike = (collector(failing(), "x"), collector(failing(), "y"))
-    assert [one.what for one in found(*alike)] == ["a: polls of x, y fail."]
+    assert [problem.summary for problem in found(*alike)] == ["a: polls of x, y fail."]
     apart = (collector(failing(), "x"), collector(failing(error="other"), "y"), collector(failing(), "z", "b"))
     assert len(found(*apart)) == 3
 
 
-def test_it_is_said_what_has_become_of_the_metrics() -> None:
+def test_a_problem_says_what_became_of_the_metrics() -> None:
     def said(success: float | None, fresh_until: float) -> str:
-        (one,) = found(collector(failing(success=success), fresh_until=fresh_until))
-        return one.why[-1]
+        (problem,) = found(collector(failing(success=success), fresh_until=fresh_until))
+        return problem.details[-1]
 
-    assert said(NOW - 60, NOW) == "The metrics stand still: the last success was 1 min ago."
-    assert said(NOW - 900, NOW - 300) == "The metrics are withdrawn: the last success was 15 min ago."
+    assert said(NOW - 60, NOW) == "The metrics keep their last values: the last poll that succeeded was 1 min ago."
+    assert (
+        said(NOW - 900, NOW - 300) == "The metrics are stale and dropped: the last poll that succeeded was 15 min ago."
+    )
     assert said(None, 0.0) == "No poll has ever succeeded, so there are no metrics."
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_has_an_advice_and_a_runbook(reason: Reason) -> None:
-    (one,) = found(collector(failing(reason)))
-    assert one.do == ADVICE[reason].do
-    assert f"\n### {one.alert}\n" in RUNBOOKS
+    (problem,) = found(collector(failing(reason)))
+    assert problem.fix == ADVICE[reason].fix
+    assert f"\n### {problem.alert}\n" in RUNBOOKS
     assert reason in Path(ROOT / "docs" / "alerts.md").read_text()
 
 
 def test_a_failure_without_a_reason_sends_to_the_log() -> None:
-    (one,) = found(collector(failing(None)))
-    assert "log" in one.do
+    (problem,) = found(collector(failing(None)))
+    assert "log" in problem.fix
 
 
-def test_a_poll_that_does_not_end_is_a_problem_once_its_metrics_are_withdrawn() -> None:
+def test_a_poll_that_does_not_end_is_a_problem_once_its_metrics_are_dropped() -> None:
     assert found(collector(Health(True, True, NOW - 900, 1, 1), fresh_until=NOW)) == []
-    (one,) = found(collector(Health(True, True, NOW - 900, 1, 1), fresh_until=NOW - 1))
-    assert (one.level, one.what) == ("bad", "a: no poll of batches has ended for too long.")
-    assert one.why == ["The last one succeeded 15 min ago: its metrics are withdrawn."]
+    (problem,) = found(collector(Health(True, True, NOW - 900, 1, 1), fresh_until=NOW - 1))
+    assert (problem.level, problem.summary) == ("bad", "a: no poll of batches has ended within stale_after.")
+    assert problem.details == ["The metrics are stale and dropped: the last poll that succeeded was 15 min ago."]
 
 
-def test_failures_are_told_by_account_for_an_hour() -> None:
+def stuck(count: int, oldest: float | None = NOW - 7200) -> Health:
+    return Health(True, True, NOW, 9, 9, oldest_in_flight=oldest, stuck=count)
+
+
+def test_stuck_records_are_one_problem_for_each_account_with_the_alert_s_runbook() -> None:
+    (problem,) = found(collector(stuck(1_000), "x"), collector(name="y"), collector(stuck(2, None), "z"))
+    assert (problem.level, problem.alert) == ("warn", "InkitInFlightTooLong")
+    assert problem.summary == "a: 1,002 records are stuck, in flight for longer than stuck_after."
+    assert problem.details == ["x: 1,000, the oldest for 2 h.", "z: 2."]
+    assert problem.fix
+    assert found(collector(stuck(1)))[0].summary == "a: 1 record is stuck, in flight for longer than stuck_after."
+    assert len(found(collector(stuck(1)), collector(stuck(1), account="b"))) == 2
+
+
+def test_the_stuck_records_are_those_that_the_poller_counts() -> None:
+    facts = Facts("a", "inkit", "batches", up=True, backfilling=False, last_success=NOW, stuck=3)
+    assert found(collector(health(facts)))[0].summary.startswith("a: 3 records are stuck")
+
+
+def test_stuck_records_stand_before_failed_ones_and_are_dropped_with_the_stale_metrics() -> None:
+    both = found(collector(stuck(1), failures=(failure("rb_1", MINUTE),)))
+    assert [problem.summary.split()[3] for problem in both] == ["is", "failed"]
+    assert "stuck" not in "".join(problem.summary for problem in found(collector(stuck(1), fresh_until=NOW - 1)))
+
+
+def test_stuck_records_lead_to_the_runbook_of_the_alert_about_them() -> None:
+    rules = (ROOT / "prometheus" / "rules" / "in-flight.yml").read_text()
+    named = re.findall(r'alert: (\w+)\n +expr: .*batch_exporter_records_stuck\{system="(\w+)"\}', rules)
+    assert {system: alert for alert, system in named} == STUCK_ALERTS
+    other = CollectorSnapshot("a", "another", "letters", {}, FOREVER, {}, stuck(1))
+    (problem,) = found(other)
+    assert f"alert: {problem.alert}\n" in rules
+    assert f"\n### {problem.alert}\n" in RUNBOOKS
+
+
+def test_failures_are_counted_by_account_for_an_hour() -> None:
     old, new = failure("old", 61 * MINUTE), failure("new", 59 * MINUTE)
-    (one,) = found(collector(failures=(new, old)), collector(name="others", failures=(new,)))
-    assert (one.what, one.account) == ("a: 2 records have failed in the last hour.", "a")
+    (problem,) = found(collector(failures=(new, old)), collector(name="others", failures=(new,)))
+    assert (problem.summary, problem.account) == ("a: 2 records failed in the last hour.", "a")
     assert found(collector(failures=(old,))) == []
 
 
 def test_where_as_many_have_failed_as_are_remembered_there_may_be_more() -> None:
     many = tuple(failure(f"r{number}", 1.0) for number in range(LAST_FAILURES))
-    (one,) = found(collector(failures=many), collector(name="others", failures=many[:1]))
-    assert one.what == f"a: {LAST_FAILURES + 1} or more records have failed in the last hour."
+    (problem,) = found(collector(failures=many), collector(name="others", failures=many[:1]))
+    assert problem.summary == f"a: {LAST_FAILURES + 1} or more records failed in the last hour."
 
 
-def test_a_window_that_is_being_read_is_told_with_how_far_that_is() -> None:
+def test_a_backfill_is_listed_with_its_progress() -> None:
     reading = Health(None, False, None, 12_000, 3)
-    (one,) = found(collector(reading), collector(reading, "others"))
-    assert one.level == "note"
-    assert one.why == ["24,006 records so far. There are metrics once it is done; a restart goes on where it was."]
+    (problem,) = found(collector(reading), collector(reading, "others"))
+    assert problem.level == "note"
+    assert problem.details == [
+        "24,006 records so far. Metrics appear when it is complete. A restart continues where it was."
+    ]
 
 
-def test_a_reload_that_failed_is_a_problem_with_its_mistakes() -> None:
+def test_a_reload_that_failed_is_a_problem_with_its_errors() -> None:
     failed = Outcome(False, "It failed.\n" + "\n".join(f"config.yaml:{line}: wrong" for line in range(1, 9)))
-    (one,) = problems(Snapshot(1, ()), NOW, NOW, healthy=True, reload_failed=failed)
-    assert (one.level, one.what, one.alert) == ("bad", "The last reload failed.", "BatchExporterConfigReloadFailed")
-    assert list(one.why) == ["It failed.", *(f"config.yaml:{line}: wrong" for line in range(1, 6)), "And 3 more."]
+    (problem,) = problems(Snapshot(1, ()), NOW, NOW, healthy=True, reload_failed=failed)
+    assert (problem.level, problem.summary, problem.alert) == (
+        "bad",
+        "The last reload failed.",
+        "BatchExporterConfigReloadFailed",
+    )
+    assert list(problem.details) == [
+        "It failed.",
+        *(f"config.yaml:{line}: wrong" for line in range(1, 6)),
+        "And 3 more.",
+    ]
 
 
 def test_what_to_do_about_the_state_is_in_its_message() -> None:
-    assert ADVICE[Reason.STATE].do.startswith("Do what the message says.")
+    assert ADVICE[Reason.STATE].fix.startswith("Do what the message says.")
 
 
 def test_the_runbooks_are_those_the_rules_lead_to() -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import bcrypt
 import pytest
 
-from exporter.web.server.basic_auth import MAX_WAITING, Busy, Checker, credentials
+from exporter.web.server.basic_auth import MAX_WAITING, Busy, PasswordChecker, credentials
 
 
 def hashed(password: bytes, prefix: bytes = b"2b") -> str:
@@ -52,20 +52,20 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
     return Counting(monkeypatch)
 
 
-def run(what: Callable[[Checker], Coroutine[object, object, _T]]) -> _T:
+def run(what: Callable[[PasswordChecker], Coroutine[object, object, _T]]) -> _T:
     async def begin() -> _T:
-        return await what(Checker())
+        return await what(PasswordChecker())
 
     return asyncio.run(begin())
 
 
-def admits(authorization: bytes | None, users: dict[str, str] = USERS) -> bool:
-    return run(lambda checker: checker.admits(users, authorization))
+def allows(authorization: bytes | None, users: dict[str, str] = USERS) -> bool:
+    return run(lambda checker: checker.allows(users, authorization))
 
 
 @pytest.mark.parametrize("credentials", [("alice", "secret"), ("bjørn", "pæssword:with a colon"), ("empty", "")])
 def test_a_user_with_the_right_password_is_let_in(credentials: tuple[str, str]) -> None:
-    assert admits(header(*credentials))
+    assert allows(header(*credentials))
 
 
 @pytest.mark.parametrize(
@@ -73,19 +73,19 @@ def test_a_user_with_the_right_password_is_let_in(credentials: tuple[str, str]) 
     [("alice", "Secret"), ("alice", ""), ("alice", "secret "), ("Alice", "secret"), ("", "secret"), ("bob", "secret")],
 )
 def test_nobody_else_is_let_in(credentials: tuple[str, str]) -> None:
-    assert not admits(header(*credentials))
+    assert not allows(header(*credentials))
 
 
 @pytest.mark.parametrize("prefix", [b"2a", b"2b", b"2y"])
 def test_hashes_of_every_tool_are_understood(prefix: bytes) -> None:
     by_tool = hashed(b"secret").replace("$2b$", f"${prefix.decode()}$")
-    assert admits(header("alice", "secret"), {"alice": by_tool})
+    assert allows(header("alice", "secret"), {"alice": by_tool})
 
 
 def test_of_a_long_password_what_bcrypt_looks_at_must_be_right() -> None:
     users = {"alice": hashed(b"x" * 100)}
-    assert admits(header("alice", "x" * 100), users)
-    assert not admits(header("alice", "x" * 71), users)
+    assert allows(header("alice", "x" * 100), users)
+    assert not allows(header("alice", "x" * 71), users)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_of_a_long_password_what_bcrypt_looks_at_must_be_right() -> None:
 )
 def test_what_is_no_basic_authentication_is_turned_away(authorization: bytes | None) -> None:
     assert credentials(authorization) is None
-    assert not admits(authorization)
+    assert not allows(authorization)
 
 
 def test_the_scheme_may_be_written_in_any_case() -> None:
@@ -112,7 +112,7 @@ def test_the_scheme_may_be_written_in_any_case() -> None:
 
 
 def test_a_user_that_there_is_not_costs_as_much_as_one_that_there_is(counting: Counting) -> None:
-    assert not admits(header("nobody", "secret"))
+    assert not allows(header("nobody", "secret"))
     assert len(counting.calls) == 1
     assert counting.calls[0].decode() in USERS.values()
 
@@ -122,44 +122,44 @@ def test_a_password_that_bcrypt_cannot_take_is_wrong(monkeypatch: pytest.MonkeyP
         raise ValueError
 
     monkeypatch.setattr(bcrypt, "checkpw", refusing)
-    assert not admits(header("alice", "secret"))
+    assert not allows(header("alice", "secret"))
 
 
 def test_the_hash_of_another_user_lets_nobody_in_whatever_is_kept() -> None:
-    async def both(checker: Checker) -> list[bool]:
+    async def both(checker: PasswordChecker) -> list[bool]:
         users = {"alice": USERS["alice"]}
         attempts = [header("alice", "secret"), header("nobody", "secret"), header("nobody", "secret")]
-        return [await checker.admits(users, one) for one in attempts]
+        return [await checker.allows(users, one) for one in attempts]
 
     assert run(both) == [True, False, False]
 
 
 @pytest.mark.parametrize("password", ["secret", "wrong"])
 def test_a_password_is_checked_once_however_often_it_comes(counting: Counting, password: str) -> None:
-    async def many(checker: Checker) -> list[bool]:
-        beside = await asyncio.gather(*(checker.admits(USERS, header("alice", password)) for _ in range(5)))
-        return [*beside, await checker.admits(USERS, header("alice", password))]
+    async def many(checker: PasswordChecker) -> list[bool]:
+        beside = await asyncio.gather(*(checker.allows(USERS, header("alice", password)) for _ in range(5)))
+        return [*beside, await checker.allows(USERS, header("alice", password))]
 
     assert set(run(many)) == {password == "secret"}
     assert len(counting.calls) == 1
 
 
 def test_a_new_hash_is_checked_anew(counting: Counting) -> None:
-    async def twice(checker: Checker) -> list[bool]:
+    async def twice(checker: PasswordChecker) -> list[bool]:
         later = {"alice": hashed(b"another")}
-        return [await checker.admits(users, header("alice", "secret")) for users in (USERS, later)]
+        return [await checker.allows(users, header("alice", "secret")) for users in (USERS, later)]
 
     assert run(twice) == [True, False]
     assert len(counting.calls) == 2
 
 
 def test_wrong_passwords_do_not_push_out_the_right_one(counting: Counting) -> None:
-    async def flood(checker: Checker) -> int:
-        await checker.admits(USERS, header("alice", "secret"))
+    async def flood(checker: PasswordChecker) -> int:
+        await checker.allows(USERS, header("alice", "secret"))
         for number in range(120):
-            await checker.admits(USERS, header("alice", str(number)))
+            await checker.allows(USERS, header("alice", str(number)))
         before = len(counting.calls)
-        await checker.admits(USERS, header("alice", "secret"))
+        await checker.allows(USERS, header("alice", "secret"))
         return len(counting.calls) - before
 
     assert run(flood) == 0
@@ -177,9 +177,9 @@ def reachable(root: object) -> list[object]:
 
 
 def test_what_is_kept_is_bounded_and_holds_no_password(counting: Counting) -> None:
-    async def flood(checker: Checker) -> Checker:
+    async def flood(checker: PasswordChecker) -> PasswordChecker:
         for number in [*range(120), *range(119, 18, -1)]:
-            await checker.admits(USERS, header("alice", f"CANARY{number}"))
+            await checker.allows(USERS, header("alice", f"CANARY{number}"))
         return checker
 
     checker = run(flood)
@@ -190,9 +190,9 @@ def test_what_is_kept_is_bounded_and_holds_no_password(counting: Counting) -> No
 
 
 def test_passwords_are_checked_one_at_a_time_and_the_event_loop_goes_on(counting: Counting) -> None:
-    async def many(checker: Checker) -> None:
+    async def many(checker: PasswordChecker) -> None:
         counting.go.clear()
-        attempts = [asyncio.create_task(checker.admits(USERS, header("alice", str(number)))) for number in range(8)]
+        attempts = [asyncio.create_task(checker.allows(USERS, header("alice", str(number)))) for number in range(8)]
         while not counting.calls:
             await asyncio.sleep(0)
         counting.go.set()
@@ -203,10 +203,10 @@ def test_passwords_are_checked_one_at_a_time_and_the_event_loop_goes_on(counting
 
 
 def test_more_passwords_than_can_wait_are_not_taken_in(counting: Counting) -> None:
-    async def too_many(checker: Checker) -> list[bool | BaseException]:
+    async def too_many(checker: PasswordChecker) -> list[bool | BaseException]:
         counting.go.clear()
         tasks = [
-            asyncio.create_task(checker.admits(USERS, header("a", str(number)))) for number in range(MAX_WAITING + 3)
+            asyncio.create_task(checker.allows(USERS, header("a", str(number)))) for number in range(MAX_WAITING + 3)
         ]
         while len([task for task in tasks if task.done()]) < 3:
             await asyncio.sleep(0)
@@ -219,12 +219,12 @@ def test_more_passwords_than_can_wait_are_not_taken_in(counting: Counting) -> No
 
 
 def test_a_known_password_is_let_in_while_many_others_wait(counting: Counting) -> None:
-    async def jammed(checker: Checker) -> bool:
-        await checker.admits(USERS, header("alice", "secret"))
+    async def jammed(checker: PasswordChecker) -> bool:
+        await checker.allows(USERS, header("alice", "secret"))
         counting.go.clear()
-        tasks = [asyncio.create_task(checker.admits(USERS, header("a", str(number)))) for number in range(MAX_WAITING)]
+        tasks = [asyncio.create_task(checker.allows(USERS, header("a", str(number)))) for number in range(MAX_WAITING)]
         await asyncio.sleep(0)
-        let_in = await checker.admits(USERS, header("alice", "secret"))
+        let_in = await checker.allows(USERS, header("alice", "secret"))
         counting.go.set()
         await asyncio.gather(*tasks)
         return let_in
@@ -233,25 +233,25 @@ def test_a_known_password_is_let_in_while_many_others_wait(counting: Counting) -
 
 
 def test_a_check_that_nobody_waits_for_any_more_disturbs_nobody(counting: Counting) -> None:
-    async def abandoned(checker: Checker) -> list[object]:
+    async def abandoned(checker: PasswordChecker) -> list[object]:
         complaints: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
         counting.go.clear()
-        task = asyncio.create_task(checker.admits(USERS, header("alice", "secret")))
+        task = asyncio.create_task(checker.allows(USERS, header("alice", "secret")))
         while not counting.calls:
             await asyncio.sleep(0)
         task.cancel()
         counting.go.set()
-        assert await checker.admits(USERS, header("alice", "secret"))
+        assert await checker.allows(USERS, header("alice", "secret"))
         return complaints
 
     assert run(abandoned) == []
 
 
 def test_a_check_that_outlives_the_event_loop_disturbs_nobody(counting: Counting) -> None:
-    async def cut_off(checker: Checker) -> None:
+    async def cut_off(checker: PasswordChecker) -> None:
         counting.go.clear()
-        task = asyncio.create_task(checker.admits(USERS, header("alice", "secret")))
+        task = asyncio.create_task(checker.allows(USERS, header("alice", "secret")))
         while not counting.calls:
             await asyncio.sleep(0)
         task.cancel()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.web.config.go_duration import parse
+from exporter.web.config.go import duration
 
 
 @pytest.mark.parametrize(
@@ -24,15 +24,15 @@ from exporter.web.config.go_duration import parse
     ],
 )
 def test_a_duration_is_read_as_go_reads_it(text: str, seconds: float) -> None:
-    assert parse(text) == pytest.approx(seconds)
+    assert duration(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", ["", "s", "1 s", "1d", "1s ", "1.2.3s", ".s", "1s-1s", "1S", "٣s", "9" * 40 + "s"])
 def test_what_go_refuses_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a duration such as 100ms, 1s or 1m30s"):
-        parse(text)
+        duration(text)
 
 
 def test_a_duration_below_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="must not be negative"):
-        parse("-1s")
+        duration("-1s")

@@ -1,8 +1,10 @@
-"""The names of the web configuration: in Go's crypto/tls, which the format follows, and what they are in OpenSSL.
+"""What the format has from Go: the names of crypto/tls, with what they are in OpenSSL, and durations.
 
-Source: https://pkg.go.dev/crypto/tls#pkg-constants; of the cipher suites only those of `CipherSuites` are allowed.
+Sources: https://pkg.go.dev/crypto/tls#pkg-constants and https://pkg.go.dev/time#ParseDuration. Of the
+cipher suites only those of `CipherSuites` are allowed.
 """
 
+import re
 import ssl
 from collections.abc import Iterable
 
@@ -20,11 +22,11 @@ CIPHERS = {
 }
 """The cipher suites of TLS 1.2 and before."""
 CIPHERS_OF_TLS13 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
-"""These may stand in the list, but TLS 1.3 always has all of them, in Go as here."""
+"""These may be listed, but TLS 1.3 always has all of them, as in Go."""
 CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
 VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 OLD_VERSIONS = ("TLS10", "TLS11")
-"""OpenSSL does not speak these at the security level that it has by default."""
+"""OpenSSL does not speak these at its default security level."""
 NO_CLIENT_CERTIFICATE = "NoClientCert"
 CLIENT_CERTIFICATES = {
     NO_CLIENT_CERTIFICATE: ssl.CERT_NONE,
@@ -33,7 +35,7 @@ CLIENT_CERTIFICATES = {
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
 UNVERIFIED_CERTIFICATES = ("RequireAnyClientCert", "RequireClientCert")
-"""A certificate of anybody's making: Python's ssl can't require one without verifying it."""
+"""Certificates that are not verified: Python's ssl can't require one without verifying it."""
 HEADERS: dict[str, tuple[str, ...]] = {
     "Strict-Transport-Security": (),
     "X-Content-Type-Options": ("nosniff",),
@@ -41,16 +43,33 @@ HEADERS: dict[str, tuple[str, ...]] = {
     "X-XSS-Protection": (),
     "Content-Security-Policy": (),
 }
-"""The headers that may be set, and the values that they may have; none are any."""
+"""The headers that may be set, and the values that each may have; () allows any."""
+NANOSECONDS = re.compile(r"[0-9]{1,18}", re.ASCII)
+"""A duration without a unit, which the toolkit takes for nanoseconds."""
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
+_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(h|ms|m|s|us|µs|μs|ns)", re.ASCII)
+_LONGEST_DURATION = 40
+
+
+def duration(text: str) -> float:
+    """Return the seconds of a duration such as 1s, 1m30s or 1.5h. Raises ValueError with a message without the text."""
+    if NANOSECONDS.fullmatch(text):
+        return int(text) * 1e-9
+    if text.startswith("-"):
+        raise ValueError("must not be negative")
+    parts = _PART.findall(text)
+    if not parts or len(text) > _LONGEST_DURATION or "".join(map("".join, parts)) != text.removeprefix("+"):
+        raise ValueError("must be a duration such as 100ms, 1s or 1m30s")
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
 def offered(curves: Iterable[str]) -> str | None:
-    """Return the first of these curves that a server can offer on this machine. `None` if it can offer none alone."""
+    """Return the first of these curves that this machine's Python can offer alone, or None if there is none."""
     return next((curve for curve in curves if _can_be_offered(CURVES[curve])), None)
 
 
 def _can_be_offered(curve: str) -> bool:
-    """Try it: the ssl module of Python 3.11.2 and before refuses X25519, and a hardened OpenSSL others."""
+    """Try it: the ssl module up to Python 3.11.2 refuses X25519, and a hardened OpenSSL may refuse others."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ecdh_curve(curve)
     except (ssl.SSLError, ValueError):
