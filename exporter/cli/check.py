@@ -13,8 +13,7 @@ from exporter.cli.printing import Printer
 from exporter.client import JSON, Client, Request
 from exporter.config import Account, Config, ConfigError, Problem, json_schema
 from exporter.model.record import FetchError, Reason
-from exporter.polling.collector.ordering import OrderedList
-from exporter.polling.collector.server_limits import ServerLimits
+from exporter.polling.collector.paged_list import PagedList
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options, Page
 from exporter.web.config import WebConfigFile
@@ -118,13 +117,13 @@ def _ask(account: Account, listing: Listing, asking: _Recording) -> _Outcome:
     where = {"account": account.name, "collector": listing.name}
     client = cast("Client", asking)
     try:
-        pages = OrderedList(ServerLimits(account.page_size, where=where))
-        newest = [pages.page(client, listing, 1)]
+        pages = PagedList(listing, account.page_size, where=where)
+        newest = [pages.page(client, 1)]
         if strange := _strange(newest[0], asking.answer):
             return FetchError(Reason.MALFORMED, strange, 200)
         if not newest[0].last:
             # Where the list runs oldest first, the newest page may have but a row.
-            newest.append(pages.page(client, listing, 2))
+            newest.append(pages.page(client, 2))
     except FetchError as error:
         return error
     return pages_in_window(newest, account.lookback)
