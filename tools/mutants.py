@@ -98,7 +98,8 @@ TESTS = {
     "exporter/polling/collector/labels": f"{_OWN}/labels polling/scopes",
     "exporter/polling/collector/last_page": f"{_OWN}/last_page polling/unreliable_servers polling/list_end",
     "exporter/polling/collector/server_limits": f"{_OWN}/server_limits polling/pagination polling/large_pages",
-    "exporter/polling/collector/ordering": "polling/pagination polling/list_end polling/unreliable_servers",
+    "exporter/polling/collector/paged_list": "polling/pagination polling/list_end polling/unreliable_servers",
+    "exporter/polling/collector/scope": f"polling/scopes {_CLOCK} {_POLLS}",
     "exporter/polling/collector/pagination": "polling/pagination polling/list_end",
     "exporter/polling/collector/reconcile": "polling/reconcile polling/list_end",
 }

@@ -13,8 +13,7 @@ from exporter.cli.printing import Printer
 from exporter.client import JSON, Client, Request
 from exporter.config import Account, Config, ConfigError, Problem, json_schema
 from exporter.model.record import FetchError, Reason
-from exporter.polling.collector.ordering import OrderedList
-from exporter.polling.collector.server_limits import ServerLimits
+from exporter.polling.collector.paged_list import PagedList
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options, Page
 from exporter.web.config import WebConfigFile
@@ -118,13 +117,13 @@ def _query(account: Account, listing: Listing, recorder: _RecordingClient) -> _O
     where = {"account": account.name, "collector": listing.name}
     client = cast("Client", recorder)
     try:
-        pages = OrderedList(ServerLimits(account.page_size, where=where))
-        newest = [pages.page(client, listing, 1)]
+        pages = PagedList(listing, account.page_size, where=where)
+        newest = [pages.page(client, 1)]
         if sign := _sign_of_another_api(newest[0], recorder.answer):
             return FetchError(Reason.MALFORMED, sign, 200)
         if not newest[0].last:
             # In a list that runs oldest first, the newest page may have a single row.
-            newest.append(pages.page(client, listing, 2))
+            newest.append(pages.page(client, 2))
     except FetchError as error:
         return error
     return pages_in_window(newest, account.lookback)

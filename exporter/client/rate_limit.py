@@ -44,6 +44,10 @@ class RateLimiter:
         next_free = self._next_free.get()
         self._next_free.put(max(next_free, self._clock() + seconds))
 
+    def held_for(self) -> float:
+        """Return the seconds until a slot may begin."""
+        return max(0.0, self._slot() - self._clock())
+
     def _slot(self) -> float:
         next_free = self._next_free.get()
         self._next_free.put(next_free)

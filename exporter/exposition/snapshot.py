@@ -112,7 +112,7 @@ class SnapshotStore:
         self._lock = threading.Lock()
         self._snapshot = Snapshot(0, ())
         self.last_scrape: float | None = None
-        """When the last scrape began that was answered to its end, in seconds of the monotonic clock."""
+        """When the last scrape began that was answered to its end, in seconds of the boot clock."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -132,7 +132,7 @@ class SnapshotStore:
             self._snapshot = Snapshot(self._snapshot.generation + 1, tuple(kept.values()))
 
     def scraped(self, started: float) -> None:
-        """Note that a scrape was answered to its end that began then, in seconds of the monotonic clock."""
+        """Note that a scrape was answered to its end that began then, in seconds of the boot clock."""
         self.last_scrape = started if self.last_scrape is None else max(self.last_scrape, started)
 
     def renew(self) -> None:

@@ -51,6 +51,14 @@ class Rules:
     def is_gauge(self, key: Key) -> bool:
         return key[0] not in self.counters and key[0] not in self.histograms
 
+    def optional(self, key: Key) -> Key:
+        """Return the values of a series' optional labels; empty where it has none."""
+        return key[self.lengths.get(key[0], len(key)) :]
+
+    def with_optional(self, key: Key, values: Key) -> Key:
+        """Return the series with these values of its optional labels, if its family has such labels."""
+        return (*key[: self.lengths[key[0]]], *values) if key[0] in self.lengths else key
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -81,16 +89,16 @@ def remembered(before: Record | None, seen: Record, rules: Rules) -> Record:
     return seen if contributions == seen.contributions else replace(seen, contributions=contributions)
 
 
-def change(before: Record | None, after: Record | None, rules: Rules, news: bool) -> Change:
+def change(before: Record | None, after: Record | None, rules: Rules, is_new: bool) -> Change:
     """What happens when a record goes from `before` (None: never met) to `after` (None: forgotten with the window).
 
-    `after` may be as seen or as `remembered`. `news`: does a record that was never met before count as a new event, or
-    was it only not looked at until now? A record that was known always does.
+    `after` may be as seen or as `remembered`. `is_new`: does a record that was never met before count as a new event,
+    or was it only not looked at until now? A record that was known always does.
     """
     gauges = Counter(weight(after, rules))
     gauges.subtract(weight(before, rules))
     events: Mapping[Key, int] = {}
-    if after is not None and not after.deleted and (before is not None or news):
+    if after is not None and not after.deleted and (before is not None or is_new):
         events, _ = _count({} if before is None else _counted(before, after, rules), after, rules)
     return Change({key: amount for key, amount in gauges.items() if amount}, events)
 
@@ -152,11 +160,9 @@ def _may_be_one(other: Key, unplaced: Key, rules: Rules) -> bool:
 
 def _counted(before: Record, after: Record, rules: Rules) -> Mapping[Key, int]:
     """What a record has counted, under the labels that it has now: an account may have got or lost an optional one."""
-    tails = {key[rules.lengths[key[0]] :] for key in after.contributions if key[0] in rules.lengths}
-    tail = next(iter(tails), None)
+    values = next((rules.optional(key) for key in after.contributions if key[0] in rules.lengths), None)
     counted: Counter[Key] = Counter()
     for key, amount in before.contributions.items():
         if not rules.is_gauge(key):
-            length = rules.lengths.get(key[0])
-            counted[key if length is None or tail is None else (*key[:length], *tail)] += amount
+            counted[key if values is None else rules.with_optional(key, values)] += amount
     return counted

@@ -20,7 +20,7 @@ _PATIENCE_INTERVALS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Scraped:
-    """What is known of scrapes. Times are in seconds of the monotonic clock."""
+    """What is known of scrapes. Times are in seconds of the boot clock (`exporter.exposition.boot_clock`)."""
 
     last: float | None = None
     """When the last completed scrape began; None if this program has had none."""
@@ -63,9 +63,13 @@ class Standing:
             self._interrupted, self._resumed = False, scraped.last
         return [key for key in keys if self._has_stood(key, now) and self._was_seen(key, scraped)]
 
-    def due(self, keys: Collection[Key]) -> float | None:
-        """When the first of the series will have stood for long enough; None where none is exposed."""
-        return min((since + self.interval for key in keys if (since := self._stands(key)) is not None), default=None)
+    def due(self, keys: Collection[Key], now: float) -> float | None:
+        """Return when the next of the series will have stood for long enough; None if all have, or none is exposed.
+
+        One that has, and waits for a scrape, does not hide when the others are due.
+        """
+        standing = (since for key in keys if (since := self._stands(key)) is not None)
+        return min((since + self.interval for since in standing if since + self.interval > now), default=None)
 
     @property
     def _patience(self) -> float:

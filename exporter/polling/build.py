@@ -1,4 +1,4 @@
-"""Building the line of an account, from its configuration to pollers that publish on a board. Nothing runs yet here."""
+"""Build the pipeline of an account, from its configuration to pollers that publish. Nothing is started here."""
 
 import functools
 import json
@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from exporter.client import Client, RequestMeter
@@ -14,32 +14,38 @@ from exporter.client.client import Access
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import FileTransport, Tls, Transport
 from exporter.config import Account, TokenError
+from exporter.config.token import Token
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import Facts
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector import Collector, Limits, boot
-from exporter.polling.poller import Pace, Poller, Shown
+from exporter.polling.poller import Poller
+from exporter.polling.publisher import Output, Pace
 from exporter.polling.supervisor import AccountPipeline
 from exporter.state import State
 from exporter.systems import Source
 from exporter.systems.base import Listing, Options
 
 Wait = Callable[[float], bool]
-"""Sleeps for some seconds; True if the program is stopping meanwhile."""
+"""Sleep for some seconds; return whether the program is stopping."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all accounts have in common."""
+    """What all accounts share."""
 
     state: State
     board: SnapshotStore
     live: SelfMetrics
+    limiters: dict[str, tuple[str, Token, RateLimiter]] = field(default_factory=dict)
+    """The base_url, token and rate limiter of each account, by name: a pause requested by the API outlives a reload."""
 
 
-def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) -> Client:
-    """The client that all collectors of the account share: one pace, one set of connections."""
+def client(
+    account: Account, source: Source, meter: RequestMeter, wait: Wait, limiter: RateLimiter | None = None
+) -> Client:
+    """Build the client that all collectors of the account share: one rate limit, one set of connections."""
 
     def token() -> str:
         try:
@@ -58,14 +64,14 @@ def client(account: Account, source: Source, meter: RequestMeter, wait: Wait) ->
             None if proxy is None else proxy.get_secret_value(),
             account.max_concurrent_requests,
         ),
-        RateLimiter(account.max_requests_per_second, account.max_concurrent_requests, time.monotonic),
+        limiter or _limiter(account),
         meter,
         wait,
     )
 
 
 def file_transport(account: Account) -> FileTransport:
-    """For files that the API offers on other hosts: the same way out, and nothing that is for the API's host alone."""
+    """Build the transport for files on other hosts: the same proxy, but no token or client certificate."""
     tls = account.tls_config
     proxy = account.proxy_url
     return FileTransport(
@@ -76,15 +82,15 @@ def file_transport(account: Account) -> FileTransport:
 
 
 RECONCILE_SHARE = 0.1
-"""Of the requests an account may make, how many may be spent on reading again what is known."""
+"""The share of an account's requests that may be spent on reconciliation."""
 
 
 def account_pipeline(
     account: Account, sources: Mapping[str, Source], shared: Shared, known: Iterable[Facts] = ()
 ) -> AccountPipeline:
-    """The line of an account, with a poller for each of its collectors.
+    """Build the pipeline of an account, with a poller for each of its collectors.
 
-    `known` is of the pollers before, if there were any.
+    `known` is the facts of the pollers before a reload.
     """
     over = threading.Event()
     source = sources[account.system]
@@ -92,7 +98,7 @@ def account_pipeline(
     listings = {name: source.listing(name, options) for name in account.collectors}
     meter = shared.live.meter(account.name, account.system)
     meter.expect(endpoint for listing in listings.values() for endpoint in _endpoints(listing))
-    asking = client(account, source, meter, over.wait)
+    api_client = client(account, source, meter, over.wait, _continued_limiter(account, shared))
     budget = account.max_requests_per_second * account.poll_interval / len(account.collectors)
     limits = Limits(
         account.lookback,
@@ -103,7 +109,7 @@ def account_pipeline(
         account.stale_after,
     )
     scope = json.dumps([account.base_url, account.filters], sort_keys=True)
-    facts = {one.collector: one.going_on() for one in known if one.system == account.system}
+    facts_by_name = {facts.collector: facts.going_on() for facts in known if facts.system == account.system}
     pollers = tuple(
         Poller(
             Collector(
@@ -115,20 +121,34 @@ def account_pipeline(
                 labels="workflow" if account.workflow_label and _has_optional_labels(source, name) else "",
                 boot=boot(),
             ),
-            asking,
+            api_client,
             shared.state,
-            Shown(functools.partial(shared.board.publish, unless=over.is_set), lambda: shared.board.last_scrape),
-            facts.get(name) or Facts(account.name, account.system, name),
+            Output(functools.partial(shared.board.publish, unless=over.is_set), lambda: shared.board.last_scrape),
+            facts_by_name.get(name) or Facts(account.name, account.system, name),
             Pace(account.poll_interval, account.stale_after, account.stuck_after),
             account.workflow_label,
         )
         for name in account.collectors
     )
-    return AccountPipeline(account, pollers, over, asking.close)
+    return AccountPipeline(account, pollers, over, api_client.close)
+
+
+def _limiter(account: Account) -> RateLimiter:
+    return RateLimiter(account.max_requests_per_second, account.max_concurrent_requests, time.monotonic)
+
+
+def _continued_limiter(account: Account, shared: Shared) -> RateLimiter:
+    """Build a rate limiter that keeps the pause of the account's last one, unless its API or token is another."""
+    limiter = _limiter(account)
+    before = shared.limiters.get(account.name)
+    if before is not None and before[:2] == (account.base_url, account.token):
+        limiter.pause(before[2].held_for())
+    shared.limiters[account.name] = account.base_url, account.token, limiter
+    return limiter
 
 
 def _endpoints(listing: Listing) -> set[str]:
-    """The endpoints that a collector asks: its list, and single records."""
+    """Return the endpoints that a collector requests: its list, and single records."""
     return {request.endpoint for request in (listing.page(1, 1), *listing.ask(["id"]))}
 
 

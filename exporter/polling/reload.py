@@ -1,7 +1,4 @@
-"""Reading the configuration again while the program runs: in a thread of its own, one reload after the other.
-
-Who may ask for it, and what a configuration is made of, is not known here.
-"""
+"""Reload the configuration while the program runs: in a thread of its own, one reload after the other."""
 
 import logging
 import queue
@@ -18,7 +15,7 @@ from exporter.polling.supervisor import Supervisor
 log = logging.getLogger(__name__)
 
 Asked = queue.SimpleQueue[Future[Outcome]]
-"""Reloads that are asked for. To put one in is safe at any moment, in a signal's handler too."""
+"""Requested reloads. Putting one in is safe at any moment, in a signal handler too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +23,16 @@ class Loading:
     """Where the configuration comes from."""
 
     load: Callable[[], Config]
-    """Reads it. Raises ConfigError."""
+    """Read it. Raises ConfigError."""
     file: str | None
-    """What it is read from; None for the environment, which a running program keeps as it is."""
+    """The file it is read from; None for the environment, which a running program keeps as it is."""
 
 
 _STOPPING = Outcome(False, "Not reloaded: the exporter is stopping.")
 
 
 class Reloader:
-    """Reloads whenever it is asked to."""
+    """Reload the configuration on request."""
 
     def __init__(
         self,
@@ -47,7 +44,7 @@ class Reloader:
         begins: Callable[[], None] = lambda: None,
         ends: Callable[[], None] = lambda: None,
     ) -> None:
-        """`config` is what runs. What has been asked for by now is done too, once it is started.
+        """Reload for `running`, which runs with `config`. Requests made before `start` are served after it.
 
         `begins` and `ends` are called around each reload.
         """
@@ -65,11 +62,11 @@ class Reloader:
         self._thread.start()
 
     def alive(self) -> bool:
-        """Return whether reloads are still done: False once the thread has ended."""
+        """Return whether reloads are still served: False once the thread has ended."""
         return self._thread.ident is None or self._thread.is_alive()
 
     def ask(self) -> Future[Outcome]:
-        """Reload as soon as those that were asked for before are done."""
+        """Request a reload, after those requested before."""
         future: Future[Outcome] = Future()
         self._asked.put(future)
         return future
@@ -77,23 +74,23 @@ class Reloader:
     def _run(self) -> None:
         while True:
             future = self._asked.get()
-            # Who asked may have gone, and is not to be told then.
+            # Whoever requested it may have canceled it.
             if future.set_running_or_notify_cancel():
                 future.set_result(self._outcome())
 
     def failed(self) -> Outcome | None:
-        """Return how the last reload failed; None if it did not, or there was none."""
+        """Return how the last reload failed; None if it succeeded, or there was none."""
         return self._failed
 
     def _outcome(self) -> Outcome:
-        """Reload, and whatever comes of it, let the next one be asked for."""
+        """Reload, and return the outcome even if there is a bug: the next reload must be possible."""
         if self._running.stopping:
             return _STOPPING
         try:
             self._begins()
             outcome = self._reload()
         except Exception:
-            log.exception("a mistake in the exporter")
+            log.exception("internal error")
             outcome = Outcome(
                 False, "The reload failed: internal error; the log has the details. Restart the exporter."
             )
@@ -121,8 +118,8 @@ class Reloader:
             return _STOPPING
         self._live.keep({(account.name, account.system) for account in config.accounts})
         log.info("reloaded", extra={"config": file, **counts})
-        told = ", ".join(f"{count} {what}" for what, count in counts.items())
-        return Outcome(True, f"Reloaded. Accounts: {told}.")
+        summary = ", ".join(f"{count} {what}" for what, count in counts.items())
+        return Outcome(True, f"Reloaded. Accounts: {summary}.")
 
     def _check(self, config: Config, file: str) -> None:
         if config.state_path != self._state_path:

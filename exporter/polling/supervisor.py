@@ -1,6 +1,6 @@
-"""The program at work: a thread for each poller, and the answers to "is it alive" and "is it ready".
+"""Run a thread for each poller, start and end them at a reload, and answer liveness and readiness.
 
-What the pollers are to be, others say: here they begin and end.
+Pollers are built elsewhere.
 """
 
 import logging
@@ -19,52 +19,52 @@ from exporter.polling.poller import Poller
 log = logging.getLogger(__name__)
 
 JITTER_SECONDS_EACH = 0.1
-"""Pollers begin spread over that much each: few start at once, a thousand do not all ask in the same second."""
+"""First polls are spread over that much for each poller, so that a thousand do not send requests in the same second."""
 
 END_WITHIN_SECONDS = 1.0
-"""How long a change waits for the pollers that it ends."""
+"""How long a reload waits for the pollers that it ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountPipeline:
-    """All that polls one account, from its client to its pollers."""
+    """Everything that polls one account, from its client to its pollers."""
 
     account: Account
     pollers: tuple[Poller, ...]
     over: threading.Event
-    """Set once, to end it: what waits wakes up, and nothing of it is published any more."""
+    """Set once, to end it: whatever waits wakes up, and nothing more is published."""
     close: Callable[[], None]
-    """Cuts off its requests."""
+    """Abort its requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    line: AccountPipeline
+    pipeline: AccountPipeline
     threads: Mapping[CollectorId, threading.Thread]
 
 
 Make = Callable[[Account, Iterable[Facts]], AccountPipeline]
-"""Builds the line of an account, given what is known of the polling of its collectors so far."""
+"""Build the pipeline of an account, given the facts of its collectors so far."""
 
 
 class Supervisor:
-    """Runs the lines of accounts until told to stop. It may be told so by another thread than changes it."""
+    """Run the pipelines of accounts until `stop`, which any thread may call."""
 
     def __init__(self, board: SnapshotStore, make: Make) -> None:
         self._board = board
         self._make = make
         self._work: tuple[_Work, ...] = ()
         self._ending: dict[CollectorId, threading.Thread] = {}
-        """Of pollers that were told to end and have not yet."""
+        """Threads of pollers that were stopped and have not ended yet."""
         self._stopping = False
         self._broken = False
 
     def start(self, accounts: Sequence[Account]) -> None:
-        """Begin to poll. Raises StateError."""
-        lines = [self._make(account, ()) for account in accounts]
-        for poller in _pollers(lines):
+        """Start polling. Raises StateError."""
+        pipelines = [self._make(account, ()) for account in accounts]
+        for poller in _pollers(pipelines):
             poller.restore()
-        self._begin(lines, (), accounts)
+        self._begin(pipelines, (), accounts)
 
     @property
     def stopping(self) -> bool:
@@ -72,10 +72,10 @@ class Supervisor:
         return self._stopping
 
     def change(self, accounts: Sequence[Account]) -> Changes:
-        """Poll these accounts from now on. Those that are the same are not touched.
+        """Poll these accounts from now on, and return what changed. Unchanged accounts are not touched.
 
-        The series of an account that has changed stay: what its pollers have shown last is followed by what the state
-        holds, which is never less. Nothing changes once the program is stopping.
+        The series of a changed account stay: the values of the state follow those that its pollers showed last, and
+        are never lower. Nothing changes once the program is stopping.
         """
         if self._stopping:
             return Changes()
@@ -88,59 +88,61 @@ class Supervisor:
         return found
 
     def _change(self, accounts: Sequence[Account]) -> Changes:
-        # A change that broke off may have ended some without putting others in their place: they are begun again.
-        at_work = [work for work in self._work if not work.line.over.is_set()]
-        before = {work.line.account.name: work for work in at_work}
-        found = changes([work.line.account for work in at_work], accounts)
+        # A failed change may have ended some pollers without replacing them: they are started again.
+        at_work = [work for work in self._work if not work.pipeline.over.is_set()]
+        before = {work.pipeline.account.name: work for work in at_work}
+        found = changes([work.pipeline.account for work in at_work], accounts)
         self._end([before[account.name] for account in (*found.changed, *found.removed)])
-        lines = [self._make(account, _facts(before.get(account.name))) for account in (*found.added, *found.changed)]
-        for poller in _pollers(lines):
+        pipelines = [
+            self._make(account, _facts(before.get(account.name))) for account in (*found.added, *found.changed)
+        ]
+        for poller in _pollers(pipelines):
             try:
                 poller.restore()
             except StateError as error:
-                # Its next poll says so again, in its metrics too, and shows what there is once it can be read.
-                log.error("what is known can't be shown yet", extra={"account": poller.id[0], "err": str(error)})
-        self._begin(lines, [before[account.name] for account in found.kept], accounts)
+                # Its next poll reports it in its metrics, and shows the records once they can be read.
+                log.error("state can't be restored yet", extra={"account": poller.id[0], "err": str(error)})
+        self._begin(pipelines, [before[account.name] for account in found.kept], accounts)
         return found
 
     def stop(self) -> None:
-        """Let all pollers end. None is waited for."""
+        """Stop all pollers, without waiting for them."""
         self._stopping = True
         for work in self._work:
-            work.line.over.set()
+            work.pipeline.over.set()
 
     def healthy(self) -> bool:
-        """True while every poll loop that was not told to end is alive, however its polls turn out.
+        """Return whether every poll loop that was not stopped is alive, successful or not.
 
-        False after a change that broke off, which may have left accounts unpolled, until another one succeeds.
+        After a failed change, which may leave accounts unpolled, return False until another change succeeds.
         """
-        at_work = (work for work in self._work if not work.line.over.is_set())
+        at_work = (work for work in self._work if not work.pipeline.over.is_set())
         return not self._broken and all(thread.is_alive() for work in at_work for thread in work.threads.values())
 
     def ready(self) -> bool:
-        """True once every collector has read its window."""
-        return all(not poller.facts.backfilling for poller in _pollers(work.line for work in self._work))
+        """Return whether every collector has completed its backfill."""
+        return all(not poller.facts.backfilling for poller in _pollers(work.pipeline for work in self._work))
 
-    def _begin(self, lines: Sequence[AccountPipeline], kept: Iterable[_Work], accounts: Sequence[Account]) -> None:
-        """Put new lines to work beside those that are kept, in the order of the accounts."""
-        pollers = tuple(_pollers(lines))
-        begun = [_Work(line, self._threads(line, JITTER_SECONDS_EACH * len(pollers))) for line in lines]
-        by_name = {work.line.account.name: work for work in (*kept, *begun)}
+    def _begin(self, pipelines: Sequence[AccountPipeline], kept: Iterable[_Work], accounts: Sequence[Account]) -> None:
+        """Start new pipelines beside those that are kept, in the order of the accounts."""
+        pollers = tuple(_pollers(pipelines))
+        begun = [_Work(pipeline, self._threads(pipeline, JITTER_SECONDS_EACH * len(pollers))) for pipeline in pipelines]
+        by_name = {work.pipeline.account.name: work for work in (*kept, *begun)}
         work = tuple(by_name[account.name] for account in accounts)
         for poller in pollers:
             poller.publish()
-        self._board.arrange([poller.id for poller in _pollers(one.line for one in work)])
-        for thread in (thread for one in begun for thread in one.threads.values()):
+        self._board.arrange([poller.id for poller in _pollers(started.pipeline for started in work)])
+        for thread in (thread for started in begun for thread in started.threads.values()):
             thread.start()
         self._work = work
         if self._stopping:
             self.stop()
 
     def _end(self, works: Sequence[_Work]) -> None:
-        """End lines, and wait for their threads, but not for long: a request may be connecting until its deadline."""
+        """Stop pipelines, and wait for their threads, but not for long: a request may last until its deadline."""
         for work in works:
-            work.line.over.set()
-            work.line.close()
+            work.pipeline.over.set()
+            work.pipeline.close()
         ending = {name: thread for work in works for name, thread in work.threads.items()}
         until = time.monotonic() + END_WITHIN_SECONDS
         for thread in ending.values():
@@ -148,30 +150,30 @@ class Supervisor:
                 thread.join(max(0.0, until - time.monotonic()))
         self._ending = {name: thread for name, thread in (self._ending | ending).items() if thread.is_alive()}
 
-    def _threads(self, line: AccountPipeline, spread: float) -> Mapping[CollectorId, threading.Thread]:
-        # Daemons: at the end of the program none is waited for. A request may hang for its whole deadline, and a
-        # transaction that is cut off has not happened.
+    def _threads(self, pipeline: AccountPipeline, spread: float) -> Mapping[CollectorId, threading.Thread]:
+        # Daemon threads: the program does not wait for them at its end. A request may hang for its whole deadline, and
+        # an interrupted transaction has no effect.
         return {
             poller.id: threading.Thread(
                 target=_run,
-                args=(poller, line.over, min(poller.interval, spread), self._ending.get(poller.id)),
+                args=(poller, pipeline.over, min(poller.interval, spread), self._ending.get(poller.id)),
                 name=f"poll {' '.join(poller.id)}",
                 daemon=True,
             )
-            for poller in line.pollers
+            for poller in pipeline.pollers
         }
 
 
 def _run(poller: Poller, over: threading.Event, jitter: float, before: threading.Thread | None) -> None:
-    """Poll, once the thread before that polled the same is at its end: the two would count what they find twice."""
+    """Poll, after the earlier thread of the same collector has ended: both would count the same events."""
     if before is not None:
         before.join()
     poller.run(over.wait, jitter)
 
 
-def _pollers(lines: Iterable[AccountPipeline]) -> Iterator[Poller]:
-    return (poller for line in lines for poller in line.pollers)
+def _pollers(pipelines: Iterable[AccountPipeline]) -> Iterator[Poller]:
+    return (poller for pipeline in pipelines for poller in pipeline.pollers)
 
 
 def _facts(work: _Work | None) -> list[Facts]:
-    return [] if work is None else [poller.facts for poller in work.line.pollers]
+    return [] if work is None else [poller.facts for poller in work.pipeline.pollers]

@@ -1,4 +1,4 @@
-"""Judging a state file from outside, also while a running exporter uses it: nothing is created, locked or changed."""
+"""Check a state file without creating, locking or changing anything, also while a running exporter uses it."""
 
 import os
 import sqlite3
@@ -85,16 +85,16 @@ def _header(header: bytes) -> str | None:
 
 
 def _pages(path: Path) -> str | None:
-    """Whether the pages fit together. Beside a log that is not folded back that can't be told without a lock."""
+    """Return what is wrong with the pages. With a write-ahead log they can't be checked without a lock: return None."""
     log = path.with_name(path.name + "-wal")
     if log.exists() and log.stat().st_size > 0:
         return None
-    # Immutable: SQLite takes no lock, and makes no file beside it.
+    # Immutable: SQLite takes no lock, and creates no file beside it.
     name = f"file:{urllib.parse.quote(str(path.absolute()))}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(name, uri=True)) as connection:
-            (told,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         return DAMAGED.format(error)
-    *_, last = str(told).splitlines()
-    return None if told == "ok" else DAMAGED.format(last)
+    *_, last = str(result).splitlines()
+    return None if result == "ok" else DAMAGED.format(last)

@@ -1,59 +1,62 @@
-"""Where a collector's polls have got to, as a value. How it is kept: records.py."""
+"""The checkpoint of a collector, as a value. records.py reads and writes it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a collector's polls have got to. Times are epoch seconds; what is created is dated by the vendor."""
+    """How far the polls of a collector have come. The field names are the keys of the stored JSON.
+
+    Times are epoch seconds; times of creation are by the API's clock.
+    """
 
     scope: str = ""
-    """What is asked for. With another one, only what is created from then on is a new event."""
+    """The query settings. When they change, only records created from then on are new events."""
     labels: str = ""
-    """Which of the labels that only some accounts have the records are counted with."""
+    """The names of the optional labels that records are counted with."""
     lookback: float = 0.0
     """How far back the window reached, in seconds."""
     complete: bool = False
-    """The window has been read completely."""
+    """Whether the window has been read completely."""
     named: bool = False
-    """It was read by ids alone, for want of a list."""
+    """Whether it was read by ID only, because the account has no list."""
     horizon: float | None = None
-    """A record that was created before and never met is no news: it was only not looked at until now."""
+    """The event watermark: a record created before, and never seen, is no new event. It was only not read until now."""
     backfilled_to: float | None = None
-    """All of the window that was created since is read: where a backfill goes on after a restart."""
+    """All records created since have been read: a backfill resumes here after a restart."""
     backfilled_page: int = 1
-    """The page on which a backfill goes on where the list has no order."""
+    """The page at which a backfill resumes if the list is not in order."""
     backfilling_since: float | None = None
-    """When the backfill that is under way began."""
+    """When the backfill in progress began."""
     newest: float | None = None
     """When the newest record was created."""
     newest_at: float | None = None
-    """When the poll began that first met it."""
+    """When the poll began that saw it first."""
     middle: float | None = None
     """When the record in the middle of the newest page was created."""
     seen_to: float | None = None
-    """When the newest of all records was created that were ever known and did not lie in the future."""
+    """When the newest record ever known was created that did not lie in the future."""
     seen_newest: float | None = None
-    """When the newest of those was created that the last poll met, in the future or not."""
+    """When the newest record of the last poll was created, in the future or not."""
     polled_at: float | None = None
     """When the last successful poll began."""
     ticks: float | None = None
-    """What a clock said then that nobody sets, and that goes on while the machine runs."""
+    """The boot clock at that moment, in seconds. Nobody sets it, and it runs while the machine does."""
     boot: str = ""
-    """Since which start of the machine that clock goes."""
+    """The start of the machine that the boot clock counts from."""
     leapt_at: float | None = None
-    """What it said when the machine's clock was first seen to have leapt since; None where it has not."""
+    """The boot clock when the machine's clock was first seen to have jumped since; None if it has not."""
     broken_page: int | None = None
-    """The page at which the list broke off, though it should go on; below 0 as in `engine.ends.Depth`."""
+    """The page at which the list broke off; below 0 for a list that runs oldest first."""
     broken_polls: int = 0
-    """In how many polls in a row."""
+    """How many polls in a row it broke off there."""
     reconciled_at: float | None = None
-    """When the whole window had last been read again."""
+    """When the last reconciliation was complete."""
     reconciled_to: float | None = None
-    """How far a reconciliation that is under way has come; None between two."""
+    """How far the reconciliation in progress has come, a time of creation; None between two."""
     reconciled_page: int = 1
-    """The page on which that was."""
+    """The page on which it stopped."""
     scraped_at: float | None = None
-    """When the last scrape began that was answered to its end, as far as that is known; None: nobody scrapes."""
+    """When the last known scrape began that was answered to its end; None: nobody scrapes."""
     published_at: float | None = None
-    """When counters rose last in scrapes."""
+    """When counters last rose in scrapes."""

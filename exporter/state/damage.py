@@ -1,4 +1,4 @@
-"""From what SQLite, the system and a damaged file's content raise to what an operator is told. No I/O but a look."""
+"""Turn errors of SQLite, the system or a damaged file into messages for the operator. The only I/O is a stat."""
 
 import errno
 import os
@@ -9,10 +9,10 @@ from pathlib import Path
 from exporter.model.record import StateError
 
 FileId = tuple[int, int]
-"""Device and inode: the same file, whatever it is called."""
+"""Device and inode, which identify a file whatever its name is."""
 
 _DAMAGE = (ValueError, TypeError, LookupError)
-"""What reading raises where a file holds something else than was written."""
+"""Errors that reading raises if a file does not hold what was written."""
 
 _FULL = (sqlite3.SQLITE_FULL,)
 _NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH)
@@ -27,16 +27,16 @@ DAMAGED = (
     "it is damaged ({}); stop the exporter, move it away with its -wal and -shm, and start again"
     " (counters then begin at 0, and no old failure is counted again)"
 )
-"""What to do about a file that does not hold what was written, wherever that shows."""
+"""The message for a file that does not hold what was written."""
 
 
 def damaged(path: Path, how: str) -> StateError:
-    """Say that the file is damaged, wherever that shows, and how to start over."""
+    """Return the error for a damaged file, with how to start over."""
     return StateError(f"state file {path}: {DAMAGED.format(how)}")
 
 
 def moved(path: Path, opened: FileId | None) -> StateError | None:
-    """Say that the path no longer leads to the file that was opened at the start; None if it does."""
+    """Return the error for a path that no longer leads to the file opened at the start; None if it does."""
     if opened is None:
         return None
     try:
@@ -55,12 +55,12 @@ def moved(path: Path, opened: FileId | None) -> StateError | None:
 
 
 def file_id(status: os.stat_result) -> FileId:
-    """Return what makes out a file."""
+    """Return the identity of a file."""
     return status.st_dev, status.st_ino
 
 
 def understood(path: Path, error: Exception) -> StateError | None:
-    """Return what an error means for the operator; None if it says nothing about the file."""
+    """Return the error for the operator; None if the cause is not the state file."""
     if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
         return None
     if isinstance(error, sqlite3.Error):
@@ -96,7 +96,7 @@ def _of_sqlite(path: Path, error: sqlite3.Error) -> StateError:
         )
     if kind in _PASSING:
         return StateError(f"state file {path}: {error}", passing=True)
-    # All else is about what is in the file: pages, tables or rows that are not as they were written.
+    # All other errors are about the content: pages, tables or rows that are not as they were written.
     return damaged(path, str(error))
 
 
@@ -112,7 +112,7 @@ def _full(path: Path, how: str) -> StateError:
 
 
 def _raised_by_state(error: Exception) -> bool:
-    """Whether the innermost code of the exporter that the error came through is what reads the file's content."""
+    """Return whether the error was raised while the exporter read the file's content."""
     innermost = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         name = str(frame.f_globals.get("__name__"))

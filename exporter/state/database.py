@@ -1,4 +1,4 @@
-"""The state file: opening it, keeping it to one program, and what is said when it can't be used."""
+"""Open the state file, lock it for one program, and report why it can't be used."""
 
 import contextlib
 import fcntl
@@ -19,33 +19,34 @@ from exporter.state.records import Records
 from exporter.state.schema import Foreign, migrate
 
 _WAIT_SECONDS = 30.0
-"""For another collector's transaction. One takes milliseconds; a disk that hangs takes its time."""
+"""How long to wait for another collector's transaction: milliseconds as a rule, longer if the disk hangs."""
 
 _LOG_PAGES = 4000
-"""How far the write-ahead log grows, 16 MiB, before it is folded back. Ids are random, so that each list page touches
-a hundred pages of the file: the longer the log, the more often one of them is written back once for many changes."""
+"""How far the write-ahead log grows before a checkpoint: 16 MiB. IDs are random, so that each list page changes a
+hundred pages of the file: in a longer log, more changes of a page are written back at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state file in use. Each poll opens it for itself: a thousand accounts need no thousand open files."""
+    """A state file in use. Each poll opens it: a thousand accounts need no thousand open files."""
 
     path: Path
     opened: FileId | None = None
-    """The file that was at the path at the start. Another one in its place is not used."""
+    """The file that was at the path at the start. Another file in its place is refused."""
 
     @contextlib.contextmanager
     def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
-        """The records of one collector, for the length of one poll. Raises StateError, then and within."""
+        """Open the records of one collector for one poll. Raises StateError, now and inside the `with` block."""
         with _understanding(self.path, self.opened), contextlib.closing(_connect(self.path)) as connection:
             yield Records(connection, account, collector, rules)
 
 
 @contextlib.contextmanager
 def prepared(path: Path | None) -> Iterator[State]:
-    """The state at `path`, this program's alone until the end; without a path it ends with the program.
+    """Open the state at `path` for this program alone; without a path, in a temporary folder.
 
-    Raises StateError if another program has it, or if it is not ours or damaged: nothing is ever overwritten.
+    Raises StateError if another program uses the file, if it is no state file, or if it is damaged: it is never
+    overwritten.
     """
     if path is None:
         with _temporary() as folder, prepared(Path(folder) / "state.db") as made:
@@ -64,7 +65,7 @@ def _temporary() -> "tempfile.TemporaryDirectory[str]":
 
 @contextlib.contextmanager
 def _understanding(path: Path, opened: FileId | None = None) -> Iterator[None]:
-    """Raise StateError in the place of whatever the file's state makes SQLite, the system or our reading raise."""
+    """Raise StateError instead of the errors of SQLite, the system or our reading that the file causes."""
     deleted = moved(path, opened)
     if deleted is not None:
         raise deleted
@@ -81,7 +82,7 @@ def _understanding(path: Path, opened: FileId | None = None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock beside the file. The system gives it up with the process, however that ends."""
+    """Hold a lock beside the file. The system releases it when the process ends in any way."""
     with _understanding(path):
         lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -103,7 +104,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _anchor(path: Path) -> Iterator[FileId]:
-    """Keep one connection open: the last one to close would fold the write-ahead log back, at every poll."""
+    """Keep one connection open: if the last one closed, each poll would end in a checkpoint of the write-ahead log."""
     with contextlib.ExitStack() as closing:
         with _understanding(path):
             opened = _made(path)
@@ -113,16 +114,16 @@ def _anchor(path: Path) -> Iterator[FileId]:
             except Foreign as error:
                 raise StateError(f"state file {path}: it {error}; choose another state.path") from error
             connection.execute("PRAGMA journal_mode = WAL")
-            # Only with the first reading does this connection open the log, and so keep it there.
+            # The first query makes this connection open the log, and so keep it.
             connection.execute("SELECT count(*) FROM collectors").fetchone()
         yield opened
 
 
 def _made(path: Path) -> FileId:
-    """Make the file if there is none. By us and not by SQLite, which would let everybody read it."""
+    """Create the file if there is none, readable for this user alone: SQLite would let everybody read it."""
     log = path.with_name(path.name + "-wal")
     if (not path.exists() or path.stat().st_size == 0) and log.exists() and log.stat().st_size:
-        # SQLite would delete it, and with it what was written last.
+        # SQLite would delete the log, and with it the last changes.
         raise damaged(path, f"it is empty or gone, but {log.name} is not")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -135,7 +136,7 @@ def _made(path: Path) -> FileId:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # "rw": a file that has been taken away meanwhile is an error, not an empty new one.
+    # "rw": a file that was removed meanwhile is an error, not a new empty file.
     name = f"file:{urllib.parse.quote(str(path.absolute()))}?mode=rw"
     connection = sqlite3.connect(name, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)
     try:
@@ -144,7 +145,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     except Exception as error:
         connection.close()
         if isinstance(error, UnicodeDecodeError):
-            # SQLite's words quote the tables' text, which is no text any more.
+            # SQLite's message quotes text of the tables that can't be decoded.
             raise damaged(path, f"its content can't be read: {type(error).__name__}") from error
         raise
     return connection

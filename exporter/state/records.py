@@ -1,13 +1,14 @@
-"""The records of one collector, the sums over them and the marks of its polls.
+"""Keep the records of one collector, the totals over them, and the checkpoint of its polls.
 
-It decides nothing: the ledger does. A page's records, what they move and the marks are written in one transaction.
+`accounting` decides what a change counts. A page's records, the totals and the checkpoint are written in one
+transaction.
 """
 
 import contextlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from exporter.model import accounting
@@ -19,15 +20,18 @@ from exporter.state.failed_records import Failures
 from exporter.state.pending import Observation, PendingChanges
 from exporter.state.series import Series
 
-_FINISHED, _IN_FLIGHT, _GONE = 0, 1, 2
+Changed = tuple[Record | None, Record]
+"""A record as it was kept (None: never seen before), and as it was seen now."""
+
+_FINISHED, _IN_FLIGHT, _DELETED = 0, 1, 2
 _MANY_UNUSED = 1000
-"""Series that stand for nothing cost each poll a row to load: fewer are not worth the search for those in use."""
+"""Each unused series costs each poll a row to load: fewer than this are not worth a search for those in use."""
 _IDS_AT_ONCE = 500
-"""SQLite takes a bounded number of parameters in a statement."""
+"""SQLite limits the number of parameters in a statement."""
 
 
 class Records:
-    """The records of one collector, for the length of one poll."""
+    """The records of one collector. One object serves one poll."""
 
     def __init__(self, connection: sqlite3.Connection, account: str, collector: str, rules: Rules) -> None:
         self._db = connection
@@ -38,69 +42,70 @@ class Records:
         self.series = Series(connection, self._collector)
         self.failures = Failures(connection, self._collector, self.series)
         self.scraped_at: float | None = None
-        """When the last scrape began, epoch seconds: written whenever marks are."""
+        """When the last scrape began, epoch seconds. It is written with each checkpoint."""
 
     def apply(
         self,
         seen: Iterable[Record],
-        sight: Observation,
+        observation: Observation,
         deleted: Iterable[str] = (),
         marks: Checkpoint | None = None,
         known: Mapping[str, Record] | None = None,
-    ) -> int:
-        """Take records in as they were seen, and note which ids are gone: all of it or, on an error, nothing.
+        count: Callable[[Sequence[Changed]], Mapping[Key, int]] = lambda _: {},
+    ) -> Sequence[Changed]:
+        """Write records as they were seen, and mark those with the IDs in `deleted` as deleted upstream.
 
-        `known`: what `get` says of all of them, if the caller has just asked. Returns how many were not as they had
-        been.
+        `known` is what `get` returns for all of them, if the caller has just called it. `count` gets the records that
+        changed, one that was seen twice perhaps twice, and returns events of the polling itself that come with them.
+        Everything is one transaction: on an error, nothing of it is written. Return the records that changed.
         """
-        latest = {record.id: record for record in seen}
+        records = list(seen)
+        latest = {record.id: record for record in records}
         if known is None:
             known = self.get([*latest, *deleted])
-        for one in deleted:
-            if one in known and one not in latest:
-                latest[one] = replace(known[one], deleted=True)
+        for record_id in deleted:
+            if record_id in known and record_id not in latest:
+                latest[record_id] = replace(known[record_id], deleted=True, in_flight=False)
+                records.append(latest[record_id])
         changed = [
-            (before, kept)
-            for one, seen in latest.items()
-            if (before := known.get(one)) != seen
-            and (kept := accounting.remembered(before, seen, self._rules)) != before
+            (before, record, after)
+            for record in records
+            if (before := known.get(record.id)) != record
+            and (after := accounting.remembered(before, record, self._rules)) != before
         ]
-        if not changed and marks in (None, self.marks):
-            return 0
-        moved = PendingChanges(self._rules)
-        for before, after in changed:
-            moved.take(before, after, sight)
+        events = +Counter(count([(before, record) for before, record, _ in changed]))
+        changed = [change for change in changed if change[1] is latest[change[1].id]]
+        if not changed and not events and marks in (None, self.marks):
+            return ()
+        moved = PendingChanges(self._rules, events=events)
+        for before, _, after in changed:
+            moved.add(before, after, observation)
         with self._transaction():
             self.series.add(moved)
             self.failures.add(moved.failed)
-            self._write([after for _, after in changed])
+            self._write([after for _, _, after in changed])
             self._mark(marks)
-        return len(changed)
-
-    def kept(self, before: Record | None, seen: Record) -> Record:
-        """Return the record as `apply` would keep it."""
-        return accounting.remembered(before, seen, self._rules)
+        return [(before, record) for before, record, _ in changed]
 
     def mark(self, marks: Checkpoint) -> None:
-        """Write the marks alone."""
+        """Write the checkpoint alone."""
         with self._transaction():
             self._mark(marks)
 
-    def forget(self, records: Sequence[Record], marks: Checkpoint | None = None) -> None:
-        """Drop records. What they counted stays counted."""
-        moved = PendingChanges(self._rules)
+    def forget(self, records: Sequence[Record], events: Mapping[Key, int] | None = None) -> None:
+        """Drop records, and count events of the polling itself that come with it. What they counted stays counted."""
+        moved = PendingChanges(self._rules, events=Counter(events or {}))
         for record in records:
             moved.gauges.subtract(accounting.weight(record, self._rules))
         with self._transaction():
             self.series.add(moved)
             query = "DELETE FROM records WHERE collector = ? AND id = ?"
             self._db.executemany(query, [(self._collector, record.id) for record in records])
-            self._mark(marks)
 
     def drop_unused_series(self, folded: Mapping[Key, Key]) -> None:
-        """Delete series that neither a record nor a counter needs, where they are many.
+        """Delete series that no record or counter needs, if they are many.
 
-        `folded`: series beyond the cap, and which one shows them: it takes over what they have counted.
+        `folded` has the series beyond the cap, each with the series that shows it and takes over its count.
         """
         if not folded and self.series.unused() < _MANY_UNUSED:
             return
@@ -113,7 +118,7 @@ class Records:
             self.series.drop(named, folded)
 
     def relabel(self, pairs: Iterable[tuple[Record, Record]]) -> None:
-        """Count records with other labels than before: what they add to gauges moves, and no counter does."""
+        """Count records with other labels than before: gauges move, and no counter rises."""
         moved, after = PendingChanges(self._rules), []
         for before, now in pairs:
             moved.gauges.subtract(accounting.weight(before, self._rules))
@@ -124,15 +129,15 @@ class Records:
             self._write(after)
 
     def relabel_waiting(self, relabeled: Mapping[Key, Key]) -> None:
-        """Let what is counted and not published yet rise in the series with the labels that there are now."""
+        """Move counts that are not published yet to the series with the present labels."""
         with self._transaction():
             self.series.move_waiting(relabeled)
 
     def begin_anew(self, marks: Checkpoint, keep_before: float = float("-inf")) -> None:
-        """Something else is asked for from now on: no record is there any more, but what they counted is known.
+        """Mark all records as deleted, because something else is queried from now on. What they counted stays known.
 
-        Should one be met again, only what has come of it since is an event. Counters and failures stay, and so do
-        records in flight that were created before `keep_before`.
+        If a record is seen again, only later changes of it are events. Counters and failures stay, and so do records
+        in flight that were created before `keep_before`.
         """
         kept = self.stuck_before(keep_before)
         moved = PendingChanges(self._rules)
@@ -140,27 +145,27 @@ class Records:
             moved.gauges.update(accounting.weight(record, self._rules))
         with self._transaction():
             query = "UPDATE records SET state = ? WHERE collector = ? AND NOT (state = 1 AND created_at < ?)"
-            self._db.execute(query, (_GONE, self._collector, keep_before))
+            self._db.execute(query, (_DELETED, self._collector, keep_before))
             self.series.empty_gauges()
             self.series.add(moved)
             self._mark(marks)
 
     def count(self, events: Mapping[Key, int]) -> None:
-        """Count events that are of no record."""
+        """Count events that belong to no record."""
         if events:
             moved = PendingChanges(self._rules, events=Counter(events))
             with self._transaction():
                 self.series.add(moved)
 
     def publish(self, keys: Sequence[Key], at: float) -> None:
-        """Write down that all that these series have counted is published, before it is."""
+        """Note that everything that these series have counted is published. Call it before publishing."""
         if keys:
             with self._transaction():
                 self.series.publish(keys)
                 self._mark(replace(self.marks, published_at=at))
 
     def get(self, ids: Sequence[str]) -> Mapping[str, Record]:
-        """Those of the records that are known, gone ones too."""
+        """Return the known ones of these records, deleted ones too, by ID."""
         found: dict[str, Record] = {}
         for start in range(0, len(ids), _IDS_AT_ONCE):
             some = ids[start : start + _IDS_AT_ONCE]
@@ -169,56 +174,55 @@ class Records:
         return found
 
     def following(self, record_id: str, limit: int) -> Sequence[Record]:
-        """Some records, gone ones too, with the ids after this one."""
+        """Return up to `limit` records with IDs after this one, deleted ones too."""
         return list(self._select("id > ? ORDER BY id LIMIT ?", record_id, limit))
 
     def newest(self) -> float | None:
-        """When the newest record was created."""
+        """Return when the newest record was created."""
         query = "SELECT max(created_at) FROM records WHERE collector = ?"
         (newest,) = self._db.execute(query, (self._collector,)).fetchone()
         return None if newest is None else float(newest)
 
     def between(self, low: float, high: float) -> Sequence[tuple[str, float]]:
-        """Ids and times of creation of records, not gone, created after `low` and not after `high`, newest first."""
+        """Return IDs and times of creation of records created in (low, high] and not deleted, newest first."""
         query = """SELECT id, created_at FROM records WHERE collector = ? AND created_at > ? AND created_at <= ?
                    AND state != ? ORDER BY created_at DESC, id"""
-        return list(self._db.execute(query, (self._collector, low, high, _GONE)))
+        return list(self._db.execute(query, (self._collector, low, high, _DELETED)))
 
     def count_between(self, low: float, high: float) -> int:
-        """How many records, gone ones too, were created after `low` and not after `high`."""
+        """Return how many records were created in (low, high], deleted ones too."""
         query = "SELECT count(*) FROM records WHERE collector = ? AND created_at > ? AND created_at <= ?"
         (count,) = self._db.execute(query, (self._collector, low, high)).fetchone()
         return int(count)
 
     def in_flight(self, since: float, before: float = float("inf")) -> Sequence[tuple[str, float]]:
-        """Ids and times of creation of records in flight, newest first."""
+        """Return IDs and times of creation of records in flight created in [since, before), newest first."""
         query = """SELECT id, created_at FROM records WHERE collector = ? AND state = 1
                    AND created_at >= ? AND created_at < ? ORDER BY created_at DESC"""
         return list(self._db.execute(query, (self._collector, since, before)))
 
     def finished_before(self, moment: float, limit: int) -> Sequence[Record]:
-        """Some records, finished or gone, that were created before."""
+        """Return up to `limit` records, finished or deleted, that were created before."""
         return list(self._select("created_at < ? AND state != 1 LIMIT ?", moment, limit))
 
     def stuck_before(self, moment: float) -> Sequence[Record]:
-        """Records in flight that were created before."""
+        """Return the records in flight that were created before."""
         return list(self._select("created_at < ? AND state = 1", moment))
 
     def count_in_flight(self, before: float) -> int:
-        """How many records in flight were created before."""
+        """Return how many records in flight were created before."""
         query = "SELECT count(*) FROM records WHERE collector = ? AND state = 1 AND created_at < ?"
         (count,) = self._db.execute(query, (self._collector, before)).fetchone()
         return int(count)
 
     def batches_named_by(self, collector: str, since: float) -> Sequence[str]:
-        """The batches that another collector's records, created since, say they are part of."""
+        """Return the IDs of batches that another collector's records, created since, belong to."""
         query = """SELECT DISTINCT part_of FROM records WHERE collector = ? AND created_at >= ?
                    AND part_of IS NOT NULL AND state != ?"""
-        number, _ = self._row(collector)
-        return [one for (one,) in self._db.execute(query, (number, since, _GONE))]
+        return [batch_id for (batch_id,) in self._db.execute(query, (self._row(collector)[0], since, _DELETED))]
 
     def sums(self) -> Sums:
-        """What the records come to."""
+        """Return the totals over all records."""
         query = "SELECT min(created_at) FROM records WHERE collector = ? AND state = 1"
         (oldest,) = self._db.execute(query, (self._collector,)).fetchone()
         return replace(self.series.sums(), oldest_in_flight=oldest)
@@ -236,14 +240,18 @@ class Records:
     def _select(self, condition: str, *parameters: object) -> Iterator[Record]:
         query = f"SELECT id, created_at, state, adds, part_of FROM records WHERE collector = ? AND {condition}"  # noqa: S608
         decoded: dict[str, Mapping[Key, int]] = {}
-        for one, created_at, state, contributions, batch_id in self._db.execute(query, (self._collector, *parameters)):
+        for record_id, created_at, state, contributions, batch_id in self._db.execute(
+            query, (self._collector, *parameters)
+        ):
             if contributions not in decoded:
                 decoded[contributions] = self.series.decode(contributions)
-            yield Record(one, created_at, state == _IN_FLIGHT, decoded[contributions], batch_id, state == _GONE)
+            yield Record(
+                record_id, created_at, state == _IN_FLIGHT, decoded[contributions], batch_id, state == _DELETED
+            )
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        """All of it or nothing. After an error this object is of no more use: the poll has failed."""
+        """Commit everything or nothing. After an error, this object can't be used any more: the poll has failed."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -279,4 +287,4 @@ class Records:
 
 
 def _state(record: Record) -> int:
-    return _GONE if record.deleted else _IN_FLIGHT if record.in_flight else _FINISHED
+    return _DELETED if record.deleted else _IN_FLIGHT if record.in_flight else _FINISHED

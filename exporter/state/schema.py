@@ -1,14 +1,14 @@
-"""The tables, their version, and how a file of an older version is brought up to date."""
+"""The tables, their version, and the migration of a file of an older version."""
 
 import json
 import sqlite3
 from collections.abc import Callable
 
 APPLICATION_ID = 0x62617463
-"""Stands in the file's header (`PRAGMA application_id`), so that no other program's database is taken for ours."""
+"""Written in the file's header (`PRAGMA application_id`), so that another program's database is not taken for ours."""
 
 VERSION = 4
-"""Stands there too (`PRAGMA user_version`)."""
+"""Written there too (`PRAGMA user_version`)."""
 
 _TABLES = """
 CREATE TABLE collectors (
@@ -43,7 +43,7 @@ CREATE INDEX records_in_flight ON records (collector, created_at) WHERE state = 
 """
 
 _ORDER = "ALTER TABLE series ADD COLUMN rose INTEGER;"
-"""In which order counters first rose: the ones that came first keep their own series, however many there are."""
+"""The order in which counters first rose: beyond the cap, the earliest keep their own series."""
 
 _FAILURES = """
 CREATE TABLE failures (
@@ -57,7 +57,7 @@ CREATE TABLE failures (
     PRIMARY KEY (collector, id)
 ) WITHOUT ROWID;
 """
-"""The last failed records. What failed before is not known here, only counted: the table begins empty."""
+"""The last failed records. Earlier failures are counted and not listed: the table begins empty."""
 
 _PUBLISHED = """
 CREATE TABLE new_series (
@@ -79,7 +79,7 @@ INSERT INTO new_series (id, collector, key, total, events, published, cause, spr
 DROP TABLE series;
 ALTER TABLE new_series RENAME TO series;
 """
-"""What scrapes may have shown of a series, which is less than what it has counted until that is published."""
+"""The value of a series that scrapes may have shown, which is lower than its count until that is published."""
 
 _INVOCATIONS = "inkit_invocations_finished_total"
 _GENERATIONS = "inkit_invocation_generations_finished_total"
@@ -87,9 +87,9 @@ _FAILED = ("failed", "timed_out", "expired", "error")
 
 
 def _publish(connection: sqlite3.Connection) -> None:
-    """Keep of each series what was published, and count invocations as version 4 does.
+    """Keep the published value of each series, and count invocations as version 4 does.
 
-    That is by their own status alone, and with deliveries that failed without a destination that says so.
+    It counts them by their own status alone, and with deliveries that failed without a destination that says so.
     """
     _execute(connection, _PUBLISHED)
     for (collector,) in connection.execute("SELECT id FROM collectors").fetchall():
@@ -106,7 +106,7 @@ def _publish(connection: sqlite3.Connection) -> None:
 
 
 def _merge_invocations(connection: sqlite3.Connection, collector: int) -> dict[str, str]:
-    """Make one series of all that differ in `destination_status` alone. Returns old numbers with the new ones."""
+    """Merge series that differ in `destination_status` alone. Return old numbers with the new ones."""
     query = "SELECT id, key, cause FROM series WHERE collector = ? ORDER BY id"
     alike: dict[tuple[str, ...], list[tuple[int, str | None]]] = {}
     for number, key, cause in connection.execute(query, (collector,)).fetchall():
@@ -134,8 +134,9 @@ def _merge_invocations(connection: sqlite3.Connection, collector: int) -> dict[s
 
 
 def _roll_ups(connection: sqlite3.Connection, collector: int) -> tuple[dict[str, str], frozenset[str]]:
-    """The gauges of invocations whose deliveries failed, each with the counter of failures without a destination; and
-    the counters of failures with one. All are numbers of series.
+    """Return the gauges of invocations whose deliveries failed, and the counters of failures with a destination.
+
+    Each gauge comes with the counter of failures without a destination. All are numbers of series.
     """
     rows = connection.execute("SELECT id, key FROM series WHERE collector = ?", (collector,)).fetchall()
     keys = {tuple(json.loads(key)): number for number, key in rows}
@@ -152,18 +153,18 @@ def _roll_ups(connection: sqlite3.Connection, collector: int) -> tuple[dict[str,
 
 
 def _renumbered(amounts: str, merged: dict[str, str]) -> str:
-    """The amounts by series with the numbers that the series have now."""
+    """Return the amounts with the present numbers of the series."""
     added: dict[str, int] = {}
-    for one in amounts.split():
-        number, _, amount = one.partition(":")
+    for pair in amounts.split():
+        number, _, amount = pair.partition(":")
         number = merged.get(number, number)
         added[number] = added.get(number, 0) + int(amount)
     return " ".join(f"{number}:{amount}" for number, amount in added.items())
 
 
 def _placed(contributions: str, unplaced: dict[str, str], failed: frozenset[str]) -> str:
-    """The amounts by series, with the failure that no destination says where there is one."""
-    numbers = {one.partition(":")[0] for one in contributions.split()}
+    """Return the amounts, with the failure that no destination shows if there is one."""
+    numbers = {pair.partition(":")[0] for pair in contributions.split()}
     if numbers & failed:
         return contributions
     return " ".join([contributions, *(f"{unplaced[number]}:1" for number in sorted(numbers & unplaced.keys()))])
@@ -181,15 +182,15 @@ _MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {
     2: lambda connection: _execute(connection, _FAILURES),
     3: _publish,
 }
-"""By the version they start from; each brings a file one version on."""
+"""Migrations by the version they start from; each brings a file to the next version."""
 
 
 class Foreign(Exception):
-    """The file is not ours to write. The text says what it is."""
+    """Raised for a file that is not ours to write. The text says what it is."""
 
 
 def migrate(connection: sqlite3.Connection, to: int = VERSION) -> None:
-    """Make a new file ours, or bring an older one up to date. Raises Foreign, leaving the file as it is.
+    """Set up a new file, or migrate an older one. Raises Foreign, and leaves the file as it is.
 
     The connection must be in autocommit mode. `to`: the version to stop at.
     """

@@ -1,6 +1,6 @@
-"""The series of one collector: their totals, and the numbers by which other tables name them.
+"""Keep the series of one collector: their totals, and the numbers that other tables name them by.
 
-What must be one transaction is the caller's to keep together.
+The caller opens and commits transactions.
 """
 
 import bisect
@@ -15,11 +15,11 @@ from exporter.model.totals import Cause, CounterState, HistogramState, Observati
 from exporter.state.pending import PendingChanges
 
 _NOTHING = "total = 0 AND events = 0 AND spread IS NULL AND rose IS NULL"
-"""Of a row: no record in the window adds to it, and it has never counted. One that has keeps its place in the order."""
+"""An unused row: no record contributes to it, and it never counted. A row that did keeps its place in the order."""
 
 
 class Series:
-    """The series of one collector, for the length of one poll."""
+    """The series of one collector. One object serves one poll."""
 
     def __init__(self, connection: sqlite3.Connection, collector: int) -> None:
         self._db = connection
@@ -30,7 +30,7 @@ class Series:
         self._places: Iterator[int] | None = None
 
     def add(self, moved: PendingChanges) -> None:
-        """Add what was gathered: to gauges and counters with their causes, and to histograms."""
+        """Add changes to gauges, to counters with their causes, and to histograms."""
         update = "UPDATE series SET total = total + ? WHERE id = ?"
         self._db.executemany(update, [(amount, self._number(key)) for key, amount in moved.gauges.items() if amount])
         self._count(moved.events)
@@ -41,16 +41,16 @@ class Series:
             self._observe(key, observed, moved.rules.histograms[key[0]])
 
     def empty_gauges(self) -> None:
-        """There are no records any more. Counters stay."""
+        """Set all gauges to 0, because there are no records. Counters stay."""
         self._db.execute("UPDATE series SET total = 0 WHERE collector = ?", (self._collector,))
 
     def publish(self, keys: Iterable[Key]) -> None:
-        """Note that all that these series have counted is published."""
+        """Note that everything that these series have counted is published."""
         numbers = [(self._numbers[key],) for key in keys]
         self._db.executemany("UPDATE series SET published = events, published_spread = spread WHERE id = ?", numbers)
 
     def sums(self) -> Sums:
-        """What the series have come to; which record is the oldest is not known here."""
+        """Return the totals, without the oldest record in flight."""
         gauges: dict[Key, int] = {}
         counters: dict[Key, CounterState] = {}
         histograms: dict[Key, HistogramState] = {}
@@ -68,7 +68,7 @@ class Series:
         return Sums(gauges, counters, histograms)
 
     def move_waiting(self, relabeled: Mapping[Key, Key]) -> None:
-        """Let what series have counted and not published rise in others."""
+        """Move counts that are not published yet from one series to another."""
         for key, into in relabeled.items():
             query = "SELECT events - published, cause FROM series WHERE id = ? AND events > published"
             for waiting, cause in self._db.execute(query, (self._numbers[key],)).fetchall():
@@ -77,19 +77,19 @@ class Series:
                 self._db.execute("UPDATE series SET events = published WHERE id = ?", (self._numbers[key],))
 
     def all_keys(self) -> Sequence[Key]:
-        """Return all series, of whatever labels."""
+        """Return all series, whatever their labels."""
         return list(self._numbers)
 
     def unused(self) -> int:
-        """How many series stand for nothing now. Records may still name them."""
+        """Return how many series are unused. Records may still name them."""
         query = f"SELECT count(*) FROM series WHERE collector = ? AND {_NOTHING}"  # noqa: S608
         (count,) = self._db.execute(query, (self._collector,)).fetchone()
         return int(count)
 
     def drop(self, named: Set[int], folded: Mapping[Key, Key]) -> None:
-        """Delete series that stand for nothing; of those that are `folded`, move what they counted to what shows it.
+        """Delete unused series. Those that are `folded` first add their count to the series that shows them.
 
-        `named`: the numbers of series that other tables name, which stay.
+        `named` has the numbers of series that other tables name, which stay.
         """
         query = f"SELECT id FROM series WHERE collector = ? AND {_NOTHING}"  # noqa: S608
         unused = [number for (number,) in self._db.execute(query, (self._collector,)) if number not in named]
@@ -102,7 +102,7 @@ class Series:
             del self._numbers[self._keys.pop(number)]
 
     def _merge(self, key: Key, into: Key) -> bool:
-        """Add what a series has counted to another: not to itself, and not before all of it is published."""
+        """Add the count of a series to another series, once all of it is published. Return whether it was."""
         query = """SELECT events, cause, spread FROM series
                    WHERE id = ? AND total = 0 AND events = published AND spread IS published_spread"""
         found = self._db.execute(query, (self._numbers[key],)).fetchone()
@@ -120,17 +120,17 @@ class Series:
         return True
 
     def encode(self, amounts: Mapping[Key, int]) -> str:
-        """Amounts by series as text. A series that is new gets its number."""
+        """Return amounts by series as text. A new series gets its number."""
         return " ".join([f"{self._number(key)}:{amount}" for key, amount in amounts.items()])
 
     @staticmethod
     def numbers(amounts: str) -> Iterator[int]:
-        """The numbers of the series in what `encode` has written."""
-        return (int(one.partition(":")[0]) for one in amounts.split())
+        """Return the numbers of the series in what `encode` returned."""
+        return (int(amount.partition(":")[0]) for amount in amounts.split())
 
     def decode(self, amounts: str) -> Mapping[Key, int]:
-        """The amounts that `encode` has written."""
-        pairs = (one.split(":") for one in amounts.split())
+        """Return the amounts that `encode` was given."""
+        pairs = (amount.split(":") for amount in amounts.split())
         return {self._keys[int(number)]: int(amount) for number, amount in pairs}
 
     def _count(self, events: Mapping[Key, int]) -> None:
@@ -141,7 +141,7 @@ class Series:
             self._db.executemany(update, counted)
 
     def _place(self) -> int:
-        """The next place in the order in which series first rose."""
+        """Return the next place in the order in which series first rose."""
         if self._places is None:
             query = "SELECT coalesce(max(rose), 0) + 1 FROM series WHERE collector = ?"
             (first,) = self._db.execute(query, (self._collector,)).fetchone()
@@ -175,11 +175,11 @@ def _observations(spread: str) -> Observations:
 
 
 def _added(spread: str, other: str | None) -> str:
-    """The observations of two histograms together; None has none."""
+    """Return the observations of two histograms together; None stands for no observation."""
     if other is None:
         return spread
     (counts, total), (others, more) = json.loads(spread), json.loads(other)
-    return json.dumps([[one + two for one, two in zip(counts, others, strict=True)], total + more])
+    return json.dumps([[sum(pair) for pair in zip(counts, others, strict=True)], total + more])
 
 
 def _fields(cause: Cause) -> tuple[str, int, float]:

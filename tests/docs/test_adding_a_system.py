@@ -24,7 +24,8 @@ from exporter.exposition.status import Facts
 from exporter.model.accounting import Rules
 from exporter.model.record import Reason
 from exporter.polling.collector import Collector, Limits
-from exporter.polling.poller import Pace, Poller, Shown
+from exporter.polling.poller import Poller
+from exporter.polling.publisher import Output, Pace
 from exporter.state import State, prepared
 from exporter.systems import Source
 from exporter.systems.base import Options
@@ -82,7 +83,7 @@ class Post:
             Collector(self.source.listing("letters", Options()), families, limits),
             self._client(key),
             self.state,
-            Shown(self._board.publish, lambda: self._board.last_scrape),
+            Output(self._board.publish, lambda: self._board.last_scrape),
             Facts("post", "acme", "letters"),
             Pace(60.0, 600.0, HOUR),
             clock=self.clock,

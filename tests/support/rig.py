@@ -28,7 +28,8 @@ from exporter.model.record import Key, Reason
 from exporter.model.totals import Sums
 from exporter.polling.collector import Collector, Limits
 from exporter.polling.collector.list_end import ACCEPTED_AFTER
-from exporter.polling.poller import Pace, Poller, Shown
+from exporter.polling.poller import Poller
+from exporter.polling.publisher import Output, Pace
 from exporter.state import State
 from exporter.systems import sources
 from exporter.systems.base import Options
@@ -172,7 +173,7 @@ class Rig:
             ),
             asking or client(self.mock_api.url, meter=self.meter, deadline=5.0, system=self.system),
             self.state,
-            Shown(publish or self.board.publish, lambda: self.board.last_scrape),
+            Output(publish or self.board.publish, lambda: self.board.last_scrape),
             Facts(self.account, self.system, collector),
             Pace(60.0, 600.0, HOUR),
             options.workflow_label,

@@ -1,7 +1,7 @@
-"""One poll of one collector: from the list's pages to the records in the state. Threads and metrics are not here."""
+"""One poll of one collector: from the pages of a list to the records in the state. No threads, and no rendering."""
 
 from exporter.polling.collector.collector import Collector, Limits
-from exporter.polling.collector.poll import Found
+from exporter.polling.collector.result import PollResult
 from exporter.polling.collector.trusted_clock import boot
 
-__all__ = ["Collector", "Found", "Limits", "boot"]
+__all__ = ["Collector", "Limits", "PollResult", "boot"]

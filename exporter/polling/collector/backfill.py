@@ -1,5 +1,6 @@
-"""Reading the window for the first time, newest first, from where a restart has interrupted it."""
+"""Read the window for the first time, newest first, and resume where a restart interrupted it."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,40 +15,41 @@ _SECONDS_AT_ONCE = 1.0
 
 
 def backfill(poll: Poll) -> int:
-    """Read the whole window. What is met is no news, however it ends. Raises PollError; what was read is kept.
+    """Read the whole window. No record of it is a new event, however it ends. Return how many pages that took.
 
-    Returns how many pages that took. The mark `newest` stays as of page 1: what came after it was not looked at.
+    The checkpoint's `newest` stays as of page 1: newer records were not looked at. Raises PollError; what was read
+    until then is kept.
     """
     walk = poll.walk()
     order = walk.order
     if poll.records.marks.backfilling_since is None:
         poll.mark(backfilling_since=poll.now)
     start = _resume(poll)
-    # An order that was not there on the pages before is not there on those that follow.
+    # If the pages before were not in order, those that follow are not either.
     order.newest_first = poll.records.marks.backfilled_page == 1
     pages = 0
-    for some in _gathered(walk.sweep(poll.since, start)):
+    for batch in _batches(walk.sweep(poll.since, start)):
         marks = poll.records.marks
         if start == 1 and not pages:
-            poll.look_at_newest(some[0])
-            marks = poll.marks(newest=max((record.created_at for record in some[0].records), default=None))
-        pages += len(some)
+            poll.note_newest_page(batch[0])
+            marks = poll.marks(newest=max((record.created_at for record in batch[0].records), default=None))
+        pages += len(batch)
         marks = replace(
             marks,
             backfilled_to=order.oldest if order.newest_first else None,
             backfilled_page=1 if order.newest_first else start + pages - 1,
         )
-        poll.take(_joined(some), marks)
-        # A window may hold a million records: their ids are not kept in memory.
+        poll.ingest(_joined(batch), marks)
+        # A window may hold a million records: their IDs are not kept in memory.
         poll.met.clear()
         poll.progress()
-    poll.ended(walk)
-    poll.found.incremental = order.newest_first
+    poll.note_end(walk)
+    poll.result.incremental = order.newest_first
     return start + pages - 1
 
 
-def _gathered(pages: Iterable[Page]) -> Iterator[Sequence[Page]]:
-    """As many pages as come within a second: kept in one transaction, they cost half of it. Raises as `pages`."""
+def _batches(pages: Iterable[Page]) -> Iterator[Sequence[Page]]:
+    """Yield the pages of each second together: one transaction for them costs half. Raises as `pages` does."""
     held: list[Page] = []
     begun = time.monotonic()
     try:
@@ -72,17 +74,17 @@ def _joined(pages: Sequence[Page]) -> Page:
 
 
 def _resume(poll: Poll) -> int:
-    """The page to go on from: one on which something stands that is known already, so that there is no gap.
+    """Return the page to resume at: one with a known record, so that there is no gap.
 
-    Where the list has no order, rows that have moved meanwhile are found by the next reading, and are no news then.
+    If the list is not in order, rows that have moved meanwhile are found by the next scan, and are no new events then.
     """
     marks = poll.records.marks
     reached = marks.backfilled_to
     if reached is None:
         return marks.backfilled_page
-    page = poll.records.count_between(reached, float("inf")) // poll.pages.manners.rows
+    page = poll.records.count_between(reached, math.inf) // poll.pages.rows
     while page > 1:
-        read = poll.pages.page(poll.client, poll.listing, page)
+        read = poll.pages.page(poll.client, page)
         if any(record.created_at > reached for record in read.records):
             return page
         page //= 2

@@ -1,9 +1,9 @@
-"""Finding what is new at the top of the list, and bringing what is in flight up to date."""
+"""Find new records at the top of the list, and bring records in flight up to date."""
 
 import math
 from dataclasses import dataclass
 
-from exporter.polling.collector.fetch_by_id import Ways, ask, plan
+from exporter.polling.collector.fetch_by_id import Ways, fetch_by_id, plan
 from exporter.polling.collector.in_flight import read_in_flight
 from exporter.polling.collector.list_end import no_end
 from exporter.polling.collector.pagination import Walk
@@ -13,31 +13,28 @@ from exporter.state import Checkpoint
 _MOST_PAGES = 100_000
 
 SKEW_SECONDS = 300.0
-"""How far the clocks of the vendor's hosts may be apart: so much older than the newest record may one be when it
-appears, and still be found at the next poll."""
+"""How far the clocks of the API's hosts may differ: a record that is older than the newest one by no more than that
+when it appears is found at the next poll."""
 
 AHEAD_SECONDS = 900.0
-"""How far below the middle of the newest page is looked, should all clocks of the vendor be ahead of ours: with rows
-that are dated farther ahead than that, one that is dated now may be found at the next reconciliation only."""
+"""How far below the middle of the newest page discovery looks if all clocks of the API are ahead of ours. If rows are
+dated farther ahead, one that is dated now may not be found before the next reconciliation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """How far discovery has come."""
+    """How far discovery got."""
 
     pages: int
     short: int
-    """How many rows the first page has less than a full one, where the newest rows are at the end of a list."""
+    """How many rows the first page lacks, if the newest rows are at the end of the list."""
     walk: Walk
     complete: bool
-    """The list was read to its end or to the beginning of the window."""
+    """Whether the list was read to its end or to the beginning of the window."""
 
 
 def discover(poll: Poll) -> Discovered:
-    """Read pages from the newest on, until one says nothing new and lies before what the last poll saw.
-
-    Raises PollError.
-    """
+    """Read pages from the newest, until one has no change and is older than the last poll. Raises PollError."""
     known_to = _known_to(poll.records.marks)
     walk = poll.walk()
     order = walk.order
@@ -46,8 +43,8 @@ def discover(poll: Poll) -> Discovered:
         page = walk.page(number)
         if number == 1:
             short = poll.pages.full - page.rows
-            poll.look_at_newest(page)
-        changed = poll.take(page)
+            poll.note_newest_page(page)
+        changed = poll.ingest(page)
         if walk.ended or order.reaches(poll.since):
             return Discovered(number, short, walk, complete=True)
         if not order.newest_first or (not changed and order.oldest <= known_to):
@@ -58,13 +55,13 @@ def discover(poll: Poll) -> Discovered:
 
 
 def _known_to(marks: Checkpoint) -> float:
-    """Up to when all that was created is known, by the clocks of all hosts of the vendor.
+    """Return up to when all records are known, by the clocks of all hosts of the API.
 
-    The last good poll was by another clock than the records. By theirs it began when its newest record was created,
-    or so much later as that had been known for. Where they are ahead of ours, as their newest page shows, our own
-    time would be too far down the list.
+    The time of the last successful poll is by our clock, not by the records' clock. By theirs the poll began when its
+    newest record was created, or later by as long as that record had been known. If their clocks are ahead of ours,
+    as their newest page shows, our own time would be too far down the list.
     """
-    # A backfill stands for the last poll: its first page is that old.
+    # A backfill takes the place of the last poll: its first page is that old.
     polled_at = marks.polled_at if marks.complete else marks.backfilling_since
     if marks.newest is None or polled_at is None:
         return -math.inf
@@ -76,12 +73,12 @@ def _known_to(marks: Checkpoint) -> float:
 
 
 def refresh(poll: Poll, discovered: Discovered) -> None:
-    """Bring the records in flight that discovery has not met up to date, the cheapest way. Raises PollError.
+    """Bring the records in flight that discovery did not meet up to date, the cheapest way. Raises PollError.
 
-    Those older than the window are left to reconciliations: work that the vendor has forgotten must not cost a
-    request a minute for ever.
+    Those older than the window are left to reconciliations: work that the API has forgotten must not cost a request
+    a minute for ever.
     """
-    waiting = [one for one in poll.records.in_flight(poll.since) if one[0] not in poll.met]
+    waiting = [record for record in poll.records.in_flight(poll.since) if record[0] not in poll.met]
     if not waiting:
         return
     ways = Ways(
@@ -96,22 +93,22 @@ def refresh(poll: Poll, discovered: Discovered) -> None:
     if chosen.filtered:
         read_in_flight(poll, len(waiting))
     for number in range(discovered.pages + 1, chosen.last_page + 1):
-        poll.take(discovered.walk.page(number))
+        poll.ingest(discovered.walk.page(number))
         if discovered.walk.ended:
             break
-    left = [one for one, _ in waiting if one not in poll.met]
+    left = [record_id for record_id, _ in waiting if record_id not in poll.met]
     if poll.listing.by_id:
-        poll.doubts.not_found(ask(poll, left))
+        poll.missing.not_found(fetch_by_id(poll, left))
 
 
 def _ranks(poll: Poll, times: list[float], rows: int) -> list[int]:
-    """How many known records were created after each of these times, which descend.
+    """Return how many known records were created after each of these times, which descend.
 
-    Counting stops where asking by id is cheaper however it goes on.
+    Counting stops where fetching by ID is cheaper in any case.
     """
     enough = rows * (len(times) + 1)
     ranks: list[int] = []
-    above, rank = float("inf"), 0
+    above, rank = math.inf, 0
     for moment in times:
         if rank <= enough or not poll.listing.by_id:
             rank += poll.records.count_between(moment, above)

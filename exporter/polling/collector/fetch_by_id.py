@@ -1,4 +1,4 @@
-"""Asking for records by their ids, and which way of bringing records in flight up to date costs least."""
+"""Fetch records by ID, and choose the cheapest way to bring records in flight up to date."""
 
 import itertools
 import math
@@ -13,23 +13,22 @@ from exporter.systems.base import Page
 _OF_THIS_RECORD = (Reason.CLIENT_ERROR, Reason.SERVER_ERROR, Reason.MALFORMED)
 
 
-def ask(poll: Poll, ids: Sequence[str]) -> set[str]:
-    """Ask for records by id and keep what is said. Returns the ids the API says it does not have. Raises FetchError."""
+def fetch_by_id(poll: Poll, ids: Sequence[str]) -> set[str]:
+    """Fetch records by ID and keep them. Return the IDs that the API does not have. Raises FetchError."""
     missing: set[str] = set()
-    # A server that refuses large pages would refuse one for so many ids.
-    size = min(poll.listing.ids_per_request, poll.pages.manners.rows)
+    # A server that refuses large pages would refuse one for so many IDs.
+    size = min(poll.listing.ids_per_request, poll.pages.rows)
     for start in range(0, len(ids), size):
-        some = ids[start : start + size]
-        poll.asked.update(some)
-        missing |= set(some) - _answered(poll, some)
+        requested = ids[start : start + size]
+        poll.fetched.update(requested)
+        missing |= set(requested) - _answered(poll, requested)
     return missing
 
 
 def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
-    """The ids among these that may be there, page after page where the server answers in smaller pages than asked.
+    """Return the IDs that the API may have. Several pages are read if it answers with fewer rows than requested.
 
-    An answer with other records than those asked for, or with some that can't be understood, proves nothing of those
-    that are not in it.
+    An answer with other records, or with some that can't be understood, proves nothing about those that it lacks.
     """
     found: set[str] = set()
     proves = True
@@ -38,7 +37,7 @@ def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
             page = _page(poll, request, number)
             if page is None:
                 break
-            poll.take(page)
+            poll.ingest(page)
             new = {record.id for record in page.records} & set(ids) - found
             found |= new
             proves = proves and not page.rejected and found.issuperset(record.id for record in page.records)
@@ -53,36 +52,36 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
     try:
         return poll.listing.read_asked(poll.client.get(request))
     except FetchError as error:
-        # Of a list, none of this says anything of its records.
+        # An error of a list says nothing about its records.
         if poll.listing.ids_per_request > 1 or error.reason not in _OF_THIS_RECORD:
             raise
         if error.status in (404, 410):
             return None
-    # One record that the API can't answer for must not keep all others from being seen.
-    return Page((), {"not_answered": 1})
+    # A record that the API fails to return must not hide all others.
+    return Page((), {"not_answered": 1}, rows=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """The ways there are to bring records in flight up to date."""
+    """The possible ways to bring records in flight up to date."""
 
     rows: int
-    """On a page of the list."""
+    """Rows of a page of the list."""
     ids_per_request: int
     pages_read: int
     """Pages of the list that this poll has read already."""
     by_id: bool
-    """Can records be asked for by their ids."""
+    """Whether records can be fetched by ID."""
     filters: int = 0
-    """The lists that have just the records in flight, all together; 0 where there are none."""
+    """How many lists have the records in flight; 0 if there are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How to bring records in flight up to date.
 
-    Read the lists of what is in flight if `filtered`, the list to this page, and then ask for what is left: so many
-    of the oldest as far as can be told beforehand.
+    Read the lists of records in flight if `filtered`, then the list to `last_page`, then fetch the rest by ID: about
+    `asked` of the oldest.
     """
 
     last_page: int
@@ -91,9 +90,9 @@ class Plan:
 
 
 def plan(ranks: Sequence[int], ways: Ways) -> Plan:
-    """The cheapest plan for records in flight, whose ranks (records before them in the list) ascend.
+    """Return the cheapest plan for records in flight, whose ranks (records before them in the list) ascend. Pure.
 
-    Reading up to a page brings all records on it up to date; the others are asked for by id. Pure.
+    Reading up to a page brings all records on it up to date; the others are fetched by ID.
     """
     if not ranks:
         return Plan(ways.pages_read, 0)

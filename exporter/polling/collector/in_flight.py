@@ -1,7 +1,6 @@
-"""Reading the lists that have just the records in flight, where a vendor has such."""
+"""Read the lists of records in flight, for an API that can filter by status."""
 
 import logging
-from dataclasses import replace
 
 from exporter.model.record import FetchError
 from exporter.polling.collector.poll import Poll
@@ -11,19 +10,17 @@ log = logging.getLogger(__name__)
 
 
 def read_in_flight(poll: Poll, expected: int) -> None:
-    """Bring the records up to date that these lists have; those they don't have any more are the caller's.
+    """Bring the records of these lists up to date; those that are on none of them are left to the caller.
 
-    Raises PollError. A server that does not keep to the filter is not asked in this way again.
+    `expected` is how many records are in flight. Raises PollError. If the API ignores the filter or refuses it, the
+    lists are not read again.
     """
-    # Whatever the server says of further pages: no more than there can be.
+    # A bound, whatever the server says about further pages.
     most = expected // poll.pages.full + 2
-    for only in poll.listing.in_flight_filters:
+    for filters in poll.listing.in_flight_filters:
         for number in range(1, most + 1):
-            request = poll.pages.manners.request(poll.listing, number)
             try:
-                page = poll.listing.read_page(
-                    poll.client.get(replace(request, params={**request.params, **only}, most=None))
-                )
+                page = poll.listing.read_page(poll.client.get(poll.pages.filtered(number, filters)))
             except FetchError as error:
                 if not is_refusal(error):
                     raise
@@ -31,7 +28,7 @@ def read_in_flight(poll: Poll, expected: int) -> None:
                     _give_up(poll)
                     return
                 break
-            poll.take(page)
+            poll.ingest(page)
             if not all(record.in_flight for record in page.records):
                 _give_up(poll)
                 return
@@ -41,7 +38,4 @@ def read_in_flight(poll: Poll, expected: int) -> None:
 
 def _give_up(poll: Poll) -> None:
     poll.pages.filters = False
-    log.warning(
-        "the list does not keep to its filters: asking for records in flight one by one",
-        extra=dict(poll.pages.manners.where),
-    )
+    log.warning("API ignores the status filter: fetching unfinished records by ID", extra=poll.pages.where)

@@ -1,22 +1,22 @@
-"""Labels that only some accounts have, as a workflow's name: with them or without, a record stands for the same."""
+"""Optional labels, such as a workflow's name: a record is the same with and without them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
+from exporter.model.accounting import Rules
 from exporter.model.family import Family
 from exporter.model.record import Key, Record
 
 
 class OptionalLabel:
-    """Counts known records with the optional label, or without it."""
+    """Count known records with the optional label, or without it."""
 
     def __init__(self, families: Iterable[Family]) -> None:
-        # A key has no account: its family's name stands in that place.
-        self._whole: Mapping[str, int] = {family.name: len(family.labels) for family in families if family.optional}
+        self._rules = Rules.of(families)
 
     def as_configured(self, record: Record, has_label: bool) -> Record:
-        """Return the record, counted with the label or without. Which value it had is known when it is met again."""
+        """Return the record, counted with the label or without. The label's value is known once it is seen again."""
         contributions: Counter[Key] = Counter()
         for key, amount in record.contributions.items():
             contributions[self.key(key, has_label)] += amount
@@ -24,7 +24,6 @@ class OptionalLabel:
 
     def key(self, key: Key, has_label: bool) -> Key:
         """Return a series with the label or without."""
-        whole = self._whole.get(key[0])
-        if whole is None or (len(key) == whole) is has_label:
+        if has_label and self._rules.optional(key):
             return key
-        return (*key, "") if has_label else key[:-1]
+        return self._rules.with_optional(key, ("",) if has_label else ())

@@ -1,4 +1,4 @@
-"""Finding the last page of a list whose server may be wrong about where it is."""
+"""Find the last page of a list whose server may be wrong about where it is."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -8,25 +8,25 @@ from exporter.polling.collector.list_end import End, broken_off, no_end
 from exporter.systems.base import Page
 
 _MOST_PROBES = 60
-"""Doubling and halving finds any page in far fewer."""
+"""A bound: doubling and halving needs far fewer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """The last page that has rows; of an empty list, page 1."""
+    """The last page that has rows; page 1 of an empty list."""
 
     number: int
     page: Page
     unproved: FetchError | None = None
-    """What hides the true end; None where this is proved to be it."""
+    """The error that hides the true end; None if this page is proved to be the last."""
 
 
 def last_page(read: Callable[[int], Page], judge: Callable[[Page, int], End], guess: int) -> Last:
     """Find the last page.
 
-    `read` gets a page by its number, `judge` says what it tells of the end; `guess` is where to begin. Where all is as
-    it was last time and the server counts right, that is one request, or two if the page is full. Raises
-    FetchError(malformed) for a list without end, and as `read`.
+    `read` returns a page by its number, `judge` what the page says about the end; the search begins at `guess`. If the
+    guess is right, that is one request, or two if the page is full. Raises FetchError(malformed) for a list without
+    end, and as `read` does.
     """
     return _Search(read, judge).run(max(1, guess))
 
@@ -36,12 +36,12 @@ class _Search:
     read: Callable[[int], Page]
     judge: Callable[[Page, int], End]
     low: int = 0
-    """The last page known to have rows, and the page."""
+    """The number of the last page known to have rows; `found` is that page."""
     found: Page = field(default_factory=lambda: Page(()))
     claimed: bool = False
-    """Does the server say that it is the last one."""
+    """Whether the server says that it is the last one."""
     beyond: int | None = None
-    """The first page known to have none of its own, and what was answered there."""
+    """The number of the first page known to have no rows of its own; `nothing` is the answer for it."""
     nothing: Page = field(default_factory=lambda: Page(()))
     tried: dict[int, frozenset[str]] = field(default_factory=dict)
 
@@ -54,7 +54,7 @@ class _Search:
             if fresh:
                 end = self.judge(page, number)
                 self.low, self.found, self.claimed = number, page, end is End.CLAIMED
-                if end is End.PROVED and not self._spoken_of_before(number):
+                if end is End.PROVED and not self._counted_before(number):
                     return Last(number, page)
             else:
                 self.beyond, self.nothing = number, page
@@ -68,43 +68,43 @@ class _Search:
         raise no_end()
 
     def _next(self) -> int | None:
-        """Where to look next; None where it is not known how far the list goes."""
-        spoken_of = self.found.pages or self.low
-        if self._spoken_of_before(self.low):
-            # A server may answer any page beyond the end with the last one.
-            return spoken_of
+        """Return the page to read next; None while it is unknown how far the list goes."""
+        counted = self.found.pages or 0
+        if self._counted_before(self.low):
+            # Some servers answer every page beyond the end with the last one.
+            return counted
         if self.low and self.low + 1 not in self.tried:
-            # What the server speaks of comes second: one that is wrong would be wrong at each poll.
+            # The server's count comes second: a wrong one would be wrong at each poll.
             return self.low + 1
-        if self.low < spoken_of and spoken_of not in self.tried and (self.beyond is None or spoken_of < self.beyond):
-            return spoken_of
+        if self.low < counted and counted not in self.tried and (self.beyond is None or counted < self.beyond):
+            return counted
         return None if self.beyond is None else (self.low + self.beyond) // 2
 
-    def _spoken_of_before(self, number: int) -> bool:
-        """Does the server speak of fewer pages, and was the last of those not looked at."""
+    def _counted_before(self, number: int) -> bool:
+        """Return whether the server counts fewer pages, and the last of those was not read yet."""
         return 0 < (self.found.pages or 0) < number and self.found.pages not in self.tried
 
     def _is_fresh(self, page: Page, number: int) -> bool:
-        """Has the page rows of its own: some servers answer the last page again beyond the end, or the first one."""
+        """Return whether a page has rows of its own: some servers repeat the last page or the first beyond the end."""
         if not page.rows:
             return False
         ids = frozenset(record.id for record in page.records)
         for other, met in self.tried.items():
             if ids and ids <= met and other != number:
                 if other > number and number <= (page.pages or number):
-                    # It was that one which had no rows of its own.
+                    # The other page is the repeated one.
                     self.beyond, self.nothing, self.low = min(other, self.beyond or other), page, 0
                     continue
                 return False
         return not (self.claimed and number == self.low + 1 and self._is_older(page, number))
 
     def _is_older(self, page: Page, number: int) -> bool:
-        """Stand there rows from before those of the page that is said to be the last."""
+        """Return whether the rows are older than those of the page that the server says is the last."""
         if not page.records or not self.found.records:
             return False
         newest = max(record.created_at for record in page.records)
         if self.judge(replace(page, records=(), rows=0), number) is End.PROVED:
-            # By the server's own count there is no such page.
+            # By the server's own count this page does not exist.
             return newest <= max(record.created_at for record in self.found.records)
         return newest < min(record.created_at for record in self.found.records)
 

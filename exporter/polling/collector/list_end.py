@@ -1,4 +1,4 @@
-"""Where a list ends, and what proves it. A guess is no proof: a refusal or an empty page in mid-list ends nothing."""
+"""Prove where a list ends. A page that is refused or empty in the middle of the list is no proof."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -7,28 +7,28 @@ from exporter.model.record import FetchError, Reason
 from exporter.systems.base import Page
 
 ACCEPTED_AFTER = 3
-"""Polls in a row that find the same page refused or empty, until that is taken for a limit of the server's."""
+"""Polls in a row that find the same page refused or empty, until that is accepted as a limit of the server."""
 
 
 class End(Enum):
-    """What a page says of the end of its list."""
+    """What a page says about the end of its list."""
 
     OPEN = auto()
     """More may follow."""
     CLAIMED = auto()
-    """The server says that it is the last one and the rows add up, but it is full: the next page will tell."""
+    """The server says that it is the last one and the rows add up, but it is full: only the next page can prove it."""
     PROVED = auto()
     """The list ends here."""
     UNCOUNTED = auto()
-    """The page is empty, and the server does not say how many rows there are: only a further page can tell."""
+    """The page is empty, and the server has no count of rows: only a further page can prove the end."""
     BROKEN = auto()
-    """The page is refused or empty, though there should be more: no end at all."""
+    """The page is refused or empty, though there should be more: the list breaks off."""
 
 
 def judge(page: Page, number: int, per_page: int, asked: int) -> End:
-    """What the page with this number (from 1, in the order of the list) says of the end.
+    """Return what the page with this number (from 1, in list order) says about the end.
 
-    `per_page`: rows that a full page has been seen to have; `asked`: how many were asked for.
+    `per_page`: rows of a full page, as seen so far. `asked`: how many rows were requested.
     """
     if page.refusal is not None:
         return End.BROKEN
@@ -44,30 +44,30 @@ def judge(page: Page, number: int, per_page: int, asked: int) -> End:
 def _empty(page: Page, number: int, before: int, per_page: int) -> End:
     if page.total is not None:
         if number > 1 and before - per_page >= page.total:
-            # It gave more rows than it counts: its count is worth nothing.
+            # It returned more rows than it counts: its count is worthless.
             return End.UNCOUNTED
         return End.PROVED if before >= page.total else End.BROKEN
     if page.pages is None:
         return End.UNCOUNTED
-    # Many servers say of an empty list that it has one page.
+    # Many servers count one page for an empty list.
     first_and_only = page.last and number == page.pages == 1
     return End.PROVED if first_and_only or number > page.pages else End.BROKEN
 
 
 class BrokenOff(FetchError):
-    """A list breaks off where it should go on. What was read until then is kept, and proves no end."""
+    """A list breaks off where it should continue. What was read until then is kept, and proves no end."""
 
 
 def broken_off(page: Page, number: int) -> BrokenOff:
-    """The error for a page that is refused, empty or one that was read before."""
+    """Return the error for a page that is refused, empty or repeated."""
     if page.refusal is not None:
-        told = f"{page.refusal}; page {number} is refused in the middle of the list"
-        return BrokenOff(page.refusal.reason, told, page.refusal.status)
+        message = f"{page.refusal}; page {number} is refused in the middle of the list"
+        return BrokenOff(page.refusal.reason, message, page.refusal.status)
     if page.rows:
-        told = f"page {number} says nothing but what the pages before it said, though the list should go on"
+        message = f"page {number} repeats earlier pages, though the list should continue"
     else:
-        told = f"page {number} is empty, though the list should go on"
-    return BrokenOff(Reason.MALFORMED, told, 200)
+        message = f"page {number} is empty, though the list should continue"
+    return BrokenOff(Reason.MALFORMED, message, 200)
 
 
 def no_end() -> FetchError:
@@ -77,22 +77,22 @@ def no_end() -> FetchError:
 
 @dataclass(slots=True)
 class Depth:
-    """At which page a list has broken off, and in how many polls in a row. One object serves one poll."""
+    """The page at which a list breaks off, and in how many polls in a row. One object serves one poll."""
 
     page: int | None = None
-    """By the server's own count; below 0 where the list runs oldest first, and its newest end can't be had."""
+    """The server's own number; below 0 if the list runs oldest first and its newest end can't be read."""
     polls: int = 0
     _counted: bool = False
 
     @property
     def accepted(self) -> bool:
-        """Is that taken for a limit of the server's: what lies beyond can't be had."""
+        """Whether that is accepted as a limit of the server."""
         return self.polls >= ACCEPTED_AFTER
 
     def breaks_off(self, page: int) -> bool:
-        """Note that the list breaks off at this page. Returns whether that is accepted by now.
+        """Note that the list breaks off at this page. Return whether that is accepted by now.
 
-        One that breaks off farther down than before is taken as the same: what is read moves on as the list grows.
+        A page farther down than the accepted one counts as the same: it moves on as the list grows.
         """
         # Farther from the same end of the list: with the same sign.
         farther = self.page is not None and page * self.page > self.page**2
@@ -106,12 +106,12 @@ class Depth:
         return self.accepted
 
     def goes_on(self, page: int) -> None:
-        """Note that this page can be read. What was accepted stays so until all can be."""
+        """Note that this page can be read. An accepted limit stays accepted until the whole list can be read."""
         if page == self.page and not self.accepted:
             self._clear()
 
     def window_is_whole(self) -> None:
-        """Note that a reading came to the beginning of the window, or to the end of the list."""
+        """Note that a scan reached the beginning of the window, or the end of the list."""
         if self.page is not None and self.page > 0:
             self._clear()
 

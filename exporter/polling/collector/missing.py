@@ -1,86 +1,91 @@
-"""Records that the API seems to have no longer. One answer that says so is not believed."""
+"""Records that the API may no longer have. A single poll that misses one is not believed."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _POLLS = 2
-"""Polls in a row that must say so."""
+"""Polls in a row that must miss a record."""
 
 
 @dataclass(slots=True)
 class _Missed:
     polls: int = 0
-    """Polls in a row that said so."""
+    """How many polls in a row missed it."""
     last: int = -1
     """The last one of them."""
-    asked: bool = False
-    """Asked for by its id, it was not there."""
-    unseen: bool = False
-    """A reading of the list has come by its place, and did not show it."""
+    not_found: bool = False
+    """Whether a fetch by ID did not find it."""
+    not_shown: bool = False
+    """Whether a scan of the list passed its place and did not show it."""
 
 
 class Missing:
-    """What speaks for it that records are gone, over polls. Kept in memory: a restart begins to doubt anew."""
+    """Records that polls missed, over several polls. Kept in memory: a restart starts over."""
 
     def __init__(self) -> None:
         self._poll = 0
-        self._doubts: dict[str, _Missed] = {}
+        self._missed: dict[str, _Missed] = {}
 
     def begin(self) -> None:
-        """A poll begins."""
+        """Begin the next poll."""
         self._poll += 1
 
     def not_found(self, ids: Iterable[str]) -> None:
-        """Note ids that the API did not have when asked for them."""
-        for one in ids:
-            self._said(one).asked = True
+        """Note IDs that a fetch by ID did not find."""
+        for record_id in ids:
+            self._note(record_id).not_found = True
 
     def not_shown(self, ids: Iterable[str]) -> None:
-        """Note ids that a reading of the list should have shown."""
-        for one in ids:
-            self._said(one).unseen = True
+        """Note IDs that a scan of the list should have shown and did not."""
+        for record_id in ids:
+            self._note(record_id).not_shown = True
 
     def met(self, ids: Iterable[str]) -> None:
-        """Note ids that the API has."""
-        if self._doubts:
-            for one in ids:
-                self._doubts.pop(one, None)
+        """Note IDs that the API has."""
+        if self._missed:
+            for record_id in ids:
+                self._missed.pop(record_id, None)
 
-    def doubted_before(self, ids: Iterable[str]) -> set[str]:
-        """Those of the ids that a poll before this one has begun to doubt."""
-        return {one for one in ids if (doubt := self._doubts.get(one)) and (doubt.polls > 1 or doubt.last < self._poll)}
+    def missed_before(self, ids: Iterable[str]) -> set[str]:
+        """Return those of the IDs that a poll before this one missed."""
+        return {
+            record_id
+            for record_id in ids
+            if (missed := self._missed.get(record_id)) and (missed.polls > 1 or missed.last < self._poll)
+        }
 
-    def was_asked(self, one: str) -> bool:
-        """Was this one asked for by its id, and not there."""
-        return one in self._doubts and self._doubts[one].asked
+    def was_not_found(self, record_id: str) -> bool:
+        """Return whether a fetch by ID did not find this record."""
+        return record_id in self._missed and self._missed[record_id].not_found
 
-    def open(self) -> Sequence[str]:
-        """Ids that this poll has said nothing of yet."""
-        return [one for one, doubt in self._doubts.items() if doubt.last < self._poll]
+    def unchecked(self) -> Sequence[str]:
+        """Return the IDs that this poll has not missed yet."""
+        return [record_id for record_id, missed in self._missed.items() if missed.last < self._poll]
 
     def deleted(self, *, by_id: bool, by_list: bool) -> Sequence[str]:
-        """Ids that are gone by all that was said; they are doubted no longer.
+        """Return the IDs of records that were deleted upstream, and forget them here.
 
-        `by_id`, `by_list`: can they be asked for, and are they on a list at all.
+        `by_id`: whether records can be fetched by ID. `by_list`: whether they are on a list at all.
         """
         found = [
-            one
-            for one, doubt in self._doubts.items()
-            if doubt.polls >= _POLLS and doubt.asked >= by_id and doubt.unseen >= by_list
+            record_id
+            for record_id, missed in self._missed.items()
+            if missed.polls >= _POLLS and missed.not_found >= by_id and missed.not_shown >= by_list
         ]
         self.met(found)
         return found
 
     def keep(self, ids: Iterable[str]) -> None:
-        """Forget all others."""
+        """Forget all other IDs."""
         kept = set(ids)
-        self._doubts = {one: doubt for one, doubt in self._doubts.items() if one in kept}
+        self._missed = {record_id: missed for record_id, missed in self._missed.items() if record_id in kept}
 
     def all(self) -> Sequence[str]:
-        return list(self._doubts)
+        """Return all IDs that are missing."""
+        return list(self._missed)
 
-    def _said(self, one: str) -> _Missed:
-        doubt = self._doubts.setdefault(one, _Missed())
-        if doubt.last < self._poll:
-            doubt.polls, doubt.last = doubt.polls + 1, self._poll
-        return doubt
+    def _note(self, record_id: str) -> _Missed:
+        missed = self._missed.setdefault(record_id, _Missed())
+        if missed.last < self._poll:
+            missed.polls, missed.last = missed.polls + 1, self._poll
+        return missed

@@ -1,6 +1,6 @@
-"""Reading a list page by page, newest first. What is done with a page is the caller's.
+"""Scan a list page by page, newest first. The caller decides what to do with a page.
 
-The server is not trusted: not that it sorted, nor that it counted, nor that pages did not shift meanwhile.
+The server is not trusted to sort, to count, or to keep rows on their pages while they are read.
 """
 
 from collections import deque
@@ -10,44 +10,43 @@ from dataclasses import dataclass, field, replace
 from exporter.client import Client
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector.list_end import End, broken_off
-from exporter.polling.collector.ordering import ORDER_SLACK_SECONDS, OrderedList
-from exporter.polling.collector.server_limits import NO_PAGE
-from exporter.systems.base import Listing, Page
+from exporter.polling.collector.paged_list import NO_PAGE, ORDER_SLACK_SECONDS, PagedList
+from exporter.systems.base import Page
 
 _REPEATS_ALLOWED = 3
-_PAGES_UNSPOKEN_OF = 1000
-"""How far beyond the number of pages it speaks of a server is followed."""
+_PAGES_UNCOUNTED = 1000
+"""How many pages beyond twice the server's own page count are read."""
 
 
 @dataclass(slots=True)
 class Order:
-    """Judges after each page, in their order, whether rows stand newest first, and how far back they reach."""
+    """Judge, page by page, whether rows are sorted newest first, and how far back they reach."""
 
     newest_first: bool = True
     oldest: float = float("inf")
-    """When the oldest record met so far was created, epoch seconds."""
+    """When the oldest record so far was created, epoch seconds."""
     _latest: float = float("inf")
     """When the newest record of the last page was created."""
     _ids: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=_REPEATS_ALLOWED))
     _repeats: int = 0
 
     def repeats(self, page: Page, newest: frozenset[str]) -> bool:
-        """Were all records of this page on the newest one, or on one of the last ones."""
+        """Return whether all records of this page were on the newest page, or on one of the last pages."""
         ids = frozenset(record.id for record in page.records)
         return bool(ids) and not ids.difference(newest, *self._ids)
 
     @property
     def gives_up(self) -> bool:
-        """Would one more page that repeats those before be too much."""
+        """Whether one more page that repeats those before is one too many."""
         return self._repeats + 1 >= _REPEATS_ALLOWED
 
-    def take(self, page: Page, newest: frozenset[str] = frozenset()) -> None:
-        """Judge the page after those that were taken before. `newest`: what stands on the newest page."""
+    def add(self, page: Page, newest: frozenset[str] = frozenset()) -> None:
+        """Judge the next page. `newest` is the IDs of the newest page."""
         ids = frozenset(record.id for record in page.records)
         new = ids.difference(newest, *self._ids)
         self._repeats = 0 if new or not ids else self._repeats + 1
         for record in page.records:
-            # Rows that an insertion pushed onto this page were met before: they say nothing of the order.
+            # Rows that an insertion pushed onto this page were read before: they say nothing about the order.
             if record.id in new:
                 self.newest_first = self.newest_first and record.created_at <= self.oldest + ORDER_SLACK_SECONDS
                 self.oldest = min(self.oldest, record.created_at)
@@ -56,44 +55,43 @@ class Order:
             self._latest = max(record.created_at for record in page.records)
 
     def reaches(self, moment: float) -> bool:
-        """Is everything that was created since then on the pages taken: lies the last one wholly before.
+        """Return whether the pages so far have everything that was created since: the last one is older as a whole.
 
-        A single old row says nothing: records may appear late, with an old date.
+        A single old row proves nothing: records may appear late, with an old date.
         """
         return self.newest_first and self._latest < moment - ORDER_SLACK_SECONDS
 
 
 class Walk:
-    """Reads a list page by page, from its newest one on, and says where it ends. For one reading of one poll."""
+    """Scan a list page by page, from its newest page, and detect its end. One object serves one scan of one poll."""
 
-    def __init__(self, client: Client, listing: Listing, pages: OrderedList) -> None:
+    def __init__(self, client: Client, pages: PagedList) -> None:
         self.order = Order()
         self.ended = False
-        """The list has no more pages that can be read."""
+        """Whether the list has no more pages that can be read."""
         self.cut = False
-        """It has, but the server does not give them, and that is accepted: nothing is proved of what lies beyond."""
+        """Whether it has more, but the server is known not to give them: nothing is proved about older records."""
         self._client = client
-        self._listing = listing
         self._pages = pages
         self._claimed: tuple[int, int | None] | None = None
-        """The page that is the last one if its server is right, and how many rows it counted."""
+        """The page that is the last one according to the server, and the server's count of rows."""
 
     def page(self, number: int) -> Page:
-        """A page, numbered from the newest one. Raises FetchError, BrokenOff where the list does not go on."""
-        return self.take(self._read(number), number)
+        """Return a page, numbered from the newest one. Raises FetchError, and BrokenOff if the list breaks off."""
+        return self.accept(self._read(number), number)
 
-    def take(self, page: Page, number: int) -> Page:
-        """Judge a page that was read. Returns what there is to keep of it. Raises as `page`."""
+    def accept(self, page: Page, number: int) -> Page:
+        """Judge a page that was read, and return the part of it to keep. Raises as `page` does."""
         claimed, self._claimed = self._claimed, None
         if claimed is not None and claimed[0] != number - 1:
             claimed = None
         if page.refusal is not None and claimed is not None:
-            # It confirms what the server said; but a refusal may be of the moment.
+            # It confirms the server's page count; but a refusal may be temporary.
             page = self._read(number)
         repeated = bool(page.rows) and self._repeats(page, number, claimed)
         if page.rows and not repeated:
             return self._fresh(page, number)
-        if claimed is not None or self._nothing_is_left(page, number):
+        if claimed is not None or self._list_is_over(page, number):
             self.ended = True
             return NO_PAGE
         if page.refusal is not None and number > 1 and not self._pages.oldest_first:
@@ -105,44 +103,44 @@ class Walk:
         return self._broken(page, number)
 
     def sweep(self, since: float, start: int = 1) -> Iterator[Page]:
-        """Pages from number `start`, until everything created `since` (epoch seconds) is read or the list ends.
+        """Yield pages from number `start`, until everything created `since` (epoch seconds) is read or the list ends.
 
-        Where the rows turn out not to be newest first, the list is read to its end. Raises FetchError, also when the
-        server goes on for ever.
+        If the rows are not sorted newest first, the list is read to its end. Raises FetchError, also for a list
+        without end.
         """
         first = self.page(start)
         yield first
         if self._is_over(since):
             return
-        # As many pages as the server speaks of are read ahead; should there be more, they come one by one.
-        spoken_of = max(start, first.pages or start)
-        expected = range(start + 1, spoken_of + 1)
+        # The pages that the server counts are read ahead; if there are more, they are read one by one.
+        counted = max(start, first.pages or start)
+        expected = range(start + 1, counted + 1)
         total = first.total
-        answers = self._client.get_each(self._pages.request(self._listing, number) for number in expected)
+        answers = self._client.get_each(self._pages.request(number) for number in expected)
         for number, answer in zip(expected, answers, strict=False):
-            page = self._pages.read(self._listing, answer, number)
+            page = self._pages.read(answer, number)
             if page.total != total:
-                # Asked for ahead, it may have been answered before a row was put in above, and the page before it
-                # after: then one row was on neither.
+                # Read ahead, it may have been answered before a row was inserted above, and the page before it
+                # after: one row was then on neither.
                 page = self._read(number)
             total = page.total
-            yield self.take(page, number)
+            yield self.accept(page, number)
             if self._is_over(since):
                 return
-        for number in range(spoken_of + 1, 2 * spoken_of + _PAGES_UNSPOKEN_OF):
+        for number in range(counted + 1, 2 * counted + _PAGES_UNCOUNTED):
             yield self.page(number)
             if self._is_over(since):
                 return
-        raise FetchError(Reason.MALFORMED, "the list goes on far beyond the number of pages it speaks of", 200)
+        raise FetchError(Reason.MALFORMED, "the list goes on far beyond the page count of the API", 200)
 
     def _is_over(self, since: float) -> bool:
         return self.ended or self.order.reaches(since)
 
     def _read(self, number: int) -> Page:
-        return self._pages.page(self._client, self._listing, number)
+        return self._pages.page(self._client, number)
 
     def _fresh(self, page: Page, number: int) -> Page:
-        self.order.take(page, self._newest(number))
+        self.order.add(page, self._newest(number))
         place = self._pages.place(number)
         self._pages.depth.goes_on(place)
         if self._pages.oldest_first:
@@ -155,19 +153,19 @@ class Walk:
         return page
 
     def _repeats(self, page: Page, number: int, claimed: tuple[int, int | None] | None) -> bool:
-        """Is it a page that was read before, in the place of one that there is not."""
+        """Return whether it is a page read before, given in the place of one that does not exist."""
         if not self.order.repeats(page, self._newest(number)):
             return False
         if claimed is not None:
-            # Unless rows were put in meanwhile, and have pushed down what was read before.
+            # Unless rows were inserted meanwhile, and pushed down what was read before.
             return page.total == claimed[1]
-        return self.order.gives_up or self._nothing_is_left(page, number)
+        return self.order.gives_up or self._list_is_over(page, number)
 
     def _newest(self, number: int) -> frozenset[str]:
         return self._pages.newest_ids if number > 1 else frozenset()
 
-    def _nothing_is_left(self, page: Page, number: int) -> bool:
-        """Is it proved that no page follows those before this one, which is refused, empty or a repetition."""
+    def _list_is_over(self, page: Page, number: int) -> bool:
+        """Return whether it is proved that the list ends before this page, which is refused, empty or repeated."""
         if self._pages.oldest_first:
             return self._pages.place(number) < 1
         end = self._pages.judge(replace(page, records=(), rows=0), number)
@@ -178,7 +176,7 @@ class Walk:
 
     def _broken(self, page: Page, number: int) -> Page:
         if number == 1 or not self._pages.depth.breaks_off(self._pages.place(number)):
-            self._pages.search_anew()
+            self._pages.forget_last_page()
             raise broken_off(page, number)
         self.ended = self.cut = True
         return NO_PAGE

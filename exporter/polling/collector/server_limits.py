@@ -1,10 +1,10 @@
-"""How a server lets itself be asked for a page: what it refuses is learnt. The order of the list is not known here."""
+"""The page size and sorting that a server accepts: what it refuses is learned. The list order is not known here."""
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.client import Client, Request
+from exporter.client import JSON, Client, Request
 from exporter.model.record import FetchError, Reason
 from exporter.systems.base import Listing, Page
 
@@ -14,82 +14,100 @@ SMALLEST_PAGE = 25
 """The page size of the vendors' own default, which they can't refuse."""
 
 LARGEST_PAGE_BYTES = 16 * 1024 * 1024
-"""Of an answer with more, fewer rows are asked for."""
-
-NO_PAGE = Page(())
+"""If an answer is larger, fewer rows are requested."""
 
 
 def is_refusal(error: FetchError) -> bool:
-    """Did the server refuse just this request: 400, 404, 422 and the like, but for tokens and its pace."""
+    """Return whether the server refused this request alone: 400, 404, 422 and the like, but no token or rate limit."""
     return error.reason is Reason.CLIENT_ERROR and error.status is not None and 400 <= error.status < 500
+
+
+def read_page(listing: Listing, answer: JSON | FetchError) -> Page:
+    """Read the answer for a page after the first; one that is refused has no rows, but its `refusal`.
+
+    Raises FetchError for every other error.
+    """
+    if not isinstance(answer, FetchError):
+        return listing.read_page(answer)
+    if is_refusal(answer):
+        return Page((), refusal=answer)
+    raise answer
 
 
 @dataclass(slots=True)
 class ServerLimits:
-    """Learnt from what the server refuses, since no page of its reference says it."""
+    """What a server accepts, learned from what it refuses: no API reference says it."""
 
+    listing: Listing
     rows: int
-    """Records to ask for at once."""
+    """Records to request at once."""
     sort: bool = True
     where: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Account and collector, for the log."""
 
-    def request(self, listing: Listing, number: int) -> Request:
-        """The request for a page, by the server's own count from 1."""
-        request = listing.page(number, self.rows)
+    def request(self, number: int) -> Request:
+        """Return the request for a page, by the server's own number from 1."""
+        request = self.listing.page(number, self.rows)
         request = replace(request, most=LARGEST_PAGE_BYTES if self.rows > 1 else None)
-        return replace(request, params={**request.params, **listing.sorting}) if self.sort else request
+        return replace(request, params={**request.params, **self.listing.sorting}) if self.sort else request
 
-    def page(self, client: Client, listing: Listing, number: int) -> Page:
-        """A page, with fewer rows or unsorted where the server refuses more. Raises FetchError.
+    def page(self, client: Client, number: int) -> Page:
+        """Return a page, with fewer rows or unsorted if the server refuses more. Raises FetchError.
 
-        A page after the first that is refused is one without rows, with its `refusal`.
+        A page after the first that is refused has no rows, but its `refusal`.
         """
         try:
-            return listing.read_page(client.get(self.request(listing, number)))
+            return self._get(client, number)
         except FetchError as error:
-            if number > 1 and is_refusal(error):
-                return Page((), refusal=error)
             if error.reason is Reason.TOO_LARGE and self.rows > 1:
-                return self._smaller(client, listing, number)
+                return self._smaller(client, number)
+            if number > 1:
+                return read_page(self.listing, error)
             refusal = error
         if is_refusal(refusal) and refusal.status in (400, 422):
-            # One refusal may be of the moment: what is learnt from it is kept.
+            # A single refusal may be temporary, but what is learned from it is kept: ask again first.
             try:
-                return listing.read_page(client.get(self.request(listing, number)))
+                return self._get(client, number)
             except FetchError as error:
                 refusal = error
-        for humbler in self._humbler(listing):
+        for humbler in self._humbler():
             if refusal.status not in (400, 422):
                 break
             try:
-                page = listing.read_page(client.get(humbler.request(listing, number)))
+                page = self.listing.read_page(client.get(humbler.request(number)))
             except FetchError as error:
                 refusal = error
                 continue
-            # Said only now: it was that which was refused, since the same request without it was not.
-            log.warning("%s", humbler.told(self), extra=dict(self.where))
+            # Logged only now: the same request without it was accepted, so that was the cause.
+            log.warning("%s", humbler.message(self), extra=dict(self.where))
             self.rows, self.sort = humbler.rows, humbler.sort
             return page
         raise refusal
 
-    def _smaller(self, client: Client, listing: Listing, number: int) -> Page:
-        """A page that is too large: with fewer rows if it is the first, from which pages are counted, else as it is."""
+    def _get(self, client: Client, number: int) -> Page:
+        return self.listing.read_page(client.get(self.request(number)))
+
+    def _smaller(self, client: Client, number: int) -> Page:
+        """Return a page that is too large: the first one with fewer rows, a later one as it is.
+
+        Pages are counted from the first, so that their size can't change in the middle.
+        """
         if number > 1:
-            return listing.read_page(client.get(replace(self.request(listing, number), most=None)))
+            return self.listing.read_page(client.get(replace(self.request(number), most=None)))
         self.rows //= 2
         log.info("pages are large: asking for %s rows a page from now on", self.rows, extra=dict(self.where))
-        return self.page(client, listing, number)
+        return self.page(client, number)
 
-    def told(self, before: "ServerLimits") -> str:
-        """What the server has refused, for the log."""
+    def message(self, before: "ServerLimits") -> str:
+        """Return what the server has refused, for the log."""
         refused = [f"pages of {before.rows} rows"] if self.rows != before.rows else []
         refused += ["sorting"] if self.sort != before.sort else []
         return f"the API refuses {' and '.join(refused)}: asking for {self.rows} rows a page from now on"
 
-    def _humbler(self, listing: Listing) -> "list[ServerLimits]":
+    def _humbler(self) -> "list[ServerLimits]":
         fewer = min(self.rows, SMALLEST_PAGE)
-        tries = [ServerLimits(fewer, self.sort)]
-        if listing.sorting:
-            tries += [ServerLimits(self.rows, False), ServerLimits(fewer, False)]
-        return [one for place, one in enumerate(tries) if one != self and one not in tries[:place]]
+        tries = [(fewer, self.sort)]
+        if self.listing.sorting:
+            tries += [(self.rows, False), (fewer, False)]
+        wanted = [limits for limits in dict.fromkeys(tries) if limits != (self.rows, self.sort)]
+        return [ServerLimits(self.listing, rows, sort) for rows, sort in wanted]

@@ -1,4 +1,4 @@
-"""Which time it is, where the machine's clock may be set to another one between two polls."""
+"""The time to trust when the machine's clock may be set between two polls."""
 
 import functools
 import uuid
@@ -8,15 +8,15 @@ from pathlib import Path
 from exporter.state import Checkpoint
 
 SLACK_SECONDS = 300.0
-"""A clock that leaps by less changes nothing of what is known."""
+"""A clock that jumps by less is trusted."""
 
 BELIEVED_AFTER_SECONDS = 3600.0
-"""A clock that has leapt and stays where it is has been set right."""
+"""A clock that jumped and stays there for that long is trusted again; one that was set back by less is no problem."""
 
 
 @functools.cache
 def boot() -> str:
-    """Since which start of the machine the ticks count: with another one, they can't be compared."""
+    """Return an ID of the machine's start that ticks count from. Ticks of different starts can't be compared."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except (OSError, ValueError):
@@ -25,32 +25,36 @@ def boot() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """What the clocks say. Seconds."""
+    """The readings of the clocks, in seconds."""
 
     now: float
-    """Of the machine's clock, which may be set to another time."""
+    """The machine's clock, which may be set."""
     ticks: float
+    """The clock that nobody sets."""
     boot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """Which time is gone by."""
+    """The time to trust, epoch seconds."""
 
     now: float
     leapt_at: float | None = None
-    """By the ticks, when the machine's clock was first seen to have leapt since the last poll; None if it has not."""
+    """The ticks when the clock was first seen to have jumped since the last poll; None if it has not."""
 
 
 def trusted(clocks: Clocks, marks: Checkpoint) -> Trusted:
-    """Go on from the last poll's time by the ticks, where the clock has leapt since, until it is clear. Pure."""
+    """Return the time to trust: if the clock jumped, the last poll's time plus the elapsed ticks. Pure.
+
+    The clock is trusted again when it has stayed for a while, or when records show that it was behind.
+    """
     if marks.polled_at is None or marks.ticks is None or marks.boot != clocks.boot or clocks.ticks < marks.ticks:
         return Trusted(clocks.now)
     expected = marks.polled_at + clocks.ticks - marks.ticks
     if abs(clocks.now - expected) <= SLACK_SECONDS:
         return Trusted(clocks.now)
     if expected + SLACK_SECONDS < (marks.seen_newest or 0.0) <= clocks.now + SLACK_SECONDS:
-        # The clock was behind: there are records that could not be there yet.
+        # The clock was behind: there are records from its future.
         return Trusted(clocks.now)
     since = clocks.ticks if marks.leapt_at is None else marks.leapt_at
     if clocks.ticks - since >= BELIEVED_AFTER_SECONDS:

@@ -11,7 +11,7 @@ from exporter.demo import faults
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.model.record import FetchError, Reason
-from exporter.polling.collector import Collector, Found, Limits
+from exporter.polling.collector import Collector, Limits, PollResult
 from exporter.polling.poller import Poller
 from exporter.systems import sources
 from exporter.systems.base import Options
@@ -97,7 +97,7 @@ def test_a_backfill_keeps_ten_pages_at_once_or_as_many_as_come_within_a_second(
     known: list[int] = []
     with rig.state.records("prod", "document_batches", collector.rules) as records:
         api = cast("Client", MemoryApi(InkitApi(rig.world, "")))
-        collector.poll(api, records, NOW, Found(), lambda: known.append(records.count_between(0.0, NOW)))
+        collector.poll(api, records, NOW, PollResult(), lambda: known.append(records.count_between(0.0, NOW)))
     assert known == (kept or [*range(25, 590, 25), 590])
 
 

@@ -28,7 +28,8 @@ from exporter.model.accounting import Rules
 from exporter.model.record import FetchError, Key, Reason
 from exporter.polling.collector import Collector, Limits
 from exporter.polling.collector.list_end import ACCEPTED_AFTER
-from exporter.polling.poller import Pace, Poller, Shown
+from exporter.polling.poller import Poller
+from exporter.polling.publisher import Output, Pace
 from exporter.state import Records, State, prepared
 from exporter.systems import sources
 from exporter.systems.base import Options
@@ -133,7 +134,7 @@ class Machine(RuleBasedStateMachine):
             Collector(listing, source.families, limits, str(filters), labels="workflow" if labelled else ""),
             cast("Client", self.api),
             cast("State", self.state),
-            Shown(self.board.publish, lambda: self.board.last_scrape),
+            Output(self.board.publish, lambda: self.board.last_scrape),
             self.facts,
             Pace(60.0, 600.0, 3600.0),
             labelled,

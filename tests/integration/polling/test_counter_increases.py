@@ -28,7 +28,8 @@ from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import Facts
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector import Collector, Limits
-from exporter.polling.poller import Pace, Poller, Shown
+from exporter.polling.poller import Poller
+from exporter.polling.publisher import Output, Pace
 from exporter.state import State, prepared
 from exporter.systems import sources
 from exporter.systems.base import Options
@@ -185,7 +186,7 @@ class Simulation:
             Collector(listing, source.families, limits),
             cast("Client", self.api),
             cast("State", self.state),
-            Shown(board.publish, lambda: board.last_scrape),
+            Output(board.publish, lambda: board.last_scrape),
             Facts("prod", "inkit", "invocations"),
             Pace(INTERVAL, 600.0, HOUR),
             workflow_label=True,

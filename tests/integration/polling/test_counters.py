@@ -1,6 +1,6 @@
 """What moves a counter and what does not, over restarts too. What is exposed of them is in test_exposed.py."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,9 @@ import pytest
 
 from exporter.demo import faults
 from exporter.demo.items import Item, document_batch, generations
-from exporter.model.record import Record
+from exporter.model.record import Key, Record
 from exporter.polling.poller import Poller
-from exporter.state import Checkpoint, Records, prepared
+from exporter.state import Records, prepared
 from tests.support.rig import DAY, HOUR, NOW, Rig
 
 FAILED = {"sepire": generations(3, failed=3)}
@@ -67,7 +67,7 @@ def test_a_longer_lookback_moves_no_counter_nor_does_a_shorter_one_in_between(ri
     assert rig.exact("document_batches", 10 * DAY + 60)
     add(rig, "rb_new", rig.clock.now)
     polled(rig, lookback=11 * DAY)
-    assert failures(rig) == 3, "that is news all the same"
+    assert failures(rig) == 3, "that is a new event all the same"
 
 
 def test_a_shorter_lookback_that_was_cut_off_while_it_forgot_counts_nothing_again(rig: Rig) -> None:
@@ -76,8 +76,8 @@ def test_a_shorter_lookback_that_was_cut_off_while_it_forgot_counts_nothing_agai
     polled(rig, 2)
     forget = Records.forget
 
-    def forget_and_die(self: Records, records: Sequence[Record], marks: Checkpoint | None = None) -> None:
-        forget(self, records, marks)
+    def forget_and_die(self: Records, records: Sequence[Record], events: Mapping[Key, int] | None = None) -> None:
+        forget(self, records, events)
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
@@ -90,6 +90,33 @@ def test_a_shorter_lookback_that_was_cut_off_while_it_forgot_counts_nothing_agai
     polled(rig, 2)
     assert failures(rig) == 0
     assert rig.exact("document_batches", 7 * DAY + 60)
+
+
+def test_what_a_poll_counts_of_records_is_counted_even_if_the_program_dies_before_it_publishes(rig: Rig) -> None:
+    fill(rig, 20)
+    add(rig, "rb_open", NOW - 2 * DAY, OPEN)
+    rig.world.add("document_batches", {**document_batch("rb_odd", NOW), "status": "Melted"})
+    rig.world.add("document_batches", {**document_batch("rb_bad", NOW), "status": 5})
+
+    def die(self: Poller) -> None:
+        raise Killed
+
+    def own() -> tuple[int, int, int, int]:
+        counted = rig.own(rig.poller("document_batches"))
+        return counted.vanished, counted.abandoned, sum(counted.rejected.values()), sum(counted.unknown_values.values())
+
+    poller = rig.poller("document_batches", in_flight_max_age=DAY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Poller, "rise", die)
+        with pytest.raises(Killed):
+            poller.poll()
+        assert own() == (0, 1, 1, 1)
+        rig.world.remove("document_batches", "rb_old_5")
+        for polls in (2, 3):
+            rig.clock.now += 60
+            with pytest.raises(Killed):
+                poller.poll()
+            assert own() == (polls - 2, polls, polls, 1)
 
 
 def test_other_filters_make_no_event_of_what_is_old_and_lose_none_that_is_new(rig: Rig) -> None:

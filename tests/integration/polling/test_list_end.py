@@ -75,7 +75,7 @@ def test_a_page_that_is_refused_or_empty_in_mid_list_does_not_complete_the_first
     assert polling.poll()
     assert rig.exact("document_batches")
     rig.reconcile(polling)
-    assert not rig.events("document_batches"), "nothing that is old became news"
+    assert not rig.events("document_batches"), "nothing that is old became a new event"
 
 
 @REFUSALS
@@ -120,7 +120,7 @@ def test_a_limit_that_persists_is_accepted_said_once_and_makes_no_event_of_what_
             rig.world.add("document_batches", item)
             assert polling.poll()
         rig.reconcile(polling)
-    assert caplog.text.count("does not give the whole list") == 1, "while it was being accepted"
+    assert caplog.text.count("does not return the whole list") == 1, "while it was being accepted"
     assert rig.events("document_batches")[FAILURES] == 4
     assert rig.own(polling).vanished == 0
 

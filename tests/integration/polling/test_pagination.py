@@ -10,9 +10,8 @@ from exporter.demo.items import document_batch
 from exporter.demo.listing import Readings
 from exporter.demo.server import MockApi
 from exporter.model.record import FetchError, Reason, Record
-from exporter.polling.collector.ordering import OrderedList
+from exporter.polling.collector.paged_list import PagedList
 from exporter.polling.collector.pagination import Order, Walk
-from exporter.polling.collector.server_limits import ServerLimits
 from exporter.systems import sources
 from exporter.systems.base import Options, Page
 from tests.support.rig import DAY, NOW, TOKEN, Rig, client
@@ -22,7 +21,7 @@ LISTING = sources()["inkit"].listing("document_batches", Options())
 
 def ids(rig: Rig, size: int = 10, days: float = 7) -> list[str]:
     """The ids the sweep meets, in its order."""
-    found = Walk(client(rig.mock_api.url), LISTING, OrderedList(ServerLimits(size))).sweep(NOW - days * DAY)
+    found = Walk(client(rig.mock_api.url), PagedList(LISTING, size)).sweep(NOW - days * DAY)
     return [record.id for page in found for record in page.records]
 
 
@@ -115,7 +114,7 @@ def test_the_third_page_in_a_row_that_repeats_those_before_is_one_too_many() -> 
     order, page = Order(), Page((Record("rb_1", NOW, False, {}),), rows=1)
     gave_up = []
     for _ in range(3):
-        order.take(page)
+        order.add(page)
         gave_up.append(order.gives_up)
     assert gave_up == [False, False, True]
 
@@ -126,7 +125,7 @@ def test_a_page_that_lies_before_the_window_by_more_than_rows_may_be_out_of_orde
 ) -> None:
     order = Order()
     times = [NOW - before, NOW - before - 30]
-    order.take(Page(tuple(Record(f"rb_{at}", at, False, {}) for at in times), rows=2))
+    order.add(Page(tuple(Record(f"rb_{at}", at, False, {}) for at in times), rows=2))
     assert order.reaches(NOW) is reached
 
 
@@ -136,7 +135,7 @@ def test_rows_are_newest_first_if_none_is_much_newer_than_the_oldest_before_it(
 ) -> None:
     order = Order()
     for number, at in enumerate((NOW, NOW + later)):
-        order.take(Page((Record(f"rb_{number}", at, False, {}),), rows=1))
+        order.add(Page((Record(f"rb_{number}", at, False, {}),), rows=1))
     assert (order.newest_first, order.oldest) == (newest_first, min(NOW, NOW + later))
 
 
@@ -145,7 +144,7 @@ def test_pages_that_repeat_themselves_for_ever_are_given_up(rig: Rig) -> None:
     body = client(rig.mock_api.url).get(LISTING.page(1, 10))
     body["metadata"]["pagination"] |= {"next_page": 2, "page_count": 1000, "total_count": 10_000}
     rig.mock_api.faults.add(faults.raw(json.dumps(body).encode()))
-    with pytest.raises(FetchError, match="says nothing but what the pages before it said") as caught:
+    with pytest.raises(FetchError, match="repeats earlier pages") as caught:
         ids(rig)
     assert caught.value.reason is Reason.MALFORMED
     assert len(rig.mock_api.requests) < 20
@@ -156,23 +155,23 @@ def test_a_refused_page_size_falls_back_to_the_vendors_default_and_says_so(
 ) -> None:
     readings = Readings(max_page_size=50, large_page_size="refuse")
     expected = fill(rig, 60)
-    manners = ServerLimits(100)
+    pages = PagedList(LISTING, 100)
     with MockApi(rig.world, TOKEN, readings=readings) as strict:
-        pages = list(Walk(client(strict.url), LISTING, OrderedList(manners)).sweep(NOW - DAY))
-        assert [record.id for page in pages for record in page.records] == expected
-        assert manners.rows == 25
+        read = list(Walk(client(strict.url), pages).sweep(NOW - DAY))
+        assert [record.id for page in read for record in page.records] == expected
+        assert pages.rows == 25
         assert "pages of 100 rows" in caplog.text
-        list(Walk(client(strict.url), LISTING, OrderedList(manners)).sweep(NOW - DAY))
+        list(Walk(client(strict.url), pages).sweep(NOW - DAY))
         assert [one.status for one in strict.requests].count(422) == 2, "asked twice, and then never again"
 
 
 def test_a_refusal_that_the_page_size_is_not_the_cause_of_is_no_fallback(rig: Rig) -> None:
     rig.mock_api.faults.add(faults.status(422))
-    manners = ServerLimits(100)
+    pages = PagedList(LISTING, 100)
     with pytest.raises(FetchError) as caught:
-        list(Walk(client(rig.mock_api.url), LISTING, OrderedList(manners)).sweep(NOW - DAY))
+        list(Walk(client(rig.mock_api.url), pages).sweep(NOW - DAY))
     assert caught.value.status == 422
-    assert manners.rows == 100
+    assert pages.rows == 100
 
 
 def test_a_first_page_that_is_not_found_is_not_asked_for_again(rig: Rig) -> None:
@@ -185,6 +184,6 @@ def test_a_first_page_that_is_not_found_is_not_asked_for_again(rig: Rig) -> None
 def test_a_refused_sort_is_done_without(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     expected = fill(rig, 60)
     with MockApi(rig.world, TOKEN, readings=Readings(sort_keys=frozenset({"name"}))) as strict:
-        pages = list(Walk(client(strict.url), LISTING, OrderedList(ServerLimits(50))).sweep(NOW - DAY))
+        pages = list(Walk(client(strict.url), PagedList(LISTING, 50)).sweep(NOW - DAY))
         assert [record.id for page in pages for record in page.records] == expected
     assert "refuses sort" in caplog.text

@@ -237,7 +237,7 @@ def test_where_the_list_is_missing_batches_are_asked_for_by_the_ids_that_are_kno
         assert poller.poll()
         assert poller.poll()
         assert sum(gauge(rig, poller, "inkit_batches").values()) == 2
-        assert caplog.text.count("no such list") == 1
+        assert caplog.text.count("list endpoint not available") == 1
     rig.mock_api = served
 
 

@@ -3,11 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from exporter.client import Stopping
 from exporter.config import Account, load
 from exporter.demo import faults
 from exporter.demo.items import document_batch, generations, invocation
@@ -107,6 +109,22 @@ BATCHES = "collectors: [document_batches]"
 INVOCATIONS = "collectors: [invocations]"
 
 
+def test_a_pause_that_the_api_asked_for_outlives_a_change_of_the_account(program: Program) -> None:
+    program.rig.mock_api.faults.add(faults.status(429, {"Retry-After": "100"}), times=1)
+    program.running.start(program.accounts(a=BATCHES))
+    eventually(lambda: program.shared.limiters["a"][2].held_for() > 90)
+    program.change(a=f"{BATCHES}, page_size: 50")
+    [poller] = program.lines[-1].pollers
+    threading.Timer(0.2, program.lines[-1].over.set).start()
+    with pytest.raises(Stopping):
+        poller.poll()
+    assert program.asked() == ["/batch"]
+    [account] = program.accounts(a=BATCHES)
+    program.running.change([replace(account, base_url=f"{account.base_url}/other")])
+    [poller] = program.lines[-1].pollers
+    eventually(lambda: poller.facts.reason is Reason.CLIENT_ERROR)
+
+
 def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(401), path="/invoke", times=1)
     program.running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
@@ -133,7 +151,7 @@ def test_a_mistake_of_ours_is_a_failed_poll_and_the_next_one_tries_again(
     rig.clock.now = cast("float", None)
     assert not poller.poll()
     assert rig.own(poller).poll_errors == {Reason.INTERNAL: 1}
-    assert "a mistake in the exporter" in caplog.text
+    assert "internal error" in caplog.text
     rig.clock.now = NOW
     assert poller.poll()
     assert poller.facts.up is True
@@ -242,7 +260,7 @@ def test_an_account_whose_data_cannot_be_restored_is_polled_all_the_same(
     program.running.start(program.accounts(a=BATCHES))
     monkeypatch.setattr(Poller, "restore", unreadable)
     program.change(a=BATCHES, b=INVOCATIONS)
-    assert "what is known can't be shown yet" in caplog.text
+    assert "state can't be restored yet" in caplog.text
     program.wait_for_polls("b")
 
 

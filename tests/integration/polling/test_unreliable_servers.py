@@ -18,7 +18,7 @@ from exporter.demo.packagex.items import packagex_batch
 from exporter.demo.server import MockApi
 from exporter.demo.simulation import Simulation
 from exporter.model.record import Key, Reason
-from exporter.polling.collector import Collector, Found, Limits
+from exporter.polling.collector import Collector, Limits, PollResult
 from exporter.systems import sources
 from exporter.systems.base import Options
 from tests.support import counting
@@ -115,7 +115,7 @@ def test_without_an_order_the_window_is_read_at_each_poll_which_is_said_once(
             assert poller.poll(), "what has gone is believed to be gone at the second one"
             assert rig.exact("document_batches")
             assert poller.facts.incremental is False
-    assert caplog.text.count("not newest first") == 1
+    assert caplog.text.count("not sorted by creation time") == 1
     assert rig.cost(poller) == 6 + 1, "each page once, and the last one to see which way the list runs"
     rig.mock_api.faults.clear()
     assert poller.poll()
@@ -159,7 +159,7 @@ def test_a_list_that_turns_round_is_found_out_at_once(rig: Rig, caplog: pytest.L
         assert poller.poll()
         assert rig.exact("document_batches")
         assert rig.events("document_batches")[FAILURES] == number + 1
-        assert caplog.text.count("turned round") == number + 1
+        assert caplog.text.count("order has reversed") == number + 1
     assert rig.cost(poller) == 1
 
 
@@ -323,10 +323,10 @@ def test_it_is_told_by_how_much_rows_are_dated_ahead(rig: Rig, ahead: float) -> 
     limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=100, allowance=30)
     collector = Collector(source.listing("document_batches", Options()), source.families, limits)
     for _ in range(2):
-        found = Found()
+        result = PollResult()
         with rig.state.records("prod", "document_batches", collector.rules) as records:
-            collector.poll(client(rig.mock_api.url), records, NOW, found)
-        assert found.dated_ahead == ahead
+            collector.poll(client(rig.mock_api.url), records, NOW, result)
+        assert result.dated_ahead == ahead
 
 
 ODD: list[Any] = [

@@ -28,8 +28,8 @@ def record(in_flight: bool = False, deleted: bool = False, **contributions: int)
     )
 
 
-def change(before: Record | None, after: Record | None, news: bool = True) -> Change:
-    return accounting.change(before, after, RULES, news)
+def change(before: Record | None, after: Record | None, is_new: bool = True) -> Change:
+    return accounting.change(before, after, RULES, is_new)
 
 
 def test_a_new_record_adds_all_of_itself_to_the_gauges() -> None:
@@ -56,7 +56,7 @@ def test_a_record_that_stays_as_it_was_changes_nothing() -> None:
 
 
 def test_what_a_known_record_counts_more_than_before_is_an_event() -> None:
-    assert change(record(c_failed=1), record(c_failed=3), news=False).events == {("c", "failed"): 2}
+    assert change(record(c_failed=1), record(c_failed=3), is_new=False).events == {("c", "failed"): 2}
 
 
 def test_what_a_record_counts_none_of_is_no_event() -> None:
@@ -64,8 +64,8 @@ def test_what_a_record_counts_none_of_is_no_event() -> None:
 
 
 def test_a_new_record_is_an_event_if_it_is_news_and_none_if_it_was_only_not_looked_at() -> None:
-    assert change(None, record(c_failed=3), news=True).events == {("c", "failed"): 3}
-    assert change(None, record(c_failed=3), news=False).events == {}
+    assert change(None, record(c_failed=3), is_new=True).events == {("c", "failed"): 3}
+    assert change(None, record(c_failed=3), is_new=False).events == {}
 
 
 def counted(*seen: Record) -> Counter[Key]:
@@ -77,7 +77,7 @@ def followed(rules: Rules, *seen: Record) -> Counter[Key]:
     total: Counter[Key] = Counter()
     known: Record | None = None
     for one in seen:
-        total.update(accounting.change(known, one, rules, news=True).events)
+        total.update(accounting.change(known, one, rules, is_new=True).events)
         known = accounting.remembered(known, one, rules)
     return total
 
@@ -170,7 +170,7 @@ def test_a_record_that_comes_back_is_counted_in_the_gauges_and_is_no_news() -> N
 
 
 def test_a_record_that_fails_while_it_was_gone_is_an_event_when_it_comes_back() -> None:
-    assert change(record(deleted=True), record(c_failed=1), news=False).events == {("c", "failed"): 1}
+    assert change(record(deleted=True), record(c_failed=1), is_new=False).events == {("c", "failed"): 1}
 
 
 @given(st.lists(st.tuples(RECORDS, st.booleans(), st.booleans())))
@@ -179,9 +179,9 @@ def test_whatever_happens_the_gauges_are_the_records_that_are_there_and_no_event
 ) -> None:
     there: dict[str, Record] = {}
     sums: Counter[Key] = Counter()
-    for step, forgotten, news in steps:
+    for step, forgotten, is_new in steps:
         after = None if forgotten else step
-        happened = change(there.get(step.id), after, news)
+        happened = change(there.get(step.id), after, is_new)
         sums.update(happened.gauges)
         assert all(amount > 0 and not RULES.is_gauge(key) for key, amount in happened.events.items())
         before = there.pop(step.id, None)
@@ -219,16 +219,16 @@ def items(place: str, **failed: int) -> Record:
 
 def test_failures_without_a_place_count_in_each_phase_and_as_they_rise() -> None:
     seen = [items("none", parsing=5, validation=3), items("none", parsing=7, validation=3)]
-    assert accounting.change(None, seen[0], ITEMS, news=True).events == seen[0].contributions
-    assert accounting.change(seen[0], seen[1], ITEMS, news=False).events == {("c", "none", "parsing", "error"): 2}
+    assert accounting.change(None, seen[0], ITEMS, is_new=True).events == seen[0].contributions
+    assert accounting.change(seen[0], seen[1], ITEMS, is_new=False).events == {("c", "none", "parsing", "error"): 2}
     kept = accounting.remembered(seen[0], seen[1], ITEMS)
-    assert accounting.change(kept, seen[0], ITEMS, news=False).events == {}
+    assert accounting.change(kept, seen[0], ITEMS, is_new=False).events == {}
 
 
 def test_failures_that_lose_their_place_are_not_counted_again_and_those_that_get_one_neither() -> None:
     placed, unplaced = items("contact", parsing=5, validation=3), items("none", parsing=5, validation=3)
-    assert accounting.change(placed, unplaced, ITEMS, news=False).events == {}
-    assert accounting.change(unplaced, placed, ITEMS, news=False).events == {}
+    assert accounting.change(placed, unplaced, ITEMS, is_new=False).events == {}
+    assert accounting.change(unplaced, placed, ITEMS, is_new=False).events == {}
 
 
 def test_errors_of_one_phase_that_get_a_place_are_not_taken_for_those_of_another() -> None:

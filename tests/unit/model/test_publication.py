@@ -55,9 +55,17 @@ def test_each_series_stands_by_itself() -> None:
     made.expose(frozenset({A, B}), 50.0)
     assert may_rise(made, 60.0, 55.0) == [A]
     assert may_rise(made, 110.0, 55.0) == [A, B]
-    assert made.due([A, B]) == 60.0
-    assert made.due([B]) == 110.0
-    assert made.due([]) is None
+    assert made.due([A, B], 50.0) == 60.0
+    assert made.due([B], 50.0) == 110.0
+    assert made.due([], 50.0) is None
+
+
+def test_a_series_that_waits_for_a_scrape_does_not_hide_when_another_is_due() -> None:
+    made = standing(A)
+    made.expose(frozenset({A, B}), 50.0)
+    assert may_rise(made, 70.0, -1.0) == []
+    assert made.due([A, B], 70.0) == 110.0
+    assert made.due([A], 70.0) is None
 
 
 def test_when_scrapes_go_on_after_they_had_stopped_a_series_stands_anew_for_whoever_else_scrapes() -> None:
@@ -65,7 +73,7 @@ def test_when_scrapes_go_on_after_they_had_stopped_a_series_stands_anew_for_whoe
     assert may_rise(made, 100.0, 95.0) == [A, B]
     assert may_rise(made, 300.0, 95.0) == []
     assert may_rise(made, 360.0, 359.0) == []
-    assert made.due([A]) == 359.0 + INTERVAL
+    assert made.due([A], 360.0) == 359.0 + INTERVAL
     assert may_rise(made, 418.0, 415.0) == []
     assert may_rise(made, 419.0, 415.0) == [A, B]
     assert may_rise(made, 420.0, 415.0) == [A, B]

@@ -53,28 +53,28 @@ def test_what_a_poll_has_said_nothing_of_is_open() -> None:
     doubts = Missing()
     doubts.begin()
     doubts.not_found(["r1", "r2"])
-    assert list(doubts.open()) == []
+    assert list(doubts.unchecked()) == []
     doubts.begin()
     doubts.not_shown(["r2"])
-    assert list(doubts.open()) == ["r1"]
+    assert list(doubts.unchecked()) == ["r1"]
 
 
 def test_doubts_of_this_poll_and_of_those_before_are_told_apart() -> None:
     doubts = Missing()
     doubts.begin()
     doubts.not_found(["r1", "r2"])
-    assert doubts.doubted_before(["r1", "r2", "r3"]) == set()
+    assert doubts.missed_before(["r1", "r2", "r3"]) == set()
     doubts.begin()
     doubts.not_found(["r2", "r3"])
-    assert doubts.doubted_before(["r1", "r2", "r3", "r4"]) == {"r1", "r2"}
+    assert doubts.missed_before(["r1", "r2", "r3", "r4"]) == {"r1", "r2"}
 
 
-def test_only_one_that_was_asked_for_is_known_not_to_be_found() -> None:
+def test_only_one_that_was_not_found_for_is_known_not_to_be_found() -> None:
     doubts = Missing()
     doubts.begin()
     doubts.not_found(["r1"])
     doubts.not_shown(["r2"])
-    assert [doubts.was_asked(one) for one in ("r1", "r2", "r3")] == [True, False, False]
+    assert [doubts.was_not_found(one) for one in ("r1", "r2", "r3")] == [True, False, False]
 
 
 def test_all_but_some_are_forgotten() -> None:

@@ -29,10 +29,10 @@ def test_only_what_is_said_of_just_this_request_is_a_refusal(reason: Reason, sta
 
 
 def test_a_list_is_sorted_unless_the_server_refuses_that() -> None:
-    assert LISTING.sorting.items() <= ServerLimits(10).request(LISTING, 3).params.items()
-    assert not LISTING.sorting.items() & ServerLimits(10, sort=False).request(LISTING, 3).params.items()
+    assert LISTING.sorting.items() <= ServerLimits(LISTING, 10).request(3).params.items()
+    assert not LISTING.sorting.items() & ServerLimits(LISTING, 10, sort=False).request(3).params.items()
 
 
 @pytest.mark.parametrize(("rows", "most"), [(1, None), (2, LARGEST_PAGE_BYTES), (100, LARGEST_PAGE_BYTES)])
 def test_a_page_is_bounded_in_bytes_unless_it_can_not_be_smaller(rows: int, most: int | None) -> None:
-    assert ServerLimits(rows).request(LISTING, 1).most == most
+    assert ServerLimits(LISTING, rows).request(1).most == most

@@ -1,0 +1,184 @@
+"""A list's pages, newest first, whichever way the list runs. The caller decides what to do with a page.
+
+The list order is detected from the records themselves, and checked again at each newest page.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from exporter.client import JSON, Client, Request
+from exporter.model.record import FetchError
+from exporter.polling.collector.last_page import last_page
+from exporter.polling.collector.list_end import Depth, End, judge
+from exporter.polling.collector.server_limits import ServerLimits, read_page
+from exporter.systems.base import Listing, Page
+
+log = logging.getLogger(__name__)
+
+ORDER_SLACK_SECONDS = 60.0
+"""Rows in the order of their insertion, or of another machine's clock, still count as sorted by creation time."""
+
+NO_PAGE = Page(())
+_NEVER = float("-inf")
+
+
+class PagedList:
+    """The pages of one list, numbered from the newest one, and what was learned about the list while reading it."""
+
+    def __init__(self, listing: Listing, page_size: int, where: Mapping[str, str] | None = None) -> None:
+        """Begin with pages of `page_size` rows. `where` names the collector, for the log."""
+        self.listing = listing
+        self.where = dict(where or {})
+        self._limits = ServerLimits(listing, page_size, where=self.where)
+        self.depth = Depth()
+        """The page at which the list breaks off, as far as earlier polls know; each poll has its own."""
+        self.full = 1
+        """The most rows that a page had: what the server gives, whatever was requested."""
+        self._full_of = page_size
+        self.filters = True
+        """Whether the list obeys a status filter."""
+        self._last: int | None = None
+        """The number of the last page of a list that runs oldest first; None for one that runs newest first."""
+        self._known = False
+        """Whether the list order has been detected."""
+        self._newest = _NEVER
+        """When the newest record of the newest page was created, as last read."""
+        self.newest_ids: frozenset[str] = frozenset()
+        """IDs of the records of the newest page."""
+        self._unproved: FetchError | None = None
+        """Why the last page of a list that runs oldest first may not be the last one."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows are requested for each page, after what the server refused."""
+        return self._limits.rows
+
+    @property
+    def top(self) -> float:
+        """Records created later can't be read: infinity, but for a list whose newest end is out of reach."""
+        return float("inf") if self._last is None or self._unproved is None else self._newest
+
+    @property
+    def oldest_first(self) -> bool:
+        """Whether the list runs oldest first: its end, seen from its newest page, is then its page 1."""
+        return self._last is not None
+
+    def judge(self, page: Page, place: int) -> End:
+        """Return what a page, by the server's own number, says about the end of the list."""
+        return judge(page, place, self.full, self.rows)
+
+    def page(self, client: Client, number: int) -> Page:
+        """Return a page, its newest record first. Raises FetchError."""
+        if number == 1:
+            return self._newest_first(self._newest_page(client), 1)
+        if not self._known:
+            self._newest_page(client)
+        place = self.place(number)
+        return self._newest_first(self._read(client, place), number) if place > 0 else NO_PAGE
+
+    def forget_last_page(self) -> None:
+        """Search for the last page from page 1 the next time: the one found may not be the last."""
+        if self._last is not None:
+            self._last = 1
+
+    def request(self, number: int) -> Request:
+        """Return the request for a page after the first, to be made ahead. Its answer is for `read`."""
+        return self._limits.request(self.place(number))
+
+    def filtered(self, number: int, filters: Mapping[str, str]) -> Request:
+        """Return the request for a page, by the server's own number, of the list with these filters."""
+        request = self._limits.request(number)
+        return replace(request, params={**request.params, **filters}, most=None)
+
+    def read(self, answer: JSON | FetchError, number: int) -> Page:
+        """Return a page that was requested ahead, its newest record first. Raises FetchError."""
+        page = read_page(self.listing, answer)
+        self._fill(page)
+        return self._newest_first(page, number)
+
+    def place(self, number: int) -> int:
+        """Return the server's own number of a page."""
+        return number if self._last is None else self._last - number + 1
+
+    def _newest_first(self, page: Page, number: int) -> Page:
+        if self._last is not None:
+            return replace(page, records=page.records[::-1], last=self.place(number) == 1, pages=self._last)
+        if number == 1 and self.judge(page, 1) is End.PROVED:
+            # The order within a list of a single page does not matter.
+            return replace(page, records=tuple(sorted(page.records, key=lambda row: row.created_at, reverse=True)))
+        return page
+
+    def _newest_page(self, client: Client) -> Page:
+        page = self._end(client, self._last) if self._last else self._read(client, 1)
+        if self._last is None and not page.rows:
+            # It says nothing about the order; the caller judges whether the list is empty.
+            return page
+        if self._last is None and self.judge(page, 1) is End.PROVED:
+            # A single page says nothing about the order of a longer list.
+            self._known = False
+        elif self._as_expected(page):
+            self._known = True
+        else:
+            page = self._compare_ends(client, page)
+        self._newest = _newest(page)
+        self.newest_ids = frozenset(record.id for record in page.records)
+        if self._last is not None and self._unproved is not None and not self.depth.breaks_off(-self._last - 1):
+            self.forget_last_page()
+            raise self._unproved
+        return page
+
+    def _as_expected(self, page: Page) -> bool:
+        """Return whether a page can be the newest one. A list may be reversed at any time: then it is the oldest."""
+        direction = self._against(page)
+        if direction == 0 and not self._known:
+            return False
+        return direction <= 0 and _newest(page) >= self._newest
+
+    def _against(self, page: Page) -> int:
+        """Return 1 if the rows run against the expected list order, -1 if they follow it, 0 if unknown."""
+        return _direction(page) if self._last is None else -_direction(page)
+
+    def _compare_ends(self, client: Client, page: Page) -> Page:
+        """Return the newer one of this page and the one at the other end of the list."""
+        expected, was_known, against = self._last, self._known, self._against(page)
+        other = self._end(client, page.pages or 1) if expected is None else self._read(client, 1)
+        self._known = abs(_newest(other) - _newest(page)) > ORDER_SLACK_SECONDS
+        # If both ends have records of the same time, the rows between decide.
+        if (_newest(other), against) <= (_newest(page), 0):
+            self._last = expected
+            return page
+        self._last = None if expected is not None else self._last
+        event = "list order has reversed" if was_known else "list runs oldest first"
+        log.info("%s: reading it from its %s", event, "end" if self._last else "beginning", extra=self.where)
+        return other
+
+    def _end(self, client: Client, guess: int) -> Page:
+        found = last_page(lambda number: self._read(client, number), self.judge, guess)
+        self._last, self._unproved = found.number, found.unproved
+        if self._unproved is None:
+            self.depth.newest_end_is_there()
+        self.depth.goes_on(-found.number)
+        return found.page
+
+    def _read(self, client: Client, place: int) -> Page:
+        page = self._limits.page(client, place)
+        self._fill(page)
+        return page
+
+    def _fill(self, page: Page) -> None:
+        if self.rows != self._full_of:
+            self.full, self._full_of = 1, self.rows
+        self.full = max(self.full, page.rows)
+
+
+def _direction(page: Page) -> int:
+    """Return 1 if the rows run from old to new, -1 from new to old, 0 if unknown."""
+    if not page.records:
+        return 0
+    first, last = page.records[0].created_at, page.records[-1].created_at
+    return (first + ORDER_SLACK_SECONDS < last) - (first > last + ORDER_SLACK_SECONDS)
+
+
+def _newest(page: Page) -> float:
+    return max((record.created_at for record in page.records), default=_NEVER)

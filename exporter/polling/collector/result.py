@@ -1,0 +1,45 @@
+"""The result of a poll, apart from the records themselves, and its log messages."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+log = logging.getLogger(__name__)
+
+MOST_VALUES_LOGGED = 10
+"""How many unknown values are logged after a poll: an API must not fill a disk with them."""
+
+
+@dataclass(slots=True)
+class PollResult:
+    """What a poll found, apart from the records themselves. One object serves one poll."""
+
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Items that could not be understood, by reason."""
+    unknown: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Records with a value that no API page names, by label and value."""
+    deleted: int = 0
+    """Records that were deleted upstream."""
+    abandoned: int = 0
+    """Records given up because they were in flight for too long."""
+    incremental: bool = True
+    """Whether the list is in order. If not, the whole window was read."""
+    window_truncated: bool | None = None
+    """Whether the API does not give the whole window: the list breaks off at the same page in poll after poll."""
+    dated_ahead: float | None = None
+    """How far in the future the newest record of the newest page was created, in seconds."""
+
+    def log(self, where: Mapping[str, str]) -> None:
+        """Log what was unusual: once a poll, however many records it was. `where` names the collector."""
+        for (label, value), count in self.unknown.most_common(MOST_VALUES_LOGGED):
+            log.warning(
+                "a value that the API's documentation does not name",
+                extra={**where, "label": label, "value": value, "records": count},
+            )
+        for reason, count in self.rejected.items():
+            log.warning("skipped records that can't be understood", extra={**where, "reason": reason, "records": count})
+        if self.abandoned:
+            log.warning("gave up on records in flight for too long", extra={**where, "records": self.abandoned})
+        if self.deleted:
+            log.info("records deleted upstream", extra={**where, "records": self.deleted})

@@ -1,0 +1,202 @@
+"""Publish what one poller knows: gauges while they are fresh, counters as scrapes may see them rise, and failures."""
+
+import math
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from exporter.exposition.boot_clock import ticks as boot_ticks
+from exporter.exposition.catalog import POLL_ERRORS, Feeds
+from exporter.exposition.samples import Counters, Gauges, Shape, counters, fresh_blocks, gauges, health, status_blocks
+from exporter.exposition.snapshot import CollectorSnapshot, Failure
+from exporter.exposition.status import Facts
+from exporter.model.publication import Scraped, Standing
+from exporter.model.record import Key, Reason
+from exporter.model.totals import CounterState, Sums
+from exporter.state import Checkpoint
+
+_STATE_ERRORS = POLL_ERRORS.key(Reason.STATE.value)
+"""The one series that the state can't keep: it counts from 0 in each program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When to poll, how long gauges stay fresh, and when a record is stuck. Seconds."""
+
+    interval: float
+    stale_after: float
+    stuck_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a poller publishes, and what is known there about scrapes."""
+
+    publish: Callable[[CollectorSnapshot], None]
+    last_scrape: Callable[[], float | None]
+    """When the last scrape began that was answered to its end, in seconds of `ticks`."""
+
+
+class Publisher:
+    """Keep what is known of one collector, and publish it as a snapshot. The caller reads and writes the state."""
+
+    def __init__(
+        self,
+        output: Output,
+        facts: Facts,
+        pace: Pace,
+        feeds: Feeds,
+        optional: bool = False,
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = boot_ticks,
+    ) -> None:
+        """Publish to `output`. `optional`: whether series have the optional labels."""
+        self._output = output
+        self._facts = facts
+        self._pace = pace
+        self._shape = Shape(feeds, optional=optional)
+        self._clock = clock
+        self._ticks = ticks
+        self.totals: Sums | None = None
+        """As last read from the state; None before that: no counter is known."""
+        self.failures: Sequence[Failure] | None = None
+        """The last failed records; None until they were read from the state."""
+        self.scraped_before = False
+        """Whether the state says that somebody scrapes."""
+        self._fresh_since: float | None = None
+        self._gauges = Gauges({}, {})
+        """As of the last successful poll, but for records that have become stuck since."""
+        self._stuck_then = 0
+        """How many records were stuck at that poll."""
+        self._stuck_from: list[float] = []
+        """When others become stuck until the gauges are stale, in order, in seconds of `ticks`."""
+        self._counters = Counters({}, frozenset(), {}, {})
+        self._standing = Standing(pace.interval)
+        self._seen_before: float | None = None
+        """When the last scrape of the program before began, by `ticks`, if it saw everything that was published."""
+
+    @property
+    def folded(self) -> Mapping[Key, Key]:
+        """The series beyond the cap, each with the series that shows it."""
+        return self._counters.shown_as
+
+    def resume(self, marks: Checkpoint, totals: Sums, boot: str) -> None:
+        """Count what the program before published as seen, if it had stood for long enough and was scraped."""
+        self.totals = totals
+        self.scraped_before = marks.scraped_at is not None
+        if marks.scraped_at is None or marks.scraped_at - (marks.published_at or 0.0) < self._pace.interval:
+            return
+        ago = self._clock() - marks.scraped_at
+        if marks.ticks is not None and marks.boot == boot:
+            # The clock may have been set back meanwhile.
+            ago = max(ago, self._ticks() - marks.ticks)
+        if ago >= 0.0:
+            self._seen_before = self._ticks() - ago
+            self._standing.expose(totals.published(), -math.inf)
+
+    def continue_output(self) -> bool:
+        """Count everything published so far as seen, by whoever read the output. Return whether it was scraped."""
+        scraped = self.scraped_before
+        if scraped:
+            self._standing.expose(self._counters.series, -math.inf)
+        self.scraped_before, self._seen_before = False, None
+        return scraped
+
+    def fresh(self, ago: float = 0.0) -> None:
+        """Note that the records were up to date so many seconds ago."""
+        self._fresh_since = self._ticks() - ago
+
+    def note_stuck(self, stuck: int, soon: Sequence[float]) -> None:
+        """Note how many records are stuck, and in how many seconds others become stuck if no poll succeeds."""
+        self._facts.stuck = self._stuck_then = stuck
+        now = self._ticks()
+        self._stuck_from = sorted(now + seconds for seconds in soon)
+
+    def is_scraped_first(self) -> bool:
+        """Return whether this program was scraped, and the state does not say so yet."""
+        return self._output.last_scrape() is not None and not self.scraped_before
+
+    def scraped_at(self) -> float | None:
+        """Return when the last scrape of this program began, epoch seconds; None if there was none."""
+        last = self._output.last_scrape()
+        return None if last is None else self._clock() - (self._ticks() - last)
+
+    def rising(self) -> list[Key]:
+        """Return the series that have counted more than is published and may rise in scrapes now."""
+        return [] if self.totals is None else self._may_rise(self.totals.rising())
+
+    def next_change(self) -> float | None:
+        """Return in how many seconds a series may rise or a record is stuck; None if nothing is waiting."""
+        return min((left for left in (self._next_rise(), self._next_stuck()) if left is not None), default=None)
+
+    def render_gauges(self) -> None:
+        """Render the gauges about records again."""
+        if self.totals is not None:
+            self._gauges = gauges(self._shape, self._facts, self.totals)
+
+    def render_counters(self) -> None:
+        """Render the counters and histograms again."""
+        if self.totals is not None:
+            of_state = CounterState(self._facts.state_errors, self._facts.state_errors_published)
+            totals = replace(self.totals, counters={**self.totals.counters, _STATE_ERRORS: of_state})
+            self._counters = counters(self._shape, self._facts, totals, self._counters.series)
+
+    def update(self) -> None:
+        """Publish with the counters and the stuck records as of now."""
+        if self._may_rise([_STATE_ERRORS]):
+            self._facts.state_errors_published = self._facts.state_errors
+        self.render_counters()
+        self._render_stuck()
+        self.publish()
+
+    def publish(self) -> None:
+        """Publish a snapshot of what is known."""
+        facts = self._facts
+        fresh_until = 0.0 if self._fresh_since is None else self._fresh_since + self._pace.stale_after
+        self._output.publish(
+            CollectorSnapshot(
+                facts.account,
+                facts.system,
+                facts.collector,
+                self._gauges.blocks,
+                fresh_until,
+                status_blocks(facts),
+                health(facts),
+                tuple(self.failures or ()),
+                {**self._gauges.folded, **self._counters.folded},
+                self._counters.blocks,
+            )
+        )
+        self._standing.expose(self._counters.series, self._ticks())
+
+    def _may_rise(self, keys: list[Key]) -> list[Key]:
+        """Return the series that may rise: one beyond the cap rises together with the series that shows it."""
+        shown = {key: self._counters.shown_as.get(key, key) for key in keys}
+        may = set(self._standing.may_rise(set(shown.values()), self._ticks(), self._scraped()))
+        return [key for key in keys if shown[key] in may]
+
+    def _scraped(self) -> Scraped:
+        known = [at for at in (self._output.last_scrape(), self._seen_before) if at is not None]
+        last = max(known, default=None)
+        return Scraped(last, expected=last is not None or self.scraped_before)
+
+    def _next_stuck(self) -> float | None:
+        now = self._ticks()
+        place = bisect_right(self._stuck_from, now)
+        return max(1.0, self._stuck_from[place] - now) if place < len(self._stuck_from) else None
+
+    def _next_rise(self) -> float | None:
+        rising = [] if self.totals is None else self.totals.rising()
+        now = self._ticks()
+        due = self._standing.due({self._counters.shown_as.get(key, key) for key in rising}, now)
+        return None if due is None else due - now
+
+    def _render_stuck(self) -> None:
+        """Render the gauges about the polling again, if more records are stuck than they say."""
+        if not (self._stuck_from and self._gauges.blocks):
+            return
+        stuck = self._stuck_then + bisect_right(self._stuck_from, self._ticks())
+        if stuck != self._facts.stuck:
+            self._facts.stuck = stuck
+            self._gauges = replace(self._gauges, blocks={**self._gauges.blocks, **fresh_blocks(self._facts)})
