@@ -1,4 +1,4 @@
-"""Where the program begins: it sets what signals do before anything else is loaded. What it does is in program.py."""
+"""The entry point. It sets up signals before anything else is loaded, and leaves the rest to cli/main.py."""
 
 import os
 import signal
@@ -6,24 +6,24 @@ import sys
 from types import FrameType, TracebackType
 
 INTERRUPTED = 130
-"""The exit status after Ctrl-C, as of a program that SIGINT ends."""
+"""The exit status after Ctrl-C, as a shell reports it for a program that SIGINT ends."""
 
 
 def _quit(_number: int, _frame: FrameType | None) -> None:
-    """End at once: there is nothing to clean up while modules load, and half a module must not print a traceback."""
+    """Exit at once. While modules load there is nothing to clean up, and a traceback would only confuse."""
     os._exit(INTERRUPTED)
 
 
-def _internal_error(_kind: type[BaseException], error: BaseException | None, _trace: TracebackType | None) -> None:
-    """Log what nobody caught. Python would write its text, which may quote anything; the log does not."""
+def _internal_error(_type: type[BaseException], error: BaseException | None, _trace: TracebackType | None) -> None:
+    """Log an uncaught exception. Python would print its text, which may quote anything; the log leaves the text out."""
     import logging
 
-    logging.getLogger(__name__).error("a mistake in the exporter", exc_info=error)
+    logging.getLogger(__name__).error("internal error", exc_info=error)
 
 
 def main() -> None:
     """Run the console script."""
-    # Loading the rest takes a moment, in which a service manager may already say "reload": by default that ends it.
+    # A service manager may request a reload while modules load. By default SIGHUP ends a program.
     hangup = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, _quit)
     import threading
@@ -36,7 +36,7 @@ def main() -> None:
         status = run(sys.argv[1:], hangup)
     except KeyboardInterrupt:
         status = INTERRUPTED
-    # What follows takes a moment only, and its tracebacks would say nothing.
+    # The program is about to exit: a traceback of an interrupt would be noise.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(status)
 

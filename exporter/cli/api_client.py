@@ -1,4 +1,4 @@
-"""Asking an account's API outside of polling: the requests are counted nowhere."""
+"""API clients for commands that do not poll: their requests appear in no metric."""
 
 import threading
 from dataclasses import dataclass
@@ -21,5 +21,5 @@ class NoRequestMeter:
 
 
 def api_client(account: Account) -> Client:
-    """A client for the account, with its pace, proxy and TLS."""
+    """Return a client for the account, with its rate limit, proxy and TLS settings."""
     return client(account, sources()[account.system], NoRequestMeter(), threading.Event().wait)

@@ -1,4 +1,4 @@
-"""`batch-exporter check`: is the configuration right, does the API let us in, and what will it cost."""
+"""`batch-exporter check`: validate the configuration and, on demand, test each API and estimate the cost of polling."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from exporter.cli.api_client import api_client
-from exporter.cli.load_config import judged, systems, web_configuration
+from exporter.cli.load_config import checked_configuration, systems, web_configuration
 from exporter.cli.printing import Printer
 from exporter.client import JSON, Client, Request
 from exporter.config import Account, Config, ConfigError, Problem, json_schema
@@ -21,35 +21,35 @@ from exporter.web.config import WebConfigFile
 _DAY_SECONDS = 86400.0
 
 
-def run(given: argparse.Namespace) -> bool:
-    """Check, and print what was found. True if all is well. Raises ConfigError with all that is wrong."""
-    if given.print_schema:
+def run(args: argparse.Namespace) -> bool:
+    """Check, and print the results. Return whether all is well. Raises ConfigError with all problems."""
+    if args.print_schema:
         print(json.dumps(json_schema(systems()), indent=2))
         return True
-    printer = Printer(given.log_format)
-    config, web = _judged(given)
+    printer = Printer(args.log_format)
+    config, web = _checked(args)
     for warning in (*config.warnings, *(() if web is None else web.config.warnings)):
         printer.warning(str(warning), **warning.fields())
-    printer.result(f"{given.config_file or 'the environment'}: OK, {_counted(len(config.accounts), 'account')}")
+    printer.result(f"{args.config_file or 'the environment'}: OK, {_counted(len(config.accounts), 'account')}")
     if web is not None:
         tls = "TLS" if web.config.tls is not None else "plain HTTP"
         printer.result(f"{web.path}: OK, {tls}, {_counted(len(web.config.users), 'user')}")
-    if not given.online:
+    if not args.online:
         return True
     results = [_online(account, printer) for account in config.accounts]
     return all(results)
 
 
-def _judged(given: argparse.Namespace) -> tuple[Config, WebConfigFile | None]:
-    """Both configurations. Raises ConfigError with the problems of both."""
+def _checked(args: argparse.Namespace) -> tuple[Config, WebConfigFile | None]:
+    """Load both configurations. Raises ConfigError with the problems of both."""
     problems: list[Problem] = []
     config = web = None
     try:
-        config = judged(given)
+        config = checked_configuration(args)
     except ConfigError as error:
         problems += error.problems
     try:
-        web = web_configuration(given)
+        web = web_configuration(args)
     except ConfigError as error:
         problems += error.problems
     if config is None or problems:
@@ -57,12 +57,12 @@ def _judged(given: argparse.Namespace) -> tuple[Config, WebConfigFile | None]:
     return config, web
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number != 1 else ''}"
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 @dataclass(slots=True)
-class _Recording:
+class _RecordingClient:
     """A client that keeps the last answer."""
 
     client: Client
@@ -74,90 +74,90 @@ class _Recording:
 
 
 def _online(account: Account, printer: Printer) -> bool:
-    """Ask each collector's API, and print a line for each. True if all could be asked."""
+    """Query the API of each collector, and print a line for each. Return whether all queries succeeded."""
     source = sources()[account.system]
-    asking = _Recording(api_client(account))
+    client = _RecordingClient(api_client(account))
     options = Options(account.filters, account.workflow_batch_ids, account.workflow_label)
     listings = {name: source.listing(name, options) for name in source.system.collectors}
-    outcomes = {name: _ask(account, listings[name], asking) for name in account.collectors}
+    outcomes = {name: _query(account, listings[name], client) for name in account.collectors}
     for name, outcome in list(outcomes.items()):
         parts = listings[name].parts
         if isinstance(outcome, FetchError) and parts is not None and outcome.status in (404, 405):
-            # An API without this list has others; where there is none at all, it is another API.
+            # An API that lacks this list has other lists. Where it has none at all, base_url names another API.
             if parts not in outcomes:
-                outcomes[parts] = _ask(account, listings[parts], asking)
+                outcomes[parts] = _query(account, listings[parts], client)
             if not isinstance(outcomes[parts], FetchError):
                 outcomes[name] = parts
-    results = [_told(account, name, outcomes[name], printer) for name in account.collectors]
+    results = [_print_outcome(account, name, outcomes[name], printer) for name in account.collectors]
     return all(results)
 
 
 _Outcome = FetchError | int | str
-"""Of asking a collector's API: why not, how many pages the window has, or what else names the records."""
+"""The outcome of a query: an error, the number of pages in the window, or the collector that names the records."""
 
 
-def _told(account: Account, collector: str, outcome: _Outcome, printer: Printer) -> bool:
+def _print_outcome(account: Account, collector: str, outcome: _Outcome, printer: Printer) -> bool:
     where = f"{account.name}/{collector}"
     fields = {"account": account.name, "collector": collector}
     if isinstance(outcome, FetchError):
-        hint = ": is base_url right?" if _of_another_api(outcome) and "base_url" not in str(outcome) else ""
+        hint = ": check base_url" if _may_be_another_api(outcome) and "base_url" not in str(outcome) else ""
         printer.problem(f"{where}: {outcome.reason}: {outcome}{hint}", **fields, reason=str(outcome.reason))
         return False
     if isinstance(outcome, str):
-        told = f"{where}: OK, but the account has no such list: batches that {outcome} name are asked for"
-        printer.result(told, **fields)
+        message = f"{where}: OK, but the account has no such list: polling the IDs of batches that {outcome} name"
+        printer.result(message, **fields)
         return True
     cost = requests_a_day(outcome, account.poll_interval, account.reconcile_interval)
-    told = f"{where}: OK, {_counted(outcome, 'page')} in the window, about {cost:,} requests on a quiet day"
-    printer.result(told, **fields, pages=outcome, requests_per_day=cost)
+    message = f"{where}: OK, {_counted(outcome, 'page')} in the window, about {cost:,} requests on a quiet day"
+    printer.result(message, **fields, pages=outcome, requests_per_day=cost)
     return True
 
 
-def _ask(account: Account, listing: Listing, asking: _Recording) -> _Outcome:
+def _query(account: Account, listing: Listing, recorder: _RecordingClient) -> _Outcome:
     where = {"account": account.name, "collector": listing.name}
-    client = cast("Client", asking)
+    client = cast("Client", recorder)
     try:
         pages = PagedList(listing, account.page_size, where=where)
         newest = [pages.page(client, 1)]
-        if strange := _strange(newest[0], asking.answer):
-            return FetchError(Reason.MALFORMED, strange, 200)
+        if sign := _sign_of_another_api(newest[0], recorder.answer):
+            return FetchError(Reason.MALFORMED, sign, 200)
         if not newest[0].last:
-            # Where the list runs oldest first, the newest page may have but a row.
+            # In a list that runs oldest first, the newest page may have a single row.
             newest.append(pages.page(client, 2))
     except FetchError as error:
         return error
     return pages_in_window(newest, account.lookback)
 
 
-def _of_another_api(error: FetchError) -> bool:
-    """Whether an API that is not the account's would answer so."""
+def _may_be_another_api(error: FetchError) -> bool:
+    """Return whether an API that is not the account's could cause this error."""
     return error.reason is Reason.MALFORMED or (error.status is not None and error.status in (404, 405, 410))
 
 
-def _strange(page: Page, answer: JSON) -> str | None:
-    """What shows that it is another API that has answered, though there is a list."""
+def _sign_of_another_api(page: Page, answer: JSON) -> str | None:
+    """Return why another API seems to have answered; None if there is no such sign."""
     if page.rows and not page.records:
         return f"none of the {_counted(page.rows, 'row')} of the list is a record of this API"
-    if not page.rows and not _tells_of_pages(answer):
-        return "the answer is an empty list and says nothing of its pages"
+    if not page.rows and not _has_pagination(answer):
+        return "the answer is an empty list without pagination"
     return None
 
 
-def _tells_of_pages(answer: JSON) -> bool:
-    """Whether the answer has a `pagination`, as the lists of both vendors have, at its top or one level below."""
+def _has_pagination(answer: JSON) -> bool:
+    """Return whether the answer has a `pagination`, as the lists of both vendors have, at its top or a level below."""
     if not isinstance(answer, dict):
         return False
     return any("pagination" in level for level in (answer, *answer.values()) if isinstance(level, dict))
 
 
 def requests_a_day(pages: int, poll_interval: float, reconcile_interval: float) -> int:
-    """What a day costs if nothing is new or in flight: a page each poll, and at each reconciliation all of them."""
+    """Return the requests of a day without new or unfinished records: a page a poll, all pages a reconciliation."""
     again = 0 if pages == 1 else pages * _DAY_SECONDS / reconcile_interval
     return math.ceil(_DAY_SECONDS / poll_interval + again)
 
 
 def pages_in_window(newest: Sequence[Page], lookback: float) -> int:
-    """How many pages the window has, judged by how much time the newest ones span and how many there are in all."""
+    """Estimate the pages of the window from the time that the newest ones span and from the total number of pages."""
     times = [record.created_at for page in newest for record in page.records]
     if newest[0].last or len(times) < 2:
         return 1

@@ -1,9 +1,9 @@
-"""`batch-exporter demo`: the exporter against a bundled mock API of both APIs, whose data moves, fails and hangs."""
+"""`batch-exporter demo`: run the exporter with mock APIs, whose records change, fail and get stuck."""
 
 import argparse
 import errno
+import os
 import random
-import signal
 import sys
 import tempfile
 import threading
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from exporter.cli.flags import Misused
+from exporter.cli.flags import UsageError
 from exporter.cli.load_config import systems
-from exporter.cli.serve import serve
+from exporter.cli.serve import Signals, catch_signals, serve
 from exporter.config import load
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
@@ -26,7 +26,7 @@ from exporter.demo.world import World
 from exporter.polling.reload import Loading
 from exporter.web.server.server import ListenError
 
-_TOKEN = "demo-token"  # noqa: S105 (a word that opens nothing)
+_TOKEN = "demo-token"  # noqa: S105 (accepted by the mock API only)
 _KEY = "demo-key"
 _STEP_SECONDS = 1.0
 _CONFIG = """\
@@ -52,74 +52,80 @@ class _Simulation(Protocol):
     def step(self, now: float) -> None: ...
 
 
-def run(given: argparse.Namespace) -> bool:
-    """Run the mock API, and the exporter beside it unless told otherwise, until SIGTERM or SIGINT."""
+def run(args: argparse.Namespace) -> bool:
+    """Run the mock APIs, and the exporter unless `--api-only` is given, until SIGTERM, SIGINT or SIGHUP."""
     rng = random.Random()
     world, batches = World(rng), Batches(rng)
-    life, packagex_life = Simulation(world, rng), PackagexSimulation(batches, rng)
-    life.history(time.time())
-    packagex_life.history(time.time())
+    inkit, packagex = Simulation(world, rng), PackagexSimulation(batches, rng)
+    inkit.history(time.time())
+    packagex.history(time.time())
     stop = threading.Event()
     try:
         apis = (PackagexApi(batches, _KEY), FileStore(batches))
-        made = MockApi(world, _TOKEN, port=given.api_port, apis=apis)
+        listening = MockApi(world, _TOKEN, port=args.api_port, apis=apis)
     except OSError as error:
+        # Python adds the address to `strerror`, in its own notation.
+        message = os.strerror(error.errno) if error.errno else error.strerror
         raise ListenError(
-            f"the mock APIs cannot listen on port {given.api_port}: {error.strerror}; {_other_ports()}",
+            f"the mock APIs cannot listen on port {args.api_port}: {message}; {_other_ports(args)}",
             passing=error.errno == errno.EADDRINUSE,
         ) from error
-    with made as mock_api:
-        threading.Thread(target=_live, args=((life, packagex_life), stop), name="life", daemon=True).start()
+    # Before anything is made that has to be deleted at the end.
+    signals = catch_signals(reload=False)
+    with listening as mock_api:
+        threading.Thread(target=_simulate, args=((inkit, packagex), stop), name="simulation", daemon=True).start()
         try:
-            return _api_only(mock_api, stop) if given.api_only else _with_exporter(given, mock_api)
+            return _api_only(mock_api, signals) if args.api_only else _with_exporter(args, mock_api, signals)
         finally:
             stop.set()
 
 
-def _live(lives: Sequence[_Simulation], stop: threading.Event) -> None:
+def _simulate(simulations: Sequence[_Simulation], stop: threading.Event) -> None:
     while not stop.wait(_STEP_SECONDS):
-        for life in lives:
-            life.step(time.time())
+        for simulation in simulations:
+            simulation.step(time.time())
 
 
-def _api_only(mock_api: MockApi, stop: threading.Event) -> bool:
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
+def _api_only(mock_api: MockApi, signals: Signals) -> bool:
     print(f"The mock API serves Inkit's API and PackageX's at {mock_api.url}. Try:")
     print(f"  curl -H 'X-Inkit-API-Token: {_TOKEN}' '{mock_api.url}/batch?page_size=2'")
     print(f"  curl -H 'PX-API-KEY: {_KEY}' '{mock_api.url}/batches?limit=2'", flush=True)
-    stop.wait()
+    signals.stops.get()
     return True
 
 
-def _with_exporter(given: argparse.Namespace, mock_api: MockApi) -> bool:
+def _with_exporter(args: argparse.Namespace, mock_api: MockApi, signals: Signals) -> bool:
     try:
-        made = tempfile.TemporaryDirectory(prefix="batch-exporter-")
+        temporary = tempfile.TemporaryDirectory(prefix="batch-exporter-")
     except OSError as error:
-        raise Misused(
-            "the demo keeps its files in a temporary folder, and none can be made: "
+        raise UsageError(
+            "the demo cannot make a temporary folder for its files: "
             f"set TMPDIR to a folder that can be written ({error.strerror})"
         ) from error
-    with made as folder:
+    with temporary as folder:
         path = Path(folder) / "config.yaml"
         path.write_text(_CONFIG.format(folder=folder, url=mock_api.url, token=_TOKEN, key=_KEY))
 
         def started(port: int) -> None:
-            print("Nothing of this is real: a mock API plays Inkit (account demo) and PackageX (account logistics)")
+            print("All data is invented: a mock API serves Inkit (account demo) and PackageX (account logistics)")
             print(f"at {mock_api.url}.")
-            print(f"  who is being polled, and how it goes   http://localhost:{port}/")
-            print(f"  which records have failed              http://localhost:{port}/failures")
-            print(f"  the metrics                            http://localhost:{port}{given.telemetry_path}")
-            print(f"For other ports, {_other_ports()}")
+            print(f"  overview: accounts and polls   http://localhost:{port}/")
+            print(f"  failed records                 http://localhost:{port}/failures")
+            print(f"  metrics                        http://localhost:{port}{args.telemetry_path}")
+            print(f"For other ports, {_other_ports(args)}")
             print("Ctrl-C ends it.", flush=True)
 
         try:
-            return serve(given, Loading(lambda: load(path, systems(), {}), str(path)), started)
+            return serve(args, Loading(lambda: load(path, systems(), {}), str(path)), signals, started)
         except ListenError as error:
-            raise ListenError(f"{error}; {_other_ports()}", passing=error.passing) from error
+            raise ListenError(f"{error}; {_other_ports(args)}", passing=error.passing) from error
 
 
-def _other_ports() -> str:
-    """The command for other ports, as it was called: it may not be on the PATH."""
+def _other_ports(args: argparse.Namespace) -> str:
+    """Return the command for other ports, with the program's name as it was called: it may not be on the PATH."""
     called = sys.argv[0] if Path(sys.argv[0]).name == "batch-exporter" else "batch-exporter"
-    return f"run: {called} demo --web.listen-address=:10987 --api-port=10988"
+    api_port = 10988 if args.api_port != 10988 else 10998
+    if args.api_only:
+        return f"run: {called} demo --api-only --api-port={api_port}"
+    address = ":10987" if args.listen_address != [":10987"] else ":10997"
+    return f"run: {called} demo --web.listen-address={address} --api-port={api_port}"

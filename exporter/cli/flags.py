@@ -1,6 +1,6 @@
-"""The command line: the commands, the flags of each, and their help. Loads nothing but the standard library.
+"""Parse the command line: commands, flags and their help texts. Loads nothing but the standard library.
 
-The flags are the ones that operators know from every Prometheus exporter.
+Flags have the names that Prometheus exporters share.
 """
 
 import argparse
@@ -24,7 +24,7 @@ DEFAULTS = {
     "log_format": "logfmt",
 }
 TEXTS = ("help", "version")
-"""The commands that only print a text."""
+"""The commands that print a text and do nothing else."""
 
 _OVERVIEW = """\
 usage: batch-exporter [COMMAND] [FLAG...]
@@ -54,17 +54,17 @@ _HELP_USAGE = "usage: batch-exporter help [COMMAND]"
 _WIDTH = 80
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+/?")
 _PAGES = ("/failures", "/runbooks", "/-")
-"""The exporter's own pages, with all that is below them."""
+"""Paths of the exporter's own pages, with all paths below them."""
 
 
-class Misused(Exception):
-    """A command line that is well formed and still can't be carried out. The text is for operators."""
+class UsageError(Exception):
+    """A well-formed command line that cannot be executed. The text is for operators."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line. Exits with status 2 and a message if it can't be understood, as argparse does.
+    """Parse the command line. Exits with status 2 and a message for an invalid one, as argparse does.
 
-    The result has a `command`, and a value for each of DEFAULTS; for the commands in TEXTS also the `text` to print.
+    The result has a `command` and a value for each of DEFAULTS, or for the commands in TEXTS the `text` to print.
     """
     if "--version" in _flags(arguments):
         return argparse.Namespace(command="version", text=f"batch-exporter {__version__}")
@@ -74,7 +74,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     name = "serve" if place is None else arguments[place]
     if name not in (*_COMMANDS, *TEXTS):
         _refuse(f'unknown command "{name}"{_nearest(name, (*_COMMANDS, *TEXTS))}', _OVERVIEW.splitlines()[0])
-    rest = [one for number, one in enumerate(arguments) if number != place]
+    rest = [argument for number, argument in enumerate(arguments) if number != place]
     if name in TEXTS:
         return _text(name, rest)
     return _parsed(name, rest)
@@ -88,12 +88,12 @@ def _parsed(name: str, arguments: Sequence[str]) -> argparse.Namespace:
     for flag in _flags(arguments):
         if flag not in known:
             parser.error(_unknown_flag(flag, name))
-    given = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     for key, value in DEFAULTS.items():
-        if not hasattr(given, key):
-            setattr(given, key, value)
-    given.command = name
-    return given
+        if not hasattr(args, key):
+            setattr(args, key, value)
+    args.command = name
+    return args
 
 
 def _text(name: str, arguments: Sequence[str]) -> argparse.Namespace:
@@ -103,11 +103,11 @@ def _text(name: str, arguments: Sequence[str]) -> argparse.Namespace:
         return argparse.Namespace(command="version", text=f"batch-exporter {__version__}")
     if len(arguments) > 1:
         _refuse("help takes one command", _HELP_USAGE)
-    of = arguments[0] if arguments else name
-    if of in _COMMANDS:
-        return argparse.Namespace(command="help", text=_parser(of).format_help().rstrip())
-    if of not in (*TEXTS, "-h", "--help"):
-        _refuse(f'unknown command "{of}"{_nearest(of, _COMMANDS)}', _HELP_USAGE)
+    topic = arguments[0] if arguments else name
+    if topic in _COMMANDS:
+        return argparse.Namespace(command="help", text=_parser(topic).format_help().rstrip())
+    if topic not in (*TEXTS, "-h", "--help"):
+        _refuse(f'unknown command "{topic}"{_nearest(topic, _COMMANDS)}', _HELP_USAGE)
     return argparse.Namespace(command="help", text=_OVERVIEW.rstrip())
 
 
@@ -117,11 +117,11 @@ def _refuse(message: str, usage: str) -> NoReturn:
 
 
 def _unknown_flag(flag: str, command: str) -> str:
-    having = [name for name, one in _COMMANDS.items() if flag in one.all_flags]
-    if having:
-        return f"{command} does not take {flag}; {_joined(having)} {'does' if len(having) == 1 else 'do'}"
+    owners = [name for name, owner in _COMMANDS.items() if flag in owner.all_flags]
+    if owners:
+        return f"{command} does not take {flag}; {_joined(owners)} {'does' if len(owners) == 1 else 'do'}"
     dashed = "--" + flag.lstrip("-")
-    others = {one for command in _COMMANDS.values() for one in command.all_flags}
+    others = {name for other in _COMMANDS.values() for name in other.all_flags}
     hint = _nearest(dashed, _COMMANDS[command].all_flags) or _nearest(dashed, others)
     return f"unknown flag {flag}{hint}"
 
@@ -138,7 +138,7 @@ def _nearest(word: str, allowed: Sequence[str] | Mapping[str, object] | set[str]
 
 
 def _flags(arguments: Sequence[str]) -> Iterator[str]:
-    """The names of the flags among the arguments; what is a flag's value is none."""
+    """Yield the names of the flags, and skip their values."""
     number = 0
     while number < len(arguments) and arguments[number] != "--":
         name, equals, _ = arguments[number].partition("=")
@@ -148,7 +148,7 @@ def _flags(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _place_of_command(arguments: Sequence[str]) -> int | None:
-    """Where the command stands: flags may stand before it."""
+    """Return the index of the command; None if there is none. Flags may stand before it."""
     number = 0
     while number < len(arguments):
         name, equals, _ = arguments[number].partition("=")
@@ -157,7 +157,7 @@ def _place_of_command(arguments: Sequence[str]) -> int | None:
         if name == "--":
             return None
         if name not in _KNOWN:
-            # It is not known either whether a value follows.
+            # Whether a value follows is not known either.
             later = range(number + 1, len(arguments))
             return next((place for place in later if arguments[place] in (*_COMMANDS, *TEXTS)), None)
         number += 2 if name in _WITH_VALUE and not equals else 1
@@ -183,7 +183,7 @@ def _file_or_none(value: str) -> Path | None:
 
 
 _Arguments = Mapping[str, Mapping[str, Any]]
-"""What argparse is to know of each flag or positional argument."""
+"""The options of argparse for each flag or positional argument."""
 
 _CONFIG: _Arguments = {
     "--config.file": {"dest": "config_file", "type": Path, "metavar": "FILE", "help": "the configuration, in YAML"}
@@ -201,24 +201,24 @@ _WEB: _Arguments = {
         "dest": "listen_address",
         "action": "append",
         "metavar": "ADDRESS",
-        "help": "where to serve; repeatable (:10977)",
+        "help": "address to serve on; repeatable (:10977)",
     },
     "--web.telemetry-path": {
         "dest": "telemetry_path",
         "type": _path,
         "metavar": "PATH",
-        "help": "where the metrics are (/metrics)",
+        "help": "path of the metrics (/metrics)",
     },
     **_WEB_CONFIG,
     "--web.enable-lifecycle": {
         "dest": "enable_lifecycle",
         "action": "store_true",
-        "help": "let POST /-/reload reload, as SIGHUP does",
+        "help": "enable reloads by POST /-/reload",
     },
     "--web.systemd-socket": {
         "dest": "systemd_socket",
         "action": "store_true",
-        "help": "serve on sockets of a .socket unit",
+        "help": "serve on the sockets of a .socket unit",
     },
 }
 _LOG: _Arguments = {
@@ -245,8 +245,8 @@ _ONCE: _Arguments = {
 _INSPECT: _Arguments = {
     "--json": {"action": "store_true", "help": "print JSON"},
     "--errors": {"action": "store_true", "help": "count the rows of its errors file by error"},
-    "--files": {"type": Path, "metavar": "DIR", "help": "save the files that it offers in a folder"},
-    "--show-data": {"action": "store_true", "help": "show customers' data too"},
+    "--files": {"type": Path, "metavar": "DIR", "help": "save its files in a folder"},
+    "--show-data": {"action": "store_true", "help": "show customer data too"},
 }
 _DEMO: _Arguments = {
     "--api-port": {"type": _port, "default": 10978, "metavar": "PORT", "help": "the mock APIs' port (10978)"},
@@ -280,12 +280,12 @@ _COMMANDS = {
     "metrics": _Command("Print the catalog of metrics, as Markdown.", _LOG),
     "demo": _Command("Serve the records of mock APIs that change, fail and get stuck.", {**_DEMO, **_WEB, **_LOG}),
 }
-_KNOWN = {flag: how for command in _COMMANDS.values() for flag, how in command.all_flags.items()}
-_WITH_VALUE = {flag for flag, how in _KNOWN.items() if how and how.get("action") != "store_true"}
+_KNOWN = {flag: options for command in _COMMANDS.values() for flag, options in command.all_flags.items()}
+_WITH_VALUE = {flag for flag, options in _KNOWN.items() if options and options.get("action") != "store_true"}
 
 
 class _Help(argparse.HelpFormatter):
-    """As wide as the narrowest terminal, whatever the terminal."""
+    """Wraps lines at 80 columns, whatever the width of the terminal."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=34, width=_WIDTH)
@@ -296,10 +296,10 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"batch-exporter {name}", description=command.about, allow_abbrev=False, formatter_class=_Help
     )
-    for argument, how in (*command.positionals.items(), *command.flags.items()):
-        if how.get("dest") in DEFAULTS:
-            # Set afterwards: a flag that may be repeated must not add to its default.
-            parser.add_argument(argument, **how, default=argparse.SUPPRESS)
+    for argument, options in (*command.positionals.items(), *command.flags.items()):
+        if options.get("dest") in DEFAULTS:
+            # Defaults are set after parsing, because argparse would append a repeatable flag's values to its default.
+            parser.add_argument(argument, **options, default=argparse.SUPPRESS)
         else:
-            parser.add_argument(argument, **how)
+            parser.add_argument(argument, **options)
     return parser

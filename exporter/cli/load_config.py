@@ -1,4 +1,4 @@
-"""The configurations that a command line means: their files, or the environment where there is none."""
+"""Load the configurations that a command line names, or the environment where it names none."""
 
 import argparse
 import logging
@@ -14,33 +14,38 @@ log = logging.getLogger(__name__)
 
 
 def systems() -> dict[str, System]:
-    """The systems there are, by name."""
+    """Return the supported systems by name."""
     return {name: source.system for name, source in sources().items()}
 
 
-def configuration(given: argparse.Namespace) -> Config:
-    """Read the configuration, to use it. Raises ConfigError."""
-    if given.config_file is None:
+def configuration(args: argparse.Namespace) -> Config:
+    """Load the configuration, to run with it. Raises ConfigError."""
+    if args.config_file is None:
         return from_environment(systems(), os.environ)
-    return load(given.config_file, systems(), os.environ)
+    return load(args.config_file, systems(), os.environ)
 
 
-def judged(given: argparse.Namespace) -> Config:
-    """Read the configuration and look at its state file, to say what is wrong with them. Raises ConfigError."""
-    if given.config_file is None:
+def checked_configuration(args: argparse.Namespace) -> Config:
+    """Load the configuration and inspect its state file, to report problems only. Raises ConfigError."""
+    if args.config_file is None:
         return from_environment(systems(), os.environ, state.problem)
-    # In a unit's own commands systemd sets it, and the credentials are there.
+    # systemd sets this variable for a unit's own commands, and then the unit's credentials exist.
     before_start = "CREDENTIALS_DIRECTORY" not in os.environ
-    return load(given.config_file, systems(), os.environ, state.problem, before_start)
+    return load(args.config_file, systems(), os.environ, state.problem, before_start)
 
 
-def logged(config: Config) -> Config:
-    """Log the configuration's warnings, and return it."""
+def web_configuration(args: argparse.Namespace) -> WebConfigFile | None:
+    """Load the web configuration; None means plain HTTP without passwords. Raises ConfigError."""
+    return None if args.web_config_file is None else WebConfigFile(args.web_config_file)
+
+
+def log_warnings(config: Config) -> Config:
+    """Log the configuration's warnings, and return the configuration."""
     for warning in config.warnings:
         log.warning("configuration warning", extra={"warning": str(warning)})
     return config
 
 
-def web_configuration(given: argparse.Namespace) -> WebConfigFile | None:
-    """None for plain HTTP and no password. Raises ConfigError."""
-    return None if given.web_config_file is None else WebConfigFile(given.web_config_file)
+def revision() -> str:
+    """Return the commit that is running, which the container image sets in its environment; `unknown` elsewhere."""
+    return os.environ.get("BATCH_EXPORTER_REVISION", "unknown")

@@ -1,4 +1,4 @@
-"""How log lines look: one for each event, in the style of Prometheus's own. What is logged is decided elsewhere.
+"""Format log records as Prometheus does: one line for each event.
 
 `log.info("polled", extra={"account": "production"})` becomes
 `time=2026-01-02T03:04:05.678Z level=INFO msg=polled account=production`.
@@ -11,17 +11,18 @@ import os
 import re
 import traceback
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal, TextIO
 
+from exporter.model.iso_time import iso_time
+
 Style = Literal["logfmt", "json"]
 Value = str | int | float | bool
-Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
-"""What `sys.exc_info` tells."""
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+"""The result of `sys.exc_info`."""
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
-"""The values of --log.level, those of Prometheus."""
+"""The values of --log.level, as in Prometheus."""
 
 _NAMES = {logging.WARNING: "WARN", logging.CRITICAL: "ERROR"}
 _FIXED = ("time", "level", "msg", "exception", "stack")
@@ -29,10 +30,10 @@ _PLAIN = re.compile(r"[^\s\"=\\]+")
 
 
 def setup(level: str, style: Style, stream: TextIO) -> None:
-    """Send all logging to `stream`, in the place of what was set up before.
+    """Send all logging to `stream`, and replace an earlier setup.
 
-    `level` is one of LEVELS. Libraries are heard only from warnings up: what they tell of their daily work (requests'
-    URLs, connections) is not the operator's.
+    `level` is one of LEVELS. Libraries log from warnings up only: their details (requests' URLs, connections) are of
+    no use to operators.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LineFormatter(style))
@@ -40,21 +41,21 @@ def setup(level: str, style: Style, stream: TextIO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(max(LEVELS[level], logging.WARNING))
     logging.getLogger("exporter").setLevel(LEVELS[level])
-    # Of headers that it can't parse it warns with the whole URL, and a presigned one opens a file to whoever has it.
+    # Its warning about headers that it cannot parse quotes the URL. A presigned URL gives access to a file.
     logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 
 class LineFormatter(logging.Formatter):
-    """Writes a log record as one line, whatever its values hold."""
+    """Formats a log record as one line, whatever its values hold."""
 
     def __init__(self, style: Style) -> None:
         super().__init__()
         self._layout = style
         self._standard = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
-    def formatException(self, ei: Raised) -> str:  # noqa: N802 (the base class's name)
-        """What was raised and where, the cause first, without its text: that may quote a URL, a token or a record."""
-        return "\n".join(map(_traced, _causes_first(ei[1])))
+    def formatException(self, ei: ExcInfo) -> str:  # noqa: N802 (the base class's name)
+        """Return types and tracebacks, the cause first, without texts: they may quote a URL, a token or a record."""
+        return "\n".join(map(_traceback, _causes_first(ei[1])))
 
     def format(self, record: logging.LogRecord) -> str:
         fields = dict(self._fields(record))
@@ -63,8 +64,7 @@ class LineFormatter(logging.Formatter):
         return " ".join(f"{key}={_logfmt(value)}" for key, value in fields.items())
 
     def _fields(self, record: logging.LogRecord) -> Iterator[tuple[str, Value]]:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        yield "time", moment.replace("+00:00", "Z")
+        yield "time", iso_time(record.created, "milliseconds")
         yield "level", _NAMES.get(record.levelno, record.levelname)
         yield "msg", record.getMessage()
         for key, value in record.__dict__.items():
@@ -77,7 +77,7 @@ class LineFormatter(logging.Formatter):
 
 
 def _causes_first(error: BaseException | None) -> list[BaseException]:
-    """The error after those that it came from, as in a traceback."""
+    """Return the error after those that caused it, as in a traceback."""
     found: list[BaseException] = []
     while error is not None and error not in found:
         found.insert(0, error)
@@ -85,31 +85,31 @@ def _causes_first(error: BaseException | None) -> list[BaseException]:
     return found
 
 
-def _traced(error: BaseException) -> str:
-    return "".join(traceback.format_tb(error.__traceback__)) + _kind(error)
+def _traceback(error: BaseException) -> str:
+    return "".join(traceback.format_tb(error.__traceback__)) + _type(error)
 
 
-def _kind(error: BaseException) -> str:
-    """The type's name; of an error of the system, what the system calls it too."""
+def _type(error: BaseException) -> str:
+    """Return the type's name, followed by the system's message for an error of the system."""
     name = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     return f"{name}: {os.strerror(error.errno)}" if isinstance(error, OSError) and error.errno else name
 
 
 def _key(name: str) -> str:
-    """A key that needs no quotes and is not one of the fixed ones."""
+    """Return a key without characters that need quotes, and different from the fixed keys."""
     key = re.sub(r"[^A-Za-z0-9_.]", "_", name)
     return f"{key}_" if key in _FIXED else key
 
 
 def _value(value: object) -> Value:
-    """Numbers stay numbers, except for those that JSON has no way to write."""
+    """Return numbers as they are, except those that JSON cannot represent, and anything else as text."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value if isinstance(value, Value) else str(value)
 
 
 def _logfmt(value: Value) -> str:
-    """Bare where that is unambiguous, else quoted, with everything that is not printable escaped."""
+    """Return a value as it is where that is unambiguous, else quoted with everything unprintable escaped."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if _PLAIN.fullmatch(text) and text.isprintable():
         return text

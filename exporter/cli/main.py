@@ -1,10 +1,11 @@
-"""From the command line to a command, and from its result to an exit status.
+"""Run the command that a command line names, and turn its result into an exit status.
 
-Loads nothing beyond the standard library until it is known that there is something to do.
+Nothing beyond the standard library is loaded until the command is known.
 """
 
 import argparse
 import errno
+import importlib
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -14,63 +15,61 @@ from exporter.cli import flags, streams
 
 OK, FAILED, MISUSED = 0, 1, 2
 
-_RELOADING = ("serve", "demo")
 Hangup = Callable[[int, FrameType | None], object] | int | None
-"""A signal's handler, as Python's `signal` has it."""
+"""A signal handler, as in Python's `signal` module."""
 
 
 def run(arguments: Sequence[str], hangup: Hangup = signal.SIG_DFL) -> int:
-    """Run a command line. Returns the exit status: 0 done, 1 failed at run time, 2 what no restart repairs.
+    """Run a command line and return the exit status: 0 done, 1 failed at run time, 2 what no restart fixes.
 
-    A port or a state file that another program has right now is 1: it may be free a second later. The usage, the
-    configuration, and a state file that is damaged or not ours are 2.
+    A port or a state file that another program uses right now is 1, because it may be free a second later. Usage
+    and configuration errors, and a state file that is damaged or belongs to another program, are 2.
 
-    `hangup` is what SIGHUP does, which is ignored until here, to a command that has nothing to reload. Raises
-    KeyboardInterrupt.
+    SIGHUP is ignored until here; `hangup` is its handler for commands other than `serve`. Raises KeyboardInterrupt.
     """
     streams.prepare()
     try:
-        given = flags.parse(arguments)
-        if given.command not in _RELOADING:
+        args = flags.parse(arguments)
+        if args.command != "serve":
             signal.signal(signal.SIGHUP, hangup)
-        if given.command in flags.TEXTS:
-            print(given.text)
+        if args.command in flags.TEXTS:
+            print(args.text)
             status = OK
         else:
-            status = _execute(given)
+            status = _execute(args)
         sys.stdout.flush()
         return status
     except streams.OutputError as error:
         streams.discard_output()
         if error.errno == errno.EPIPE:
-            # Whoever read the output has seen enough: `batch-exporter metrics | head`.
+            # The reader has what it needs: `batch-exporter metrics | head`.
             return OK
         print(f"cannot write to standard output: {error.strerror}", file=sys.stderr)
         return FAILED
 
 
-def _execute(given: argparse.Namespace) -> int:
-    """Run a command, and print what it can't go on for."""
-    from exporter.cli import load, log_format
+def _execute(args: argparse.Namespace) -> int:
+    """Run a command, and print the error that ends it, if any."""
+    from exporter.cli import log_format
     from exporter.cli.printing import Printer
     from exporter.config import ConfigError
     from exporter.model.record import StateError
     from exporter.web.server.server import ListenError
 
-    log_format.setup(given.log_level, given.log_format, sys.stderr)
-    printer = Printer(given.log_format)
+    log_format.setup(args.log_level, args.log_format, sys.stderr)
+    printer = Printer(args.log_format)
     try:
-        command = load(given.command)
+        command = importlib.import_module(f"exporter.cli.{args.command}")
         # From here on there may be something to clean up.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        return OK if command(given) else FAILED
+        return OK if command.run(args) else FAILED
     except ConfigError as error:
         for problem in error.problems:
             printer.problem(str(problem), **problem.fields())
     except (ListenError, StateError) as error:
         printer.problem(str(error))
         return FAILED if error.passing else MISUSED
-    except flags.Misused as error:
+    except flags.UsageError as error:
         printer.problem(str(error))
     except streams.OutputError:
         raise
@@ -80,16 +79,17 @@ def _execute(given: argparse.Namespace) -> int:
 
 
 def _unexpected(error: OSError) -> str:
-    """What the system refused, of which file, and where in the program."""
+    """Return a message with the system's error, the file it is about, and the place in the code."""
     import traceback
     from pathlib import Path
 
     package = Path(__file__).parents[1]
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]
-    place = ours[-1] if ours else frames[-1]
-    what = error.strerror or type(error).__name__
-    named = f"{what}: {error.filename}" if isinstance(error.filename, str) else what
-    where = Path(place.filename)
-    shown = where.relative_to(package.parent) if ours else where.name
-    return f"unexpected error of the system: {named} ({shown}:{place.lineno})"
+    frame = ours[-1] if ours else frames[-1]
+    message = error.strerror or type(error).__name__
+    if isinstance(error.filename, str):
+        message += f": {error.filename}"
+    file = Path(frame.filename)
+    shown = file.relative_to(package.parent) if ours else file.name
+    return f"unexpected system error: {message} ({shown}:{frame.lineno})"

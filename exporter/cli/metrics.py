@@ -1,13 +1,53 @@
-"""`batch-exporter metrics`: the catalogue as the page docs/metrics.md."""
+"""`batch-exporter metrics`: print the catalog of metrics as a Markdown page, docs/metrics.md."""
 
 import argparse
+from collections.abc import Iterable, Sequence
 
-from exporter.cli.catalog_page import page
-from exporter.systems import sources
+from exporter.exposition.catalog import LIVE, OWN
+from exporter.model.family import Family
+from exporter.systems import Source, sources
+
+_HEAD = """# Metrics
+
+This page is the output of `batch-exporter metrics`, which prints the catalog in the code; a test compares the two.
+
+Statuses and destinations are in `snake_case`. Those that the vendor documents are exposed at 0 from the first poll on.
+What a status means is defined by the vendor. `none` is exposed where the API gives no value. Labels in [brackets] exist
+only for accounts that enable them (`workflow_label: true`).
+
+Gauges about records are absent until the window has been read completely once. They are absent again when the last
+successful poll is longer ago than `stale_after`, so that old values are never shown as current.
+
+Counters and histograms are never dropped while their account is configured. Every increase is visible to Prometheus: a
+series starts at 0, or after a restart at the value that was exposed last. It keeps that value for one `poll_interval`
+and until a scrape has returned it, and increases after that. So `sum without (instance, pod) (increase(…))` misses no
+event, also after a restart or a downtime of any length, and one scrape in each `poll_interval` is enough. While there
+are no scrapes, counters do not change; what happened meanwhile is added when scrapes resume.
+"""
 
 
-def run(given: argparse.Namespace) -> bool:
+def run(args: argparse.Namespace) -> bool:
     """Print the page."""
-    del given
+    del args
     print(page(sources().values()), end="")
     return True
+
+
+def page(sources: Iterable[Source]) -> str:
+    """Return the whole page."""
+    parts = [_HEAD]
+    parts += [_section(f"Records: {source.system.name}", source.families) for source in sources]
+    parts.append(_section("The exporter itself", [*OWN, *LIVE]))
+    parts.append("The client library adds `process_*`, `python_info` and `python_gc_*`.\n")
+    return "\n".join(parts)
+
+
+def _section(title: str, families: Sequence[Family]) -> str:
+    rows = [f"| `{family.name}` | {family.kind} | {_labels(family)} | {family.help} |" for family in families]
+    return "\n".join(
+        [f"## {title}", "", "| family | type | labels | meaning |", "| --- | --- | --- | --- |", *rows, ""]
+    )
+
+
+def _labels(family: Family) -> str:
+    return ", ".join(f"[{label}]" if label in family.optional else label for label in family.labels)

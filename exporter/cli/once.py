@@ -1,8 +1,6 @@
-"""`batch-exporter once`: one complete poll, its metrics on standard output or in a file."""
+"""`batch-exporter once`: poll once, and write the metrics to standard output or a file."""
 
 import argparse
-import contextlib
-import os
 import sys
 import threading
 from pathlib import Path
@@ -11,10 +9,10 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from exporter import __version__
-from exporter.cli.load_config import configuration, logged
+from exporter.cli.atomic_write import atomic_write
+from exporter.cli.load_config import configuration, log_warnings, revision
 from exporter.cli.printing import Printer
 from exporter.cli.streams import OutputError
-from exporter.cli.version import revision
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.self_metrics import SelfMetrics
@@ -28,43 +26,42 @@ _REFRESH_SECONDS = 0.2
 _BAR = "{bar:30}| {n_fmt} of {total_fmt} collectors{postfix}"
 
 
-def run(given: argparse.Namespace) -> bool:
-    """Poll every collector once, all at the same time. True if none failed."""
-    config = logged(configuration(given))
-    printer = Printer(given.log_format)
-    if given.output is not None:
-        problem = _problem(given.output)
+def run(args: argparse.Namespace) -> bool:
+    """Poll every collector once, all at the same time. Return whether all polls succeeded."""
+    config = log_warnings(configuration(args))
+    printer = Printer(args.log_format)
+    if args.output is not None:
+        problem = _problem(args.output)
         if problem is not None:
-            printer.problem(f"cannot write {given.output}: {problem}")
+            printer.problem(f"cannot write {args.output}: {problem}")
             return False
-        # Of a link, the file it leads to is written.
-        given.output = given.output.resolve()
-    board = SnapshotStore()
-    live = SelfMetrics(__version__, revision(), board)
+        # Replace the target of a symbolic link, not the link.
+        args.output = args.output.resolve()
+    store = SnapshotStore()
+    self_metrics = SelfMetrics(__version__, revision(), store)
     with prepared(config.state_path) as state:
-        shared = Shared(state, board, live)
-        made = [
-            poller for account in config.accounts for poller in account_pipeline(account, sources(), shared).pollers
-        ]
-        for poller in made:
+        shared = Shared(state, store, self_metrics)
+        pipelines = [account_pipeline(account, sources(), shared) for account in config.accounts]
+        pollers = [poller for pipeline in pipelines for poller in pipeline.pollers]
+        for poller in pollers:
             poller.restore()
             poller.continue_output()
-        _poll_all(made)
-        exposition = Exposition(board, catalog(families()), live.registry)
+        _poll_all(pollers)
+        exposition = Exposition(store, catalog(families()), self_metrics.registry)
         try:
-            _write(given.output, b"".join(exposition.render().chunks))
+            _write(args.output, b"".join(exposition.render().chunks))
         except OutputError:
             raise
         except OSError as error:
-            printer.problem(f"cannot write {given.output}: {error.strerror}")
+            printer.problem(f"cannot write {args.output}: {error.strerror}")
             return False
-        for poller in made:
+        for poller in pollers:
             poller.written()
-    return all(poller.facts.up for poller in made)
+    return all(poller.facts.up for poller in pollers)
 
 
 def _problem(output: Path) -> str | None:
-    """Return why the output can't be a file that is replaced as a whole: a device must not become one."""
+    """Return why the output can't be replaced as a whole; None if it can. A device must not become a file."""
     if output.is_dir():
         return "it is a folder; add the name of a file in it"
     if not output.parent.is_dir():
@@ -75,31 +72,24 @@ def _problem(output: Path) -> str | None:
     return None
 
 
-def _poll_all(made: list[Poller]) -> None:
-    threads = [threading.Thread(target=poller.poll, daemon=True) for poller in made]
+def _poll_all(pollers: list[Poller]) -> None:
+    threads = [threading.Thread(target=poller.poll, daemon=True) for poller in pollers]
     with (
-        tqdm(total=len(made), bar_format=_BAR, leave=False, disable=not sys.stderr.isatty()) as bar,
+        tqdm(total=len(pollers), bar_format=_BAR, leave=False, disable=not sys.stderr.isatty()) as bar,
         logging_redirect_tqdm(),
     ):
-        # Not before the log is redirected: what two handlers write at once would stand on one line.
+        # Only once the log is redirected: two handlers that write at the same time would share a line.
         for thread in threads:
             thread.start()
         while alive := [thread for thread in threads if thread.is_alive()]:
             alive[0].join(_REFRESH_SECONDS)
-            bar.n = len(made) - len(alive)
-            bar.set_postfix(records=sum(poller.facts.finished + poller.facts.in_flight for poller in made))
+            bar.n = len(pollers) - len(alive)
+            bar.set_postfix(records=sum(poller.facts.finished + poller.facts.in_flight for poller in pollers))
 
 
 def _write(output: Path | None, text: bytes) -> None:
-    if output is None:
-        sys.stdout.buffer.write(text)
-        sys.stdout.buffer.flush()
+    if output is not None:
+        atomic_write(output, [text])
         return
-    # Whoever reads the folder sees the old file or the new one. The name ends in no ".prom" until it is complete.
-    partial = output.with_name(f"{output.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(text)
-        partial.replace(output)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.flush()

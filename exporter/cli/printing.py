@@ -1,4 +1,4 @@
-"""Printing what a command has found: as text, or as JSON lines where the log is in JSON too."""
+"""Print the results of a command: as text, or as JSON lines where the log format is JSON."""
 
 import logging
 import sys
@@ -14,15 +14,15 @@ class Printer:
         self._style = style
 
     def result(self, text: str, **fields: object) -> None:
-        """Print a line about what is right."""
+        """Print a line about a success."""
         self._print(sys.stdout, logging.INFO, text, fields)
 
     def warning(self, text: str, **fields: object) -> None:
-        """Print a line about what may go on, but should be changed."""
+        """Print a line about what works but should be changed."""
         self._print(sys.stderr, logging.WARNING, text, fields)
 
     def problem(self, text: str, **fields: object) -> None:
-        """Print a line about what is wrong."""
+        """Print a line about an error."""
         self._print(sys.stderr, logging.ERROR, text, fields)
 
     def _print(self, stream: TextIO, level: int, text: str, fields: dict[str, object]) -> None:

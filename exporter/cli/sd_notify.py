@@ -1,4 +1,4 @@
-"""What the service manager is told: sd_notify(3), as systemd has it for Type=notify, in plain Python."""
+"""Notify the service manager: sd_notify(3), the protocol of systemd's Type=notify, in plain Python."""
 
 import contextlib
 import logging
@@ -13,7 +13,7 @@ _VARIABLE = "NOTIFY_SOCKET"
 
 
 class ServiceManager:
-    """Tells the service manager what the program is doing, where there is one that wants to know."""
+    """Notifies the service manager of the program's state, where NOTIFY_SOCKET names its socket."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ, clock: Callable[[], int] = time.monotonic_ns) -> None:
         """`clock` gives nanoseconds of CLOCK_MONOTONIC."""
@@ -21,15 +21,15 @@ class ServiceManager:
         self._clock = clock
 
     def ready(self) -> None:
-        """Say that the program serves, or that a reload is over."""
+        """Report that the program serves, or that a reload is over."""
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """Say that a reload begins. `ready` must follow."""
+        """Report that a reload begins. `ready` must follow."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={self._clock() // 1000}")
 
     def stopping(self) -> None:
-        """Say that the program ends."""
+        """Report that the program ends."""
         self._send("STOPPING=1")
 
     def _send(self, message: str) -> None:
@@ -41,13 +41,12 @@ class ServiceManager:
                 sending.connect(self._address)
                 sending.sendall(message.encode())
         except OSError as error:
-            log.warning(
-                "the service manager can't be told", extra={"err": str(error), "told": message.partition("=")[0]}
-            )
+            extra = {"err": str(error), "state": message.partition("=")[0]}
+            log.warning("notifying the service manager failed", extra=extra)
 
 
 def _address(name: str) -> str | None:
-    """From the variable to a socket's address: a path, or a name of Linux's abstract namespace, which begins with @."""
+    """Return the socket's address for a path, or for `@` and a name in Linux's abstract namespace; else None."""
     if name.startswith("@"):
         return f"\0{name[1:]}"
     return name if name.startswith("/") else None

@@ -10,11 +10,11 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import NamedTuple
 
 from exporter import __version__
-from exporter.cli.load_config import configuration, logged, web_configuration
+from exporter.cli.load_config import configuration, log_warnings, revision, web_configuration
 from exporter.cli.sd_notify import ServiceManager
-from exporter.cli.version import revision
 from exporter.config import Config
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
@@ -34,59 +34,93 @@ from exporter.web.server.systemd import inherited
 log = logging.getLogger(__name__)
 
 STOP_WITHIN_SECONDS = 1.0
-_LOOK_SECONDS = 1.0
+_SERVER_CHECK_SECONDS = 1.0
 
 
-def run(given: argparse.Namespace) -> bool:
-    """Serve with the configuration the command line means."""
-    file = None if given.config_file is None else str(given.config_file)
-    return serve(given, Loading(lambda: logged(configuration(given)), file))
+class Signals(NamedTuple):
+    """Queues of the signals received."""
+
+    stops: queue.SimpleQueue[int]
+    reloads: Asked
 
 
-def serve(given: argparse.Namespace, loading: Loading, started: Callable[[int], None] | None = None) -> bool:
-    """Serve until SIGTERM or SIGINT; reload at SIGHUP. `started` is told the port once there is an answer to be had.
+def run(args: argparse.Namespace) -> bool:
+    """Serve with the configuration that the command line names."""
+    file = None if args.config_file is None else str(args.config_file)
+    return serve(args, Loading(lambda: log_warnings(configuration(args)), file))
 
-    Raises ConfigError for both configurations, ListenError if an address can't be listened on, and StateError.
+
+def catch_signals(*, reload: bool) -> Signals:
+    """Handle SIGTERM, SIGINT and SIGHUP from now on. SIGHUP reloads or, without `reload`, stops the program.
+
+    A SIGHUP that would stop the program stays ignored where it was (nohup).
     """
-    stops, asked = _signals()
+    # To put something into a queue is all that a handler may safely do, whatever it interrupts.
+    signals = Signals(queue.SimpleQueue(), queue.SimpleQueue())
+    stopping = [signal.SIGTERM, signal.SIGINT]
+    if reload:
+        signal.signal(signal.SIGHUP, lambda *_: signals.reloads.put(Future()))
+    elif signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        stopping.append(signal.SIGHUP)
+    for number in stopping:
+        signal.signal(number, lambda number, _: signals.stops.put(number))
+    return signals
+
+
+def serve(
+    args: argparse.Namespace,
+    loading: Loading,
+    signals: Signals | None = None,
+    started: Callable[[int], None] | None = None,
+) -> bool:
+    """Serve until a signal says to stop. Return False if the web server failed before.
+
+    `signals` are by default those that stop and reload. `started` is called with the port once requests are answered.
+    Raises ConfigError for both configurations, ListenError for an address that is not available, and StateError.
+    """
+    signals = signals or catch_signals(reload=True)
     config = loading.load()
-    web = web_configuration(given)
-    addresses = given.listen_address
-    sockets = inherited(os.environ) if given.systemd_socket else [one for each in addresses for one in listen(each)]
-    threading.excepthook = _died
-    board = SnapshotStore()
-    live = SelfMetrics(__version__, revision(), board)
+    web = web_configuration(args)
+    addresses = args.listen_address
+    sockets = (
+        inherited(os.environ) if args.systemd_socket else [opened for each in addresses for opened in listen(each)]
+    )
+    threading.excepthook = _log_dead_thread
+    store = SnapshotStore()
+    self_metrics = SelfMetrics(__version__, revision(), store)
     with prepared(config.state_path) as state:
-        shared = Shared(state, board, live)
-        running = Supervisor(board, lambda account, known: account_pipeline(account, sources(), shared, known))
+        shared = Shared(state, store, self_metrics)
+        supervisor = Supervisor(store, lambda account, known: account_pipeline(account, sources(), shared, known))
         manager = ServiceManager()
-        reloading = Reloader(asked, loading, config, running, live, manager.reloading, manager.ready)
+        reloader = Reloader(
+            signals.reloads, loading, config, supervisor, self_metrics, manager.reloading, manager.ready
+        )
         app = App(
-            Exposition(board, catalog(families()), live.registry),
-            board,
-            lambda: running.healthy() and reloading.alive(),
-            running.ready,
-            telemetry_path=given.telemetry_path,
-            reload=reloading.ask if given.enable_lifecycle else None,
-            reload_failed=reloading.failed,
+            Exposition(store, catalog(families()), self_metrics.registry),
+            store,
+            lambda: supervisor.healthy() and reloader.alive(),
+            supervisor.ready,
+            telemetry_path=args.telemetry_path,
+            reload=reloader.ask if args.enable_lifecycle else None,
+            reload_failed=reloader.failed,
         )
         server = Server(app, sockets, current=web)
-        running.start(config.accounts)
+        supervisor.start(config.accounts)
         server.start()
         manager.ready()
-        reloading.start()
-        _tell(loading, config, sockets, web)
+        reloader.start()
+        _log_start(loading, config, sockets, web)
         if started is not None:
             started(first_port(sockets))
-        stopped = _until_told(stops, server)
-        log.info("stopping" if stopped else "the web server has ended by itself")
+        stopped = _wait(signals.stops, server)
+        log.info("stopping" if stopped else "the web server has ended unexpectedly")
+        supervisor.stop()
         manager.stopping()
-        running.stop()
         server.stop(STOP_WITHIN_SECONDS)
     return stopped
 
 
-def _tell(loading: Loading, config: Config, sockets: Sequence[socket.socket], web: WebConfigFile | None) -> None:
+def _log_start(loading: Loading, config: Config, sockets: Sequence[socket.socket], web: WebConfigFile | None) -> None:
     if web is not None:
         web.log_warnings()
     extra = {"version": __version__, "address": ",".join(map(name_of, sockets)), "port": first_port(sockets)}
@@ -95,30 +129,16 @@ def _tell(loading: Loading, config: Config, sockets: Sequence[socket.socket], we
     log.info("serving", extra=extra | {"accounts": len(config.accounts)})
 
 
-def _signals() -> tuple[queue.SimpleQueue[int], Asked]:
-    """Where SIGTERM and SIGINT, and reloads by SIGHUP, are to be found from now on.
-
-    To put something in a queue is all that a signal's handler may do safely, whatever it has interrupted.
-    """
-    stops: queue.SimpleQueue[int] = queue.SimpleQueue()
-    asked: Asked = queue.SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: stops.put(number))
-    signal.signal(signal.SIGHUP, lambda *_: asked.put(Future()))
-    return stops, asked
-
-
-def _until_told(stops: queue.SimpleQueue[int], server: Server) -> bool:
-    """Wait until told to stop; False if the server ends before."""
+def _wait(stops: queue.SimpleQueue[int], server: Server) -> bool:
+    """Wait for a signal to stop. Return False if the server ends before."""
     while server.alive:
         with contextlib.suppress(queue.Empty):
-            stops.get(timeout=_LOOK_SECONDS)
+            stops.get(timeout=_SERVER_CHECK_SECONDS)
             return True
     return False
 
 
-def _died(what: threading.ExceptHookArgs) -> None:
-    """A mistake of ours. The other collectors go on; /-/healthy says it, and the log what it was."""
-    name = "?" if what.thread is None else what.thread.name
-    error = what.exc_value
-    log.error("a thread has died", extra={"died": name}, exc_info=error)
+def _log_dead_thread(died: threading.ExceptHookArgs) -> None:
+    """Log an exception that ended a thread. Other collectors go on, and /-/healthy answers 503."""
+    name = "?" if died.thread is None else died.thread.name
+    log.error("a thread has died", extra={"thread_name": name}, exc_info=died.exc_value)

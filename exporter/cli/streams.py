@@ -1,4 +1,4 @@
-"""Standard input, output and error as the program relies on them. What is written to them is not known here."""
+"""Make standard input, output and error reliable, whatever state the program inherits them in."""
 
 import io
 import os
@@ -7,11 +7,11 @@ from typing import Any
 
 
 class OutputError(OSError):
-    """Standard output could not be written. No other file raises this."""
+    """Standard output could not be written. Errors of other files are of other types."""
 
 
 class _Output(io.FileIO):
-    """Standard output, whose errors can be told from those of other files."""
+    """Standard output that raises OutputError."""
 
     def write(self, data: Any) -> int:
         try:
@@ -21,18 +21,18 @@ class _Output(io.FileIO):
 
 
 def prepare() -> None:
-    """Make all three streams exist, and failures to write standard output recognizable.
+    """Open streams that are closed, and let failed writes to standard output raise OutputError.
 
-    Where a stream is closed, a file that is opened later would take its number, and get what is printed.
+    A file opened later would otherwise take the number of a closed stream, and receive what is printed.
     """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest free number. Output that is closed can't be written, and says so.
+            # This takes the lowest free number. Output stays not writable, so that printing to it fails with an error.
             os.open(os.devnull, os.O_RDONLY if number == 1 else os.O_RDWR)
     if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 (a number, for as long as the program runs)
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 (open for as long as the program runs)
     before = sys.stdout
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(_Output(1, "w", closefd=False)),
@@ -43,5 +43,5 @@ def prepare() -> None:
 
 
 def discard_output() -> None:
-    """Throw away what could not be written: it must not be tried again at the end of the program."""
+    """Discard buffered output, which Python would try to write again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,4 +1,4 @@
-"""Asking an API: one GET with everything that must go with it. What the answers mean is not known here."""
+"""Send GET requests to an API, with token, rate limit, retries and deadlines. Answers are not interpreted here."""
 
 from exporter.client.client import Client, RequestMeter, Stopping
 from exporter.client.error_response import ApiError

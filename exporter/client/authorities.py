@@ -1,4 +1,4 @@
-"""Where the system keeps the certificate authorities that it trusts."""
+"""Find the certificate authorities that the system trusts."""
 
 import os
 import ssl
@@ -14,21 +14,20 @@ BUNDLES = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-"""Where distributions keep them, for a Python whose OpenSSL was built to look elsewhere."""
+"""Files of Linux distributions, for a Python whose OpenSSL was built to look elsewhere."""
 
 
 def system_bundle(openssl: ssl.DefaultVerifyPaths | None = None, bundles: Iterable[str] = BUNDLES) -> str | None:
     """Return the file of the system's authorities; None where OpenSSL finds them by itself.
 
-    `openssl` is where it looks, by default as it says; `bundles` are the files to take otherwise.
-
-    SSL_CERT_FILE and SSL_CERT_DIR are OpenSSL's own way to be told where they are. Raises FetchError if there are none.
+    `openssl` names the paths where OpenSSL looks, `bundles` the files to try if these hold nothing. SSL_CERT_FILE and
+    SSL_CERT_DIR change OpenSSL's paths, and then no bundle is tried. Raises FetchError if there are no authorities.
     """
     paths = openssl or ssl.get_default_verify_paths()
     if _holds_any(paths.cafile) or _holds_any(paths.capath):
         return None
-    told = paths.openssl_cafile_env in os.environ or paths.openssl_capath_env in os.environ
-    bundle = None if told else next((one for one in bundles if Path(one).is_file()), None)
+    overridden = paths.openssl_cafile_env in os.environ or paths.openssl_capath_env in os.environ
+    bundle = None if overridden else next((file for file in bundles if Path(file).is_file()), None)
     if bundle is None:
         raise FetchError(
             Reason.TLS,
@@ -39,7 +38,7 @@ def system_bundle(openssl: ssl.DefaultVerifyPaths | None = None, bundles: Iterab
 
 
 def _holds_any(path: str | None) -> bool:
-    """Is there something in the file or folder; OpenSSL looks into both."""
+    """Return whether the file or folder has content."""
     try:
         return path is not None and (
             any(Path(path).iterdir()) if Path(path).is_dir() else Path(path).stat().st_size > 0

@@ -1,6 +1,6 @@
-"""Asking one account's API: token, pace, retries and request metrics around the transport.
+"""Query the API of one account: token, rate limit, retries and request metrics around the transport.
 
-It knows nothing of endpoints: sources say what to ask and read the answers.
+Endpoints and the meaning of answers are the systems' part.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from typing import Protocol
 from exporter import __version__
 from exporter.client import retry
 from exporter.client.decoding import decode
-from exporter.client.error_response import Refusing, refusal, safe
+from exporter.client.error_response import ApiErrorReader, redacted, response_error
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.request import JSON, Request
 from exporter.client.transport import MAX_BODY_BYTES, Answer, Transport
@@ -30,55 +30,55 @@ log = logging.getLogger(__name__)
 USER_AGENT = f"batch-exporter/{__version__}"
 
 
-_LARGEST_REFUSAL = 65_536
-"""Bytes. What is larger is a page for people, and not worth reading."""
+_LARGEST_ERROR_BYTES = 65_536
+"""A larger error is a page for people, and is not read."""
 
 AHEAD_BYTES = 16 * 1024 * 1024
-"""How much is asked for ahead of the answer that is wanted now, going by how large the last one was."""
+"""Most bytes to request ahead of the answer that is needed now, estimated from the size of the last answer."""
 _LARGEST_AHEAD = 4 * 1024 * 1024
-"""An answer asked for ahead that turns out larger is given up, and asked for again when it is wanted."""
+"""A larger answer that was requested ahead is dropped, and requested again when it is needed."""
 
 
 class Stopping(Exception):
-    """The program is ending; whatever waited must not go on."""
+    """The program is stopping: whatever waits must end."""
 
 
 _Asked = queue.SimpleQueue[tuple[Request, int, Future[JSON]] | None]
-"""Requests on their way to the threads that make them, with the most bytes of their answers; None ends a thread."""
+"""Requests for the threads that make them, with the most bytes of their answers; None ends a thread."""
 
 
 class RequestMeter(Protocol):
-    """Where the client reports what its requests cost."""
+    """Receives the cost of requests."""
 
     def answered(self, endpoint: str, code: str, seconds: float) -> None:
-        """One request has ended; `code` is the HTTP status, or `error` if there was none."""
+        """Count a request that has ended; `code` is the HTTP status, or `error` if there was none."""
 
     def throttled(self, seconds: float) -> None:
-        """A request has waited that long for the account's budget."""
+        """Count the seconds that a request has waited for the rate limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where an account's API is, and how it lets us in."""
+    """The address of an account's API, and its credentials."""
 
     base_url: str
     token_header: str
     token: Callable[[], str]
-    """Reads the token now: its file may have changed. Raises FetchError(auth) if there is none."""
-    deadline: float
-    """Seconds for one request with its body."""
-    refused: Refusing = lambda _: None
-    """How the API words a refusal."""
+    """Reads the token at each request, because its file may have changed. Raises FetchError(auth) if there is none."""
+    timeout: float
+    """Seconds for one request, from connecting to the last byte of the answer."""
+    read_error: ApiErrorReader = lambda _: None
+    """Reads the API's own form of an error."""
 
 
 class Client:
-    """Asks one account's API. Shared by the account's collectors; safe to use from several threads."""
+    """Queries one account's API. Shared by the account's collectors, and safe to use from several threads."""
 
     def __init__(
         self,
         access: Access,
         transport: Transport,
-        budget: RateLimiter,
+        limiter: RateLimiter,
         meter: RequestMeter,
         wait: Callable[[float], bool],
         clock: Callable[[], float] = time.time,
@@ -86,40 +86,40 @@ class Client:
         """`wait` sleeps for some seconds and returns True if the program is stopping meanwhile."""
         self._access = access
         self._transport = transport
-        self._budget = budget
+        self._limiter = limiter
         self._meter = meter
         self._wait = wait
         self._clock = clock
         self._sizes: dict[str, int] = {}
-        """Bytes of the last answer of each endpoint, decompressed."""
+        """Size of the last answer of each endpoint, decompressed, in bytes."""
 
     def get(self, request: Request) -> JSON:
-        """GET and decode, asking again where that may help.
+        """Return the decoded answer of a GET, which is retried after errors that may pass.
 
-        Raises FetchError when there is no usable answer in the end, and Stopping.
+        Raises FetchError when there is no usable answer after the last attempt, and Stopping.
         """
         return self._get(request, MAX_BODY_BYTES if request.most is None else request.most)
 
     def _get(self, request: Request, most: int) -> JSON:
-        """As `get`, for an answer of at most so many bytes."""
+        """Return the answer as `get` does, if it has at most so many bytes."""
         attempt = 1
         while True:
             try:
                 return self._once(request, most)
             except FetchError as error:
-                # What was cut off because all ends has not failed.
+                # A request that was cut off because the program stops has not failed: this raises Stopping.
                 self._pause(0.0)
-                if not retry.worth_asking_again(error.reason, attempt):
+                if not retry.is_retryable(error.reason, attempt):
                     raise
             self._pause(retry.backoff(attempt, random.random()))
             attempt += 1
 
     def get_each(self, requests: Iterable[Request]) -> Iterator[JSON | FetchError]:
-        """The answer or the error of each request, in their order; several are asked at once within the budget.
+        """Yield the answer or the error of each request, in order; several are under way within the rate limit.
 
-        Raises Stopping. One that fails does not end the others.
-        It begins with one and doubles: who stops after a few answers has not asked for many in vain. Of large answers
-        few are asked for ahead, or none, and the `most` of a request does not hold.
+        A request that fails does not end the others. Raises Stopping. The number of requests ahead starts at one and
+        doubles, so that a caller who needs few answers wastes few requests. Of large answers few or none are
+        requested ahead. A request's `most` is ignored.
         """
         left = iter(requests)
         asked: _Asked = queue.SimpleQueue()
@@ -134,21 +134,21 @@ class Client:
                     asked.put((request, most, future))
                     if len(ahead) > threads:
                         threads += 1
-                        self._ask_in_background(asked)
+                        self._start_thread(asked)
                 if not ahead:
                     return
                 request, future = ahead.popleft()
-                yield self._wanted(request, future)
-                at_once = min(self._budget.at_once, at_once * 2, self._depth(request))
+                yield self._result(request, future)
+                at_once = min(self._limiter.at_once, at_once * 2, self._depth(request))
         finally:
             for _ in range(threads):
                 asked.put(None)
 
     def close(self) -> None:
-        """End what is under way, where `wait` tells by now that all ends: `get` then raises Stopping."""
+        """Cut off all requests. `wait` must report by now that the program is stopping: `get` then raises Stopping."""
         self._transport.close()
 
-    def _wanted(self, request: Request, future: Future[JSON]) -> JSON | FetchError:
+    def _result(self, request: Request, future: Future[JSON]) -> JSON | FetchError:
         try:
             return future.result()
         except FetchError as error:
@@ -160,15 +160,15 @@ class Client:
             return error
 
     def _depth(self, request: Request) -> int:
-        """How many answers like the last one may be under way at once."""
+        """Return how many answers as large as the last one may be under way."""
         return max(1, AHEAD_BYTES // max(1, self._sizes.get(request.endpoint, 0)))
 
-    def _ask_in_background(self, asked: "_Asked") -> None:
-        """Start a thread that makes requests until it is told to end."""
+    def _start_thread(self, asked: "_Asked") -> None:
+        """Start a thread that makes requests until it receives None."""
 
         def run() -> None:
-            while (one := asked.get()) is not None:
-                request, most, future = one
+            while (task := asked.get()) is not None:
+                request, most, future = task
                 try:
                     future.set_result(self._get(request, most))
                 except (FetchError, Stopping) as error:
@@ -176,16 +176,16 @@ class Client:
                 finally:
                     future.cancel()
 
-        # Not an executor: its threads are waited for at exit, and a request may hang for its whole deadline.
+        # Not an executor: Python waits for its threads at exit, and a request may take until its deadline.
         threading.Thread(target=run, name="GET", daemon=True).start()
 
     def _once(self, request: Request, most: int) -> JSON:
-        """Ask once. Raises FetchError and Stopping."""
-        # The place before the turn: what waited for a place must not go at once with others that did.
-        with self._budget.places:
-            # Before the turn: its file may be on a disk that hangs.
+        """Make one attempt. Raises FetchError and Stopping."""
+        # Concurrency before the turn: requests that waited for the former must not start all at once.
+        with self._limiter.concurrency:
+            # Before the turn: the token's file may be on a disk that hangs.
             token = self._access.token()
-            self._meter.throttled(self._budget.take_turn(self._pause))
+            self._meter.throttled(self._limiter.take_turn(self._pause))
             answer = self._answer(request, token, most)
         try:
             return self._decode(request, answer, token)
@@ -204,7 +204,7 @@ class Client:
                     "User-Agent": USER_AGENT,
                     "Accept": "application/json",
                 },
-                self._access.deadline,
+                self._access.timeout,
                 most,
             )
             code = str(answer.status)
@@ -218,23 +218,23 @@ class Client:
     def _decode(self, request: Request, answer: Answer, token: str) -> JSON:
         if answer.status == 200:
             decoded = _json(answer)
-            refused = self._access.refused(decoded)
-            if refused is None:
+            error = self._access.read_error(decoded)
+            if error is None:
                 return decoded
-            # Some say in the body alone that it went wrong.
-            raise refusal(request, refused.status or 500, safe(refused.words, token))
+            # Some APIs report an error in the body alone.
+            raise response_error(request, error.status or 500, redacted(error.words, token))
         if answer.status in (429, 503):
             pause = retry.retry_after(answer.headers.get("Retry-After"), self._clock())
             if pause is not None:
-                self._budget.hold(pause)
-        raise refusal(request, answer.status, self._said(answer, token))
+                self._limiter.pause(pause)
+        raise response_error(request, answer.status, self._message(answer, token))
 
-    def _said(self, answer: Answer, token: str) -> str:
+    def _message(self, answer: Answer, token: str) -> str:
         try:
-            refused = self._access.refused(_json(answer)) if len(answer.body) <= _LARGEST_REFUSAL else None
+            error = self._access.read_error(_json(answer)) if len(answer.body) <= _LARGEST_ERROR_BYTES else None
         except FetchError:
             return ""
-        return "" if refused is None else safe(refused.words, token)
+        return "" if error is None else redacted(error.words, token)
 
     def _pause(self, seconds: float) -> None:
         if self._wait(seconds):
@@ -242,7 +242,7 @@ class Client:
 
 
 def _json(answer: Answer) -> JSON:
-    """Decode the body, and clear it: of a large one, bytes, text and values together are not kept in memory."""
+    """Decode the body and clear it, so that bytes, text and values of a large one are not in memory together."""
     size = len(answer.body)
     try:
         text = answer.body.decode(json.detect_encoding(answer.body), "surrogatepass")

@@ -1,4 +1,4 @@
-"""Connecting to the first address of a host that answers (RFC 8305, "Happy Eyeballs")."""
+"""Connect to the first address of a host that answers (RFC 8305, "Happy Eyeballs")."""
 
 import contextlib
 import errno
@@ -14,34 +14,34 @@ from exporter.client.deadline import TICK_SECONDS, Deadline
 from exporter.client.resolve import Address
 
 STAGGER_SECONDS = 0.25
-"""How long an address has for itself before the next is tried beside it."""
-_OF_THIS_MACHINE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
-"""No route and no such protocol: they say less than what another address answered."""
+"""How long an address is tried alone before the next one is tried in parallel."""
+_LOCAL_ERRORS = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""No route and no such protocol: less informative than the answer of another address."""
 
 SocketOption = tuple[int, int, int | bytes]
 
 
 class ConnectTimeout(Exception):
-    """No address has answered in time."""
+    """No address answered in time."""
 
 
-def connect(addresses: Sequence[Address], cutoff: Deadline, options: Iterable[SocketOption] = ()) -> socket.socket:
-    """Connect to the address that answers first, and return the socket, which does not block.
+def connect(addresses: Sequence[Address], deadline: Deadline, options: Iterable[SocketOption] = ()) -> socket.socket:
+    """Connect to the address that answers first, and return the non-blocking socket.
 
-    The next address is tried when one fails, or beside those that have not answered for a quarter of a second; all
-    are tried within half of the time that is left. Raises OSError when all have failed, and ConnectTimeout.
+    The next address is tried when one fails, or in parallel after a quarter of a second without an answer. All are
+    tried within half of the time that is left. Raises OSError when all have failed, and ConnectTimeout.
     """
     if not addresses:
         raise OSError(errno.EADDRNOTAVAIL, "the host has no address")
-    stagger = min(STAGGER_SECONDS, cutoff.left / 2 / len(addresses))
+    stagger = min(STAGGER_SECONDS, deadline.left / 2 / len(addresses))
     with contextlib.ExitStack() as stack:
         race = _Race(stack.enter_context(selectors.PollSelector()), tuple(options))
         stack.callback(race.close)
-        return race.won(deque(alternating(addresses)), cutoff, stagger)
+        return race.winner(deque(alternating(addresses)), deadline, stagger)
 
 
 def alternating(addresses: Iterable[Address]) -> list[Address]:
-    """Order addresses so that their families take turns, each in its own order, the first address's family first."""
+    """Return the addresses with their families in turn, each in its own order, starting with the first one's family."""
     by_family: dict[int, deque[Address]] = {}
     for address in addresses:
         by_family.setdefault(address.family, deque()).append(address)
@@ -52,26 +52,26 @@ def alternating(addresses: Iterable[Address]) -> list[Address]:
 
 
 class _Race:
-    """Connections under way to several addresses."""
+    """Connection attempts to several addresses."""
 
     def __init__(self, selector: selectors.PollSelector, options: Sequence[SocketOption]) -> None:
         self._selector = selector
         self._options = options
         self._errors: list[OSError] = []
 
-    def won(self, left: deque[Address], cutoff: Deadline, stagger: float) -> socket.socket:
+    def winner(self, left: deque[Address], deadline: Deadline, stagger: float) -> socket.socket:
         """Return the socket of the first address that answers."""
         following = time.monotonic()
-        while not cutoff.over:
+        while not deadline.over:
             under_way = bool(self._selector.get_map())
             if not (left or under_way):
-                raise self._telling()
+                raise self._best_error()
             failed = len(self._errors)
             if left and (not under_way or time.monotonic() >= following):
                 self._begin(left.popleft())
                 following = time.monotonic() + stagger
             if len(self._errors) == failed:
-                connected = self._next_connected(min(cutoff.left, following - time.monotonic() if left else math.inf))
+                connected = self._next_connected(min(deadline.left, following - time.monotonic() if left else math.inf))
                 if connected is not None:
                     return connected
             if len(self._errors) > failed:
@@ -79,7 +79,7 @@ class _Race:
         raise ConnectTimeout
 
     def _next_connected(self, seconds: float) -> socket.socket | None:
-        """Wait for something to happen, but not longer than a tick."""
+        """Wait for one of the attempts to end, at most for a tick. Return its socket if it is connected."""
         for key, _ in self._selector.select(max(0.0, min(TICK_SECONDS, seconds))):
             connected = self._ended(key.fileobj)
             if connected is not None:
@@ -87,7 +87,7 @@ class _Race:
         return None
 
     def close(self) -> None:
-        """Give up what is still under way."""
+        """Cancel the attempts under way."""
         for key in tuple(self._selector.get_map().values()):
             if isinstance(key.fileobj, socket.socket):
                 key.fileobj.close()
@@ -111,7 +111,7 @@ class _Race:
             self._errors.append(error)
 
     def _ended(self, file: object) -> socket.socket | None:
-        """The socket if it is connected."""
+        """Return the socket if it is connected, and note the error otherwise."""
         if not isinstance(file, socket.socket):
             return None
         self._selector.unregister(file)
@@ -122,6 +122,6 @@ class _Race:
         self._errors.append(OSError(code, os.strerror(code)))
         return None
 
-    def _telling(self) -> OSError:
-        """The failure that says most."""
-        return min(self._errors, key=lambda error: error.errno in _OF_THIS_MACHINE)
+    def _best_error(self) -> OSError:
+        """Return the most informative failure."""
+        return min(self._errors, key=lambda error: error.errno in _LOCAL_ERRORS)

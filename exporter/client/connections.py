@@ -1,7 +1,4 @@
-"""requests and urllib3 as we need them: connections that a deadline can end, to addresses of our choice, and TLS.
-
-What a request is, and what its end is called, is not known here.
-"""
+"""Adapt requests and urllib3: connections that a deadline can end, to addresses of our choice, and TLS settings."""
 
 import contextvars
 import http.cookiejar
@@ -23,7 +20,7 @@ from exporter.client.route import Route
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How to speak TLS with the API. Files are PEM; by default the system's authorities and no client certificate."""
+    """TLS settings. Files are PEM. The defaults are the system's authorities and no client certificate."""
 
     ca_file: str | None = None
     cert_file: str | None = None
@@ -34,17 +31,17 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request under way, as its connection sees it."""
+    """What a connection needs to know of the request under way."""
 
-    cutoff: Deadline
-    reach: Route
+    deadline: Deadline
+    route: Route
 
 
 current_call: contextvars.ContextVar[Call] = contextvars.ContextVar("call")
 
 
 def _attach(used: connection.HTTPConnection) -> None:
-    current_call.get().cutoff.attach(used)
+    current_call.get().deadline.attach(used)
 
 
 class _HttpConnection(connection.HTTPConnection):
@@ -61,8 +58,8 @@ class _HttpConnection(connection.HTTPConnection):
         call = current_call.get()
         options = self.socket_options or ()
         try:
-            return call.reach.connected(
-                self._dns_host, self.port or 0, call.cutoff, options, proxy=self.proxy is not None
+            return call.route.connected(
+                self._dns_host, self.port or 0, call.deadline, options, proxy=self.proxy is not None
             )
         except socket.gaierror as error:
             raise urllib3.exceptions.NameResolutionError(self.host, self, error) from error
@@ -89,7 +86,7 @@ _POOLS = {"http": _HttpPool, "https": _HttpsPool}
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """requests' adapter, with our connections, the system's authorities and a server name of the operator's choice."""
+    """requests' adapter with our connections, the system's authorities and an optional server name."""
 
     def __init__(self, server_name: str | None, connections: int) -> None:
         self._tls_names: dict[str, Any] = {}
@@ -107,16 +104,16 @@ class _Adapter(requests.adapters.HTTPAdapter):
         return manager
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave the authorities to urllib3 where no file is named: it loads the system's, requests those of certifi."""
+        """Let urllib3 load the system's authorities where no file is named. requests would load certifi's."""
         super().cert_verify(conn, url, False if verify is True else verify, cert)  # type: ignore[no-untyped-call]
         if verify is True and url.lower().startswith("https"):
             conn.cert_reqs = "CERT_REQUIRED"
 
 
 class _Session(requests.Session):
-    """requests' session, blind to redirects.
+    """requests' session that ignores redirects.
 
-    Even when it does not follow one, requests parses its target, and reads its whole body before we could bound it.
+    Even when it does not follow a redirect, requests parses its target and reads its whole body, of any size.
     """
 
     def get_redirect_target(self, _resp: requests.Response) -> None:
@@ -124,11 +121,10 @@ class _Session(requests.Session):
 
 
 def new_session(tls: Tls, proxies: Mapping[str, str], connections: int) -> requests.Session:
-    """Make a session of which connections are kept, and that takes nothing from the environment.
+    """Return a session that keeps connections and ignores the environment.
 
-    Not of the environment means: no proxy, no certificate bundle of requests' and above all no password from
-    ~/.netrc, which requests would put in the place of the token. Cookies are refused. Requests are made within a
-    `current_call`.
+    It uses no proxy and no certificate bundle of the environment, and no password from ~/.netrc, which requests would
+    send instead of the token. Cookies are rejected. Requests must be made within a `current_call`.
     """
     session = _Session()
     session.trust_env = False
@@ -140,6 +136,6 @@ def new_session(tls: Tls, proxies: Mapping[str, str], connections: int) -> reque
     session.mount("https://", _Adapter(tls.server_name, connections))
     session.mount("http://", _Adapter(None, connections))
     if tls.insecure_skip_verify:
-        # Said once in the configuration; not again at every request.
+        # The operator chose this in the configuration: no warning at each request.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return session

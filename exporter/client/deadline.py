@@ -1,4 +1,4 @@
-"""Ending requests at their deadlines. What a request is, and what its end is called, is not known here."""
+"""End requests at their deadlines."""
 
 import contextlib
 import math
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from urllib3 import connection
 
 TICK_SECONDS = 0.1
-"""How late a deadline, or an end from outside, may be noticed."""
+"""How late a deadline or a stop may be noticed."""
 
 
 class Deadline:
-    """Ends a request at its deadline, whatever it is doing.
+    """Ends a request after so many seconds, whatever it is doing.
 
-    The timeouts of sockets are for one read each: a server that sends a byte now and then, of the body, of the
-    headers or of a TLS handshake, would hold the caller for ever. Shutting the socket down from a thread wakes it.
+    A socket's timeout applies to each read. A server that sends a byte now and then, of the body, the headers or a
+    TLS handshake, would block the caller forever. Shutting the socket down from another thread wakes the caller.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -34,33 +34,34 @@ class Deadline:
 
     @property
     def over(self) -> bool:
-        """Has the deadline passed, or has the request been cut off."""
+        """Whether the deadline has passed or the request was cut off."""
         return self.expired or self.left <= 0
 
     def attach(self, used: connection.HTTPConnection) -> None:
+        """Apply to a connection. Cuts it off at once if the deadline has expired."""
         self._connection = used
-        # The connection lets go of it when an answer says "Connection: close", before the body is read.
+        # After "Connection: close" the connection drops its socket before the body is read.
         self._socket = used.sock or self._socket
         if self.expired:
             self.cut()
 
     def hold(self, connected: socket.socket) -> None:
-        """Let a new connection be ended too before it has its socket, which goes through the TLS handshake first."""
+        """Apply to a socket that is still in the TLS handshake, before its connection has it."""
         self.let_go()
-        # A duplicate: the handshake takes the descriptor away from the socket that it is given.
+        # A duplicate, because the handshake detaches the descriptor of the original.
         self._connecting = connected.dup()
         if self.expired:
             self.cut()
 
     def let_go(self) -> None:
-        """Close what `hold` has kept."""
+        """Close the duplicate that `hold` made."""
         held, self._connecting = self._connecting, None
         if held is not None:
             held.close()
 
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:
-        """Stop the clock meanwhile: what happens in here is not the server's time."""
+        """Stop the clock in this block, whose time is not the server's."""
         left = self.left
         self.at = math.inf
         try:
@@ -69,19 +70,21 @@ class Deadline:
             self.at = time.monotonic() + left
 
     def cut(self) -> None:
+        """Shut the request's sockets down."""
         self.expired = True
         held = getattr(self._connection, "sock", None) or self._socket
-        # In TLS through a TLS proxy the socket proper is one step further in.
+        # In TLS through a TLS proxy the real socket is one level deeper.
         inner = held if isinstance(held, socket.socket) else getattr(held, "socket", None)
-        for one in (inner, self._connecting):
-            if isinstance(one, socket.socket):
+        for candidate in (inner, self._connecting):
+            if isinstance(candidate, socket.socket):
                 with contextlib.suppress(OSError):
-                    socket.socket.shutdown(one, socket.SHUT_RDWR)
+                    socket.socket.shutdown(candidate, socket.SHUT_RDWR)
 
 
 class DeadlineWatcher:
-    """Cuts requests off in time: one thread for all, while there are any. To start one for each would cost a third of
-    a quick request.
+    """Cuts requests off at their deadlines, with one thread for all of them while there are any.
+
+    A thread for each request would cost a third of the time of a quick request.
     """
 
     def __init__(self) -> None:
@@ -90,43 +93,43 @@ class DeadlineWatcher:
         self._closed = False
 
     @contextlib.contextmanager
-    def over(self, cutoff: Deadline) -> Iterator[None]:
-        """Cut it off within a tenth of a second after its deadline, unless the body ends before."""
-        self._open.add(cutoff)
+    def over(self, deadline: Deadline) -> Iterator[None]:
+        """Cut a request off within a tenth of a second after its deadline, unless this block ends before."""
+        self._open.add(deadline)
         try:
             if self._closed:
-                cutoff.cut()
+                deadline.cut()
             if self._unwatched.acquire(blocking=False):
                 self._start()
             yield
         finally:
-            self._open.discard(cutoff)
-            cutoff.let_go()
+            self._open.discard(deadline)
+            deadline.let_go()
 
     def close(self) -> None:
-        """Cut off whatever is open, and whatever still begins."""
+        """Cut off all open requests, and those that begin later."""
         self._closed = True
-        for cutoff in tuple(self._open):
-            cutoff.cut()
+        for deadline in tuple(self._open):
+            deadline.cut()
 
     def _start(self) -> None:
         try:
             threading.Thread(target=self._run, name="deadlines", daemon=True).start()
         except RuntimeError:
-            # The system has no thread to give now; the next request tries again.
+            # The system has no thread to give: the next request tries again.
             self._unwatched.release()
             raise
 
     def _run(self) -> None:
         while True:
             while watched := tuple(self._open):
-                left = min(cutoff.at for cutoff in watched) - time.monotonic()
+                left = min(deadline.at for deadline in watched) - time.monotonic()
                 time.sleep(min(TICK_SECONDS, max(0.0, left)))
-                for cutoff in watched:
-                    if cutoff.at <= time.monotonic() and cutoff in self._open:
-                        cutoff.cut()
-                        self._open.discard(cutoff)
+                for deadline in watched:
+                    if deadline.at <= time.monotonic() and deadline in self._open:
+                        deadline.cut()
+                        self._open.discard(deadline)
             self._unwatched.release()
-            # One that came between the two lines above has found this thread still there.
+            # A request that came between the two lines above has found this thread still running.
             if not self._open or not self._unwatched.acquire(blocking=False):
                 return

@@ -1,4 +1,4 @@
-"""JSON as servers send it: one value in it that is out of bounds does not make the whole answer unreadable. Pure."""
+"""Decode JSON so that one value out of bounds does not make the whole answer unreadable. Pure."""
 
 import json
 import re
@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from exporter.client.request import JSON
 
 MOST_DEPTH = 100
-"""How deep lists and objects may stand in each other in an answer that is too deep for Python to read as it is."""
+"""Levels of lists and objects that are kept of an answer that is nested too deeply for Python."""
 
 TOO_DEEP = "nested too deeply"
-"""Stands in the place of what is deeper."""
+"""Replaces deeper values."""
 
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)|[\[{]|[\]}]', re.DOTALL)
-"""A text, a bracket that opens, or one that closes. A text without an end is one token: each character is read once."""
+"""Matches a string or a bracket. A string without an end is one token, so each character is read once."""
 
 
 def decode(body: bytes | str) -> JSON:
-    """Decode a JSON object or list. Raises ValueError.
+    """Return a decoded JSON object or list. Raises ValueError for anything else.
 
-    A number of too many digits is infinite, and `NaN` and `Infinity`, which some serializers write, are floats. What is
-    nested too deeply is replaced.
+    A number of too many digits becomes infinite. `NaN` and `Infinity`, which some serializers write, become floats.
+    Values that are nested too deeply are replaced.
     """
     try:
         decoded = _loads(body)
@@ -40,12 +40,12 @@ def _integer(digits: str) -> int | float:
     try:
         return int(digits)
     except ValueError:
-        # Python reads a few thousand digits.
+        # Python limits the number of digits.
         return float(digits)
 
 
 def _shallow(text: str) -> Iterator[str]:
-    """The parts of a JSON text without what stands deeper than MOST_DEPTH."""
+    """Yield the parts of a JSON text, with deeper values than MOST_DEPTH replaced."""
     depth = begin = 0
     for token in _TOKEN.finditer(text):
         kind = token[0]

@@ -1,6 +1,6 @@
-"""Fetching a file that an API offers by a presigned URL. Where the file goes is not known here.
+"""Download a file that an API offers by a presigned URL.
 
-Such a URL opens the file to whoever has it. The API's token is not sent with it: the file is on another host.
+Whoever has such a URL can read the file. The API's token is not sent along, because the file is on another host.
 """
 
 import contextlib
@@ -14,19 +14,20 @@ from exporter.client.transport import FileTransport
 from exporter.model.hosts import is_loopback
 from exporter.model.record import FetchError, Reason
 
-# Of such characters programs disagree on what the host is.
+# With such characters, programs disagree about the host.
 _DOUBTFUL = re.compile(r"[\s\\\x00-\x1f\x7f]")
 _LOWEST_PORT = 1024
-"""Below, but for those of HTTP, are the ports of a machine's other services."""
+"""Lower ports, except those of HTTP, belong to other services of a machine."""
 
 
 class SecretUrl:
-    """A URL that is itself a key: it is used and never shown."""
+    """A URL that gives access by itself. It is used and never shown."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def reveal(self) -> str:
+        """Return the URL, for a request only."""
         return self._url
 
     def __repr__(self) -> str:
@@ -35,33 +36,33 @@ class SecretUrl:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A file on its way."""
+    """The body of a file that is being downloaded."""
 
     size: int | None
-    """In bytes, where the server says it."""
+    """In bytes; None where the server does not send it."""
     parts: Iterator[bytes]
-    """Raises FetchError."""
+    """The content, part by part. Raises FetchError."""
 
 
 @contextlib.contextmanager
-def download(transport: FileTransport, url: SecretUrl, deadline: float) -> Iterator[Body]:
-    """The file behind the URL; its head, and then each part, has `deadline` seconds.
+def download(transport: FileTransport, url: SecretUrl, timeout: float) -> Iterator[Body]:
+    """Download the file at the URL; `timeout` applies to its head and to each part, in seconds.
 
-    Raises FetchError, which never holds the URL. Redirects are not followed. The URL must be https, or http to this
-    machine where the API is on it too; it must lead to a public host, or to one of the kind that the API's is of.
+    Redirects are not followed. The URL must be https, or http on this machine if the API is there too. Its host must be
+    public, or of the same kind as the API's host. Raises FetchError, which never holds the URL.
     """
     target, host = _usable(url, transport.api_host)
-    # Unencoded, so that the size in the head is that of the file.
+    # Not compressed, so that Content-Length is the size of the file.
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-    with transport.stream(target, host, headers, deadline) as answer:
+    with transport.stream(target, host, headers, timeout) as answer:
         if answer.status != 200:
-            raise _refusal(answer.status)
+            raise _response_error(answer.status)
         encoded = "Content-Encoding" in answer.headers
         yield Body(None if encoded else _size(answer.headers.get("Content-Length")), answer.parts)
 
 
 def _usable(url: SecretUrl, api_host: str) -> tuple[str, str]:
-    """The URL, and its host."""
+    """Return the URL and its host. Raises FetchError for a URL that must not be used."""
     target = url.reveal()
     try:
         parts = urlsplit(target)
@@ -69,7 +70,7 @@ def _usable(url: SecretUrl, api_host: str) -> tuple[str, str]:
     except ValueError:
         host, named, port = "", "", None
     if not host or _DOUBTFUL.search(target):
-        raise FetchError(Reason.MALFORMED, "the file's URL is none")
+        raise FetchError(Reason.MALFORMED, "the file's URL is invalid")
     if "@" in named:
         raise FetchError(Reason.MALFORMED, "the file's URL holds a user name, and is not used")
     local = is_loopback(host) and is_loopback(api_host)
@@ -80,7 +81,7 @@ def _usable(url: SecretUrl, api_host: str) -> tuple[str, str]:
     return target, host
 
 
-def _refusal(status: int) -> FetchError:
+def _response_error(status: int) -> FetchError:
     where = f"the file's server answered {status}"
     if status >= 500:
         return FetchError(Reason.SERVER_ERROR, where, status)

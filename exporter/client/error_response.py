@@ -1,4 +1,4 @@
-"""What an answer that is no result becomes: an error with its reason, in words that are safe to log. Pure."""
+"""Turn an error that the API answered into a FetchError with its reason, in words that are safe to log. Pure."""
 
 import re
 from collections.abc import Callable
@@ -10,42 +10,42 @@ from exporter.model.record import FetchError, Reason
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """What a vendor says in the body of an answer that is no result."""
+    """An error in the body of an answer."""
 
     status: int | None
-    """As an HTTP status, where the body has one."""
+    """The HTTP status in the body; None where it has none."""
     words: str
-    """As they came: they may quote anything."""
+    """The vendor's message as it came. It may quote anything."""
 
 
-Refusing = Callable[[JSON], ApiError | None]
-"""Reads a decoded answer as a refusal; None if it is none."""
+ApiErrorReader = Callable[[JSON], ApiError | None]
+"""Reads the error in a decoded answer; None if it is a result."""
 
 _LONGEST_WORDS = 200
-# A vendor's words may quote the request, and with it what is nobody's business.
+# A vendor's message may quote the request, and with it addresses and keys.
 _PRIVATE = re.compile(r"\S*://\S*|\S+@\S+|[A-Za-z0-9_+/=.\-]{24,}")
 
 
-def refusal(request: Request, status: int, said: str = "") -> FetchError:
-    """The error for an answer with this status; `said` is what `safe` has left of the vendor's words."""
+def response_error(request: Request, status: int, message: str = "") -> FetchError:
+    """Return the error for an answer with this status; `message` is the vendor's, redacted."""
     where = f"GET {request.endpoint} answered {status}"
-    told = f" ({said})" if said else ""
+    quoted = f" ({message})" if message else ""
     if status in (401, 403):
-        return FetchError(Reason.AUTH, f"{where}: the API refuses the token{told}", status)
+        return FetchError(Reason.AUTH, f"{where}: the API refuses the token{quoted}", status)
     if status == 429:
         return FetchError(
-            Reason.RATE_LIMITED, f"{where}: too many requests (see max_requests_per_second){told}", status
+            Reason.RATE_LIMITED, f"{where}: too many requests (see max_requests_per_second){quoted}", status
         )
     if status >= 500:
-        return FetchError(Reason.SERVER_ERROR, where + told, status)
+        return FetchError(Reason.SERVER_ERROR, where + quoted, status)
     if 300 <= status < 400:
         where += ": redirects are not followed, the token is for the host of base_url only"
     if status == 404 and "{" not in request.endpoint:
-        where += ": is base_url right?"
-    return FetchError(Reason.CLIENT_ERROR, where + told, status)
+        where += ": check base_url"
+    return FetchError(Reason.CLIENT_ERROR, where + quoted, status)
 
 
-def safe(words: str, token: str) -> str:
-    """A vendor's words without the token, addresses of any kind and what looks like a key, on one line, shortened."""
+def redacted(words: str, token: str) -> str:
+    """Return a vendor's message on one line of at most 200 characters, without the token, addresses and likely keys."""
     kept = _PRIVATE.sub("…", words.replace(token, "…")) if token else ""
-    return " ".join("".join(one if one.isprintable() else " " for one in kept).split())[:_LONGEST_WORDS]
+    return " ".join("".join(char if char.isprintable() else " " for char in kept).split())[:_LONGEST_WORDS]

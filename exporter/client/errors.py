@@ -1,4 +1,4 @@
-"""What the HTTP libraries' errors mean, as ours. What was asked, and whether it is asked again, is not known here."""
+"""Turn errors of the HTTP libraries into FetchErrors."""
 
 import requests
 import urllib3
@@ -6,13 +6,13 @@ import urllib3
 from exporter.model.record import FetchError, Reason
 
 
-def fetch_error(error: Exception, expired: bool, deadline: float) -> FetchError:
-    """Give a library's error its reason. Its text is not used: it may hold the URL, a proxy's password, anything."""
+def fetch_error(error: Exception, expired: bool, timeout: float) -> FetchError:
+    """Return a FetchError with a reason. The library's text is not used: it may hold the URL or a proxy's password."""
     causes = _causes(error)
     if expired or any(_is_timeout(cause) for cause in causes):
-        return FetchError(Reason.TIMEOUT, f"no complete answer within {deadline:g} seconds")
+        return FetchError(Reason.TIMEOUT, f"no complete answer within {timeout:g} seconds")
     if any(isinstance(cause, (requests.exceptions.SSLError, urllib3.exceptions.SSLError)) for cause in causes):
-        return FetchError(Reason.TLS, "the TLS handshake failed: " + _tls_words(causes))
+        return FetchError(Reason.TLS, "the TLS handshake failed: " + _tls_message(causes))
     if any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes):
         return FetchError(Reason.CONNECTION, "the proxy could not be used (see proxy_url)")
     if any(
@@ -21,8 +21,8 @@ def fetch_error(error: Exception, expired: bool, deadline: float) -> FetchError:
     ):
         return FetchError(Reason.MALFORMED, "the answer could not be decompressed")
     if any(isinstance(cause, urllib3.exceptions.IncompleteRead) for cause in causes):
-        return FetchError(Reason.CONNECTION, "the answer ended before its end")
-    return FetchError(Reason.CONNECTION, "no connection, or it was lost: " + _os_words(causes))
+        return FetchError(Reason.CONNECTION, "the answer ended early")
+    return FetchError(Reason.CONNECTION, "no connection, or it was lost: " + _os_message(causes))
 
 
 def _is_timeout(cause: BaseException) -> bool:
@@ -32,27 +32,27 @@ def _is_timeout(cause: BaseException) -> bool:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The error and what is wrapped in it, outermost first: requests wraps urllib3, which wraps the system's."""
+    """Return the error and those wrapped in it, outermost first: requests wraps urllib3, which wraps the system's."""
     found: list[BaseException] = []
     left: list[object] = [error]
     while left and len(found) < 20:
-        one = left.pop(0)
-        if isinstance(one, BaseException) and one not in found:
-            found.append(one)
-            left += [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]
+        cause = left.pop(0)
+        if isinstance(cause, BaseException) and cause not in found:
+            found.append(cause)
+            left += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
     return found
 
 
-def _tls_words(causes: list[BaseException]) -> str:
+def _tls_message(causes: list[BaseException]) -> str:
     for cause in causes:
-        words = getattr(cause, "verify_message", None)
-        if isinstance(words, str):
-            return words
+        message = getattr(cause, "verify_message", None)
+        if isinstance(message, str):
+            return message
     return "see tls_config"
 
 
-def _os_words(causes: list[BaseException]) -> str:
+def _os_message(causes: list[BaseException]) -> str:
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno is not None and isinstance(cause.strerror, str):
             return cause.strerror
-    return "the server closed it" if any("closed" in str(cause) for cause in causes) else "no answer"
+    return "the server closed the connection" if any("closed" in str(cause) for cause in causes) else "no answer"

@@ -1,7 +1,7 @@
-"""What kind of host an IP address belongs to. Pure.
+"""Classify IP addresses by the kind of their host. Pure.
 
-The tables are those of IANA's registries of special-purpose addresses. Those of the `ipaddress` module differ from
-one Python to the next.
+The tables are from IANA's registries of special-purpose addresses. Those of the `ipaddress` module differ between
+versions of Python.
 """
 
 import ipaddress
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class HostKind(StrEnum):
-    """Whose host it is, in words for an operator."""
+    """The kinds of hosts, in words for operators."""
 
     PUBLIC = "public"
     LOOPBACK = "loopback"
@@ -48,18 +48,18 @@ _V6 = tuple(
         HostKind.LINK_LOCAL: ("fe80::/10",),
         HostKind.PRIVATE: ("fc00::/7", "fec0::/10"),
         HostKind.MULTICAST: ("ff00::/8",),
-        # Teredo and other protocols, documentation, 6to4: no file lies behind these.
+        # Teredo and other protocols, documentation, 6to4: no file is served from these.
         HostKind.RESERVED: ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
     }.items()
     for network in networks
 )
 _V6_PUBLIC = ipaddress.IPv6Network("2000::/3")
-_V4_IN_V6 = tuple(ipaddress.IPv6Network(one) for one in ("::ffff:0:0/96", "64:ff9b::/96"))
-"""Networks whose addresses are IPv4 ones: mapped, and translated by NAT64."""
+_V4_IN_V6 = tuple(ipaddress.IPv6Network(network) for network in ("::ffff:0:0/96", "64:ff9b::/96"))
+"""Networks of IPv4 addresses: mapped, and translated by NAT64."""
 
 
 def host_kind(address: str) -> HostKind:
-    """Return the kind of an IP address, with or without a scope. Raises ValueError for what is none."""
+    """Return the kind of an IP address, with or without a scope. Raises ValueError for any other text."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address):
         if not any(parsed in network for network in _V4_IN_V6):

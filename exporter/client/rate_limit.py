@@ -1,4 +1,4 @@
-"""How fast an account may ask: requests per second, requests at once, and the server's own "later, please"."""
+"""Limit the requests of an account: per second, at the same time, and by pauses that the server asks for."""
 
 import queue
 import threading
@@ -6,26 +6,26 @@ from collections.abc import Callable
 
 
 class RateLimiter:
-    """The pace all collectors of one account share.
+    """The limit that all collectors of one account share.
 
-    A request takes a place first, and then its turn: what waited for a place has its slot still to come. So at most
-    `per_second` requests begin in a second, and no more than `at_once` of them can have been held up on their way.
+    A request first acquires `concurrency`, and then takes its turn. So at most `per_second` requests begin in a second
+    also after requests that were slow.
     """
 
     def __init__(self, per_second: float, at_once: int, clock: Callable[[], float]) -> None:
         self._interval = 1.0 / per_second
         self._clock = clock
         self._next_free: queue.SimpleQueue[float] = queue.SimpleQueue()
-        """Holds the time of the next slot. Who takes it out is the only one who can change it, and puts it back."""
+        """Holds the time of the next slot. Whoever takes it out may change it, and puts it back."""
         self._next_free.put(clock())
         self._first = threading.Semaphore()
-        """Held by the request that is next."""
+        """Held by the request whose turn is next."""
         self.at_once = at_once
-        self.places = threading.BoundedSemaphore(at_once)
+        self.concurrency = threading.BoundedSemaphore(at_once)
         """Held while a request waits for its turn or is under way."""
 
     def take_turn(self, wait: Callable[[float], None]) -> float:
-        """Wait for the next slot and take it. Returns the seconds waited. Raises what `wait` raises."""
+        """Wait for the next slot and take it. Return the seconds waited. Raises what `wait` raises."""
         waited = 0.0
         with self._first:
             slot = self._slot()
@@ -39,8 +39,8 @@ class RateLimiter:
             self._next_free.put(max(slot, self._clock()) + self._interval)
         return waited
 
-    def hold(self, seconds: float) -> None:
-        """Let no slot begin for that long: the server has asked for a pause, and means all of the account."""
+    def pause(self, seconds: float) -> None:
+        """Start no request of the account for so many seconds, as the server has asked for."""
         next_free = self._next_free.get()
         self._next_free.put(max(next_free, self._clock() + seconds))
 

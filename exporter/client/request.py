@@ -1,11 +1,11 @@
-"""What is asked of an API, and what it answers: values only."""
+"""The values that go to an API and come back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 JSON = Any
-"""A decoded JSON value: the sources check every part of it before use."""
+"""A decoded JSON value. The systems check every part of it before use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +13,8 @@ class Request:
     """A GET relative to the account's base URL."""
 
     endpoint: str
-    """The path's pattern, such as `/batch/{id}`: a label value, so it never holds an id."""
+    """The pattern of the path, such as `/batch/{id}`. It becomes a label value, so it never holds an ID."""
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
     most: int | None = None
-    """The most bytes that the answer may have, where that is less than what any may have."""
+    """The most bytes of the answer, if that is less than the general limit."""

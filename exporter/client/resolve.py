@@ -1,4 +1,4 @@
-"""Looking up the addresses of a host without waiting longer than the caller may."""
+"""Look up the addresses of a host, for no longer than the caller may wait."""
 
 import concurrent.futures
 import errno
@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from exporter.client.deadline import TICK_SECONDS, Deadline
 
 _SHARED_SECONDS = 30.0
-"""A look-up that takes longer may never end: the next caller starts another."""
+"""A look-up that takes longer may never end, so the next caller starts another."""
 _MOST_UNDER_WAY = 4
-"""Look-ups of one name at a time, however long the resolver hangs."""
+"""Look-ups of one name at the same time, however long the resolver hangs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a socket can be connected to, as the system's resolver gives it."""
+    """An address that a socket can connect to, as the system's resolver returns it."""
 
     family: int
     target: tuple[str | int | bytes, ...]
-    """What `socket.connect` takes: host and port, of IPv6 with flow and scope."""
+    """The argument of `socket.connect`: host and port, for IPv6 with flow and scope."""
 
     @property
     def host(self) -> str:
@@ -33,7 +33,7 @@ class Address:
 
 
 Resolve = Callable[[str, int], Sequence[Address]]
-"""Returns the addresses of a host for a port. Raises OSError, above all socket.gaierror. It may take for ever."""
+"""Returns the addresses of a host for a port, or never. Raises OSError, mostly socket.gaierror."""
 
 
 def system_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
@@ -41,13 +41,13 @@ def system_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     except ValueError:
-        # What can't be encoded as a host name, or holds a NUL.
+        # A name that can't be encoded as a host name, or holds a NUL.
         raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
     return list(dict.fromkeys(Address(int(family), tuple(target)) for family, _, _, _, target in found))
 
 
 class LookupTimeout(Exception):
-    """The resolver has not answered in time."""
+    """The resolver did not answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ class _Lookup:
 
 
 class HostResolver:
-    """Looks names up in threads of their own: no resolver can hold a request beyond its deadline, or the program's end.
+    """Looks names up in separate threads, so that no resolver delays a deadline or the end of the program.
 
-    Requests for the same name share a look-up, so that a resolver that hangs costs a few threads and not one each.
+    Requests for the same name share a look-up, so that a resolver that hangs costs few threads.
     """
 
     def __init__(self, resolve: Resolve = system_addresses, clock: Callable[[], float] = time.monotonic) -> None:
@@ -67,22 +67,22 @@ class HostResolver:
         self._clock = clock
         self._under_way: dict[tuple[str, int], tuple[_Lookup, ...]] = {}
         self._change = threading.Semaphore()
-        """Held while `_under_way` is looked at and changed."""
+        """Held while `_under_way` is read and changed."""
 
-    def addresses(self, host: str, port: int, cutoff: Deadline) -> Sequence[Address]:
-        """Return the addresses of a host. Raises OSError, and LookupTimeout when the cutoff is over before."""
+    def addresses(self, host: str, port: int, deadline: Deadline) -> Sequence[Address]:
+        """Return the addresses of a host. Raises OSError, and LookupTimeout when the deadline is over before."""
         try:
             return system_addresses(host, port, socket.AI_NUMERICHOST)
         except socket.gaierror:
             future = self._begun(host, port)
-        while not cutoff.over:
-            concurrent.futures.wait([future], timeout=min(TICK_SECONDS, cutoff.left))
+        while not deadline.over:
+            concurrent.futures.wait([future], timeout=min(TICK_SECONDS, deadline.left))
             if future.done():
                 return future.result()
         raise LookupTimeout
 
     def _begun(self, host: str, port: int) -> Future[Sequence[Address]]:
-        """Join the look-up that is under way, or start one."""
+        """Return the result to come of a look-up that is under way, or of a new one."""
         name = (host, port)
         with self._change:
             under_way = self._under_way.get(name, ())
@@ -91,7 +91,7 @@ class HostResolver:
                 return under_way[-1].addresses
             made = _Lookup(self._clock(), Future())
             try:
-                # Not an executor: its threads are waited for at exit.
+                # Not an executor: Python waits for its threads at exit.
                 threading.Thread(
                     target=functools.partial(self._look_up, name, made), name="look-up", daemon=True
                 ).start()
@@ -116,7 +116,7 @@ class HostResolver:
 
     def _forget(self, name: tuple[str, int], ended: _Lookup) -> None:
         with self._change:
-            left = tuple(one for one in self._under_way.get(name, ()) if one is not ended)
+            left = tuple(lookup for lookup in self._under_way.get(name, ()) if lookup is not ended)
             if left:
                 self._under_way[name] = left
             else:
@@ -124,4 +124,4 @@ class HostResolver:
 
 
 SYSTEM = HostResolver()
-"""The system's resolver, shared by all accounts: a reload starts no further look-ups beside one that hangs."""
+"""The system's resolver, shared by all accounts, so that a reload adds no look-ups to one that hangs."""

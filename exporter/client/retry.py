@@ -1,9 +1,9 @@
-"""What is worth asking again, and after how long. Pure: nothing waits here."""
+"""Decide which requests to retry, and when. Pure."""
 
 import email.utils
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC
 
 from exporter.model.record import Reason
 
@@ -11,33 +11,33 @@ ATTEMPTS = 3
 BACKOFF_BASE_SECONDS = 0.5
 BACKOFF_MAX_SECONDS = 10.0
 RETRY_AFTER_MAX_SECONDS = 120.0
-"""A server may ask for an hour; a poll that waits that long would only look like one that hangs."""
+"""A server may ask for an hour, but a poll that waits that long would look like one that hangs."""
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _SEVERAL = re.compile(r"(?:\s*(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,)?[^,]+", re.IGNORECASE)
-"""Values between commas, but for the one after the day of a date: `Tue, 14 Nov 2023 22:13:50 GMT`."""
+"""Matches values between commas, except the comma in a date: `Tue, 14 Nov 2023 22:13:50 GMT`."""
 
-# A timeout has used up its whole deadline already; what is refused or malformed will be so again.
-_WORTH_IT = frozenset({Reason.CONNECTION, Reason.RATE_LIMITED, Reason.SERVER_ERROR})
+# After a timeout the poll has waited long enough, and other errors would only repeat.
+_RETRYABLE = frozenset({Reason.CONNECTION, Reason.RATE_LIMITED, Reason.SERVER_ERROR})
 
 
-def worth_asking_again(reason: Reason, attempt: int) -> bool:
-    """Should the request that failed at this attempt (from 1) be made again."""
-    return attempt < ATTEMPTS and reason in _WORTH_IT
+def is_retryable(reason: Reason, attempt: int) -> bool:
+    """Return whether to retry a request that failed at this attempt, from 1."""
+    return attempt < ATTEMPTS and reason in _RETRYABLE
 
 
 def backoff(attempt: int, random: float) -> float:
-    """Seconds to wait after this attempt (from 1); `random` is in [0, 1), so that clients don't come back in step."""
+    """Return the seconds to wait after this attempt, from 1. `random`, in [0, 1), spreads clients in time."""
     return min(BACKOFF_MAX_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** (attempt - 1)) * (0.5 + random / 2)
 
 
 def retry_after(value: str | None, now: float) -> float | None:
-    """Read a Retry-After header, seconds or a date (RFC 9110, 10.2.3), in whole seconds.
+    """Return the pause that a Retry-After header asks for (RFC 9110, 10.2.3), in whole seconds; None if it has none.
 
-    It is clamped; None if it is of no use. Fractions are rounded up: earlier is what the server has asked not to
-    come back. Of several headers, which arrive joined by commas, the longest pause counts.
+    The header holds seconds or a date. Fractions are rounded up, since the server asks not to come back earlier. The
+    pause is clamped. Of several values, joined by commas, the longest pause counts.
     """
-    pauses = [_pause(one, now) for one in _SEVERAL.findall(value or "")]
+    pauses = [_pause(text, now) for text in _SEVERAL.findall(value or "")]
     return max((pause for pause in pauses if pause is not None), default=None)
 
 
@@ -48,7 +48,7 @@ def _pause(text: str, now: float) -> float | None:
         moment = email.utils.parsedate_to_datetime(text.strip())
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - datetime.fromtimestamp(now, UTC)).total_seconds()
+        seconds = moment.timestamp() - now
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return _clamped(seconds)

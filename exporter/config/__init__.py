@@ -1,4 +1,4 @@
-"""The configuration: reading, checking and describing it. Nothing here knows a vendor's name."""
+"""Load, validate and describe the configuration. Systems are passed in by the caller."""
 
 from exporter.config.json_schema import json_schema
 from exporter.config.load import from_environment, load

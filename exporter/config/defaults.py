@@ -1,4 +1,4 @@
-"""Computing the default of a duration where it depends on other durations. The plain defaults are in shape.py."""
+"""Compute defaults of durations that depend on other durations. Plain defaults are in schema.py."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from exporter.config import durations, schema
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """The keys between whose values a default is moved."""
+    """The keys whose values bound a default."""
 
     at_least: str
     at_most: str | None = None
@@ -21,7 +21,7 @@ _BOUNDS: Mapping[str, _Bounds] = {
 
 
 def followed(key: str) -> tuple[str | None, ...]:
-    """Return the keys that the default of this key follows."""
+    """Return the keys that bound the default of this key."""
     bounds = _BOUNDS.get(key)
     return () if bounds is None else (bounds.at_least, bounds.at_most)
 
@@ -29,7 +29,7 @@ def followed(key: str) -> tuple[str | None, ...]:
 def seconds(key: str, other: Callable[[str], float | None]) -> float:
     """Return the default of a duration in seconds.
 
-    `other` gives the seconds of another key, or None if they are not known: the default does not follow that key then.
+    `other` returns the seconds of another key, or None if they are not known. Then the key is no bound.
     """
     default = durations.parse(schema.Tuning.model_fields[key].default)
     bounds = _BOUNDS.get(key)

@@ -1,4 +1,4 @@
-"""What another configuration means for a program at work: which accounts come, go, change and stay. Pure values."""
+"""Compare two configurations: which accounts are added, changed, removed and kept. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from exporter.config import Account
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Accounts, each in one of four lots."""
+    """The accounts of two configurations, each in one of four groups."""
 
     added: tuple[Account, ...] = ()
     changed: tuple[Account, ...] = ()
-    """As they are from now on."""
+    """With their new settings."""
     removed: tuple[Account, ...] = ()
     kept: tuple[Account, ...] = ()
 
     def counts(self) -> dict[str, int]:
-        """How many there are in each lot."""
+        """Return the number of accounts in each group."""
         return {
             "added": len(self.added),
             "changed": len(self.changed),
@@ -27,23 +27,24 @@ class Changes:
 
 
 def changes(before: Sequence[Account], after: Sequence[Account]) -> Changes:
-    """An account is known by its name, and has changed if any of its settings has.
+    """Return what has changed between two lists of accounts. The name identifies an account.
 
-    Of a token, the setting is where it is found: a file with other content is read again without any of this.
+    An account has changed if any of its settings has. A token file with new content is no change of a setting: it is
+    read again at the next request.
     """
     known = {account.name: account for account in before}
     names = {account.name for account in after}
     return Changes(
-        added=tuple(one for one in after if one.name not in known),
-        changed=tuple(one for one in after if one.name in known and one != known[one.name]),
-        removed=tuple(one for one in before if one.name not in names),
-        kept=tuple(one for one in after if one == known.get(one.name)),
+        added=tuple(account for account in after if account.name not in known),
+        changed=tuple(account for account in after if account.name in known and account != known[account.name]),
+        removed=tuple(account for account in before if account.name not in names),
+        kept=tuple(account for account in after if account == known.get(account.name)),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a reload ended."""
+    """The result of a reload."""
 
     successful: bool
     message: str

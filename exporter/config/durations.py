@@ -1,4 +1,4 @@
-"""Durations as Prometheus writes them, such as 30s or 1h30m. What a duration is for is not known here.
+"""Parse and write durations as Prometheus does, such as 30s or 1h30m.
 
 Syntax: https://prometheus.io/docs/prometheus/latest/configuration/configuration/ (`<duration>`).
 """
@@ -15,7 +15,7 @@ _MILLISECONDS = {
     "ms": 1,
 }
 PATTERN = "".join(f"(?:([0-9]+){unit})?" for unit in _MILLISECONDS)
-"""Matches a duration, and also the empty text. One group per unit, the largest first."""
+"""Matches a duration or an empty text. One group per unit, the largest first."""
 _PARTS_IN_ANY_ORDER = re.compile(r"(?:[0-9]+(?:ms|[ywdhms]))+")
 _LONGEST_YEARS = 100
 _LONGEST_TEXT = 100
@@ -23,9 +23,9 @@ SYNTAX = "a duration such as 30s, 5m, 1h30m or 7d"
 
 
 def parse(text: str) -> float:
-    """Seconds of a duration, more than 0 and at most 100 years.
+    """Return the seconds of a duration, more than 0 and at most 100 years.
 
-    Raises ValueError with a message for the operator, in which the text does not appear.
+    Raises ValueError with a message for the operator that does not quote the text.
     """
     match = re.fullmatch(PATTERN, text)
     if match is None or not 0 < len(text) <= _LONGEST_TEXT:
@@ -41,7 +41,7 @@ def parse(text: str) -> float:
 
 
 def write(seconds: float) -> str:
-    """The duration of so many seconds, to the millisecond; `parse` gives them back."""
+    """Return the text of a duration in seconds, to the millisecond. `parse` reverses it."""
     left = round(seconds * 1000)
     parts = []
     for unit in ("d", "h", "m", "s", "ms"):

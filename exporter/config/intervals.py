@@ -1,4 +1,4 @@
-"""Rules between the intervals and the request rate of an account. Other rules are in rules.py."""
+"""Validate the intervals and the request rate of an account against each other. Other rules are in validate.py."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from exporter.model.system import System
 
 LEAST_POLL_INTERVAL = 0.01
 _ROUNDING = 1 + 1e-9
-# The first must not be shorter than the second, for the reason.
+# The first must not be shorter than the second, for the given reason.
 _NOT_SHORTER = (
     ("reconcile_interval", "poll_interval", "there is at most one reconciliation per poll"),
     ("lookback", "poll_interval", "what happens between two polls would never be seen"),
@@ -21,7 +21,7 @@ _NOT_SHORTER = (
 
 
 def findings(draft: Draft, systems: Mapping[str, System]) -> Iterator[Finding]:
-    """Yield what is wrong between the intervals and rates of each account, once for each key that is to be changed."""
+    """Yield problems of each account's intervals and rates, once for each key to change."""
     accounts: list[Place] = [("accounts", index) for index in draft.indexes("accounts")]
     found: dict[Place, Finding] = {}
     for account in accounts or [()]:
@@ -41,8 +41,8 @@ def _too_short(draft: Draft, account: Place) -> Iterator[tuple[str, Finding]]:
         short_place, short = _duration(draft, account, shorter)
         if long is None or short is None or long >= short or _follows(draft, account, longer, shorter):
             continue
-        told = f"{longer} ({durations.write(long)}) must not be shorter than {shorter} ({durations.write(short)})"
-        yield f"{longer} {shorter}", Finding(_nearest(draft, long_place, short_place), f"{told}: {reason}")
+        message = f"{longer} ({durations.write(long)}) must not be shorter than {shorter} ({durations.write(short)})"
+        yield f"{longer} {shorter}", Finding(_nearest(draft, long_place, short_place), f"{message}: {reason}")
 
 
 def _poll_interval(draft: Draft, account: Place) -> Iterator[tuple[str, Finding]]:
@@ -52,7 +52,7 @@ def _poll_interval(draft: Draft, account: Place) -> Iterator[tuple[str, Finding]
 
 
 def _freshness(draft: Draft, account: Place) -> Iterator[tuple[str, Finding]]:
-    """Whether the data of one poll lasts until the next one can have ended."""
+    """Yield a problem if data becomes stale before the next poll can end."""
     stale_place, stale = _duration(draft, account, "stale_after")
     poll_place, poll = _duration(draft, account, "poll_interval")
     timeout_place, timeout = _duration(draft, account, "request_timeout")
@@ -66,13 +66,13 @@ def _freshness(draft: Draft, account: Place) -> Iterator[tuple[str, Finding]]:
 
 
 def _pace(draft: Draft, account: Place, systems: Mapping[str, System]) -> Iterator[tuple[str, Finding]]:
-    """Whether the requests of a poll, one for each collector at least, fit between two polls."""
+    """Yield a problem if the requests of a poll, at least one for each collector, do not fit between two polls."""
     poll_place, poll = _duration(draft, account, "poll_interval")
     rate_place, rate = _rate(draft, account)
     collectors = len(_collectors(draft, account, systems))
     if poll is None or rate is None or collectors <= poll * rate * _ROUNDING:
         return
-    # The text of a rate or of a time is rounded; what it suggests must be enough.
+    # Messages round values: the suggested interval must be enough.
     enough = math.ceil(1000 * collectors / rate) / 1000
     message = (
         f"max_requests_per_second ({rate:g}) is too low for poll_interval ({durations.write(poll)}): "
@@ -82,7 +82,7 @@ def _pace(draft: Draft, account: Place, systems: Mapping[str, System]) -> Iterat
 
 
 def _rate(draft: Draft, account: Place) -> tuple[Place, float | None]:
-    """Where an account's request rate is set, or would be, and its value; None if it is wrong."""
+    """Return the place where an account's request rate is set, or would be, and its value; None for an invalid one."""
     key = "max_requests_per_second"
     for place in ((*account, key), (key,)):
         if place in draft.wrong:
@@ -94,27 +94,27 @@ def _rate(draft: Draft, account: Place) -> tuple[Place, float | None]:
 
 
 def _collectors(draft: Draft, account: Place, systems: Mapping[str, System]) -> Sequence[str]:
-    """The collectors of an account; none if they are not known."""
+    """Return the collectors of an account; none if they are not known."""
     given = [draft.text(*account, "collectors", index) or "" for index in draft.indexes(*account, "collectors")]
     system = systems.get(draft.text(*account, "system") or "")
     return given or (() if system is None else system.collectors)
 
 
 def _nearest(draft: Draft, *places: Place) -> Place:
-    """The key that is set nearest to the account: that is the one to change."""
+    """Return the place that is set nearest to the account: the one to change."""
     return max(places, key=lambda place: (len(place), draft.get(*place) is not None))
 
 
-def _follows(draft: Draft, account: Place, one: str, other: str) -> bool:
-    """Whether one of the two keys is not set and follows the other: its value then can't be what is wrong."""
+def _follows(draft: Draft, account: Place, first: str, second: str) -> bool:
+    """Return whether one of the keys is not set and follows the other. Then its value can't be the problem."""
     return any(
         target in defaults.followed(key) and draft.get(*account, key) is None and draft.get(key) is None
-        for key, target in ((one, other), (other, one))
+        for key, target in ((first, second), (second, first))
     )
 
 
 def _duration(draft: Draft, account: Place, key: str) -> tuple[Place, float | None]:
-    """Where an account's duration is set, or would be, and its seconds; None if it is wrong."""
+    """Return the place where an account's duration is set, or would be, and its seconds; None for an invalid one."""
     for place in ((*account, key), (key,)):
         if place in draft.wrong:
             return place, None

@@ -1,4 +1,4 @@
-"""The JSON Schema of a configuration file, for editors and for checks outside this program. It judges nothing here."""
+"""Make the JSON Schema of a configuration file, for editors and for checks outside this program."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,14 +9,14 @@ from exporter.model.system import System
 
 
 def json_schema(systems: Mapping[str, System]) -> dict[str, object]:
-    """Return the schema in JSON Schema 2020-12. Rules that it can't express (files, uniqueness) are left to `load`."""
+    """Return a schema in JSON Schema 2020-12. Rules that it can't express (files, uniqueness) are checked by `load`."""
     document: dict[str, Any] = schema.File.model_json_schema()
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
     document["properties"]["accounts"]["minItems"] = 1
     account = document["$defs"]["Account"]
     properties = account["properties"]
     for key in schema.Tuning.model_fields:
-        # An account's default is the top level's value, which no schema can say.
+        # The default of an account is the value at the top level, which a schema can't express.
         del properties[key]["default"]
     properties["system"]["enum"] = list(systems)
     account["oneOf"] = [{"required": [key], "properties": {key: {"type": "string"}}} for key in TOKEN_KEYS]

@@ -1,4 +1,4 @@
-"""From a file, or from the environment alone, to a configuration. Each step of it has a module of its own."""
+"""Load a configuration from a file, or from the environment alone."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,9 +7,8 @@ from typing import Any
 from exporter.config import defaults, schema, validate
 from exporter.config.model import Account, Config, TLSConfig
 from exporter.config.source import files, messages, yaml_document
-from exporter.config.source.locate import located
 from exporter.config.source.partial import Draft
-from exporter.config.source.problems import ConfigError, Problem
+from exporter.config.source.problems import ConfigError, Problem, located
 from exporter.config.token import Token, TokenError
 from exporter.model.system import System
 
@@ -25,7 +24,7 @@ def load(
 ) -> Config:
     """Read a configuration file. Raises ConfigError with all that is wrong in it.
 
-    `state` judges the state file; with `before_start`, credentials of a service that does not run yet may be missing.
+    `state` checks the state file. With `before_start`, credentials of a service that does not run yet may be missing.
     """
     try:
         document = yaml_document.parse(files.read(path, _LARGEST_FILE_BYTES))
@@ -34,7 +33,7 @@ def load(
         raise ConfigError([Problem(str(path), None, "", message)]) from None
     except yaml_document.NotYaml as error:
         raise ConfigError([Problem(str(path), error.line, "", str(error))]) from None
-    return _checked(document, str(path), validate.World(systems, environ, path.parent, state, before_start))
+    return _checked(document, str(path), validate.Context(systems, environ, path.parent, state, before_start))
 
 
 def from_environment(
@@ -49,9 +48,9 @@ def from_environment(
     unusable = [problem for system in given if (problem := _unusable(system.token_env, environ))]
     if unusable:
         raise ConfigError(unusable)
-    accounts = [{"name": one.name, "system": one.name, "api_token_env": one.token_env} for one in given]
+    accounts = [{"name": system.name, "system": system.name, "api_token_env": system.token_env} for system in given]
     document = yaml_document.Document({"accounts": accounts}, {}, ())
-    return _checked(document, "environment", validate.World(systems, environ, Path(), state))
+    return _checked(document, "environment", validate.Context(systems, environ, Path(), state))
 
 
 def _unusable(variable: str, environ: Mapping[str, str]) -> Problem | None:
@@ -62,54 +61,54 @@ def _unusable(variable: str, environ: Mapping[str, str]) -> Problem | None:
     return None
 
 
-def _checked(document: yaml_document.Document, file: str, world: validate.World) -> Config:
+def _checked(document: yaml_document.Document, file: str, context: validate.Context) -> Config:
     if not isinstance(document.data, dict):
         message = "must be a mapping, such as accounts: [...]"
         raise ConfigError([Problem(file, document.lines.get(()), "", message)])
     read, found = messages.validate(schema.File, document.data)
-    # What is unreadable as YAML has no shape to judge.
+    # Values that are not valid YAML have no type to check.
     unreadable = {finding.place for finding in document.findings}
     findings = [*document.findings, *(finding for finding in found if finding.place not in unreadable)]
     draft = Draft(document.data, frozenset(finding.place for finding in findings), document.lines)
-    findings += validate.findings(draft, world)
+    findings += validate.findings(draft, context)
     if read is None or findings:
         raise ConfigError(located(findings, file, document.lines))
-    return _config(read, world, located(validate.warnings(draft, world), file, document.lines))
+    return _config(read, context, located(validate.warnings(draft, context), file, document.lines))
 
 
-def _config(read: schema.File, world: validate.World, warnings: Sequence[Problem]) -> Config:
+def _config(read: schema.File, context: validate.Context, warnings: Sequence[Problem]) -> Config:
     return Config(
-        accounts=tuple(_account(account, read, world) for account in read.accounts),
-        state_path=_state_path(read.state, world),
+        accounts=tuple(_account(account, read, context) for account in read.accounts),
+        state_path=_state_path(read.state, context),
         warnings=tuple(warnings),
     )
 
 
-def _state_path(read: schema.State, world: validate.World) -> Path | None:
+def _state_path(read: schema.State, context: validate.Context) -> Path | None:
     if "path" not in read.model_fields_set:
-        return world.default_state_path
-    return None if read.path is None else world.directory / read.path
+        return context.default_state_path
+    return None if read.path is None else context.directory / read.path
 
 
-def _account(read: schema.Account, top: schema.Tuning, world: validate.World) -> Account:
-    system = world.systems[read.system]
+def _account(read: schema.Account, top: schema.Tuning, context: validate.Context) -> Account:
+    system = context.systems[read.system]
     return Account(
         name=read.name,
         system=read.system,
-        token=_token(read, world),
+        token=_token(read, context),
         base_url=read.base_url or system.base_url,
         collectors=read.collectors or system.collectors,
         filters={key: value for key, value in read.filters.items() if value is not None},
         workflow_batch_ids=read.workflow_batch_ids,
         workflow_label=read.workflow_label,
         proxy_url=read.proxy_url,
-        tls_config=_tls(read.tls_config, world.directory),
+        tls_config=_tls(read.tls_config, context.directory),
         **{key: _tuning(key, read, top) for key in schema.Tuning.model_fields},
     )
 
 
 def _tuning(key: str, account: schema.Account, top: schema.Tuning) -> Any:
-    """The value that an account sets, or else the top level, or else the default."""
+    """Return the value that an account sets, or else the top level, or else the default."""
     for level in (account, top):
         if key in level.model_fields_set:
             return getattr(level, key)
@@ -118,11 +117,11 @@ def _tuning(key: str, account: schema.Account, top: schema.Tuning) -> Any:
     return defaults.seconds(key, lambda other: _tuning(other, account, top))
 
 
-def _token(read: schema.Account, world: validate.World) -> Token:
+def _token(read: schema.Account, context: validate.Context) -> Token:
     if read.api_token is not None:
-        return validate.token("api_token", read.api_token.get_secret_value(), world)
+        return validate.token("api_token", read.api_token.get_secret_value(), context)
     key = "api_token_file" if read.api_token_file is not None else "api_token_env"
-    return validate.token(key, getattr(read, key), world)
+    return validate.token(key, getattr(read, key), context)
 
 
 def _tls(read: schema.Tls, directory: Path) -> TLSConfig:

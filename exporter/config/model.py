@@ -1,4 +1,4 @@
-"""The configuration as the rest of the program sees it: complete, checked, with files found. Reading it is not here."""
+"""The configuration as the rest of the program uses it: complete, validated, with paths resolved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from exporter.config.token import Token
 
 @dataclass(frozen=True, slots=True)
 class TLSConfig:
-    """How to speak TLS with an API. The files are PEM."""
+    """TLS settings for an API. The files are PEM."""
 
     ca_file: Path | None = None
     """Certificate authorities to trust instead of the system's."""
@@ -25,7 +25,7 @@ class TLSConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One account of a system, its own settings and those of the top level made one. Durations are in seconds."""
+    """One account of a system, its settings merged with those of the top level. Durations are in seconds."""
 
     name: str
     system: str
@@ -53,10 +53,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A whole configuration."""
+    """A complete configuration."""
 
     accounts: tuple[Account, ...]
     state_path: Path | None
-    """Where the state is kept; None keeps it in memory."""
+    """The state file; None keeps the state in memory."""
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
-    """What the operator should change, though the configuration can be used."""
+    """What the operator should change in a valid configuration."""

@@ -1,6 +1,6 @@
-"""Recognizing what stands where a token should be: placeholders, unexpanded variables, whole headers.
+"""Detect texts that are no token: placeholders, unexpanded variables, whole headers.
 
-Messages never quote the text: what looks like a placeholder may still hold a secret.
+Messages never quote the text, because what looks like a placeholder may hold a secret.
 """
 
 import re
@@ -21,16 +21,18 @@ _WORDS = re.compile(
     r"(?:change|replace|edit|fill|fix)(?:me|this|it|in|here|later|please|now)+"
     r"|(?:insert|put|paste|enter|add|set|replace(?:with)?)?your\w*?(?:token|key|secret|here)"
     r"|(?:insert|put|paste|enter|add)?(?:the|an?|my)?(?:inkit|packagex|px)?(?:api)?(?:token|key|secret)(?:goes)?here"
+    r"|(?:(?:the|an?|my|our|some)?(?:inkit|packagex|px|vendor)?(?:api|access|auth|bearer)?(?:token|key|secret))"
+    r"|secret(?:key|token)|pass(?:word|wd|phrase)?|credentials?|example|sample|dummy|fake|foo|bar|foobar|string|value"
     r"|todo|tbd|fixme|placeholder|redacted|removed|masked|null|none|nil|undefined|notset|unset"
 )
 
 
 def problem(token: str) -> str | None:
     """Return what is wrong with the text as a token, and the fix; None if it can be one."""
-    return next((message for is_so, message in _KINDS if is_so(token)), None)
+    return next((message for matches, message in _KINDS if matches(token)), None)
 
 
-def _is_words(token: str) -> bool:
+def _is_placeholder(token: str) -> bool:
     return _WORDS.fullmatch(re.sub(r"[\W_]", "", token).lower()) is not None
 
 
@@ -50,13 +52,16 @@ _REFERENCE = (
     "the token is the name of a variable, which is not expanded here: "
     "name the variable in api_token_env, or put the token in a file and name that in api_token_file"
 )
-_PLACEHOLDER = "the token is a placeholder: put the token itself in its place"
+_PLACEHOLDER = (
+    "the token is a placeholder: put the token itself in its place, "
+    "or put the token in a file and name that in api_token_file"
+)
 _KINDS: tuple[tuple[Callable[[str], bool], str], ...] = (
     (_whole(_QUOTES), "the token has quotes around it: give it without them"),
     (_whole(_VARIABLE), _REFERENCE),
     (_whole(_NOTHING), _PLACEHOLDER),
     (_whole(_BRACKETS), _PLACEHOLDER),
-    (_is_words, _PLACEHOLDER),
+    (_is_placeholder, _PLACEHOLDER),
     (_whole(_VARIABLE_NAME), _REFERENCE),
     (
         _begins(_SCHEME),

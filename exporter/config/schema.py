@@ -1,4 +1,4 @@
-"""The keys of a configuration file: the type, the default and the meaning of each. Rules between keys are not here."""
+"""The keys of a configuration file, each with type, default and meaning. Rules between keys are in validate.py."""
 
 from typing import Annotated, Any
 
@@ -25,7 +25,7 @@ def _proxy(value: SecretStr) -> SecretStr:
 
 
 def _default(duration: str) -> Any:
-    """The default of a duration, as it would stand in a file; it is read like one."""
+    """Return the default of a duration, written and parsed as in a file."""
     return Field(duration)
 
 
@@ -38,7 +38,7 @@ Name = Annotated[str, AfterValidator(values.name), _NOT_EMPTY]
 Url = Annotated[str, AfterValidator(values.base_url), _NOT_EMPTY]
 BatchId = Annotated[str, AfterValidator(values.batch_id), _NOT_EMPTY]
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
-# YAML has lists, not tuples.
+# YAML has lists, no tuples.
 Texts = Annotated[tuple[Text, ...], Strict(False)]
 BatchIds = Annotated[tuple[BatchId, ...], Strict(False)]
 
@@ -55,39 +55,39 @@ class _Shape(BaseModel):
 
 
 class Tuning(_Shape):
-    """How an account is polled. These keys may stand at the top level, for all accounts, and in an account."""
+    """How an account is polled. These keys are allowed at the top level, for all accounts, and in each account."""
 
     poll_interval: Duration = _default("60s")
     """Time between two polls of a collector."""
     lookback: Duration = _default("7d")
     """How far back records are counted."""
     reconcile_interval: Duration = _default("1h")
-    """Time between two readings of all of `lookback`, which find what changed late and what was deleted."""
+    """Time between two full scans of `lookback`, which find late changes and deleted records."""
     stuck_after: Duration = _default("1h")
-    """Time after its creation at which an unfinished record counts as stuck."""
+    """Age at which an unfinished record counts as stuck."""
     in_flight_max_age: Duration = _default("30d")
-    """Age at which a record that never finished is given up; by default `lookback` where that is longer."""
+    """Age at which an unfinished record is given up; by default `lookback` where that is longer."""
     stale_after: Duration = _default("10m")
-    """Time after the last successful poll at which its figures are withdrawn."""
+    """Time after the last successful poll at which a collector's gauges are dropped."""
     request_timeout: Duration = _default("30s")
-    """Longest time for one API request with its answer, retries not counted."""
+    """Longest time for one API request with its answer, without retries."""
     max_requests_per_second: float = Field(5.0, ge=0.001, allow_inf_nan=False)
     """Most API requests per second of the account, all collectors together. May be below 1."""
     max_concurrent_requests: int = Field(4, ge=1, le=64)
     """Most API requests of the account at the same time."""
     page_size: int = Field(100, ge=1, le=1000)
-    """Records to ask for in one request of a list."""
+    """Records to request per page of a list."""
 
 
 class State(_Shape):
-    """Where the exporter keeps what it has seen, so that a restart neither loses nor repeats an event."""
+    """The state that the exporter keeps, so that a restart neither loses nor repeats an event."""
 
     path: Text | None = "batch-exporter.db"
-    """The file. Null keeps the state in memory: a restart then begins anew."""
+    """The file. Null keeps the state in memory, and a restart starts over."""
 
 
 class Tls(_Shape):
-    """How to speak TLS with the API. The files are PEM."""
+    """TLS settings for the API. The files are PEM."""
 
     ca_file: Text | None = None
     """Certificate authorities to trust instead of the system's."""
@@ -98,7 +98,7 @@ class Tls(_Shape):
     server_name: Text | None = None
     """The name to expect in the server's certificate, where it is not the host of `base_url`."""
     insecure_skip_verify: bool = False
-    """Accept any certificate. Whoever is on the way can then read the API token."""
+    """Accept any certificate. Then anyone on the network path can read the API token."""
 
 
 class Account(Tuning):
@@ -107,7 +107,7 @@ class Account(Tuning):
     name: Name
     """The value of the `account` label; unique."""
     system: Text
-    """The system that the account is of."""
+    """The system of the account."""
     api_token_file: Text | None = None
     """A file with the API token, read again when it changes."""
     api_token_env: Text | None = None
@@ -115,25 +115,25 @@ class Account(Tuning):
     api_token: SecretStr | None = None
     """The API token itself. A file or a variable is safer."""
     base_url: Url | None = None
-    """The address of the API; by default the system's."""
+    """The URL of the API; by default the system's."""
     collectors: Texts | None = None
-    """What to poll; by default all that the system has."""
+    """The collectors to poll; by default all of the system."""
     filters: dict[str, Text | None] = Field(default_factory=dict)
     """Count only the records that the API selects by these."""
     workflow_batch_ids: BatchIds = ()
-    """Workflow batches to poll by their ids, for accounts whose API has no list of them."""
+    """IDs of workflow batches to poll, for accounts whose API has no list of them."""
     workflow_label: bool = False
     """Add a label with the workflow's name to the metrics of invocations."""
     proxy_url: ProxyUrl | None = None
-    """The HTTP proxy to reach the API through."""
+    """The HTTP proxy for requests to the API."""
     tls_config: Tls = Tls()
-    """How to speak TLS with the API."""
+    """TLS settings for the API."""
 
 
 class File(Tuning):
     """A configuration file."""
 
     state: State = State()
-    """Where the exporter keeps what it has seen."""
+    """The state that the exporter keeps."""
     accounts: Annotated[tuple[Account, ...], Strict(False)]
     """The accounts to poll."""

@@ -1,4 +1,4 @@
-"""The API token of an account: where it is, and reading it. It is never shown, whatever is asked of it."""
+"""Read the API token of an account, which is never shown."""
 
 import os
 import stat
@@ -12,31 +12,31 @@ _Stamp = tuple[int, int, int, int, int]
 
 
 class TokenError(Exception):
-    """There is no usable token. The message holds nothing of the token and is safe to log."""
+    """There is no usable token. The message does not quote the token, and is safe to log."""
 
 
 class Token:
     """An API token, given as text or as the path of a file.
 
-    A file is read again when it has changed: secrets are rotated while the program runs. Reading from several
-    threads is safe: what is kept is replaced as a whole, at worst twice.
+    A file is read again when it has changed, because secrets are rotated while the program runs. Reading from several
+    threads is safe: the cached token is replaced as a whole, at worst twice.
     """
 
     def __init__(self, source: str | Path) -> None:
         self._source = source
-        self._kept: tuple[_Stamp | None, str] | None = None
+        self._cached: tuple[_Stamp | None, str] | None = None
 
     def read(self) -> str:
-        """The token, without white space around it. Raises TokenError if there is none that a header can carry."""
+        """Return the token without surrounding white space. Raises TokenError for a missing or unusable one."""
         if isinstance(self._source, str):
             return _clean(self._source)
         found = _stat(self._source)
         stamp = _stamp(found)
-        kept = self._kept
-        if kept is None or stamp is None or kept[0] != stamp:
-            kept = stamp, _clean(_content(self._source, found))
-            self._kept = kept
-        return kept[1]
+        cached = self._cached
+        if cached is None or stamp is None or cached[0] != stamp:
+            cached = stamp, _clean(_content(self._source, found))
+            self._cached = cached
+        return cached[1]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Token) and self._source == other._source
@@ -56,7 +56,7 @@ def _stat(path: Path) -> os.stat_result | None:
 
 
 def _stamp(found: os.stat_result | None) -> _Stamp | None:
-    """What changes when the file is written or replaced, be it by a symbolic link as in Kubernetes."""
+    """Return values that change when the file is written or replaced, also through a symbolic link as in Kubernetes."""
     if found is None:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
@@ -64,7 +64,7 @@ def _stamp(found: os.stat_result | None) -> _Stamp | None:
 
 def _content(path: Path, found: os.stat_result | None) -> str:
     if found is not None and not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
-        # A pipe would give its content once only, and a terminal would never end.
+        # A pipe returns its content only once, and a terminal never ends.
         raise TokenError("the token's file is not a regular file")
     try:
         return files.read(path, _LARGEST_BYTES).decode()

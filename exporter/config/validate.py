@@ -1,7 +1,7 @@
-"""Rules between the keys of a configuration, and with the world: files, variables, systems. Shapes are in shape.py.
+"""Validate keys against each other and against files, variables and systems. Types are in schema.py.
 
-The rules look at the file's data, not at its model, so that a file with a wrong value somewhere is judged in one run.
-A rule that needs a value which is wrong already says nothing.
+The rules read the file's data, not its model, so that one run reports all problems of a file. A rule that needs an
+invalid value reports nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,74 +16,77 @@ from exporter.config.token import Token, TokenError
 from exporter.model.system import System
 
 SYSTEM_OPTIONS = ("workflow_batch_ids", "workflow_label")
-"""The keys that only accounts of some systems have."""
+"""Keys that only accounts of some systems have."""
 TOKEN_KEYS = ("api_token_file", "api_token_env", "api_token")
 _CREDENTIALS = Path("/run/credentials")
-"""Where systemd puts the credentials of running services, a folder for each unit."""
+"""The folder of systemd for the credentials of running services, with a folder for each unit."""
 _LARGEST_PEM_BYTES = 1024 * 1024
 
 
 StateProblem = Callable[[Path | None], str | None]
-"""Says what is wrong with a state file; of None, with keeping the state in memory."""
+"""Returns the problem of a state file, or for None of the state in memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Context:
     """What a configuration refers to."""
 
     systems: Mapping[str, System]
     environ: Mapping[str, str]
     directory: Path
-    """Where relative paths begin."""
+    """The folder of relative paths."""
     state: "StateProblem" = lambda _: None
-    """What is wrong with the state file, where that is to be judged too."""
+    """Checks the state file."""
     before_start: bool = False
-    """Whether the service that makes credentials available may not run yet."""
+    """Whether the service may not run yet, so that systemd has not made its credentials."""
 
     @property
     def default_state_path(self) -> Path:
-        """In the working directory: where the configuration is, nothing may be writable."""
+        """The default, in the working directory: the folder of the configuration may not be writable."""
         return Path(str(schema.State.model_fields["path"].default))
 
 
-def findings(draft: Draft, world: World) -> Iterator[Finding]:
-    """All that is wrong beyond the shape."""
+def findings(draft: Draft, context: Context) -> Iterator[Finding]:
+    """Yield all problems other than wrong types."""
     if draft.get("accounts") == []:
         yield Finding(("accounts",), "must have at least one account")
     yield from _names(draft)
     for index in draft.indexes("accounts"):
         account = ("accounts", index)
         if isinstance(draft.get(*account), dict):
-            yield from _system(draft, account, world.systems)
-            yield from _token(draft, account, world)
-            yield from _tls(draft, (*account, "tls_config"), world)
+            yield from _system(draft, account, context.systems)
+            yield from _token(draft, account, context)
+            yield from _tls(draft, (*account, "tls_config"), context)
             yield from _repeated(draft, (*account, "workflow_batch_ids"))
-    yield from _state(draft, world)
-    yield from intervals.findings(draft, world.systems)
+    yield from _state(draft, context)
+    yield from intervals.findings(draft, context.systems)
 
 
-def warnings(draft: Draft, world: World) -> Iterator[Finding]:
-    """Yield what an operator should change in a configuration that can be used."""
+def warnings(draft: Draft, context: Context) -> Iterator[Finding]:
+    """Yield what an operator should change in a valid configuration."""
     for index in draft.indexes("accounts"):
         account = ("accounts", index)
         for place in ((*account, "api_token_file"), (*account, "tls_config", "key_file")):
             text = draft.text(*place)
-            if text is not None and place[-1] == "api_token_file" and _comes_later(text, world):
+            if text is not None and place[-1] == "api_token_file" and _comes_later(text, context):
                 yield Finding(place, "not checked: systemd makes this file when it starts the service")
-            if text is not None and files.is_open_to_all(world.directory / text):
-                yield Finding(place, "every user of this machine can read the file: take that away with chmod o-r")
+            if text is not None and files.is_open_to_all(context.directory / text):
+                yield Finding(place, "every user of this machine can read the file: run chmod o-r")
 
 
-def _state(draft: Draft, world: World) -> Iterator[Finding]:
+def _state(draft: Draft, context: Context) -> Iterator[Finding]:
     place: Place = ("state", "path")
     state = draft.get("state")
     if {place, ("state",)} & draft.wrong or (state is not None and not isinstance(state, dict)):
         return
-    path: Path | None = world.default_state_path
+    path: Path | None = context.default_state_path
     if isinstance(state, dict) and "path" in state:
         text = draft.text(*place)
-        path = None if text is None else world.directory / text
-    problem = world.state(path)
+        if text is not None and (text.startswith("~") or "$" in text):
+            yield Finding(place, '"~" and variables ("$") are not expanded here: write the path itself')
+            return
+        path = None if text is None else context.directory / text
+    problem = context.state(path)
     if problem is not None:
         yield Finding(place, problem)
 
@@ -135,15 +138,15 @@ def _repeated(draft: Draft, place: Place) -> Iterator[Finding]:
         seen.add(item)
 
 
-def _unknown(what: str, word: str, known: Iterable[str]) -> str:
-    return f'unknown {what} "{shown(word)}"{_choice(word, known)}'
+def _unknown(kind: str, word: str, known: Iterable[str]) -> str:
+    return f'unknown {kind} "{shown(word)}"{_choice(word, known)}'
 
 
 def _choice(word: str, known: Iterable[str]) -> str:
     return nearest(word, known) or f"; there is {', '.join(known)}"
 
 
-def _token(draft: Draft, account: Place, world: World) -> Iterator[Finding]:
+def _token(draft: Draft, account: Place, context: Context) -> Iterator[Finding]:
     given = [key for key in TOKEN_KEYS if key in draft.keys(*account)]
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
@@ -153,40 +156,40 @@ def _token(draft: Draft, account: Place, world: World) -> Iterator[Finding]:
     text = draft.text(*place)
     if text is None:
         return
-    if given[0] == "api_token_env" and text not in world.environ:
+    if given[0] == "api_token_env" and text not in context.environ:
         yield Finding(place, "the environment variable that it names is not set")
         return
-    if given[0] == "api_token_file" and _comes_later(text, world):
+    if given[0] == "api_token_file" and _comes_later(text, context):
         return
     try:
-        token(given[0], text, world).read()
+        token(given[0], text, context).read()
     except TokenError as error:
         yield Finding(place, str(error))
 
 
-def _comes_later(text: str, world: World) -> bool:
-    """Whether systemd makes this token file when it starts the service, which is not running."""
-    path = world.directory / text
-    return world.before_start and path.parent.parent == _CREDENTIALS and not path.parent.exists()
+def _comes_later(text: str, context: Context) -> bool:
+    """Return whether systemd makes this token file when it starts the service, which does not run yet."""
+    path = context.directory / text
+    return context.before_start and path.parent.parent == _CREDENTIALS and not path.parent.exists()
 
 
-def token(key: str, text: str, world: World) -> Token:
-    """The token that one of TOKEN_KEYS gives. An environment variable must be set."""
+def token(key: str, text: str, context: Context) -> Token:
+    """Return the token of one of TOKEN_KEYS. An environment variable must be set."""
     if key == "api_token_file":
-        return Token(world.directory / text)
-    return Token(world.environ[text] if key == "api_token_env" else text)
+        return Token(context.directory / text)
+    return Token(context.environ[text] if key == "api_token_env" else text)
 
 
-def _tls(draft: Draft, tls: Place, world: World) -> Iterator[Finding]:
+def _tls(draft: Draft, tls: Place, context: Context) -> Iterator[Finding]:
     given = draft.keys(*tls)
     for key, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         if key in given and other not in given:
-            yield Finding((*tls, key), f"needs {other} beside it")
+            yield Finding((*tls, key), f"needs {other}, which is missing")
     for key in ("ca_file", "cert_file", "key_file"):
         text = draft.text(*tls, key)
         if text is None:
             continue
         try:
-            files.read(world.directory / text, _LARGEST_PEM_BYTES)
+            files.read(context.directory / text, _LARGEST_PEM_BYTES)
         except files.Unreadable as error:
             yield Finding((*tls, key), str(error))

@@ -1,6 +1,6 @@
-"""What a single value must be, as functions that raise ValueError. Which key has which kind is not known here.
+"""Validate single values, with functions that return the value or raise ValueError.
 
-The messages are for operators. They never hold the value: tokens and passwords are pasted into wrong places.
+The messages are for operators. They never quote the value, which may be a token or password in a wrong place.
 """
 
 import ipaddress
@@ -24,7 +24,7 @@ def text(value: str) -> str:
 
 
 def name(value: str) -> str:
-    """An account's name: it becomes a label value, and is read in alerts."""
+    """Validate an account's name, which becomes a label value."""
     if text(value) != value.strip():
         raise ValueError("must not begin or end with a space")
     if len(value) > NAME_LENGTH:
@@ -33,14 +33,14 @@ def name(value: str) -> str:
 
 
 def batch_id(value: str) -> str:
-    """The id of a batch, which becomes a part of a URL's path."""
+    """Validate the ID of a batch, which becomes a part of a URL's path."""
     if _NOT_IN_AN_ID.search(text(value)) or value in {".", ".."}:
-        raise ValueError('must be the id alone, without "/", "?", "#", "%" or spaces')
+        raise ValueError('must be the ID alone, without "/", "?", "#", "%" or spaces')
     return value
 
 
 def base_url(value: str) -> str:
-    """An API's address, without the slash at its end."""
+    """Validate the URL of an API, and return it without a slash at its end."""
     parts = _url(value)
     if "@" in parts.netloc:
         raise ValueError("must not hold a user name or password; the API token has a key of its own")

@@ -142,7 +142,7 @@ def _continued_limiter(account: Account, shared: Shared) -> RateLimiter:
     limiter = _limiter(account)
     before = shared.limiters.get(account.name)
     if before is not None and before[:2] == (account.base_url, account.token):
-        limiter.hold(before[2].held_for())
+        limiter.pause(before[2].held_for())
     shared.limiters[account.name] = account.base_url, account.token, limiter
     return limiter
 

@@ -28,6 +28,9 @@ class Loading:
     """The file it is read from; None for the environment, which a running program keeps as it is."""
 
 
+_STOPPING = Outcome(False, "Not reloaded: the exporter is stopping.")
+
+
 class Reloader:
     """Reload the configuration on request."""
 
@@ -81,6 +84,8 @@ class Reloader:
 
     def _outcome(self) -> Outcome:
         """Reload, and return the outcome even if there is a bug: the next reload must be possible."""
+        if self._running.stopping:
+            return _STOPPING
         try:
             self._begins()
             outcome = self._reload()
@@ -89,6 +94,8 @@ class Reloader:
             outcome = Outcome(
                 False, "The reload failed: internal error; the log has the details. Restart the exporter."
             )
+        if outcome is _STOPPING:
+            return outcome
         self._failed = None if outcome.successful else outcome
         self._live.loaded(successful=outcome.successful)
         self._ends()
@@ -107,6 +114,8 @@ class Reloader:
             log.error("reload failed: the configuration before it stays in use", extra={"err": problems})
             return Outcome(False, f"The reload failed; the configuration before it stays in use.\n{error}")
         counts = self._running.change(config.accounts).counts()
+        if self._running.stopping:
+            return _STOPPING
         self._live.keep({(account.name, account.system) for account in config.accounts})
         log.info("reloaded", extra={"config": file, **counts})
         summary = ", ".join(f"{count} {what}" for what, count in counts.items())

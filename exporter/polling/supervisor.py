@@ -66,12 +66,19 @@ class Supervisor:
             poller.restore()
         self._begin(pipelines, (), accounts)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called. Changes made after it have no effect."""
+        return self._stopping
+
     def change(self, accounts: Sequence[Account]) -> Changes:
         """Poll these accounts from now on, and return what changed. Unchanged accounts are not touched.
 
         The series of a changed account stay: the values of the state follow those that its pollers showed last, and
-        are never lower.
+        are never lower. Nothing changes once the program is stopping.
         """
+        if self._stopping:
+            return Changes()
         try:
             found = self._change(accounts)
         except BaseException:

@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -107,8 +108,8 @@ def test_all_outputs_are_looked_through(said: list[Said], where: str) -> None:
     assert any(b"inkit-401" in one or b"rend_1" in one for one in found)
 
 
-def test_the_demo_shows_neither_its_tokens_nor_its_people() -> None:
-    with running(["demo", "--api-port=0", "--log.level=debug"]) as (process, url):
+def test_the_demo_shows_neither_its_tokens_nor_its_people(tmp_path: Path) -> None:
+    with running(["demo", "--api-port=0", "--log.level=debug"], TMPDIR=str(tmp_path)) as (process, url):
         shown = [eventually(url + "/metrics", 'packagex_batches{account="logistics"'), get(url + "/")]
         process.terminate()
         logged = process.communicate(timeout=20)[1]

@@ -1,5 +1,6 @@
 """A mistake in the exporter itself: what was raised may quote anything, and its text gets nowhere."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,6 @@ def test_the_text_of_a_mistake_is_not_shown(rig: Rig, tmp_path: Path, command: s
     )
     assert done.returncode == 1
     assert canary("mistake") not in done.stdout + done.stderr
-    assert 'level=ERROR msg="a mistake in the exporter"' in done.stderr
+    assert re.search('level=ERROR msg="internal error"', done.stderr)
     assert "broken.py" in done.stderr
     assert "KeyError" in done.stderr

@@ -1,4 +1,4 @@
-"""`batch-exporter inspect`: one record as people and programs read it, and its files on disk."""
+"""`batch-exporter inspect`: show one record as the API has it now, and save its files."""
 
 from exporter.cli.inspect.command import run
 

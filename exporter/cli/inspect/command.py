@@ -1,4 +1,4 @@
-"""`batch-exporter inspect`: one record as the API has it now, and its files. Metrics and state are not touched."""
+"""Fetch one record as the API has it now, with its files, and print it. Metrics and state are not touched."""
 
 import argparse
 import json
@@ -8,10 +8,9 @@ import time
 from dataclasses import replace
 
 from exporter.cli.api_client import api_client
-from exporter.cli.flags import Misused
-from exporter.cli.inspect.download import Fetching, Saved
-from exporter.cli.inspect.json_document import document
-from exporter.cli.inspect.result import Found
+from exporter.cli.flags import UsageError
+from exporter.cli.inspect.download import FileFetcher, Saved
+from exporter.cli.inspect.result import Result
 from exporter.cli.inspect.row_errors import Summary, summary
 from exporter.cli.inspect.text import text
 from exporter.cli.load_config import configuration
@@ -24,19 +23,22 @@ from exporter.systems.base import Options
 from exporter.systems.detail import Detail, Details, NotAnId
 
 
-def run(given: argparse.Namespace) -> bool:
-    """Ask for the record and show it. True if all that was wanted could be had. Raises Misused and ConfigError."""
-    # What is half saved is taken away, whichever way it ends.
+def run(args: argparse.Namespace) -> bool:
+    """Fetch the record and print it. Return whether all that was asked for was found.
+
+    Raises UsageError and ConfigError.
+    """
+    # As for Ctrl-C: a file that is half downloaded is deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    account = _account(given)
+    account = _account(args)
     source = sources()[account.system]
     try:
-        collector = source.details.collector(given.record_id)
+        collector = source.details.collector(args.record_id)
     except NotAnId as error:
-        raise Misused(f'"{shown(given.record_id)}" is {error}') from None
-    wanted = _wanted(given, account, source.details)
+        raise UsageError(f'"{shown(args.record_id)}" is {error}') from None
+    files = _files(args, account, source.details)
     try:
-        problems = _inspect(given, account, source, collector, wanted)
+        problems = _inspect(args, account, source, collector, files)
     except FetchError as error:
         problems = [f"{error.reason}: {error}"]
     except RecursionError:
@@ -46,56 +48,57 @@ def run(given: argparse.Namespace) -> bool:
     return not problems
 
 
-def _account(given: argparse.Namespace) -> Account:
-    accounts = {account.name: account for account in configuration(given).accounts}
-    if given.account not in accounts:
-        hint = nearest(given.account, accounts) or f"; there are: {', '.join(accounts)}"
-        raise Misused(f'there is no account "{shown(given.account)}" in {given.config_file or "the environment"}{hint}')
-    return accounts[given.account]
+def _account(args: argparse.Namespace) -> Account:
+    accounts = {account.name: account for account in configuration(args).accounts}
+    if args.account not in accounts:
+        hint = nearest(args.account, accounts) or f"; there are: {', '.join(accounts)}"
+        file = args.config_file or "the environment"
+        raise UsageError(f'there is no account "{shown(args.account)}" in {file}{hint}')
+    return accounts[args.account]
 
 
-def _wanted(given: argparse.Namespace, account: Account, details: Details) -> tuple[str, ...]:
-    """The names of the files to ask for."""
-    if (given.errors or given.files) and not details.files:
-        raise Misused(f"--errors and --files: {account.system} offers no files of its records")
-    if given.files:
+def _files(args: argparse.Namespace, account: Account, details: Details) -> tuple[str, ...]:
+    """Return the names of the files to ask the API for. Raises UsageError."""
+    if (args.errors or args.files) and not details.files:
+        raise UsageError(f"--errors and --files: {account.system} offers no files of its records")
+    if args.files:
         return tuple(details.files)
-    return details.errors_files if given.errors else ()
+    return details.errors_files if args.errors else ()
 
 
 def _inspect(
-    given: argparse.Namespace, account: Account, source: Source, collector: str, wanted: tuple[str, ...]
+    args: argparse.Namespace, account: Account, source: Source, collector: str, files: tuple[str, ...]
 ) -> list[str]:
-    """Ask, fetch and print. Returns what could not be fetched, for the operator. Raises FetchError."""
-    found = _ask(account, source, collector, given.record_id, wanted)
-    if found is None:
-        return [f"no record {given.record_id} in account {account.name}"]
-    fetching = Fetching(file_transport(account), account.request_timeout)
+    """Fetch and print. Return messages about what could not be fetched. Raises FetchError."""
+    result = _fetch(account, source, collector, args.record_id, files)
+    if result is None:
+        return [f"no record {args.record_id} in account {account.name}"]
+    fetcher = FileFetcher(file_transport(account), account.request_timeout)
     saved = Saved()
-    if given.files:
-        saved = fetching.save_all(found.detail.files, given.files, found.detail.id)
-        found = replace(found, saved=saved.paths)
+    if args.files:
+        saved = fetcher.save_all(result.detail.files, args.files, result.detail.id)
+        result = replace(result, saved=saved.paths)
     problems = list(saved.problems)
-    if given.errors:
+    if args.errors:
         try:
-            found = replace(found, errors=_errors(found.detail, source.details, fetching, saved, given.show_data))
-            if found.errors is None:
-                print(f"{account.name}/{collector}: {found.detail.id} offers no errors file", file=sys.stderr)
+            result = replace(result, errors=_errors(result.detail, source.details, fetcher, saved, args.show_data))
+            if result.errors is None:
+                print(f"{account.name}/{collector}: {result.detail.id} offers no errors file", file=sys.stderr)
         except FetchError as error:
             problems.append(f"{error.reason}: {error}")
-    _print(found, given)
+    _print(result, args)
     return problems
 
 
-def _ask(account: Account, source: Source, collector: str, record_id: str, wanted: tuple[str, ...]) -> Found | None:
-    """None if the account has no such record. Raises FetchError."""
+def _fetch(account: Account, source: Source, collector: str, record_id: str, files: tuple[str, ...]) -> Result | None:
+    """Return the record; None if the account has no such record. Raises FetchError."""
     listing = source.listing(collector, Options())
     request = listing.ask([record_id])[0]
-    files = {source.details.files[name]: "true" for name in wanted}
+    flags = {source.details.files[name]: "true" for name in files}
     try:
-        answer = api_client(account).get(replace(request, params={**request.params, **files}))
+        answer = api_client(account).get(replace(request, params={**request.params, **flags}))
     except FetchError as error:
-        # Of a list, a 404 says nothing of a record.
+        # A 404 is about the record only where the path names it.
         if error.status == 404 and request.path != request.endpoint:
             return None
         raise
@@ -103,8 +106,8 @@ def _ask(account: Account, source: Source, collector: str, record_id: str, wante
     if detail is None:
         return None
     page = listing.read_asked(answer)
-    record = next((one for one in page.records if one.id == record_id), None)
-    return Found(
+    record = next((record for record in page.records if record.id == record_id), None)
+    return Result(
         account.name,
         account.system,
         collector,
@@ -114,19 +117,19 @@ def _ask(account: Account, source: Source, collector: str, record_id: str, wante
     )
 
 
-def _errors(detail: Detail, details: Details, fetching: Fetching, saved: Saved, show_data: bool) -> Summary | None:
-    """The errors file in short; None where none is offered. Raises FetchError."""
-    name = next((one for one in details.errors_files if one in detail.files), None)
+def _errors(detail: Detail, details: Details, fetcher: FileFetcher, saved: Saved, show_data: bool) -> Summary | None:
+    """Return a summary of the errors file; None where the record offers none. Raises FetchError."""
+    name = next((name for name in details.errors_files if name in detail.files), None)
     if name is None:
         return None
-    content = fetching.content(name, detail.files[name], saved.paths.get(name))
+    content = fetcher.content(name, detail.files[name], saved.paths.get(name))
     return summary(details.row_errors(name, content), show_data)
 
 
-def _print(found: Found, given: argparse.Namespace) -> None:
-    if given.json:
-        made = json.dumps(document(found, given.show_data), indent=2) + "\n"
+def _print(result: Result, args: argparse.Namespace) -> None:
+    if args.json:
+        output = json.dumps(result.document(args.show_data), indent=2) + "\n"
     else:
-        made = text(found, time.time(), given.show_data)
-    # Not every terminal has every character.
-    sys.stdout.buffer.write(made.encode(sys.stdout.encoding, errors="backslashreplace"))
+        output = text(result, time.time(), args.show_data)
+    # A terminal's encoding may lack some characters.
+    sys.stdout.buffer.write(output.encode(sys.stdout.encoding, errors="backslashreplace"))

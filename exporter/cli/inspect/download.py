@@ -1,4 +1,4 @@
-"""Fetching the files that a record offers, with a progress bar on a terminal."""
+"""Download the files that a record offers, with a progress bar on a terminal."""
 
 import contextlib
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from exporter.cli.inspect.atomic_write import save
+from exporter.cli.atomic_write import PRIVATE, atomic_write
 from exporter.client.download import SecretUrl, download
 from exporter.client.transport import MAX_BODY_BYTES, FileTransport
 from exporter.model.record import FetchError, Reason
@@ -18,30 +18,34 @@ _PART_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What became of a record's files."""
+    """The files of a record that were saved, and those that were not."""
 
     paths: dict[str, Path] = field(default_factory=dict)
-    """Where they are, by their names."""
+    """The paths of the saved files, by the files' names."""
     problems: list[str] = field(default_factory=list)
-    """Why others are not there, for the operator."""
+    """Messages for the operator about the others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fetching:
-    """A way to the hosts of the files."""
+class FileFetcher:
+    """Downloads files from the hosts that the API names."""
 
     transport: FileTransport
-    deadline: float
+    timeout: float
     """Seconds for each part of a file."""
 
     def save_all(self, files: Mapping[str, SecretUrl], folder: Path, prefix: str) -> Saved:
-        """Save them under names of ours. One that can't be had keeps no other from being saved; a disk does."""
+        """Save files as `PREFIX-NAME` in a folder, which is made if need be.
+
+        After a failed download the next file is tried; after an error of the disk none is.
+        """
         saved = Saved()
         for name, url in files.items():
             path = folder / f"{prefix}-{name}"
             try:
+                folder.mkdir(parents=True, exist_ok=True)
                 with contextlib.closing(self._parts(name, url)) as parts:
-                    save(path, parts)
+                    atomic_write(path, parts, PRIVATE)
                 saved.paths[name] = path
             except FetchError as error:
                 saved.problems.append(f"{name}: {error.reason}: {error}")
@@ -51,7 +55,7 @@ class Fetching:
         return saved
 
     def content(self, name: str, url: SecretUrl, saved: Path | None) -> bytes:
-        """All of a file, from where it is saved if it is. Raises FetchError, also if it is too large to be read."""
+        """Return a file's content, read from `saved` if it is there. Raises FetchError, also for too large a file."""
         if saved is None:
             with contextlib.closing(self._parts(name, url)) as parts:
                 return _joined(name, parts)
@@ -63,7 +67,7 @@ class Fetching:
 
     def _parts(self, name: str, url: SecretUrl) -> Generator[bytes, None, None]:
         with (
-            download(self.transport, url, self.deadline) as body,
+            download(self.transport, url, self.timeout) as body,
             tqdm(
                 total=body.size,
                 desc=name,

@@ -1,40 +1,40 @@
-"""Single values as text for a terminal, whatever a server has put into them. Pure."""
+"""Format single values for a terminal, whatever a server has put into them. Pure."""
 
 import re
-from datetime import UTC, datetime
 
+from exporter.model.iso_time import iso_time
 from exporter.systems.detail import Moment, Span, Value, Words
 
 MASK = "…"
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _LONGEST = 500
 _LONGEST_READ = 2_000
-# A quotation mark within a word, as in "doesn't", is none. What is not closed goes to the end.
+# A quotation mark within a word, as in "doesn't", does not count. An open quotation extends to the end.
 _QUOTED = re.compile(r"""(?<!\w)(["'`]).*?(?:\1(?!\w)|$)|“[^”]*”?|«[^»]*»?|‘[^’]*’?""")
 _SEVERAL = re.compile(rf"{MASK}(?: {MASK})+")
 
 
 def clean(text: str) -> str:
-    """Text that a terminal shows and does not obey: no line breaks, no escapes, and not endless."""
-    shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text[:_LONGEST])
+    """Return text without line breaks and terminal escapes, cut off after 500 characters."""
+    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:_LONGEST])
     return shown + MASK * (len(text) > _LONGEST)
 
 
 def masked(text: str, numbers: bool = False) -> str:
-    """Text without the addresses and quotations that it holds, and without numbers if told so."""
+    """Return text with addresses and quotations replaced by `…`; with `numbers`, numbers too."""
     start = text if len(text) <= _LONGEST_READ else text[:_LONGEST_READ].rpartition(" ")[0]
     words = _QUOTED.sub(MASK, " ".join(start.split())).split()
     return _SEVERAL.sub(MASK, " ".join(MASK if _hides(word, numbers) else word for word in words))
 
 
 def _hides(word: str, numbers: bool) -> bool:
-    return "@" in word or "://" in word or (numbers and any(one.isdigit() for one in word))
+    return "@" in word or "://" in word or (numbers and any(char.isdigit() for char in word))
 
 
 def shown(value: Value, now: float, show_data: bool) -> str:
-    """A value for a person. `now`, in epoch seconds, is what ages are reckoned from."""
+    """Return a value for people. `now`, in epoch seconds, is what ages refer to."""
     if isinstance(value, Moment):
-        return f"{iso(value.seconds)} ({_age(now - value.seconds)})"
+        return f"{iso_time(value.seconds)} ({_age(now - value.seconds)})"
     if isinstance(value, Span):
         return span(value.seconds)
     if isinstance(value, Words):
@@ -45,9 +45,9 @@ def shown(value: Value, now: float, show_data: bool) -> str:
 
 
 def plain(value: Value, show_data: bool) -> str | int | float | None:
-    """A value for a program: times in ISO 8601, lengths of time in seconds."""
+    """Return a value for programs: times in ISO 8601, lengths of time in seconds."""
     if isinstance(value, Moment):
-        return iso(value.seconds)
+        return iso_time(value.seconds)
     if isinstance(value, Span):
         return value.seconds
     if isinstance(value, Words):
@@ -55,16 +55,8 @@ def plain(value: Value, show_data: bool) -> str | int | float | None:
     return value
 
 
-def iso(seconds: float) -> str:
-    """Epoch seconds as ISO 8601 in UTC, to the second."""
-    try:
-        return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return f"{seconds:g} s after 1970"
-
-
 def span(seconds: float, units: int = 2) -> str:
-    """A length of time in its largest units: `2 h 5 min`."""
+    """Return a length of time in its largest units: `2 h 5 min`."""
     left = round(max(0.0, seconds))
     parts: list[tuple[int, str]] = []
     for unit, size in _UNITS:

@@ -1,4 +1,4 @@
-"""What was wrong with the rows of a batch, summed up: how many rows have which error. Pure."""
+"""Count the rows of a batch's errors file by error. Pure."""
 
 import re
 from collections import Counter
@@ -12,31 +12,32 @@ _PLACE = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-\[\]]{0,63}")
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}|[0-9]{1,4}")
 _INDEX = re.compile(r"[0-9]+")
 _SHORTEST = 3
-"""Characters. What is shorter stands in many a text by chance."""
+"""Characters. A shorter value may appear in a text by chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """An errors file in short."""
+    """The errors of an errors file, counted."""
 
     rows: int
     kinds: tuple[tuple[str, int], ...]
-    """Each error, and how many rows have it; the most frequent first."""
+    """Each error with the number of its rows, the most frequent first."""
 
 
 def summary(rows: Iterable[tuple[RowError, ...]], show_data: bool) -> Summary:
-    """Sum up the errors of each row. Texts lose what they quote of the row, and so become the same, unless
-    `show_data`. Raises what reading the rows raises.
+    """Count the rows of each error. Raises what reading the rows raises.
+
+    Without `show_data` texts lose what they quote of the row, which also makes equal errors one.
     """
     kinds: Counter[str] = Counter()
     total = 0
     for errors in rows:
         total += 1
-        kinds.update({_worded(one, show_data) for one in errors})
+        kinds.update({_message(error, show_data) for error in errors})
     return Summary(total, tuple(sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))))
 
 
-def _worded(error: RowError, show_data: bool) -> str:
+def _message(error: RowError, show_data: bool) -> str:
     where, text, code = (error.where, error.text, error.code) if show_data else _anonymous(error)
     words = " ".join(text.split()) or "no message"
     return (f"{where}: " if where else "") + words + (f" [{code}]" if code else "")
@@ -47,7 +48,7 @@ def _anonymous(error: RowError) -> tuple[str, str, str]:
     for value in sorted(error.quotable, key=len, reverse=True):
         if len(value) >= _SHORTEST:
             text = text.replace(value, MASK)
-    # `contacts[3].email` is the same field in every row. A name that does not look like one may be anything.
+    # `contacts[3].email` is the same field in every row. What does not look like a name may hold anything.
     where = _INDEX.sub(MASK, error.where) if _PLACE.fullmatch(error.where) else masked(error.where, numbers=True)
     code = error.code if _CODE.fullmatch(error.code) else masked(error.code, numbers=True)
     return where, masked(text, numbers=True), code

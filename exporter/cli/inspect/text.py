@@ -1,10 +1,10 @@
-"""What was found as text for a terminal. Nothing that a server sent reaches it without `clean`."""
+"""The result of an inspection as text for a terminal. All that a server sent passes through `clean`."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.cli.inspect.formatting import clean, shown
-from exporter.cli.inspect.result import Found
+from exporter.cli.inspect.result import Result
 from exporter.cli.inspect.row_errors import Summary
 from exporter.systems.detail import Table, Value
 
@@ -12,15 +12,15 @@ _INDENT = "  "
 _MOST_KINDS = 50
 
 
-def text(found: Found, now: float, show_data: bool) -> str:
-    """All of it, one line after the other. `now` is in epoch seconds."""
-    return "\n".join(_lines(found, now, show_data)) + "\n"
+def text(result: Result, now: float, show_data: bool) -> str:
+    """Return the whole result as lines of text. `now`, in epoch seconds, is what ages refer to."""
+    return "\n".join(_lines(result, now, show_data)) + "\n"
 
 
-def _lines(found: Found, now: float, show_data: bool) -> Iterator[str]:
-    detail = found.detail
-    told = {name: shown(value, now, show_data) for name, value in detail.fields.items() if value is not None}
-    yield from _pairs({_title(name): value for name, value in (_head(found) | told).items()})
+def _lines(result: Result, now: float, show_data: bool) -> Iterator[str]:
+    detail = result.detail
+    fields = {name: shown(value, now, show_data) for name, value in detail.fields.items() if value is not None}
+    yield from _pairs({_title(name): value for name, value in (_head(result) | fields).items()})
     for table in detail.tables:
         yield from _section(table.name, _table(table, now, show_data))
     if show_data:
@@ -28,21 +28,21 @@ def _lines(found: Found, now: float, show_data: bool) -> Iterator[str]:
             yield from _section(name, _private(value))
     elif detail.private:
         yield from ("", f"Not shown without --show-data: {', '.join(clean(name) for name in detail.private)}")
-    if found.errors is not None:
+    if result.errors is not None:
         yield from _section(
-            f"errors of {found.errors.rows:,} row{'s' if found.errors.rows != 1 else ''}", _errors(found.errors)
+            f"errors of {result.errors.rows:,} row{'s' if result.errors.rows != 1 else ''}", _errors(result.errors)
         )
-    if found.saved is not None:
-        saved = [clean(str(path)) for path in found.saved.values()]
+    if result.saved is not None:
+        saved = [clean(str(path)) for path in result.saved.values()]
         yield from _section("files", saved or ["none"])
 
 
-def _head(found: Found) -> dict[str, str]:
-    head = {"id": clean(found.detail.id), "account": f"{clean(found.account)} ({found.system})"}
-    head |= {"collector": found.collector}
-    if found.rejected is not None:
-        return head | {"not_counted": f"its {clean(found.rejected)} can't be understood"}
-    return head | {"in_flight": "yes" if found.in_flight else "no"}
+def _head(result: Result) -> dict[str, str]:
+    head = {"id": clean(result.detail.id), "account": f"{clean(result.account)} ({result.system})"}
+    head |= {"collector": result.collector}
+    if result.rejected is not None:
+        return head | {"not_counted": f"its {clean(result.rejected)} can't be understood"}
+    return head | {"in_flight": "yes" if result.in_flight else "no"}
 
 
 def _title(name: str) -> str:
@@ -63,15 +63,15 @@ def _section(name: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _table(table: Table, now: float, show_data: bool) -> list[str]:
-    """Columns as wide as need be; counts stand to the right."""
+    """Return the rows of a table with aligned columns; counts are aligned to the right."""
     heads = [column.replace("_", " ").upper() for column in table.columns]
     cells = [[shown(value, now, show_data) for value in row] for row in table.rows]
     widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
     right = [all(map(_is_count, column)) for column in zip(*table.rows, strict=True)]
     return [
         _INDENT.join(
-            f"{cell:>{width}}" if to_the_right else f"{cell:<{width}}"
-            for cell, width, to_the_right in zip(row, widths, right, strict=True)
+            f"{cell:>{width}}" if is_right else f"{cell:<{width}}"
+            for cell, width, is_right in zip(row, widths, right, strict=True)
         ).rstrip()
         for row in (heads, *cells)
     ]
@@ -83,7 +83,7 @@ def _is_count(value: Value) -> bool:
 
 def _private(value: object) -> list[str]:
     if isinstance(value, dict):
-        return list(_pairs({clean(name): _compact(one) for name, one in value.items()}))
+        return list(_pairs({clean(name): _compact(child) for name, child in value.items()}))
     return [_compact(value)]
 
 

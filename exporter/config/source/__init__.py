@@ -1,1 +1,1 @@
-"""From the bytes of a configuration file to plain values, each with its place for messages."""
+"""Read the bytes of a configuration file into plain values, each with its place for messages."""

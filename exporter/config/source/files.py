@@ -1,24 +1,27 @@
-"""Reading a small file that an operator has named. What is in it does not matter here."""
+"""Read small files that an operator has named."""
 
 import stat
 from pathlib import Path
 
 _MOUNTED = Path("/run")
-"""Where container runtimes and systemd mount secrets in memory, often readable for all."""
+"""The folder in which container runtimes and systemd mount secrets, often readable by all."""
 _IN_A_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
-"""Of these Docker and Podman make one."""
+"""Docker makes the first of these files, Podman the second."""
 
 
 class Unreadable(Exception):
-    """A file can't be read. The message says why, and names neither the file nor what is in it."""
+    """A file can't be read. The message gives the reason, and neither the file's name nor its content."""
 
 
 def read(path: Path, limit: int) -> bytes:
-    """The bytes of a file of at most `limit` bytes. Raises Unreadable."""
+    """Return the content of a file of at most `limit` bytes. Raises Unreadable."""
     try:
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except FileNotFoundError:
+        unexpanded = any(part.startswith("~") or "$" in part for part in path.parts)
+        if unexpanded:
+            raise Unreadable('there is no such file: "~" and variables are not expanded here') from None
         raise Unreadable("there is no such file") from None
     except PermissionError:
         raise Unreadable("there is no permission to read the file") from None
@@ -36,7 +39,7 @@ def read(path: Path, limit: int) -> bytes:
 def is_open_to_all(path: Path) -> bool:
     """Return whether every user of the machine may read the file.
 
-    Secrets that are mounted do not count: those below /run, and in a container all that is mounted into it.
+    Mounted secrets do not count: files below /run, and in a container all files that are mounted into it.
     """
     try:
         place, found, root = path.resolve(), path.stat(), Path("/").stat()

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a file's shape, in our words. pydantic's own text shows values, so it is not used."""
+"""Validate types with pydantic, and word its errors. pydantic's own messages quote values, so they are not used."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar, get_args
@@ -13,11 +13,11 @@ _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
 def validate(shape: type[_Shape], data: object) -> tuple[_Shape | None, list[Finding]]:
-    """The data as a file of this shape, or what is wrong with it."""
+    """Return the data as this model, or None and the problems."""
     try:
         return shape.model_validate(data), []
     except ValidationError as error:
-        return None, [Finding(one["loc"], _message(shape, one)) for one in error.errors(include_url=False)]
+        return None, [Finding(each["loc"], _message(shape, each)) for each in error.errors(include_url=False)]
 
 
 def _message(shape: type[BaseModel], error: ErrorDetails) -> str:
@@ -28,11 +28,13 @@ def _message(shape: type[BaseModel], error: ErrorDetails) -> str:
 
 
 def _shape_at(shape: type[BaseModel], place: Iterable[str | int]) -> type[BaseModel]:
-    """The model of the mapping that is at this place."""
+    """Return the model of the mapping at this place."""
     for key in place:
         if isinstance(key, str):
             kind = shape.model_fields[key].annotation
-            shape = next(one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, BaseModel))
+            shape = next(
+                each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, BaseModel)
+            )
     return shape
 
 

@@ -1,7 +1,7 @@
-"""Reading YAML into plain data that knows its lines. What the data should be is not known here.
+"""Read YAML into plain data with line numbers.
 
-PyYAML composes the nodes; making values of them is done here, so that no tag can make an object, no word becomes
-something else unnoticed, and neither aliases nor nesting can take all memory.
+PyYAML composes the nodes. Their values are made here, so that no tag creates an object, no word is silently read as
+something else, and neither aliases nor nesting exhaust the memory.
 """
 
 import re
@@ -14,7 +14,7 @@ from exporter.config.source import yaml_errors
 from exporter.config.source.problems import Finding, Place
 
 MAX_VALUES = 100_000
-"""A thousand accounts with all their keys have a fifth of that."""
+"""Five times as many as a thousand accounts with all their keys have."""
 MAX_DEPTH = 20
 
 _TAG = "tag:yaml.org,2002:"
@@ -27,7 +27,7 @@ _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})")
 
 @dataclass(frozen=True, slots=True)
 class Misread:
-    """A plain scalar in which YAML 1.1 sees more than an operator does: a date in 2024-01-01, say."""
+    """A plain scalar that YAML 1.1 reads as something unexpected, such as 2024-01-01 as a date."""
 
     what: str
 
@@ -38,13 +38,13 @@ class Document:
 
     data: object
     lines: dict[Place, int]
-    """The line, from 1, of each place in the data: of its key, where it has one."""
+    """The line, from 1, of each place in the data, which is that of its key if it has one."""
     findings: tuple[Finding, ...]
-    """What is wrong with the YAML as such, though it could be read."""
+    """Problems of the YAML that did not prevent reading it."""
 
 
 class NotYaml(Exception):
-    """A text can't be read as YAML at all. The message is safe to show."""
+    """A text that is not valid YAML. The message is safe to show."""
 
     def __init__(self, line: int | None, message: str) -> None:
         super().__init__(message)
@@ -52,13 +52,13 @@ class NotYaml(Exception):
 
 
 class Empty(NotYaml):
-    """A text has nothing but comments."""
+    """A text with nothing but comments."""
 
 
 def parse(content: bytes, texts: Callable[[Place], bool] = lambda _: False) -> Document:
     """Read one YAML document in UTF-8. Raises NotYaml.
 
-    `texts` says where a value is text as it is written, whatever else YAML would see in it.
+    `texts` returns whether the value at a place is text as written, whatever YAML would read in it.
     """
     text = _decode(content)
     root = _compose(text)
@@ -78,7 +78,7 @@ def _decode(content: bytes) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's composer, which ends early where a file can't be a configuration."""
+    """PyYAML's composer, with limits that no configuration exceeds."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -105,7 +105,7 @@ def _compose(text: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         raise NotYaml(*yaml_errors.words(error, text)) from None
     except (ValueError, OverflowError):
-        # Of chr() and int() in the scanner, for "\UFFFFFFFF" and the like.
+        # From chr() and int() in the scanner, for "\UFFFFFFFF" and the like.
         raise NotYaml(loader.line + 1, "not valid YAML: a number that is too large") from None
     finally:
         loader.dispose()
@@ -119,7 +119,7 @@ def _refuse_excess(values: int, depth: int, line: int) -> None:
 
 
 class _Builder:
-    """Makes data of nodes, and notes lines and findings on the way."""
+    """Makes data from nodes, and collects lines and findings."""
 
     def __init__(self, texts: Callable[[Place], bool]) -> None:
         self._texts = texts
@@ -159,7 +159,7 @@ class _Builder:
         return self._unknown_tag(place)
 
     def _pairs(self, node: yaml.MappingNode, place: Place) -> Iterator[tuple[str, int, yaml.Node]]:
-        """The keys of a mapping with their lines and values: its own first, then those merged in with `<<`."""
+        """Yield the keys of a mapping with lines and values: its own first, then those merged in with `<<`."""
         seen: dict[str, int] = {}
         merges: list[yaml.Node] = []
         for key_node, value_node in node.value:
@@ -182,7 +182,7 @@ class _Builder:
                     yield key, line, value_node
 
     def _merged(self, node: yaml.Node, place: Place) -> Iterator[tuple[str, int, yaml.Node]]:
-        """The keys of the mapping, or of the list of mappings, that stands after `<<`."""
+        """Yield the keys of the mapping, or of the list of mappings, after `<<`."""
         self._enter(node)
         try:
             if isinstance(node, yaml.MappingNode):

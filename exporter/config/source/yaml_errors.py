@@ -1,4 +1,4 @@
-"""YAML's syntax errors in plain words. Nothing of PyYAML's own text is used: it quotes the file, and so secrets."""
+"""Word YAML's syntax errors. PyYAML's own messages are not used: they quote the file, and so secrets."""
 
 import yaml
 
@@ -27,13 +27,13 @@ _WORDS = (
 
 
 def words(error: yaml.MarkedYAMLError | yaml.reader.ReaderError, text: str) -> tuple[int | None, str]:
-    """The line (from 1) of a syntax error in `text`, and what is wrong there, for an operator."""
+    """Return the line, from 1, of a syntax error in `text`, and a message for the operator."""
     if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
         return line, "a control character, which YAML does not allow"
     mark = error.problem_mark or error.context_mark
-    said = f"{error.context}: {error.problem}"
-    meant = next((words for part, words in _WORDS if part in said), "this can't be read")
+    original = f"{error.context}: {error.problem}"
+    meant = next((words for part, words in _WORDS if part in original), "this can't be read")
     if mark is None:
         return None, f"not valid YAML: {meant}"
     if _tab_at(text, mark.line, mark.column):
@@ -42,7 +42,7 @@ def words(error: yaml.MarkedYAMLError | yaml.reader.ReaderError, text: str) -> t
 
 
 def _tab_at(text: str, line: int, column: int) -> bool:
-    """Is there a tab at this point, or in the indentation of its line."""
+    """Return whether there is a tab at this point or in the indentation of its line."""
     lines = text.splitlines()
     content = lines[line] if line < len(lines) else ""
     return "\t" in content[: len(content) - len(content.lstrip())] + content[column : column + 1]

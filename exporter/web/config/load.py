@@ -5,9 +5,8 @@ from pathlib import Path
 
 from exporter.config import ConfigError, Problem
 from exporter.config.source import files, messages, yaml_document
-from exporter.config.source.locate import located
 from exporter.config.source.partial import Draft
-from exporter.config.source.problems import Place
+from exporter.config.source.problems import Place, located
 from exporter.web.config import go, schema, validate
 from exporter.web.config.model import Pem, RateLimit, TlsServer, WebConfig
 from exporter.web.config.warnings import warnings

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.exposition.snapshot import CollectorSnapshot, Failure
+from exporter.model.iso_time import iso_time
 from exporter.model.record import LAST_FAILURES
-from exporter.web.pages.html import iso
 from exporter.web.pages.runbooks import runbook
 
 FILTERS = ("account", "collector", "destination")
@@ -102,12 +102,12 @@ def as_json(chosen: Chosen) -> bytes:
 def _object(failed: Failed) -> dict[str, object]:
     collector, failure = failed.collector, failed.failure
     return {
-        "time": iso(failure.at),
+        "time": iso_time(failure.at),
         "account": collector.account,
         "system": collector.system,
         "collector": collector.collector,
         "id": failure.record_id,
-        "created": iso(failure.created_at),
+        "created": iso_time(failure.created_at),
         "destinations": list(failure.places),
         "statuses": list(failure.statuses),
         "workflow": failure.workflow,

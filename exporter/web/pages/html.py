@@ -5,17 +5,15 @@ import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from exporter.model.iso_time import iso_time
 from exporter.web.pages.runbooks import runbook
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-_FIRST, _LAST = -62135596800, 253402300799
-"""The years 1 to 9999."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"age": age, "iso": iso, "runbook": runbook}
+    templates.filters |= {"age": age, "iso": iso_time, "runbook": runbook}
     templates.globals |= {"url": url}
     for name in templates.list_templates():
         templates.get_template(name)
@@ -70,12 +68,6 @@ def headers() -> tuple[tuple[str, str], ...]:
 def url(path: str, **parameters: object) -> str:
     """Return a path with query parameters. A parameter whose value is a list is repeated."""
     return f"{path}?{urlencode(parameters, doseq=True, errors='replace')}"
-
-
-def iso(moment: float) -> str:
-    """Return a time in epoch seconds as ISO 8601 in UTC, to the second. Times outside the calendar become its ends."""
-    reached = min(max(int(moment), _FIRST), _LAST)
-    return datetime.fromtimestamp(reached, UTC).isoformat().replace("+00:00", "Z")
 
 
 def age(seconds: float) -> str:

@@ -204,7 +204,7 @@ def test_a_token_file_for_all_is_a_warning_in_check_and_in_the_log(rig: Rig, tmp
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "token").chmod(0o644)
     file.write_text(file.read_text().replace(f"api_token: {TOKEN}", "api_token_file: token"))
-    told = "accounts[0].api_token_file: every user of this machine can read the file: take that away with chmod o-r"
+    told = "accounts[0].api_token_file: every user of this machine can read the file: run chmod o-r"
     done = run("check", f"--config.file={file}")
     assert (done.returncode, done.stderr) == (0, f"{file}:4: {told}\n")
     assert f'msg="configuration warning" warning="{file}:4: {told}"' in run("once", f"--config.file={file}").stderr

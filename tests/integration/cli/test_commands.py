@@ -241,8 +241,8 @@ def test_the_token_and_customers_data_are_in_no_output_at_debug_level(rig: Rig, 
     assert [json.loads(line) for line in done.stderr.splitlines()]
 
 
-def test_the_demo_runs_and_its_data_is_served() -> None:
-    with running(["demo", "--api-port=0"]) as (process, url):
+def test_the_demo_runs_and_its_data_is_served(tmp_path: Path) -> None:
+    with running(["demo", "--api-port=0"], TMPDIR=str(tmp_path)) as (process, url):
         page = eventually(url + "/metrics", 'inkit_invocations{account="demo"')
         assert 'batch_exporter_up{account="demo",collector="invocations",system="inkit"} 1.0' in page
         process.terminate()

@@ -214,7 +214,7 @@ def test_one_file_that_cannot_be_had_keeps_no_other_away(api: Api) -> None:
     api.mock_api.faults.add(faults.truncated(), "/files/batch_1/upload.json")
     done = api.inspect("logistics", "batch_1", f"--files={api.folder}/files", "--json")
     assert done.returncode == 1
-    assert done.stderr == "logistics/batches: upload.json: connection: the answer ended before its end\n"
+    assert done.stderr == "logistics/batches: upload.json: connection: the answer ended early\n"
     assert sorted(json.loads(done.stdout)["files"]) == ["errors.csv", "errors.json", "upload.csv"]
     assert not list((api.folder / "files").glob("*upload.json*"))
 
@@ -305,7 +305,7 @@ def test_an_api_that_fails_is_said_with_the_reason(api: Api) -> None:
 
 def test_a_list_that_is_not_there_is_not_taken_for_a_record_that_is_not(api: Api) -> None:
     api.mock_api.faults.add(faults.status(404))
-    assert "client_error: GET /invoke answered 404: is base_url right?" in api.inspect("prod", "rend_1").stderr
+    assert "client_error: GET /invoke answered 404: check base_url" in api.inspect("prod", "rend_1").stderr
 
 
 def test_a_record_that_the_metrics_leave_out_is_shown_with_the_reason(api: Api) -> None:

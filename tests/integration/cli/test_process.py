@@ -65,7 +65,7 @@ def test_ctrl_c_ends_any_command_quietly_at_any_time(rig: Rig, tmp_path: Path, c
         arguments = [command, config(rig, tmp_path), "--log.level=error"]
     process = subprocess.Popen(
         [sys.executable, "-c", "from exporter.__main__ import main; print(flush=True); main()", *arguments],
-        env=PATH,
+        env={**PATH, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -177,7 +177,7 @@ def test_an_error_of_another_file_is_not_blamed_on_the_output(style: str) -> Non
         check=False,
     )
     assert done.returncode == 2
-    told = "unexpected error of the system: No such file or directory: /none/of/these (exporter/cli/metrics.py:"
+    told = "unexpected system error: No such file or directory: /none/of/these (exporter/cli/metrics.py:"
     assert told in done.stderr
     assert "standard output" not in done.stderr
 

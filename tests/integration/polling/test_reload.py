@@ -28,6 +28,7 @@ class Ran:
     def __init__(self) -> None:
         self.accounts: Sequence[Account] = (A,)
         self.under_way = 0
+        self.stopping = False
 
     def change(self, accounts: Sequence[Account]) -> Changes:
         self.under_way += 1
@@ -219,6 +220,26 @@ def test_whatever_a_reload_raises_it_is_answered_and_the_next_one_is_done(
     reloads.read = Config((B,), STATE)
     assert reloads.reload().successful
     assert reloads.reloading.alive()
+    assert reloads.reloading.failed() is None
+    assert reloads.metric("config_last_reload_successful") == 1
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_reload_while_the_program_stops_is_none_and_logs_nothing(when: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    reloads = Reloads()
+    reloads.read = Config((B,), STATE)
+    reloads.may_read.clear()
+    reloads.ran.stopping = when == "before"
+    asked = reloads.reloading.ask()
+    if when == "meanwhile":
+        while not reloads.told:
+            pass
+        reloads.ran.stopping = True
+    reloads.may_read.set()
+    assert asked.result(GENEROUS) == Outcome(False, "Not reloaded: the exporter is stopping.")
+    assert caplog.records == []
+    assert reloads.told == ([] if when == "before" else ["begins"])
     assert reloads.reloading.failed() is None
     assert reloads.metric("config_last_reload_successful") == 1
 

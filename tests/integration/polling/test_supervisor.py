@@ -50,10 +50,13 @@ class Program:
         self.lines: list[AccountPipeline] = []
         self.running = Supervisor(rig.board, self._make)
         self.breaks = False
+        self.stops = False
 
     def _make(self, account: Account, known: object) -> AccountPipeline:
         if self.breaks:
             raise RuntimeError("can't start new thread")
+        if self.stops:
+            self.running.stop()
         self.lines.append(account_pipeline(account, sources(), self.shared, known))  # type: ignore[arg-type]
         return self.lines[-1]
 
@@ -375,9 +378,16 @@ def test_a_poll_loop_that_has_ended_by_itself_is_not_healthy(
     eventually(lambda: not running.healthy())
 
 
-def test_what_a_change_begins_after_a_stop_ends_at_once(program: Program) -> None:
+def test_a_change_after_a_stop_does_nothing(program: Program) -> None:
     program.running.start(program.accounts(a=BATCHES))
     program.running.stop()
+    assert program.change(a=f"{BATCHES}, page_size: 50") == {"added": 0, "changed": 0, "removed": 0, "kept": 0}
+    assert len(program.lines) == 1
+
+
+def test_what_a_change_begins_while_the_program_stops_ends_at_once(program: Program) -> None:
+    program.running.start(program.accounts(a=BATCHES))
+    program.stops = True
     program.change(a=f"{BATCHES}, page_size: 50")
     assert program.lines[1].over.is_set()
 

@@ -41,4 +41,4 @@ def test_where_nobody_wants_to_know_nothing_happens(environ: dict[str, str], cap
 
 def test_a_manager_that_has_gone_is_a_warning_and_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ServiceManager({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).ready()
-    assert caplog.messages == ["the service manager can't be told"]
+    assert caplog.messages == ["notifying the service manager failed"]

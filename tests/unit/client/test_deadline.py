@@ -28,8 +28,8 @@ def test_a_body_that_ends_with_its_connection_is_cut_off_and_not_taken_for_a_who
 
 
 def test_a_deadline_that_was_suspended_goes_on_with_the_time_that_was_left() -> None:
-    cutoff = Deadline(60.0)
-    with cutoff.suspended():
-        assert cutoff.left == math.inf
-    assert 0.0 < cutoff.left <= 60.0
-    assert not cutoff.over
+    deadline = Deadline(60.0)
+    with deadline.suspended():
+        assert deadline.left == math.inf
+    assert 0.0 < deadline.left <= 60.0
+    assert not deadline.over

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.client.error_response import refusal, safe
+from exporter.client.error_response import redacted, response_error
 from exporter.client.request import Request
 from exporter.model.record import Reason
 
@@ -21,7 +21,7 @@ TOKEN = "CANARY"
     ],
 )
 def test_the_vendors_words_stand_beside_ours(status: int, reason: Reason) -> None:
-    error = refusal(Request("/batches", "/batches"), status, "code: words")
+    error = response_error(Request("/batches", "/batches"), status, "code: words")
     assert error.reason is reason
     assert error.status == status
     assert str(status) in str(error)
@@ -30,11 +30,11 @@ def test_the_vendors_words_stand_beside_ours(status: int, reason: Reason) -> Non
 
 @pytest.mark.parametrize(("status", "said"), [(300, True), (399, True), (299, False), (400, False), (500, False)])
 def test_of_a_redirect_it_is_said_that_none_is_followed(status: int, said: bool) -> None:
-    assert ("redirects are not followed" in str(refusal(Request("/batches", "/batches"), status))) is said
+    assert ("redirects are not followed" in str(response_error(Request("/batches", "/batches"), status))) is said
 
 
 def test_without_words_there_are_no_brackets() -> None:
-    assert str(refusal(Request("/batches", "/batches"), 500)) == "GET /batches answered 500"
+    assert str(response_error(Request("/batches", "/batches"), 500)) == "GET /batches answered 500"
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_without_words_there_are_no_brackets() -> None:
     ],
 )
 def test_what_is_nobodys_business_is_left_out(words: str, kept: str) -> None:
-    assert safe(words, TOKEN) == kept
+    assert redacted(words, TOKEN) == kept
 
 
 def test_without_a_token_to_leave_out_nothing_is_said() -> None:
-    assert safe("words", "") == ""
+    assert redacted("words", "") == ""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exporter.client import Client, Request, Stopping
 from exporter.client.client import AHEAD_BYTES, Access
 from exporter.client.deadline import Deadline
-from exporter.client.memory_budget import MemoryBudget, Place
+from exporter.client.memory_budget import MemoryBudget, Reservation
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.resolve import SYSTEM
 from exporter.client.transport import Tls, Transport
@@ -29,69 +29,69 @@ GENEROUS = 30.0
     st.lists(st.tuples(st.integers(0, 4), st.integers(1, 60)), max_size=60),
 )
 def test_never_is_more_under_way_than_the_room_and_one_answer(most: int, steps: list[tuple[int, int]]) -> None:
-    room, sizes = MemoryBudget(most), [0] * 5
-    places = [room.begin() for _ in sizes]
+    budget, sizes = MemoryBudget(most), [0] * 5
+    reservations = [budget.reserve() for _ in sizes]
     for number, grown in steps:
-        if room.set_size(places[number], sizes[number] + grown):
+        if budget.set_size(reservations[number], sizes[number] + grown):
             sizes[number] += grown
-        assert room.bytes == sum(sizes)
-        assert room.bytes <= most + max(sizes)
+        assert budget.bytes == sum(sizes)
+        assert budget.bytes <= most + max(sizes)
 
 
 @given(st.lists(st.lists(st.integers(1, 50), min_size=1, max_size=5), min_size=1, max_size=6))
 def test_all_come_to_their_end_however_large_they_are(answers: list[list[int]]) -> None:
     """Those that began first go on, so that no two wait for each other."""
-    room = MemoryBudget(10)
-    left = {room.begin(): list(parts) for parts in answers}
+    budget = MemoryBudget(10)
+    left = {budget.reserve(): list(parts) for parts in answers}
     sizes = dict.fromkeys(left, 0)
     for _ in range(sum(map(len, answers)) + len(answers)):
-        for place, parts in list(left.items()):
+        for reservation, parts in list(left.items()):
             if not parts:
-                room.leave(place)
-                del left[place]
-            elif room.set_size(place, sizes[place] + parts[0]):
-                sizes[place] += parts.pop(0)
+                budget.release(reservation)
+                del left[reservation]
+            elif budget.set_size(reservation, sizes[reservation] + parts[0]):
+                sizes[reservation] += parts.pop(0)
     assert not left
-    assert room.bytes == 0
+    assert budget.bytes == 0
 
 
-def grown(place: Place, size: int, cutoff: Deadline) -> tuple[threading.Thread, list[bool]]:
+def grown(reservation: Reservation, size: int, deadline: Deadline) -> tuple[threading.Thread, list[bool]]:
     said: list[bool] = []
-    thread = threading.Thread(target=lambda: said.append(place.grow(size, cutoff)), daemon=True)
+    thread = threading.Thread(target=lambda: said.append(reservation.grow(size, deadline)), daemon=True)
     thread.start()
     return thread, said
 
 
 def test_the_time_that_an_answer_waits_is_not_its_servers() -> None:
-    room, cutoff = MemoryBudget(10), Deadline(GENEROUS)
-    first, second = room.begin(), room.begin()
+    budget, deadline = MemoryBudget(10), Deadline(GENEROUS)
+    first, second = budget.reserve(), budget.reserve()
     assert first.grow(8, Deadline(GENEROUS))
-    thread, said = grown(second, 8, cutoff)
+    thread, said = grown(second, 8, deadline)
     thread.join(0.1)
-    assert cutoff.left > GENEROUS
-    first.leave()
+    assert deadline.left > GENEROUS
+    first.release()
     thread.join(GENEROUS)
     assert said == [True]
-    assert cutoff.left <= GENEROUS
+    assert deadline.left <= GENEROUS
 
 
 def test_who_waits_is_ended_from_outside() -> None:
-    room, cutoff = MemoryBudget(10), Deadline(GENEROUS)
-    first = room.begin()
+    budget, deadline = MemoryBudget(10), Deadline(GENEROUS)
+    first = budget.reserve()
     assert first.grow(8, Deadline(GENEROUS))
-    thread, said = grown(room.begin(), 8, cutoff)
-    cutoff.cut()
+    thread, said = grown(budget.reserve(), 8, deadline)
+    deadline.cut()
     thread.join(GENEROUS)
     assert said == [False]
 
 
 def test_an_answer_that_was_dropped_without_a_word_keeps_no_other_waiting() -> None:
-    room = MemoryBudget(10)
-    dropped = room.begin()
+    budget = MemoryBudget(10)
+    dropped = budget.reserve()
     assert dropped.grow(8, Deadline(GENEROUS))
     del dropped
-    assert room.bytes == 0
-    assert room.begin().grow(80, Deadline(GENEROUS))
+    assert budget.bytes == 0
+    assert budget.reserve().grow(80, Deadline(GENEROUS))
 
 
 @pytest.mark.parametrize(
@@ -106,15 +106,15 @@ def test_an_answer_that_was_dropped_without_a_word_keeps_no_other_waiting() -> N
     ],
 )
 def test_however_a_request_ends_its_room_is_free_again(rig: Rig, fault: faults.Fault) -> None:
-    room = MemoryBudget()
+    budget = MemoryBudget()
     rig.mock_api.faults.add(fault)
     access = Access(rig.mock_api.url, "Token", lambda: TOKEN, 0.5)
     asking = Client(
-        access, Transport(Tls(), None, 1, SYSTEM, room), RateLimiter(1e6, 4, time.monotonic), Meter(), Pauses()
+        access, Transport(Tls(), None, 1, SYSTEM, budget), RateLimiter(1e6, 4, time.monotonic), Meter(), Pauses()
     )
     with contextlib.suppress(FetchError, Stopping):
         asking.get(Request("/batch", "/batch"))
-    assert room.bytes == 0
+    assert budget.bytes == 0
 
 
 def padded(size: int) -> bytes:

@@ -54,11 +54,11 @@ class Recorder(Transport):
         return Answer(200, {}, bytearray(b"{}"))
 
 
-def turns(budget: RateLimiter, clock: Clock, count: int) -> list[float]:
+def turns(limiter: RateLimiter, clock: Clock, count: int) -> list[float]:
     """When so many requests begin, counted from the first."""
     times = []
     for _ in range(count):
-        budget.take_turn(clock.sleep)
+        limiter.take_turn(clock.sleep)
         times.append(round(clock.now - 1000.0, 6))
     return times
 
@@ -75,10 +75,10 @@ def test_a_rate_below_one_means_less_than_a_request_a_second() -> None:
 
 def test_time_in_which_nothing_was_asked_is_not_saved_up() -> None:
     clock = Clock()
-    budget = RateLimiter(1, 1, clock)
-    budget.take_turn(clock.sleep)
+    limiter = RateLimiter(1, 1, clock)
+    limiter.take_turn(clock.sleep)
     clock.now += 100
-    assert turns(budget, clock, 2) == [100.0, 101.0]
+    assert turns(limiter, clock, 2) == [100.0, 101.0]
 
 
 def test_who_need_not_wait_does_not() -> None:
@@ -89,57 +89,57 @@ def test_who_need_not_wait_does_not() -> None:
 
 def test_the_time_waited_is_told() -> None:
     clock = Clock()
-    budget = RateLimiter(4, 1, clock)
-    assert [budget.take_turn(clock.sleep) for _ in range(3)] == [0.0, 0.25, 0.25]
+    limiter = RateLimiter(4, 1, clock)
+    assert [limiter.take_turn(clock.sleep) for _ in range(3)] == [0.0, 0.25, 0.25]
 
 
 def test_a_pause_the_server_asks_for_holds_everybody() -> None:
     clock = Clock()
-    budget = RateLimiter(10, 4, clock)
-    budget.hold(30)
-    assert turns(budget, clock, 2) == [30.0, 30.1]
+    limiter = RateLimiter(10, 4, clock)
+    limiter.pause(30)
+    assert turns(limiter, clock, 2) == [30.0, 30.1]
     clock.now += 60
-    assert budget.take_turn(clock.sleep) == 0.0
+    assert limiter.take_turn(clock.sleep) == 0.0
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
     clock = Clock()
-    budget = RateLimiter(10, 4, clock)
-    budget.hold(30)
-    budget.hold(5)
-    assert turns(budget, clock, 1) == [30.0]
+    limiter = RateLimiter(10, 4, clock)
+    limiter.pause(30)
+    limiter.pause(5)
+    assert turns(limiter, clock, 1) == [30.0]
 
 
 def test_a_pause_that_is_asked_for_meanwhile_holds_also_who_waits_already() -> None:
     clock = Clock()
-    budget = RateLimiter(1, 4, clock)
-    budget.take_turn(clock.sleep)
+    limiter = RateLimiter(1, 4, clock)
+    limiter.take_turn(clock.sleep)
     pauses = iter([30.0])
 
     def wait(seconds: float) -> None:
         clock.sleep(seconds / 2)
         for pause in pauses:
-            budget.hold(pause)
+            limiter.pause(pause)
         clock.sleep(seconds / 2)
 
-    budget.take_turn(wait)
+    limiter.take_turn(wait)
     assert clock.now == 1000.0 + 0.5 + 30.0
 
 
 def test_a_pause_can_be_asked_for_while_another_waits_for_its_turn() -> None:
-    budget = RateLimiter(0.001, 4, time.monotonic)
-    budget.take_turn(lambda _: None)
+    limiter = RateLimiter(0.001, 4, time.monotonic)
+    limiter.take_turn(lambda _: None)
     waiting, over = threading.Event(), threading.Event()
 
     def wait(_: float) -> None:
         waiting.set()
         over.wait(10)
 
-    thread = threading.Thread(target=budget.take_turn, args=(wait,), daemon=True)
+    thread = threading.Thread(target=limiter.take_turn, args=(wait,), daemon=True)
     thread.start()
     assert waiting.wait(10)
     started = time.monotonic()
-    budget.hold(1)
+    limiter.pause(1)
     assert time.monotonic() - started < 5
     over.set()
     thread.join(10)
@@ -147,15 +147,15 @@ def test_a_pause_can_be_asked_for_while_another_waits_for_its_turn() -> None:
 
 def test_who_stops_while_waiting_leaves_its_turn_to_the_next() -> None:
     clock = Clock()
-    budget = RateLimiter(1, 4, clock)
-    budget.take_turn(clock.sleep)
+    limiter = RateLimiter(1, 4, clock)
+    limiter.take_turn(clock.sleep)
 
     def stop(_: float) -> None:
         raise Stopping
 
     with pytest.raises(Stopping):
-        budget.take_turn(stop)
-    assert turns(budget, clock, 1) == [1.0]
+        limiter.take_turn(stop)
+    assert turns(limiter, clock, 1) == [1.0]
 
 
 STEPS = st.one_of(
@@ -173,7 +173,7 @@ def test_no_two_requests_begin_closer_than_the_rate_allows(
     rate: float, arrivals: list[list[tuple[str, float]]]
 ) -> None:
     clock = Clock()
-    budget = RateLimiter(rate, 4, clock)
+    limiter = RateLimiter(rate, 4, clock)
     spent: dict[str, Any] = {}
 
     def token() -> str:
@@ -184,13 +184,13 @@ def test_no_two_requests_begin_closer_than_the_rate_allows(
         clock.now += spent.get("answer", 0.0)
 
     transport = Recorder(clock, answer)
-    client = Client(Access("http://127.0.0.1:9", "Token", token, 5.0), transport, budget, Meter(), clock.wait)
+    client = Client(Access("http://127.0.0.1:9", "Token", token, 5.0), transport, limiter, Meter(), clock.wait)
     held = [0.0]
     for steps in arrivals:
         spent = dict(steps)
         clock.now += spent.get("idle", 0.0)
         clock.late = spent.get("late", 0.0)
-        budget.hold(spent.get("hold", 0.0))
+        limiter.pause(spent.get("hold", 0.0))
         held.append(clock.now + spent.get("hold", 0.0))
         client.get(ANY)
         assert transport.begun[-1] >= max(held) - 1e-6

@@ -15,12 +15,12 @@ NOW = 1_700_000_000.0
 
 @pytest.mark.parametrize("reason", [Reason.CONNECTION, Reason.RATE_LIMITED, Reason.SERVER_ERROR])
 def test_what_may_pass_is_asked_again_but_not_for_ever(reason: Reason) -> None:
-    assert [retry.worth_asking_again(reason, attempt) for attempt in (1, 2, 3, 4)] == [True, True, False, False]
+    assert [retry.is_retryable(reason, attempt) for attempt in (1, 2, 3, 4)] == [True, True, False, False]
 
 
 @pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.CONNECTION, Reason.RATE_LIMITED, Reason.SERVER_ERROR}))
 def test_what_would_be_the_same_again_is_not_asked_again(reason: Reason) -> None:
-    assert not retry.worth_asking_again(reason, 1)
+    assert not retry.is_retryable(reason, 1)
 
 
 @given(st.integers(1, 50), st.floats(0, 1, exclude_max=True))

@@ -73,6 +73,28 @@ def test_a_file_that_is_not_there_is_said_with_the_flag_that_names_it(tmp_path: 
         assert problems(path, systems) == [": there is no such file; --config.file names the configuration"]
 
 
+@pytest.mark.parametrize("path", ["~/config.yaml", "$HOME/config.yaml", "etc/${NAME}.yaml"])
+def test_of_a_path_that_a_shell_has_not_expanded_this_is_said(path: str, systems: Systems) -> None:
+    [problem] = problems(Path(path), systems)
+    assert problem.startswith(': there is no such file: "~" and variables are not expanded here; --config.file')
+
+
+@pytest.mark.parametrize(
+    ("path", "refused"),
+    [("~/x.db", True), ("~admin/x.db", True), ("$HOME/x.db", True), ("/data/${NAME}.db", True), ("/~/x~.db", False)],
+)
+def test_a_state_path_that_needs_a_shell_is_refused(
+    path: str, refused: bool, systems: Systems, written: Written
+) -> None:
+    file = written(f"state: {{path: '{path}'}}\n{GOOD}")
+    if refused:
+        assert problems(file, systems) == [
+            ':1: state.path: "~" and variables ("$") are not expanded here: write the path itself'
+        ]
+    else:
+        assert load(file, systems, {}).state_path == Path(path)
+
+
 def test_a_directory_is_said_to_be_one(tmp_path: Path, systems: Systems) -> None:
     assert problems(tmp_path, systems) == [": it is a directory, not a file; --config.file names the configuration"]
 
@@ -212,7 +234,7 @@ def test_a_secret_file_that_every_user_can_read_is_a_warning_with_its_line(
         (tmp_path / name).chmod(mode)
     text = "accounts:\n- name: a\n  system: inkit\n  api_token_file: token\n"
     config = load(written(text + "  tls_config: {cert_file: cert, key_file: key}\n"), systems, {})
-    fix = "every user of this machine can read the file: take that away with chmod o-r"
+    fix = "every user of this machine can read the file: run chmod o-r"
     keys = ("4: accounts[0].api_token_file", "5: accounts[0].tls_config.key_file")
     assert [str(one) for one in config.warnings] == [f"{tmp_path}/config.yaml:{key}: {fix}" for key in keys if warned]
 

@@ -45,6 +45,8 @@ PLACEHOLDERS = st.sampled_from(
         ),
         *("INKIT_API_TOKEN", "PX_API_KEY", "undefined", "None", "null", "[REDACTED]", "paste_token_here"),
         "ENC[AES256_GCM,data:x]",
+        *("token", "Token", "SECRET", "secret", "api-key", "api_token", "my-api-token", "INKIT-TOKEN", "access_token"),
+        *("key", "password", "Passwd", "credentials", "example", "sample", "dummy", "foo", "the-token"),
     ]
 )
 NO_TOKEN = st.one_of(REFERENCES, BRACKETED, QUOTED, BEHIND_A_SCHEME, BEHIND_A_NAME, SPLIT, PLACEHOLDERS)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exporter.cli.catalog_page import page
+from exporter.cli.metrics import page
 from exporter.exposition.catalog import Feeds, catalog
 from exporter.exposition.samples import Counters, Gauges, Shape, counters, gauges, status_blocks
 from exporter.exposition.self_metrics import SelfMetrics

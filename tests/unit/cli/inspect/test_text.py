@@ -4,8 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from exporter.cli.inspect.json_document import document
-from exporter.cli.inspect.result import Found
+from exporter.cli.inspect.result import Result
 from exporter.cli.inspect.row_errors import Summary
 from exporter.cli.inspect.text import text
 from exporter.systems.detail import Detail, Moment, Span, Table
@@ -17,11 +16,11 @@ DETAIL = Detail(
     (Table("phases", ("phase", "in_progress"), (("parsing", 1_200), ("a\x1b[1m", None))),),
     {"merge_parameters": {"name": "Anna", "tags": ["a\n"]}},
 )
-FOUND = Found("prod", "packagex", "batches", DETAIL, in_flight=False)
+RESULT = Result("prod", "packagex", "batches", DETAIL, in_flight=False)
 
 
 def test_a_record_is_laid_out_in_columns() -> None:
-    assert text(FOUND, NOW, show_data=False) == (
+    assert text(RESULT, NOW, show_data=False) == (
         "Id:          batch_1\n"
         "Account:     prod (packagex)\n"
         "Collector:   batches\n"
@@ -40,39 +39,39 @@ def test_a_record_is_laid_out_in_columns() -> None:
 
 
 def test_customers_data_is_shown_where_it_is_asked_for() -> None:
-    assert text(FOUND, NOW, show_data=True).endswith('\nMerge parameters:\n  name:  Anna\n  tags:  ["a\\n"]\n')
+    assert text(RESULT, NOW, show_data=True).endswith('\nMerge parameters:\n  name:  Anna\n  tags:  ["a\\n"]\n')
 
 
 def test_errors_and_files_follow_the_record() -> None:
-    found = replace(
-        FOUND,
+    result = replace(
+        RESULT,
         errors=Summary(1_203, (("email: missing", 1_200), ("a\x1b", 3))),
         saved={"errors.csv": Path("files/batch_1-errors.csv")},
     )
-    assert text(found, NOW, show_data=False).endswith(
+    assert text(result, NOW, show_data=False).endswith(
         "\nErrors of 1,203 rows:\n  1,200  email: missing\n      3  a\\x1b\n\nFiles:\n  files/batch_1-errors.csv\n"
     )
 
 
 def test_of_many_kinds_of_errors_the_most_frequent_are_shown() -> None:
     kinds = tuple((f"error {number:03}", 1) for number in range(60))
-    shown = text(replace(FOUND, errors=Summary(60, kinds)), NOW, show_data=False)
+    shown = text(replace(RESULT, errors=Summary(60, kinds)), NOW, show_data=False)
     assert shown.count("error 0") == 50
     assert shown.endswith("  and 10 kinds more\n")
 
 
 def test_no_files_are_said_to_be_none() -> None:
-    assert text(replace(FOUND, saved={}), NOW, show_data=False).endswith("\nFiles:\n  none\n")
+    assert text(replace(RESULT, saved={}), NOW, show_data=False).endswith("\nFiles:\n  none\n")
 
 
 def test_a_record_that_the_metrics_leave_out_is_said_to_be_with_the_reason() -> None:
-    shown = text(replace(FOUND, in_flight=None, rejected="created_at"), NOW, show_data=False)
+    shown = text(replace(RESULT, in_flight=None, rejected="created_at"), NOW, show_data=False)
     assert "Not counted:  its created_at can't be understood\n" in shown
     assert "In flight" not in shown
 
 
 def test_the_document_has_plain_values_and_no_customers_data() -> None:
-    made = document(FOUND, show_data=False)
+    made = RESULT.document(show_data=False)
     assert json.loads(json.dumps(made)) == {
         "account": "prod",
         "system": "packagex",
@@ -86,8 +85,8 @@ def test_the_document_has_plain_values_and_no_customers_data() -> None:
 
 
 def test_the_document_has_what_was_asked_for() -> None:
-    found = replace(FOUND, errors=Summary(2, (("missing", 2),)), saved={"errors.csv": Path("a/b")})
-    made = document(found, show_data=True)
+    result = replace(RESULT, errors=Summary(2, (("missing", 2),)), saved={"errors.csv": Path("a/b")})
+    made = result.document(show_data=True)
     assert made["private"] == {"merge_parameters": {"name": "Anna", "tags": ["a\n"]}}
     assert made["errors"] == {"rows": 2, "kinds": [{"error": "missing", "rows": 2}]}
     assert made["files"] == {"errors.csv": "a/b"}

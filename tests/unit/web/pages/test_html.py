@@ -9,7 +9,7 @@ import sys
 import pytest
 from jinja2 import UndefinedError
 
-from exporter.web.pages.html import Link, age, environment, headers, iso, render, url
+from exporter.web.pages.html import Link, age, environment, headers, render, url
 from tests.support.html_reader import HOSTILE, Reader
 from tests.support.paths import ROOT
 
@@ -99,18 +99,6 @@ def test_html_is_in_the_templates_alone_and_none_of_it_escapes_the_escaping() ->
     templates = {path.name: path.read_text() for path in (ROOT / "exporter/web/pages/templates").glob("*.html")}
     assert len(templates) > 3
     assert [name for name, text in templates.items() if re.search(r"\bsafe\b|autoescape", text)] == ["runbooks.html"]
-
-
-@pytest.mark.parametrize(
-    ("moment", "written"),
-    [
-        (0.9, "1970-01-01T00:00:00Z"),
-        (-1e15, "0001-01-01T00:00:00Z"),
-        (253402300799.0 + 86400, "9999-12-31T23:59:59Z"),
-    ],
-)
-def test_a_time_beyond_the_calendar_is_written_as_its_end(moment: float, written: str) -> None:
-    assert iso(moment) == written
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """A file is there whole or not at all."""
 
 import errno
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from exporter.cli.inspect.atomic_write import save
+from exporter.cli.atomic_write import PRIVATE, atomic_write
 
 
 def broken(error: BaseException) -> Iterator[bytes]:
@@ -15,18 +16,23 @@ def broken(error: BaseException) -> Iterator[bytes]:
     raise error
 
 
-def test_a_file_is_made_with_its_folder_and_for_its_owner_only(tmp_path: Path) -> None:
-    path = tmp_path / "a" / "b" / "batch_1-errors.csv"
-    save(path, [b"row,", b"code"])
+@pytest.mark.parametrize(("mode", "expected"), [(PRIVATE, 0o600), (0o666, 0o640)])
+def test_a_file_has_the_mode_asked_for_within_the_umask(tmp_path: Path, mode: int, expected: int) -> None:
+    path = tmp_path / "batch_1-errors.csv"
+    before = os.umask(0o027)
+    try:
+        atomic_write(path, [b"row,", b"code"], mode)
+    finally:
+        os.umask(before)
     assert path.read_bytes() == b"row,code"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == expected
 
 
 def test_a_file_that_is_there_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "errors.csv"
     path.write_bytes(b"old")
-    save(path, [b"new"])
-    assert [one.name for one in tmp_path.iterdir()] == ["errors.csv"]
+    atomic_write(path, [b"new"])
+    assert [file.name for file in tmp_path.iterdir()] == ["errors.csv"]
     assert path.read_bytes() == b"new"
 
 
@@ -35,6 +41,6 @@ def test_what_could_not_be_completed_leaves_nothing_behind(tmp_path: Path, error
     path = tmp_path / "errors.csv"
     path.write_bytes(b"old")
     with pytest.raises(type(error)):
-        save(path, broken(error))
-    assert [one.name for one in tmp_path.iterdir()] == ["errors.csv"]
+        atomic_write(path, broken(error))
+    assert [file.name for file in tmp_path.iterdir()] == ["errors.csv"]
     assert path.read_bytes() == b"old"
