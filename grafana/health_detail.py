@@ -125,7 +125,7 @@ def _gone() -> Line:
     return line(
         8,
         counted(
-            "Records vanished",
+            "Records deleted upstream",
             "Records in the lookback window that were deleted upstream.",
             "batch_exporter_records_vanished_total",
         ),

@@ -50,7 +50,6 @@ Without --config.file, an API token in INKIT_API_TOKEN or PX_API_KEY is enough.
 exit status: 0 done, 1 failed at run time or a port or state file is taken,
   2 usage, configuration, unusable state file or address, 130 interrupted
 """
-_HELP_USAGE = "usage: batch-exporter help [COMMAND]"
 _WIDTH = 80
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+/?")
 _PAGES = ("/failures", "/runbooks", "/-")
@@ -102,12 +101,12 @@ def _text(name: str, arguments: Sequence[str]) -> argparse.Namespace:
             _refuse("version takes nothing else", "usage: batch-exporter version")
         return argparse.Namespace(command="version", text=f"batch-exporter {__version__}")
     if len(arguments) > 1:
-        _refuse("help takes one command", _HELP_USAGE)
+        _refuse("help takes one command", "usage: batch-exporter help [COMMAND]")
     topic = arguments[0] if arguments else name
     if topic in _COMMANDS:
         return argparse.Namespace(command="help", text=_parser(topic).format_help().rstrip())
     if topic not in (*TEXTS, "-h", "--help"):
-        _refuse(f'unknown command "{topic}"{_nearest(topic, _COMMANDS)}', _HELP_USAGE)
+        _refuse(f'unknown command "{topic}"{_nearest(topic, _COMMANDS)}', "usage: batch-exporter help [COMMAND]")
     return argparse.Namespace(command="help", text=_OVERVIEW.rstrip())
 
 
@@ -284,22 +283,18 @@ _KNOWN = {flag: options for command in _COMMANDS.values() for flag, options in c
 _WITH_VALUE = {flag for flag, options in _KNOWN.items() if options and options.get("action") != "store_true"}
 
 
-class _Help(argparse.HelpFormatter):
-    """Wraps lines at 80 columns, whatever the width of the terminal."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=34, width=_WIDTH)
+def _help(prog: str) -> argparse.HelpFormatter:
+    """Wrap lines at 80 columns, whatever the width of the terminal."""
+    return argparse.HelpFormatter(prog, max_help_position=34, width=_WIDTH)
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
     command = _COMMANDS[name]
     parser = argparse.ArgumentParser(
-        prog=f"batch-exporter {name}", description=command.about, allow_abbrev=False, formatter_class=_Help
+        prog=f"batch-exporter {name}", description=command.about, allow_abbrev=False, formatter_class=_help
     )
     for argument, options in (*command.positionals.items(), *command.flags.items()):
-        if options.get("dest") in DEFAULTS:
-            # Defaults are set after parsing, because argparse would append a repeatable flag's values to its default.
-            parser.add_argument(argument, **options, default=argparse.SUPPRESS)
-        else:
-            parser.add_argument(argument, **options)
+        # Defaults are set after parsing, because argparse would append a repeatable flag's values to its default.
+        late: dict[str, Any] = {"default": argparse.SUPPRESS} if options.get("dest") in DEFAULTS else {}
+        parser.add_argument(argument, **options, **late)
     return parser

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 EMPTY = {
     ("batch-exporter-health", "Series folded"): "no account has more than the cap of two thousand series in a family",
-    ("batch-exporter-health", "Records vanished"): "nothing is deleted",
+    ("batch-exporter-health", "Records deleted upstream"): "nothing is deleted",
     ("batch-exporter-health", "Records given up"): "nothing is open for as long as that",
 }
 """Panels that are rightly without data here, and why."""

@@ -60,6 +60,10 @@ def test_the_program_has_one_lock_and_it_is_on_the_snapshot_store() -> None:
     assert holders == [PACKAGE / "exposition" / "snapshot.py"]
 
 
+def test_no_module_has_more_than_300_lines() -> None:
+    assert [path for path in MODULES if len(path.read_text().splitlines()) > 300] == []
+
+
 def test_importing_a_module_does_nothing() -> None:
     quiet = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
     for path in MODULES:
