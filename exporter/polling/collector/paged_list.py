@@ -148,7 +148,7 @@ class PagedList:
     def _compare_ends(self, client: Client, page: Page) -> Page:
         """Return the newer one of this page and the one at the other end of the list."""
         expected, was_known, against = self._last, self._known, self._against(page)
-        other = self._end(client, page.pages or 1) if expected is None else self._read(client, 1)
+        other = self._end(client, page.pages or 1, page) if expected is None else self._read(client, 1)
         reached = self._last
         self._known = abs(_newest(other) - _newest(page)) > ORDER_SLACK_SECONDS
         # If both ends have records of the same time, the rows between decide.
@@ -165,8 +165,8 @@ class PagedList:
             log.info("%s: reading it from its %s", event, start, extra=self.where)
         return newest
 
-    def _end(self, client: Client, guess: int) -> Page:
-        found = last_page(lambda number: self._read(client, number), self.judge, guess)
+    def _end(self, client: Client, guess: int, first: Page | None = None) -> Page:
+        found = last_page(lambda number: self._read(client, number), self.judge, guess, first)
         self._last, self._unproved = found.number, found.unproved
         if self._unproved is None:
             self.depth.newest_end_is_there()
