@@ -76,6 +76,8 @@ def test_what_is_no_token_is_refused_from_text_and_from_a_file_and_not_quoted(te
         assert message.startswith("the token ")
         assert ": " in message, "it says how to do it right"
         secret = text.strip("<>[]{}$\"'")
+        for key in ("api_token_file", "api_token_env", "api_token"):
+            message = message.replace(key, "")
         assert len(secret) < 8 or secret not in message
 
 
