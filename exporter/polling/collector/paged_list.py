@@ -160,8 +160,10 @@ class PagedList:
             self._last, self.order_unknown = reached, True
             return other if expected is None else page
         if not stays:
-            first, start = ("oldest", "end") if oldest_first else ("newest", "beginning")
-            event = "list order has reversed" if was_known else f"list runs {first} first"
+            event, start = (
+                ("list runs oldest first", "end") if oldest_first else ("list runs newest first", "beginning")
+            )
+            event = "list order has reversed" if was_known else event
             log.info("%s: reading it from its %s", event, start, extra=self.where)
         return newest
 
