@@ -31,7 +31,7 @@ class Checkpoint:
     newest: float | None = None
     """When the newest record was created."""
     newest_at: float | None = None
-    """When the poll began that saw it first."""
+    """When the poll began that saw it first; after a backfill, the poll that completed it. None during a backfill."""
     middle: float | None = None
     """When the record in the middle of the newest page was created."""
     seen_to: float | None = None

@@ -32,7 +32,9 @@ def backfill(poll: Poll) -> int:
         marks = poll.records.marks
         if start == 1 and not pages:
             poll.note_newest_page(batch[0])
-            marks = poll.marks(newest=max((record.created_at for record in batch[0].records), default=None))
+            newest = max((record.created_at for record in batch[0].records), default=None)
+            # When it was first seen is noted at the end of the poll that completes the backfill.
+            marks = poll.marks(newest=newest, newest_at=None)
         pages += len(batch)
         marks = replace(
             marks,

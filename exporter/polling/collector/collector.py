@@ -145,7 +145,7 @@ class Collector:
             boot=clocks.boot,
             leapt_at=time.leapt_at,
             newest=newest,
-            newest_at=marks.newest_at if newest == marks.newest else poll.now,
+            newest_at=marks.newest_at if newest == marks.newest and marks.newest_at is not None else poll.now,
             middle=poll.middle or marks.middle,
             seen_to=max(filter(None, (poll.seen_to, marks.seen_to)), default=None),
             seen_newest=poll.seen_newest or None,

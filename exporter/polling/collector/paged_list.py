@@ -48,6 +48,9 @@ class PagedList:
         """IDs of the records of the newest page."""
         self._unproved: FetchError | None = None
         """Why the last page of a list that runs oldest first may not be the last one."""
+        self.order_unknown = False
+        """Whether the list order can't be told because one end can't be read. It may be either end: the list is read
+        as one that runs oldest first, and neither newer nor older records are known to be absent."""
 
     @property
     def rows(self) -> int:
@@ -111,6 +114,7 @@ class PagedList:
 
     def _newest_page(self, client: Client) -> Page:
         page = self._end(client, self._last) if self._last else self._read(client, 1)
+        self.order_unknown = False
         if self._last is None and not page.rows:
             # It says nothing about the order; the caller judges whether the list is empty.
             return page
@@ -123,8 +127,10 @@ class PagedList:
             page = self._compare_ends(client, page)
         self._newest = _newest(page)
         self.newest_ids = frozenset(record.id for record in page.records)
-        if self._last is not None and self._unproved is not None and not self.depth.breaks_off(-self._last - 1):
-            self.forget_last_page()
+        if self._last is None:
+            self.depth.newest_end_is_there()
+        elif self._unproved is not None and not self.depth.breaks_off(-self._last - 1):
+            self._last = None if self.order_unknown else 1
             raise self._unproved
         return page
 
@@ -142,19 +148,27 @@ class PagedList:
     def _compare_ends(self, client: Client, page: Page) -> Page:
         """Return the newer one of this page and the one at the other end of the list."""
         expected, was_known, against = self._last, self._known, self._against(page)
-        other = self._end(client, page.pages or 1) if expected is None else self._read(client, 1)
+        other = self._end(client, page.pages or 1, page) if expected is None else self._read(client, 1)
+        reached = self._last
         self._known = abs(_newest(other) - _newest(page)) > ORDER_SLACK_SECONDS
         # If both ends have records of the same time, the rows between decide.
-        if (_newest(other), against) <= (_newest(page), 0):
-            self._last = expected
-            return page
-        self._last = None if expected is not None else self._last
-        event = "list order has reversed" if was_known else "list runs oldest first"
-        log.info("%s: reading it from its %s", event, "end" if self._last else "beginning", extra=self.where)
-        return other
+        stays = (_newest(other), against) <= (_newest(page), 0)
+        newest = page if stays else other
+        oldest_first = not stays if expected is None else stays
+        self._last = reached if oldest_first else None
+        if not self._known and self._unproved is not None and self._against(newest) >= 0:
+            self._last, self.order_unknown = reached, True
+            return other if expected is None else page
+        if not stays:
+            event, start = (
+                ("list runs oldest first", "end") if oldest_first else ("list runs newest first", "beginning")
+            )
+            event = "list order has reversed" if was_known else event
+            log.info("%s: reading it from its %s", event, start, extra=self.where)
+        return newest
 
-    def _end(self, client: Client, guess: int) -> Page:
-        found = last_page(lambda number: self._read(client, number), self.judge, guess)
+    def _end(self, client: Client, guess: int, first: Page | None = None) -> Page:
+        found = last_page(lambda number: self._read(client, number), self.judge, guess, first)
         self._last, self._unproved = found.number, found.unproved
         if self._unproved is None:
             self.depth.newest_end_is_there()

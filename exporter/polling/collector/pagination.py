@@ -145,6 +145,7 @@ class Walk:
         self._pages.depth.goes_on(place)
         if self._pages.oldest_first:
             self.ended = place <= 1
+            self.cut = self.ended and self._pages.order_unknown
             return page
         end = self._pages.judge(page, number)
         self.ended = end is End.PROVED

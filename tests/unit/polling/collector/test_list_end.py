@@ -64,8 +64,8 @@ def test_an_empty_page_ends_the_list_only_beyond_what_the_server_counts(page: Pa
     ("page", "said", "status"),
     [
         (Page((), refusal=REFUSED), "no such page; page 4 is refused in the middle of the list", 404),
-        (Page((Record("r1", 0.0, False, {}),), rows=1), "page 4 says nothing but what the pages before it said", 200),
-        (Page(()), "page 4 is empty, though the list should go on", 200),
+        (Page((Record("r1", 0.0, False, {}),), rows=1), "page 4 repeats earlier pages, though the list should", 200),
+        (Page(()), "page 4 is empty, though the list should continue", 200),
     ],
 )
 def test_a_list_that_breaks_off_says_where_and_how(page: Page, said: str, status: int) -> None:
