@@ -118,3 +118,9 @@ def test_the_changelog_keeps_to_its_form() -> None:
     assert len({version for version, _ in found}) == len(found)
     groups = [line.removeprefix("### ") for line in lines if line.startswith("### ")]
     assert set(groups) <= set(GROUPS)
+
+
+def test_no_version_of_the_changelog_has_a_group_twice() -> None:
+    for version in re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]:
+        groups = re.findall(r"^### (.+)$", version, re.MULTILINE)
+        assert groups == [group for group in GROUPS if group in groups], version.splitlines()[0]
