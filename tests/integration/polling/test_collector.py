@@ -85,6 +85,21 @@ def test_a_backfill_tells_how_far_it_has_come(rig: Rig) -> None:
     assert (before, poller.facts.backfilling, poller.facts.finished) == (True, False, 1000)
 
 
+def test_a_backfill_that_was_interrupted_after_its_first_page_looks_for_no_other_page_to_resume_at(rig: Rig) -> None:
+    fill(rig, 1000)
+    interrupted(rig, page=2)
+    assert rig.poller("document_batches", page_size=25).poll()
+    assert [int(number) for number in rig.asked("page")].count(1) == 2
+
+
+def test_a_backfill_of_a_list_in_order_is_incremental_after_it_was_interrupted(rig: Rig) -> None:
+    fill(rig, 1000)
+    interrupted(rig, page=30)
+    poller = rig.poller("document_batches", page_size=25)
+    assert poller.poll()
+    assert poller.facts.incremental is True
+
+
 @pytest.mark.parametrize(("seconds", "kept"), [(0.0, [250, 500, 590]), (0.125, [225, 450, 590]), (2.0, None)])
 def test_a_backfill_keeps_ten_pages_at_once_or_as_many_as_come_within_a_second(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, seconds: float, kept: list[int] | None
