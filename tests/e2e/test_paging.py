@@ -1,6 +1,5 @@
 """From a change in an API to the page, and to its end, through real programs; the exporter is killed meanwhile."""
 
-import re
 import time
 from collections.abc import Callable, Iterator
 
@@ -8,7 +7,7 @@ import pytest
 
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.demo.packagex.items import packagex_batch
-from tests.support.alerting import ask
+from tests.support.alerting import ask, without_count
 from tests.support.chain import Apis, Chain, apis, chain
 from tests.support.e2e_intervals import QUICK, Account
 from tests.support.pager import Page
@@ -89,12 +88,12 @@ def test_each_thing_pages_once_and_is_over_though_the_exporter_is_killed_before_
     assert [notified(pages()) for pages in groups.values()] == [*[ONCE_AND_OVER] * 3, TOLD_AND_OVER]
     alerts = [pages()[0].alerts[0] for pages in groups.values()]
     assert alerts[0].labels["destination"] == "sepire"
-    texts = [alert.annotations["summary"] for alert in alerts]
-    assert texts[0] == "Inkit: 1 generation failed at sepire, account production"
-    assert texts[1] == "Inkit: 1 invocation is stuck, account letters"
-    assert texts[2] == "PackageX: 1 shipment batch failed, account logistics"
-    # increase() extrapolates.
-    assert re.fullmatch(r"PackageX: about \d shipment items have errors, account logistics", texts[3])
+    assert [without_count(alert.annotations["summary"]) for alert in alerts] == [
+        "Inkit: N generation failed at sepire, account production",
+        "Inkit: 1 invocation is stuck, account letters",
+        "PackageX: N shipment batch failed, account logistics",
+        "PackageX: N shipment item have errors, account logistics",
+    ]
 
 
 def test_what_failed_while_the_exporter_was_away_pages_when_it_is_back_and_what_is_old_does_not(
