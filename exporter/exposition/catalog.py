@@ -6,7 +6,7 @@ The rows of a system are in systems/, with the code that feeds them. No metric i
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from exporter.exposition.status import Facts
+from exporter.exposition.status import CollectorStatus
 from exporter.model.family import Family
 from exporter.model.record import Key, Reason
 
@@ -19,7 +19,7 @@ class StatusRow:
     """A family about polling: `values` returns the labels after account, system and collector, and the numbers."""
 
     family: Family
-    values: Callable[[Facts], _Values]
+    values: Callable[[CollectorStatus], _Values]
     while_fresh: bool = False
     """Whether it is about records: dropped with their gauges when polls have failed for `stale_after`."""
 
@@ -53,7 +53,7 @@ def _value(value: float | None) -> _Values:
 
 
 def _status(
-    name: str, help_text: str, values: Callable[[Facts], _Values], *labels: str, while_fresh: bool = False
+    name: str, help_text: str, values: Callable[[CollectorStatus], _Values], *labels: str, while_fresh: bool = False
 ) -> StatusRow:
     return StatusRow(Family(name, "gauge", help_text, (*_COLLECTOR, *labels)), values, while_fresh)
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from exporter.exposition.catalog import OWN_COUNTERS, STATUS, Feeds
 from exporter.exposition.snapshot import Block, Blocks, Health
-from exporter.exposition.status import Facts
+from exporter.exposition.status import CollectorStatus
 from exporter.exposition.text_format import Exemplar, HistogramSample, Sample, render
 from exporter.model.family import Family
 from exporter.model.record import Key
@@ -26,17 +26,17 @@ _State = TypeVar("_State")
 _Row = tuple[Family, Sequence[Sample | HistogramSample]]
 
 
-def status_blocks(facts: Facts) -> Blocks:
+def status_blocks(facts: CollectorStatus) -> Blocks:
     """Render the rows about a collector's polling that are always shown."""
     return _blocks(_status_rows(facts, while_fresh=False))
 
 
-def fresh_blocks(facts: Facts) -> Blocks:
+def fresh_blocks(facts: CollectorStatus) -> Blocks:
     """Render the rows about a collector's polling that are dropped with the gauges about its records."""
     return _blocks(_status_rows(facts, while_fresh=True))
 
 
-def health(facts: Facts) -> Health:
+def health(facts: CollectorStatus) -> Health:
     """Return the status as the pages show it."""
     return Health(
         facts.up,
@@ -95,7 +95,7 @@ class Counters:
     folded: Mapping[str, int]
 
 
-def gauges(shape: Shape, facts: Facts, totals: Sums) -> Gauges:
+def gauges(shape: Shape, facts: CollectorStatus, totals: Sums) -> Gauges:
     """Render the gauges about a collector's records."""
     rows: list[_Row] = [*_status_rows(facts, while_fresh=True)]
     folded: dict[str, int] = {}
@@ -112,7 +112,7 @@ def gauges(shape: Shape, facts: Facts, totals: Sums) -> Gauges:
     return Gauges(_blocks(rows), folded)
 
 
-def counters(shape: Shape, facts: Facts, totals: Sums, before: Collection[Key] = ()) -> Counters:
+def counters(shape: Shape, facts: CollectorStatus, totals: Sums, before: Collection[Key] = ()) -> Counters:
     """Render the counters and histograms of a collector, those about its polling included.
 
     The series in `before` are already exposed: they stay exposed, if need be at 0, as far as the cap has room.
@@ -226,7 +226,7 @@ def zero_labels(
         yield from itertools.product(*((given[label],) if label in given else known[label] for label in labels))
 
 
-def _status_rows(facts: Facts, *, while_fresh: bool) -> Iterator[_Row]:
+def _status_rows(facts: CollectorStatus, *, while_fresh: bool) -> Iterator[_Row]:
     own = (facts.account, facts.system, facts.collector)
     for row in STATUS:
         if row.while_fresh == while_fresh:

@@ -6,7 +6,7 @@ from exporter.model.record import Reason
 
 
 @dataclass(slots=True)
-class Facts:
+class CollectorStatus:
     """The status of one collector since the program started. Times are epoch seconds; None is "not yet"."""
 
     account: str
@@ -44,7 +44,7 @@ class Facts:
     reconcile_interval: float | None = None
     """All three as configured, in seconds."""
 
-    def going_on(self) -> "Facts":
+    def going_on(self) -> "CollectorStatus":
         """Return the status for the next poller of the same collector: the result of the last poll.
 
         It resets what the next poller reads from the state.

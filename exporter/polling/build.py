@@ -17,7 +17,7 @@ from exporter.config import Account, TokenError
 from exporter.config.token import Token
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.exposition.status import Facts
+from exporter.exposition.status import CollectorStatus
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector import Collector, Limits, boot
 from exporter.polling.poller import Poller
@@ -86,7 +86,7 @@ RECONCILE_SHARE = 0.1
 
 
 def account_pipeline(
-    account: Account, sources: Mapping[str, Source], shared: Shared, known: Iterable[Facts] = ()
+    account: Account, sources: Mapping[str, Source], shared: Shared, known: Iterable[CollectorStatus] = ()
 ) -> AccountPipeline:
     """Build the pipeline of an account, with a poller for each of its collectors.
 
@@ -124,7 +124,7 @@ def account_pipeline(
             api_client,
             shared.state,
             Output(functools.partial(shared.board.publish, unless=over.is_set), lambda: shared.board.last_scrape),
-            facts_by_name.get(name) or Facts(account.name, account.system, name),
+            facts_by_name.get(name) or CollectorStatus(account.name, account.system, name),
             Pace(account.poll_interval, account.stale_after, account.stuck_after),
             account.workflow_label,
         )

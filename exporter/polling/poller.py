@@ -13,7 +13,7 @@ from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.catalog import POLL_ERRORS, Feeds
 from exporter.exposition.failed_records import failures
 from exporter.exposition.snapshot import CollectorId
-from exporter.exposition.status import Facts
+from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import RECORDS
 from exporter.model.record import Key, PollError, Reason, StateError
 from exporter.model.totals import Sums
@@ -41,7 +41,7 @@ class Poller:
         client: Client,
         state: State,
         output: Output,
-        facts: Facts,
+        facts: CollectorStatus,
         pace: Pace,
         workflow_label: bool = False,
         clock: Callable[[], float] = time.time,
@@ -65,7 +65,7 @@ class Poller:
         self._progress_logged = self._ticks()
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> CollectorStatus:
         return self._facts
 
     @property

@@ -10,7 +10,7 @@ from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.catalog import POLL_ERRORS, Feeds
 from exporter.exposition.samples import Counters, Gauges, Shape, counters, fresh_blocks, gauges, health, status_blocks
 from exporter.exposition.snapshot import CollectorSnapshot, Failure
-from exporter.exposition.status import Facts
+from exporter.exposition.status import CollectorStatus
 from exporter.model.publication import Scraped, Standing
 from exporter.model.record import Key, Reason
 from exporter.model.totals import CounterState, Sums
@@ -44,7 +44,7 @@ class Publisher:
     def __init__(
         self,
         output: Output,
-        facts: Facts,
+        facts: CollectorStatus,
         pace: Pace,
         feeds: Feeds,
         optional: bool = False,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from exporter.config import Account
 from exporter.config.diff import Changes, changes
 from exporter.exposition.snapshot import CollectorId, SnapshotStore
-from exporter.exposition.status import Facts
+from exporter.exposition.status import CollectorStatus
 from exporter.model.record import StateError
 from exporter.polling.poller import Poller
 
@@ -43,7 +43,7 @@ class _Work:
     threads: Mapping[CollectorId, threading.Thread]
 
 
-Make = Callable[[Account, Iterable[Facts]], AccountPipeline]
+Make = Callable[[Account, Iterable[CollectorStatus]], AccountPipeline]
 """Build the pipeline of an account, given the facts of its collectors so far."""
 
 
@@ -175,5 +175,5 @@ def _pollers(pipelines: Iterable[AccountPipeline]) -> Iterator[Poller]:
     return (poller for pipeline in pipelines for poller in pipeline.pollers)
 
 
-def _facts(work: _Work | None) -> list[Facts]:
+def _facts(work: _Work | None) -> list[CollectorStatus]:
     return [] if work is None else [poller.facts for poller in work.pipeline.pollers]

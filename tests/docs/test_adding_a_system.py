@@ -20,7 +20,7 @@ from exporter.config import load
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.exposition.status import Facts
+from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import Rules
 from exporter.model.record import Reason
 from exporter.polling.collector import Collector, Limits
@@ -84,7 +84,7 @@ class Post:
             self._client(key),
             self.state,
             Output(self._board.publish, lambda: self._board.last_scrape),
-            Facts("post", "acme", "letters"),
+            CollectorStatus("post", "acme", "letters"),
             Pace(60.0, 600.0, HOUR),
             clock=self.clock,
             ticks=self.clock,

@@ -22,7 +22,7 @@ from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from exporter.exposition.catalog import ABANDONED, POLL_ERRORS, REJECTED, UNKNOWN_VALUES, VANISHED, OwnCounter
 from exporter.exposition.snapshot import CollectorSnapshot, SnapshotStore
-from exporter.exposition.status import Facts
+from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import Rules
 from exporter.model.record import Key, Reason
 from exporter.model.totals import Sums
@@ -174,7 +174,7 @@ class Rig:
             asking or client(self.mock_api.url, meter=self.meter, deadline=5.0, system=self.system),
             self.state,
             Output(publish or self.board.publish, lambda: self.board.last_scrape),
-            Facts(self.account, self.system, collector),
+            CollectorStatus(self.account, self.system, collector),
             Pace(60.0, 600.0, HOUR),
             options.workflow_label,
             self.clock,

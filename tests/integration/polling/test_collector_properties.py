@@ -23,7 +23,7 @@ from exporter.demo.packagex.items import packagex_batch, phase
 from exporter.demo.packagex.listing import PackagexReadings
 from exporter.demo.world import World
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.exposition.status import Facts
+from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import Rules
 from exporter.model.record import FetchError, Key, Reason
 from exporter.polling.collector import Collector, Limits
@@ -129,7 +129,7 @@ class Machine(RuleBasedStateMachine):
         labelled = self.labelled and self.kind == "invocations"
         listing = source.listing(self.kind, Options(filters, workflow_label=labelled))
         self.board = SnapshotStore()
-        self.facts = Facts("prod", self.system, self.kind)
+        self.facts = CollectorStatus("prod", self.system, self.kind)
         self.poller = Poller(
             Collector(listing, source.families, limits, str(filters), labels="workflow" if labelled else ""),
             cast("Client", self.api),

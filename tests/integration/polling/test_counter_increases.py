@@ -25,7 +25,7 @@ from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import invocation
 from exporter.demo.world import World
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.exposition.status import Facts
+from exporter.exposition.status import CollectorStatus
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector import Collector, Limits
 from exporter.polling.poller import Poller
@@ -187,7 +187,7 @@ class Simulation:
             cast("Client", self.api),
             cast("State", self.state),
             Output(board.publish, lambda: board.last_scrape),
-            Facts("prod", "inkit", "invocations"),
+            CollectorStatus("prod", "inkit", "invocations"),
             Pace(INTERVAL, 600.0, HOUR),
             workflow_label=True,
             clock=self.clock,

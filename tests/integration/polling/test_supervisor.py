@@ -15,7 +15,7 @@ from exporter.demo import faults
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import CollectorSnapshot
-from exporter.exposition.status import Facts
+from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import Rules
 from exporter.model.record import Reason, StateError
 from exporter.polling import supervisor as running_module
@@ -289,7 +289,7 @@ class Stubborn:
     """Stands for a poller that is busy when it is told to end, and ends when it is let go."""
 
     def __init__(self, name: str) -> None:
-        self.facts = Facts("a", "inkit", name, backfilling=False)
+        self.facts = CollectorStatus("a", "inkit", name, backfilling=False)
         self.id = ("a", name)
         self.interval = 0.0
         self.began = threading.Event()

@@ -11,7 +11,7 @@ from exporter.exposition.catalog import Feeds, catalog
 from exporter.exposition.samples import Counters, Gauges, Shape, counters, gauges, status_blocks
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import CollectorSnapshot, SnapshotStore
-from exporter.exposition.status import Facts
+from exporter.exposition.status import CollectorStatus
 from exporter.model.family import Family, unknown_labels
 from exporter.model.record import Key, Reason
 from exporter.model.totals import Cause, CounterState, HistogramState, Observations, Sums
@@ -51,7 +51,7 @@ def made(
     """All that is rendered of a family."""
     families = (family,) if collector in family.zeros else ()
     shape = Shape(Feeds(collector, families), optional, cap)
-    return (gauges if family.kind == "gauge" else counters)(shape, Facts("prod", "inkit", collector), totals)
+    return (gauges if family.kind == "gauge" else counters)(shape, CollectorStatus("prod", "inkit", collector), totals)
 
 
 def test_all_known_combinations_are_exposed_at_zero() -> None:
@@ -144,7 +144,7 @@ def test_a_series_that_was_exposed_at_zero_stays_when_what_it_came_from_has_gone
     before = made(COUNTED, Sums({("x_total", "sepire", "failed", "A"): 1}), optional=True)
     assert isinstance(before, Counters)
     shape = Shape(Feeds("invocations", (COUNTED,)), optional=True)
-    after = counters(shape, Facts("prod", "inkit", "invocations"), Sums(), before.series)
+    after = counters(shape, CollectorStatus("prod", "inkit", "invocations"), Sums(), before.series)
     assert before.series == after.series
     assert ("x_total", "sepire", "failed", "A") in after.series
 
@@ -216,7 +216,7 @@ def test_folded_series_of_several_collectors_add_up() -> None:
 def test_counters_about_the_polling_are_exposed_at_zero_from_the_first_scrape() -> None:
     families = tuple(family for family in sources()["inkit"].families if "invocations" in family.zeros)
     feeds = Feeds("invocations", families, ("id", "status"))
-    shown = counters(Shape(feeds), Facts("prod", "inkit", "invocations"), Sums()).blocks
+    shown = counters(Shape(feeds), CollectorStatus("prod", "inkit", "invocations"), Sums()).blocks
 
     def values(name: str, label: str) -> set[str]:
         return set(re.findall(rf'{label}="(\w+)"[^ ]* 0.0', shown[name].text.decode()))
@@ -229,7 +229,7 @@ def test_counters_about_the_polling_are_exposed_at_zero_from_the_first_scrape() 
 
 
 def test_what_is_not_yet_known_is_absent_rather_than_zero() -> None:
-    shown = status_blocks(Facts("prod", "inkit", "invocations"))
+    shown = status_blocks(CollectorStatus("prod", "inkit", "invocations"))
     assert "batch_exporter_up" not in shown
     assert "batch_exporter_last_success_timestamp_seconds" not in shown
     assert shown["batch_exporter_backfilling"].text.endswith(b" 1.0\n")

@@ -17,7 +17,7 @@ from exporter.exposition.catalog import Feeds
 from exporter.exposition.samples import Shape as Rows
 from exporter.exposition.samples import counters, gauges
 from exporter.exposition.snapshot import Block
-from exporter.exposition.status import Facts
+from exporter.exposition.status import CollectorStatus
 from exporter.exposition.text_format import header
 from exporter.model.accounting import Rules
 from exporter.model.record import Record
@@ -64,7 +64,7 @@ def parsed(shape: Shape, blocks: Sequence[Mapping[str, Block]]) -> list[float]:
 def rendered(shape: Shape, sums: Sums) -> Sequence[Mapping[str, Block]]:
     families = tuple(one for one in sources()[shape.system].families if shape.collector in one.zeros)
     rows = Rows(Feeds(shape.collector, families), optional=shape.collector == "invocations")
-    facts = Facts("prod", shape.system, shape.collector)
+    facts = CollectorStatus("prod", shape.system, shape.collector)
     return gauges(rows, facts, sums).blocks, counters(rows, facts, sums).blocks
 
 

@@ -8,7 +8,7 @@ import pytest
 from exporter.config.diff import Outcome
 from exporter.exposition.samples import health
 from exporter.exposition.snapshot import CollectorSnapshot, Failure, Health, Snapshot
-from exporter.exposition.status import Facts
+from exporter.exposition.status import CollectorStatus
 from exporter.model.record import LAST_FAILURES, Reason
 from exporter.web.pages.problems import ADVICE, STUCK_ALERTS, Problem, problems
 from exporter.web.pages.runbooks import PAGE, runbook
@@ -108,7 +108,7 @@ def test_stuck_records_are_one_problem_for_each_account_with_the_alert_s_runbook
 
 
 def test_the_stuck_records_are_those_that_the_poller_counts() -> None:
-    facts = Facts("a", "inkit", "batches", up=True, backfilling=False, last_success=NOW, stuck=3)
+    facts = CollectorStatus("a", "inkit", "batches", up=True, backfilling=False, last_success=NOW, stuck=3)
     assert found(collector(health(facts)))[0].summary.startswith("a: 3 records are stuck")
 
 
