@@ -190,7 +190,12 @@ class Collector:
             self._read_list(poll)
         except FetchError as error:
             had_one = marks.complete and not marks.named
-            if error.status not in (404, 405) or self.listing.parts is None or had_one or isinstance(error, BrokenOff):
+            if (
+                error.status not in (404, 405)
+                or self.listing.batch_ids_from is None
+                or had_one
+                or isinstance(error, BrokenOff)
+            ):
                 raise
             if not marks.complete:
                 log.warning("list endpoint not available (404/405): polling by ID", extra=self._where)
