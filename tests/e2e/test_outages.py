@@ -14,7 +14,7 @@ import pytest
 
 from exporter.demo import faults
 from exporter.demo.items import invocation
-from exporter.model.accounting import Rules, names_failure
+from exporter.model.accounting import Rules, is_failure_series
 from exporter.model.publication import PATIENCE_SECONDS
 from exporter.state import prepared
 from exporter.systems import sources
@@ -108,7 +108,7 @@ def unpublished(made: Chain, sample: Sample) -> int:
         state.records(sample.account, sample.kind.collector, rules) as records,
     ):
         counters = records.sums().counters
-    return sum(count.counted - count.published for key, count in counters.items() if names_failure(key, rules))
+    return sum(count.counted - count.published for key, count in counters.items() if is_failure_series(key, rules))
 
 
 def pass_time(seconds: float) -> None:

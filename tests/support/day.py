@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.demo.items import deliveries, invocation
-from exporter.model.accounting import Rules, names_failure
+from exporter.model.accounting import Rules, is_failure_series
 from exporter.polling.build import RECONCILE_SHARE
 from exporter.state import prepared
 from exporter.systems import sources
@@ -146,4 +146,4 @@ def _failed(rig: Rig, ids: list[str]) -> list[str]:
     rules = Rules.of(sources()["inkit"].families)
     with rig.state.records(rig.account, "invocations", rules) as records:
         found = records.get(ids)
-    return [one for one, record in found.items() if any(names_failure(key, rules) for key in record.contributions)]
+    return [one for one, record in found.items() if any(is_failure_series(key, rules) for key in record.contributions)]

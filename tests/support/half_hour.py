@@ -11,7 +11,7 @@ from pathlib import Path
 from exporter.demo.items import Kind
 from exporter.demo.packagex.simulation import PackagexSimulation
 from exporter.demo.simulation import Simulation
-from exporter.model.accounting import Rules, names_failure
+from exporter.model.accounting import Rules, is_failure_series
 from exporter.model.record import Key
 from exporter.polling.poller import Poller
 from exporter.state import prepared
@@ -133,7 +133,7 @@ def _by_place(counts: Counter[Key]) -> Counter[Place]:
     found: Counter[Place] = Counter()
     rules = Rules.of(family for source in sources().values() for family in source.families)
     for key, count in counts.items():
-        if key[0] in COUNTERS and names_failure(key, rules):
+        if key[0] in COUNTERS and is_failure_series(key, rules):
             system, label = COUNTERS[key[0]]
             found[Place(system, key[label])] += count
     return found

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.http_types import Answer, Request
 
 KEY = "demo-key"
@@ -22,7 +22,7 @@ class AcmeApi:
         """Add letters, or put them in the place of those with their ids."""
         self.letters.update({one["id"]: one for one in letters})
 
-    def answer(self, request: Request, lies: Lies) -> Answer | None:
+    def answer(self, request: Request, list_faults: ListFaults) -> Answer | None:
         """None for what is not below `/letters`."""
         _, collection, *below = request.path.split("/")
         if collection != "letters":

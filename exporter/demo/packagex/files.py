@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import ClassVar, NamedTuple
 from urllib.parse import urlencode
 
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.http_types import Answer, Request
 from exporter.demo.items import Item
 from exporter.demo.packagex import contents
@@ -64,8 +64,8 @@ class FileStore:
     base: ClassVar[str] = _BASE
     batches: Batches
 
-    def answer(self, request: Request, lies: Lies) -> Answer | None:
-        del lies  # They concern lists.
+    def answer(self, request: Request, list_faults: ListFaults) -> Answer | None:
+        del list_faults  # They concern lists.
         if request.method != "GET":
             return _error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
         if any(name in request.headers for name in _ACCESS_HEADERS):

@@ -225,7 +225,7 @@ def test_pages_that_the_server_makes_smaller_are_reckoned_with(rig: Rig) -> None
     fill(rig, 2000)
     for number in range(2):
         open_batch(rig, f"rb_open_{number}", NOW - 160 * 60 - number)
-    rig.mock_api.faults.lies = faults.Lies(ignore_page_size=True)
+    rig.mock_api.faults.list_faults = faults.ListFaults(ignore_page_size=True)
     assert rig.cost(settled(rig)) == 1 + 2
 
 
@@ -233,7 +233,7 @@ def test_pages_that_the_server_makes_smaller_are_reckoned_with(rig: Rig) -> None
 def test_where_the_list_is_filtered_batches_in_flight_are_looked_for_on_its_pages(rig: Rig, clamped: bool) -> None:
     fill(rig, 1000)
     open_batch(rig, "rb_open", NOW - 250 * 60 - 1)
-    rig.mock_api.faults.lies = faults.Lies(ignore_page_size=clamped)
+    rig.mock_api.faults.list_faults = faults.ListFaults(ignore_page_size=clamped)
     poller = settled(rig, filters={"search": "rb"})
     rig.world.update("document_batches", "rb_open", destinations=FAILED)
     assert rig.cost(poller) == (11 if clamped else 3)
@@ -326,7 +326,7 @@ def test_a_list_that_is_not_found_is_no_proof_that_its_records_are_gone(rig: Rig
     def refuse(kind: str, page: int) -> None:
         rig.mock_api.faults.add(faults.status(404), times=1)
 
-    rig.mock_api.faults.lies = faults.Lies(before_page=refuse)
+    rig.mock_api.faults.list_faults = faults.ListFaults(before_page=refuse)
     assert not poller.poll()
     assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 1}
     assert rig.own(poller).vanished == 0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from exporter.client import Client, Request
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import Item, Kind, document_batch, generations, invocation
 from exporter.demo.packagex.api import PackagexApi
@@ -45,22 +45,22 @@ MAX_AGE = 4.5 * DAY
 LOOKBACKS = (1.5 * DAY, 2.5 * DAY, 3.5 * DAY)
 AGES = st.sampled_from([0.0, 0.5, 20.0, 20.0, 600.0])
 REFUSALS = (400, 404, 410, 422)
-LIES = st.sampled_from(
+LIST_FAULTS = st.sampled_from(
     [
-        Lies(),
-        Lies(total_count=3),
-        Lies(total_count=4),
-        Lies(total_count=8),
-        Lies(total_count=100),
-        Lies(total_count="missing"),
-        Lies(page_count=1),
-        Lies(page_count=40),
-        Lies(total_count="missing", page_count=40),
-        Lies(has_more=True),
-        Lies(has_more=False),
-        Lies(has_more=True, total_count="missing"),
-        Lies(has_more=False, total_count="missing"),
-        Lies(repeat_ids=True),
+        ListFaults(),
+        ListFaults(total_count=3),
+        ListFaults(total_count=4),
+        ListFaults(total_count=8),
+        ListFaults(total_count=100),
+        ListFaults(total_count="missing"),
+        ListFaults(page_count=1),
+        ListFaults(page_count=40),
+        ListFaults(total_count="missing", page_count=40),
+        ListFaults(has_more=True),
+        ListFaults(has_more=False),
+        ListFaults(has_more=True, total_count="missing"),
+        ListFaults(has_more=False, total_count="missing"),
+        ListFaults(repeat_ids=True),
     ]
 )
 LEAPS = st.sampled_from([-40 * DAY, -DAY, -3 * HOUR, 3 * HOUR, DAY, 8 * DAY, 400 * DAY])
@@ -307,18 +307,18 @@ class Machine(RuleBasedStateMachine):
             self.poll()
 
     @rule(
-        lies=LIES,
+        list_faults=LIST_FAULTS,
         beyond=st.sampled_from(["empty", "refused", "last", "first"]),
         polls=st.integers(1, 4),
         after=st.sampled_from([1.0, RECONCILE]),
     )
     def the_list_lies_about_its_end(
-        self, lies: Lies, beyond: Literal["empty", "refused", "last", "first"], polls: int, after: float
+        self, list_faults: ListFaults, beyond: Literal["empty", "refused", "last", "first"], polls: int, after: float
     ) -> None:
-        self.api.lies, self.api.beyond = lies, beyond
+        self.api.list_faults, self.api.beyond = list_faults, beyond
         for _ in range(polls):
             self.poll(after)
-        self.api.lies = Lies()
+        self.api.list_faults = ListFaults()
 
     @rule(
         pages=st.integers(1, 4),

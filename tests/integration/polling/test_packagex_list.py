@@ -13,7 +13,7 @@ import pytest
 
 from exporter.client import Client, Request
 from exporter.demo import faults
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.items import Item
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.items import packagex_batch
@@ -52,7 +52,7 @@ class Unfiltered(MemoryApi):
         return super().get(request)
 
 
-def turning(rig: Rig) -> Lies:
+def turning(rig: Rig) -> ListFaults:
     pages = iter(range(10**6))
 
     def turn(kind: str, page: int) -> None:
@@ -60,42 +60,42 @@ def turning(rig: Rig) -> Lies:
         if next(pages) % 7 == 6:
             runs(rig, "newest_first" if rig.packagex.readings.order == "oldest_first" else "oldest_first")
 
-    return Lies(before_page=turn)
+    return ListFaults(before_page=turn)
 
 
 @ORDERS
 @pytest.mark.parametrize(
-    "lies",
+    "list_faults",
     [
-        pytest.param(lambda rig: Lies(), id="none"),
-        pytest.param(lambda rig: Lies(order="shuffled"), id="no-order"),
-        pytest.param(lambda rig: Lies(ignore_page_size=True), id="limit-clamped"),
-        pytest.param(lambda rig: Lies(ignore_filters=True), id="filters-ignored"),
-        pytest.param(lambda rig: Lies(total_count=7), id="total-too-small"),
-        pytest.param(lambda rig: Lies(total_count="missing"), id="no-total"),
-        pytest.param(lambda rig: Lies(has_more=True), id="always-more"),
-        pytest.param(lambda rig: Lies(has_more=False), id="never-more"),
-        pytest.param(lambda rig: Lies(has_more=True, total_count=7), id="more-and-total-too-small"),
-        pytest.param(lambda rig: Lies(repeat_ids=True), id="ids-repeated"),
+        pytest.param(lambda rig: ListFaults(), id="none"),
+        pytest.param(lambda rig: ListFaults(order="shuffled"), id="no-order"),
+        pytest.param(lambda rig: ListFaults(ignore_page_size=True), id="limit-clamped"),
+        pytest.param(lambda rig: ListFaults(ignore_filters=True), id="filters-ignored"),
+        pytest.param(lambda rig: ListFaults(total_count=7), id="total-too-small"),
+        pytest.param(lambda rig: ListFaults(total_count="missing"), id="no-total"),
+        pytest.param(lambda rig: ListFaults(has_more=True), id="always-more"),
+        pytest.param(lambda rig: ListFaults(has_more=False), id="never-more"),
+        pytest.param(lambda rig: ListFaults(has_more=True, total_count=7), id="more-and-total-too-small"),
+        pytest.param(lambda rig: ListFaults(repeat_ids=True), id="ids-repeated"),
     ],
 )
 def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted_once(
-    packagex: Rig, order: str, lies: Callable[[Rig], Lies]
+    packagex: Rig, order: str, list_faults: Callable[[Rig], ListFaults]
 ) -> None:
     rig = packagex
     runs(rig, order)
     life = PackagexSimulation(rig.batches, random.Random(11), PackagexPace(batches=1 / 10))
     life.history(NOW, days=5, batches=700)
     old = {item["id"]: counting.finished("batches", item) for item in rig.batches.items()}
-    rig.mock_api.faults.lies = lies(rig)
+    rig.mock_api.faults.list_faults = list_faults(rig)
     poller = rig.poller("batches", page_size=25, allowance=30)
     assert poller.poll()
     for _ in range(10):
         rig.clock.now += 60
         life.step(rig.clock.now)
         assert poller.poll()
-    rig.mock_api.faults.lies = Lies(
-        order=rig.mock_api.faults.lies.order, repeat_ids=rig.mock_api.faults.lies.repeat_ids
+    rig.mock_api.faults.list_faults = ListFaults(
+        order=rig.mock_api.faults.list_faults.order, repeat_ids=rig.mock_api.faults.list_faults.repeat_ids
     )
     rig.reconcile(poller)
     rig.clock.now += 60
@@ -106,7 +106,7 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
         expected.update(counting.finished("batches", item))
         expected.subtract(old.get(item["id"], Counter()))
     assert rig.events("batches") == +expected
-    assert (poller.facts.incremental is True) is (rig.mock_api.faults.lies.order is None)
+    assert (poller.facts.incremental is True) is (rig.mock_api.faults.list_faults.order is None)
 
 
 @ORDERS
@@ -114,14 +114,14 @@ def test_a_list_that_turns_round_all_the_time_makes_no_news_of_what_is_old(packa
     rig = packagex
     runs(rig, order)
     rig.batches.extend([packagex_batch(f"b_{n}", NOW - n * 600, status="failed") for n in range(700)])
-    rig.mock_api.faults.lies = turning(rig)
+    rig.mock_api.faults.list_faults = turning(rig)
     poller = rig.poller("batches", page_size=25)
     poller.poll()
     for number in range(10):
         rig.clock.now += 60
         rig.batches.add(packagex_batch(f"b_new_{number}", rig.clock.now, status="failed"))
         poller.poll()
-    rig.mock_api.faults.lies = Lies()
+    rig.mock_api.faults.list_faults = ListFaults()
     rig.reconcile(poller)
     assert rig.exact("batches")
     assert rig.events("batches")[FAILED] == 10
@@ -171,7 +171,7 @@ def test_filters_that_are_not_kept_to_are_asked_for_once(packagex: Rig, caplog: 
     fill(rig, 1000)
     for number in range(8):
         rig.batches.add(packagex_batch(f"b_open_{number}", NOW - number * HOUR - 5 * HOUR, status="processing"))
-    rig.mock_api.faults.lies = Lies(ignore_filters=True)
+    rig.mock_api.faults.list_faults = ListFaults(ignore_filters=True)
     poller = rig.poller("batches")
     assert poller.poll()
     for _ in range(3):
@@ -340,7 +340,7 @@ def test_a_backfill_that_is_interrupted_goes_on_where_it_was(packagex: Rig, orde
         if len(rig.mock_api.requests) == asked:
             rig.mock_api.faults.add(faults.status(500))
 
-    rig.mock_api.faults.lies = Lies(before_page=fail)
+    rig.mock_api.faults.list_faults = ListFaults(before_page=fail)
     assert not rig.poller("batches", page_size=25).poll()
     rig.mock_api.faults.clear()
     rig.mock_api.requests.clear()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.demo import faults
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.items import document_batch, generations, invocation, workflow_batch
 from exporter.polling.poller import Poller
 from tests.support.rig import DAY, HOUR, NOW, Rig
@@ -225,7 +225,7 @@ def test_filtered_batches_are_lost_only_if_the_pages_around_do_not_have_them(rig
         if page == 20 and rig.world.get("document_batches", "rb_0"):
             rig.world.remove("document_batches", "rb_0")
 
-    rig.mock_api.faults.lies = Lies(before_page=delete)
+    rig.mock_api.faults.list_faults = ListFaults(before_page=delete)
     assert poller.poll()
     assert rig.own(poller).vanished == 0, "a second reading must say so too"
     rig.clock.now += HOUR
@@ -366,13 +366,13 @@ def test_a_new_batch_that_is_not_there_at_once_is_asked_for_again(rig: Rig) -> N
 
 def test_the_first_reading_of_a_list_without_an_order_goes_on_where_it_was_interrupted(rig: Rig) -> None:
     fill(rig, 1000)
-    rig.mock_api.faults.lies = Lies(order="shuffled")
-    interrupted = Lies(order="shuffled")
+    rig.mock_api.faults.list_faults = ListFaults(order="shuffled")
+    interrupted = ListFaults(order="shuffled")
     rig.fail_after(30)
-    rig.mock_api.faults.lies = replace(rig.mock_api.faults.lies, order=interrupted.order)
+    rig.mock_api.faults.list_faults = replace(rig.mock_api.faults.list_faults, order=interrupted.order)
     assert not rig.poller("document_batches", page_size=25).poll()
     rig.mock_api.faults.clear()
-    rig.mock_api.faults.lies = interrupted
+    rig.mock_api.faults.list_faults = interrupted
     rig.clock.now += 60
     rig.world.add("document_batches", document_batch("rb_new", rig.clock.now, destinations=FAILED))
     poller = rig.poller("document_batches", page_size=25)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.http_types import Answer, LoggedRequest
 from exporter.demo.items import document_batch
 from exporter.demo.server import MockApi
@@ -71,7 +71,7 @@ def test_a_client_that_goes_away_leaves_no_trace(client: Client, capfd: pytest.C
         asked.set()
         deleted.wait(5)
 
-    client.mock_api.faults.lies = Lies(before_page=wait_for_the_client_to_go)
+    client.mock_api.faults.list_faults = ListFaults(before_page=wait_for_the_client_to_go)
     with connect(client.mock_api) as connection:
         connection.sendall(REQUEST)
         assert asked.wait(5)

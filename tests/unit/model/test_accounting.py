@@ -146,12 +146,12 @@ def test_an_invocation_counts_as_many_failures_as_it_ever_showed_whatever_altern
     seen: list[Record],
 ) -> None:
     total = followed(PLACED, *seen)
-    failures = sum(count for key, count in total.items() if accounting.names_failure(key, PLACED))
+    failures = sum(count for key, count in total.items() if accounting.is_failure_series(key, PLACED))
     named = {
         key[:3]
         for one in seen
         for key in one.contributions
-        if accounting.names_failure(key, PLACED) and key[1] != "none"
+        if accounting.is_failure_series(key, PLACED) and key[1] != "none"
     }
     unnamed = any(key[1] == "none" for one in seen for key in one.contributions)
     assert failures == max(len(named), int(unnamed))
@@ -201,12 +201,16 @@ def test_a_series_is_of_failures_if_the_label_that_the_family_names_has_a_value_
     rules = Rules.of(
         [Family("x_total", "counter", "X.", labels, outcome=outcome), Family("y_total", "counter", "X.", labels)]
     )
-    assert accounting.names_failure(("x_total", "sepire", "rejected"), rules)
-    assert accounting.names_failure(("x_total", "sepire", "lost", "Invoices"), rules)
-    assert not accounting.names_failure(("x_total", "sepire", "completed"), rules)
-    assert not accounting.names_failure(("x_total", "rejected", "completed", "failed"), rules), "other labels are names"
-    assert not accounting.names_failure(("y_total", "sepire", "rejected", "failed"), rules), "no outcome is declared"
-    assert not accounting.names_failure(("z_total", "sepire", "rejected"), rules)
+    assert accounting.is_failure_series(("x_total", "sepire", "rejected"), rules)
+    assert accounting.is_failure_series(("x_total", "sepire", "lost", "Invoices"), rules)
+    assert not accounting.is_failure_series(("x_total", "sepire", "completed"), rules)
+    assert not accounting.is_failure_series(("x_total", "rejected", "completed", "failed"), rules), (
+        "other labels are names"
+    )
+    assert not accounting.is_failure_series(("y_total", "sepire", "rejected", "failed"), rules), (
+        "no outcome is declared"
+    )
+    assert not accounting.is_failure_series(("z_total", "sepire", "rejected"), rules)
 
 
 ITEMS = Rules(frozenset({"c"}), outcomes={"c": (3, frozenset({"error"}))}, places={"c": 1})
