@@ -72,14 +72,14 @@ def _target(ref: str, query: Query, kind: str) -> JSON:
     }
 
 
-def steps(*colours: tuple[float | None, str]) -> JSON:
-    """Thresholds: from each value on (None: from the start) this colour."""
-    return {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in colours]}
+def steps(*colors: tuple[float | None, str]) -> JSON:
+    """Thresholds: from each value on (None: from the start) this color."""
+    return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in colors]}
 
 
 def mapped(words: dict[str, tuple[str, str]]) -> JSON:
-    """Values to words with a colour."""
-    return {"type": "value", "options": {one: {"text": text, "color": colour} for one, (text, colour) in words.items()}}
+    """Values to words with a color."""
+    return {"type": "value", "options": {one: {"text": text, "color": color} for one, (text, color) in words.items()}}
 
 
 NEUTRAL = steps((None, "text"))

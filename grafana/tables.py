@@ -49,7 +49,7 @@ def table(
     """Return a table sorted by the column `sort`, largest first. `first` transforms before columns get names."""
     queries = tuple(Query(one.query, instant=True) for one in columns if one.query)
     names = _names(columns, len(queries))
-    organised = {
+    organized = {
         "id": "organize",
         "options": {
             "excludeByName": {"Time": True},
@@ -68,7 +68,7 @@ def table(
     options = {"cellHeight": "sm", "showHeader": True, "sortBy": [{"displayName": sort, "desc": True}]}
     made = Panel("table", title, description, queries, defaults, options)
     overrides = tuple(override for one in columns if (override := _override(one)))
-    return replace(made, overrides=overrides, transformations=(*merged, *first, organised))
+    return replace(made, overrides=overrides, transformations=(*merged, *first, organized))
 
 
 def _names(columns: Sequence[Column], queries: int) -> list[str]:

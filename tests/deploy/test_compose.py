@@ -38,7 +38,7 @@ def test_the_files_are_as_the_compose_specification_has_them(file: Path) -> None
     output(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", file)
 
 
-def test_a_misspelt_key_does_not_pass(tmp_path: Path) -> None:
+def test_a_misspelled_key_does_not_pass(tmp_path: Path) -> None:
     wrong = tmp_path / "compose.yaml"
     wrong.write_text(DEMO.read_text().replace("read_only:", "readonly:"))
     with pytest.raises(AssertionError, match="readonly"):

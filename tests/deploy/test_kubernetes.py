@@ -54,7 +54,7 @@ def test_every_manifest_is_as_its_schema_has_it(manifests: Manifests) -> None:
     ("kind", "place"),
     [("Deployment", ("spec", "template", "spec")), ("ServiceMonitor", ("spec",)), ("PrometheusRule", ("spec",))],
 )
-def test_a_misspelt_key_does_not_pass_the_schemas(
+def test_a_misspelled_key_does_not_pass_the_schemas(
     both: dict[str, Manifests], kind: str, place: tuple[str, ...]
 ) -> None:
     import kubernetes_validate
@@ -63,8 +63,8 @@ def test_a_misspelt_key_does_not_pass_the_schemas(
     inner = wrong
     for name in place:
         inner = inner[name]
-    inner["misspelt"] = 1
-    with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError), match="misspelt"):
+    inner["misspelled"] = 1
+    with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError), match="misspelled"):
         judge(wrong)
 
 
@@ -192,8 +192,8 @@ def test_the_manifest_of_the_rules_is_what_its_script_prints() -> None:
 
 
 def test_every_dashboard_is_there_as_it_is(manifests: Manifests) -> None:
-    labelled = [one for one in manifests.values() if one["metadata"].get("labels", {}).get("grafana_dashboard") == "1"]
-    assert {name: text for one in labelled for name, text in one["data"].items()} == dashboards() != {}
+    labeled = [one for one in manifests.values() if one["metadata"].get("labels", {}).get("grafana_dashboard") == "1"]
+    assert {name: text for one in labeled for name, text in one["data"].items()} == dashboards() != {}
 
 
 def test_versions_are_the_programs(both: dict[str, Manifests]) -> None:

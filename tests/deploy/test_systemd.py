@@ -39,7 +39,7 @@ def test_systemd_understands_every_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.programs
-def test_a_misspelt_setting_is_found(tmp_path: Path) -> None:
+def test_a_misspelled_setting_is_found(tmp_path: Path) -> None:
     assert "PrivateTemp" in verified(tmp_path, ("PrivateTmp=", "PrivateTemp="))
 
 

@@ -63,7 +63,7 @@ def test_each_job_ends_by_itself() -> None:
     output(sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *WORKFLOWS)
 
 
-def test_a_misspelt_key_of_a_workflow_does_not_pass(tmp_path: Path) -> None:
+def test_a_misspelled_key_of_a_workflow_does_not_pass(tmp_path: Path) -> None:
     wrong = tmp_path / "test.yml"
     wrong.write_text((GITHUB / "workflows/test.yml").read_text().replace("runs-on:", "run-on:"))
     with pytest.raises(AssertionError, match="run-on"):

@@ -27,7 +27,7 @@ EXPRS = sorted({one.expr for one in queries()} | annotations())
 
 
 def known() -> Mapping[str, set[str]]:
-    """Each series' name with its labels: the catalogue's, the client library's of the process, and Prometheus's own."""
+    """Each series' name with its labels: the catalog's, the client library's of the process, and Prometheus's own."""
     found = {"ALERTS": ALERT, "ALERTS_FOR_STATE": ALERT}
     for family in catalog(families()):
         labels = {*family.labels, *family.optional, *TARGET}

@@ -16,9 +16,9 @@ from tests.support.typescript import complaints, literals
 
 OVERVIEW = DASHBOARDS["batch-exporter-overview"]
 FAULTS: Mapping[str, Callable[[dict[str, Any]], None]] = {
-    "a misspelt option": lambda board: panel(board, "timeseries")["options"].update(legnd={}),
-    "a misspelt style": lambda board: panel(board, "timeseries")["fieldConfig"]["defaults"]["custom"].update(widht=1),
-    "a misspelt key of a panel": lambda board: panel(board, "stat").update(tittle="x"),
+    "a misspelled option": lambda board: panel(board, "timeseries")["options"].update(legnd={}),
+    "a misspelled style": lambda board: panel(board, "timeseries")["fieldConfig"]["defaults"]["custom"].update(widht=1),
+    "a misspelled key of a panel": lambda board: panel(board, "stat").update(tittle="x"),
     "a style that there is not": lambda board: panel(board, "timeseries")["fieldConfig"]["defaults"]["custom"].update(
         drawStyle="dots"
     ),
@@ -67,7 +67,7 @@ def test_the_sdk_knows_every_key(dashboard: dict[str, Any]) -> None:
     assert [one for one in lost(dashboard, through_the_sdk(dashboard)) if not one.endswith(prometheus)] == []
 
 
-def test_the_sdk_sees_a_misspelt_key_of_a_query() -> None:
+def test_the_sdk_sees_a_misspelled_key_of_a_query() -> None:
     faulty = copy.deepcopy(OVERVIEW)
     panel(faulty, "stat")["targets"][0]["exprr"] = "1"
     assert any(one.endswith("exprr") for one in lost(faulty, through_the_sdk(faulty)))

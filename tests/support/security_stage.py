@@ -73,7 +73,7 @@ class Stage:
         yield _account("file", refusing, api_token=None, api_token_file="token")
         yield _account("environment", refusing, api_token=None, api_token_env="MARKED_TOKEN")
         yield _account("proxied", "http://127.0.0.1:1", proxy_url=f"http://{_USER}{proxy}")
-        yield _account("tunnelled", "https://api.invalid", proxy_url=f"http://{_USER}{proxy}")
+        yield _account("tunneled", "https://api.invalid", proxy_url=f"http://{_USER}{proxy}")
         yield _account("proxy-gone", "https://api.invalid", proxy_url=f"http://{_USER}127.0.0.1:1")
         yield _account("no-key", secure, tls_config={"cert_file": "key.pem", "key_file": "key.pem"})
         yield _account("no-authority", secure, tls_config={"ca_file": "authority.pem"})

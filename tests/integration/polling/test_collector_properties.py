@@ -66,7 +66,7 @@ LIST_FAULTS = st.sampled_from(
 LEAPS = st.sampled_from([-40 * DAY, -DAY, -3 * HOUR, 3 * HOUR, DAY, 8 * DAY, 400 * DAY])
 
 
-LABELLED = {
+LABELED = {
     family.name: len(family.labels) - 1 for one in sources().values() for family in one.families if family.optional
 }
 """By family, how long its keys are without the label that only some accounts have."""
@@ -74,7 +74,7 @@ LABELLED = {
 
 def bare(key: Key) -> Key:
     """A series without that label."""
-    return key[: LABELLED.get(key[0])]
+    return key[: LABELED.get(key[0])]
 
 
 class Machine(RuleBasedStateMachine):
@@ -99,7 +99,7 @@ class Machine(RuleBasedStateMachine):
         self.leapt = 0.0
         """By how much the exporter's clock is wrong."""
         self.filtered = False
-        self.labelled = False
+        self.labeled = False
         self.start()
 
     def teardown(self) -> None:
@@ -126,18 +126,18 @@ class Machine(RuleBasedStateMachine):
         source = sources()[self.system]
         limits = Limits(self.model.lookback, RECONCILE, MAX_AGE, page_size=4, allowance=3)
         filters = dict([self.everything]) if self.filtered else {}
-        labelled = self.labelled and self.kind == "invocations"
-        listing = source.listing(self.kind, Options(filters, workflow_label=labelled))
+        labeled = self.labeled and self.kind == "invocations"
+        listing = source.listing(self.kind, Options(filters, workflow_label=labeled))
         self.board = SnapshotStore()
         self.facts = CollectorStatus("prod", self.system, self.kind)
         self.poller = Poller(
-            Collector(listing, source.families, limits, str(filters), labels="workflow" if labelled else ""),
+            Collector(listing, source.families, limits, str(filters), labels="workflow" if labeled else ""),
             cast("Client", self.api),
             cast("State", self.state),
             Output(self.board.publish, lambda: self.board.last_scrape),
             self.facts,
             Pace(60.0, 600.0, 3600.0),
-            labelled,
+            labeled,
             clock=lambda: self.clock.now + self.leapt,
             ticks=self.clock,
         )
@@ -200,7 +200,7 @@ class Machine(RuleBasedStateMachine):
         counted: Counter[Key] = Counter()
         for key, total in sums.gauges.items():
             if key[0].startswith(f"{self.system}_"):
-                assert key[0] not in LABELLED or len(key) == LABELLED[key[0]] + self.labelled
+                assert key[0] not in LABELED or len(key) == LABELED[key[0]] + self.labeled
                 shown[bare(key)] += total
         for key, count in sums.counters.items():
             if key[0].startswith(f"{self.system}_"):
@@ -354,12 +354,12 @@ class Machine(RuleBasedStateMachine):
     def other_filters_and_labels_are_configured(self, switches: list[tuple[bool, bool, int]], place: int) -> None:
         """All records are asked for before and after, and things happen between the last poll and the next."""
         self.settle()
-        for filtered, labelled, fault in switches:
+        for filtered, labeled, fault in switches:
             if filtered != self.filtered:
                 self.model.no_news_before(self.last_good + 0.1)
                 if filtered and self.kind == "document_batches":
                     self.model.asked_for_something_else()
-            self.filtered, self.labelled = filtered, labelled and self.kind == "invocations"
+            self.filtered, self.labeled = filtered, labeled and self.kind == "invocations"
             self.start()
             self.clock.now += 1.0
             if self.model.begun:

@@ -111,7 +111,7 @@ def test_the_demo_does_not_take_a_configuration(capsys: pytest.CaptureFixture[st
         (["serve", "--log.levl", "info"], "--log.level"),
     ],
 )
-def test_a_misspelt_flag_gets_the_nearest_one_and_the_usage_of_the_command(
+def test_a_misspelled_flag_gets_the_nearest_one_and_the_usage_of_the_command(
     arguments: list[str], nearest: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = next((one for one in arguments if one in COMMANDS), "serve")
@@ -121,7 +121,7 @@ def test_a_misspelt_flag_gets_the_nearest_one_and_the_usage_of_the_command(
 
 
 @pytest.mark.parametrize(("word", "nearest"), [("chek", "check"), ("Demo", "demo"), ("versoin", "version")])
-def test_a_misspelt_command_gets_the_nearest_one(word: str, nearest: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_misspelled_command_gets_the_nearest_one(word: str, nearest: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert f'unknown command "{word}"; did you mean {nearest}?' in refusal([word], capsys)
     assert f'unknown command "{word}"' in refusal(["help", word], capsys)
 

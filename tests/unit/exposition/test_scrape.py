@@ -100,7 +100,7 @@ def families_of(text: str) -> list[str]:
     return re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
 
 
-def test_families_come_in_the_order_of_the_catalogue_each_with_one_header_and_all_accounts(scene: Scene) -> None:
+def test_families_come_in_the_order_of_the_catalog_each_with_one_header_and_all_accounts(scene: Scene) -> None:
     scene.publish("b", 2)
     scene.publish("a", 1)
     text = scene.text()

@@ -33,7 +33,7 @@ def test_the_page_has_every_cipher_suite() -> None:
     assert {begin + end for begin in begins for end in ends} == set(go.CIPHERS)
 
 
-def test_the_example_is_a_good_file_and_has_every_key_that_is_honoured() -> None:
+def test_the_example_is_a_good_file_and_has_every_key_that_is_honored() -> None:
     config = parse(EXAMPLE, EXAMPLE.read_bytes())
     assert config.warnings == ()
     assert config.tls is not None
