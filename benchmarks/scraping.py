@@ -32,7 +32,7 @@ def figures(bench: Bench) -> Iterator[Row]:
         bench.tell(f"rendering {number(bench.sizes.series)} series ({form})")
         made = bench.alone(serving.rendered, bench.sizes.series, form, bench.sizes.scrape_rounds)
         yield _rendered(form, made, "a scrape made", made.kept)
-        yield _rendered(form, made, "a scrape made after every family has changed", made.anew)
+        yield _rendered(form, made, "a scrape made after every family has changed", made.full)
     held: dict[Form, _Held] = defaultdict(_Held)
     read, polled = (
         Scene(size, bench.sizes.in_flight, bench.sizes.among) for size in (bench.sizes.backfill, bench.sizes.small)

@@ -183,7 +183,7 @@ class Client:
         """Make one attempt. Raises FetchError and Stopping."""
         # Concurrency before the turn: requests that waited for the former must not start all at once.
         with self._limiter.concurrency:
-            # Before the turn: the token's file may be on a disk that hangs.
+            # Before the turn: the token's file may be on a disk that does not respond.
             token = self._access.token()
             self._meter.throttled(self._limiter.take_turn(self._pause))
             answer = self._answer(request, token, most)

@@ -77,7 +77,7 @@ class MockApi:
         self._thread.start()
 
     def stop(self) -> None:
-        """Abort all responses, those that hang included, and wait for their threads."""
+        """Abort all responses, those that never come included, and wait for their threads."""
         self._stopped.set()
         if self._thread.is_alive():
             # Another connection wakes the thread that waits for one.

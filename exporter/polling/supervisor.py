@@ -151,7 +151,7 @@ class Supervisor:
         self._ending = {name: thread for name, thread in (self._ending | ending).items() if thread.is_alive()}
 
     def _threads(self, pipeline: AccountPipeline, spread: float) -> Mapping[CollectorId, threading.Thread]:
-        # Daemon threads: the program does not wait for them at its end. A request may hang for its whole deadline, and
+        # Daemon threads: the program does not wait for them at its end. A request may take its whole deadline, and
         # an interrupted transaction has no effect.
         return {
             poller.id: threading.Thread(

@@ -77,7 +77,7 @@ def test_the_exporter_may_write_to_its_state_alone() -> None:
     assert exporter["volumes"] == ["state:/data"]
 
 
-def test_who_waits_for_a_service_waits_for_one_that_tells_its_health() -> None:
+def test_who_waits_for_a_service_waits_for_one_that_reports_its_health() -> None:
     known = services()
     for service in known.values():
         for name, how in service.get("depends_on", {}).items():

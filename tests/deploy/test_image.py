@@ -1,4 +1,4 @@
-"""The image is built from the Dockerfile, on a stand-in of its base, and does what docs/deployment.md says of it."""
+"""The image is built from the Dockerfile, on a substitute of its base, and does what docs/deployment.md says of it."""
 
 import json
 import re
@@ -73,7 +73,7 @@ def test_it_runs_with_no_rights_and_shows_which_commit_it_is(engine: Engine, ima
         assert f'revision="0123abc",version="{__version__}"' in page
 
 
-def test_it_ends_by_itself_when_told_to(engine: Engine, image: str) -> None:
+def test_it_ends_by_itself_when_asked_to(engine: Engine, image: str) -> None:
     with running(engine, image, "--tmpfs=/tmp", "demo") as one:
         began = time.monotonic()
         engine("stop", "--time=30", one)

@@ -109,7 +109,7 @@ def test_manifests_and_chart_run_the_same_pod(both: dict[str, Manifests]) -> Non
 def plainly(value: Any) -> Any:
     """The value without the label that the chart adds wherever it selects, and with any white space as one space.
 
-    Kustomize writes folded text anew and adds an empty line before what is indented; to PromQL that is nothing.
+    Kustomize rewrites folded text and adds an empty line before what is indented; to PromQL that is nothing.
     """
     if isinstance(value, dict):
         return {key: plainly(one) for key, one in value.items() if key != "app.kubernetes.io/instance"}

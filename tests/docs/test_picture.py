@@ -15,7 +15,7 @@ def story() -> Story:
 
 
 def test_the_committed_picture_is_that_of_the_demo(story: Story) -> None:
-    assert (DOCS / "demo.svg").read_text() == picture(story), "draw it anew: make docs"
+    assert (DOCS / "demo.svg").read_text() == picture(story), "draw it again: make docs"
 
 
 def test_every_failure_is_counted_by_the_next_poll(story: Story) -> None:

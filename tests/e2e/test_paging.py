@@ -49,7 +49,7 @@ def notified(pages: list[Page]) -> list[tuple[str, str]]:
 
 
 def asked(running: Chain, there: Apis) -> None:
-    """Wait until the exporter has been told of all that there is now."""
+    """Wait until the exporter has queried all that there is now."""
     there.mock_api.requests.clear()
     paths = {"/batch", "/invoke", "/batches"}
     running.until(lambda: paths <= {one.path for one in list(there.mock_api.requests)}, "the next polls")
@@ -70,7 +70,7 @@ def test_each_thing_pages_once_and_is_over_though_the_exporter_is_killed_before_
 
     groups: dict[str, Callable[[], list[Page]]] = {
         "a generation": lambda: pager.pages("InkitGenerationFailed", "production"),
-        "what hangs": lambda: pager.pages("InkitInFlightTooLong", "letters"),
+        "what is stuck": lambda: pager.pages("InkitInFlightTooLong", "letters"),
         "a batch": lambda: pager.pages("PackageXBatchFailed", "logistics"),
         "items": lambda: pager.pages("PackageXItemErrors", "logistics"),
     }

@@ -121,7 +121,7 @@ def test_sighup_takes_in_a_file_that_kubernetes_has_swapped(rig: Rig, place: Pla
         eventually(url + "/metrics", 'inkit_batch_documents{account="b",kind="document"}')
 
 
-def test_a_file_that_was_cut_short_changes_nothing_and_is_told_without_secrets(rig: Rig, place: Place) -> None:
+def test_a_file_that_was_cut_short_changes_nothing_and_is_logged_without_secrets(rig: Rig, place: Place) -> None:
     whole = place.text("a", "b")
     place.replace(whole.replace(TOKEN, "CANARY"))
     with running([place.flag, "--web.enable-lifecycle"]) as (process, url):
@@ -209,7 +209,7 @@ def test_a_command_that_reloads_nothing_ends_at_sighup_as_any_other(rig: Rig, pl
         process.wait()
 
 
-def test_it_stops_in_time_in_the_middle_of_a_reload_that_hangs(rig: Rig, place: Place) -> None:
+def test_it_stops_in_time_in_the_middle_of_a_reload_that_does_not_end(rig: Rig, place: Place) -> None:
     place.replace(place.text("a"))
     with running([place.flag, "--web.enable-lifecycle"]) as (process, url):
         place.file.unlink()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.dashboards import DASHBOARDS, Query, annotations, label_values, panels, queries, substituted
-from tests.support.grafana_stage import Prometheus, played
+from tests.support.grafana_stage import Prometheus, staged
 from tests.support.prometheus_copies import also_from, comparable, copied, scraped
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
@@ -24,7 +24,7 @@ EMPTY = {
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    with played(tmp_path_factory.mktemp("stage")) as found:
+    with staged(tmp_path_factory.mktemp("stage")) as found:
         yield found
 
 
@@ -110,7 +110,7 @@ def test_failures_over_time_have_exemplars_that_name_the_records(prometheus: Pro
 def test_two_exporters_of_the_same_accounts_give_the_same_numbers_as_one(
     prometheus: Prometheus, tmp_path: Path
 ) -> None:
-    """In one job, as after a mistake or while a pod is replaced, and in two."""
+    """In one job, as by accident or while a pod is replaced, and in two."""
     alone = scraped(prometheus, "70s")
     second = {"instance": "b", "pod": "y"}
     with (

@@ -166,7 +166,7 @@ def test_no_account_counts_twice_where_two_exporters_expose_it() -> None:
     assert {expr for expr in EXPRS if [*twice(promql_parser.parse(substituted(expr)))]} == set()
 
 
-def test_equal_accounts_of_two_clusters_are_told_apart() -> None:
+def test_equal_accounts_of_two_clusters_are_distinct() -> None:
     """Where a row or a line is one account, it is one of one cluster."""
     for expr in EXPRS:
         for one in within(promql_parser.parse(substituted(expr))):

@@ -23,7 +23,7 @@ _SETTLE = (
     'cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/"'
     ' && printf "[global]\\ncert = /etc/ssl/certs/ca-certificates.crt\\n" > "$1/etc/pip.conf"'
 )
-_BASE = "localhost/python:stand-in"
+_BASE = "localhost/python:substitute"
 EPOCH = "1700000000"
 
 

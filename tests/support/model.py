@@ -58,11 +58,11 @@ class Model:
         self.max_age = max_age
         self.records: dict[str, Tracked] = {}
         self.begun = False
-        """The window has been read completely. What was there until then is no news."""
+        """The window has been read completely. What was there until then is no new event."""
         self.horizons = (0.0, 0.0)
         """What it may be, from and to: a poll that was cut off may have moved it."""
         self.watched_since = 0.0
-        """What was created before and never met may be no news: other things were asked for, or could not be had."""
+        """What was created before and never met may be no new event: other things were asked for, or could not be had."""
         self.certain: Counter[Key] = Counter()
         self.possible: Counter[Key] = Counter()
         """Above what is certain: what was seen or not before its record went away."""
@@ -108,7 +108,7 @@ class Model:
         self.begun = True
 
     def account_for(self, one: Tracked) -> None:
-        low, high = self.news
+        low, high = self.event_watermarks
         if self.begun and (one.known or one.created >= high):
             self.certain += one.rises(self.kind)
         elif self.begun and (one.created >= low or one.moved):
@@ -117,13 +117,13 @@ class Model:
         one.known = True
 
     @property
-    def news(self) -> tuple[float, float]:
-        """From when on a record is surely no news, and surely news."""
+    def event_watermarks(self) -> tuple[float, float]:
+        """Since when a record may be a new event, and since when it surely is one."""
         since = self.clock.now - self.lookback
         low, high = (max(since, one) - DAY / 4 for one in self.horizons)
         return low, max(high, self.watched_since)
 
-    def no_news_before(self, moment: float) -> None:
+    def no_new_event_before(self, moment: float) -> None:
         """What was created before, and is not known for sure, may count or not."""
         self.watched_since = max(self.watched_since, moment)
 

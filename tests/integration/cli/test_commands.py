@@ -54,7 +54,7 @@ def test_without_configuration_it_says_what_to_give_and_ends_with_status_2(tmp_p
     assert "--config.file" in done.stderr
 
 
-def test_a_bad_configuration_names_every_mistake_and_ends_with_status_2(tmp_path: Path) -> None:
+def test_a_bad_configuration_names_every_problem_and_ends_with_status_2(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(
         "poll_intervall: 60s\naccounts:\n  - name: prod\n    system: inkit\n    api_token: CANARY\n    page_size: 0\n"
@@ -81,7 +81,7 @@ def test_check_accepts_a_good_configuration(rig: Rig, tmp_path: Path) -> None:
     assert not rig.mock_api.requests, "without --online nobody is asked"
 
 
-def test_check_online_asks_each_collector_once_and_tells_the_cost(rig: Rig, tmp_path: Path) -> None:
+def test_check_online_asks_each_collector_once_and_reports_the_cost(rig: Rig, tmp_path: Path) -> None:
     done = run("check", "--online", config(rig, tmp_path))
     assert done.returncode == 0
     assert done.stdout.count("1 page in the window, about 86,400 requests on a quiet day") == 3
@@ -166,7 +166,7 @@ def test_output_that_cannot_be_written_is_said_without_a_traceback(arguments: li
     assert done.stderr == "cannot write to standard output: No space left on device\n"
 
 
-def test_requests_are_told_at_debug_level(rig: Rig, tmp_path: Path) -> None:
+def test_requests_are_logged_at_debug_level(rig: Rig, tmp_path: Path) -> None:
     done = run("once", config(rig, tmp_path), "--log.level=debug")
     assert re.search(r"level=DEBUG msg=asked endpoint=/batch code=200 seconds=0\.\d+", done.stderr)
 
@@ -211,7 +211,7 @@ def test_a_poll_longer_than_its_interval_is_not_started_twice(rig: Rig, tmp_path
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_within_two_seconds_in_the_middle_of_a_hanging_request(
+def test_a_signal_ends_it_within_two_seconds_in_the_middle_of_an_unanswered_request(
     rig: Rig, tmp_path: Path, number: signal.Signals
 ) -> None:
     rig.mock_api.faults.add(faults.hang())

@@ -48,7 +48,7 @@ def test_it_serves_over_tls_with_a_password_and_follows_the_file(rig: Rig, tmp_p
 
 
 @pytest.mark.parametrize("command", [["serve"], ["check"]])
-def test_a_bad_web_configuration_ends_it_with_status_2_and_every_mistake(
+def test_a_bad_web_configuration_ends_it_with_status_2_and_every_problem(
     rig: Rig, tmp_path: Path, command: list[str]
 ) -> None:
     done = run(config(rig, tmp_path), web(tmp_path, "rate_limt: {}\nbasic_auth_users: {alice: CANARY}\n"), *command)

@@ -76,7 +76,7 @@ def test_what_changed_since_a_backfill_was_interrupted_is_in_its_first_numbers(r
     assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
 
 
-def test_a_backfill_tells_how_far_it_has_come(rig: Rig) -> None:
+def test_a_backfill_logs_how_far_it_has_come(rig: Rig) -> None:
     fill(rig, 1000)
     interrupted(rig, page=30)
     poller = rig.poller("document_batches", page_size=25)
@@ -285,7 +285,7 @@ def test_a_record_that_is_not_found_for_some_polls_is_believed_to_be_there(rig: 
     assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
 
 
-def test_after_a_restart_what_was_not_found_is_doubted_anew(rig: Rig) -> None:
+def test_after_a_restart_what_was_not_found_is_doubted_again(rig: Rig) -> None:
     rig.world.add("document_batches", document_batch("rb_1", NOW))
     settled(rig)
     rig.world.remove("document_batches", "rb_1")
@@ -305,7 +305,9 @@ def test_after_a_restart_what_was_not_found_is_doubted_anew(rig: Rig) -> None:
         pytest.param(faults.raw(b'{"id": "rb_other", "created_at": "2023-11-14T00:00:00Z"}'), id="another"),
     ],
 )
-def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_is_gone(rig: Rig, fault: faults.Fault) -> None:
+def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_was_deleted(
+    rig: Rig, fault: faults.Fault
+) -> None:
     fill(rig, 500)
     open_batch(rig, "rb_open", NOW - DAY / 4)
     poller = settled(rig)
@@ -318,7 +320,7 @@ def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_is_gone(
     assert rig.exact("document_batches")
 
 
-def test_a_list_that_is_not_found_is_no_proof_that_its_records_are_gone(rig: Rig) -> None:
+def test_a_list_that_is_not_found_is_no_proof_that_its_records_were_deleted(rig: Rig) -> None:
     rig.world.extend("invocations", [invocation(f"rend_{n}", NOW - n) for n in range(500)])
     rig.world.add("invocations", invocation("rend_open", NOW - HOUR, destinations={"box": "In Progress"}))
     poller = settled(rig, "invocations")
@@ -377,7 +379,7 @@ def test_work_older_than_the_window_is_asked_for_at_reconciliations_only(rig: Ri
     assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
 
 
-def test_work_that_never_ends_is_given_up_counted_and_told_and_asked_for_no_more(
+def test_work_that_never_ends_is_given_up_counted_and_logged_and_asked_for_no_more(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     open_batch(rig, "rb_stuck", NOW)

@@ -155,7 +155,7 @@ class Machine(RuleBasedStateMachine):
             self.api.before = self.api.instead = None
         self.model.polled(good)
         if self.truncated():
-            self.model.no_news_before(self.clock.now + 0.5)
+            self.model.no_new_event_before(self.clock.now + 0.5)
         if good:
             self.last_good = self.clock.now
         self.look()
@@ -312,7 +312,7 @@ class Machine(RuleBasedStateMachine):
         polls=st.integers(1, 4),
         after=st.sampled_from([1.0, RECONCILE]),
     )
-    def the_list_lies_about_its_end(
+    def the_list_is_wrong_about_its_end(
         self, list_faults: ListFaults, beyond: Literal["empty", "refused", "last", "first"], polls: int, after: float
     ) -> None:
         self.api.list_faults, self.api.beyond = list_faults, beyond
@@ -356,7 +356,7 @@ class Machine(RuleBasedStateMachine):
         self.settle()
         for filtered, labeled, fault in switches:
             if filtered != self.filtered:
-                self.model.no_news_before(self.last_good + 0.1)
+                self.model.no_new_event_before(self.last_good + 0.1)
                 if filtered and self.kind == "document_batches":
                     self.model.asked_for_something_else()
             self.filtered, self.labeled = filtered, labeled and self.kind == "invocations"
@@ -454,7 +454,7 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.begun)
     @rule(lookbacks=st.lists(st.tuples(st.sampled_from(LOOKBACKS), st.integers(0, 80)), min_size=1, max_size=3))
-    def the_window_is_configured_anew(self, lookbacks: list[tuple[float, int]]) -> None:
+    def the_window_is_changed(self, lookbacks: list[tuple[float, int]]) -> None:
         """And is so again before that has come to its end; never beyond the last, so that it is known what was met."""
         self.settle()
         for lookback, statements in lookbacks:

@@ -79,7 +79,7 @@ def test_a_page_that_is_refused_or_empty_in_mid_list_does_not_complete_the_first
 
 
 @REFUSALS
-def test_a_reconciliation_that_breaks_off_lets_nothing_vanish(rig: Rig, status: int) -> None:
+def test_a_reconciliation_that_breaks_off_deletes_nothing(rig: Rig, status: int) -> None:
     api = served(rig, 1000)
     polling = poller(rig, api)
     assert polling.poll()
@@ -94,7 +94,7 @@ def test_a_reconciliation_that_breaks_off_lets_nothing_vanish(rig: Rig, status: 
 
 
 @pytest.mark.parametrize("status", [400, 404, 422, 500])
-def test_one_refusal_among_pages_read_ahead_is_no_mistake_of_the_exporter(rig: Rig, status: int) -> None:
+def test_one_refusal_among_pages_read_ahead_is_no_internal_error(rig: Rig, status: int) -> None:
     api = served(rig, 1000)
     for page in (3, 5, 6):
         failing(api, page, status)
@@ -248,7 +248,7 @@ def list_ends() -> Iterator[tuple[str, str, Beyond, int]]:
 
 
 @pytest.mark.parametrize(("system", "list_fault", "beyond", "count"), list(list_ends()))
-def test_a_list_is_read_to_its_end_however_that_is_told(
+def test_a_list_is_read_to_its_end_however_the_answer_marks_it(
     rig: Rig, system: str, list_fault: str, beyond: Beyond, count: int
 ) -> None:
     list_faults = LIST_FAULTS[list_fault]

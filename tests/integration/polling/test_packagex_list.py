@@ -110,7 +110,7 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
 
 
 @ORDERS
-def test_a_list_that_turns_round_all_the_time_makes_no_news_of_what_is_old(packagex: Rig, order: str) -> None:
+def test_a_list_that_turns_round_all_the_time_makes_no_new_event_of_what_is_old(packagex: Rig, order: str) -> None:
     rig = packagex
     runs(rig, order)
     rig.batches.extend([packagex_batch(f"b_{n}", NOW - n * 600, status="failed") for n in range(700)])
@@ -362,7 +362,7 @@ def test_a_window_that_is_shorter_than_the_list_is_not_read_beyond_its_beginning
 
 
 @ORDERS
-def test_where_both_ends_have_the_newest_moment_the_rows_between_tell_the_order(packagex: Rig, order: str) -> None:
+def test_where_both_ends_have_the_newest_moment_the_rows_between_show_the_order(packagex: Rig, order: str) -> None:
     rig = packagex
     runs(rig, order)
     rig.batches.extend([packagex_batch(f"b_{n}", NOW - (2 if n < 3 else 1) * DAY) for n in range(5)])

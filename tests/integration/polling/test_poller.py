@@ -73,7 +73,7 @@ def test_a_random_world_of_thousands_of_records_is_counted_exactly_while_it_move
         life.step(rig.clock.now)
 
 
-def test_gauges_are_withheld_until_the_window_has_been_read_once(rig: Rig) -> None:
+def test_gauges_are_absent_until_the_window_has_been_read_once(rig: Rig) -> None:
     poller = rig.poller("document_batches")
     poller.publish()
     assert shown(rig, poller).gauges == {}
@@ -197,7 +197,7 @@ def test_a_record_that_the_api_no_longer_has_leaves_and_is_counted(rig: Rig) -> 
     assert rig.own(poller).vanished == 1
 
 
-def test_a_record_pulled_up_by_a_deletion_while_reading_has_not_vanished(rig: Rig) -> None:
+def test_a_record_pulled_up_by_a_deletion_while_reading_was_not_deleted(rig: Rig) -> None:
     rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - n * 60) for n in range(60)])
     poller = rig.poller("document_batches", page_size=25)
     poller.poll()
@@ -323,7 +323,7 @@ def test_a_record_is_stuck_also_while_polls_fail_after_a_restart_until_the_gauge
     assert stuck_when(rig, poller, 1000.0)[:4] == [(0.0, 0.0), (20.0, 1.0), (100.0, 2.0), (599.0, 3.0)]
 
 
-def test_an_account_that_hangs_delays_no_other(rig: Rig) -> None:
+def test_an_account_that_does_not_answer_delays_no_other(rig: Rig) -> None:
     rig.mock_api.faults.add(faults.hang(), path="/invoke")
     stuck = threading.Thread(target=rig.poller("invocations").poll, daemon=True)
     stuck.start()

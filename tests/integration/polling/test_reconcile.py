@@ -1,4 +1,4 @@
-"""Reconciliation: what changed late and what vanished is found, in slices that keep to what a poll may spend."""
+"""Reconciliation: what changed late and what was deleted is found, in slices that keep to what a poll may spend."""
 
 import logging
 from dataclasses import replace
@@ -95,7 +95,7 @@ def test_a_reconciliation_is_spread_over_polls_within_its_allowance(rig: Rig, al
         if poller.facts.last_reconcile == rig.clock.now:
             break
         rig.clock.now += 60
-    assert max(spent) <= 1 + max(2, allowance) + 1, "and one for what vanished"
+    assert max(spent) <= 1 + max(2, allowance) + 1, "and one for what was deleted"
     assert sum(spent) - len(spent) <= 40 + 2 * len(spent) + 1, "each page once, and those on which a slice ends twice"
     if restarts:
         rig.reconcile(poller)
@@ -161,7 +161,7 @@ def test_a_list_that_became_short_is_compared_at_each_poll_until_nothing_is_miss
 
 
 @pytest.mark.parametrize("allowance", [2, 4, 30])
-def test_many_records_of_one_time_on_several_pages_are_no_trouble(rig: Rig, allowance: int) -> None:
+def test_many_records_of_one_time_on_several_pages_need_no_more_requests(rig: Rig, allowance: int) -> None:
     fill(rig, 300)
     rig.world.extend("document_batches", [document_batch(f"rb_same_{n}", NOW - 9000) for n in range(120)])
     poller = due(rig, page_size=25, allowance=allowance)
@@ -199,7 +199,7 @@ def test_work_that_the_vendor_forgot_is_asked_for_within_the_allowance(rig: Rig)
     assert poller.facts.in_flight == 59
 
 
-def test_invocations_that_vanished_are_asked_for_fifty_at_once(rig: Rig) -> None:
+def test_invocations_that_were_deleted_are_asked_for_fifty_at_once(rig: Rig) -> None:
     rig.world.extend("invocations", [invocation(f"rend_{n}", NOW - n) for n in range(1000)])
     poller = rig.poller("invocations")
     assert poller.poll()
@@ -237,7 +237,7 @@ def test_filtered_batches_are_lost_only_if_the_pages_around_do_not_have_them(rig
     assert rig.exact("document_batches")
 
 
-def test_a_reconciliation_is_told_by_its_time_and_vanished_records_by_the_log(
+def test_a_reconciliation_is_exposed_by_its_time_and_deleted_records_are_logged(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(rig, 300)

@@ -317,7 +317,7 @@ def test_a_host_whose_clock_is_off_by_minutes_hides_no_record_of_another(
 
 
 @pytest.mark.parametrize("ahead", [0.0, 120.0, 5 * HOUR])
-def test_it_is_told_by_how_much_rows_are_dated_ahead(rig: Rig, ahead: float) -> None:
+def test_it_is_logged_by_how_much_rows_are_dated_ahead(rig: Rig, ahead: float) -> None:
     fill(rig, 300, first=NOW + ahead)
     source = sources()["inkit"]
     limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=100, allowance=30)
@@ -364,7 +364,7 @@ def test_whatever_a_record_holds_it_costs_at_most_itself(rig: Rig, system: str, 
 
 @pytest.mark.parametrize("value", ODD)
 @pytest.mark.parametrize("system", ["inkit", "packagex"])
-def test_whatever_a_list_says_of_its_pages_is_no_mistake_of_the_exporter(rig: Rig, system: str, value: object) -> None:
+def test_whatever_a_list_says_of_its_pages_is_no_internal_error(rig: Rig, system: str, value: object) -> None:
     item = document_batch("rb_1", NOW) if system == "inkit" else packagex_batch("b_1", NOW)
     names = ("next_page", "page_count", "current_page", "page_size", "total_count", "page", "limit", "has_more")
     rig.system = system

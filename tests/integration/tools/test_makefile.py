@@ -93,7 +93,7 @@ def test_a_python_without_venv_is_refused_with_the_package_that_has_it(
     assert not (checkout / ".venv").exists()
 
 
-def test_an_environment_is_made_once_and_anew_where_the_checkout_has_moved(checkout: Path) -> None:
+def test_an_environment_is_made_once_and_again_where_the_checkout_has_moved(checkout: Path) -> None:
     environment(checkout)
     made = checkout / ".venv" / ".made"
     first = made.stat().st_mtime_ns
@@ -101,7 +101,7 @@ def test_an_environment_is_made_once_and_anew_where_the_checkout_has_moved(check
     environment(checkout, checkout / ".venv/bin/python3")
     assert made.stat().st_mtime_ns == first
     moved = checkout.rename(checkout.with_name("moved"))
-    assert "another checkout: making it anew" in environment(moved)
+    assert "another checkout: making it again" in environment(moved)
     assert f"{moved}/.venv/bin/python" in (moved / ".venv/bin/pip").read_text()
 
 
@@ -113,7 +113,7 @@ def test_an_environment_is_made_once_and_anew_where_the_checkout_has_moved(check
         pytest.param("half made", marks=pytest.mark.slow),
     ],
 )
-def test_an_environment_that_does_not_fit_is_made_anew(checkout: Path, left: str) -> None:
+def test_an_environment_that_does_not_fit_is_made_again(checkout: Path, left: str) -> None:
     folder = checkout / ".venv" / "bin"
     folder.mkdir(parents=True)
     (folder / "left").touch()
@@ -123,6 +123,6 @@ def test_an_environment_that_does_not_fit_is_made_anew(checkout: Path, left: str
         (folder / "python").symlink_to("/nowhere/python3.10")
     if left != "half made":
         (folder / "pip").write_text(f"#!{folder}/python\n")
-    assert "making it anew" in environment(checkout)
+    assert "making it again" in environment(checkout)
     assert not (folder / "left").exists()
     assert (folder / "pip").exists()

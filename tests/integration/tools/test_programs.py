@@ -50,8 +50,8 @@ def test_a_version_is_read_from_what_a_program_says(said: str, version: tuple[in
         ("echo tool 1.20", None),
         ("echo tool 1.20.3 >&2", None),
         ("echo tool 2", None),
-        ("echo tool", "/tool does not tell its version: tool"),
-        ("echo no such library 1.30; exit 1", "/tool does not tell its version: no such library 1.30"),
+        ("echo tool", "/tool does not print its version: tool"),
+        ("echo no such library 1.30; exit 1", "/tool does not print its version: no such library 1.30"),
     ],
 )
 def test_a_program_is_judged_by_its_version_and_not_by_its_name(

@@ -73,7 +73,7 @@ def test_the_coding_is_the_one_that_is_accepted(place: Place, header: str, encod
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_client_that_accepts_no_coding_is_told_which_there_are(place: Place, method: str) -> None:
+def test_a_client_that_accepts_no_coding_gets_the_list_of_codings(place: Place, method: str) -> None:
     answer, body = ask(place, method, "/metrics", **{"Accept-Encoding": "identity;q=0"})
     assert (answer.status, answer.headers["vary"]) == (406, "Accept, Accept-Encoding")
     assert body.startswith(b"Not acceptable: ask for gzip or identity") is (method == "GET")
@@ -206,7 +206,7 @@ def test_failed_records_are_chosen_by_the_query(program: Program, place: Place) 
         ("format=json&q=", b"unknown query parameter: expected account, collector, destination, limit or format.\n"),
     ],
 )
-def test_a_query_for_failed_records_that_makes_no_sense_is_told_what_would(
+def test_a_query_for_failed_records_that_makes_no_sense_gets_the_valid_ones(
     place: Place, query: str, said: bytes
 ) -> None:
     answer, body = ask(place, "GET", f"/failures?{query}")
@@ -220,7 +220,7 @@ def test_any_other_path_is_not_found(place: Place, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get", "BREW"])
-def test_another_method_is_told_which_are_allowed(place: Place, method: str) -> None:
+def test_another_method_gets_the_allowed_ones(place: Place, method: str) -> None:
     answer, _ = ask(place, method, "/metrics")
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
 

@@ -20,7 +20,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
         yield listening, ServiceManager({"NOTIFY_SOCKET": told}, clock=lambda: 1_234_567_890)
 
 
-def test_it_is_told_of_the_beginning_a_reload_and_the_end(manager: tuple[socket.socket, ServiceManager]) -> None:
+def test_it_is_notified_of_the_beginning_a_reload_and_the_end(manager: tuple[socket.socket, ServiceManager]) -> None:
     listening, told = manager
     for message, expected in (
         (told.ready, b"READY=1"),

@@ -173,7 +173,7 @@ def test_a_redirect_is_not_followed_so_the_token_goes_nowhere_else(rig: Rig, ask
     assert {one.path for one in rig.mock_api.requests} == {"/batch"}
 
 
-def test_each_request_reads_the_token_anew(rig: Rig) -> None:
+def test_each_request_reads_the_token_again(rig: Rig) -> None:
     tokens: Iterator[str] = iter(["wrong", "demo-token"])
     asking = client(rig.mock_api.url, token=lambda: next(tokens))
     assert failure(asking).reason is Reason.AUTH

@@ -91,7 +91,7 @@ def test_a_reset_is_a_reset_and_no_end_of_the_connection(client: Client) -> None
         connection.recv(1)
 
 
-def test_a_hanging_request_is_never_answered(client: Client) -> None:
+def test_a_request_without_answer_stays_open(client: Client) -> None:
     client.mock_api.faults.add(faults.hang())
     with connect(client.mock_api) as connection:
         connection.settimeout(0.1)
@@ -160,7 +160,7 @@ def test_a_fault_befalls_its_path_alone(client: Client) -> None:
     assert client.get("/invoke/batch/fb_1").status_code == 500
 
 
-def test_clearing_ends_faults_and_lies(client: Client) -> None:
+def test_clearing_ends_all_faults(client: Client) -> None:
     client.mock_api.faults.add(faults.status(500))
     client.mock_api.faults.list_faults = ListFaults(total_count=1)
     client.mock_api.faults.clear()
@@ -183,7 +183,7 @@ def test_a_list_can_run_downwards_although_asked_upwards(client: Client) -> None
     assert client.ids("/invoke", sort="created_at", search="rend")[0] == "rend_29"
 
 
-def test_an_order_that_is_a_lie_is_by_creation(client: Client, world: World, clock: Clock) -> None:
+def test_an_order_that_was_not_asked_for_is_by_creation(client: Client, world: World, clock: Clock) -> None:
     clock.now = NOW + 100
     world.update("invocations", "rend_00", status="Failed")
     assert client.ids("/invoke")[0] == "rend_00"

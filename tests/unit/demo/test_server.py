@@ -128,7 +128,7 @@ def test_a_stopped_mock_api_takes_no_connection(world: World) -> None:
         socket.create_connection((url.hostname, url.port), timeout=5)
 
 
-def test_stopping_what_never_started_is_no_mistake(world: World) -> None:
+def test_stopping_what_never_started_is_no_error(world: World) -> None:
     MockApi(world).stop()
 
 

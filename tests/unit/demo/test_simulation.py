@@ -95,7 +95,7 @@ def test_a_batch_is_created_before_its_generations_begin() -> None:
     assert any(one["in_progress"] for item in begun for one in item["destinations"].values())
 
 
-def test_exactly_one_batch_and_one_invocation_hang(hour: tuple[World, Simulation]) -> None:
+def test_exactly_one_batch_and_one_invocation_are_stuck(hour: tuple[World, Simulation]) -> None:
     world, simulation = hour
     long_ago = NOW + 2400
     assert open_batches(world, long_ago) == {simulation.stuck["document_batches"]}
@@ -197,7 +197,7 @@ def test_a_history_fills_the_days_before_now_with_about_as_many_records_as_asked
     assert iso(NOW - 86_400) < times[-1] <= iso(NOW)
 
 
-def test_after_a_history_only_what_hangs_is_open_and_is_younger_than_half_a_day() -> None:
+def test_after_a_history_only_what_is_stuck_is_open_and_is_younger_than_half_a_day() -> None:
     world = World(random.Random(7), lambda: NOW)
     simulation = Simulation(world, random.Random(7))
     simulation.history(NOW)

@@ -117,7 +117,7 @@ def test_a_family_without_a_sample_is_left_out_with_its_header(scene: Scene) -> 
     assert not [name for name in families_of(scene.text()) if name.startswith(("inkit", "batch_exporter"))]
 
 
-def test_rows_about_records_are_withdrawn_when_stale_and_rows_about_polling_are_not(scene: Scene) -> None:
+def test_rows_about_records_are_dropped_when_stale_and_rows_about_polling_are_not(scene: Scene) -> None:
     scene.publish("old", 1, fresh_until=150.0)
     scene.publish("new", 1, fresh_until=250.0)
     scene.clock.now = 150.0
@@ -153,7 +153,7 @@ def test_a_scrape_is_kept_whole_for_a_second_of_a_snapshot(scene: Scene, accept:
 
 @ENCODINGS
 @FORMATS
-def test_a_family_is_made_anew_only_when_a_line_of_it_has_changed(scene: Scene, accept: str, encoding: str) -> None:
+def test_a_family_is_made_again_only_when_a_line_of_it_has_changed(scene: Scene, accept: str, encoding: str) -> None:
     def large() -> bytes:
         return max(scene.exposition.render(accept, encoding).chunks, key=len)
 

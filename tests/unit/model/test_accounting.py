@@ -63,7 +63,7 @@ def test_what_a_record_counts_none_of_is_no_event() -> None:
     assert change(None, record(c_failed=0)).events == {}
 
 
-def test_a_new_record_is_an_event_if_it_is_news_and_none_if_it_was_only_not_looked_at() -> None:
+def test_a_new_record_is_an_event_if_it_is_new_and_none_if_it_was_only_not_looked_at() -> None:
     assert change(None, record(c_failed=3), is_new=True).events == {("c", "failed"): 3}
     assert change(None, record(c_failed=3), is_new=False).events == {}
 
@@ -164,7 +164,7 @@ def test_a_record_that_the_api_no_longer_has_leaves_the_gauges() -> None:
     assert deleted == Change({("g", "done"): -1, (accounting.RECORDS, "finished"): -1}, {})
 
 
-def test_a_record_that_comes_back_is_counted_in_the_gauges_and_is_no_news() -> None:
+def test_a_record_that_comes_back_is_counted_in_the_gauges_and_is_no_new_event() -> None:
     back = change(record(deleted=True, g_done=1, c_done=1), record(g_done=1, c_done=1))
     assert back == Change({("g", "done"): 1, (accounting.RECORDS, "finished"): 1}, {})
 

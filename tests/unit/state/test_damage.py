@@ -170,7 +170,7 @@ def test_content_that_is_not_as_it_was_written_is_damage(
     assert not (told := outcome(path)) or DAMAGED in told
 
 
-def test_an_empty_file_with_a_log_is_not_begun_anew(whole: Path, tmp_path: Path) -> None:
+def test_an_empty_file_with_a_log_is_not_started_over(whole: Path, tmp_path: Path) -> None:
     path = copied(whole, tmp_path / "state")
     log = path.with_name("state.db-wal").read_bytes()
     for make in (lambda: path.write_bytes(b""), path.unlink):
@@ -317,14 +317,14 @@ def test_what_sqlite_says_becomes_what_to_do(tmp_path: Path, code: int, said: st
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), TypeError("x"), sqlite3.ProgrammingError("x"), KeyError("x")])
-def test_a_mistake_elsewhere_is_not_taken_for_damage(tmp_path: Path, error: Exception) -> None:
+def test_an_error_elsewhere_is_not_taken_for_damage(tmp_path: Path, error: Exception) -> None:
     with prepared(tmp_path / "state.db") as state:
         with pytest.raises(type(error)) as caught, state.records("prod", "x", RULES):
             raise error
         assert caught.value is error
 
 
-def test_a_mistake_in_a_rule_that_the_state_calls_is_not_taken_for_damage(
+def test_an_error_in_a_rule_that_the_state_calls_is_not_taken_for_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with prepared(tmp_path / "state.db") as state:

@@ -56,7 +56,7 @@ def test_without_a_path_it_is_gone_afterwards() -> None:
     assert not state.path.exists()
 
 
-def test_a_second_program_is_told_that_the_file_is_in_use(tmp_path: Path) -> None:
+def test_a_second_program_is_refused_because_the_file_is_in_use(tmp_path: Path) -> None:
     second = prepared(tmp_path / "state.db")
     with prepared(tmp_path / "state.db"), pytest.raises(StateError, match="another batch-exporter is using it"):
         second.__enter__()

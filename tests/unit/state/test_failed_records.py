@@ -48,7 +48,7 @@ def test_one_that_fails_bit_by_bit_is_one_with_all_of_it_and_the_last_time(state
     assert kept == [Failed("a", 3.0, 30.0, {SEPIRE: 3, BOX: 1}, "Invoices"), Failed("b", 4.0, 20.0, {SEPIRE: 1})]
 
 
-def test_what_was_no_news_is_not_among_them(state: State) -> None:
+def test_what_was_no_new_event_is_not_among_them(state: State) -> None:
     assert see(state, [record("a", sepire=1)], news_since=None) == []
     assert see(state, [record("b", 1.0, sepire=1)], news_since=2.0) == []
 
@@ -103,7 +103,7 @@ def test_they_outlive_their_records_and_what_was_asked_for(state: State) -> None
     see(state, [record("a", box=1)])
     with state.records("prod", "x", RULES) as records:
         records.forget(list(records.get(["a"]).values()))
-        records.begin_anew(Checkpoint(scope="something else"))
+        records.start_over(Checkpoint(scope="something else"))
     assert names(see(state, [])) == ["a"]
 
 
@@ -115,7 +115,7 @@ def test_those_of_another_collector_are_not_touched(state: State) -> None:
     assert names(see(state, [])) == ["a"]
 
 
-def test_it_is_told_whether_a_poll_has_changed_them(state: State) -> None:
+def test_the_caller_learns_whether_a_poll_has_changed_them(state: State) -> None:
     def changed(seen: Iterable[Record]) -> bool:
         with state.records("prod", "x", RULES) as records:
             records.apply(seen, Observation(10.0, 0.0), marks=Checkpoint(polled_at=10.0))

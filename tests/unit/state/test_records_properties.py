@@ -69,7 +69,7 @@ class Model:
 
 
 class Machine(RuleBasedStateMachine):
-    """One collector's records; each rule opens them anew, as each poll does."""
+    """One collector's records; each rule opens them again, as each poll does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class Machine(RuleBasedStateMachine):
         self.look()
 
     @rule(lives=LIVES)
-    def begin_anew(self, lives: int | None) -> None:
+    def start_over(self, lives: int | None) -> None:
         self.turn += 1
         after = self.model.copy()
         after.records = {name: replace(one, deleted=True, in_flight=False) for name, one in after.records.items()}
@@ -119,7 +119,7 @@ class Machine(RuleBasedStateMachine):
         self.state.statements = lives
         try:
             with self.state.records("prod", "x", RULES) as records:
-                records.begin_anew(after.marks)
+                records.start_over(after.marks)
             self.model = after
         except Killed:
             self.find_out_which(after)

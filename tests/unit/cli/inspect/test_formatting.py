@@ -49,7 +49,7 @@ def test_addresses_and_quotations_are_taken_out(text: str, left: str) -> None:
         ("between 3 and 12", "between … and …"),
     ],
 )
-def test_numbers_are_taken_out_where_told_so(text: str, left: str) -> None:
+def test_numbers_are_taken_out_where_asked_for(text: str, left: str) -> None:
     assert masked(text, numbers=True) == left
 
 
@@ -64,7 +64,7 @@ def test_taking_out_twice_changes_nothing_more(text: str) -> None:
     assert masked(once, numbers=True) == once
 
 
-def test_a_moment_is_told_in_utc_and_with_its_age() -> None:
+def test_a_moment_is_shown_in_utc_and_with_its_age() -> None:
     assert shown(Moment(NOW - 3 * HOUR), NOW, False) == "2023-11-14T19:13:20Z (3 h ago)"
     assert shown(Moment(NOW - 400 * DAY), NOW, False).endswith("(400 d ago)")
     assert shown(Moment(NOW + 90), NOW, False).endswith("(in 1 min)")

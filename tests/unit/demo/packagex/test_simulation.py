@@ -85,7 +85,7 @@ def test_what_is_done_says_why_if_it_is_not_completed(hour: tuple[Batches, Packa
             assert batch["phases"][-1]["processed"] < batch["phases"][-1]["total"]
 
 
-def test_exactly_one_batch_hangs_and_it_is_half_processed(hour: tuple[Batches, PackagexSimulation]) -> None:
+def test_exactly_one_batch_is_stuck_and_it_is_half_processed(hour: tuple[Batches, PackagexSimulation]) -> None:
     batches, simulation = hour
     stuck = [one for one in batches.items() if one["status"] in OPEN and one["created_at"] < NOW + 2400]
     assert [one["id"] for one in stuck] == [simulation.stuck]
@@ -177,7 +177,7 @@ def test_time_that_runs_backwards_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_every_status_appears_in_a_history_and_only_one_batch_hangs_after_it(seed: int) -> None:
+def test_every_status_appears_in_a_history_and_only_one_batch_is_stuck_after_it(seed: int) -> None:
     batches, simulation = begun(seed)
     simulation.history(NOW)
     items = batches.items()

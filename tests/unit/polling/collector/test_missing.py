@@ -59,7 +59,7 @@ def test_what_a_poll_has_said_nothing_of_is_open() -> None:
     assert list(doubts.unchecked()) == ["r1"]
 
 
-def test_doubts_of_this_poll_and_of_those_before_are_told_apart() -> None:
+def test_doubts_of_this_poll_and_of_those_before_are_kept_apart() -> None:
     doubts = Missing()
     doubts.begin()
     doubts.not_found(["r1", "r2"])

@@ -68,7 +68,7 @@ def test_every_file_of_the_reference_can_be_asked_for() -> None:
 
 
 @pytest.mark.parametrize("name", ["phases", "stats"])
-def test_a_part_of_another_type_is_told_as_what_it_is(name: str) -> None:
+def test_a_part_of_another_type_is_shown_as_what_it_is(name: str) -> None:
     assert str(read(**{name: "x"}).fields[name]) == "x"
     assert read(phases=[[]]).tables[0].rows[0][0] == "unreadable: a list"
 

@@ -24,7 +24,7 @@ from tests.support.packagex_items import batch, envelope, listing
         ({"limit": "x", "page": [], "has_more": "no", "total_count": -3}, True, None),
     ],
 )
-def test_a_page_is_the_last_only_where_nothing_speaks_of_more(
+def test_a_page_is_the_last_only_where_nothing_says_that_there_is_more(
     pagination: dict[str, Any], last: bool, pages: int | None
 ) -> None:
     page = listing().read_page(envelope(batch(), **pagination))

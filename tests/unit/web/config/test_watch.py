@@ -57,7 +57,7 @@ def test_a_file_that_becomes_bad_is_refused_and_logged_once(file: Path, caplog: 
     assert "CANARY" not in caplog.text
 
 
-def test_a_file_that_is_mended_counts_again_and_this_is_logged(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_is_fixed_counts_again_and_this_is_logged(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     web = current(file, USERS)
     good = web.current()

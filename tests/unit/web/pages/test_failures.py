@@ -13,11 +13,11 @@ from exporter.exposition.snapshot import CollectorSnapshot, Failure, Health
 from exporter.model.record import LAST_FAILURES
 from exporter.web.pages.failures import failures_page
 from exporter.web.pages.failures_query import FILTERS, MOST, PARAMETERS, BadQuery, Query, as_json, choose
-from tests.support.examples import MINUTE, NOW, calm, failure, troubled
+from tests.support.examples import MINUTE, NOW, calm, failure, with_problems
 from tests.support.html_reader import HOSTILE, Reader
 from tests.support.paths import ROOT
 
-COLLECTORS = troubled().snapshot.collectors
+COLLECTORS = with_problems().snapshot.collectors
 EVERYTHING = Query()
 
 

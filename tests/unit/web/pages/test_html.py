@@ -26,7 +26,7 @@ def part(expression: str, **values: object) -> Reader:
     return Reader(environment().from_string(template).render(**values))
 
 
-def test_the_frame_tells_a_screen_reader_its_language_its_parts_and_where_it_is() -> None:
+def test_the_frame_gives_a_screen_reader_its_language_its_parts_and_where_it_is() -> None:
     html = whole()
     assert html.startswith("<!DOCTYPE html>")
     reader = Reader(html)
@@ -47,7 +47,7 @@ def test_the_policy_allows_the_page_s_own_style_and_its_forms_and_nothing_else()
     assert policy == dict.fromkeys(("default-src", "base-uri", "frame-ancestors"), "'none'")
 
 
-def test_where_a_link_leads_out_the_exporter_s_address_is_not_told() -> None:
+def test_where_a_link_leads_out_the_exporter_s_address_is_not_sent() -> None:
     assert dict(headers())["referrer-policy"] == "no-referrer"
 
 
@@ -114,5 +114,5 @@ def test_html_is_in_the_templates_alone_and_none_of_it_escapes_the_escaping() ->
         (9e5, "10 d"),
     ],
 )
-def test_an_age_is_told_in_its_largest_whole_unit(seconds: float, words: str) -> None:
+def test_an_age_is_shown_in_its_largest_whole_unit(seconds: float, words: str) -> None:
     assert age(seconds) == words

@@ -12,7 +12,7 @@ from exporter.exposition.status import CollectorStatus
 from exporter.model.record import LAST_FAILURES, Reason
 from exporter.web.pages.problems import ADVICE, STUCK_ALERTS, Problem, problems
 from exporter.web.pages.runbooks import PAGE, runbook
-from tests.support.examples import FOREVER, MINUTE, NOW, calm, failure, troubled
+from tests.support.examples import FOREVER, MINUTE, NOW, calm, failure, with_problems
 from tests.support.paths import ROOT
 
 RUNBOOKS = (ROOT / "docs" / "alerts.md").read_text()
@@ -43,7 +43,7 @@ def test_where_nothing_is_wrong_there_is_no_problem() -> None:
 
 
 def test_the_worst_comes_first() -> None:
-    whole = problems(troubled().snapshot, NOW, NOW, healthy=False)
+    whole = problems(with_problems().snapshot, NOW, NOW, healthy=False)
     assert [(problem.level, problem.summary) for problem in whole] == [
         ("bad", "A poll loop has ended: its collector is no longer polled."),
         ("bad", "staging: polls of document_batches, invocations fail."),

@@ -144,7 +144,7 @@ def test_a_password_is_checked_once_however_often_it_comes(counting: Counting, p
     assert len(counting.calls) == 1
 
 
-def test_a_new_hash_is_checked_anew(counting: Counting) -> None:
+def test_a_new_hash_is_checked_again(counting: Counting) -> None:
     async def twice(checker: PasswordChecker) -> list[bool]:
         later = {"alice": hashed(b"another")}
         return [await checker.allows(users, header("alice", "secret")) for users in (USERS, later)]
