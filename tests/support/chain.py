@@ -133,7 +133,7 @@ def apis() -> Iterator[Apis]:
 
 @contextmanager
 def chain(folder: Path, accounts: Sequence[Account], intervals: Intervals, *others: Intervals) -> Iterator[Chain]:
-    """A chain that has seen what there is: all that happens from now on is a new event to it. No process is left behind.
+    """A chain that has seen what there is: what happens from now on is a new event. No process is left behind.
 
     Each of the `others` is for one more Prometheus that scrapes the same exporter.
     """

@@ -1,7 +1,7 @@
 """What the dashboards are to show: an exporter of both systems and one refused account, scraped by a real Prometheus.
 
-First all is quiet; then `act` lets generations, creations and batches fail, finish and get stuck. It takes ten seconds, for
-Prometheus begins to scrape after five.
+First all is quiet; then `act` lets generations, creations and batches fail, finish and get stuck. It takes ten
+seconds, for Prometheus begins to scrape after five.
 """
 
 import json

@@ -62,7 +62,7 @@ class Model:
         self.horizons = (0.0, 0.0)
         """What it may be, from and to: a poll that was cut off may have moved it."""
         self.watched_since = 0.0
-        """What was created before and never met may be no new event: other things were asked for, or could not be had."""
+        """What was created before and never met may be no new event: the query was another, or failed."""
         self.certain: Counter[Key] = Counter()
         self.possible: Counter[Key] = Counter()
         """Above what is certain: what was seen or not before its record went away."""

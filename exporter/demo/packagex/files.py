@@ -46,8 +46,9 @@ FILES: Mapping[str, _File] = {
 def links(batch: Item, saved: Collection[Saved], host: str, now: float) -> dict[str, str]:
     """Return the presigned URLs of a batch's files.
 
-    The reference says that upload and result files exist if the batch was created with the option to save them. Assumed beyond it: a
-    result exists when the batch is completed, errors exist if an item failed, and a missing file has no URL.
+    The reference says that upload and result files exist if the batch was created with the option to save them.
+    Assumed beyond it: a result exists when the batch is completed, errors exist if an item failed, and a missing
+    file has no URL.
     """
     found = {}
     for key, file in FILES.items():

@@ -151,12 +151,12 @@ def test_all_problems_of_both_files_and_the_state_are_reported_in_one_run(tmp_pa
     done = run(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
-    for told in (
+    for message in (
         "config.yaml:2: accounts[0].api_token: ",
         "config.yaml:4: state.path: ",
         "web.yml:1: tls_server_config",
     ):
-        assert told in done.stderr
+        assert message in done.stderr
     lines = [json.loads(line) for line in run(*arguments, "--log.format=json").stderr.splitlines()]
     assert [(line["line"], line["key"]) for line in lines][:2] == [(2, "accounts[0].api_token"), (4, "state.path")]
     assert {line["level"] for line in lines} == {"ERROR"}
@@ -204,7 +204,7 @@ def test_a_token_file_for_all_is_a_warning_in_check_and_in_the_log(rig: Rig, tmp
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "token").chmod(0o644)
     file.write_text(file.read_text().replace(f"api_token: {TOKEN}", "api_token_file: token"))
-    told = "accounts[0].api_token_file: every user of this machine can read the file: run chmod o-r"
+    cause = "accounts[0].api_token_file: every user of this machine can read the file: run chmod o-r"
     done = run("check", f"--config.file={file}")
     assert (done.returncode, done.stderr) == (0, f"{file}:4: {cause}\n")
     assert f'msg="configuration warning" warning="{file}:4: {cause}"' in run("once", f"--config.file={file}").stderr
