@@ -55,7 +55,7 @@ def urls() -> Iterator[Mapping[str, str]]:
 
 
 @pytest.fixture
-def with_problems(urls: Mapping[str, str]) -> str:
+def page_with_problems(urls: Mapping[str, str]) -> str:
     return urls["with_problems"]
 
 
@@ -82,16 +82,16 @@ def test_nothing_stands_beyond_the_edge(browser: "Browser", urls: Mapping[str, s
             assert width > _PHONES or min(room, default=0) >= 0, "on a phone, not even in a part that scrolls by itself"
 
 
-def test_it_is_dark_in_the_dark(browser: "Browser", with_problems: str) -> None:
+def test_it_is_dark_in_the_dark(browser: "Browser", page_with_problems: str) -> None:
     grounds: dict[Scheme, str] = {}
     for scheme in ("light", "dark"):
-        with visit(browser, with_problems, scheme) as page:
+        with visit(browser, page_with_problems, scheme) as page:
             grounds[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert grounds == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}
 
 
-def test_the_form_works_without_a_script(browser: "Browser", with_problems: str) -> None:
-    with visit(browser, f"{with_problems}/failures", scripts=False) as page:
+def test_the_form_works_without_a_script(browser: "Browser", page_with_problems: str) -> None:
+    with visit(browser, f"{page_with_problems}/failures", scripts=False) as page:
         page.get_by_label("Collector").select_option("invocations")
         page.get_by_label("Destination or resource").select_option("docusign")
         page.get_by_role("button", name="Show").click()
@@ -103,16 +103,16 @@ def test_the_form_works_without_a_script(browser: "Browser", with_problems: str)
         assert page.locator("tbody tr").count() == 7
 
 
-def test_a_link_with_a_record_s_id_leads_to_its_row_and_marks_it(browser: "Browser", with_problems: str) -> None:
-    with visit(browser, f"{with_problems}/failures#batch_9kR2mWq4Lx", size=PHONE) as page:
+def test_a_link_with_a_record_s_id_leads_to_its_row_and_marks_it(browser: "Browser", page_with_problems: str) -> None:
+    with visit(browser, f"{page_with_problems}/failures#batch_9kR2mWq4Lx", size=PHONE) as page:
         row = page.locator("tr:target")
         assert "shipment" in row.inner_text()
         assert page.evaluate("window.scrollY") > 0
         assert row.evaluate("row => getComputedStyle(row).backgroundColor") == "rgb(255, 243, 196)"
 
 
-def test_a_phone_shows_each_cell_with_the_name_of_its_column(browser: "Browser", with_problems: str) -> None:
-    with visit(browser, f"{with_problems}/failures", size=PHONE) as page:
+def test_a_phone_shows_each_cell_with_the_name_of_its_column(browser: "Browser", page_with_problems: str) -> None:
+    with visit(browser, f"{page_with_problems}/failures", size=PHONE) as page:
         cells = page.locator("tbody tr").first.locator("th, td")
         names = cells.evaluate_all("all => all.map(one => getComputedStyle(one, '::before').content)")
         assert names[:3] == ['"Record"', '"Noticed"', '"Account"']
@@ -120,8 +120,8 @@ def test_a_phone_shows_each_cell_with_the_name_of_its_column(browser: "Browser",
         assert [box["y"] for box in boxes] == sorted({box["y"] for box in boxes}), "below each other"
 
 
-def test_from_a_problem_an_operator_comes_to_the_records(browser: "Browser", with_problems: str) -> None:
-    with visit(browser, with_problems) as page:
+def test_from_a_problem_an_operator_comes_to_the_records(browser: "Browser", page_with_problems: str) -> None:
+    with visit(browser, page_with_problems) as page:
         page.get_by_role("listitem").filter(has_text="production:").get_by_role(
             "link", name="See its failed records"
         ).click()
@@ -130,21 +130,21 @@ def test_from_a_problem_an_operator_comes_to_the_records(browser: "Browser", wit
 
 
 def test_from_a_problem_and_from_a_record_an_operator_comes_to_the_runbook(
-    browser: "Browser", with_problems: str
+    browser: "Browser", page_with_problems: str
 ) -> None:
     for path, alert in (("/", "BatchExporterAuthRefused"), ("/failures", "InkitGenerationFailed")):
-        with visit(browser, with_problems + path, size=PHONE) as page:
+        with visit(browser, page_with_problems + path, size=PHONE) as page:
             page.get_by_role("link", name=alert).first.click()
             page.wait_for_url(f"**/runbooks#{alert.lower()}")
             assert page.locator("h3:target").inner_text() == alert
             assert page.locator("h3:target").evaluate("one => one.getBoundingClientRect().top") < PHONE[1]
 
 
-def test_the_pages_load_nothing_from_anywhere_else(browser: "Browser", with_problems: str) -> None:
+def test_the_pages_load_nothing_from_anywhere_else(browser: "Browser", page_with_problems: str) -> None:
     asked: list[str] = []
-    with visit(browser, with_problems) as page:
+    with visit(browser, page_with_problems) as page:
         page.on("request", lambda request: asked.append(request.url))
         page.reload()
-        page.goto(f"{with_problems}/failures")
-        page.goto(f"{with_problems}/runbooks")
-    assert {one.removeprefix(with_problems) for one in asked} <= {"/", "/failures", "/runbooks", "/favicon.ico"}
+        page.goto(f"{page_with_problems}/failures")
+        page.goto(f"{page_with_problems}/runbooks")
+    assert {one.removeprefix(page_with_problems) for one in asked} <= {"/", "/failures", "/runbooks", "/favicon.ico"}

@@ -230,14 +230,14 @@ def test_of_two_accounts_with_the_same_record_only_one_row_has_its_id() -> None:
 def test_the_runbook_is_that_of_the_alert() -> None:
     reader = read()
     assert [row[5] for row in reader.rows[1:]].count("InkitBatchFailed") == 1
-    assert reader.attributes("a").count({"href": "/runbooks#inkitbatchfailed"}) == 1
+    assert reader.attributes("a").count({"href": "./runbooks#inkitbatchfailed"}) == 1
     reader = read(collectors=(holding(Failure("x", 0, 0, (), (), "")),))
     assert reader.rows[1][5] == "All runbooks"
-    assert {"href": "/runbooks"} in reader.attributes("a")
+    assert {"href": "./runbooks"} in reader.attributes("a")
 
 
 def test_no_link_leads_out_of_the_exporter() -> None:
-    assert all((link["href"] or "").startswith(("/", "#")) for link in read().attributes("a"))
+    assert all((link["href"] or "").startswith(("./", "#")) for link in read().attributes("a"))
 
 
 def test_the_form_offers_what_there_is_and_keeps_what_was_chosen() -> None:
@@ -245,7 +245,7 @@ def test_the_form_offers_what_there_is_and_keeps_what_was_chosen() -> None:
     options = [option["value"] for option in reader.attributes("option")]
     assert options[:5] == ["", "production", "logistics", "staging", "archive"]
     assert [option["value"] for option in reader.attributes("option") if "selected" in option] == ["production", "gone"]
-    assert reader.attributes("form") == [{"action": "/failures", "method": "get"}]
+    assert reader.attributes("form") == [{"action": "./failures", "method": "get"}]
     assert [field["name"] for field in reader.attributes("select")] == ["account", "collector", "destination"]
 
 
@@ -253,14 +253,14 @@ def test_what_was_chosen_is_said_in_words_and_can_be_taken_back() -> None:
     query = Query(frozenset({"b", "production"}), frozenset({"invocations"}), frozenset({"box"}))
     reader = read(query)
     assert "1 failed record of b or production in invocations at box, show all. The same as JSON" in reader.text
-    assert {"href": "/failures"} in reader.attributes("a")
+    assert {"href": "./failures"} in reader.attributes("a")
     selected = [option["value"] for option in reader.attributes("option") if "selected" in option]
     assert not {"b", "production"}.intersection(selected)
 
 
 def test_the_link_to_the_json_asks_for_the_same() -> None:
     query = Query(accounts=frozenset({"a&b"}), limit=7)
-    assert {"href": "/failures?account=a%26b&limit=7&format=json"} in read(query).attributes("a")
+    assert {"href": "./failures?account=a%26b&limit=7&format=json"} in read(query).attributes("a")
 
 
 def test_where_none_has_failed_it_says_so_and_there_is_no_table() -> None:

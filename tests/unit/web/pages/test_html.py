@@ -33,7 +33,7 @@ def test_the_frame_gives_a_screen_reader_its_language_its_parts_and_where_it_is(
     assert reader.attributes("html") == [{"lang": "en"}]
     assert reader.attributes("main")
     assert reader.attributes("nav") == [{"class": "top", "aria-label": "Pages"}]
-    assert reader.attributes("a") == [{"href": "/", "aria-current": "page"}, {"href": "/metrics"}]
+    assert reader.attributes("a") == [{"href": "./", "aria-current": "page"}, {"href": "./metrics"}]
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in reader.attributes("meta")
 
 
@@ -54,7 +54,7 @@ def test_where_a_link_leads_out_the_exporter_s_address_is_not_sent() -> None:
 def test_a_link_stays_what_it_is_whatever_is_in_it() -> None:
     reader = Reader(whole((Link('/"><script>', HOSTILE),)))
     assert reader.attributes("script") == []
-    assert reader.attributes("a") == [{"href": '/"><script>'}]
+    assert reader.attributes("a") == [{"href": './"><script>'}]
     assert HOSTILE.replace("\ud800", "?") in reader.texts
 
 
@@ -78,7 +78,7 @@ def test_a_value_that_a_template_lacks_is_an_error() -> None:
 
 
 def test_an_address_repeats_a_parameter_for_each_of_its_values() -> None:
-    assert url("/x", a=["1&", "\ud800"], b=[], c=7) == "/x?a=1%26&a=%3F&c=7"
+    assert url("/x", a=["1&", "\ud800"], b=[], c=7) == "./x?a=1%26&a=%3F&c=7"
 
 
 def test_a_command_that_serves_nothing_does_not_load_the_templates_library() -> None:
