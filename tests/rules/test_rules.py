@@ -83,6 +83,15 @@ def test_a_rule_means_by_failure_what_the_systems_declare(rule: Rule) -> None:
                 assert (label, frozenset(matchers[label].split("|"))) == (declared.label, declared.failures)
 
 
+@pytest.mark.parametrize("family", OUTCOMES)
+def test_the_alert_of_a_family_s_failures_exists_and_selects_them(family: str) -> None:
+    outcome = OUTCOMES[family]
+    assert outcome.alert in ALERTS
+    selected = dict(named(ALERTS[outcome.alert].expr).selected)
+    assert family in selected
+    assert outcome.label in selected[family]
+
+
 def test_a_rule_adds_up_what_exporters_count_one_by_one() -> None:
     """A maximum or sum over exporters falls when one of them restarts: no rate can be taken of it."""
     for rule in rules():
