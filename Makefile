@@ -41,7 +41,7 @@ test-all: programs $(VENV)/.test-all lint ## install programs, and check and tes
 coverage: $(VENV)/.coverage ## measure which branches `make test` runs; below the floor it fails
 	$(PYTEST) $(QUICK) --cov --cov-report=term --cov-report=html:build/coverage
 
-lint: | $(VENV)/.test
+lint: | $(VENV)/.test ## check style, spelling and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell

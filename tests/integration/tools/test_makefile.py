@@ -1,6 +1,7 @@
 """`make` on machines with all kinds of Python: it refuses at once, or makes an environment that fits."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -50,6 +51,13 @@ def environment(checkout: Path, python: str | Path = BASE) -> str:
     done = make(checkout, ".venv/.made", python)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_help_lists_every_target(checkout: Path) -> None:
+    phony = re.search(r"^\.PHONY: FORCE (.*)$", (checkout / "Makefile").read_text(), re.MULTILINE)
+    assert phony
+    shown = {line.split()[0] for line in make(checkout, "help", BASE).stdout.splitlines()}
+    assert set(phony[1].split()) <= shown
 
 
 @pytest.mark.parametrize("target", ["run", "test", "test-all"])
