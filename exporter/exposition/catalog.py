@@ -83,6 +83,11 @@ STATUS = (
         lambda facts: _value(facts.last_duration),
     ),
     _status(
+        "batch_exporter_poll_lateness_seconds",
+        "Time from when the last poll was due until it began.",
+        lambda facts: _value(facts.lateness),
+    ),
+    _status(
         "batch_exporter_last_reconcile_timestamp_seconds",
         "Timestamp of the last full scan of the lookback window, which finds late changes and deleted records.",
         lambda facts: _value(facts.last_reconcile),
