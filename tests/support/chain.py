@@ -3,6 +3,7 @@
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,11 @@ PATIENCE_SECONDS = 90.0
 _LOOK_SECONDS = 0.05
 _TAIL = 4000
 _T = TypeVar("_T")
+_WITH_PATIENCE = """\
+import exporter.__main__, exporter.model.publication
+exporter.model.publication.PATIENCE_SECONDS = {seconds}
+exporter.__main__.main()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +71,12 @@ class Program:
 class Exporter(Program):
     """The exporter: with the same port, configuration and state file each time."""
 
-    def __init__(self, config: Path, address: str) -> None:
+    def __init__(self, config: Path, address: str, intervals: Intervals) -> None:
+        program = PROGRAM
+        if intervals.unscraped_seconds is not None:
+            program = (sys.executable, "-c", _WITH_PATIENCE.format(seconds=intervals.unscraped_seconds))
         super().__init__(
-            [*PROGRAM, f"--web.listen-address={address}", f"--config.file={config}"], config.parent / "exporter.log"
+            [*program, f"--web.listen-address={address}", f"--config.file={config}"], config.parent / "exporter.log"
         )
         self.url = f"http://{address}"
 
@@ -139,7 +148,7 @@ def chain(folder: Path, accounts: Sequence[Account], intervals: Intervals, *othe
     """
     with ExitStack() as stack:
         address = free_address()
-        exporter = Exporter(exporter_config(folder, TOKEN, accounts, intervals), address)
+        exporter = Exporter(exporter_config(folder, TOKEN, accounts, intervals), address, intervals)
         stack.callback(exporter.end)
         exporter.start()
         watches = [

@@ -27,6 +27,8 @@ class Intervals:
     group_interval: str
     too_long_seconds: int
     """The exporter's `stuck_after`."""
+    unscraped_seconds: float | None = None
+    """The least time without a scrape until the exporter takes scrapes as stopped; None: the exporter's own."""
     rules: Mapping[str, str] = field(default_factory=dict)
     """What else to put in the place of what in the rules, as regular expressions."""
 
@@ -38,6 +40,7 @@ QUICK = Intervals(
     group_wait="1s",
     group_interval="1s",
     too_long_seconds=60,
+    unscraped_seconds=8.0,
     rules={
         # How long one failure fires.
         r"\b15m\b": "6s",
