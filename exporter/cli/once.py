@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> bool:
     self_metrics = SelfMetrics(__version__, revision(), store)
     with prepared(config.state_path) as state:
         scheduler = Scheduler()
+        self_metrics.watch(scheduler.workers.most, lambda: scheduler.workers.busy, lambda: scheduler.overdue)
         shared = Shared(state, store, self_metrics, scheduler.runner)
         pipelines = [account_pipeline(account, sources(), shared) for account in config.accounts]
         pollers = [poller for pipeline in pipelines for poller in pipeline.pollers]

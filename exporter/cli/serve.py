@@ -91,6 +91,7 @@ def serve(
     self_metrics = SelfMetrics(__version__, revision(), store)
     with prepared(config.state_path) as state:
         scheduler = Scheduler()
+        self_metrics.watch(scheduler.workers.most, lambda: scheduler.workers.busy, lambda: scheduler.overdue)
         shared = Shared(state, store, self_metrics, scheduler.runner)
         supervisor = Supervisor(
             store, lambda account, known: account_pipeline(account, sources(), shared, known), scheduler

@@ -186,6 +186,13 @@ THROTTLED = Family(
     "Time that requests waited for the account's rate limit or for a pause that the API asked for.",
     ("account", "system"),
 )
+WORKERS = Family(
+    "batch_exporter_workers", "gauge", "Number of requests that may be under way at the same time, of all accounts.", ()
+)
+WORKERS_BUSY = Family("batch_exporter_workers_busy", "gauge", "Number of requests that are under way.", ())
+POLLS_OVERDUE = Family(
+    "batch_exporter_polls_overdue", "gauge", "Number of polls that are due and wait for others to end.", ()
+)
 BUILD_INFO = Family(
     "batch_exporter_build_info",
     "gauge",
@@ -213,7 +220,18 @@ RELOAD_SUCCESS_TIME = Family(
 OWN = (*(row.family for row in STATUS), *(own.family for own in OWN_COUNTERS))
 """Families about the polling of a collector."""
 
-LIVE = (FOLDED, REQUESTS, REQUEST_SECONDS, THROTTLED, RELOAD_SUCCESSFUL, RELOAD_SUCCESS_TIME, BUILD_INFO)
+LIVE = (
+    FOLDED,
+    REQUESTS,
+    REQUEST_SECONDS,
+    THROTTLED,
+    WORKERS,
+    WORKERS_BUSY,
+    POLLS_OVERDUE,
+    RELOAD_SUCCESSFUL,
+    RELOAD_SUCCESS_TIME,
+    BUILD_INFO,
+)
 """Families that change between polls: rendered by the client library at each scrape."""
 
 

@@ -222,10 +222,12 @@ class Engine:
         nearest += [] if due is None else [due]
         until = max(now, min([*nearest, now + LONGEST_WAIT_SECONDS]))
         function = self._next(until - now)
+        woken = self._ticks()
         if function is not None:
             function()
-        if self._ticks() - until > STALL_SECONDS:
-            self.held_up(self._ticks() - until)
+        stood = max(woken - until, self._ticks() - woken)
+        if stood > STALL_SECONDS:
+            self.held_up(stood)
 
     def _next(self, timeout: float) -> Callable[[], None] | None:
         try:
