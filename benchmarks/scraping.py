@@ -115,4 +115,4 @@ def _beside_quiet(bench: Bench, form: Form, held: _Held) -> Row:
 
 def _ratio(ours: Sequence[float], beside: Sequence[float]) -> str:
     """The median of what it was in each round: what else the machine does changes from round to round."""
-    return f"{statistics.median(one / other for one, other in zip(ours, beside, strict=True)):.2f}"
+    return f"{statistics.median(own / other for own, other in zip(ours, beside, strict=True)):.2f}"

@@ -19,7 +19,7 @@ GROUP_WAIT = 10.0
 LONGEST_SCRAPE = 15.0
 """Seconds between two scrapes, and between two evaluations, in prometheus/prometheus.yml."""
 
-POLLING = [Settings(poll_interval=one) for one in (15.0, 30.0, 60.0, 120.0, 300.0, 900.0)]
+POLLING = [Settings(poll_interval=interval) for interval in (15.0, 30.0, 60.0, 120.0, 300.0, 900.0)]
 RECONCILING = [
     Settings(reconcile_interval=hours * HOUR, lookback=days * DAY)
     for hours, days in ((1.0, 1), (0.25, 7), (1.0, 7), (6.0, 7), (1.0, 30), (6.0, 30))
@@ -95,8 +95,8 @@ def _time(seconds: float) -> str:
 
 def main() -> None:
     logging.disable(logging.WARNING)
-    polling = [polling_row(one, live(one)) for one in POLLING]
-    reconciling = [reconciling_row(one, live(one)) for one in RECONCILING]
+    polling = [polling_row(settings, live(settings)) for settings in POLLING]
+    reconciling = [reconciling_row(settings, live(settings)) for settings in RECONCILING]
     PAGE.write_text(written(written(PAGE.read_text(), "polling", polling), "reconciling", reconciling))
 
 

@@ -113,7 +113,7 @@ def test_the_changelog_keeps_to_its_form() -> None:
     assert first == "## [Unreleased]"
     matches = [re.fullmatch(r"## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)", line) for line in released]
     assert None not in matches, released
-    found = [(tuple(map(int, one[1].split("."))), date.fromisoformat(one[2])) for one in matches if one]
+    found = [(tuple(map(int, match[1].split("."))), date.fromisoformat(match[2])) for match in matches if match]
     assert found == sorted(found, reverse=True)
     assert len({version for version, _ in found}) == len(found)
     groups = [line.removeprefix("### ") for line in lines if line.startswith("### ")]

@@ -73,7 +73,7 @@ def test_a_reload_that_comes_too_early_to_be_handled_does_not_leave_it_stopped()
 
 
 def test_it_may_listen_where_it_listens_by_default() -> None:
-    assert DEFAULTS["listen_address"] == [one.removeprefix("tcp") for one in settings("SocketBindAllow")]
+    assert DEFAULTS["listen_address"] == [setting.removeprefix("tcp") for setting in settings("SocketBindAllow")]
 
 
 def test_the_configuration_reads_the_tokens_that_the_unit_loads() -> None:

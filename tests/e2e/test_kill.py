@@ -52,8 +52,8 @@ class Work:
         created = counting.created_at(item)
         failed = self.rng.random() < 0.5
         if kind == "invocations":
-            destinations = {one: state["status"] for one, state in item["destinations"].items()}
-            still = [one for one, status in destinations.items() if status == "In Progress"]
+            destinations = {name: state["status"] for name, state in item["destinations"].items()}
+            still = [name for name, status in destinations.items() if status == "In Progress"]
             destinations[still[0]] = "Failed" if failed else "Completed"
             item = invocation(name, created, destinations=destinations)
         else:
@@ -93,7 +93,7 @@ def figures(page: str, ending: str) -> Counter[Key]:
             order = sorted(LABELS, key=LABELS.index)
             if name.startswith("inkit_invocations"):
                 order = ["status", "destination_status"]
-            found[name, *(given[one] for one in order if one in given)] = int(float(value))
+            found[name, *(given[label] for label in order if label in given)] = int(float(value))
     return found
 
 
@@ -103,7 +103,7 @@ def reconciled_since(url: str, moment: float) -> str:
     pattern = r"^batch_exporter_last_reconcile_timestamp_seconds\{.*\} (\S+)$"
     while True:
         page = get(url + "/metrics")
-        times = [float(one) for one in re.findall(pattern, page, re.MULTILINE)]
+        times = [float(moment) for moment in re.findall(pattern, page, re.MULTILINE)]
         if len(times) == len(KINDS) and min(times) > moment:
             return page
         assert time.monotonic() < deadline, page

@@ -225,6 +225,6 @@ def test_each_failure_was_one_page_from_each_prometheus_and_nothing_else_paged(n
         paged = {(page.group["alertname"], page.group.get("account")) for page in watch.pager.all()}
         ours = {(alert, account) for alert, account in paged if not alert.startswith("BatchExporter")}
         wanted = {(sample.kind.alert, sample.account) for sample in happened}
-        assert {one for one in ours if one[0] != "PackageXItemErrors"} == wanted
+        assert {alert for alert in ours if alert[0] != "PackageXItemErrors"} == wanted
         counted = watch.query('sum by (account) ({__name__=~".+_finished_total",status="failed"}) == 1')
         assert {found["account"] for found in counted} == {sample.account for sample in happened}

@@ -52,7 +52,7 @@ def asked(running: Chain, there: Apis) -> None:
     """Wait until the exporter has queried all that there is now."""
     there.mock_api.requests.clear()
     paths = {"/batch", "/invoke", "/batches"}
-    running.until(lambda: paths <= {one.path for one in list(there.mock_api.requests)}, "the next polls")
+    running.until(lambda: paths <= {request.path for request in list(there.mock_api.requests)}, "the next polls")
 
 
 def test_each_thing_pages_once_and_is_over_though_the_exporter_is_killed_before_the_page_and_after(
@@ -136,7 +136,7 @@ def test_an_exporter_that_is_down_pages_and_silences_what_was_last_seen_of_it_bu
         return running.pager.pages("BatchExporterDown")[down_before:]
 
     def unknown() -> bool:
-        shown = {one["labels"]["alertname"]: one for one in ask(f"{running.manager}/api/v2/alerts")}
+        shown = {alert["labels"]["alertname"]: alert for alert in ask(f"{running.manager}/api/v2/alerts")}
         return bool(shown["BatchExporterUnknownValues"]["status"]["inhibitedBy"])
 
     before = len(running.pager.pages("InkitGenerationFailed", "production"))

@@ -143,14 +143,14 @@ def test_every_runbook_that_an_alert_links_to_is_served_by_the_exporter() -> Non
         for alert in ALERTS.values():
             url = urlsplit(alert.annotations["runbook_url"])
             answer, body = ask(place, "GET", url.path)
-            headings = [one["id"] for one in Reader(body.decode()).attributes("h3")]
+            headings = [heading["id"] for heading in Reader(body.decode()).attributes("h3")]
             assert (answer.status, url.fragment in headings) == (200, True), alert.name
 
 
 def test_the_address_that_alerts_link_to_is_where_the_exporter_serves_by_default() -> None:
     default = flags.parse([]).listen_address
     assert {urlsplit(alert.annotations["runbook_url"]).netloc for alert in ALERTS.values()} == {
-        f"localhost{one}" for one in default
+        f"localhost{label}" for label in default
     }
 
 
@@ -170,7 +170,9 @@ def test_each_runbook_says_what_it_means_how_to_confirm_and_how_to_fix_it() -> N
 
 def test_the_table_of_alerts_has_their_severities() -> None:
     listed = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| (\w+) \|", RUNBOOKS, re.MULTILINE)
-    assert sorted(listed) == sorted((one.name, anchor(one.name), one.labels["severity"]) for one in ALERTS.values())
+    assert sorted(listed) == sorted(
+        (alert.name, anchor(alert.name), alert.labels["severity"]) for alert in ALERTS.values()
+    )
 
 
 def test_the_queries_of_the_runbooks_name_metrics_that_there_are() -> None:
@@ -183,7 +185,9 @@ def test_the_queries_of_the_runbooks_name_metrics_that_there_are() -> None:
 
 def test_the_dashboards_that_alerts_link_to_are_there_with_their_variables() -> None:
     dashboards = [json.loads(path.read_text()) for path in (ROOT / "grafana" / "dashboards").glob("*.json")]
-    variables = {one["uid"]: {item["name"] for item in one["templating"]["list"]} for one in dashboards}
+    variables = {
+        dashboard["uid"]: {item["name"] for item in dashboard["templating"]["list"]} for dashboard in dashboards
+    }
     for _, expected in cases():
         for alert in expected:
             link = urlsplit(alert["exp_annotations"]["dashboard"])

@@ -27,7 +27,7 @@ def canary(name: str) -> str:
 def holds(said: bytes, name: str) -> bool:
     """Does it hold the canary, in any case, or as Base64 (as in `Authorization: Basic`) or hexadecimal digits."""
     mark = canary(name).encode()
-    return mark in said.lower() or mark.hex().encode() in said.lower() or any(one in said for one in _base64(mark))
+    return mark in said.lower() or mark.hex().encode() in said.lower() or any(form in said for form in _base64(mark))
 
 
 def _base64(mark: bytes) -> list[bytes]:
@@ -51,13 +51,13 @@ def invocations(more: Iterable[str] = ()) -> list[Item]:
     whole["template_version"] = canary("invocation.template_version")
     merged = {canary("merge_parameters.key"): [{"name": canary("merge_parameters.value")}]}
     whole["merge_parameters"] = merged
-    for name, one in whole["destinations"].items():
-        one |= {key: canary(f"destination.{name}.piece") for key in one if key.endswith("_id")}
-        one["new"] = canary("destination.new")
+    for name, destination in whole["destinations"].items():
+        destination |= {key: canary(f"destination.{name}.piece") for key in destination if key.endswith("_id")}
+        destination["new"] = canary("destination.new")
     whole["destinations"]["inkit_storage"]["name"] = canary("destination.name")
     broken = _broken("invocation", whole, "id", "created_at", "flows_batch_id", "destinations")
     text = {**whole, "id": "rend_text", "merge_parameters": canary("merge_parameters.text")}
-    return [whole, *broken, text, *({**whole, "id": one} for one in more)]
+    return [whole, *broken, text, *({**whole, "id": record_id} for record_id in more)]
 
 
 def batches(kind: str) -> list[Item]:

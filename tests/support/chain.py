@@ -93,7 +93,7 @@ class DeadlineWatcher:
     def query(self, expression: str) -> list[dict[str, str]]:
         """The labels of what Prometheus finds."""
         found = ask(f"{self.address}/api/v1/query?query={quote(expression)}")["data"]["result"]
-        return [one["metric"] for one in found]
+        return [series["metric"] for series in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +152,15 @@ def chain(folder: Path, accounts: Sequence[Account], intervals: Intervals, *othe
         stack.callback(exporter.end)
         exporter.start()
         watches = [
-            stack.enter_context(watch(folder / f"watch-{number}", address, one))
-            for number, one in enumerate((intervals, *others))
+            stack.enter_context(watch(folder / f"watch-{number}", address, each))
+            for number, each in enumerate((intervals, *others))
         ]
         made = Chain(exporter, watches, folder)
 
         def watched() -> bool:
             """Have all windows been read."""
             seen = "batch_exporter_backfilling == 0"
-            return all(len(one.query(seen)) == len(accounts) for one in watches)
+            return all(len(watcher.query(seen)) == len(accounts) for watcher in watches)
 
         made.until(watched, "that every account is watched", patience=120.0)
         yield made

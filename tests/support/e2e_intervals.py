@@ -69,7 +69,7 @@ def of_the_examples() -> Intervals:
     """Those that the examples have for what wakes somebody, and config.example.yaml."""
     often = yaml.safe_load((EXAMPLES / "prometheus.yml").read_text())["global"]
     routes = yaml.safe_load((EXAMPLES / "alertmanager.yml").read_text())["route"]["routes"]
-    route = next(one for one in routes if one["receiver"] == "pager")
+    route = next(route for route in routes if route["receiver"] == "pager")
     return Intervals(
         yaml.safe_load((ROOT / "config.example.yaml").read_text())["poll_interval"],
         often["scrape_interval"],
@@ -90,14 +90,14 @@ def exporter_config(folder: Path, token: str, accounts: Sequence[Account], inter
             "state": {"path": str(folder / "state.db")},
             "accounts": [
                 {
-                    "name": one.name,
-                    "system": one.system,
-                    "collectors": [one.collector],
-                    "base_url": one.url,
+                    "name": account.name,
+                    "system": account.system,
+                    "collectors": [account.collector],
+                    "base_url": account.url,
                     "api_token": token,
-                    **one.settings,
+                    **account.settings,
                 }
-                for one in accounts
+                for account in accounts
             ],
         },
     )
@@ -107,9 +107,9 @@ def prometheus_config(folder: Path, exporter: str, manager: str, intervals: Inte
     """The example's, for these addresses; the rules stand beside it."""
     config = yaml.safe_load((EXAMPLES / "prometheus.yml").read_text())
     config["global"] |= {"scrape_interval": intervals.scrape, "evaluation_interval": intervals.evaluation}
-    config["rule_files"] = [str(one) for one in _rules(folder, intervals)]
+    config["rule_files"] = [str(path) for path in _rules(folder, intervals)]
     config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [manager]
-    config["scrape_configs"] = [one for one in config["scrape_configs"] if one["job_name"] == JOB]
+    config["scrape_configs"] = [job for job in config["scrape_configs"] if job["job_name"] == JOB]
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [exporter]
     return _written(folder / "prometheus.yml", config)
 

@@ -100,7 +100,7 @@ def _watch(rig: Rig) -> Story:
 def _note(story: dict[Place, list[Failures]], at: float, totals: Counter[Place]) -> None:
     for place, total in totals.items():
         known = story.setdefault(place, [])
-        if more := total - sum(one.count for one in known):
+        if more := total - sum(failures.count for failures in known):
             known.append(Failures(at, more))
 
 
@@ -125,7 +125,7 @@ def _failures(kind: Kind | Batches, text: bytes) -> Counter[Place]:
 
 def _in_the_metrics(rig: Rig) -> Counter[Place]:
     """All that the counters say, as a scrape would find it."""
-    shown = (rig.sums(one).counters for one in WATCHED)
+    shown = (rig.sums(kind).counters for kind in WATCHED)
     return _by_place(Counter({key: count.published for counts in shown for key, count in counts.items()}))
 
 

@@ -20,7 +20,7 @@ class AcmeApi:
 
     def add(self, letters: Iterable[Mapping[str, Any]]) -> None:
         """Add letters, or put them in the place of those with their ids."""
-        self.letters.update({one["id"]: one for one in letters})
+        self.letters.update({letter["id"]: letter for letter in letters})
 
     def answer(self, request: Request, list_faults: ListFaults) -> Answer | None:
         """None for what is not below `/letters`."""

@@ -82,7 +82,7 @@ def _commands(block: str) -> Iterator[Command]:
 def differs(shown: Sequence[str], output: str) -> list[str]:
     """Return the lines that a page shows and a command did not print. Numbers, ids and widths of columns may differ."""
     got = [_alike(line) for line in output.splitlines()]
-    return [line for line in shown if not any(one.startswith(_alike(line)) for one in got)]
+    return [line for line in shown if not any(printed.startswith(_alike(line)) for printed in got)]
 
 
 def _alike(line: str) -> str:
@@ -105,7 +105,7 @@ class Checkout:
 
     def here(self, text: str) -> str:
         """Return a text as this checkout has it."""
-        pattern = "|".join(rf"\b{one}\b" if one in _PORTS else re.escape(one) for one in self._replaced)
+        pattern = "|".join(rf"\b{text}\b" if text in _PORTS else re.escape(text) for text in self._replaced)
         return re.sub(pattern, lambda found: self._replaced[found[0]], text)
 
     def write(self, name: str, text: str) -> None:
@@ -199,7 +199,7 @@ def checkout(folder: Path) -> Iterator[Checkout]:
     """Make a checkout and a mock API. What the commands started is ended with it."""
     with _mock_api() as url:
         ports = dict(zip(_PORTS, _free_ports(), strict=False))
-        absolute = {one: f"{folder}/root{one}" for one in _ABSOLUTE}
+        absolute = {path: f"{folder}/root{path}" for path in _ABSOLUTE}
         replaced = {**ports, **dict.fromkeys(_VENDORS, url), **absolute}
         made = Checkout(folder / "batch-exporter", ports, replaced, _environ(folder))
         for name in _tracked():
@@ -256,10 +256,10 @@ def _environ(folder: Path) -> dict[str, str]:
     """An environment in which pip finds the libraries that these tests run with, and asks nobody for any."""
     libraries = folder / "libraries"
     libraries.mkdir()
-    for path in {Path(sysconfig.get_path(one)) for one in ("purelib", "platlib")}:
-        for one in path.iterdir():
-            if not re.match(r"pip|batch_exporter|__editable__|.*\.pth$", one.name):
-                (libraries / one.name).symlink_to(one)
+    for path in {Path(sysconfig.get_path(scheme)) for scheme in ("purelib", "platlib")}:
+        for entry in path.iterdir():
+            if not re.match(r"pip|batch_exporter|__editable__|.*\.pth$", entry.name):
+                (libraries / entry.name).symlink_to(entry)
     (folder / "home").mkdir()
     programs = folder / "programs"
     programs.mkdir()

@@ -167,8 +167,8 @@ def walk(name: str, made: Checkout, *, programs: bool) -> dict[str, str]:
     """
     outputs: dict[str, str] = {}
     page = (ROOT / name).read_text()
-    if not any(isinstance(one, File) for one in steps(page)):
-        (config,) = (one for one in steps((ROOT / "README.md").read_text()) if isinstance(one, File))
+    if not any(isinstance(step, File) for step in steps(page)):
+        (config,) = (step for step in steps((ROOT / "README.md").read_text()) if isinstance(step, File))
         made.write(config.name, config.text)
     if name in BEFORE and programs:
         _serve(made, "batch-exporter --config.file=config.yaml", BEFORE[name])
@@ -205,4 +205,4 @@ def _with_errors(made: Checkout) -> str:
     url = made.here("http://127.0.0.1:10978/v1/batches?status=completed&limit=100")
     with urllib.request.urlopen(urllib.request.Request(url, headers={"PX-API-KEY": "demo-key"}), timeout=10) as answer:
         found = json.load(answer)
-    return next(str(one["id"]) for one in found["data"] if any(phase["error"] for phase in one["phases"]))
+    return next(str(item["id"]) for item in found["data"] if any(phase["error"] for phase in item["phases"]))

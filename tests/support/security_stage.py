@@ -80,7 +80,7 @@ class Stage:
 
     def there(self) -> Iterator[bytes]:
         """All that was there to be let out: what the program was sent, what it sent, what it was configured with."""
-        asked = {one.path for one in self.api.requests}
+        asked = {request.path for request in self.api.requests}
         for pattern, body in self.bodies.items():
             if any(fnmatchcase(path, pattern) for path in asked):
                 yield body

@@ -103,7 +103,7 @@ def test_a_state_file_that_could_not_be_made_is_a_problem_with_its_line(state: s
     done = run("check", written(tmp_path, state))
     assert done.returncode == 2
     assert re.search(rf"config\.yaml:4: state\.path: .*{cause}", done.stderr)
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["config.yaml", "file"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "file"]
 
 
 def test_a_folder_or_file_that_may_not_be_written_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

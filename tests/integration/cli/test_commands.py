@@ -85,7 +85,7 @@ def test_check_online_asks_each_collector_once_and_reports_the_cost(rig: Rig, tm
     done = run("check", "--online", config(rig, tmp_path))
     assert done.returncode == 0
     assert done.stdout.count("1 page in the window, about 86,400 requests on a quiet day") == 3
-    assert sorted(one.path for one in rig.mock_api.requests) == ["/batch", "/invoke", "/invoke/batch"]
+    assert sorted(request.path for request in rig.mock_api.requests) == ["/batch", "/invoke", "/invoke/batch"]
 
 
 def test_the_cost_of_a_day_is_the_polls_and_the_reconciliations() -> None:
@@ -206,7 +206,7 @@ def test_a_poll_longer_than_its_interval_is_not_started_twice(rig: Rig, tmp_path
         eventually(
             url + "/metrics", 'batch_exporter_up{account="prod",collector="document_batches",system="inkit"} 1.0'
         )
-        asked = [one for one in rig.mock_api.requests if one.path == "/batch"]
+        asked = [request for request in rig.mock_api.requests if request.path == "/batch"]
         assert len(asked) == 1
 
 

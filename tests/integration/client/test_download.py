@@ -133,7 +133,7 @@ def test_each_kind_of_refusal_has_its_reason(rig: Rig, status: int, redirect: bo
 def test_a_redirect_is_not_followed(rig: Rig) -> None:
     url = file_url(rig, faults.redirect(f"{rig.mock_api.url}/elsewhere{QUERY}", 302))
     assert "redirects are not followed" in str(failure(url))
-    assert [one.path for one in rig.mock_api.requests] == ["/files/errors.csv"]
+    assert [request.path for request in rig.mock_api.requests] == ["/files/errors.csv"]
 
 
 def test_a_port_where_nobody_listens_is_a_connection_error_without_the_url() -> None:

@@ -174,4 +174,7 @@ def test_what_is_no_name_is_an_error_of_the_system(host: str) -> None:
 
 
 def test_localhost_is_looked_up_by_the_system() -> None:
-    assert {one.host for one in HostResolver().addresses("localhost", 80, Deadline(GENEROUS))} <= {"127.0.0.1", "::1"}
+    assert {address.host for address in HostResolver().addresses("localhost", 80, Deadline(GENEROUS))} <= {
+        "127.0.0.1",
+        "::1",
+    }

@@ -55,7 +55,7 @@ def test_an_interrupted_backfill_goes_on_where_it_was_and_counts_no_event(rig: R
     interrupted(rig, page=30)
     poller = rig.poller("document_batches", page_size=25)
     assert poller.poll()
-    pages = [int(one) for one in rig.asked("page")]
+    pages = [int(value) for value in rig.asked("page")]
     assert sorted(set(pages) - {1}) == list(range(min(set(pages) - {1}), 42))
     assert min(set(pages) - {1}) >= 25, "the first half is not read again"
     assert pages.count(1) == 2, "to see which way the list runs, and what is new since"
@@ -193,7 +193,7 @@ def test_invocations_in_flight_are_asked_for_fifty_at_once(rig: Rig) -> None:
         rig.world.add("invocations", item)
     poller = settled(rig, "invocations")
     assert rig.cost(poller) == 4 + 3, "the pages of the last minutes, and the ids"
-    assert sorted(one.count(",") + 1 for one in rig.asked("data_id") if one) == [20, 50, 50]
+    assert sorted(value.count(",") + 1 for value in rig.asked("data_id") if value) == [20, 50, 50]
     for number in range(120):
         item = invocation(f"rend_open_{number}", NOW - 600 - number * 10, destinations={"sepire": "Failed"})
         rig.world.add("invocations", item)
@@ -208,7 +208,7 @@ def test_a_few_batches_in_flight_are_asked_for_one_by_one(rig: Rig) -> None:
         open_batch(rig, f"rb_open_{days}", NOW - days * DAY)
     poller = settled(rig)
     assert rig.cost(poller) == 1 + 2
-    assert {one.path for one in rig.mock_api.requests} == {"/batch", "/batch/rb_open_0.5", "/batch/rb_open_1.0"}
+    assert {request.path for request in rig.mock_api.requests} == {"/batch", "/batch/rb_open_0.5", "/batch/rb_open_1.0"}
 
 
 def test_many_batches_in_flight_on_one_page_are_brought_up_to_date_by_that_page(rig: Rig) -> None:
@@ -237,7 +237,7 @@ def test_where_the_list_is_filtered_batches_in_flight_are_looked_for_on_its_page
     poller = settled(rig, filters={"search": "rb"})
     rig.world.update("document_batches", "rb_open", destinations=FAILED)
     assert rig.cost(poller) == (11 if clamped else 3)
-    assert {one.path for one in rig.mock_api.requests} == {"/batch"}
+    assert {request.path for request in rig.mock_api.requests} == {"/batch"}
     assert rig.exact("document_batches")
 
 
@@ -370,11 +370,11 @@ def test_work_older_than_the_window_is_asked_for_at_reconciliations_only(rig: Ri
     for _ in range(50):
         rig.clock.now += 60
         assert poller.poll()
-        assert "/batch/rb_stuck" not in [one.path for one in rig.mock_api.requests]
+        assert "/batch/rb_stuck" not in [request.path for request in rig.mock_api.requests]
         assert poller.facts.in_flight == 1
     rig.clock.now += HOUR
     assert poller.poll()
-    assert "/batch/rb_stuck" in [one.path for one in rig.mock_api.requests]
+    assert "/batch/rb_stuck" in [request.path for request in rig.mock_api.requests]
     assert poller.facts.in_flight == 0
     assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
 
@@ -397,7 +397,7 @@ def test_work_that_never_ends_is_given_up_counted_and_logged_and_asked_for_no_mo
     rig.mock_api.requests.clear()
     assert poller.poll()
     assert rig.own(poller).abandoned == 1
-    assert [one.path for one in rig.mock_api.requests] == ["/batch"]
+    assert [request.path for request in rig.mock_api.requests] == ["/batch"]
 
 
 def test_finished_records_leave_the_window_record_by_record(rig: Rig) -> None:

@@ -67,7 +67,10 @@ LEAPS = st.sampled_from([-40 * DAY, -DAY, -3 * HOUR, 3 * HOUR, DAY, 8 * DAY, 400
 
 
 LABELED = {
-    family.name: len(family.labels) - 1 for one in sources().values() for family in one.families if family.optional
+    family.name: len(family.labels) - 1
+    for source in sources().values()
+    for family in source.families
+    if family.optional
 }
 """By family, how long its keys are without the label that only some accounts have."""
 
@@ -237,28 +240,28 @@ class Machine(RuleBasedStateMachine):
             self.put(document_batch(name, created, destinations=work, total=4))
 
     def some(self, place: int, fits: Callable[[Tracked], bool]) -> Tracked | None:
-        fitting = [one for one in self.model.records.values() if fits(one)]
+        fitting = [tracked for tracked in self.model.records.values() if fits(tracked)]
         return fitting[place % len(fitting)] if fitting else None
 
-    def is_open(self, one: Tracked) -> bool:
-        return one.there and counting.in_flight(self.kind, one.item)
+    def is_open(self, tracked: Tracked) -> bool:
+        return tracked.there and counting.in_flight(self.kind, tracked.item)
 
-    def change(self, one: Tracked, before: str, after: str) -> None:
+    def change(self, tracked: Tracked, before: str, after: str) -> None:
         """Let one piece of work of a record go from one status to another."""
-        item = one.item
+        item = tracked.item
         if self.kind == "invocations":
             statuses = {name: state["status"] for name, state in item["destinations"].items()}
             names = [name for name, status in statuses.items() if counting.word(status) == before]
             if names:
                 statuses[names[0]] = {"in_progress": "In Progress"}.get(after, after.capitalize())
-                self.put(invocation(item["id"], one.created, destinations=statuses))
+                self.put(invocation(item["id"], tracked.created, destinations=statuses))
             return
         counts = dict(item["destinations"].get("sepire") or generations(4))
         if counts[before]:
             counts[before] -= 1
             counts[after] += 1
             work = {"sepire": generations(4, completed=counts["completed"], failed=counts["failed"])}
-            self.put(document_batch(item["id"], one.created, destinations=work, total=4))
+            self.put(document_batch(item["id"], tracked.created, destinations=work, total=4))
 
     @initialize(sizes=st.lists(st.tuples(AGES, st.integers(0, 3), st.integers(0, 2), st.integers(0, 2)), max_size=14))
     def some_are_there_before(self, sizes: list[tuple[float, int, int, int]]) -> None:
@@ -364,9 +367,11 @@ class Machine(RuleBasedStateMachine):
             self.clock.now += 1.0
             if self.model.begun:
                 self.add(0.0, 0, 1, 2)
-                one = self.some(place, lambda one: self.is_open(one) and one.known and self.model.inside(one))
-                if one is not None:
-                    self.change(one, "in_progress", "failed")
+                tracked = self.some(
+                    place, lambda tracked: self.is_open(tracked) and tracked.known and self.model.inside(tracked)
+                )
+                if tracked is not None:
+                    self.change(tracked, "in_progress", "failed")
             self.api.instead = lambda asked, _, fault=fault: 500 if asked == fault else None
             if self.poll():
                 self.model.account_for_everything()
@@ -394,35 +399,35 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.begun)
     @rule(place=st.integers(0, 20), after=st.sampled_from(["completed", "failed"]), times=st.integers(1, 3))
     def work_ends(self, place: int, after: str, times: int) -> None:
-        one = self.some(place, self.is_open)
-        if one is not None:
-            if not self.model.inside(one):
+        tracked = self.some(place, self.is_open)
+        if tracked is not None:
+            if not self.model.inside(tracked):
                 times = 1
             for _ in range(times):
-                self.change(one, "in_progress", after)
+                self.change(tracked, "in_progress", after)
 
     @precondition(lambda self: self.model.begun)
     @rule(place=st.integers(0, 20), ways=st.sampled_from([("failed", "in_progress"), ("completed", "failed")]))
     def work_is_taken_back(self, place: int, ways: tuple[str, str]) -> None:
         """A retry, or a late failure: something falls, and must be seen to have risen and to have fallen."""
-        one = self.some(place, lambda one: one.there and self.model.inside(one))
-        if one is not None:
+        tracked = self.some(place, lambda tracked: tracked.there and self.model.inside(tracked))
+        if tracked is not None:
             self.settle()
-            self.change(one, *ways)
+            self.change(tracked, *ways)
             self.settle()
 
     @precondition(lambda self: self.model.begun)
     @rule(place=st.integers(0, 20), number=st.integers(0, 4))
     def a_record_goes_away(self, place: int, number: int) -> None:
-        """Also in the middle of a poll, before one of its requests."""
-        one = self.some(place, lambda one: one.there and self.model.inside(one))
-        if one is None:
+        """Also in the middle of a poll, before tracked of its requests."""
+        tracked = self.some(place, lambda tracked: tracked.there and self.model.inside(tracked))
+        if tracked is None:
             return
 
         def remove(asked: int = 0) -> None:
-            if asked == number and one.there:
-                self.remove(one.item["id"])
-                one.there = False
+            if asked == number and tracked.there:
+                self.remove(tracked.item["id"])
+                tracked.there = False
 
         self.api.before = remove
         remove()
@@ -431,9 +436,9 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.begun)
     @rule(place=st.integers(0, 20))
     def a_record_comes_back(self, place: int) -> None:
-        one = self.some(place, lambda one: not one.there)
-        if one is not None:
-            self.put(one.item)
+        tracked = self.some(place, lambda tracked: not tracked.there)
+        if tracked is not None:
+            self.put(tracked.item)
 
     @precondition(lambda self: self.model.begun)
     @rule(number=st.integers(1, 6), days=st.integers(0, 1))
@@ -496,21 +501,21 @@ class PackagexBatches(Machine):
         self.put(self.batch(f"x_{len(self.model.records)}", created, {"success": done, "error": failed}))
 
     def batch(self, name: str, created: float, counts: Mapping[str, int]) -> Item:
-        done = sum(counts[one] for one in ("success", "error"))
+        done = sum(counts[outcome] for outcome in ("success", "error"))
         ended = "failed" if counts["error"] > 1 else "completed"
         status = "requested" if not done else "processing" if done < 4 else ended
         phases = [phase("processing", 4, counts["success"], counts["error"])] if done else []
         return packagex_batch(name, created, status=status, phases=phases, stats={"created": counts["success"]})
 
-    def change(self, one: Tracked, before: str, after: str) -> None:
+    def change(self, tracked: Tracked, before: str, after: str) -> None:
         names = {"completed": "success", "failed": "error", "in_progress": "open"}
-        phases = one.item["phases"] or [phase("processing", 4)]
+        phases = tracked.item["phases"] or [phase("processing", 4)]
         counts = {"success": phases[0]["success"], "error": phases[0]["error"]}
         counts["open"] = 4 - counts["success"] - counts["error"]
         if counts[names[before]]:
             counts[names[before]] -= 1
             counts[names[after]] += 1
-            self.put(self.batch(one.item["id"], one.created, counts))
+            self.put(self.batch(tracked.item["id"], tracked.created, counts))
 
 
 class PackagexNewestFirst(PackagexBatches):

@@ -355,7 +355,7 @@ def test_rows_that_moved_while_pages_were_read_ahead_are_read_again(rig: Rig) ->
             rig.world.add("document_batches", document_batch("rb_between", NOW + 1))
             yield self.get(asked[0])
             yield early
-            yield from (self.get(one) for one in asked[2:])
+            yield from (self.get(value) for value in asked[2:])
 
     del api
     polling = poller(rig, Swapped(InkitApi(rig.world, "")))

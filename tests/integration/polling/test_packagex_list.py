@@ -215,7 +215,7 @@ def test_of_a_filtered_list_no_page_is_asked_for_after_one_that_is_refused(packa
     rig.clock.now += 60
     api.instead = refuse_further
     assert poller.poll()
-    assert [one for one in asked if one.startswith("processing")] == ["processing 1", "processing 2"]
+    assert [value for value in asked if value.startswith("processing")] == ["processing 1", "processing 2"]
     assert rig.exact("batches")
 
 
@@ -267,9 +267,9 @@ def test_the_known_statuses_of_each_combination_that_was_seen_stand_at_zero(pack
 
 def test_two_batches_with_one_id_on_a_page_are_one(packagex: Rig) -> None:
     rig = packagex
-    one = packagex_batch("b_1", NOW, status="processing")
+    item = packagex_batch("b_1", NOW, status="processing")
     told = {"limit": 100, "page": 1, "has_more": False, "total_count": 2}
-    body = {"data": [one, {**one, "status": "failed"}], "status": 200, "pagination": told}
+    body = {"data": [item, {**item, "status": "failed"}], "status": 200, "pagination": told}
     rig.mock_api.faults.add(faults.raw(json.dumps(body).encode()), times=1)
     poller = rig.poller("batches")
     assert poller.poll()

@@ -72,7 +72,7 @@ def test_a_list_that_runs_oldest_first_is_read_from_its_end(rig: Rig) -> None:
     found = ids(rig, days=3)
     assert found == expected[: len(found)]
     assert len(found) > 30
-    pages = [int(one.params["page"]) for one in rig.mock_api.requests]
+    pages = [int(request.params["page"]) for request in rig.mock_api.requests]
     assert pages[:2] == [1, 101]
     assert min(pages[1:]) > 88
     assert len(rig.mock_api.requests) < 14
@@ -162,7 +162,7 @@ def test_a_refused_page_size_falls_back_to_the_vendors_default_and_says_so(
         assert pages.rows == 25
         assert "pages of 100 rows" in caplog.text
         list(Walk(client(strict.url), pages).sweep(NOW - DAY))
-        assert [one.status for one in strict.requests].count(422) == 2, "asked twice, and then never again"
+        assert [request.status for request in strict.requests].count(422) == 2, "asked twice, and then never again"
 
 
 def test_a_refusal_that_the_page_size_is_not_the_cause_of_is_no_fallback(rig: Rig) -> None:

@@ -71,7 +71,7 @@ def test_records_deleted_deep_in_the_list_leave_and_only_they_are_asked_for(rig:
         rig.mock_api.requests.clear()
         assert rig.own(poller).vanished == 0, "one answer that says so is not believed"
         assert poller.poll()
-        assert sorted(one.path for one in rig.mock_api.requests if one.path != "/batch") == [
+        assert sorted(request.path for request in rig.mock_api.requests if request.path != "/batch") == [
             "/batch/rb_411",
             "/batch/rb_412",
             "/batch/rb_780",
@@ -117,7 +117,7 @@ def test_rows_deleted_above_between_two_slices_leave_no_gap(rig: Rig, count: int
     rig.world.add("document_batches", document_batch("rb_late", NOW - 299 * 60 - 30, destinations=FAILED))
     rig.mock_api.requests.clear()
     costs(rig, poller)
-    assert {one.path for one in rig.mock_api.requests} == {"/batch"}
+    assert {request.path for request in rig.mock_api.requests} == {"/batch"}
     assert rig.events("document_batches")[FAILURES] == 3
 
 
@@ -129,7 +129,7 @@ def test_rows_inserted_above_between_two_slices_cost_pages_and_nothing_else(rig:
     rig.world.update("document_batches", "rb_301", destinations=FAILED)
     rig.mock_api.requests.clear()
     costs(rig, poller)
-    assert {one.path for one in rig.mock_api.requests} == {"/batch"}
+    assert {request.path for request in rig.mock_api.requests} == {"/batch"}
     assert rig.exact("document_batches")
     assert rig.events("document_batches")[FAILURES] == 1
 
@@ -177,7 +177,7 @@ def test_many_records_of_one_time_on_several_pages_need_no_more_requests(rig: Ri
     rig.clock.now += HOUR
     rig.mock_api.requests.clear()
     spent = costs(rig, poller)
-    assert {one.path for one in rig.mock_api.requests} == {"/batch"}, "none is asked for that is there"
+    assert {request.path for request in rig.mock_api.requests} == {"/batch"}, "none is asked for that is there"
     assert sum(spent) < 17 + 3 * len(spent) + 10
 
 
@@ -208,10 +208,10 @@ def test_invocations_that_were_deleted_are_asked_for_fifty_at_once(rig: Rig) -> 
         rig.world.remove("invocations", f"rend_{number}")
     rig.mock_api.requests.clear()
     assert poller.poll()
-    assert len([one for one in rig.asked("data_id") if one]) <= 2
+    assert len([value for value in rig.asked("data_id") if value]) <= 2
     assert poller.poll()
     assert rig.exact("invocations")
-    assert len([one for one in rig.asked("data_id") if one]) <= 4
+    assert len([value for value in rig.asked("data_id") if value]) <= 4
 
 
 def test_filtered_batches_are_lost_only_if_the_pages_around_do_not_have_them(rig: Rig) -> None:
@@ -330,7 +330,7 @@ def test_however_small_the_allowance_a_reconciliation_asks_for_one_named_batch_a
     asked = []
     for _ in range(4):
         rig.cost(poller)
-        asked += [[one.path[-4:] for one in rig.mock_api.requests if one.path != "/invoke/batch"]]
+        asked += [[request.path[-4:] for request in rig.mock_api.requests if request.path != "/invoke/batch"]]
         rig.clock.now += 60
     assert asked == [["fb_1"], ["fb_2"], ["fb_3"], []]
 

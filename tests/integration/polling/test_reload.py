@@ -159,7 +159,7 @@ def test_the_command_line_tells_what_there_is_to_reload(
     found: list[Loading] = []
     monkeypatch.setattr(serve, "serve", lambda _, loading: found.append(loading))
     serve.run(parse(flags))
-    assert [one.file for one in found] == [file]
+    assert [problem.file for problem in found] == [file]
 
 
 def test_the_requests_counted_for_an_account_leave_with_it_and_those_of_others_stay() -> None:
@@ -173,8 +173,10 @@ def test_the_requests_counted_for_an_account_leave_with_it_and_those_of_others_s
     labels = {"system": "inkit", "endpoint": "/batch", "code": "200"}
     assert reloads.metric("api_requests_total", account="b", **labels) == 1
     for name in ("api_requests_total", "api_throttled_seconds_total"):
-        [family] = [one for one in reloads.live.registry.collect() if f"{one.name}_total" == f"batch_exporter_{name}"]
-        assert {one.labels["account"] for one in family.samples} == {"b"}
+        [family] = [
+            family for family in reloads.live.registry.collect() if f"{family.name}_total" == f"batch_exporter_{name}"
+        ]
+        assert {sample.labels["account"] for sample in family.samples} == {"b"}
     assert reloads.live.meter("b", "inkit") is meters[1]
 
 
@@ -183,10 +185,10 @@ def test_reloads_are_done_one_after_the_other_and_each_reads_what_is_there_by_th
     reloads.may_read.clear()
     reloads.read = Config((B,), STATE)
     asked = [reloads.reloading.ask() for _ in range(3)]
-    assert not any(one.done() for one in asked)
+    assert not any(future.done() for future in asked)
     reloads.may_read.set()
-    told = [one.result(GENEROUS).message for one in asked]
-    assert [one.partition(": ")[2] for one in told] == [
+    told = [future.result(GENEROUS).message for future in asked]
+    assert [message.partition(": ")[2] for message in told] == [
         "1 added, 0 changed, 1 removed, 0 kept.",
         "0 added, 0 changed, 0 removed, 1 kept.",
         "0 added, 0 changed, 0 removed, 1 kept.",

@@ -72,8 +72,8 @@ def test_without_root_the_one_apt_line_is_printed_and_it_stops(
     bin_("kubectl", "echo v1.19.0")
     assert programs.main() == 1
     shown = capsys.readouterr()
-    packages = sorted({name for one in PROGRAMS for name in one.packages.split()})
-    (line,) = [one for one in shown.err.splitlines() if "apt-get" in one]
+    packages = sorted({name for program in PROGRAMS for name in program.packages.split()})
+    (line,) = [line for line in shown.err.splitlines() if "apt-get" in line]
     assert line.startswith("For an administrator: apt-get install --no-install-recommends ")
     assert set(packages) <= set(line.split())
     assert "kubectl is 1.19.0, and the tests need 1.20 or newer" in shown.err
@@ -100,7 +100,7 @@ def test_what_is_still_too_old_once_it_is_installed_is_said(
     assert update.endswith(" update")
     assert " install --yes --no-install-recommends chromium " in install
     assert f"DPkg::Path={tmp_path}/" in install
-    assert [one.name for one in tmp_path.iterdir() if one.is_dir()] == ["bin"], "what it worked with is gone"
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["bin"], "what it worked with is gone"
 
 
 @pytest.mark.parametrize("name", ["invoke-rc.d", "deb-systemd-invoke"])
@@ -137,8 +137,8 @@ def test_an_installation_enables_no_unit_that_was_not_enabled_before(tmp_path: P
     name = str(tmp_path / "deb-systemd-helper")
     done = subprocess.run(["sh", "-euc", script, name, "enable", "new.service"], check=False)
     assert done.returncode == 3
-    assert [one.name for one in wants.iterdir()] == ["before.service"]
-    assert {one.name for one in tmp_path.iterdir()} == {"etc", "real"}
+    assert [path.name for path in wants.iterdir()] == ["before.service"]
+    assert {path.name for path in tmp_path.iterdir()} == {"etc", "real"}
 
 
 TESTS = """

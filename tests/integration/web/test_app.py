@@ -209,7 +209,7 @@ def test_failed_records_are_chosen_by_the_query(program: Program, place: Place) 
 
     def ids(query: str) -> list[str]:
         body = ask(place, "GET", f"/failures?format=json&{query}")[1]
-        return sorted(one["id"] for one in json.loads(body)["failures"])
+        return sorted(failure["id"] for failure in json.loads(body)["failures"])
 
     assert ids("") == ["rb_x", "rb_z"]
     assert ids("account=x+y") == ids("account=x%20y&collector=&destination=box") == ["rb_x"]

@@ -116,7 +116,7 @@ def test_a_phone_shows_each_cell_with_the_name_of_its_column(browser: "Browser",
         cells = page.locator("tbody tr").first.locator("th, td")
         names = cells.evaluate_all("all => all.map(one => getComputedStyle(one, '::before').content)")
         assert names[:3] == ['"Record"', '"Noticed"', '"Account"']
-        boxes = [box for box in (one.bounding_box() for one in cells.all()) if box]
+        boxes = [box for box in (cell.bounding_box() for cell in cells.all()) if box]
         assert [box["y"] for box in boxes] == sorted({box["y"] for box in boxes}), "below each other"
 
 
@@ -147,4 +147,9 @@ def test_the_pages_load_nothing_from_anywhere_else(browser: "Browser", page_with
         page.reload()
         page.goto(f"{page_with_problems}/failures")
         page.goto(f"{page_with_problems}/runbooks")
-    assert {one.removeprefix(page_with_problems) for one in asked} <= {"/", "/failures", "/runbooks", "/favicon.ico"}
+    assert {url.removeprefix(page_with_problems) for url in asked} <= {
+        "/",
+        "/failures",
+        "/runbooks",
+        "/favicon.ico",
+    }

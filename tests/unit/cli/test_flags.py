@@ -114,7 +114,7 @@ def test_the_demo_does_not_take_a_configuration(capsys: pytest.CaptureFixture[st
 def test_a_misspelled_flag_gets_the_nearest_one_and_the_usage_of_the_command(
     arguments: list[str], nearest: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = next((one for one in arguments if one in COMMANDS), "serve")
+    command = next((argument for argument in arguments if argument in COMMANDS), "serve")
     said = refusal(arguments, capsys)
     assert f"did you mean {nearest}?" in said
     assert said.startswith(f"usage: batch-exporter {command} ")

@@ -36,7 +36,7 @@ def test_a_request_under_way_is_cut_off_and_means_the_end_and_no_failure(rig: Ri
     wait.stopping.set()
     asking.close()
     thread.join(GENEROUS)
-    assert [type(one) for one in raised] == [Stopping]
+    assert [type(error) for error in raised] == [Stopping]
     assert time.monotonic() - started < GENEROUS / 4
 
 

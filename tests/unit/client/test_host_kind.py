@@ -49,7 +49,7 @@ NOT_PUBLIC = {
 PUBLIC = ["8.8.8.8", "1.1.1.1", "100.63.255.255", "172.32.0.1", "2606:4700::1111", "2a00:1450::1", "64:ff9b::8.8.8.8"]
 
 
-@pytest.mark.parametrize(("address", "kind"), [(one, kind) for kind, some in NOT_PUBLIC.items() for one in some])
+@pytest.mark.parametrize(("address", "kind"), [(host, kind) for kind, some in NOT_PUBLIC.items() for host in some])
 def test_an_address_of_a_special_network_is_of_its_kind(address: str, kind: HostKind) -> None:
     assert host_kind(address) is kind
 

@@ -168,7 +168,7 @@ def test_clearing_ends_all_faults(client: Client) -> None:
 
 
 def read_all(client: Client, pages: int = 3) -> list[str]:
-    return [one for page in range(1, pages + 1) for one in client.ids("/invoke", page=page, page_size=10)]
+    return [record_id for page in range(1, pages + 1) for record_id in client.ids("/invoke", page=page, page_size=10)]
 
 
 def test_a_list_can_run_upwards_although_asked_downwards(client: Client) -> None:
@@ -240,7 +240,7 @@ def test_ids_can_come_twice_over_the_seam_of_two_pages(client: Client) -> None:
     client.mock_api.faults.list_faults = ListFaults(repeat_ids=True)
     pages = [client.ids("/invoke", page=page, page_size=10) for page in (1, 2, 3)]
     assert [page[0] for page in pages[1:]] == [page[-1] for page in pages[:-1]]
-    assert {one for page in pages for one in page} == {f"rend_{n:02}" for n in range(30)}
+    assert {record_id for page in pages for record_id in page} == {f"rend_{n:02}" for n in range(30)}
 
 
 def test_the_world_can_change_between_two_pages(client: Client, world: World) -> None:

@@ -47,8 +47,8 @@ def test_the_answer_to_head_has_no_body(mock_api: MockApi) -> None:
 
 
 def test_a_connection_ends_when_the_client_says_so(mock_api: MockApi) -> None:
-    one = b"GET /v1/batch HTTP/1.1\r\nConnection: close\r\n\r\n"
-    assert exchange(mock_api, one * 3).count(b"HTTP/1.1 401 Unauthorized") == 1
+    request = b"GET /v1/batch HTTP/1.1\r\nConnection: close\r\n\r\n"
+    assert exchange(mock_api, request * 3).count(b"HTTP/1.1 401 Unauthorized") == 1
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_the_answer_is_compressed_for_those_who_take_it(world: World) -> None:
 
 
 def test_two_mock_apis_have_ports_of_their_own(world: World) -> None:
-    with MockApi(world) as one, MockApi(world) as other:
-        assert one.url != other.url
+    with MockApi(world) as first, MockApi(world) as other:
+        assert first.url != other.url
 
 
 def test_a_stopped_mock_api_takes_no_connection(world: World) -> None:

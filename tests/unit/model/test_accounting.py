@@ -76,9 +76,9 @@ def counted(*seen: Record) -> Counter[Key]:
 def followed(rules: Rules, *seen: Record) -> Counter[Key]:
     total: Counter[Key] = Counter()
     known: Record | None = None
-    for one in seen:
-        total.update(accounting.change(known, one, rules, is_new=True).events)
-        known = accounting.remembered(known, one, rules)
+    for record in seen:
+        total.update(accounting.change(known, record, rules, is_new=True).events)
+        known = accounting.remembered(known, record, rules)
     return total
 
 
@@ -149,13 +149,15 @@ def test_an_invocation_counts_as_many_failures_as_it_ever_showed_whatever_altern
     failures = sum(count for key, count in total.items() if accounting.is_failure_series(key, PLACED))
     named = {
         key[:3]
-        for one in seen
-        for key in one.contributions
+        for record in seen
+        for key in record.contributions
         if accounting.is_failure_series(key, PLACED) and key[1] != "none"
     }
-    unnamed = any(key[1] == "none" for one in seen for key in one.contributions)
+    unnamed = any(key[1] == "none" for record in seen for key in record.contributions)
     assert failures == max(len(named), int(unnamed))
-    completed = {key[:3] for one in seen for key in one.contributions if key[0] == "d_total" and key[2] == "completed"}
+    completed = {
+        key[:3] for record in seen for key in record.contributions if key[0] == "d_total" and key[2] == "completed"
+    }
     assert sum(count for key, count in total.items() if key[2] == "completed") == len(completed)
 
 
@@ -188,10 +190,10 @@ def test_whatever_happens_the_gauges_are_the_records_that_are_there_and_no_event
         if after is not None:
             there[step.id] = accounting.remembered(before, after, RULES)
     expected: Counter[Key] = Counter()
-    for one in there.values():
-        if not one.deleted:
-            expected.update({key: amount for key, amount in one.contributions.items() if key[0] == "g"})
-            expected[accounting.RECORDS, "in_flight" if one.in_flight else "finished"] += 1
+    for record in there.values():
+        if not record.deleted:
+            expected.update({key: amount for key, amount in record.contributions.items() if key[0] == "g"})
+            expected[accounting.RECORDS, "in_flight" if record.in_flight else "finished"] += 1
     assert {key: count for key, count in sums.items() if count} == expected
 
 

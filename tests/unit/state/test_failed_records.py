@@ -23,7 +23,7 @@ def state(tmp_path: Path) -> Iterator[State]:
 
 
 def record(name: str, created_at: float = 0.0, workflow: str | None = None, **failed: int) -> Record:
-    return Record(name, created_at, True, {("c", one, "failed"): n for one, n in failed.items()}, workflow=workflow)
+    return Record(name, created_at, True, {("c", place, "failed"): n for place, n in failed.items()}, workflow=workflow)
 
 
 def see(state: State, seen: Iterable[Record], at: float = 10.0, news_since: float | None = 0.0) -> list[Failed]:
@@ -34,7 +34,7 @@ def see(state: State, seen: Iterable[Record], at: float = 10.0, news_since: floa
 
 
 def names(failed: Iterable[Failed]) -> list[str]:
-    return [one.record_id for one in failed]
+    return [failure.record_id for failure in failed]
 
 
 def test_a_record_that_fails_is_kept_with_what_failed_and_when(state: State) -> None:
@@ -139,9 +139,9 @@ def test_a_page_without_a_failure_does_not_touch_the_table(state: State) -> None
     connection = sqlite3.connect(state.path, isolation_level=None)
     records = _Statements(connection)
     records.apply([Record("b", 0.0, False, {DONE: 5})], Observation(10.0, 0.0))
-    assert not [one for one in records.said if "failures" in one]
+    assert not [statement for statement in records.said if "failures" in statement]
     records.apply([record("a", box=1)], Observation(10.0, 0.0))
-    assert [one for one in records.said if "failures" in one]
+    assert [statement for statement in records.said if "failures" in statement]
     connection.close()
 
 

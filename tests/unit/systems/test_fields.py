@@ -90,7 +90,7 @@ def test_an_id_that_could_be_more_than_an_id_is_rejected(value: JSON) -> None:
 def test_a_word_is_made_of_letters_digits_and_marks_and_stays_as_it_is(said: str) -> None:
     read = fields.word(said, "status")
     assert 0 < len(read) <= 64
-    assert all(one == "_" or unicodedata.category(one)[0] in "LMN" for one in read)
+    assert all(letter == "_" or unicodedata.category(letter)[0] in "LMN" for letter in read)
     assert fields.word(read, "status") == read
 
 

@@ -88,8 +88,8 @@ def test_free_text_is_masked_unless_data_is_to_be_shown() -> None:
 def test_for_programs_values_are_plain() -> None:
     assert plain(Moment(NOW), False) == "2023-11-14T22:13:20Z"
     assert plain(Span(377.0), False) == 377.0
-    assert [plain(one, False) for one in ("a\x1b", 3, None)] == ["a\x1b", 3, None]
+    assert [plain(value, False) for value in ("a\x1b", 3, None)] == ["a\x1b", 3, None]
 
 
 def test_large_counts_can_be_read() -> None:
-    assert [shown(one, NOW, False) for one in (1_234_567, 2.5, None)] == ["1,234,567", "2.5", "-"]
+    assert [shown(value, NOW, False) for value in (1_234_567, 2.5, None)] == ["1,234,567", "2.5", "-"]

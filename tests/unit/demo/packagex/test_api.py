@@ -30,7 +30,7 @@ def _one_batch(batches: Batches) -> None:
 def test_a_list_is_an_array_in_an_envelope(client: Client) -> None:
     answer = client.page()
     assert list(answer) == ENVELOPE
-    assert [one["id"] for one in answer["data"]] == ["batch_1"]
+    assert [item["id"] for item in answer["data"]] == ["batch_1"]
     assert (answer["status"], answer["errors"], answer["code"]) == (200, [], None)
     assert answer["endpoint"] == "/v1/batches"
 

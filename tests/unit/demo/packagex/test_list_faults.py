@@ -17,11 +17,11 @@ ALL = [f"batch_{n:02}" for n in range(30)]
 
 @pytest.fixture(autouse=True)
 def _thirty_batches(batches: Batches) -> None:
-    batches.extend(packagex_batch(one, NOW + n) for n, one in enumerate(ALL))
+    batches.extend(packagex_batch(record_id, NOW + n) for n, record_id in enumerate(ALL))
 
 
 def read_all(client: Client) -> list[str]:
-    return [one for page in (1, 2, 3) for one in client.ids(page=page, limit=10)]
+    return [record_id for page in (1, 2, 3) for record_id in client.ids(page=page, limit=10)]
 
 
 @pytest.mark.parametrize("readings", [PackagexReadings(order="newest_first"), PackagexReadings()], ids=str)
@@ -79,8 +79,8 @@ def test_ids_can_come_twice_over_the_seam_of_two_pages(client: Client) -> None:
     client.mock_api.faults.list_faults = ListFaults(repeat_ids=True)
     pages = [client.ids(page=page, limit=10) for page in (1, 2, 3)]
     assert [page[0] for page in pages[1:]] == [page[-1] for page in pages[:-1]]
-    assert [one for page in pages for one in page if one not in ("batch_09", "batch_19")] == [
-        one for one in ALL if one not in ("batch_09", "batch_19")
+    assert [record_id for page in pages for record_id in page if record_id not in ("batch_09", "batch_19")] == [
+        record_id for record_id in ALL if record_id not in ("batch_09", "batch_19")
     ]
 
 

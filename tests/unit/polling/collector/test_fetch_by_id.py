@@ -40,10 +40,10 @@ def possible(ranks: Sequence[int], ways: Ways) -> list[Plan]:
 @given(RANKS, WAYS)
 def test_a_plan_reaches_every_record_and_none_costs_less(ranks: list[int], ways: Ways) -> None:
     chosen = plan(ranks, ways)
-    needed = [one for one in possible(ranks, ways) if one.last_page == chosen.last_page and not one.filtered]
+    needed = [other for other in possible(ranks, ways) if other.last_page == chosen.last_page and not other.filtered]
     assert chosen.filtered or needed[0].asked <= chosen.asked <= len(ranks)
     assert ways.can_fetch_by_id or not (chosen.asked or chosen.filtered)
-    assert cost(chosen, ways, len(ranks)) == min(cost(one, ways, len(ranks)) for one in possible(ranks, ways))
+    assert cost(chosen, ways, len(ranks)) == min(cost(other, ways, len(ranks)) for other in possible(ranks, ways))
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_only_one_that_was_not_found_for_is_known_not_to_be_found() -> None:
     doubts.begin()
     doubts.not_found(["r1"])
     doubts.not_shown(["r2"])
-    assert [doubts.was_not_found(one) for one in ("r1", "r2", "r3")] == [True, False, False]
+    assert [doubts.was_not_found(record_id) for record_id in ("r1", "r2", "r3")] == [True, False, False]
 
 
 def test_all_but_some_are_forgotten() -> None:

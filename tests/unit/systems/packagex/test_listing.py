@@ -58,7 +58,7 @@ def test_every_parameter_of_the_reference_is_sent() -> None:
 
 def test_batches_filtered_by_what_may_change_are_not_asked_for_by_id_or_other_filters() -> None:
     assert listing(resource="contact").can_fetch_by_id
-    assert [one["status"] for one in listing().in_flight_filters] == ["requested", "queued", "processing"]
+    assert [filters["status"] for filters in listing().in_flight_filters] == ["requested", "queued", "processing"]
     assert not listing(status="failed").can_fetch_by_id
     assert not listing(status="failed").in_flight_filters
 

@@ -215,7 +215,7 @@ def test_of_the_curves_the_first_that_this_machine_can_offer_is_offered(
     web = current(file, TLS.replace("}", f", curve_preferences: [{wanted}]}}"))
     assert web.config.tls is not None
     assert web.config.tls.curve == curve
-    said = [str(one) for one in web.config.warnings]
+    said = [str(warning) for warning in web.config.warnings]
     assert [line.endswith(warning) for line in said] == [True] * bool(warning), said
     assert web.current_context() is not None
 

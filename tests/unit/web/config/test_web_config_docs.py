@@ -10,7 +10,7 @@ from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "web-configuration.md").read_text()
 SHAPES: tuple[type[BaseModel], ...] = (schema.File, schema.Tls, schema.Http, schema.RateLimit)
-KEYS = {key for one in SHAPES for key in one.model_fields}
+KEYS = {key for shape in SHAPES for key in shape.model_fields}
 EXAMPLE = ROOT / "web-config.example.yaml"
 
 

@@ -129,7 +129,7 @@ def test_the_hash_of_another_user_lets_nobody_in_whatever_is_kept() -> None:
     async def both(checker: PasswordChecker) -> list[bool]:
         users = {"alice": USERS["alice"]}
         attempts = [header("alice", "secret"), header("nobody", "secret"), header("nobody", "secret")]
-        return [await checker.allows(users, one) for one in attempts]
+        return [await checker.allows(users, attempt) for attempt in attempts]
 
     assert run(both) == [True, False, False]
 
@@ -169,10 +169,10 @@ def reachable(root: object) -> list[object]:
     """Return what an object holds, and what that holds, but for code."""
     found, left = {id(root): root}, [root]
     while left:
-        for one in gc.get_referents(left.pop()):
-            if id(one) not in found and not isinstance(one, type | ModuleType | FunctionType):
-                found[id(one)] = one
-                left.append(one)
+        for referent in gc.get_referents(left.pop()):
+            if id(referent) not in found and not isinstance(referent, type | ModuleType | FunctionType):
+                found[id(referent)] = referent
+                left.append(referent)
     return list(found.values())
 
 
@@ -184,9 +184,9 @@ def test_what_is_kept_is_bounded_and_holds_no_password(counting: Counting) -> No
 
     checker = run(flood)
     assert len(counting.calls) == 121, "the last hundred are known, and the one before them is not"
-    texts = [str(one) for one in reachable(checker) if isinstance(one, bytes | bytearray | str)]
+    texts = [str(value) for value in reachable(checker) if isinstance(value, bytes | bytearray | str)]
     assert len(texts) > 100
-    assert [one for one in texts if "CANARY" in one] == []
+    assert [text for text in texts if "CANARY" in text] == []
 
 
 def test_passwords_are_checked_one_at_a_time_and_the_event_loop_goes_on(counting: Counting) -> None:
@@ -258,7 +258,7 @@ def test_a_check_that_outlives_the_event_loop_disturbs_nobody(counting: Counting
 
     before = threading.enumerate()
     run(cut_off)
-    (checking,) = [one for one in threading.enumerate() if one.name == "password" and one not in before]
+    (checking,) = [thread for thread in threading.enumerate() if thread.name == "password" and thread not in before]
     assert checking.daemon
     counting.go.set()
     checking.join(20)
