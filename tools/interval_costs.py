@@ -43,7 +43,7 @@ def paged_within(poll_interval: float) -> float:
     return poll_interval + 2 * scrape_interval(poll_interval) + GROUP_WAIT
 
 
-def told(delays: Iterable[float]) -> str:
+def delay_cell(delays: Iterable[float]) -> str:
     """In the middle, and at most."""
     known = sorted(delays)
     return f"{_time(median(known))}, at most {_time(known[-1])}"
@@ -55,7 +55,7 @@ def polling_row(settings: Settings, day: Day) -> Sequence[str]:
         f"`{duration(interval)}`",
         f"{quiet_requests(settings):,}",
         f"{day.requests:,}",
-        told(day.delays),
+        delay_cell(day.delays),
         f"{scrape_interval(interval):g} s",
         _time(paged_within(interval)),
     )
@@ -68,7 +68,7 @@ def reconciling_row(settings: Settings, day: Day) -> Sequence[str]:
         f"{settings.pages}",
         f"{quiet_requests(settings):,}",
         f"{day.requests:,}",
-        told(day.late_delays),
+        delay_cell(day.late_delays),
     )
 
 

@@ -64,9 +64,9 @@ exit "$status"
 }
 
 
-def version_in(said: str) -> Version | None:
+def version_in(output: str) -> Version | None:
     """The first version in what a program says of itself; `None` if there is none."""
-    found = re.search(r"\d+(?:\.\d+)+", said) or re.search(r"\d+", said)
+    found = re.search(r"\d+(?:\.\d+)+", output) or re.search(r"\d+", output)
     return tuple(map(int, found[0].split("."))) if found else None
 
 

@@ -93,8 +93,8 @@ def test_prometheus_finds_its_configuration_and_rules(tmp_path: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         copy = shutil.copytree if path.is_dir() else shutil.copy
         copy(path, target)
-    said = output("promtool", "check", "config", tmp_path / "etc/prometheus/prometheus.yml")
-    assert said.count("rules found") == len(list((ROOT / "prometheus/rules").glob("*.yml"))) > 0
+    checked = output("promtool", "check", "config", tmp_path / "etc/prometheus/prometheus.yml")
+    assert checked.count("rules found") == len(list((ROOT / "prometheus/rules").glob("*.yml"))) > 0
 
 
 def test_prometheus_scrapes_here_what_it_scrapes_elsewhere_at_the_services_addresses() -> None:

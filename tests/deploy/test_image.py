@@ -68,9 +68,9 @@ def test_the_image_says_what_it_is_and_how_it_runs(engine: Engine, image: str) -
 
 def test_it_runs_with_no_rights_and_shows_which_commit_it_is(engine: Engine, image: str) -> None:
     with running(engine, image, "--tmpfs=/tmp", "demo") as container:
-        said = engine("exec", container, "python3", "-Ic", TRY)
-        assert said.startswith("10001 False\n")
-        assert re.search(r"^CapEff:\t0+$", said, re.MULTILINE)
+        printed = engine("exec", container, "python3", "-Ic", TRY)
+        assert printed.startswith("10001 False\n")
+        assert re.search(r"^CapEff:\t0+$", printed, re.MULTILINE)
         page = engine("exec", container, "python3", "-Ic", ASK.format("/metrics"))
         assert f'revision="0123abc",version="{__version__}"' in page
 

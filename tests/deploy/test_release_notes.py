@@ -76,8 +76,8 @@ def test_relative_links_lead_to_the_files_of_the_tag(changelog: Path) -> None:
 
 @pytest.mark.parametrize("version", ["0.3.0", "2.0.0", "0.2.0.1", "9.9.9"])
 def test_a_version_without_a_section_is_refused_with_those_there_are(changelog: Path, version: str) -> None:
-    said = refusal("--changelog", changelog, version)
-    assert said == (
+    message = refusal("--changelog", changelog, version)
+    assert message == (
         f'{changelog}: no section for {version} (there is 10.2.0, 0.2.0, 0.1.0): add "## [{version}] - YYYY-MM-DD"\n'
     )
 

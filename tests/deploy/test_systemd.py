@@ -45,9 +45,9 @@ def test_a_misspelled_setting_is_found(tmp_path: Path) -> None:
 
 def exposure(unit: Path) -> float:
     """What systemd thinks can be done to a machine by way of the unit: 10 is everything."""
-    said = run("systemd-analyze", "security", "--offline=true", unit).stdout
-    level = re.search(r"Overall exposure level for .*: (\d+\.\d+)", said)
-    assert level, said
+    report = run("systemd-analyze", "security", "--offline=true", unit).stdout
+    level = re.search(r"Overall exposure level for .*: (\d+\.\d+)", report)
+    assert level, report
     return float(level[1])
 
 

@@ -31,9 +31,9 @@ def rows(name: str) -> Sequence[Sequence[str]]:
 
 def test_a_quiet_day_costs_what_check_says() -> None:
     settings = Settings(poll_interval=300.0, reconcile_interval=6 * HOUR, per_day=300)
-    told = requests_a_day(settings.pages, settings.poll_interval, settings.reconcile_interval)
+    estimated = requests_a_day(settings.pages, settings.poll_interval, settings.reconcile_interval)
     # In a day with nothing new a seventh of the window is left behind, and need not be read again.
-    assert 0.9 * told <= live(settings, quiet=True).requests <= told
+    assert 0.9 * estimated <= live(settings, quiet=True).requests <= estimated
 
 
 def test_a_failure_is_known_within_the_interval_and_a_late_one_with_the_next_reconciliation() -> None:

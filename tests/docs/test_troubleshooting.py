@@ -28,7 +28,7 @@ def parts(node: ast.expr) -> list[str]:
     return [part for constant in constants if isinstance(constant, str) for part in constant.split("%s")]
 
 
-def said(path: Path) -> Iterator[str]:
+def messages(path: Path) -> Iterator[str]:
     """The fixed parts of what a module raises or logs."""
     wanted = ERRORS | (OF_FILES if path.is_relative_to(PACKAGE / "config") else set())
     for node in ast.walk(ast.parse(path.read_text())):
@@ -36,12 +36,12 @@ def said(path: Path) -> Iterator[str]:
             continue
         match node.func:
             case ast.Name(name) if name in wanted:
-                told = node.args
+                arguments = node.args
             case ast.Attribute(ast.Name("log"), name) if name in LOGGED - {"debug"}:
-                told = node.args[:1]
+                arguments = node.args[:1]
             case _:
                 continue
-        yield from (part for argument in told for part in parts(argument) if len(part) >= SHORTEST)
+        yield from (part for argument in arguments for part in parts(argument) if len(part) >= SHORTEST)
 
 
 def quoted() -> list[str]:
@@ -69,7 +69,7 @@ def texts_of(path: Path) -> Iterator[str]:
 )
 def test_whatever_the_exporter_says_is_explained(path: Path) -> None:
     page = " ".join(quoted())
-    for part in said(path):
+    for part in messages(path):
         assert part.strip(" :;(") in page
 
 

@@ -108,12 +108,12 @@ def test_the_alerts_that_are_shown_are_all_those_of_the_rules() -> None:
 
 def test_what_counts_as_failed_and_as_completed_is_all_that_is_final() -> None:
     """What was cancelled is neither."""
-    said = set(FAILED.removeprefix('status=~"').rstrip('"').split("|")) | {
+    statuses = set(FAILED.removeprefix('status=~"').rstrip('"').split("|")) | {
         COMPLETED.removeprefix('status="').rstrip('"')
     }
     assert FINAL == PACKAGEX_FINAL, "the queries are the same for both"
-    assert FINAL - said == {"cancelled", "canceled"}
-    assert said <= FINAL
+    assert FINAL - statuses == {"cancelled", "canceled"}
+    assert statuses <= FINAL
 
 
 def parts(expr: Expr) -> list[Expr]:

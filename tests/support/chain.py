@@ -123,11 +123,11 @@ class Chain:
         deadline = time.monotonic() + patience
         pause = threading.Event()
         while not (found := look()):
-            assert time.monotonic() < deadline, f"not within {patience:.0f} seconds: {what}\n{self._told()}"
+            assert time.monotonic() < deadline, f"not within {patience:.0f} seconds: {what}\n{self._report()}"
             pause.wait(_LOOK_SECONDS)
         return found
 
-    def _told(self) -> str:
+    def _report(self) -> str:
         pages = [f"{number}: {page}" for number, watch in enumerate(self.watches) for page in watch.pager.all()]
         logs = [f"--- {log.name}\n{log.read_text()[-_TAIL:]}" for log in sorted(self.folder.glob("**/*.log"))]
         return "\n".join(["--- pages", *pages, *logs])

@@ -72,7 +72,7 @@ def complaints(folder: Path, pieces: Iterable[Literal]) -> dict[str, str]:
     (folder / "dashboards.ts").write_text(first + "\n".join(lines) + "\n")
     (folder / "node_modules").symlink_to(MODULES)
     options = ("--noEmit", "--strict", "--module", "esnext", "--moduleResolution", "bundler", "--pretty", "false")
-    said = subprocess.run(
+    output = subprocess.run(
         [Path(sys.prefix) / "bin" / "node", MODULES / "typescript" / "bin" / "tsc", *options, "dashboards.ts"],
         cwd=folder,
         capture_output=True,
@@ -82,8 +82,8 @@ def complaints(folder: Path, pieces: Iterable[Literal]) -> dict[str, str]:
     ).stdout
     offset = first.count("\n") + 1
     found: dict[str, str] = {}
-    for line, message in re.findall(r"^dashboards\.ts\((\d+),\d+\): (.*)", said, re.MULTILINE):
+    for line, message in re.findall(r"^dashboards\.ts\((\d+),\d+\): (.*)", output, re.MULTILINE):
         assert int(line) >= offset, message
         found.setdefault(named[int(line) - offset].name, message)
-    assert found or not said, said
+    assert found or not output, output
     return found

@@ -259,8 +259,8 @@ def test_a_port_that_the_demo_cannot_have_is_said(rig: Rig) -> None:
 def test_the_demos_api_can_be_run_alone() -> None:
     process = subprocess.Popen([*PROGRAM, "demo", "--api-only", "--api-port=0"], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    said = process.stdout.readline() + process.stdout.readline()
-    url = re.search(r"http://\S+/v1/batch", said)
+    printed = process.stdout.readline() + process.stdout.readline()
+    url = re.search(r"http://\S+/v1/batch", printed)
     assert url is not None
     request = urllib.request.Request(url[0], headers={"X-Inkit-API-Token": TOKEN})
     with urllib.request.urlopen(request, timeout=10) as answer:

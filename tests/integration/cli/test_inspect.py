@@ -260,8 +260,8 @@ def test_a_signal_in_the_middle_of_a_download_leaves_nothing_behind(api: Api) ->
         while not (folder.is_dir() and any(path.stat().st_size for path in folder.iterdir())):
             assert time.monotonic() < deadline
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=10)
-    assert (process.returncode, said) == (130, "")
+        _, message = process.communicate(timeout=10)
+    assert (process.returncode, message) == (130, "")
     assert not list(folder.iterdir())
 
 
@@ -273,17 +273,17 @@ def test_an_unknown_account_is_a_wrong_command_line_and_the_nearest_is_named(api
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["prod", "batch_1"], "its ids begin with rb_"),
         (["logistics", "../../x"], "is not an id"),
         (["prod", "rb_1", "--files=x"], "inkit offers no files"),
     ],
 )
-def test_what_cannot_be_asked_for_is_a_wrong_command_line(api: Api, arguments: list[str], said: str) -> None:
+def test_what_cannot_be_asked_for_is_a_wrong_command_line(api: Api, arguments: list[str], message: str) -> None:
     done = api.inspect(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert not api.mock_api.requests
 
 
@@ -352,8 +352,8 @@ def test_a_progress_bar_is_shown_on_a_terminal(api: Api) -> None:
     assert b"errors.json:" in shown
 
 
-def secrets(said: Any) -> list[str]:
-    return re.findall(r"CANARY|Signature|X-Amz|sig=", str(said))
+def secrets(message: Any) -> list[str]:
+    return re.findall(r"CANARY|Signature|X-Amz|sig=", str(message))
 
 
 @pytest.mark.parametrize(

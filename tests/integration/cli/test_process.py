@@ -74,10 +74,10 @@ def test_ctrl_c_ends_any_command_quietly_at_any_time(rig: Rig, tmp_path: Path, c
     process.stdout.readline()
     time.sleep(delay + 0.05)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=20)
+    _, message = process.communicate(timeout=20)
     # Before its first line the program is Python's; a command may have ended; the demo serves until it is told to stop.
     assert process.returncode in (130, 0)
-    assert told == ""
+    assert message == ""
 
 
 def test_an_early_hangup_is_harmless_and_a_later_one_reloads(rig: Rig, tmp_path: Path) -> None:
@@ -177,8 +177,8 @@ def test_an_error_of_another_file_is_not_blamed_on_the_output(style: str) -> Non
         check=False,
     )
     assert done.returncode == 2
-    told = "unexpected system error: No such file or directory: /none/of/these (exporter/cli/metrics.py:"
-    assert told in done.stderr
+    message = "unexpected system error: No such file or directory: /none/of/these (exporter/cli/metrics.py:"
+    assert message in done.stderr
     assert "standard output" not in done.stderr
 
 

@@ -109,9 +109,9 @@ def test_every_failure_has_its_reason_within_the_deadline(rig: Rig, fault: Fault
     assert time.monotonic() - started < 3
 
 
-@pytest.mark.parametrize(("status", "said"), [(403, True), (404, True), (410, True), (400, False), (500, False)])
-def test_an_expired_url_is_said_to_be_one(rig: Rig, status: int, said: bool) -> None:
-    assert ("expired" in str(failure(file_url(rig, faults.status(status))))) is said
+@pytest.mark.parametrize(("status", "expired"), [(403, True), (404, True), (410, True), (400, False), (500, False)])
+def test_an_expired_url_is_said_to_be_one(rig: Rig, status: int, expired: bool) -> None:
+    assert ("expired" in str(failure(file_url(rig, faults.status(status))))) is expired
 
 
 @pytest.mark.parametrize(

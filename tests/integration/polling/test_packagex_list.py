@@ -268,8 +268,8 @@ def test_the_known_statuses_of_each_combination_that_was_seen_stand_at_zero(pack
 def test_two_batches_with_one_id_on_a_page_are_one(packagex: Rig) -> None:
     rig = packagex
     item = packagex_batch("b_1", NOW, status="processing")
-    told = {"limit": 100, "page": 1, "has_more": False, "total_count": 2}
-    body = {"data": [item, {**item, "status": "failed"}], "status": 200, "pagination": told}
+    pagination = {"limit": 100, "page": 1, "has_more": False, "total_count": 2}
+    body = {"data": [item, {**item, "status": "failed"}], "status": 200, "pagination": pagination}
     rig.mock_api.faults.add(faults.raw(json.dumps(body).encode()), times=1)
     poller = rig.poller("batches")
     assert poller.poll()

@@ -44,7 +44,7 @@ class Reloads:
 
     def __init__(self, file: str | None = "config.yaml") -> None:
         self.read: Config | Exception = Config((A,), STATE)
-        self.told: list[str] = []
+        self.notified: list[str] = []
         self.may_read = threading.Event()
         self.may_read.set()
         self.ran = Ran()
@@ -58,8 +58,8 @@ class Reloads:
             Config((A,), STATE),
             self.ran,  # type: ignore[arg-type]
             self.live,
-            lambda: self.told.append("begins"),
-            lambda: self.told.append("ends"),
+            lambda: self.notified.append("begins"),
+            lambda: self.notified.append("ends"),
         )
         self.reloading.start()
 
@@ -88,9 +88,9 @@ def test_what_was_read_is_run_and_told_with_its_counts(caplog: pytest.LogCapture
     reloads.read = Config((B, replace(A, page_size=1)), STATE)
     assert reloads.reload() == Outcome(True, "Reloaded. Accounts: 1 added, 1 changed, 0 removed, 0 kept.")
     assert reloads.ran.accounts == reloads.read.accounts
-    [told] = caplog.records
-    assert (told.levelname, told.getMessage()) == ("INFO", "reloaded")
-    assert {key: told.__dict__[key] for key in ("added", "changed", "removed", "kept")} == {
+    [notified] = caplog.records
+    assert (notified.levelname, notified.getMessage()) == ("INFO", "reloaded")
+    assert {key: notified.__dict__[key] for key in ("added", "changed", "removed", "kept")} == {
         "added": 1,
         "changed": 1,
         "removed": 0,
@@ -109,9 +109,9 @@ def test_a_bad_configuration_changes_nothing_and_all_its_problems_are_told(caplo
     assert list(reloads.ran.accounts) == [A]
     assert reloads.metric("config_last_reload_successful") == 0
     assert reloads.metric("config_last_reload_success_timestamp_seconds") == before
-    [told] = caplog.records
-    assert told.levelname == "ERROR"
-    assert all(str(problem) in told.__dict__["err"] for problem in problems)
+    [notified] = caplog.records
+    assert notified.levelname == "ERROR"
+    assert all(str(problem) in notified.__dict__["err"] for problem in problems)
 
 
 def test_a_good_one_after_a_bad_one_heals_it() -> None:
@@ -187,8 +187,8 @@ def test_reloads_are_done_one_after_the_other_and_each_reads_what_is_there_by_th
     asked = [reloads.reloading.ask() for _ in range(3)]
     assert not any(future.done() for future in asked)
     reloads.may_read.set()
-    told = [future.result(GENEROUS).message for future in asked]
-    assert [message.partition(": ")[2] for message in told] == [
+    notified = [future.result(GENEROUS).message for future in asked]
+    assert [message.partition(": ")[2] for message in notified] == [
         "1 added, 0 changed, 1 removed, 0 kept.",
         "0 added, 0 changed, 0 removed, 1 kept.",
         "0 added, 0 changed, 0 removed, 1 kept.",
@@ -235,13 +235,13 @@ def test_a_reload_while_the_program_stops_is_none_and_logs_nothing(when: str, ca
     reloads.ran.stopping = when == "before"
     asked = reloads.reloading.ask()
     if when == "meanwhile":
-        while not reloads.told:
+        while not reloads.notified:
             pass
         reloads.ran.stopping = True
     reloads.may_read.set()
     assert asked.result(GENEROUS) == Outcome(False, "Not reloaded: the exporter is stopping.")
     assert caplog.records == []
-    assert reloads.told == ([] if when == "before" else ["begins"])
+    assert reloads.notified == ([] if when == "before" else ["begins"])
     assert reloads.reloading.failed() is None
     assert reloads.metric("config_last_reload_successful") == 1
 
@@ -269,4 +269,4 @@ def test_the_service_manager_is_told_when_a_reload_begins_and_ends_however_it_en
     reloads = Reloads()
     reloads.read = read
     reloads.reload()
-    assert reloads.told == ["begins", "ends"]
+    assert reloads.notified == ["begins", "ends"]

@@ -37,9 +37,9 @@ def bin_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str]
     return put
 
 
-@pytest.mark.parametrize(("said", "version"), SAID.items())
-def test_a_version_is_read_from_what_a_program_says(said: str, version: tuple[int, ...] | None) -> None:
-    assert version_in(said) == version
+@pytest.mark.parametrize(("output", "version"), SAID.items())
+def test_a_version_is_read_from_what_a_program_says(output: str, version: tuple[int, ...] | None) -> None:
+    assert version_in(output) == version
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ def test_an_installation_starts_no_service(name: str) -> None:
 )
 def test_an_installation_enables_no_service_of_sysv(tmp_path: Path, asked: str, done: str) -> None:
     shim = SHIMS["update-rc.d"].replace("exec /usr/sbin/update-rc.d", "echo")
-    said = subprocess.run(
+    output = subprocess.run(
         ["sh", "-euc", shim, "update-rc.d", *asked.split()], capture_output=True, text=True, check=True
     )
-    assert said.stdout.strip() == done
+    assert output.stdout.strip() == done
 
 
 def test_an_installation_enables_no_unit_that_was_not_enabled_before(tmp_path: Path) -> None:

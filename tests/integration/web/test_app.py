@@ -217,7 +217,7 @@ def test_failed_records_are_chosen_by_the_query(program: Program, place: Place) 
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("format=xml", b"format: expected html or json.\n"),
         ("limit=many", b"limit: expected a number from 1 to 1000.\n"),
@@ -227,10 +227,10 @@ def test_failed_records_are_chosen_by_the_query(program: Program, place: Place) 
     ],
 )
 def test_a_query_for_failed_records_that_makes_no_sense_gets_the_valid_ones(
-    place: Place, query: str, said: bytes
+    place: Place, query: str, message: bytes
 ) -> None:
     answer, body = ask(place, "GET", f"/failures?{query}")
-    assert (answer.status, body) == (400, said)
+    assert (answer.status, body) == (400, message)
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/metrics/", "//metrics", "/-/", "/%00", "/../metrics"])

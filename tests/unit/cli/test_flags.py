@@ -91,9 +91,9 @@ def test_a_command_lists_its_own_flags_and_refuses_those_of_others(
 
 def test_the_demo_does_not_take_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["demo", "--config.file=x"], ["--config.file", "x", "demo"]):
-        said = refusal(arguments, capsys)
-        assert "demo does not take --config.file; serve, check, once and inspect do" in said
-        assert said.startswith("usage: batch-exporter demo ")
+        message = refusal(arguments, capsys)
+        assert "demo does not take --config.file; serve, check, once and inspect do" in message
+        assert message.startswith("usage: batch-exporter demo ")
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,9 @@ def test_a_misspelled_flag_gets_the_nearest_one_and_the_usage_of_the_command(
     arguments: list[str], nearest: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = next((argument for argument in arguments if argument in COMMANDS), "serve")
-    said = refusal(arguments, capsys)
-    assert f"did you mean {nearest}?" in said
-    assert said.startswith(f"usage: batch-exporter {command} ")
+    message = refusal(arguments, capsys)
+    assert f"did you mean {nearest}?" in message
+    assert message.startswith(f"usage: batch-exporter {command} ")
 
 
 @pytest.mark.parametrize(("word", "nearest"), [("chek", "check"), ("Demo", "demo"), ("versoin", "version")])
@@ -232,7 +232,7 @@ def test_what_only_prints_a_text_loads_no_library(arguments: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, timeout=60, check=False
     )
-    told, modules = done.stderr.splitlines()
-    assert told == "0 ['exporter']"
+    result, modules = done.stderr.splitlines()
+    assert result == "0 ['exporter']"
     expected = ["__main__", "cli", "cli.flags", "cli.main", "cli.streams"]
     assert modules == str(["exporter", *(f"exporter.{name}" for name in expected)])

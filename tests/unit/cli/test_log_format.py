@@ -167,9 +167,9 @@ def raised(text: str, cause: OSError | None) -> list[str]:
             raise KeyError(text) from cause and error
     except KeyError:
         log.exception("failed")
-    told = json.loads(stream.getvalue())["exception"]
-    assert "CANARY" not in told
-    return re.findall(r"test_log_format.py|^\w.*", told, re.MULTILINE)
+    logged = json.loads(stream.getvalue())["exception"]
+    assert "CANARY" not in logged
+    return re.findall(r"test_log_format.py|^\w.*", logged, re.MULTILINE)
 
 
 def test_an_exception_is_logged_by_kind_and_place_and_not_by_its_text() -> None:

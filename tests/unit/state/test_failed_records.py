@@ -130,8 +130,8 @@ class _Statements(Records):
     """Tells which statements were run."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self.said: list[str] = []
-        connection.set_trace_callback(self.said.append)
+        self.statements: list[str] = []
+        connection.set_trace_callback(self.statements.append)
         super().__init__(connection, "prod", "x", RULES)
 
 
@@ -139,9 +139,9 @@ def test_a_page_without_a_failure_does_not_touch_the_table(state: State) -> None
     connection = sqlite3.connect(state.path, isolation_level=None)
     records = _Statements(connection)
     records.apply([Record("b", 0.0, False, {DONE: 5})], Observation(10.0, 0.0))
-    assert not [statement for statement in records.said if "failures" in statement]
+    assert not [statement for statement in records.statements if "failures" in statement]
     records.apply([record("a", box=1)], Observation(10.0, 0.0))
-    assert [statement for statement in records.said if "failures" in statement]
+    assert [statement for statement in records.statements if "failures" in statement]
     connection.close()
 
 

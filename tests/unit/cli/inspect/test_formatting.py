@@ -72,11 +72,11 @@ def test_a_moment_is_shown_in_utc_and_with_its_age() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "text"),
     [(0, "0 s"), (59.6, "1 min"), (377, "6 min 17 s"), (3600, "1 h"), (3605, "1 h"), (93_600, "1 d 2 h"), (-5, "0 s")],
 )
-def test_a_length_of_time_has_its_two_largest_units(seconds: float, told: str) -> None:
-    assert span(seconds) == told
+def test_a_length_of_time_has_its_two_largest_units(seconds: float, text: str) -> None:
+    assert span(seconds) == text
 
 
 def test_free_text_is_masked_unless_data_is_to_be_shown() -> None:

@@ -79,7 +79,7 @@ _KNOWN = ": expected account, collector, destination, limit or format"
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         (["acount"], f"unknown query parameter (did you mean account?){_KNOWN}"),
         (["Account"], f"unknown query parameter (did you mean account?){_KNOWN}"),
@@ -89,10 +89,10 @@ _KNOWN = ": expected account, collector, destination, limit or format"
     ],
 )
 @pytest.mark.parametrize("value", ["x", ""])
-def test_an_unknown_parameter_is_refused_with_the_known_ones(names: list[str], said: str, value: str) -> None:
+def test_an_unknown_parameter_is_refused_with_the_known_ones(names: list[str], message: str, value: str) -> None:
     with pytest.raises(BadQuery) as refused:
         Query.of({name: [value] for name in names})
-    assert str(refused.value) == said
+    assert str(refused.value) == message
 
 
 @given(st.text(min_size=12, max_size=60).filter(lambda name: name not in PARAMETERS))

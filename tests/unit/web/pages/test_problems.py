@@ -62,15 +62,16 @@ def test_collectors_of_an_account_that_fail_alike_are_one_problem() -> None:
 
 
 def test_a_problem_says_what_became_of_the_metrics() -> None:
-    def said(success: float | None, fresh_until: float) -> str:
+    def impact(success: float | None, fresh_until: float) -> str:
         (problem,) = found(collector(failing(success=success), fresh_until=fresh_until))
         return problem.details[-1]
 
-    assert said(NOW - 60, NOW) == "The metrics keep their last values: the last poll that succeeded was 1 min ago."
+    assert impact(NOW - 60, NOW) == "The metrics keep their last values: the last poll that succeeded was 1 min ago."
     assert (
-        said(NOW - 900, NOW - 300) == "The metrics are stale and dropped: the last poll that succeeded was 15 min ago."
+        impact(NOW - 900, NOW - 300)
+        == "The metrics are stale and dropped: the last poll that succeeded was 15 min ago."
     )
-    assert said(None, 0.0) == "No poll has ever succeeded, so there are no metrics."
+    assert impact(None, 0.0) == "No poll has ever succeeded, so there are no metrics."
 
 
 @pytest.mark.parametrize("reason", Reason)
