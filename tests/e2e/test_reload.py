@@ -70,7 +70,7 @@ def logged(process: "subprocess.Popen[str]", wanted: str) -> str:
                 return line
     finally:
         guard.cancel()
-    pytest.fail(f"it never said {wanted}")
+    pytest.fail(f"it never logged {wanted}")
 
 
 def post(url: str, method: str = "POST") -> tuple[int, str]:

@@ -51,9 +51,11 @@ def test_promtool_accepts_the_configuration_and_the_rules() -> None:
 @pytest.mark.programs
 def test_the_run_says_which_promtools_have_judged_the_rules() -> None:
     promtool.run("--version")
-    said = promtool.used()
-    assert re.match(r"rules judged by promtool \d+\.\d+\.\d+", said)
-    assert ("no 3.x: Go is not installed" in said) == (len(promtool.promtools()) == 1) == (shutil.which("go") is None)
+    summary = promtool.used()
+    assert re.match(r"rules judged by promtool \d+\.\d+\.\d+", summary)
+    assert (
+        ("no 3.x: Go is not installed" in summary) == (len(promtool.promtools()) == 1) == (shutil.which("go") is None)
+    )
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
@@ -115,7 +117,7 @@ def test_what_is_wrong_with_a_rule_is_seen(expr: str, found: list[str]) -> None:
 
 
 def test_no_rule_compares_with_a_duration_of_the_configuration() -> None:
-    """The exporter tells what is configured: stale_after and poll_interval as metrics, stuck_after by what is stuck."""
+    """Configured times are exposed: stale_after and poll_interval as metrics, stuck_after by what is stuck."""
     configured = {parse(field.default) for field in Tuning.model_fields.values() if isinstance(field.default, str)}
     assert {rule.name: found for rule in rules() if (found := compared(rule.expr) & configured)} == {}
 

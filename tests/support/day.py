@@ -1,4 +1,4 @@
-"""A day of polling, lived through against the mock API by a clock of its own. What is told of it is in intervals.py."""
+"""A day of polling, lived through against the mock API by a clock of its own. The page about it is intervals.md."""
 
 import random
 import tempfile

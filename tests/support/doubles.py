@@ -118,7 +118,7 @@ class _Connection(sqlite3.Connection):
 
 
 class MortalState:
-    """A state file whose program can be told to die after so many statements; a new one may then go on with it."""
+    """A state file whose program can be made to die after so many statements; a new one may then go on with it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

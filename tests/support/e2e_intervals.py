@@ -66,7 +66,7 @@ class Account:
 
 
 def of_the_examples() -> Intervals:
-    """Those that the examples have for what wakes somebody, and config.example.yaml."""
+    """Those that the examples have for what pages, and config.example.yaml."""
     often = yaml.safe_load((EXAMPLES / "prometheus.yml").read_text())["global"]
     routes = yaml.safe_load((EXAMPLES / "alertmanager.yml").read_text())["route"]["routes"]
     route = next(route for route in routes if route["receiver"] == "pager")

@@ -27,7 +27,7 @@ _SEED = 2
 """Of many half hours, one in which something happens in many places."""
 
 WATCHED: tuple[Kind | Batches, ...] = ("document_batches", "invocations", "batches")
-"""A workflow batch is made of invocations, and would tell the same once more."""
+"""A workflow batch is made of invocations, and would show the same once more."""
 
 COUNTERS = {
     "inkit_batch_generations_finished_total": ("Inkit", 2),
@@ -55,7 +55,7 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What happened, and what the metrics said of it."""
+    """What happened, and what the metrics showed of it."""
 
     happened: dict[Place, list[Failures]] = field(default_factory=dict)
     counted: dict[Place, list[Failures]] = field(default_factory=dict)

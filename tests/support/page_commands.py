@@ -52,7 +52,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that the page tells the reader to write."""
+    """A file that the page has the reader write."""
 
     name: str
     text: str

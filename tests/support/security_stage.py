@@ -1,4 +1,4 @@
-"""APIs, proxies and a configuration full of marks, for the program to run against. What it may say is not said here."""
+"""APIs, proxies and a configuration full of marks, for the program to run against. Tests say what it may print."""
 
 import contextlib
 import json

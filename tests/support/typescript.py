@@ -38,7 +38,7 @@ class Literal(NamedTuple):
 
 
 def literals(name: str, dashboard: dict[str, Any]) -> Iterator[Literal]:
-    """A dashboard in pieces, so that a fault in one is told apart from the others."""
+    """A dashboard in pieces, so that a fault in one is kept apart from the others."""
     rest = {key: value for key, value in dashboard.items() if key not in ("panels", "annotations")}
     yield Literal(name, "Dashboards.Dashboard", rest)
     for at, annotation in enumerate(dashboard["annotations"]["list"]):

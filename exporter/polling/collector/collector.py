@@ -259,7 +259,7 @@ class Collector:
             poll.mark(broken_page=depth.page, broken_polls=depth.polls)
 
     def _forget(self, poll: Poll) -> None:
-        """Drop finished records older than the window, and records in flight for too long."""
+        """Drop finished records older than the window, and records in flight for longer than `in_flight_max_age`."""
         while finished := poll.records.finished_before(poll.since, _AT_ONCE):
             poll.records.forget(finished)
         stuck = poll.records.stuck_before(poll.now - self._limits.in_flight_max_age)

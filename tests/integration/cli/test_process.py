@@ -75,7 +75,7 @@ def test_ctrl_c_ends_any_command_quietly_at_any_time(rig: Rig, tmp_path: Path, c
     time.sleep(delay + 0.05)
     process.send_signal(signal.SIGINT)
     _, message = process.communicate(timeout=20)
-    # Before its first line the program is Python's; a command may have ended; the demo serves until it is told to stop.
+    # Before its first line the program is Python's; a command may have ended; the demo serves until it is stopped.
     assert process.returncode in (130, 0)
     assert message == ""
 

@@ -1,4 +1,4 @@
-"""The program under a service manager: what it is told, and which exit status says that a restart is of use."""
+"""The program under a service manager: what it reports, and which exit status says that a restart is of use."""
 
 import signal
 import socket

@@ -97,7 +97,7 @@ def test_a_url_that_is_not_https_or_not_clear_is_not_used(url: str, reason: Reas
         pytest.param(faults.status(206), Reason.CLIENT_ERROR, id="a-part-of-it"),
         pytest.param(Fault(CONTENT, delivery=Delivery.TRUNCATED), Reason.CONNECTION, id="truncated"),
         pytest.param(faults.reset(), Reason.CONNECTION, id="reset"),
-        pytest.param(faults.hang(), Reason.TIMEOUT, id="hangs"),
+        pytest.param(faults.hang(), Reason.TIMEOUT, id="no-answer"),
         pytest.param(Fault(CONTENT, delivery=Delivery.DRIPPED, every=0.05), Reason.TIMEOUT, id="drips"),
         pytest.param(faults.drip(0.05, head=True), Reason.TIMEOUT, id="drips-the-headers"),
     ],

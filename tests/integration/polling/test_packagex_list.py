@@ -297,7 +297,7 @@ def test_times_in_any_form_are_understood(packagex: Rig, times: str) -> None:
     poller = rig.poller("batches")
     assert poller.poll()
     assert rig.exact("batches")
-    assert rig.cost(poller) == 2, "the last page is full: the one beyond it tells that it is the last"
+    assert rig.cost(poller) == 2, "the last page is full: the one beyond it shows that it is the last"
 
 
 def test_batches_without_a_time_are_rejected_and_said_to_be(packagex: Rig) -> None:

@@ -98,7 +98,7 @@ def test_a_clock_that_was_wrong_when_the_watch_began_makes_no_storm_when_it_is_s
 
 
 def test_on_another_machine_whose_clock_is_behind_the_watermark_stays(rig: Rig) -> None:
-    """Nothing tells how much time has passed: what is newer than all that was known is new, and nothing else."""
+    """Nothing shows how much time has passed: what is newer than all that was known is new, and nothing else."""
     fill(rig)
     rig.clock.now = NOW + 3 * DAY
     assert rig.poller("document_batches").poll()

@@ -47,7 +47,7 @@ def make(checkout: Path, target: str, python: str | Path, **environ: str) -> "su
 
 
 def environment(checkout: Path, python: str | Path = BASE) -> str:
-    """Make the environment alone. Returns what make said."""
+    """Make the environment alone. Returns what make printed."""
     done = make(checkout, ".venv/.made", python)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -1,4 +1,4 @@
-"""The command line: what each command takes, and what is said of what it does not take. Help loads no library."""
+"""The command line: what each command takes, and the message for what it does not take. Help loads no library."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What systemd is told, over sockets as systemd has them."""
+"""What systemd is notified of, over sockets as systemd has them."""
 
 import socket
 from collections.abc import Iterator

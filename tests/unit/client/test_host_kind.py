@@ -63,7 +63,7 @@ def test_any_other_is_public(address: str) -> None:
 def test_nothing_that_python_calls_local_is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     local = address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
     private = address.is_private and not str(address).startswith("64:ff9b:") and not _mapped(address)
-    # Of some networks of protocols Python tells apart what is no host of a file either way.
+    # Of some networks of protocols Python distinguishes what is no host of a file either way.
     assert not (local or private) or host_kind(str(address)) is not HostKind.PUBLIC
 
 

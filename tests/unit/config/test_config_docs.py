@@ -35,7 +35,7 @@ BY_SHAPE = (
     "lists-of-another-type",
     "mappings-empty",
     "mappings-of-another-type",
-    "merged-account-with-a-mistake",
+    "merged-account-with-a-problem",
     "name-that-is-a-truth-value",
     "name-wrong",
     "numbers-of-another-type",

@@ -1,4 +1,4 @@
-"""What a mock API is told to do wrong, it does, and nothing else."""
+"""A mock API has the faults that it is given, and no others."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""What is said of a failed record: where it has failed and how, and which alert is about that."""
+"""What is known of a failed record: where it has failed and how, and which alert is about that."""
 
 from collections.abc import Mapping
 

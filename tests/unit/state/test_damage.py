@@ -1,4 +1,4 @@
-"""A state file that is damaged: said in one way wherever it shows, and never overwritten."""
+"""A state file that is damaged: reported in one way wherever it shows, and never overwritten."""
 
 import contextlib
 import errno
@@ -49,7 +49,7 @@ def poll(state: State) -> None:
 
 
 def outcome(path: Path) -> str:
-    """What is said of two polls with this file; nothing if they succeed."""
+    """The messages of two polls with this file; nothing if they succeed."""
     try:
         with prepared(path) as state:
             poll(state)

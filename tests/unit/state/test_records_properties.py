@@ -126,7 +126,7 @@ class Machine(RuleBasedStateMachine):
         self.look()
 
     def find_out_which(self, after: Model) -> None:
-        """It died before or after it was done, and nowhere in between: `look` is to tell."""
+        """It died before or after it was done, and nowhere in between: `look` finds out which."""
         self.state.statements = None
         with self.state.records("prod", "x", RULES) as records:
             if records.marks == after.marks and set(records.get(["a", "b", "c", "d"])) == set(after.records):

@@ -1,4 +1,4 @@
-"""Records that the API seems to have no longer: what must be said of one until it is gone."""
+"""Records that the API seems to have deleted: what must be seen of one until it counts as deleted."""
 
 from exporter.polling.collector.missing import Missing
 

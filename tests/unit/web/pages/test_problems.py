@@ -1,4 +1,4 @@
-"""What is wrong, in which order, and what is said to do about it."""
+"""What is wrong, in which order, and the advice for it."""
 
 import re
 from pathlib import Path

@@ -27,7 +27,7 @@ def header(name: str, password: str) -> bytes:
 
 
 class Counting:
-    """bcrypt that counts its calls, and waits where it is told to."""
+    """bcrypt that counts its calls, and waits where it is asked to."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[bytes] = []
