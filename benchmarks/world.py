@@ -83,12 +83,12 @@ def _serve(connection: "Connection[object, object]", scenes: Mapping[Kind, Scene
         world.extend(kind, _items(world, kind, scene, now))
     with MockApi(world, TOKEN) as mock_api:
         connection.send(mock_api.url)
-        while (message := connection.recv()) is not None:
+        while (told := connection.recv()) is not None:
             answered = len(mock_api.requests)
             mock_api.requests.clear()
-            if isinstance(message, float):
+            if isinstance(told, float):
                 mock_api.faults.clear()
-                mock_api.faults.add(faults.latency(message))
+                mock_api.faults.add(faults.latency(told))
             connection.send(answered)
 
 

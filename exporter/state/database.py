@@ -19,7 +19,7 @@ from exporter.state.records import Records
 from exporter.state.schema import Foreign, migrate
 
 _WAIT_SECONDS = 30.0
-"""How long to wait for another collector's transaction: milliseconds as a rule, longer if the disk does not respond."""
+"""How long to wait for another collector's transaction: milliseconds as a rule, longer if the disk hangs."""
 
 _LOG_PAGES = 4000
 """How far the write-ahead log grows before a checkpoint: 16 MiB. IDs are random, so that each list page changes a

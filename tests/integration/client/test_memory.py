@@ -63,7 +63,7 @@ class Large(http.server.ThreadingHTTPServer):
         now = time.time()
         filler = {"field": text[0] * (RECORD_BYTES // len(text[0].encode())) + text[1:]}
         made = (invocation(f"rend_{number}", now - number, merge_parameters=filler) for number in range(RECORDS))
-        self.items = [json.dumps(record, ensure_ascii=False).encode() for record in made]
+        self.items = [json.dumps(one, ensure_ascii=False).encode() for one in made]
         self.compress = compress
         self.pages: list[int] = []
 

@@ -324,7 +324,7 @@ def test_a_record_is_stuck_also_while_polls_fail_after_a_restart_until_the_gauge
     assert stuck_when(rig, poller, 1000.0)[:4] == [(0.0, 0.0), (20.0, 1.0), (100.0, 2.0), (599.0, 3.0)]
 
 
-def test_an_account_that_does_not_answer_delays_no_other(rig: Rig) -> None:
+def test_an_account_that_hangs_delays_no_other(rig: Rig) -> None:
     rig.mock_api.faults.add(faults.hang(), path="/invoke")
     stuck = threading.Thread(target=rig.poller("invocations").poll, daemon=True)
     stuck.start()

@@ -153,7 +153,7 @@ def test_a_scrape_is_kept_whole_for_a_second_of_a_snapshot(scene: Scene, accept:
 
 @ENCODINGS
 @FORMATS
-def test_a_family_is_made_again_only_when_a_line_of_it_has_changed(scene: Scene, accept: str, encoding: str) -> None:
+def test_a_family_is_made_anew_only_when_a_line_of_it_has_changed(scene: Scene, accept: str, encoding: str) -> None:
     def large() -> bytes:
         return max(scene.exposition.render(accept, encoding).chunks, key=len)
 
