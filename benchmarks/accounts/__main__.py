@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _scenarios(given: argparse.Namespace) -> Sequence[Scenario]:
-    accounts = [many(count, given.change, pauses=given.pause > 0) for count in given.accounts]
+    accounts = [many(count, given.change, given.interval, pauses=given.pause > 0) for count in given.accounts]
     return [*accounts, *(fairness(given.change) if given.fairness else ())]
 
 
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=60.0, help="how long each phase is measured (60)")
     add("--pause", type=float, default=60.0, help="how long the program is stopped; 0 for not at all (60)")
     add("--ready-within", type=float, default=180.0, help="seconds to wait for a program that is not ready (180)")
+    add("--interval", type=float, default=60.0, help="poll_interval of the --accounts, in seconds (60)")
     add("--scrape-interval", type=float, default=15.0, help="seconds between two scrapes (15)")
     add("--change", type=float, default=0.1, metavar="SHARE", help="share of polls that find a new record (0.1)")
     add(

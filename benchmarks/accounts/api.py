@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import random
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,11 +22,7 @@ from benchmarks.world import KINDS, item_models
 from exporter.demo.items import PREFIXES, Item, Kind, iso, new_id
 from exporter.demo.memory_store import compact
 
-PATHS: Mapping[bytes, Kind] = {
-    b"batch": "document_batches",
-    b"invoke/batch": "workflow_batches",
-    b"invoke": "invocations",
-}
+PATHS: Mapping[str, Kind] = {"batch": "document_batches", "invoke/batch": "workflow_batches", "invoke": "invocations"}
 PAGE_SIZE = 100
 _SPAN_SECONDS = 6 * 86_400.0
 _YOUNGEST_SECONDS = 900.0
@@ -51,32 +47,21 @@ class Behavior:
     """The share of requests for a first page that find one new record."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What the API has seen since it was asked last."""
-
-    polls: Mapping[tuple[str, Kind], Sequence[float]]
-    """When the first page of a list was requested, for each account and list, in seconds of the monotonic clock."""
-    requests: int
-    refused: int
-    """Requests for anything but a list."""
-    cpu: float
-    """CPU seconds of the API's process."""
+Polls = dict[tuple[str, Kind], list[float]]
+"""When the first page of a list was requested, by account and list, in seconds of the monotonic clock."""
 
 
 class MockApiProcess:
     """The API, seen from the benchmark."""
 
-    def __init__(self, port: int, connection: "Connection[object, object]") -> None:
+    def __init__(self, port: int, connection: "Connection[object, Polls]") -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._connection = connection
 
-    def seen(self) -> Seen:
-        """Return what was requested since the last call."""
-        self._connection.send("seen")
-        seen = self._connection.recv()
-        assert isinstance(seen, Seen)
-        return seen
+    def take_polls(self) -> Polls:
+        """Return the polls since the last call."""
+        self._connection.send(None)
+        return self._connection.recv()
 
 
 @contextmanager
@@ -110,7 +95,7 @@ async def _answer(connection: "Connection[object, object]", lists: "Lists") -> N
     def report() -> None:
         try:
             connection.recv()
-            connection.send(lists.take_seen())
+            connection.send(lists.take_polls())
         except (EOFError, OSError):
             ended.set()
 
@@ -137,19 +122,19 @@ class _Connection(asyncio.Protocol):
         while b"\r\n\r\n" in self._received:
             head, _, self._received = self._received.partition(b"\r\n\r\n")
             target = head.split(b" ", 2)[1]
-            behavior, chunks = self._lists.answer(target)
+            behavior, answer = self._lists.answer(target)
             if behavior.hangs:
                 continue
             if behavior.latency:
-                self._loop.call_later(behavior.latency, self._send, chunks)
+                self._loop.call_later(behavior.latency, self._send, answer)
             else:
-                self._send(chunks)
+                self._send(answer)
         if len(self._received) > _LIMIT_BYTES and self._transport is not None:
             self._transport.close()
 
-    def _send(self, chunks: Sequence[bytes]) -> None:
+    def _send(self, answer: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.writelines(chunks)
+            self._transport.write(answer)
 
 
 @dataclass(slots=True)
@@ -159,45 +144,50 @@ class Lists:
     behaviors: Mapping[str, Behavior]
     now: float
     _rows: dict[tuple[str, Kind], list[bytes]] = field(default_factory=dict)
+    _by_id: dict[tuple[str, str], bytes] = field(default_factory=dict)
     _new: defaultdict[tuple[str, Kind], list[bytes]] = field(default_factory=lambda: defaultdict(list))
-    _pages: dict[tuple[str, Kind, int, int], Sequence[bytes]] = field(default_factory=dict)
+    _pages: dict[tuple[str, Kind, int, int], bytes] = field(default_factory=dict)
     """Answers of accounts whose list has not changed: by name, list, page and page size."""
     _polls: defaultdict[tuple[str, Kind], list[float]] = field(default_factory=lambda: defaultdict(list))
-    _counts: Counter[str] = field(default_factory=Counter)
     _rng: random.Random = field(default_factory=lambda: random.Random(1))
 
     def __post_init__(self) -> None:
-        for name, behavior in self.behaviors.items():
+        for prefix, behavior in self.behaviors.items():
             for kind in KINDS:
-                self._rows[name, kind] = [compact(item) for item in _items(kind, behavior, self.now, self._rng)]
+                rows = {item["id"]: compact(item) for item in _items(kind, behavior, self.now, self._rng)}
+                self._rows[prefix, kind] = [*rows.values()]
+                self._by_id.update({(prefix, record_id): row for record_id, row in rows.items()})
 
-    def answer(self, target: bytes) -> tuple[Behavior, Sequence[bytes]]:
+    def answer(self, target: bytes) -> tuple[Behavior, bytes]:
         """Return how to answer a request for this path with its query, and the answer's bytes."""
-        self._counts["requests"] += 1
-        path, _, query = target.partition(b"?")
-        account, _, endpoint = path.lstrip(b"/").partition(b"/")
-        name = account.decode()
-        prefix = name.partition("-")[0]
-        behavior, kind = self.behaviors.get(prefix), PATHS.get(endpoint)
-        params = parse_qs(query.decode())
-        if behavior is None or kind is None or "data_id" in params:
-            self._counts["refused"] += 1
-            return behavior or Behavior(), _response(404, [b'{"message":"Not found"}'])
+        path, _, query = target.decode().partition("?")
+        account, _, endpoint = path.lstrip("/").partition("/")
+        prefix = account.partition("-")[0]
+        behavior, params = self.behaviors.get(prefix), parse_qs(query)
+        if behavior is None:
+            return Behavior(), _NOT_FOUND
+        if endpoint not in PATHS:
+            parent, _, record_id = endpoint.rpartition("/")
+            row = self._by_id.get((prefix, record_id)) if parent in PATHS else None
+            return behavior, _NOT_FOUND if row is None else _response(200, [row])
+        kind = PATHS[endpoint]
+        if "data_id" in params:
+            found = (self._by_id.get((prefix, record_id)) for record_id in params["data_id"][0].split(","))
+            return behavior, _page([row for row in found if row is not None], 1, PAGE_SIZE)
         number, size = int(params.get("page", ["1"])[0]), int(params.get("page_size", ["25"])[0])
         if number == 1:
-            self._polls[name, kind].append(time.monotonic())
+            self._polls[account, kind].append(time.monotonic())
             if self._rng.random() < behavior.change:
-                self._new[name, kind].insert(0, self._new_row(kind))
-        return behavior, self._page(name, prefix, kind, number, min(size, PAGE_SIZE))
+                self._new[account, kind].insert(0, self._new_row(kind))
+        return behavior, self._page(account, prefix, kind, number, min(size, PAGE_SIZE))
 
-    def take_seen(self) -> Seen:
-        """Return what was requested since the last call."""
-        seen = Seen(dict(self._polls), self._counts["requests"], self._counts["refused"], time.process_time())
+    def take_polls(self) -> Polls:
+        """Return the polls since the last call."""
+        polls = dict(self._polls)
         self._polls.clear()
-        self._counts.clear()
-        return seen
+        return polls
 
-    def _page(self, name: str, prefix: str, kind: Kind, number: int, size: int) -> Sequence[bytes]:
+    def _page(self, name: str, prefix: str, kind: Kind, number: int, size: int) -> bytes:
         new = self._new.get((name, kind))
         if new:
             return _page([*new, *self._rows[prefix, kind]], number, size)
@@ -212,7 +202,7 @@ class Lists:
         return compact({**self._rng.choice(finished), "id": made, "created_at": iso(time.time())})
 
 
-def _page(rows: Sequence[bytes], number: int, size: int) -> Sequence[bytes]:
+def _page(rows: Sequence[bytes], number: int, size: int) -> bytes:
     pages = -(-len(rows) // size)
     following = number + 1 if number < pages else "null"
     before = number - 1 if number > 1 else "null"
@@ -224,15 +214,18 @@ def _page(rows: Sequence[bytes], number: int, size: int) -> Sequence[bytes]:
     return _response(200, [b'{"items":[', body, b'],"metadata":', metadata.encode(), b"}"])
 
 
-def _response(status: int, body: Sequence[bytes]) -> Sequence[bytes]:
+def _response(status: int, body: Sequence[bytes]) -> bytes:
     reason = {200: "OK", 404: "Not Found"}[status]
     head = (
-        f"HTTP/1.1 {status} {reason}\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nServer: nginx\r\n"
+        f"HTTP/1.1 {status} {reason}\r\nServer: nginx\r\n"
         f"Content-Type: application/json\r\nContent-Length: {sum(map(len, body))}\r\n"
         "Connection: keep-alive\r\nVary: Accept-Encoding\r\nX-Content-Type-Options: nosniff\r\n"
         "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n\r\n"
     )
-    return [b"".join([head.encode(), *body])]
+    return b"".join([head.encode(), *body])
+
+
+_NOT_FOUND = _response(404, [b'{"message":"Not found","status":404}'])
 
 
 def _items(kind: Kind, behavior: Behavior, now: float, rng: random.Random) -> Iterator[Item]:

@@ -19,7 +19,7 @@ _LATENESS = "batch_exporter_poll_lateness_seconds"
 _DURATION = "batch_exporter_last_poll_duration_seconds"
 
 REST = "at rest"
-RESUMED = "in two intervals after a pause"
+RESUMED = "in the two intervals after a pause"
 SETTLED = "after that"
 
 
@@ -63,7 +63,10 @@ class Phase:
 class Result:
     """What was measured of one program in one scenario. Sizes are in bytes, times in seconds."""
 
+    awaited: bool
+    """Whether the program can become ready in the scenario."""
     ready: float | None
+    """After how many seconds it was; None if it was not within the time given."""
     phases: Mapping[str, Phase]
     memory_peak: int
     memory_end: int
@@ -108,13 +111,13 @@ class _Run:
         return found
 
     def _phase(self, seconds: float, resumed: float = -math.inf) -> Phase:
-        self._take_seen()
+        self._take_polls()
         logged, before = self._exporter.log_position(), self._exporter.spent()
         with scraping(self._exporter.address, self._times.scrape_interval) as scrapes:
             time.sleep(seconds)
             after = self._exporter.spent()
             log = self._exporter.logged(logged)
-        self._take_seen()
+        self._take_polls()
         observed = [self._polls[account, kind] for account in self._scenario.observed for kind in KINDS]
         late = lateness(observed, self._scenario.interval, before.at, after.at, resumed)
         polls = sum(before.at <= at < after.at for polls in self._polls.values() for at in polls)
@@ -138,8 +141,8 @@ class _Run:
             messages=log.messages,
         )
 
-    def _take_seen(self) -> None:
-        for key, polls in self._api.seen().polls.items():
+    def _take_polls(self) -> None:
+        for key, polls in self._api.take_polls().items():
             self._polls[key].extend(polls)
 
 
@@ -159,6 +162,7 @@ def measure(program: Path, scenario: Scenario, times: Times, folder: Path) -> Re
         gauge = _observed(scenario, samples(exporter.address, _LATENESS))
         memory_end, memory_peak = exporter.memory()
         return Result(
+            awaited=scenario.becomes_ready,
             ready=ready,
             phases=phases,
             memory_peak=memory_peak,

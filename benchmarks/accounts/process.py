@@ -150,9 +150,11 @@ def running(
     path.write_text(json.dumps(config))
     port = _free_port()
     arguments = [str(program), "serve", f"--config.file={path}", f"--web.listen-address=127.0.0.1:{port}"]
+    # The version beside the program is measured, not the one that measures.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     log = folder / "log"
     with log.open("wb") as output:
-        child = subprocess.Popen(arguments, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
+        child = subprocess.Popen(arguments, stdout=output, stderr=subprocess.STDOUT, cwd=folder, env=environment)
     # It has no threads yet: those that it starts inherit the core.
     if core is not None:
         os.sched_setaffinity(child.pid, {core})

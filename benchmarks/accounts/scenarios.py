@@ -70,9 +70,9 @@ class Scenario:
         }
 
 
-def many(accounts: int, change: float, pauses: bool) -> Scenario:
+def many(accounts: int, change: float, interval: float, pauses: bool) -> Scenario:
     """Return so many accounts alike; `change` is the share of polls that find a new record."""
-    return Scenario(f"{accounts:,} accounts", {FAST: Group(accounts, Behavior(change=change))}, pauses=pauses)
+    return Scenario(f"{accounts:,} accounts", {FAST: Group(accounts, Behavior(change=change))}, interval, pauses)
 
 
 def fairness(change: float, fast: int = _FAST_ACCOUNTS, interval: float = 15.0) -> Sequence[Scenario]:
