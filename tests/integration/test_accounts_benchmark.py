@@ -1,5 +1,6 @@
 """The benchmark of many accounts runs, and counts right; how fast anything is is not tested."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.accounts.__main__ import COMMAND
-from benchmarks.accounts.api import Behavior
+from benchmarks.accounts.api import Behavior, Lists
 from benchmarks.accounts.lateness import lateness, percentile
 from benchmarks.accounts.measure import REST, RESUMED, SETTLED, Times, measure
 from benchmarks.accounts.process import Logged
@@ -43,6 +44,37 @@ def test_slow_and_hanging_accounts_stand_beside_fast_ones_in_one_configuration(t
         assert len(names) == len(set(names)) == sum(group.count for group in scenario.groups.values())
         assert set(scenario.observed) <= set(names)
         assert all(account["base_url"].endswith(f"/{account['name']}") for account in accounts)
+
+
+def answered(lists: Lists, target: str) -> tuple[int, Any]:
+    _, answer = lists.answer(target.encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+def test_a_record_that_is_requested_by_its_id_is_the_one_of_the_list() -> None:
+    lists = Lists({FAST: Behavior(records=30)}, now=1e9)
+    for path in ("batch", "invoke/batch", "invoke"):
+        _, first = answered(lists, f"/fast-1/{path}?page=1&page_size=10")
+        _, last = answered(lists, f"/fast-1/{path}?page=3&page_size=10")
+        assert (first["metadata"]["pagination"]["next_page"], last["metadata"]["pagination"]["next_page"]) == (2, None)
+        record = last["items"][4]
+        if path == "invoke":
+            _, found = answered(lists, f"/fast-2/invoke?data_id={record['id']},rend_unknown&page_size=2")
+            assert found["items"] == [record]
+        else:
+            assert answered(lists, f"/fast-2/{path}/{record['id']}") == (200, record)
+    assert answered(lists, "/fast-1/batch/rb_unknown")[0] == 404
+    assert answered(lists, "/nobody-1/batch")[0] == 404
+
+
+def test_a_new_record_stands_first_on_the_list_of_its_account_alone() -> None:
+    lists = Lists({FAST: Behavior(records=3, change=1.0), "still": Behavior(records=3)}, now=1e9)
+    totals = [
+        answered(lists, f"/{name}/invoke?page=1&page_size=10")[1]["metadata"]["pagination"]["total_count"]
+        for name in ("fast-1", "fast-1", "fast-2", "still-1", "still-1")
+    ]
+    assert totals == [4, 5, 4, 3, 3]
 
 
 @pytest.mark.parametrize(
