@@ -10,6 +10,7 @@ import itertools
 import multiprocessing
 import os
 import random
+import resource
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -84,6 +85,9 @@ def serving(behaviors: Mapping[str, Behavior], cores: Collection[int] = ()) -> I
 def _serve(connection: "Connection[object, object]", behaviors: Mapping[str, Behavior], cores: Collection[int]) -> None:
     if cores:
         os.sched_setaffinity(0, cores)
+    # Each account may keep several connections.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     asyncio.run(_answer(connection, Lists(behaviors, time.time())))
 
 
