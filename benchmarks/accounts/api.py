@@ -66,7 +66,7 @@ class MockApiProcess:
 
 
 @contextmanager
-def serving(behaviors: Mapping[str, Behavior], cores: Collection[int] = ()) -> Iterator[MockApiProcess]:
+def serving(behaviors: Mapping[str, Behavior], cores: Collection[int]) -> Iterator[MockApiProcess]:
     """Serve accounts with these names' beginnings until the end, from a process of its own, on these cores."""
     spawning = multiprocessing.get_context("spawn")
     ours, theirs = spawning.Pipe()
@@ -83,8 +83,7 @@ def serving(behaviors: Mapping[str, Behavior], cores: Collection[int] = ()) -> I
 
 
 def _serve(connection: "Connection[object, object]", behaviors: Mapping[str, Behavior], cores: Collection[int]) -> None:
-    if cores:
-        os.sched_setaffinity(0, cores)
+    os.sched_setaffinity(0, cores)
     # Each account may keep several connections.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

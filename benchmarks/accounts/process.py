@@ -32,13 +32,13 @@ class Spent:
     """On the monotonic clock."""
     exporter: float
     core: float
-    """What was spent on the exporter's core, by all processes; 0 where the exporter is not pinned to a core."""
+    """What was spent on the exporter's core, by all processes."""
 
 
 class ExporterProcess:
     """A running exporter."""
 
-    def __init__(self, child: "subprocess.Popen[bytes]", port: int, log: Path, core: int | None) -> None:
+    def __init__(self, child: "subprocess.Popen[bytes]", port: int, log: Path, core: int) -> None:
         self.address = ("127.0.0.1", port)
         self.peak_threads = 0
         self.peak_descriptors = 0
@@ -140,7 +140,7 @@ class Logged:
 
 @contextmanager
 def running(
-    program: Path, config: Mapping[str, object], folder: Path, core: int | None, descriptors: int | None = None
+    program: Path, config: Mapping[str, object], folder: Path, core: int, descriptors: int | None = None
 ) -> Iterator[ExporterProcess]:
     """Run `batch-exporter serve` with a configuration until the end; its state and log are kept in the folder.
 
@@ -156,8 +156,7 @@ def running(
     with log.open("wb") as output:
         child = subprocess.Popen(arguments, stdout=output, stderr=subprocess.STDOUT, cwd=folder, env=environment)
     # It has no threads yet: those that it starts inherit the core.
-    if core is not None:
-        os.sched_setaffinity(child.pid, {core})
+    os.sched_setaffinity(child.pid, {core})
     if descriptors is not None:
         resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
     exporter = ExporterProcess(child, port, log, core)
@@ -167,10 +166,10 @@ def running(
         exporter.end()
 
 
-def cores() -> tuple[int | None, Collection[int]]:
-    """Return the core for the exporter, and those for everything else; no core where there is only one."""
+def cores() -> tuple[int, Collection[int]]:
+    """Return the core for the exporter, and those for everything else: the same one where there is no other."""
     allowed = sorted(os.sched_getaffinity(0))
-    return (allowed[0], allowed[1:]) if len(allowed) > 1 else (None, ())
+    return allowed[0], allowed[1:] or allowed
 
 
 def _free_port() -> int:
@@ -187,7 +186,7 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
 
 
-def _core_seconds(core: int | None) -> float:
+def _core_seconds(core: int) -> float:
     """Return the seconds that a core was not idle."""
     for line in Path("/proc/stat").read_text().splitlines():
         name, *values = line.split()
