@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _scenarios(given: argparse.Namespace) -> Sequence[Scenario]:
     accounts = [many(count, given.change, given.interval, pauses=given.pause > 0) for count in given.accounts]
-    return [*accounts, *(fairness(given.change) if given.fairness else ())]
+    scenarios = [*accounts, *(fairness(given.change) if given.fairness else ())]
+    return [scenario for scenario in scenarios if given.only in scenario.name]
 
 
 def _measured(program: Path, scenario: Scenario, times: Times) -> dict[str, object]:
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--accounts", nargs="*", type=int, default=[100, 500, 2000], metavar="N", help="numbers of accounts to measure")
     add("--fairness", action=argparse.BooleanOptionalAction, default=True, help="fast accounts beside slow ones, too")
+    add("--only", default="", metavar="TEXT", help="only the scenarios whose names contain this")
     add("--seconds", type=float, default=60.0, help="how long each phase is measured (60)")
     add("--pause", type=float, default=60.0, help="how long the program is stopped; 0 for not at all (60)")
     add("--ready-within", type=float, default=180.0, help="seconds to wait for a program that is not ready (180)")

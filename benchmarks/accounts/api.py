@@ -39,7 +39,7 @@ class Behavior:
 
     records: int = 300
     padding: int = 0
-    """Bytes that are added to each invocation."""
+    """Bytes that are added to each record."""
     latency: float = 0.0
     """Seconds until an answer is sent."""
     hangs: bool = False
@@ -235,11 +235,10 @@ def _items(kind: Kind, behavior: Behavior, now: float, rng: random.Random) -> It
     finished, in_flight = item_models(kind)
     step = _SPAN_SECONDS / max(1, behavior.records)
     models = itertools.cycle(finished)
-    padding = (
-        {"merge_parameters": {"body": "x" * behavior.padding}} if behavior.padding and kind == "invocations" else {}
-    )
+    text = "x" * behavior.padding
+    padding = {"merge_parameters": {"body": text}} if kind == "invocations" else {"name": text}
     for place in range(behavior.records):
         is_open = place < _IN_FLIGHT_AMONG and place % _IN_FLIGHT_EVERY == 0
         model = in_flight[0] if is_open else next(models)
         created = iso(now - _YOUNGEST_SECONDS - place * step)
-        yield {**model, **padding, "id": new_id(rng, PREFIXES[kind]), "created_at": created}
+        yield {**model, **(padding if text else {}), "id": new_id(rng, PREFIXES[kind]), "created_at": created}

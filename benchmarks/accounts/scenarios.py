@@ -78,7 +78,7 @@ def many(accounts: int, change: float, interval: float, pauses: bool) -> Scenari
 def fairness(change: float, fast: int = _FAST_ACCOUNTS, interval: float = 15.0) -> Sequence[Scenario]:
     """Return fast accounts alone and beside others that could delay them, and a hanging API with few descriptors."""
     quick = Group(fast, Behavior(change=change))
-    large = Group(20, Behavior(padding=_LARGE_RECORD_BYTES), {"collectors": ["invocations"], "poll_interval": "60s"})
+    large = Group(20, Behavior(padding=_LARGE_RECORD_BYTES), {"poll_interval": "60s"})
     return [
         Scenario(f"{fast} fast accounts alone", {FAST: quick}, interval),
         Scenario(
