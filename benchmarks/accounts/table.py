@@ -49,7 +49,8 @@ def _ready(result: Mapping[str, Any]) -> str:
 
 
 def _cpu(phase: Mapping[str, Any]) -> str:
-    return f"{phase['core_share']:.0%} of a core, {milliseconds(phase['cpu_per_poll'])} a poll"
+    each = f"{milliseconds(phase['cpu_per_poll'])} a poll" if phase["polls"] else "no poll"
+    return f"{phase['core_share']:.0%} of a core, {each}"
 
 
 def _memory(result: Mapping[str, Any]) -> str:
@@ -65,7 +66,8 @@ def _lateness(phase: Mapping[str, Any]) -> str:
 
 
 def _durations(result: Mapping[str, Any]) -> str:
-    return _pair(result, "fast_poll")
+    # There is none where the last scrape failed.
+    return _pair(result, "fast_poll") if result["fast_poll_p99"] else ""
 
 
 def _scrapes(phase: Mapping[str, Any]) -> str:

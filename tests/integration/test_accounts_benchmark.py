@@ -140,6 +140,13 @@ def test_each_program_has_a_column_and_what_it_was_not_measured_in_is_empty() ->
     assert not any("after a pause" in line for line in lines)
 
 
+def test_a_program_that_collapses_has_no_cost_of_a_poll() -> None:
+    collapsed = result(fast_poll_p50=0.0, fast_poll_p99=0.0, phases={REST: phase(polls=0, cpu_per_poll=19.0)})
+    lines = table({"9 accounts": {"threads": collapsed}}, ["threads"], "command").splitlines()
+    assert "| 9 accounts | CPU at rest | 50% of a core, no poll |  |" in lines
+    assert not any("duration of a poll" in line for line in lines)
+
+
 def test_the_page_has_a_place_for_the_table() -> None:
     page = PAGE.read_text()
     assert all(page.count(marker) == 1 for marker in markers(COMMAND))
