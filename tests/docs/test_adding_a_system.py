@@ -95,8 +95,8 @@ class Post:
         [shown] = self._board.snapshot.collectors
         return [
             line
-            for one in families
-            for line in {**shown.gauges, **shown.counters}[one].text.decode().splitlines()
+            for family in families
+            for line in {**shown.gauges, **shown.counters}[family].text.decode().splitlines()
             if line[0] != "#"
         ]
 
@@ -115,7 +115,7 @@ class Post:
     def failed(self) -> list[tuple[str, tuple[str, ...], str]]:
         """The failed records as they are listed: id, places, and the alert whose runbook says what to do."""
         [shown] = self._board.snapshot.collectors
-        return [(one.record_id, one.places, one.alert) for one in shown.failures]
+        return [(failure.record_id, failure.places, failure.alert) for failure in shown.failures]
 
     def _client(self, key: str) -> Client:
         return Client(
