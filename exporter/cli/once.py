@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> bool:
     store = SnapshotStore()
     self_metrics = SelfMetrics(__version__, revision(), store)
     with prepared(config.state_path) as state:
+        self_metrics.show_state(state.sizes)
         shared = Shared(state, store, self_metrics)
         pipelines = [account_pipeline(account, sources(), shared) for account in config.accounts]
         pollers = [poller for pipeline in pipelines for poller in pipeline.pollers]

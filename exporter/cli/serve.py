@@ -89,6 +89,7 @@ def serve(
     store = SnapshotStore()
     self_metrics = SelfMetrics(__version__, revision(), store)
     with prepared(config.state_path) as state:
+        self_metrics.show_state(state.sizes)
         shared = Shared(state, store, self_metrics)
         supervisor = Supervisor(store, lambda account, known: account_pipeline(account, sources(), shared, known))
         manager = ServiceManager()

@@ -205,10 +205,26 @@ RELOAD_SUCCESS_TIME = Family(
     "Timestamp of the last successful configuration load.",
     (),
 )
+STATE_BYTES = Family(
+    "batch_exporter_state_size_bytes", "gauge", "Size of the state file, without its write-ahead log.", ()
+)
+STATE_LOG_BYTES = Family(
+    "batch_exporter_state_log_size_bytes", "gauge", "Size of the write-ahead log of the state file.", ()
+)
 OWN = (*(row.family for row in STATUS), *(own.family for own in OWN_COUNTERS))
 """Families about the polling of a collector."""
 
-LIVE = (FOLDED, REQUESTS, REQUEST_SECONDS, THROTTLED, RELOAD_SUCCESSFUL, RELOAD_SUCCESS_TIME, BUILD_INFO)
+LIVE = (
+    FOLDED,
+    REQUESTS,
+    REQUEST_SECONDS,
+    THROTTLED,
+    STATE_BYTES,
+    STATE_LOG_BYTES,
+    RELOAD_SUCCESSFUL,
+    RELOAD_SUCCESS_TIME,
+    BUILD_INFO,
+)
 """Families that change between polls: rendered by the client library at each scrape."""
 
 

@@ -4,7 +4,7 @@ Their names, labels and help texts are in the catalog.
 """
 
 import platform
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import prometheus_client
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -18,6 +18,8 @@ from exporter.exposition.catalog import (
     RELOAD_SUCCESSFUL,
     REQUEST_SECONDS,
     REQUESTS,
+    STATE_BYTES,
+    STATE_LOG_BYTES,
     THROTTLED,
 )
 from exporter.exposition.snapshot import SnapshotStore
@@ -83,6 +85,10 @@ class SelfMetrics:
         build.labels(version, revision, platform.python_version()).set(1)
         self.loaded(successful=True)
 
+    def show_state(self, sizes: Callable[[], tuple[int, int] | None]) -> None:
+        """Expose the sizes of the state file and its log. `sizes` returns them in bytes, without I/O."""
+        self.registry.register(_StateSizes(sizes))
+
     def loaded(self, *, successful: bool) -> None:
         """Record the result of the last reload."""
         self._successful.set(successful)
@@ -132,6 +138,17 @@ class _Folded(LibraryCollector):
             if count:
                 made.add_metric(key, count)
         yield made
+
+
+class _StateSizes(LibraryCollector):
+    """Expose the sizes of the state file and its log, in bytes. While they are unknown, there is no sample."""
+
+    def __init__(self, sizes: Callable[[], tuple[int, int] | None]) -> None:
+        self._sizes = sizes
+
+    def collect(self) -> Iterator[Metric]:
+        for family, size in zip((STATE_BYTES, STATE_LOG_BYTES), self._sizes() or (None, None), strict=True):
+            yield GaugeMetricFamily(family.name, family.help, value=size)
 
 
 def _merged(family: Family, parts: Iterable[prometheus_client.Counter]) -> Metric:

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import re
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from exporter.exposition.snapshot import CollectorSnapshot
 from exporter.model.record import Key, Reason
 from exporter.polling.poller import Poller
 from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig
+from tests.support.state_file import other_program
 
 
 def shown(rig: Rig, poller: Poller) -> CollectorSnapshot:
@@ -271,6 +273,28 @@ def test_a_state_that_cannot_be_written_fails_the_poll_and_heals(rig: Rig) -> No
     moved.rename(rig.state.path)
     assert poller.poll()
     assert b'reason="state",system="inkit"} 1.0' in shown(rig, poller).counters["batch_exporter_poll_errors_total"].text
+
+
+def test_a_state_that_another_program_has_locked_is_a_reason_of_its_own_and_heals(rig: Rig) -> None:
+    rig.world.add("document_batches", document_batch("rb_1", NOW))
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    rig.clock.now += 60
+    with other_program(rig.state.path, "BEGIN IMMEDIATE"):
+        assert not poller.poll()
+    assert poller.facts.reason is Reason.STATE_LOCKED
+    assert poll_errors(rig, poller) == {Reason.STATE_LOCKED: 1.0}
+    rig.clock.now += 60
+    assert poller.poll()
+    assert poll_errors(rig, poller) == {Reason.STATE_LOCKED: 1.0}
+    assert not rig.own(poller).poll_errors, "it could not be written"
+
+
+def poll_errors(rig: Rig, poller: Poller) -> dict[str, float]:
+    """The failed polls that are shown, by reason."""
+    lines = shown(rig, poller).counters["batch_exporter_poll_errors_total"].text.decode()
+    found = re.findall(r'reason="(\w+)".* (\S+)$', lines, re.MULTILINE)
+    return {reason: float(value) for reason, value in found if float(value)}
 
 
 def test_a_poller_stops_when_told_and_polls_in_step_with_its_interval(rig: Rig) -> None:
