@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -101,3 +102,19 @@ def test_at_the_end_the_file_alone_is_complete_although_another_program_reads_it
             started = time.monotonic()
         assert time.monotonic() - started < 1.0
         assert alone(path, tmp_path) == 1
+
+
+@pytest.mark.parametrize("way", ["VACUUM INTO", ".backup"])
+def test_a_backup_while_it_runs_is_complete_and_fails_no_poll(state: State, tmp_path: Path, way: str) -> None:
+    made = tmp_path / "backup.db"
+    with state.records("prod", "x", RULES) as records:
+        write(records, "r1")
+        with (
+            contextlib.closing(sqlite3.connect(state.path)) as source,
+            contextlib.closing(sqlite3.connect(made)) as copy,
+        ):
+            if way == "VACUUM INTO":
+                source.execute("VACUUM INTO ?", (str(made),))
+            else:
+                source.backup(copy, pages=1, progress=lambda *_: write(records, "r2"))
+    assert alone(made, tmp_path) == (1 if way == "VACUUM INTO" else 2)
