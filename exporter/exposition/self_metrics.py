@@ -14,6 +14,7 @@ from prometheus_client.registry import CollectorRegistry
 from exporter.exposition.catalog import (
     BUILD_INFO,
     FOLDED,
+    POLLS_OVERDUE,
     RELOAD_SUCCESS_TIME,
     RELOAD_SUCCESSFUL,
     REQUEST_SECONDS,
@@ -21,6 +22,8 @@ from exporter.exposition.catalog import (
     STATE_BYTES,
     STATE_LOG_BYTES,
     THROTTLED,
+    WORKERS,
+    WORKERS_BUSY,
 )
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.model.family import Family
@@ -88,6 +91,12 @@ class SelfMetrics:
     def show_state(self, sizes: Callable[[], tuple[int, int] | None]) -> None:
         """Expose the sizes of the state file and its log. `sizes` returns them in bytes, without I/O."""
         self.registry.register(_StateSizes(sizes))
+
+    def watch(self, workers: int, busy: Callable[[], int], overdue: Callable[[], int]) -> None:
+        """Expose how many requests may be under way, how many are, and how many polls are overdue."""
+        prometheus_client.Gauge(*_declared(WORKERS), registry=self.registry).set(workers)
+        prometheus_client.Gauge(*_declared(WORKERS_BUSY), registry=self.registry).set_function(busy)
+        prometheus_client.Gauge(*_declared(POLLS_OVERDUE), registry=self.registry).set_function(overdue)
 
     def loaded(self, *, successful: bool) -> None:
         """Record the result of the last reload."""
