@@ -3,7 +3,6 @@
 import logging
 import random
 import re
-import threading
 from collections import Counter
 from collections.abc import Mapping
 
@@ -346,14 +345,6 @@ def test_a_record_is_stuck_also_while_polls_fail_after_a_restart_until_the_gauge
     poller.restore()
     poller.publish()
     assert stuck_when(rig, poller, 1000.0)[:4] == [(0.0, 0.0), (20.0, 1.0), (100.0, 2.0), (599.0, 3.0)]
-
-
-def test_an_account_that_hangs_delays_no_other(rig: Rig) -> None:
-    rig.mock_api.faults.add(faults.hang(), path="/invoke")
-    stuck = threading.Thread(target=rig.poller("invocations").poll, daemon=True)
-    stuck.start()
-    assert rig.poller("document_batches").poll()
-    assert stuck.is_alive()
 
 
 def test_a_list_that_appears_is_read_as_a_backfill_and_one_that_disappears_is_a_failure(rig: Rig) -> None:
