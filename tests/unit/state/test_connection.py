@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporter.model.record import Reason, StateError
@@ -119,6 +119,7 @@ codes = st.sampled_from([sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.S
 steps = st.tuples(st.sampled_from("xyz"), st.sampled_from(["write", "end"]) | codes)
 
 
+@example([("z", "write"), ("x", sqlite3.SQLITE_IOERR), ("z", sqlite3.SQLITE_LOCKED)])
 @given(st.lists(steps, max_size=30))
 @settings(max_examples=examples(50), deadline=None)
 def test_whatever_fails_in_between_all_that_was_written_is_kept(
