@@ -13,8 +13,8 @@ _WAIT_SECONDS = 1.0
 
 _LOG_PAGES = 4000
 """How far the write-ahead log grows before it is folded back: 16 MiB. IDs are random, so that each list page changes a
-hundred pages of the file: in a longer log, more changes of a page are written back at once. A backfill of 200,000 records
-writes 0.7 GB; with SQLite's 1000 pages, it writes 0.9 GB."""
+hundred pages of the file: in a longer log, more changes of a page are written back at once. A backfill of 200,000
+records writes 0.7 GB; with SQLite's 1000 pages, it writes 0.9 GB."""
 
 _LOG_BYTES = _LOG_PAGES * (4096 + 24)
 """The size that the log is cut to if it has grown beyond, because a reader kept it from being folded back."""
