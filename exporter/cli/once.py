@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> bool:
     store = SnapshotStore()
     self_metrics = SelfMetrics(__version__, revision(), store)
     with prepared(config.state_path) as state:
+        self_metrics.show_state(state.sizes)
         scheduler = Scheduler()
         self_metrics.watch(scheduler.workers.most, lambda: scheduler.workers.busy, lambda: scheduler.overdue)
         shared = Shared(state, store, self_metrics, scheduler.runner)

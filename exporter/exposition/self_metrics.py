@@ -19,6 +19,8 @@ from exporter.exposition.catalog import (
     RELOAD_SUCCESSFUL,
     REQUEST_SECONDS,
     REQUESTS,
+    STATE_BYTES,
+    STATE_LOG_BYTES,
     THROTTLED,
     WORKERS,
     WORKERS_BUSY,
@@ -86,6 +88,10 @@ class SelfMetrics:
         build.labels(version, revision, platform.python_version()).set(1)
         self.loaded(successful=True)
 
+    def show_state(self, sizes: Callable[[], tuple[int, int] | None]) -> None:
+        """Expose the sizes of the state file and its log. `sizes` returns them in bytes, without I/O."""
+        self.registry.register(_StateSizes(sizes))
+
     def watch(self, workers: int, busy: Callable[[], int], overdue: Callable[[], int]) -> None:
         """Expose how many requests may be under way, how many are, and how many polls are overdue."""
         prometheus_client.Gauge(*_declared(WORKERS), registry=self.registry).set(workers)
@@ -141,6 +147,17 @@ class _Folded(LibraryCollector):
             if count:
                 made.add_metric(key, count)
         yield made
+
+
+class _StateSizes(LibraryCollector):
+    """Expose the sizes of the state file and its log, in bytes. While they are unknown, there is no sample."""
+
+    def __init__(self, sizes: Callable[[], tuple[int, int] | None]) -> None:
+        self._sizes = sizes
+
+    def collect(self) -> Iterator[Metric]:
+        for family, size in zip((STATE_BYTES, STATE_LOG_BYTES), self._sizes() or (None, None), strict=True):
+            yield GaugeMetricFamily(family.name, family.help, value=size)
 
 
 def _merged(family: Family, parts: Iterable[prometheus_client.Counter]) -> Metric:

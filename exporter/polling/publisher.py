@@ -12,12 +12,12 @@ from exporter.exposition.samples import Counters, Gauges, Shape, counters, fresh
 from exporter.exposition.snapshot import CollectorSnapshot, Failure
 from exporter.exposition.status import CollectorStatus
 from exporter.model.publication import Scraped, Standing
-from exporter.model.record import Key, Reason
+from exporter.model.record import STATE_REASONS, Key
 from exporter.model.totals import CounterState, Sums
 from exporter.state import Checkpoint
 
-_STATE_ERRORS = POLL_ERRORS.key(Reason.STATE.value)
-"""The one series that the state can't keep: it counts from 0 in each program."""
+_STATE_ERRORS = {reason: POLL_ERRORS.key(reason.value) for reason in STATE_REASONS}
+"""The series that the state can't keep: they count from 0 in each program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +138,16 @@ class Publisher:
     def render_counters(self) -> None:
         """Render the counters and histograms again."""
         if self.totals is not None:
-            of_state = CounterState(self._facts.state_errors, self._facts.state_errors_published)
-            totals = replace(self.totals, counters={**self.totals.counters, _STATE_ERRORS: of_state})
+            counted, published = self._facts.state_errors, self._facts.state_errors_published
+            of_state = {key: CounterState(counted[reason], published[reason]) for reason, key in _STATE_ERRORS.items()}
+            totals = replace(self.totals, counters={**self.totals.counters, **of_state})
             self._counters = counters(self._shape, self._facts, totals, self._counters.series)
 
     def update(self) -> None:
         """Publish with the counters and the stuck records as of now."""
-        if self._may_rise([_STATE_ERRORS]):
-            self._facts.state_errors_published = self._facts.state_errors
+        may = self._may_rise(list(_STATE_ERRORS.values()))
+        rising = {reason: self._facts.state_errors[reason] for reason, key in _STATE_ERRORS.items() if key in may}
+        self._facts.state_errors_published = {**self._facts.state_errors_published, **rising}
         self.render_counters()
         self._render_stuck()
         self.publish()
