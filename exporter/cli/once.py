@@ -17,7 +17,7 @@ from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.polling.build import Shared, account_pipeline
+from exporter.polling.build import Shared, account_pipeline, request_limits
 from exporter.polling.poller import Poller
 from exporter.state import prepared
 from exporter.systems import families, sources
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> bool:
     store = SnapshotStore()
     self_metrics = SelfMetrics(__version__, revision(), store)
     with prepared(config.state_path) as state:
-        shared = Shared(state, store, self_metrics)
+        shared = Shared(state, store, self_metrics, request_limits(config.bounds))
         pipelines = [account_pipeline(account, sources(), shared) for account in config.accounts]
         pollers = [poller for pipeline in pipelines for poller in pipeline.pollers]
         for poller in pollers:

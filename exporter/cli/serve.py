@@ -13,20 +13,21 @@ from concurrent.futures import Future
 from typing import NamedTuple
 
 from exporter import __version__
-from exporter.cli.load_config import configuration, log_warnings, revision, web_configuration
+from exporter.cli.load_config import configuration, log_limits, log_warnings, revision, web_configuration
 from exporter.cli.sd_notify import ServiceManager
 from exporter.config import Config
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.polling.build import Shared, account_pipeline
+from exporter.polling.build import Shared, account_pipeline, request_limits
 from exporter.polling.reload import Asked, Loading, Reloader
 from exporter.polling.supervisor import Supervisor
 from exporter.state import prepared
 from exporter.systems import families, sources
 from exporter.web.app import App
 from exporter.web.config import WebConfigFile
+from exporter.web.server.connection import limits_within
 from exporter.web.server.listen import first_port, listen, name_of
 from exporter.web.server.server import Server
 from exporter.web.server.systemd import inherited
@@ -80,6 +81,7 @@ def serve(
     """
     signals = signals or catch_signals(reload=True)
     config = loading.load()
+    log_limits(config.bounds)
     web = web_configuration(args)
     addresses = args.listen_address
     sockets = (
@@ -89,7 +91,7 @@ def serve(
     store = SnapshotStore()
     self_metrics = SelfMetrics(__version__, revision(), store)
     with prepared(config.state_path) as state:
-        shared = Shared(state, store, self_metrics)
+        shared = Shared(state, store, self_metrics, request_limits(config.bounds))
         supervisor = Supervisor(store, lambda account, known: account_pipeline(account, sources(), shared, known))
         manager = ServiceManager()
         reloader = Reloader(
@@ -104,7 +106,7 @@ def serve(
             reload=reloader.ask if args.enable_lifecycle else None,
             reload_failed=reloader.failed,
         )
-        server = Server(app, sockets, current=web)
+        server = Server(app, sockets, limits_within(config.bounds), web)
         supervisor.start(config.accounts)
         server.start()
         manager.ready()

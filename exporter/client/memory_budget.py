@@ -75,7 +75,3 @@ class Reservation:
     def release(self) -> None:
         """Free the memory for others, once the answer is decoded or dropped."""
         self._budget.release(self)
-
-
-SHARED = MemoryBudget()
-"""The budget of the program, shared by all accounts."""

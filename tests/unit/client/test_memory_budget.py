@@ -14,7 +14,7 @@ from exporter.client.deadline import Deadline
 from exporter.client.memory_budget import MemoryBudget, Reservation
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.resolve import SYSTEM
-from exporter.client.transport import Tls, Transport
+from exporter.client.transport import RequestLimits, Tls, Transport
 from exporter.demo import faults
 from exporter.model.record import FetchError, Reason
 from tests.support.rig import TOKEN, Meter, Pauses, Rig, client
@@ -110,7 +110,11 @@ def test_however_a_request_ends_its_room_is_free_again(rig: Rig, fault: faults.F
     rig.mock_api.faults.add(fault)
     access = Access(rig.mock_api.url, "Token", lambda: TOKEN, 0.5)
     asking = Client(
-        access, Transport(Tls(), None, 1, SYSTEM, budget), RateLimiter(1e6, 4, time.monotonic), Meter(), Pauses()
+        access,
+        Transport(Tls(), None, 1, SYSTEM, RequestLimits(budget)),
+        RateLimiter(1e6, 4, time.monotonic),
+        Meter(),
+        Pauses(),
     )
     with contextlib.suppress(FetchError, Stopping):
         asking.get(Request("/batch", "/batch"))
@@ -156,3 +160,15 @@ def test_a_request_may_want_small_answers_only() -> None:
             client(server.url).get(Request("/batch", "/batch", most=1000))
         assert caught.value.reason is Reason.TOO_LARGE
         assert client(server.url).get(Request("/batch", "/batch", most=2000)) == {"items": []}
+
+
+@pytest.mark.parametrize("most", [None, 5000])
+def test_no_answer_is_larger_than_the_limits_allow_whatever_a_request_wants(most: int | None) -> None:
+    limits = RequestLimits(response_bytes=1000)
+    with scripted(padded(1001)) as server:
+        access = Access(server.url, "Token", lambda: TOKEN, GENEROUS)
+        transport = Transport(Tls(), None, 1, SYSTEM, limits)
+        asking = Client(access, transport, RateLimiter(1e6, 4, time.monotonic), Meter(), Pauses())
+        with pytest.raises(FetchError, match=r"^the answer is larger than 1000 bytes$") as caught:
+            asking.get(Request("/batch", "/batch", most=most))
+    assert caught.value.reason is Reason.TOO_LARGE
