@@ -27,32 +27,30 @@ Protocol = Callable[[str], asyncio.Protocol]
 class _Episode:
     """Logs once that something goes wrong, and once that it is over, because it has not for some time."""
 
-    def __init__(self, quiet: float, begin: str, end: str, lasts: Callable[[], bool] = lambda: False) -> None:
-        """`quiet` is that time in seconds. `lasts` returns whether it still goes wrong, when nothing was noted."""
+    def __init__(self, quiet: float, begin: str, end: str) -> None:
+        """`quiet` is that time in seconds."""
         self._loop = asyncio.get_running_loop()
         self._quiet = quiet
         self._begin = begin
         self._end = end
-        self._lasts = lasts
-        self._noted: float | None = None
-        """When it went wrong last, in the loop's time; None if it is over."""
+        self._going_on = False
+        self._noted = 0.0
+        """When it went wrong last, in the loop's time."""
 
     def note(self, **fields: object) -> None:
         """Note that it goes wrong now. The fields are for the log."""
-        if self._noted is None:
+        self._noted = self._loop.time()
+        if not self._going_on:
+            self._going_on = True
             log.warning("%s", self._begin, extra=fields)
             self._loop.call_later(self._quiet, self._check)
-        self._noted = self._loop.time()
 
     def _check(self) -> None:
-        now = self._loop.time()
-        noted = now if self._noted is None or self._lasts() else self._noted
-        left = noted + self._quiet - now
-        self._noted = noted
+        left = self._noted + self._quiet - self._loop.time()
         if left > 0:
             self._loop.call_later(left, self._check)
         else:
-            self._noted = None
+            self._going_on = False
             log.info("%s", self._end)
 
 
@@ -76,7 +74,6 @@ class Acceptor:
             limiter.limits.quiet_seconds,
             "cannot accept connections, waiting",
             "accepting connections again",
-            lambda: not all(map(self._has_spare, sockets[:1])),
         )
         self._crowd = _Episode(
             limiter.limits.quiet_seconds,
