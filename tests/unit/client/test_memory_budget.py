@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.client import Client, Request, Stopping
+from exporter.client import Client, Request, Stopping, ThreadRunner
 from exporter.client.client import AHEAD_BYTES, Access
 from exporter.client.deadline import Deadline
 from exporter.client.memory_budget import MemoryBudget, Reservation
@@ -114,7 +114,7 @@ def test_however_a_request_ends_its_room_is_free_again(rig: Rig, fault: faults.F
         Transport(Tls(), None, 1, SYSTEM, RequestLimits(budget)),
         RateLimiter(1e6, 4, time.monotonic),
         Meter(),
-        Pauses(),
+        ThreadRunner(Pauses()),
     )
     with contextlib.suppress(FetchError, Stopping):
         asking.get(Request("/batch", "/batch"))
@@ -168,7 +168,7 @@ def test_no_answer_is_larger_than_the_limits_allow_whatever_a_request_wants(most
     with scripted(padded(1001)) as server:
         access = Access(server.url, "Token", lambda: TOKEN, GENEROUS)
         transport = Transport(Tls(), None, 1, SYSTEM, limits)
-        asking = Client(access, transport, RateLimiter(1e6, 4, time.monotonic), Meter(), Pauses())
+        asking = Client(access, transport, RateLimiter(1e6, 4, time.monotonic), Meter(), ThreadRunner(Pauses()))
         with pytest.raises(FetchError, match=r"^the answer is larger than 1000 bytes$") as caught:
             asking.get(Request("/batch", "/batch", most=most))
     assert caught.value.reason is Reason.TOO_LARGE
