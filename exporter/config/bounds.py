@@ -32,6 +32,8 @@ _MOST_ANSWER_BYTES, _MEMORY_PER_ANSWER_BYTE = 16 * _MIB, 32
 _MOST_RESPONSE_BYTES = 64 * _MIB
 _RECORD_BYTES = 1024
 """What a record takes of a list page, usually."""
+_MORE_FILES = "raise LimitNOFILE= (systemd), --ulimit nofile= (containers) or ulimit -n"
+_MORE_MEMORY = "raise the memory limit of the container, or MemoryMax= (systemd)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,26 +113,33 @@ def _descriptors(resources: Resources, wanted: ConfiguredLimits) -> Iterator[Fin
     needed = OWN_DESCRIPTORS + requests + clients
     if needed <= resources.descriptors:
         return
-    has = f"the process may have {resources.descriptors} file descriptors (RLIMIT_NOFILE)"
-    advice = "raise LimitNOFILE= (systemd), --ulimit nofile= (containers) or ulimit -n"
+    has = resources.descriptors
     least = OWN_DESCRIPTORS + _for_workers(_LEAST_WORKERS) + _for_clients(_LEAST_CLIENTS)
     if resources.descriptors < least:
-        yield Finding(("limits",), f"{has}, and needs at least {least}: {advice}")
+        message = (
+            f"the process may have {has} file descriptors (RLIMIT_NOFILE), and needs at least {least}: {_MORE_FILES}"
+        )
+        yield Finding(("limits",), message)
         return
     key = "max_workers" if wanted.max_connections is None or requests > clients else "max_connections"
-    yield Finding(("limits", key), f"needs {needed} file descriptors; {has}: lower it, or {advice}")
+    yield Finding(
+        ("limits", key),
+        f"needs {needed} file descriptors; the process may have {has} (RLIMIT_NOFILE): lower it, or {_MORE_FILES}",
+    )
 
 
 def _memory(resources: Resources, wanted: ConfiguredLimits) -> Iterator[Finding]:
-    has = f"the process may use {sizes.write(resources.memory)} of memory"
-    advice = "raise the memory limit of the container, or MemoryMax= (systemd)"
+    has = sizes.write(resources.memory)
     largest = _largest_response(resources)
     if resources.memory < _LEAST_MEMORY:
-        yield Finding(("limits",), f"{has}, and needs at least {sizes.write(_LEAST_MEMORY)}: {advice}")
+        least = sizes.write(_LEAST_MEMORY)
+        message = f"the process may use {has} of memory, and needs at least {least}: {_MORE_MEMORY}"
+        yield Finding(("limits",), message)
     elif (wanted.max_response_bytes or 0) > largest:
         yield Finding(
             ("limits", "max_response_bytes"),
-            f"{has}, which is enough to decode {sizes.write(largest)}: lower it, or {advice}",
+            f"the process may use {has} of memory, which is enough to decode {sizes.write(largest)}: lower it, or "
+            + _MORE_MEMORY,
         )
 
 

@@ -105,14 +105,14 @@ RAISE = "raise LimitNOFILE= (systemd), --ulimit nofile= (containers) or ulimit -
         (
             "limits: {max_workers: 500}\n",
             (
-                ":1: limits.max_workers: needs 2041 file descriptors; the process may have 256 file descriptors"
+                ":1: limits.max_workers: needs 2041 file descriptors; the process may have 256"
                 f" (RLIMIT_NOFILE): lower it, or {RAISE}"
             ),
         ),
         (
             "limits:\n  max_workers: 30\n  max_connections: 200\n",
             (
-                ":3: limits.max_connections: needs 368 file descriptors; the process may have 256 file descriptors"
+                ":3: limits.max_connections: needs 368 file descriptors; the process may have 256"
                 f" (RLIMIT_NOFILE): lower it, or {RAISE}"
             ),
         ),
