@@ -137,4 +137,4 @@ def test_many_accounts_with_large_pages_take_turns(tmp_path: Path) -> None:
     counted = re.findall(r"^inkit_invocations\{.* (\S+)$", shown, re.MULTILINE)
     assert sum(map(float, counted)) == 20 * 150
     assert sum(10 * MIB * 0.9 < size < 11 * MIB for size in server.pages) >= 20
-    assert most < 256 * MIB
+    assert most < 192 * MIB
