@@ -84,7 +84,6 @@ def serve(
     signals = signals or catch_signals(reload=True)
     return_large_blocks()
     config = loading.load()
-    log_limits(config.bounds)
     web = web_configuration(args)
     addresses = args.listen_address
     sockets = (
@@ -133,6 +132,7 @@ def serve(
 def _log_start(loading: Loading, config: Config, sockets: Sequence[socket.socket], web: WebConfigFile | None) -> None:
     if web is not None:
         web.log_warnings()
+    log_limits(config.bounds)
     extra = {"version": __version__, "address": ",".join(map(name_of, sockets)), "port": first_port(sockets)}
     extra |= {"tls": web is not None and web.config.tls is not None}
     extra |= {"config": loading.file or "the environment", "state": str(config.state_path or "none")}

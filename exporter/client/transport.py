@@ -59,6 +59,13 @@ class RequestLimits:
     response_bytes: int = MAX_BODY_BYTES
     """The largest answer, decompressed."""
 
+    def scaled(self, most: int) -> int:
+        """Return how many bytes an answer may have that may have `most` where the largest one has MAX_BODY_BYTES.
+
+        A smaller limit for a list's first page leaves room for later pages, which may be larger. That room stays.
+        """
+        return max(1, most * self.response_bytes // MAX_BODY_BYTES)
+
 
 class _Base:
     """A session with its connections and the deadlines of its requests."""
@@ -127,11 +134,11 @@ class Transport(_Base):
     ) -> Answer:
         """Return the answer of a GET, complete within `timeout` seconds. Redirects are answers, and not followed.
 
-        Raises FetchError: timeout, connection, tls, too_large (over `most` bytes, decompressed, or over what the limits
-        allow), malformed (broken HTTP). Time in which the body waits for memory does not count.
+        Raises FetchError: timeout, connection, tls, too_large (over `most` bytes, decompressed, or fewer where the
+        limits are lower), malformed (broken HTTP). Time in which the body waits for memory does not count.
         """
         deadline = Deadline(timeout)
-        most = min(most, self._limits.response_bytes)
+        most = self._limits.scaled(most)
         reservation = self._limits.memory.reserve()
         try:
             with self._under_way.over(deadline), self._translating_errors(deadline, timeout):

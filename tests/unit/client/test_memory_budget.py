@@ -162,13 +162,19 @@ def test_a_request_may_want_small_answers_only() -> None:
         assert client(server.url).get(Request("/batch", "/batch", most=2000)) == {"items": []}
 
 
-@pytest.mark.parametrize("most", [None, 5000])
-def test_no_answer_is_larger_than_the_limits_allow_whatever_a_request_wants(most: int | None) -> None:
-    limits = RequestLimits(response_bytes=1000)
-    with scripted(padded(1001)) as server:
+@pytest.mark.parametrize(("most", "allowed"), [(None, 1024), (16 * MIB, 256), (2, 1)])
+def test_answers_are_as_much_smaller_as_the_largest_one_must_be(most: int | None, allowed: int) -> None:
+    limits = RequestLimits(response_bytes=1024)
+    with scripted(padded(1025)) as server:
         access = Access(server.url, "Token", lambda: TOKEN, GENEROUS)
         transport = Transport(Tls(), None, 1, SYSTEM, limits)
         asking = Client(access, transport, RateLimiter(1e6, 4, time.monotonic), Meter(), ThreadRunner(Pauses()))
-        with pytest.raises(FetchError, match=r"^the answer is larger than 1000 bytes$") as caught:
+        with pytest.raises(FetchError, match=rf"^the answer is larger than {allowed} bytes$") as caught:
             asking.get(Request("/batch", "/batch", most=most))
     assert caught.value.reason is Reason.TOO_LARGE
+
+
+def test_an_answer_that_is_as_large_as_the_limits_allow_is_read() -> None:
+    with scripted(padded(1024)) as server:
+        transport = Transport(Tls(), None, 1, SYSTEM, RequestLimits(response_bytes=1024))
+        assert len(transport.get(server.url, {}, {}, GENEROUS).body) == 1024
