@@ -1,6 +1,7 @@
 """Doubles for tests of the engine without HTTP: an API that answers in memory, a state that dies between statements."""
 
 import contextlib
+import hashlib
 import json
 import sqlite3
 from collections import deque
@@ -37,6 +38,10 @@ class MemoryApi:
         self.before: Callable[[int], None] | None = None
         """Called with the number of each request of a poll, from 1, before it is answered. It may raise FetchError."""
         self.asked = 0
+        self.forgetful = False
+        """Whether no answer is taken for one that is known."""
+        self.unchanged = 0
+        """How many answers were."""
 
     def get(self, request: Request) -> Any:
         self.asked += 1
@@ -57,6 +62,17 @@ class MemoryApi:
         elif number > 1 and not (answer.get("items") or answer.get("data")):
             answer = self._beyond(request, answer)
         return answer
+
+    def get_unless(self, request: Request, known: bytes) -> tuple[bytes, Any]:
+        """As `get` of the real client: None where the answer's bytes have the known digest."""
+        answer = self.get(request)
+        digest = hashlib.blake2b(json.dumps(answer).encode()).digest()
+        if self.forgetful:
+            return b"", answer
+        if digest != known:
+            return digest, answer
+        self.unchanged += 1
+        return digest, None
 
     def _beyond(self, request: Request, empty: Any) -> Any:
         if self.beyond == "refused":
