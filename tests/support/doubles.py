@@ -140,6 +140,8 @@ class MortalState:
         self.path = path
         self.statements: int | None = None
         """How many statements the program still lives for; None is for ever."""
+        self.trace: Callable[[str], None] | None = None
+        """Called with each statement, its parameters filled in."""
 
     @contextlib.contextmanager
     def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
@@ -147,4 +149,5 @@ class MortalState:
         with contextlib.closing(sqlite3.connect(self.path, factory=_Connection, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = OFF")
             connection.left = None if self.statements is None else [self.statements]
+            connection.set_trace_callback(self.trace)
             yield Records(connection, account, collector, rules)
