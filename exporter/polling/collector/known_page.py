@@ -19,7 +19,6 @@ class Basis:
     full: int
     last: int | None
     order_known: bool
-    certain: bool
     newest: float
 
 
@@ -44,33 +43,27 @@ class KnownPage:
     ids: str
     """IDs of the records, separated by spaces, which no ID contains."""
     newest: float
-    middle: float
     oldest: float
-    """When these records of the page were created, epoch seconds."""
+    """When these two of the records were created, epoch seconds."""
     marks: Checkpoint
     """The checkpoint of the poll."""
 
     @classmethod
     def of(cls, page: Page, answer: Repeatable, marks: Checkpoint) -> "KnownPage":
         """Return what is to be kept of a page that has records."""
-        times = sorted(record.created_at for record in page.records)
+        times = [record.created_at for record in page.records]
         return cls(
             answer=answer,
             page=replace(page, records=()),
             ids=" ".join(record.id for record in page.records),
-            newest=times[-1],
-            middle=times[len(times) // 2],
-            oldest=times[0],
+            newest=max(times),
+            oldest=min(times),
             marks=marks,
         )
 
     def holds(self, marks: Checkpoint, now: float) -> bool:
         """Return whether nothing but the passing of time came between the poll that left this and one at `now`."""
         return _of_polls(marks) == _of_polls(self.marks) and now >= (self.marks.polled_at or now)
-
-    def all_ids(self) -> frozenset[str]:
-        """Return the IDs of the records."""
-        return frozenset(self.ids.split())
 
 
 def _of_polls(marks: Checkpoint) -> Checkpoint:

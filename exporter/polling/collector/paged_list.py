@@ -97,15 +97,14 @@ class PagedList:
         self.repeatable = None
         digest, read = self._limits.page_unless(client, self._last or 1, b"" if known is None else known.answer.digest)
         if known is not None and digest == known.answer.digest:
+            # All else is as this page left it: only the IDs may be those of a later reading.
             self._newest_ids = known.ids
-            self._note_newest_end()
             return known
         self._fill(read)
         self._reads = 0
         page = self._newest_first(self._newest_page(client, read), 1)
-        basis = self._basis()
-        if digest and not self._reads and basis.certain:
-            self.repeatable = Repeatable(digest, basis)
+        if digest and not self._reads:
+            self.repeatable = Repeatable(digest, self._basis())
         return page
 
     def forget_last_page(self) -> None:
@@ -141,14 +140,7 @@ class PagedList:
         return page
 
     def _basis(self) -> Basis:
-        certain = not self.order_unknown and (self._last is None or self._unproved is None)
-        return Basis(self._limits.rows, self._limits.sort, self.full, self._last, self._known, certain, self._newest)
-
-    def _note_newest_end(self) -> None:
-        """Note that the newest page could be read, and is known to be the newest one."""
-        self.depth.newest_end_is_there()
-        if self._last is not None:
-            self.depth.goes_on(-self._last)
+        return Basis(self._limits.rows, self._limits.sort, self.full, self._last, self._known, self._newest)
 
     def _newest_page(self, client: Client, read: Page | None = None) -> Page:
         """Return the newest page in the order of the list. `read` is the expected one, if it was read already."""

@@ -56,9 +56,8 @@ class Order:
             self._latest = max(record.created_at for record in page.records)
 
     def add_known(self, page: KnownPage) -> None:
-        """Judge the newest page as `add` did when it was read."""
+        """Judge the newest page as `add` did when it was read. Its IDs are those of the list's newest page."""
         self.oldest, self._latest = page.oldest, page.newest
-        self._ids.append(page.all_ids())
 
     def reaches(self, moment: float) -> bool:
         """Return whether the pages so far have everything that was created since: the last one is older as a whole.

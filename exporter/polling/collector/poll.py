@@ -106,24 +106,20 @@ class Poll:
         return len(changed)
 
     def meet_known(self, page: KnownPage) -> None:
-        """Take the records of the newest page for up to date, as `note_newest_page` and `ingest` found them."""
+        """Take the records of the newest page for up to date. What else it says of times is in the checkpoint."""
         self.newest_page = page
-        self._note_newest(page.middle, page.newest)
-        ids = page.all_ids()
-        self.met |= ids
-        self.missing.met(ids)
+        self.met.update(page.ids.split())
         self.seen_newest = max(self.seen_newest, page.newest)
 
     def quiet_page(self) -> KnownPage | None:
         """Return the newest page for the next poll, after this one has succeeded. None if this one found anything.
 
-        A record that it gave up or that left the window is not on the newest page, or is not wanted from now on.
+        Rejected items and unknown values count at each poll, and rows that are dated ahead do not stay so. Records
+        that have left the window are on the page and not in the state; they are not wanted from now on.
         """
         result, page = self.result, self.newest_page
-        found = self._changed or result.rejected or result.unknown or result.abandoned or self.missing.all()
-        if page is None or found or not result.incremental or page.newest > self.now:
-            return None
-        return replace(page, marks=self.records.marks)
+        found = self._changed or result.rejected or result.unknown or result.abandoned
+        return None if page is None or found or page.newest > self.now else replace(page, marks=self.records.marks)
 
     def mark_deleted(self) -> None:
         """Mark the records as deleted upstream that enough polls have missed."""
@@ -140,7 +136,8 @@ class Poll:
         """Note what the newest page says about the clock of the API's hosts."""
         times = sorted(record.created_at for record in page.records)
         if times:
-            self._note_newest(times[len(times) // 2], times[-1])
+            self.middle = times[len(times) // 2]
+            self.result.dated_ahead = max(0.0, times[-1] - self.now)
 
     def note_end(self, walk: Walk) -> None:
         """Note whether a scan reached the end of the window, or the API cut it off."""
@@ -158,10 +155,6 @@ class Poll:
     def marks(self, **changes: object) -> Checkpoint:
         """Return the checkpoint with some fields changed. Nothing is written."""
         return replace(self.records.marks, **changes)  # type: ignore[arg-type]
-
-    def _note_newest(self, middle: float, newest: float) -> None:
-        self.middle = middle
-        self.result.dated_ahead = max(0.0, newest - self.now)
 
     def _note_times(self, page: Page, wanted: Iterable[Record]) -> None:
         self.seen_newest = max((self.seen_newest, *(record.created_at for record in page.records)))
