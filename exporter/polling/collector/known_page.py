@@ -28,6 +28,8 @@ class Repeatable:
 
     digest: bytes
     basis: Basis
+    ids: str
+    """IDs of the records of the page, in little memory: separated by spaces, which no ID contains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,6 @@ class KnownPage:
     answer: Repeatable
     page: Page
     """Without its records."""
-    ids: str
-    """IDs of the records, separated by spaces, which no ID contains."""
     newest: float
     oldest: float
     """When these two of the records were created, epoch seconds."""
@@ -55,7 +55,6 @@ class KnownPage:
         return cls(
             answer=answer,
             page=replace(page, records=()),
-            ids=" ".join(record.id for record in page.records),
             newest=max(times),
             oldest=min(times),
             marks=marks,

@@ -46,7 +46,7 @@ class PagedList:
         self._newest = _NEVER
         """When the newest record of the newest page was created, as last read."""
         self._newest_ids = ""
-        """IDs of the records of the newest page, in little memory: separated by spaces."""
+        """IDs of the records of the newest page, separated by spaces."""
         self.repeatable: Repeatable | None = None
         """The answer that `newest` returned, if its bytes alone decide what the newest page is."""
         self._reads = 0
@@ -98,13 +98,13 @@ class PagedList:
         digest, read = self._limits.page_unless(client, self._last or 1, b"" if known is None else known.answer.digest)
         if known is not None and digest == known.answer.digest:
             # All else is as this page left it: only the IDs may be those of a later reading.
-            self._newest_ids = known.ids
+            self._newest_ids = known.answer.ids
             return known
         self._fill(read)
         self._reads = 0
         page = self._newest_first(self._newest_page(client, read), 1)
         if digest and not self._reads:
-            self.repeatable = Repeatable(digest, self._basis())
+            self.repeatable = Repeatable(digest, self._basis(), self._newest_ids)
         return page
 
     def forget_last_page(self) -> None:

@@ -108,7 +108,7 @@ class Poll:
     def meet_known(self, page: KnownPage) -> None:
         """Take the records of the newest page for up to date. What else it says of times is in the checkpoint."""
         self.newest_page = page
-        self.met.update(page.ids.split())
+        self.met.update(page.answer.ids.split())
         self.seen_newest = max(self.seen_newest, page.newest)
 
     def quiet_page(self) -> KnownPage | None:
