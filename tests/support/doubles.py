@@ -22,6 +22,11 @@ from exporter.state import Records
 _AHEAD = 3
 
 
+def digest(answer: Any) -> bytes:
+    """The digest of the bytes that an answer has as JSON."""
+    return hashlib.blake2b(json.dumps(answer).encode()).digest()
+
+
 class MemoryApi:
     """Has what the engine uses of a client, and answers from a world as the mock API does."""
 
@@ -37,11 +42,9 @@ class MemoryApi:
         """Called with the number of each request, as `before`. Returns a status, 200 for a page without rows."""
         self.before: Callable[[int], None] | None = None
         """Called with the number of each request of a poll, from 1, before it is answered. It may raise FetchError."""
+        self.edit: Callable[[int, Any], None] | None = None
+        """Called with the number of each request, as `before`, and the answer from the world, to change it."""
         self.asked = 0
-        self.forgetful = False
-        """Whether no answer is taken for one that is known."""
-        self.unchanged = 0
-        """How many answers were."""
 
     def get(self, request: Request) -> Any:
         self.asked += 1
@@ -57,6 +60,8 @@ class MemoryApi:
                 raise FetchError(Reason.CLIENT_ERROR, "too deep", self.limit[1])
             instead = 200
         answer = self._answer(request)
+        if self.edit is not None:
+            self.edit(self.asked, answer)
         if number and instead == 200:
             answer["items" if "items" in answer else "data"] = []
         elif number > 1 and not (answer.get("items") or answer.get("data")):
@@ -64,15 +69,9 @@ class MemoryApi:
         return answer
 
     def get_unless(self, request: Request, known: bytes) -> tuple[bytes, Any]:
-        """As `get` of the real client: None where the answer's bytes have the known digest."""
         answer = self.get(request)
-        digest = hashlib.blake2b(json.dumps(answer).encode()).digest()
-        if self.forgetful:
-            return b"", answer
-        if digest != known:
-            return digest, answer
-        self.unchanged += 1
-        return digest, None
+        found = digest(answer)
+        return found, None if found == known else answer
 
     def _beyond(self, request: Request, empty: Any) -> Any:
         if self.beyond == "refused":

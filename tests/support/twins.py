@@ -1,7 +1,5 @@
 """Two exporters on one conversation: what the first asked the API and was answered, the second asks and is answered."""
 
-import hashlib
-import json
 import random
 import sqlite3
 from collections import deque
@@ -28,17 +26,12 @@ from exporter.polling.publisher import Output, Pace
 from exporter.state import State, prepared
 from exporter.systems import sources
 from exporter.systems.base import Options
-from tests.support.doubles import MemoryApi, MortalState
+from tests.support.doubles import MemoryApi, MortalState, digest
 from tests.support.rig import DAY, HOUR, Clock
 
 RECONCILE = 20 * 60.0
 UNREADABLE = "Unreadable"
 """The status of a record that the exporter can't read."""
-
-
-def digest(answer: Any) -> bytes:
-    """The digest of the bytes that an answer has as JSON."""
-    return hashlib.blake2b(json.dumps(answer).encode()).digest()
 
 
 class Recorder:

@@ -5,16 +5,21 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from exporter.client import Client
 from exporter.demo.faults import Lies
+from exporter.polling.collector.known_page import KnownPage
+from exporter.polling.collector.paged_list import PagedList
+from exporter.state import Checkpoint
+from exporter.systems import sources
+from exporter.systems.base import Options, Page
 from tests.support import counting
-from tests.support.doubles import MemoryApi
 from tests.support.properties import examples
 from tests.support.rig import DAY, HOUR
 from tests.support.twins import RECONCILE, UNREADABLE, PackagexNewestFirst, PackagexTwins, Twins
@@ -141,7 +146,7 @@ class NewestFirst(Happenings):
 
 
 PROFILE = settings(
-    max_examples=examples(5), stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(20), stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -229,24 +234,62 @@ def test_what_follows_the_last_page_of_a_list_that_runs_oldest_first_is_not_miss
     twins.resources.close()
 
 
-class Doubling(MemoryApi):
-    """Gives the first record of each page twice, and at first with a status that is not known."""
+def test_a_value_that_is_not_known_counts_at_each_poll_if_a_page_has_it_beside_another(twins: Twins) -> None:
+    def double(asked: int, answer: Any) -> None:
+        del asked
+        answer["items"].insert(0, {**answer["items"][0], "status": "Odd"})
 
-    def _answer(self, request: Any) -> Any:
-        answer = super()._answer(request)
-        answer["items"][:0] = [{**item, "status": "Odd"} for item in answer["items"][:1]]
-        return answer
-
-
-def test_a_value_that_is_not_known_counts_at_each_poll_if_a_page_has_it_beside_another(tmp_path: Path) -> None:
-    class DoublingTwins(Twins):
-        def served(self) -> MemoryApi:
-            api = super().served()
-            api.__class__ = Doubling
-            return api
-
-    twins = DoublingTwins(tmp_path, "document_batches")
     twins.put("x_1", 600)
+    twins.api.edit = double
     settled(twins, 5)
     assert not twins.unchanged
-    twins.resources.close()
+
+
+def test_what_a_known_page_says_changes_as_the_window_moves_on(twins: Twins) -> None:
+    """The API never gives the third page. That no longer matters when the first one is older than the window."""
+    twins.start(reconcile_interval=DAY)
+    for number in range(12):
+        twins.put(f"x_{number}", HOUR / 2 + number * 60)
+    twins.api.limit = 2, 404
+    settled(twins, 6)
+    assert twins.facts[0].window_truncated
+    while twins.facts[0].window_truncated:
+        assert twins.poll(300)
+
+
+def test_a_page_that_is_not_in_order_is_followed_by_a_full_scan_at_each_poll(twins: Twins) -> None:
+    """Even if the scan, which reads it again, finds it in order."""
+
+    def swap(asked: int, answer: Any) -> None:
+        if asked == 1:
+            answer["items"][1:3] = answer["items"][2:0:-1]
+
+    for number in range(12):
+        twins.put(f"x_{number}", 600 + number * 100)
+    settled(twins)
+    twins.api.edit = swap
+    for _ in range(3):
+        assert not twins.poll()
+        assert twins.facts[0].incremental
+        assert twins.api.asked > 1
+
+
+def test_a_page_is_known_as_long_as_no_other_was_seen_in_its_place(twins: Twins) -> None:
+    for number in range(6):
+        twins.put(f"x_{number}", 600 + number * 60)
+    client = cast("Client", twins.api)
+    pages = PagedList(sources()["inkit"].listing("document_batches", Options()), 4)
+    page = pages.newest(client, None)
+    assert isinstance(page, Page)
+    assert pages.repeatable is not None
+    known = KnownPage.of(page, pages.repeatable, Checkpoint())
+    before = {item["id"]: item for item in twins.items()}
+    twins.remove("x_3")
+    pages.page(client, 1)
+    twins.add(before["x_3"])
+    assert pages.newest(client, known) is known
+    assert pages.newest_ids == {"x_0", "x_1", "x_2", "x_3"}
+    twins.put("x_new", 0.0)
+    pages.page(client, 1)
+    twins.remove("x_new")
+    assert isinstance(pages.newest(client, known), Page)
