@@ -90,7 +90,7 @@ def _unchanged(bench: Bench, kind: Kind) -> Row:
         stage.change_texts()
         other = bench.alone(measure.quiet_polls, stage.url, folder, kind, polls)
     return Row(
-        f"CPU time of a quiet poll, {kind}, if the newest page has the bytes of the last poll",
+        f"CPU time of a quiet poll, {kind}, newest page unchanged",
         "100 rows on the page, nothing in flight",
         milliseconds(same.cpu),
         f"other bytes: {milliseconds(other.cpu)}",
