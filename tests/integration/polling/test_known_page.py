@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from exporter.client import Client
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.polling.collector.known_page import KnownPage
 from exporter.polling.collector.paged_list import PagedList
 from exporter.state import Checkpoint
@@ -27,19 +27,19 @@ from tests.support.twins import RECONCILE, UNREADABLE, PackagexNewestFirst, Pack
 AGES = st.sampled_from([-1000.0, -5.0, 0.0, 0.5, 20.0, 400.0, 3000.0, 3590.0, 3650.0, 5000.0, 2 * DAY])
 PAUSES = st.sampled_from([1.0, 1.0, 60.0, 60.0, 400.0, RECONCILE])
 STATUSES = st.sampled_from(["Completed", "Failed", "In Progress", "In Progress", "Odd", UNREADABLE])
-LIES = st.sampled_from(
+LIST_FAULTS = st.sampled_from(
     [
-        Lies(),
-        Lies(order="ascending"),
-        Lies(order="shuffled"),
-        Lies(total_count=3),
-        Lies(total_count="missing"),
-        Lies(page_count=1),
-        Lies(has_more=True),
-        Lies(has_more=False),
-        Lies(ignore_page_size=True),
-        Lies(ignore_filters=True),
-        Lies(repeat_ids=True),
+        ListFaults(),
+        ListFaults(order="ascending"),
+        ListFaults(order="shuffled"),
+        ListFaults(total_count=3),
+        ListFaults(total_count="missing"),
+        ListFaults(page_count=1),
+        ListFaults(has_more=True),
+        ListFaults(has_more=False),
+        ListFaults(ignore_page_size=True),
+        ListFaults(ignore_filters=True),
+        ListFaults(repeat_ids=True),
     ]
 )
 
@@ -109,9 +109,13 @@ class Happenings(RuleBasedStateMachine):
         self.twins.poll(after)
         self.twins.poll()
 
-    @rule(lies=LIES, beyond=st.sampled_from(["empty", "refused", "last", "first"]), pauses=st.lists(PAUSES, max_size=4))
-    def the_list_lies(self, lies: Lies, beyond: Any, pauses: list[float]) -> None:
-        self.twins.api.lies, self.twins.api.beyond = lies, beyond
+    @rule(
+        list_faults=LIST_FAULTS,
+        beyond=st.sampled_from(["empty", "refused", "last", "first"]),
+        pauses=st.lists(PAUSES, max_size=4),
+    )
+    def the_list_has_faults(self, list_faults: ListFaults, beyond: Any, pauses: list[float]) -> None:
+        self.twins.api.list_faults, self.twins.api.beyond = list_faults, beyond
         self.quiet_polls(pauses)
 
     @rule(pages=st.integers(1, 4), status=st.sampled_from([None, 400, 404]), pauses=st.lists(PAUSES, max_size=4))
