@@ -11,6 +11,8 @@ from typing import Any
 
 from exporter.client import Client, ThreadRunner
 from exporter.client.client import Access
+from exporter.client.error_response import ApiErrorReader
+from exporter.client.memory_budget import SHARED, MemoryBudget
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import Tls, Transport
 from exporter.demo import faults
@@ -80,11 +82,13 @@ def client(
     meter: Meter | None = None,
     wait: Callable[[float], bool] | None = None,
     system: str = "inkit",
+    budget: MemoryBudget = SHARED,
+    read_error: ApiErrorReader | None = None,
 ) -> Client:
     source = sources()[system]
     return Client(
-        Access(url, source.system.token_header, token, deadline, source.refused),
-        Transport(tls or Tls(), proxy_url, at_once),
+        Access(url, source.system.token_header, token, deadline, read_error or source.refused),
+        Transport(tls or Tls(), proxy_url, at_once, budget=budget),
         RateLimiter(1000, at_once, time.monotonic),
         meter or Meter(),
         ThreadRunner(wait or Pauses()),
