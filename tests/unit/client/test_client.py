@@ -11,7 +11,7 @@ import requests
 from exporter.client import Client, Request, Stopping
 from exporter.client.client import USER_AGENT
 from exporter.client.memory_budget import MemoryBudget
-from exporter.client.transport import MAX_BODY_BYTES
+from exporter.client.transport import MAX_BODY_BYTES, RequestLimits
 from exporter.demo import faults
 from exporter.demo.faults import Fault
 from exporter.demo.items import document_batch
@@ -177,7 +177,7 @@ def test_an_answer_is_returned_unless_its_bytes_are_known(rig: Rig, asking: Clie
 def test_an_answer_with_known_bytes_is_not_decoded_and_gives_its_memory_back(rig: Rig, size: int) -> None:
     rig.world.extend("document_batches", [document_batch(f"rb_{number}", NOW) for number in range(size)])
     budget, meter, decoded = MemoryBudget(1_000_000), Meter(), list[object]()
-    asking = client(rig.mock_api.url, meter=meter, budget=budget, read_error=decoded.append)
+    asking = client(rig.mock_api.url, meter=meter, limits=RequestLimits(budget), read_error=decoded.append)
     known, answer = asking.get_unless(BATCHES, b"")
     assert decoded == [answer]
     assert asking.get_unless(BATCHES, known) == (known, None)
