@@ -123,7 +123,7 @@ class _Search:
             return None
         # Near the last page as known, most often; so go down in steps that double.
         run = max(number for number in self.pages if self._repeats(number, low)) - low
-        return (self._hint(other, low) if run > 1 else 0) or max((other + low) // 2, low - run)
+        return self._hint(other, low) or max((other + low) // 2, low - run)
 
     def _unconfirmed(self, low: int) -> int | None:
         """Return a page to read, to be sure that a page that proves to be the last is not repeated there."""

@@ -361,3 +361,16 @@ def test_rows_that_moved_while_pages_were_read_ahead_are_read_again(rig: Rig) ->
     polling = poller(rig, Swapped(InkitApi(rig.world, "")))
     assert polling.poll()
     assert sum(rig.series(polling, "inkit_batches").values()) == 101
+
+
+@pytest.mark.parametrize("page", [2, 4, 39])
+def test_without_counts_an_empty_page_before_one_that_has_rows_is_no_end(rig: Rig, page: int) -> None:
+    api = served(rig, 1000, "packagex")
+    api.list_faults = ListFaults(total_count="missing")
+    failing(api, page, 200)
+    polling = poller(rig, api)
+    assert not polling.poll()
+    assert rig.own(polling).poll_errors == {Reason.MALFORMED: 1}
+    api.instead = None
+    assert polling.poll()
+    assert rig.exact("batches")
