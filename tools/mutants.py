@@ -107,7 +107,7 @@ TESTS = {
     "exporter/polling/collector/server_limits": f"{_OWN}/server_limits polling/pagination polling/large_pages",
     "exporter/polling/collector/paged_list": f"polling/pagination {_KNOWN} polling/list_end polling/unreliable_servers",
     "exporter/polling/collector/scope": f"polling/scopes {_CLOCK} {_POLLS}",
-    "exporter/polling/collector/pagination": "polling/pagination polling/list_end",
+    "exporter/polling/collector/pagination": "polling/pagination polling/list_end polling/unknown_order",
     "exporter/polling/collector/reconcile": "polling/reconcile polling/by_id_only polling/list_end",
 }
 """Tests of a room, `room/what`: tests/unit/room/test_what.py, or the same below tests/integration."""

@@ -339,3 +339,33 @@ def test_a_page_is_not_known_if_more_was_learned_of_the_list_since(twins: Twins,
     pages.page(client, 2 if learned == "full" else 1)
     twins.api.instead = None
     assert isinstance(pages.newest(client, known), Page)
+
+
+@pytest.mark.parametrize("came_between", ["a list of one page", "a list of one page that runs oldest first"])
+def test_a_page_is_not_known_if_the_order_of_the_list_is_not_what_it_was(twins: Twins, came_between: str) -> None:
+    client = cast("Client", twins.api)
+    pages = PagedList(sources()["inkit"].listing("document_batches", Options()), 4)
+
+    def newest(known: KnownPage | None, *ages: float) -> Page | KnownPage:
+        for number, age in enumerate(ages):
+            twins.put(f"x_{number}", age)
+        for item in twins.items()[len(ages) :]:
+            twins.remove(item["id"])
+        return pages.newest(client, known)
+
+    spread, dense = [600.0 + number * 100 for number in range(8)], [600.0, 610.0, 620.0, 630.0, 1000.0]
+    newest(None, *spread)
+    page = newest(None, *dense)
+    assert isinstance(page, Page)
+    assert pages.repeatable is not None
+    known = KnownPage.of(page, pages.repeatable, Checkpoint())
+    assert newest(known, *dense) is known
+    if came_between == "a list of one page":
+        newest(None, *dense[:3])
+    else:
+        twins.api.list_faults = ListFaults(order="ascending")
+        newest(None, *spread)
+        newest(None, *spread[:4])
+        assert pages.oldest_first
+        twins.api.list_faults = ListFaults()
+    assert isinstance(newest(known, *dense), Page)
