@@ -434,13 +434,13 @@ def test_a_filtered_list_that_always_has_more_is_read_one_page_beyond_what_can_b
     asked: list[str] = []
 
     def note(_: int, request: Request) -> None:
-        if request.params.get("status") == "processing":
-            asked.append(request.params["page"])
+        if "status" in request.params:
+            asked.append(f"{request.params['status']} {request.params['page']}")
 
     poller = rig.poller("batches", asking=cast("Client", api), page_size=25)
     assert poller.poll()
     rig.clock.now += 60
     api.instead = note
     assert poller.poll()
-    assert asked == [str(number + 1) for number in range(most)]
+    assert asked == ["requested 1", "queued 1", *(f"processing {number + 1}" for number in range(most))]
     assert rig.exact("batches")
