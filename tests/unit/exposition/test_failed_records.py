@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from exporter.exposition.failed_records import failures
+from exporter.exposition.failed_records import FailedRecords
 from exporter.exposition.snapshot import Failure
 from exporter.model.family import Family, Outcome
 from exporter.model.record import Key
@@ -25,7 +25,7 @@ ITEMS = ("packagex_batch_items_finished_total", "shipment", "validation", "error
 
 def one(*raised: Key) -> Failure:
     amounts: Mapping[Key, int] = dict.fromkeys(raised, 1)
-    (made,) = failures([Failed("x_1", 1.0, 2.0, amounts, "Invoices")], (*INKIT, *PACKAGEX))
+    (made,) = FailedRecords((*INKIT, *PACKAGEX)).describe([Failed("x_1", 1.0, 2.0, amounts, "Invoices")])
     return made
 
 
@@ -88,5 +88,5 @@ def test_a_system_has_its_own_words_for_a_failure_and_its_own_label_for_them() -
     outcome = Outcome("verdict", frozenset({"rejected"}), alert="AcmeLetterRejected", place="country")
     family = Family("acme_letters_total", "counter", "X.", ("account", "country", "verdict"), outcome=outcome)
     raised: dict[Key, int] = {("acme_letters_total", "de", "rejected"): 1, ("acme_letters_total", "fr", "failed"): 1}
-    (made,) = failures([Failed("x_1", 1.0, 2.0, raised)], [family])
+    (made,) = FailedRecords([family]).describe([Failed("x_1", 1.0, 2.0, raised)])
     assert (made.places, made.statuses, made.alert) == (("de",), ("rejected",), "AcmeLetterRejected")
