@@ -17,10 +17,8 @@ from exporter.exposition.catalog import (
     RELOAD_SUCCESS_TIME,
     RELOAD_SUCCESSFUL,
     REQUEST_SECONDS,
-    REQUESTS,
-    THROTTLED,
 )
-from exporter.exposition.meter import AccountMeter, RenderedMetric
+from exporter.exposition.meter import METERED, AccountMeter, RenderedMetric
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.model.family import Family
 
@@ -62,7 +60,7 @@ class SelfMetrics:
     def meter(self, account: str, system: str) -> AccountMeter:
         """Return the meter of one account; it is the same for as long as the account is configured."""
         meters = self._requests.meters
-        found = meters.get((account, system)) or AccountMeter(account, system, self._seconds)
+        found = meters.get((account, system)) or AccountMeter(account, system, self._seconds, self._store.lock)
         self._requests.meters = {**meters, (account, system): found}
         return found
 
@@ -80,8 +78,7 @@ class _RequestMetrics(LibraryCollector):
 
     def collect(self) -> Iterator[Metric]:
         meters = self.meters.values()
-        yield RenderedMetric(REQUESTS, meters)
-        yield RenderedMetric(THROTTLED, meters)
+        yield from (RenderedMetric(family, meters) for family in METERED)
 
 
 class _Folded(LibraryCollector):

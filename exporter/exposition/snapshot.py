@@ -110,7 +110,8 @@ class SnapshotStore:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        """The program's only lock, held for microseconds: whatever a scrape reads beside the snapshots is under it."""
         self._collectors: dict[CollectorId, CollectorSnapshot] = {}
         self._generation = 0
         self._snapshot = Snapshot(0, ())
@@ -120,7 +121,7 @@ class SnapshotStore:
 
     @property
     def snapshot(self) -> Snapshot:
-        with self._lock:
+        with self.lock:
             if self._snapshot.generation != self._generation:
                 self._snapshot = Snapshot(self._generation, tuple(self._collectors.values()))
             return self._snapshot
@@ -131,7 +132,7 @@ class SnapshotStore:
         `unless` returns whether the publisher was stopped. It is called under the lock: a stopped publisher never
         overwrites what its successor has published.
         """
-        with self._lock:
+        with self.lock:
             if unless():
                 return
             self._collectors[new.id] = new
@@ -143,12 +144,12 @@ class SnapshotStore:
 
     def renew(self) -> None:
         """Invalidate cached scrapes after a change of what is exposed beside the snapshots."""
-        with self._lock:
+        with self.lock:
             self._generation += 1
 
     def arrange(self, collectors: Sequence[CollectorId]) -> None:
         """Keep only these collectors, in this order."""
-        with self._lock:
+        with self.lock:
             known = self._collectors
             self._collectors = {each: known[each] for each in collectors if each in known}
             self._generation += 1
