@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +17,14 @@ import requests
 
 from benchmarks.naive import NaiveExporter
 from benchmarks.world import TOKEN
+from exporter.client import ThreadRunner
 from exporter.config import load
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.model.accounting import Rules
-from exporter.polling.build import Shared, account_pipeline
+from exporter.polling.build import MakeRunner, Shared, account_pipeline
 from exporter.polling.poller import Poller
+from exporter.polling.scheduler import Scheduler
 from exporter.state import State, prepared
 from exporter.systems import sources
 
@@ -67,22 +70,21 @@ def reconciling_poll(url: str, folder: Path, collector: str) -> Cost:
 
 
 def accounts_poll(url: str, folder: Path, count: int) -> Cost:
-    """One quiet poll of so many accounts on one core, each in its thread as the program has them, all at once."""
+    """One quiet poll of so many accounts on one core, all at once in the engine, as the program has them."""
     allowed = os.sched_getaffinity(0)
     # Of this thread and of those it starts.
     os.sched_setaffinity(0, {max(allowed)})
     try:
-        with _exporter(url, folder, ["invocations"], UNLIMITED, count) as (made, _):
-            for poller in made:
-                poller.poll()
+        scheduler = Scheduler()
+        with _exporter(url, folder, ["invocations"], UNLIMITED, count, runner=scheduler.runner) as (made, _):
+            scheduler.engine.start()
+            wait([scheduler.engine.submit(poller.id, poller.poll) for poller in made])
             started, cpu = time.perf_counter(), time.process_time()
-            threads = [threading.Thread(target=poller.poll) for poller in made]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            wait([scheduler.engine.submit(poller.id, poller.poll) for poller in made])
+            cost = Cost(time.perf_counter() - started, time.process_time() - cpu, *_memory())
+            scheduler.engine.stop(1.0)
             _check(made)
-            return Cost(time.perf_counter() - started, time.process_time() - cpu, *_memory())
+            return cost
     finally:
         os.sched_setaffinity(0, allowed)
 
@@ -90,7 +92,8 @@ def accounts_poll(url: str, folder: Path, count: int) -> Cost:
 def poll_each_second(url: str, folder: Path, collector: str, board: SnapshotStore, stop: threading.Event) -> None:
     """The loop of a collector's polls, as often as no configuration wants them, until `stop` is set."""
     with _exporter(url, folder, [collector], {**UNLIMITED, "poll_interval": "1s"}, board=board) as (made, _):
-        made[0].run(stop.wait, 0.0)
+        while not stop.wait(1.0):
+            made[0].poll()
         _check(made)
 
 
@@ -125,6 +128,7 @@ def _exporter(
     tuning: dict[str, object],
     accounts: int = 1,
     board: SnapshotStore | None = None,
+    runner: MakeRunner = lambda _, over: ThreadRunner(over.wait),
 ) -> Iterator[tuple[list[Poller], State]]:
     """The pollers of a configuration, made as the program makes them, and their state."""
     account = {"name": "account", "system": "inkit", "base_url": url, "api_token": TOKEN, "collectors": [*collectors]}
@@ -134,7 +138,7 @@ def _exporter(
     alike = [first, *(replace(first, name=f"account-{number}") for number in range(1, accounts))]
     with prepared(folder / "state.db") as state:
         board = board or SnapshotStore()
-        shared = Shared(state, board, SelfMetrics("0", "", board))
+        shared = Shared(state, board, SelfMetrics("0", "", board), runner)
         yield [one for each in alike for one in account_pipeline(each, sources(), shared).pollers], state
 
 

@@ -13,7 +13,7 @@ _REQUESTS = "batch_exporter_api_requests_total"
 
 def rows() -> tuple[Row, ...]:
     return (
-        Row("API requests", (_requests(), _waiting())),
+        Row("API requests", (_requests(), _waiting(), _lateness())),
         Row("Unexpected data", (_not_understood(), _gone())),
         Row("Process", (_process(),)),
     )
@@ -83,6 +83,27 @@ def _waiting() -> Line:
         thresholds=steps((None, "green"), (0.5, "orange"), (1, "red")),
     )
     return line(8, latency, throttled, takes)
+
+
+def _lateness() -> Line:
+    late = lines(
+        "Poll lateness",
+        "Time from when the last poll of each collector was due until it began. Above zero for long: the exporter has "
+        "more to poll than it manages in time.",
+        Query(f"max by ({COLLECTOR}) ({once(select('batch_exporter_poll_lateness_seconds', SYSTEM))})", LEGEND),
+        unit="s",
+        thresholds=steps((None, "green"), (30, "orange"), (60, "red")),
+    )
+    workers = lines(
+        "Workers",
+        "Requests under way, polls that wait for others to end, and the limit of requests under way.",
+        *(
+            Query(total(f"batch_exporter_{name}{{{TARGET}}}"), legend)
+            for name, legend in (("workers_busy", "busy"), ("polls_overdue", "overdue polls"), ("workers", "limit"))
+        ),
+        unit="short",
+    )
+    return line(8, late, workers)
 
 
 def _not_understood() -> Line:

@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass
 
-from exporter.client import Client
+from exporter.client import Client, ThreadRunner
 from exporter.config import Account
 from exporter.polling.build import client
 from exporter.systems import sources
@@ -22,4 +22,4 @@ class NoRequestMeter:
 
 def api_client(account: Account) -> Client:
     """Return a client for the account, with its rate limit, proxy and TLS settings."""
-    return client(account, sources()[account.system], NoRequestMeter(), threading.Event().wait)
+    return client(account, sources()[account.system], NoRequestMeter(), ThreadRunner(threading.Event().wait))

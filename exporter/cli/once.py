@@ -1,8 +1,8 @@
 """`batch-exporter once`: poll once, and write the metrics to standard output or a file."""
 
 import argparse
+import concurrent.futures
 import sys
-import threading
 from pathlib import Path
 
 from tqdm import tqdm
@@ -18,7 +18,9 @@ from exporter.exposition.scrape import Exposition
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.polling.build import Shared, account_pipeline
+from exporter.polling.engine import Engine
 from exporter.polling.poller import Poller
+from exporter.polling.scheduler import Scheduler
 from exporter.state import prepared
 from exporter.systems import families, sources
 
@@ -40,13 +42,15 @@ def run(args: argparse.Namespace) -> bool:
     store = SnapshotStore()
     self_metrics = SelfMetrics(__version__, revision(), store)
     with prepared(config.state_path) as state:
-        shared = Shared(state, store, self_metrics)
+        scheduler = Scheduler()
+        self_metrics.watch(scheduler.workers.most, lambda: scheduler.workers.busy, lambda: scheduler.overdue)
+        shared = Shared(state, store, self_metrics, scheduler.runner)
         pipelines = [account_pipeline(account, sources(), shared) for account in config.accounts]
         pollers = [poller for pipeline in pipelines for poller in pipeline.pollers]
         for poller in pollers:
             poller.restore()
             poller.continue_output()
-        _poll_all(pollers)
+        _poll_all(pollers, scheduler.engine)
         exposition = Exposition(store, catalog(families()), self_metrics.registry)
         try:
             _write(args.output, b"".join(exposition.render().chunks))
@@ -72,19 +76,19 @@ def _problem(output: Path) -> str | None:
     return None
 
 
-def _poll_all(pollers: list[Poller]) -> None:
-    threads = [threading.Thread(target=poller.poll, daemon=True) for poller in pollers]
+def _poll_all(pollers: list[Poller], engine: Engine) -> None:
     with (
         tqdm(total=len(pollers), bar_format=_BAR, leave=False, disable=not sys.stderr.isatty()) as bar,
         logging_redirect_tqdm(),
     ):
         # Only once the log is redirected: two handlers that write at the same time would share a line.
-        for thread in threads:
-            thread.start()
-        while alive := [thread for thread in threads if thread.is_alive()]:
-            alive[0].join(_REFRESH_SECONDS)
-            bar.n = len(pollers) - len(alive)
+        engine.start()
+        left = {engine.submit(poller.id, poller.poll) for poller in pollers}
+        while left:
+            done, left = concurrent.futures.wait(left, _REFRESH_SECONDS)
+            bar.n += len(done)
             bar.set_postfix(records=sum(poller.facts.finished + poller.facts.in_flight for poller in pollers))
+    engine.stop(_REFRESH_SECONDS)
 
 
 def _write(output: Path | None, text: bytes) -> None:

@@ -22,6 +22,7 @@ from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.polling.build import Shared, account_pipeline
 from exporter.polling.reload import Asked, Loading, Reloader
+from exporter.polling.scheduler import Scheduler
 from exporter.polling.supervisor import Supervisor
 from exporter.state import prepared
 from exporter.systems import families, sources
@@ -89,8 +90,12 @@ def serve(
     store = SnapshotStore()
     self_metrics = SelfMetrics(__version__, revision(), store)
     with prepared(config.state_path) as state:
-        shared = Shared(state, store, self_metrics)
-        supervisor = Supervisor(store, lambda account, known: account_pipeline(account, sources(), shared, known))
+        scheduler = Scheduler()
+        self_metrics.watch(scheduler.workers.most, lambda: scheduler.workers.busy, lambda: scheduler.overdue)
+        shared = Shared(state, store, self_metrics, scheduler.runner)
+        supervisor = Supervisor(
+            store, lambda account, known: account_pipeline(account, sources(), shared, known), scheduler
+        )
         manager = ServiceManager()
         reloader = Reloader(
             signals.reloads, loading, config, supervisor, self_metrics, manager.reloading, manager.ready
@@ -115,6 +120,7 @@ def serve(
         stopped = _wait(signals.stops, server)
         log.info("stopping" if stopped else "the web server has ended unexpectedly")
         supervisor.stop()
+        scheduler.engine.stop(STOP_WITHIN_SECONDS / 2)
         manager.stopping()
         server.stop(STOP_WITHIN_SECONDS)
     return stopped

@@ -1,7 +1,8 @@
 """Send GET requests to an API, with token, rate limit, retries and deadlines. Answers are not interpreted here."""
 
-from exporter.client.client import Client, RequestMeter, Stopping
+from exporter.client.client import Client, RequestMeter
 from exporter.client.error_response import ApiError
 from exporter.client.request import JSON, Request
+from exporter.client.runner import Runner, Stopping, ThreadRunner
 
-__all__ = ["JSON", "ApiError", "Client", "Request", "RequestMeter", "Stopping"]
+__all__ = ["JSON", "ApiError", "Client", "Request", "RequestMeter", "Runner", "Stopping", "ThreadRunner"]

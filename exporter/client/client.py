@@ -3,12 +3,11 @@
 Endpoints and the meaning of answers are the systems' part.
 """
 
+import functools
 import itertools
 import json
 import logging
-import queue
 import random
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +21,7 @@ from exporter.client.decoding import decode
 from exporter.client.error_response import ApiErrorReader, redacted, response_error
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.request import JSON, Request
+from exporter.client.runner import Runner, Stopping
 from exporter.client.transport import MAX_BODY_BYTES, Answer, Transport
 from exporter.model.record import FetchError, Reason
 
@@ -37,14 +37,6 @@ AHEAD_BYTES = 16 * 1024 * 1024
 """Most bytes to request ahead of the answer that is needed now, estimated from the size of the last answer."""
 _LARGEST_AHEAD = 4 * 1024 * 1024
 """A larger answer that was requested ahead is dropped, and requested again when it is needed."""
-
-
-class Stopping(Exception):
-    """The program is stopping: whatever waits must end."""
-
-
-_Asked = queue.SimpleQueue[tuple[Request, int, Future[JSON]] | None]
-"""Requests for the threads that make them, with the most bytes of their answers; None ends a thread."""
 
 
 class RequestMeter(Protocol):
@@ -69,10 +61,12 @@ class Access:
     """Seconds for one request, from connecting to the last byte of the answer."""
     read_error: ApiErrorReader = lambda _: None
     """Reads the API's own form of an error."""
+    token_may_block: bool = False
+    """Whether `token` reads a file."""
 
 
 class Client:
-    """Queries one account's API. Shared by the account's collectors, and safe to use from several threads."""
+    """Queries one account's API. Shared by the account's collectors, which may use it at the same time."""
 
     def __init__(
         self,
@@ -80,15 +74,14 @@ class Client:
         transport: Transport,
         limiter: RateLimiter,
         meter: RequestMeter,
-        wait: Callable[[float], bool],
+        runner: Runner,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`wait` sleeps for some seconds and returns True if the program is stopping meanwhile."""
         self._access = access
         self._transport = transport
         self._limiter = limiter
         self._meter = meter
-        self._wait = wait
+        self._runner = runner
         self._clock = clock
         self._sizes: dict[str, int] = {}
         """Size of the last answer of each endpoint, decompressed, in bytes."""
@@ -122,35 +115,29 @@ class Client:
         requested ahead. A request's `most` is ignored.
         """
         left = iter(requests)
-        asked: _Asked = queue.SimpleQueue()
         ahead: deque[tuple[Request, Future[JSON]]] = deque()
-        at_once, threads = 1, 0
+        at_once = 1
         try:
             while True:
                 for request in itertools.islice(left, at_once - len(ahead)):
                     most = _LARGEST_AHEAD if ahead else MAX_BODY_BYTES
-                    future: Future[JSON] = Future()
-                    ahead.append((request, future))
-                    asked.put((request, most, future))
-                    if len(ahead) > threads:
-                        threads += 1
-                        self._start_thread(asked)
+                    ahead.append((request, self._runner.start(functools.partial(self._get, request, most))))
                 if not ahead:
                     return
                 request, future = ahead.popleft()
                 yield self._result(request, future)
                 at_once = min(self._limiter.at_once, at_once * 2, self._depth(request))
         finally:
-            for _ in range(threads):
-                asked.put(None)
+            for _, future in ahead:
+                future.cancel()
 
     def close(self) -> None:
-        """Cut off all requests. `wait` must report by now that the program is stopping: `get` then raises Stopping."""
+        """Cut off all requests. The runner must report by now that the program is stopping: `get` raises Stopping."""
         self._transport.close()
 
     def _result(self, request: Request, future: Future[JSON]) -> JSON | FetchError:
         try:
-            return future.result()
+            return self._runner.result(future)
         except FetchError as error:
             if error.reason is not Reason.TOO_LARGE:
                 return error
@@ -163,30 +150,14 @@ class Client:
         """Return how many answers as large as the last one may be under way."""
         return max(1, AHEAD_BYTES // max(1, self._sizes.get(request.endpoint, 0)))
 
-    def _start_thread(self, asked: "_Asked") -> None:
-        """Start a thread that makes requests until it receives None."""
-
-        def run() -> None:
-            while (task := asked.get()) is not None:
-                request, most, future = task
-                try:
-                    future.set_result(self._get(request, most))
-                except (FetchError, Stopping) as error:
-                    future.set_exception(error)
-                finally:
-                    future.cancel()
-
-        # Not an executor: Python waits for its threads at exit, and a request may take until its deadline.
-        threading.Thread(target=run, name="GET", daemon=True).start()
-
     def _once(self, request: Request, most: int) -> JSON:
         """Make one attempt. Raises FetchError and Stopping."""
         # Concurrency before the turn: requests that waited for the former must not start all at once.
-        with self._limiter.concurrency:
-            # Before the turn: the token's file may be on a disk that hangs.
-            token = self._access.token()
-            self._meter.throttled(self._limiter.take_turn(self._pause))
-            answer = self._answer(request, token, most)
+        with self._limiter.concurrency.entered(self._runner.result):
+            # Before the turn: the token's file may be on a disk that does not answer.
+            token = self._runner.call(self._access.token) if self._access.token_may_block else self._access.token()
+            self._meter.throttled(self._limiter.take_turn(self._pause, self._runner.result))
+            answer = self._runner.call(functools.partial(self._answer, request, token, most))
         try:
             return self._decode(request, answer, token)
         finally:
@@ -237,7 +208,7 @@ class Client:
         return "" if error is None else redacted(error.words, token)
 
     def _pause(self, seconds: float) -> None:
-        if self._wait(seconds):
+        if self._runner.pause(seconds):
             raise Stopping
 
 

@@ -1,8 +1,10 @@
 """Limit the requests of an account: per second, at the same time, and by pauses that the server asks for."""
 
 import queue
-import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+
+from exporter.client.runner import Gate
 
 
 class RateLimiter:
@@ -18,16 +20,21 @@ class RateLimiter:
         self._next_free: queue.SimpleQueue[float] = queue.SimpleQueue()
         """Holds the time of the next slot. Whoever takes it out may change it, and puts it back."""
         self._next_free.put(clock())
-        self._first = threading.Semaphore()
+        self._first = Gate(1)
         """Held by the request whose turn is next."""
         self.at_once = at_once
-        self.concurrency = threading.BoundedSemaphore(at_once)
+        self.concurrency = Gate(at_once)
         """Held while a request waits for its turn or is under way."""
 
-    def take_turn(self, wait: Callable[[float], None]) -> float:
-        """Wait for the next slot and take it. Return the seconds waited. Raises what `wait` raises."""
+    def take_turn(
+        self, wait: Callable[[float], None], result: Callable[["Future[None]"], None] = Future.result
+    ) -> float:
+        """Wait for the next slot and take it. Return the seconds waited.
+
+        `wait` waits for some seconds, and `result` for a future. Raises what they raise.
+        """
         waited = 0.0
-        with self._first:
+        with self._first.entered(result):
             slot = self._slot()
             while (left := slot - self._clock()) > 0:
                 wait(left)

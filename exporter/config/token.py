@@ -26,6 +26,11 @@ class Token:
         self._source = source
         self._cached: tuple[_Stamp | None, str] | None = None
 
+    @property
+    def is_file(self) -> bool:
+        """Whether `read` reads a file."""
+        return not isinstance(self._source, str)
+
     def read(self) -> str:
         """Return the token without surrounding white space. Raises TokenError for a missing or unusable one."""
         if isinstance(self._source, str):

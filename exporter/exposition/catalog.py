@@ -87,6 +87,11 @@ STATUS = (
         lambda facts: _value(facts.last_duration),
     ),
     _status(
+        "batch_exporter_poll_lateness_seconds",
+        "Time from when the last poll was due until it began.",
+        lambda facts: _value(facts.lateness),
+    ),
+    _status(
         "batch_exporter_last_reconcile_timestamp_seconds",
         "Timestamp of the last full scan of the lookback window, which finds late changes and deleted records.",
         lambda facts: _value(facts.last_reconcile),
@@ -185,6 +190,13 @@ THROTTLED = Family(
     "Time that requests waited for the account's rate limit or for a pause that the API asked for.",
     ("account", "system"),
 )
+WORKERS = Family(
+    "batch_exporter_workers", "gauge", "Number of requests that may be under way at the same time, of all accounts.", ()
+)
+WORKERS_BUSY = Family("batch_exporter_workers_busy", "gauge", "Number of requests that are under way.", ())
+POLLS_OVERDUE = Family(
+    "batch_exporter_polls_overdue", "gauge", "Number of polls that are due and wait for others to end.", ()
+)
 BUILD_INFO = Family(
     "batch_exporter_build_info",
     "gauge",
@@ -212,7 +224,18 @@ RELOAD_SUCCESS_TIME = Family(
 OWN = (*(row.family for row in STATUS), *(own.family for own in OWN_COUNTERS))
 """Families about the polling of a collector."""
 
-LIVE = (FOLDED, REQUESTS, REQUEST_SECONDS, THROTTLED, RELOAD_SUCCESSFUL, RELOAD_SUCCESS_TIME, BUILD_INFO)
+LIVE = (
+    FOLDED,
+    REQUESTS,
+    REQUEST_SECONDS,
+    THROTTLED,
+    WORKERS,
+    WORKERS_BUSY,
+    POLLS_OVERDUE,
+    RELOAD_SUCCESSFUL,
+    RELOAD_SUCCESS_TIME,
+    BUILD_INFO,
+)
 """Families that change between polls: rendered by the client library at each scrape."""
 
 

@@ -4,7 +4,7 @@ Their names, labels and help texts are in the catalog.
 """
 
 import platform
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import prometheus_client
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -14,9 +14,12 @@ from prometheus_client.registry import CollectorRegistry
 from exporter.exposition.catalog import (
     BUILD_INFO,
     FOLDED,
+    POLLS_OVERDUE,
     RELOAD_SUCCESS_TIME,
     RELOAD_SUCCESSFUL,
     REQUEST_SECONDS,
+    WORKERS,
+    WORKERS_BUSY,
 )
 from exporter.exposition.meter import METERED, AccountMeter, RenderedMetric
 from exporter.exposition.snapshot import SnapshotStore
@@ -49,6 +52,12 @@ class SelfMetrics:
         build = prometheus_client.Gauge(*_declared(BUILD_INFO), registry=registry)
         build.labels(version, revision, platform.python_version()).set(1)
         self.loaded(successful=True)
+
+    def watch(self, workers: int, busy: Callable[[], int], overdue: Callable[[], int]) -> None:
+        """Expose how many requests may be under way, how many are, and how many polls are overdue."""
+        prometheus_client.Gauge(*_declared(WORKERS), registry=self.registry).set(workers)
+        prometheus_client.Gauge(*_declared(WORKERS_BUSY), registry=self.registry).set_function(busy)
+        prometheus_client.Gauge(*_declared(POLLS_OVERDUE), registry=self.registry).set_function(overdue)
 
     def loaded(self, *, successful: bool) -> None:
         """Record the result of the last reload."""

@@ -20,6 +20,8 @@ class CollectorStatus:
     last_success: float | None = None
     last_duration: float | None = None
     """Seconds."""
+    lateness: float | None = None
+    """How many seconds after it was due the last poll began."""
     last_reconcile: float | None = None
     """When the last full scan of the lookback window ended."""
     incremental: bool | None = None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from exporter.client import Client, RequestMeter
+from exporter.client import Client, RequestMeter, Runner
 from exporter.client.client import Access
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import FileTransport, Tls, Transport
@@ -27,8 +27,8 @@ from exporter.state import State
 from exporter.systems import Source
 from exporter.systems.base import Listing, Options
 
-Wait = Callable[[float], bool]
-"""Sleep for some seconds; return whether the program is stopping."""
+MakeRunner = Callable[[str, threading.Event], Runner]
+"""Return what the client of an account waits and calls with, until the event is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,13 @@ class Shared:
     state: State
     board: SnapshotStore
     live: SelfMetrics
+    runner: MakeRunner
     limiters: dict[str, tuple[str, Token, RateLimiter]] = field(default_factory=dict)
     """The base_url, token and rate limiter of each account, by name: a pause requested by the API outlives a reload."""
 
 
 def client(
-    account: Account, source: Source, meter: RequestMeter, wait: Wait, limiter: RateLimiter | None = None
+    account: Account, source: Source, meter: RequestMeter, runner: Runner, limiter: RateLimiter | None = None
 ) -> Client:
     """Build the client that all collectors of the account share: one rate limit, one set of connections."""
 
@@ -56,7 +57,14 @@ def client(
     tls = account.tls_config
     proxy = account.proxy_url
     return Client(
-        Access(account.base_url, source.system.token_header, token, account.request_timeout, source.refused),
+        Access(
+            account.base_url,
+            source.system.token_header,
+            token,
+            account.request_timeout,
+            source.refused,
+            account.token.is_file,
+        ),
         Transport(
             Tls(
                 _path(tls.ca_file), _path(tls.cert_file), _path(tls.key_file), tls.server_name, tls.insecure_skip_verify
@@ -66,7 +74,7 @@ def client(
         ),
         limiter or _limiter(account),
         meter,
-        wait,
+        runner,
     )
 
 
@@ -98,7 +106,8 @@ def account_pipeline(
     listings = {name: source.listing(name, options) for name in account.collectors}
     meter = shared.live.meter(account.name, account.system)
     meter.expect(endpoint for listing in listings.values() for endpoint in _endpoints(listing))
-    api_client = client(account, source, meter, over.wait, _continued_limiter(account, shared))
+    runner = shared.runner(account.name, over)
+    api_client = client(account, source, meter, runner, _continued_limiter(account, shared))
     budget = account.max_requests_per_second * account.poll_interval / len(account.collectors)
     limits = Limits(
         account.lookback,

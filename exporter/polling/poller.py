@@ -1,8 +1,6 @@
-"""The loop around a collector: when it polls, and what happens when a poll fails."""
+"""Poll a collector and publish: what happens when a poll fails, and what rises between two polls."""
 
 import logging
-import math
-import random
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -108,25 +106,9 @@ class Poller:
         if self._publisher.continue_output():
             self._mark_scraped(None)
 
-    def run(self, wait: Callable[[float], bool], jitter: float) -> None:
-        """Poll until `wait` says that the program is stopping. The first poll comes within `jitter` seconds.
-
-        A poll that takes longer than the interval delays the next one to a later interval: polls never overlap.
-        """
-        pause = random.random() * jitter
-        while not wait(pause):
-            started = self._ticks()
-            try:
-                self.poll()
-            except Stopping:
-                return
-            taken = self._ticks() - started
-            due = started + self._pace.interval * max(1, math.ceil(taken / self._pace.interval))
-            while (change := self._publisher.next_change()) is not None and self._ticks() + change < due:
-                if wait(change):
-                    return
-                self.rise()
-            pause = max(0.0, due - self._ticks())
+    def next_change(self) -> float | None:
+        """Return in how many seconds there is something to publish by `rise` before the next poll; None: nothing."""
+        return self._publisher.next_change()
 
     def poll(self) -> bool:
         """Poll once and publish. Return whether the poll succeeded. Raises Stopping only."""

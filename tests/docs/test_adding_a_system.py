@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from exporter.client import Client
+from exporter.client import Client, ThreadRunner
 from exporter.client.client import Access
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import Tls, Transport
@@ -123,7 +123,7 @@ class Post:
             Transport(Tls(), None, 4),
             RateLimiter(1000, 4, time.monotonic),
             self.meter,
-            Pauses(),
+            ThreadRunner(Pauses()),
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from exporter.client import Client
+from exporter.client import Client, ThreadRunner
 from exporter.client.client import Access
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import Tls, Transport
@@ -87,7 +87,7 @@ def client(
         Transport(tls or Tls(), proxy_url, at_once),
         RateLimiter(1000, at_once, time.monotonic),
         meter or Meter(),
-        wait or Pauses(),
+        ThreadRunner(wait or Pauses()),
         clock=lambda: NOW,
     )
 

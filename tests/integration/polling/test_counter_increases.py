@@ -34,6 +34,7 @@ from exporter.state import State, prepared
 from exporter.systems import sources
 from exporter.systems.base import Options
 from tests.support.doubles import Killed, MemoryApi, MortalState
+from tests.support.driving import drive
 from tests.support.properties import examples
 from tests.support.rig import DAY, HOUR, NOW, Clock
 
@@ -196,7 +197,7 @@ class Simulation:
         poller.restore()
         poller.publish()
         self.board = board
-        poller.run(self.wait, 0.0)
+        drive(poller, self.wait, self.clock)
 
     def run_until(self, until: float) -> None:
         self.until = until

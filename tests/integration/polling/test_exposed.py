@@ -6,6 +6,7 @@ from exporter.demo import faults
 from exporter.demo.items import Item, document_batch, generations, invocation
 from exporter.exposition.snapshot import CollectorSnapshot, SnapshotStore
 from exporter.polling.poller import Poller
+from tests.support.driving import drive
 from tests.support.rig import HOUR, NOW, Clock, Rig
 
 FAILED = {"sepire": generations(3, failed=3)}
@@ -429,7 +430,7 @@ def test_many_records_that_are_stuck_at_once_are_published_together(rig: Rig) ->
         rig.clock.now += seconds
         return next(ended)
 
-    poller.run(wait, 0.0)
+    drive(poller, wait, rig.clock)
     assert poller.facts.stuck == 50
     assert len(published) <= 4
 

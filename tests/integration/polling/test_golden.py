@@ -17,6 +17,7 @@ import prometheus_client.openmetrics.parser
 import prometheus_client.parser
 import pytest
 
+from exporter.client import ThreadRunner
 from exporter.config import load
 from exporter.demo import faults
 from exporter.demo.packagex.listing import PackagexReadings
@@ -59,7 +60,7 @@ def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
     systems = {name: source.system for name, source in sources().items()}
     board = SnapshotStore()
     live = SelfMetrics("1.2.3", "abc", board)
-    shared = Shared(rig.state, board, live)
+    shared = Shared(rig.state, board, live, lambda _, over: ThreadRunner(over.wait))
     # The last poll is for what rises only now: before, it stood at 0.
     for batches in [*(one.read_text() for one in sorted(case.folder.glob("batches/*"))), "[]", "[]"]:
         for item in json.loads(batches):

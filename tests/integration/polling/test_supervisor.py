@@ -1,4 +1,4 @@
-"""The threads: one for each poller, what is said of them, and what becomes of them when the accounts change."""
+"""The pollers of a program at work, what is said of them, and what becomes of them when the accounts change."""
 
 import threading
 import time
@@ -9,28 +9,21 @@ from typing import cast
 
 import pytest
 
-from exporter.client import Stopping
 from exporter.config import Account, load
 from exporter.demo import faults
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import CollectorSnapshot
-from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import Rules
 from exporter.model.record import Reason, StateError
-from exporter.polling import supervisor as running_module
 from exporter.polling.build import Shared, account_pipeline
 from exporter.polling.poller import Poller
+from exporter.polling.scheduler import Scheduler
 from exporter.polling.supervisor import AccountPipeline, Supervisor
 from exporter.systems import sources
 from tests.support.rig import NOW, TOKEN, Rig
 
 HOUR = 3600.0
-
-
-def polling(account: str) -> list[threading.Thread]:
-    """Return the threads that poll an account."""
-    return [one for one in threading.enumerate() if one.name.startswith(f"poll {account} ")]
 
 
 def eventually(condition: Callable[[], bool]) -> None:
@@ -46,9 +39,10 @@ class Program:
         self.rig = rig
         self.folder = folder
         self.live = SelfMetrics("1", "abc", rig.board)
-        self.shared = Shared(rig.state, rig.board, self.live)
+        self.scheduler = Scheduler()
+        self.shared = Shared(rig.state, rig.board, self.live, self.scheduler.runner)
         self.lines: list[AccountPipeline] = []
-        self.running = Supervisor(rig.board, self._make)
+        self.running = Supervisor(rig.board, self._make, self.scheduler)
         self.breaks = False
         self.stops = False
 
@@ -77,6 +71,10 @@ class Program:
 
         eventually(done)
 
+    def poll(self, poller: Poller) -> bool:
+        """Poll now, out of turn."""
+        return self.scheduler.engine.submit("test", poller.poll).result(10)
+
     def change(self, **given: str) -> dict[str, int]:
         return self.running.change(self.accounts(**given)).counts()
 
@@ -102,7 +100,7 @@ def program(rig: Rig, tmp_path: Path) -> Iterator[Program]:
     rig.mock_api.faults.clear()
     for each in made.lines:
         each.close()
-    eventually(lambda: not [one for one in threading.enumerate() if one.name.startswith("poll ")])
+    assert made.scheduler.engine.stop(10)
 
 
 BATCHES = "collectors: [document_batches]"
@@ -115,9 +113,9 @@ def test_a_pause_that_the_api_asked_for_outlives_a_change_of_the_account(program
     eventually(lambda: program.shared.limiters["a"][2].held_for() > 90)
     program.change(a=f"{BATCHES}, page_size: 50")
     [poller] = program.lines[-1].pollers
-    threading.Timer(0.2, program.lines[-1].over.set).start()
-    with pytest.raises(Stopping):
-        poller.poll()
+    poll = program.scheduler.engine.submit(program.lines[-1].over, poller.poll)
+    with pytest.raises(TimeoutError):
+        poll.result(0.2)
     assert program.asked() == ["/batch"]
     [account] = program.accounts(a=BATCHES)
     program.running.change([replace(account, base_url=f"{account.base_url}/other")])
@@ -132,7 +130,7 @@ def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(p
     eventually(lambda: program.on_board("b")[0].health.up is False and batches.facts.up is True)
     assert program.running.healthy()
     assert not program.running.ready()
-    assert invocations.poll()
+    assert program.poll(invocations)
     assert program.running.ready()
 
 
@@ -157,16 +155,14 @@ def test_a_mistake_of_ours_is_a_failed_poll_and_the_next_one_tries_again(
     assert poller.facts.up is True
 
 
-def test_an_account_that_is_the_same_keeps_its_threads_and_is_not_polled_again(program: Program) -> None:
+def test_an_account_that_is_the_same_is_not_polled_again(program: Program) -> None:
     running = program.running
     running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
     program.wait_for_polls("a", "b")
-    kept = polling("a")
     before = program.on_board("a")
     asked = program.asked()
     assert program.change(c=INVOCATIONS, a=BATCHES) == {"added": 1, "changed": 0, "removed": 1, "kept": 1}
     program.wait_for_polls("c")
-    assert polling("a") == kept
     assert program.on_board("a") == before
     assert program.asked() == [*asked, "/invoke"]
     assert running.healthy()
@@ -200,7 +196,7 @@ def test_the_series_of_an_account_that_changes_stay_and_what_was_counted_goes_on
     program.wait_for_polls("a")
     [old] = program.lines[0].pollers
     program.rig.mock_api.faults.add(faults.status(401), times=1)
-    assert not old.poll()
+    assert not program.poll(old)
     before = program.on_board("a")
     program.rig.mock_api.faults.add(faults.hang())
     assert program.change(a=f"{BATCHES}, page_size: 50") == {"added": 0, "changed": 1, "removed": 0, "kept": 0}
@@ -280,102 +276,43 @@ def test_a_change_that_breaks_off_is_not_healthy_until_the_next_one_polls_all_ag
 
 def test_threads_do_not_leak(program: Program) -> None:
     program.running.start(program.accounts(a=BATCHES))
+    program.wait_for_polls("a")
     for size in range(1, 30):
         program.change(a=f"{BATCHES}, page_size: {size}", b=INVOCATIONS)
-    eventually(lambda: len([one for one in threading.enumerate() if one.name.startswith("poll ")]) == 2)
+    program.wait_for_polls("a", "b")
+    threads = [thread.name for thread in threading.enumerate()]
+    assert threads.count("polls") == 1
+    assert len([name for name in threads if name.startswith("GET ")]) <= program.scheduler.workers.most
 
 
-class Stubborn:
-    """Stands for a poller that is busy when it is told to end, and ends when it is let go."""
-
-    def __init__(self, name: str) -> None:
-        self.facts = CollectorStatus("a", "inkit", name, backfilling=False)
-        self.id = ("a", name)
-        self.interval = 0.0
-        self.began = threading.Event()
-        self.let_go = threading.Event()
-        self.over = threading.Event()
-
-    def restore(self) -> None:
-        pass
-
-    def publish(self) -> None:
-        pass
-
-    def run(self, wait: object, jitter: float) -> None:
-        self.began.set()
-        self.let_go.wait(20)
-
-
-@pytest.fixture
-def stubborn(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Supervisor, list[Stubborn]]]:
-    monkeypatch.setattr(running_module, "END_WITHIN_SECONDS", 0.05)
-    made: list[Stubborn] = []
-
-    def make(account: Account, _: object) -> AccountPipeline:
-        made.append(Stubborn("x"))
-        return AccountPipeline(account, (made[-1],), made[-1].over, lambda: None)  # type: ignore[arg-type]
-
-    yield Supervisor(program.rig.board, make), made
-    for one in made:
-        one.let_go.set()
-
-
-def test_a_poller_that_does_not_end_is_followed_by_the_next_when_it_does(
-    stubborn: tuple[Supervisor, list[Stubborn]], program: Program
+def test_a_poll_that_is_under_way_when_its_account_changes_has_ended_before_the_next_one_begins(
+    program: Program,
 ) -> None:
-    running, made = stubborn
-    running.start(program.accounts(a=BATCHES))
-    running.change(program.accounts(a=INVOCATIONS))
-    assert running.healthy(), "it is as it should be: the next one waits"
-    assert not made[1].began.wait(0.05), "the two would count twice what they find"
-    made[0].let_go.set()
-    assert made[1].began.wait(10)
+    program.rig.mock_api.faults.add(faults.hang())
+    program.running.start(program.accounts(a=BATCHES))
+    eventually(lambda: bool(program.rig.mock_api.requests))
+    ended: list[bool] = []
+    first = program.lines[0]
+    restore = Poller.restore
+
+    def watched(poller: Poller) -> None:
+        ended.append(program.scheduler.engine.owned(first.over) == 0)
+        restore(poller)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Poller, "restore", watched)
+        program.change(a=f"{BATCHES}, page_size: 50")
+    assert ended == [True]
 
 
-def test_it_is_waited_for_also_where_the_account_was_away_meanwhile(
-    stubborn: tuple[Supervisor, list[Stubborn]], program: Program
+def test_where_the_thread_of_the_polls_has_ended_it_is_not_healthy_and_a_change_does_not_wait_for_ever(
+    program: Program,
 ) -> None:
-    running, made = stubborn
-    running.start(program.accounts(a=BATCHES))
-    running.change(())
-    running.change(())
-    running.change(program.accounts(a=BATCHES))
-    assert not made[1].began.wait(0.05)
-    made[0].let_go.set()
-    assert made[1].began.wait(10)
-    made[1].let_go.set()
-    running.change(())
-    eventually(lambda: not polling("a"))
-    running.change(program.accounts(a=BATCHES))
-    assert made[2].began.wait(10), "there is nothing to wait for"
-
-
-def test_it_is_healthy_while_pollers_are_ending(
-    stubborn: tuple[Supervisor, list[Stubborn]], program: Program, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(running_module, "END_WITHIN_SECONDS", 10.0)
-    running, made = stubborn
-    running.start(program.accounts(a=BATCHES))
-    changing = threading.Thread(target=running.change, args=(program.accounts(a=INVOCATIONS),))
-    changing.start()
-    eventually(made[0].over.is_set)
-    assert running.healthy()
-    made[0].let_go.set()
-    eventually(lambda: len(made) > 1)
-    assert running.healthy()
-    changing.join(10)
-    assert running.healthy()
-
-
-def test_a_poll_loop_that_has_ended_by_itself_is_not_healthy(
-    stubborn: tuple[Supervisor, list[Stubborn]], program: Program
-) -> None:
-    running, made = stubborn
-    running.start(program.accounts(a=BATCHES))
-    assert running.healthy()
-    made[0].let_go.set()
-    eventually(lambda: not running.healthy())
+    program.running.start(program.accounts(a=BATCHES))
+    assert program.running.healthy()
+    assert program.scheduler.engine.stop(10)
+    assert not program.running.healthy()
+    assert program.change(b=BATCHES) == {"added": 0, "changed": 0, "removed": 0, "kept": 0}
 
 
 def test_a_change_after_a_stop_does_nothing(program: Program) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.client import Client, Request, Stopping
+from exporter.client import Client, Request, Stopping, ThreadRunner
 from exporter.client.client import AHEAD_BYTES, Access
 from exporter.client.deadline import Deadline
 from exporter.client.memory_budget import MemoryBudget, Reservation
@@ -110,7 +110,11 @@ def test_however_a_request_ends_its_room_is_free_again(rig: Rig, fault: faults.F
     rig.mock_api.faults.add(fault)
     access = Access(rig.mock_api.url, "Token", lambda: TOKEN, 0.5)
     asking = Client(
-        access, Transport(Tls(), None, 1, SYSTEM, budget), RateLimiter(1e6, 4, time.monotonic), Meter(), Pauses()
+        access,
+        Transport(Tls(), None, 1, SYSTEM, budget),
+        RateLimiter(1e6, 4, time.monotonic),
+        Meter(),
+        ThreadRunner(Pauses()),
     )
     with contextlib.suppress(FetchError, Stopping):
         asking.get(Request("/batch", "/batch"))

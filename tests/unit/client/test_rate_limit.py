@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.client import Client, Request, Stopping
+from exporter.client import Client, Request, Stopping, ThreadRunner
 from exporter.client.client import Access
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import Answer, Tls, Transport
@@ -184,7 +184,9 @@ def test_no_two_requests_begin_closer_than_the_rate_allows(
         clock.now += spent.get("answer", 0.0)
 
     transport = Recorder(clock, answer)
-    client = Client(Access("http://127.0.0.1:9", "Token", token, 5.0), transport, limiter, Meter(), clock.wait)
+    client = Client(
+        Access("http://127.0.0.1:9", "Token", token, 5.0), transport, limiter, Meter(), ThreadRunner(clock.wait)
+    )
     held = [0.0]
     for steps in arrivals:
         spent = dict(steps)
@@ -204,7 +206,7 @@ def test_requests_that_waited_for_a_place_do_not_go_all_at_once() -> None:
     transport = Recorder(time.monotonic, lambda: slow.wait(10))
     waiting = threading.Event()
     access = Access("http://127.0.0.1:9", "Token", lambda: "token", 5.0)
-    client = Client(access, transport, RateLimiter(20, 2, time.monotonic), Meter(), waiting.wait)
+    client = Client(access, transport, RateLimiter(20, 2, time.monotonic), Meter(), ThreadRunner(waiting.wait))
     threads = [threading.Thread(target=client.get, args=(ANY,), daemon=True) for _ in range(8)]
     for thread in threads:
         thread.start()

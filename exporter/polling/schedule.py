@@ -1,0 +1,153 @@
+"""Decide which collector is polled next, and when. Pure: there is no thread and no clock here."""
+
+import heapq
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+_Id = TypeVar("_Id")
+"""What names a collector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Generic[_Id]):
+    """A collector's turn to poll, or only to publish."""
+
+    collector: _Id
+    lateness: float | None
+    """How many seconds after it was due the poll begins; None for a turn to publish, between two polls."""
+
+    @property
+    def polls(self) -> bool:
+        return self.lateness is not None
+
+
+@dataclass(slots=True)
+class _Entry:
+    interval: float
+    due: float
+    """When the next poll is due, or the one under way was."""
+    number: int = 0
+    """Of its event in the heap: older events of it there mean nothing."""
+    under_way: bool = False
+
+
+class Schedule(Generic[_Id]):
+    """When collectors are due. Times are in seconds of one clock.
+
+    Polls of a collector never overlap. Those that could not begin in time are made once, and not made up for.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[_Id, _Entry] = {}
+        self._heap: list[tuple[float, int, _Id, bool]] = []
+        """Events to come: time, number, collector, and whether it is a poll."""
+        self._numbers = itertools.count(1)
+        self._overdue: dict[bool, deque[tuple[_Id, int]]] = {True: deque(), False: deque()}
+        """Polls that are due and have not begun, in order: of quick accounts, and of others."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def overdue(self) -> int:
+        """How many polls are due and have not begun."""
+        return sum(map(len, self._overdue.values()))
+
+    def add(self, collector: _Id, interval: float, due: float) -> None:
+        """Poll a collector from now on, in steps of `interval` seconds; `due` is when its first poll is due."""
+        self._entries[collector] = _Entry(interval, due)
+        self._push(collector, due, poll=True)
+
+    def remove(self, collectors: Iterable[_Id]) -> None:
+        """Poll these collectors no longer."""
+        for collector in collectors:
+            self._entries.pop(collector, None)
+
+    def next_at(self) -> float | None:
+        """Return when a collector is due next that is not overdue; None if there is none."""
+        while self._heap and not self._is_current(self._heap[0][2], self._heap[0][1]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def take(self, now: float, has_room: Callable[[bool], bool], is_quick: Callable[[_Id], bool]) -> Turn[_Id] | None:
+        """Return the next turn that is due, which is then under way until `done`; None if there is none.
+
+        A poll begins only if `has_room` for those of quick accounts (True) or for others (False).
+        """
+        while (at := self.next_at()) is not None and at <= now:
+            _, number, collector, poll = heapq.heappop(self._heap)
+            if not poll:
+                self._entries[collector].under_way = True
+                return Turn(collector, None)
+            self._overdue[is_quick(collector)].append((collector, number))
+        heads = [line for kind, line in self._overdue.items() if self._strip(line) and has_room(kind)]
+        if not heads:
+            return None
+        collector, _ = min(heads, key=lambda line: (self._entries[line[0][0]].due, line[0][1])).popleft()
+        entry = self._entries[collector]
+        entry.under_way = True
+        return Turn(collector, max(0.0, now - entry.due))
+
+    def done(self, turn: Turn[_Id], now: float, publish_in: float | None = None) -> None:
+        """Note that a turn has ended. `publish_in`: in how many seconds there is something to publish."""
+        entry = self._entries.get(turn.collector)
+        if entry is None or not entry.under_way:
+            return
+        entry.under_way = False
+        if turn.polls:
+            entry.due += entry.interval * max(1, math.ceil((now - entry.due) / entry.interval))
+        if publish_in is not None and now + publish_in < entry.due:
+            self._push(turn.collector, now + publish_in, poll=False)
+        else:
+            self._push(turn.collector, entry.due, poll=True)
+
+    def spread(self, now: float, seconds: float) -> None:
+        """Distribute the polls that are due by now evenly over so many seconds, in the order in which they were due.
+
+        A collector that is due to publish does so with its poll, if that is due as well.
+        """
+        due = [item for line in self._overdue.values() for item in line if self._is_current(*item)]
+        for line in self._overdue.values():
+            line.clear()
+        publishing: list[tuple[_Id, int]] = []
+        while (at := self.next_at()) is not None and at <= now:
+            event = heapq.heappop(self._heap)
+            (due if self._entries[event[2]].due <= now else publishing).append((event[2], event[1]))
+        for collector, _ in publishing:
+            self._push(collector, now, poll=False)
+        due.sort(key=lambda item: (self._entries[item[0]].due, item[1]))
+        for place, (collector, _) in enumerate(due):
+            step = min(seconds, self._entries[collector].interval) / len(due)
+            self._push(collector, now + place * step, poll=True)
+
+    def _push(self, collector: _Id, at: float, *, poll: bool) -> None:
+        heapq.heappush(self._heap, (at, self._renumber(collector), collector, poll))
+
+    def _renumber(self, collector: _Id) -> int:
+        self._entries[collector].number = number = next(self._numbers)
+        return number
+
+    def _is_current(self, collector: _Id, number: int) -> bool:
+        entry = self._entries.get(collector)
+        return entry is not None and entry.number == number and not entry.under_way
+
+    def _strip(self, line: deque[tuple[_Id, int]]) -> bool:
+        """Drop what was removed from the head of a line. Return whether something is left."""
+        while line and not self._is_current(*line[0]):
+            line.popleft()
+        return bool(line)
+
+
+def first_polls(now: float, intervals: Sequence[float], seconds_each: float, phase: float) -> list[float]:
+    """Return when collectors are due for the first time: spread over `seconds_each` for each, or over their interval.
+
+    `phase` is in [0, 1).
+    """
+    count = len(intervals)
+    return [
+        now + (place + phase) / count * min(interval, seconds_each * count) for place, interval in enumerate(intervals)
+    ]

@@ -1,0 +1,105 @@
+"""Run the polls of all collectors in the engine, as the schedule says."""
+
+import random
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from exporter.exposition.boot_clock import ticks as boot_ticks
+from exporter.exposition.snapshot import CollectorId
+from exporter.polling.engine import Engine
+from exporter.polling.poller import Poller
+from exporter.polling.schedule import Schedule, Turn, first_polls
+from exporter.polling.workers import AccountRunner, Workers
+
+FIRST_POLL_SECONDS_EACH = 0.1
+"""First polls are spread over that much for each collector, so that a thousand do not send requests in one second."""
+
+WORKERS = 32
+"""Requests under way at the same time, of all accounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Polled:
+    poller: Poller
+    over: threading.Event
+
+
+class Scheduler:
+    """Polls collectors when they are due.
+
+    Polls begin as long as few others are at work, so that what is late waits here, where it costs nothing.
+    """
+
+    def __init__(self, workers: int = WORKERS, ticks: Callable[[], float] = boot_ticks) -> None:
+        """Allow so many requests at the same time. Nothing runs before `start`."""
+        self.engine = Engine(ticks)
+        self.engine.fill = self._fill
+        self.engine.held_up = self._held_up
+        self.workers = Workers(self.engine, workers)
+        self._ticks = ticks
+        self._schedule: Schedule[CollectorId] = Schedule()
+        self._polled: dict[CollectorId, _Polled] = {}
+
+    @property
+    def overdue(self) -> int:
+        """How many polls are due and have not begun."""
+        return self._schedule.overdue
+
+    def runner(self, account: str, over: threading.Event) -> AccountRunner:
+        """Return what an account's client waits and calls with, until `over` is set."""
+        return AccountRunner(self.engine, self.workers, account, over)
+
+    def add(self, pollers: Sequence[Poller], over: Callable[[Poller], threading.Event]) -> None:
+        """Poll these collectors from now on; `over` returns the event that ends a poller.
+
+        Called in the engine, or before it starts.
+        """
+        times = first_polls(
+            self._ticks(), [poller.interval for poller in pollers], FIRST_POLL_SECONDS_EACH, random.random()
+        )
+        for poller, due in zip(pollers, times, strict=True):
+            self._polled[poller.id] = _Polled(poller, over(poller))
+            self._schedule.add(poller.id, poller.interval, due)
+
+    def end(self, pollers: Iterable[Poller], over: threading.Event) -> None:
+        """Poll these collectors no longer, and end the polls under way, once `over` is set. Called in a task."""
+        ids = [poller.id for poller in pollers]
+        self._schedule.remove(ids)
+        for collector in ids:
+            del self._polled[collector]
+        self.engine.end(over)
+
+    def _fill(self) -> float | None:
+        """Begin polls. Return when the next one is due."""
+        while (turn := self._schedule.take(self._ticks(), self._has_room, self._is_quick)) is not None:
+            polled = self._polled[turn.collector]
+            self.engine.spawn(
+                polled.over,
+                lambda turn=turn, poller=polled.poller: self._run(turn, poller),  # type: ignore[misc]
+                self._is_quick(turn.collector),
+            )
+        return self._schedule.next_at()
+
+    def _run(self, turn: Turn[CollectorId], poller: Poller) -> None:
+        publish_in = None
+        try:
+            if turn.lateness is None:
+                poller.rise()
+            else:
+                poller.facts.lateness = turn.lateness
+                poller.poll()
+            publish_in = poller.next_change()
+        finally:
+            self._schedule.done(turn, self._ticks(), publish_in)
+
+    def _has_room(self, quick: bool) -> bool:
+        most = self.workers.most * 2 if quick else self.workers.most
+        return self.engine.at_work(quick) < most
+
+    def _is_quick(self, collector: CollectorId) -> bool:
+        return self.workers.is_quick(collector[0])
+
+    def _held_up(self, seconds: float) -> None:
+        """Spread what came due while the process or the machine stood still over as long a time."""
+        self._schedule.spread(self._ticks(), seconds)

@@ -1,0 +1,110 @@
+"""Make blocking calls in a few threads, for the tasks of the engine."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from exporter.client import Stopping
+from exporter.client.runner import fulfill
+from exporter.polling.admission import Admission
+from exporter.polling.engine import Engine
+
+_T = TypeVar("_T")
+_Call = tuple[Callable[[], None], Callable[[], None]]
+"""What a worker calls, and what the engine calls then."""
+
+
+class Workers:
+    """Threads that make the calls of all accounts, fairly. Used in the engine only."""
+
+    def __init__(self, engine: Engine, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Allow `most` calls at the same time. A thread is started when it is needed for the first time."""
+        self.most = most
+        self._engine = engine
+        self._clock = clock
+        self._admission: Admission[tuple[Future[Any], Callable[[], Any]]] = Admission(most)
+        self._calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
+        self._threads = 0
+
+    @property
+    def busy(self) -> int:
+        """The number of calls under way."""
+        return self._admission.busy
+
+    @property
+    def waiting(self) -> int:
+        """The number of calls that wait for a thread."""
+        return self._admission.waiting
+
+    def is_quick(self, account: str) -> bool:
+        """Return whether the calls of an account end quickly, as far as is known."""
+        return self._admission.is_quick(account, self._clock())
+
+    def call(self, account: str, function: Callable[[], _T]) -> "Future[_T]":
+        """Have a function called in a thread, when it is its account's turn."""
+        future: Future[_T] = Future()
+        self._admission.ask(account, (future, function), self._clock())
+        self._hand_out()
+        return future
+
+    def _hand_out(self) -> None:
+        now = self._clock()
+        while (taken := self._admission.take(now)) is not None:
+            account, (future, function) = taken
+            self._calls.put(
+                (
+                    lambda future=future, function=function: fulfill(future, function),  # type: ignore[misc]
+                    lambda account=account, began=now: self._done(account, began),  # type: ignore[misc]
+                )
+            )
+            if self._admission.busy > self._threads:
+                self._threads += 1
+                # Daemons: a request may take until its deadline, and Python would wait for it at exit.
+                threading.Thread(target=self._run, name=f"GET {self._threads}", daemon=True).start()
+
+    def _done(self, account: str, began: float) -> None:
+        self._admission.done(account, began, self._clock())
+        self._hand_out()
+
+    def _run(self) -> None:
+        while True:
+            call, done = self._calls.get()
+            try:
+                call()
+            finally:
+                self._engine.post(done)
+
+
+class AccountRunner:
+    """The `client.Runner` of an account's polls: it waits in the engine, and calls in the workers' threads."""
+
+    def __init__(self, engine: Engine, workers: Workers, account: str, over: threading.Event) -> None:
+        """`over` is set once to end the account's polls."""
+        self._engine = engine
+        self._workers = workers
+        self._account = account
+        self._over = over
+
+    def pause(self, seconds: float) -> bool:
+        if seconds > 0 and not self._over.is_set():
+            self._engine.pause(seconds)
+        return self._over.is_set()
+
+    def call(self, function: Callable[[], _T]) -> _T:
+        future = self._workers.call(self._account, function)
+        try:
+            return self._engine.result(future)
+        except Stopping:
+            future.cancel()
+            raise
+
+    def start(self, function: Callable[[], _T]) -> "Future[_T]":
+        future: Future[_T] = Future()
+        self._engine.spawn(self._over, lambda: fulfill(future, function))
+        return future
+
+    def result(self, future: "Future[_T]") -> _T:
+        return self._engine.result_of_others(future)

@@ -1,0 +1,116 @@
+"""Who gets a worker: accounts take turns, and those that answer slowly leave some for the others."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.polling.admission import QUICK_SECONDS, Admission
+
+
+def known(admission: Admission[str], now: float, **seconds: float) -> None:
+    """Let accounts have answered in so many seconds."""
+    for account, took in seconds.items():
+        admission.ask(account, "first", now - took)
+        assert admission.take(now - took) == (account, "first")
+        admission.done(account, now - took, now)
+
+
+def test_requests_of_an_account_go_in_their_order_and_those_of_several_take_turns() -> None:
+    admission: Admission[str] = Admission(10)
+    known(admission, 0, a=0.1, b=0.1)
+    for account, job in ("a", "1"), ("a", "2"), ("a", "3"), ("b", "4"), ("b", "5"):
+        admission.ask(account, job, 0)
+    assert [admission.take(0) for _ in range(6)] == [("a", "1"), ("b", "4"), ("a", "2"), ("b", "5"), ("a", "3"), None]
+
+
+def test_no_more_go_than_there_are_workers() -> None:
+    admission: Admission[str] = Admission(4)
+    known(admission, 0, a=0.1)
+    for _ in range(6):
+        admission.ask("a", "job", 0)
+    assert [admission.take(0) is not None for _ in range(6)] == [True] * 4 + [False] * 2
+    assert (admission.busy, admission.waiting) == (4, 2)
+    admission.done("a", 0, 1)
+    assert admission.take(1) == ("a", "job")
+
+
+def test_accounts_that_answer_slowly_or_have_not_answered_yet_leave_a_quarter_to_the_others() -> None:
+    admission: Admission[str] = Admission(8)
+    known(admission, 0, quick=0.1, slow=QUICK_SECONDS + 1)
+    for number in range(8):
+        admission.ask("slow" if number % 2 else "new", "job", 0)
+    assert [admission.take(0) is not None for _ in range(8)] == [True] * 6 + [False] * 2
+    admission.ask("quick", "mine", 0)
+    assert admission.take(0) == ("quick", "mine")
+
+
+def test_an_account_whose_request_takes_long_is_no_longer_quick_and_is_again_after_a_quick_answer() -> None:
+    admission: Admission[str] = Admission(4)
+    known(admission, 0, a=0.1)
+    assert admission.is_quick("a", 0)
+    admission.ask("a", "long", 0)
+    admission.take(0)
+    assert admission.is_quick("a", QUICK_SECONDS)
+    assert not admission.is_quick("a", QUICK_SECONDS + 0.1)
+    admission.done("a", 0, 30)
+    assert not admission.is_quick("a", 30)
+    known(admission, 31, a=0.1)
+    assert admission.is_quick("a", 31)
+
+
+def test_who_becomes_quick_while_waiting_keeps_its_turn() -> None:
+    admission: Admission[str] = Admission(4)
+    known(admission, 0, b=0.1)
+    admission.ask("a", "first", 0)
+    assert admission.take(0) == ("a", "first")
+    admission.ask("a", "second", 0)
+    admission.ask("b", "third", 0)
+    admission.done("a", 0, 0.1)
+    assert [admission.take(0.1), admission.take(0.1)] == [("a", "second"), ("b", "third")]
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("ask"), st.sampled_from("abcd")),
+        st.tuples(st.just("done"), st.integers(0, 20)),
+        st.tuples(st.just("pass"), st.sampled_from([0.1, 1.0, 3.0, 30.0])),
+    ),
+    max_size=60,
+)
+
+
+@given(st.integers(1, 9), EVENTS)
+def test_whatever_comes_the_bounds_hold_nothing_is_lost_and_quick_accounts_find_a_worker(
+    workers: int, events: list[tuple[str, str | int | float]]
+) -> None:
+    admission: Admission[int] = Admission(workers)
+    now, asked, got = 0.0, 0, []
+    under_way: list[tuple[str, float]] = []
+    waiting: list[tuple[str, int]] = []
+    for what, value in events:
+        if what == "ask":
+            admission.ask(str(value), asked, now)
+            waiting.append((str(value), asked))
+            asked += 1
+        elif what == "pass":
+            now += float(value)
+        elif under_way:
+            account, began = under_way.pop(int(value) % len(under_way))
+            admission.done(account, began, now)
+        while (taken := admission.take(now)) is not None:
+            assert taken == next(item for item in waiting if item[0] == taken[0]), "in the order of the account"
+            waiting.remove(taken)
+            got.append(taken)
+            under_way.append((taken[0], now))
+        assert admission.busy == len(under_way) <= workers
+        assert admission.waiting == len(waiting)
+        slow = [account for account, _ in under_way if not admission.is_quick(account, now)]
+        if waiting and len(under_way) < workers:
+            assert not any(admission.is_quick(account, now) for account, _ in waiting)
+            assert len(slow) >= workers - workers // 4
+    while under_way:
+        account, began = under_way.pop()
+        admission.done(account, began, now)
+        while (taken := admission.take(now)) is not None:
+            got.append(taken)
+            under_way.append((taken[0], now))
+    assert sorted(number for _, number in got) == list(range(asked))

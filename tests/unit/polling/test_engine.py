@@ -1,0 +1,232 @@
+"""Tasks that wait hold no thread, end where they wait, and keep nobody else waiting."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from functools import partial
+
+import pytest
+
+from exporter.client import Stopping
+from exporter.polling.engine import STALL_SECONDS, Engine
+from exporter.polling.workers import AccountRunner, Workers
+
+GENEROUS = 20.0
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    made = Engine()
+    made.start()
+    yield made
+    assert made.stop(GENEROUS)
+
+
+class Runner:
+    """Runs functions as tasks and waits for them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __call__(self, function: Callable[[], object], owner: str = "test") -> object:
+        return self.engine.submit(owner, function).result(GENEROUS)
+
+
+def test_tasks_that_wait_for_each_other_run_in_one_thread(engine: Engine) -> None:
+    first: Future[str] = Future()
+    second: Future[str] = Future()
+    steps: list[tuple[str, str]] = []
+
+    def ask() -> None:
+        first.set_result("ping")
+        steps.append((engine.result(second), threading.current_thread().name))
+
+    def answer() -> None:
+        steps.append((engine.result(first), threading.current_thread().name))
+        second.set_result("pong")
+
+    for future in [engine.submit("b", answer), engine.submit("a", ask)]:
+        future.result(GENEROUS)
+    assert steps == [("ping", "polls"), ("pong", "polls")]
+
+
+def test_a_task_that_pauses_goes_on_after_that_time_and_others_meanwhile(engine: Engine) -> None:
+    order: list[str] = []
+
+    def pause(seconds: float) -> None:
+        engine.pause(seconds)
+        order.append(str(seconds))
+
+    for future in [engine.submit("test", partial(pause, seconds)) for seconds in (0.05, 0.02, 0.0)]:
+        future.result(GENEROUS)
+    assert order == ["0.0", "0.02", "0.05"]
+
+
+def test_a_future_that_another_thread_fulfills_is_waited_for_and_its_error_raised(engine: Engine) -> None:
+    future: Future[None] = Future()
+    waiting = engine.submit("test", lambda: engine.result(future))
+    threading.Thread(target=future.set_exception, args=(ValueError("no"),)).start()
+    with pytest.raises(ValueError, match="no"):
+        waiting.result(GENEROUS)
+
+
+def test_tasks_of_an_owner_end_where_they_wait_before_anybody_goes_on(engine: Engine) -> None:
+    ended: list[str] = []
+    never: Future[None] = Future()
+
+    def work(name: str, wait: Callable[[], object]) -> None:
+        try:
+            wait()
+        finally:
+            ended.append(name)
+
+    def change() -> list[str]:
+        engine.spawn("a", lambda: work("not begun", lambda: None))
+        engine.end("a")
+        return list(ended)
+
+    waits: dict[str, Callable[[], object]] = {
+        "pauses": lambda: engine.pause(1000),
+        "waits": lambda: engine.result(never),
+    }
+    kept = engine.submit("b", lambda: engine.result(never))
+    tasks = [engine.submit("a", partial(work, *item)) for item in waits.items()]
+    assert Runner(engine)(change, "reload") == ["pauses", "waits"]
+    for task in tasks:
+        with pytest.raises(Stopping):
+            task.result(GENEROUS)
+    never.set_result(None)
+    assert kept.result(GENEROUS) is None
+
+
+def test_a_task_that_was_ended_cannot_wait_again(engine: Engine) -> None:
+    tries: list[str] = []
+
+    def stubborn() -> None:
+        for _ in range(3):
+            try:
+                engine.pause(1000)
+            except Stopping:
+                tries.append("stopped")
+
+    task = engine.submit("a", stubborn)
+    Runner(engine)(lambda: engine.end("a"), "reload")
+    assert task.result(GENEROUS) is None
+    assert tries == ["stopped"] * 3
+
+
+def test_an_error_of_a_task_is_logged_and_ends_nothing_else(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    def spawn() -> None:
+        engine.spawn("test", lambda: 1 // 0)
+
+    run = Runner(engine)
+    run(spawn)
+    assert run(lambda: "alive") == "alive"
+    assert "ZeroDivisionError" in caplog.text
+    assert engine.alive
+
+
+def test_when_the_engine_stops_its_tasks_end_and_what_is_asked_for_later_is_canceled() -> None:
+    engine = Engine()
+    engine.start()
+    task = engine.submit("a", lambda: engine.pause(1000))
+    Runner(engine)(lambda: None)
+    assert engine.stop(GENEROUS)
+    with pytest.raises(Stopping):
+        task.result(GENEROUS)
+    with pytest.raises(CancelledError):
+        engine.submit("a", lambda: None).result(GENEROUS)
+    assert not engine.alive
+
+
+def test_idle_tasks_are_not_at_work(engine: Engine) -> None:
+    run = Runner(engine)
+    never: Future[None] = Future()
+
+    def spawn() -> None:
+        engine.spawn("a", lambda: engine.pause(1000), kind="quick")
+        engine.spawn("a", lambda: engine.result(never), kind="quick")
+        engine.spawn("a", lambda: engine.result_of_others(never), kind="quick")
+        engine.spawn("a", lambda: None, kind="quick")
+
+    run(spawn)
+    assert run(lambda: engine.at_work("quick"), "last") == 1
+    never.set_result(None)
+    run(lambda: engine.end("a"), "reload")
+    assert engine.at_work("quick") == 0
+
+
+def test_an_engine_that_stood_still_says_for_how_long() -> None:
+    leap = [0.0]
+    engine = Engine(lambda: leap[0])
+    told: queue.SimpleQueue[float] = queue.SimpleQueue()
+    engine.held_up = told.put
+    engine.start()
+
+    def stand_still(seconds: float) -> None:
+        leap[0] += seconds
+
+    run = Runner(engine)
+    run(lambda: stand_still(STALL_SECONDS))
+    run(lambda: stand_still(60.0))
+    assert told.get(timeout=GENEROUS) == pytest.approx(60.0)
+    assert engine.stop(GENEROUS)
+    assert told.empty()
+
+
+def test_what_is_due_is_begun_while_nothing_else_happens() -> None:
+    engine = Engine()
+    times = iter([0.0, None])
+    filled = threading.Event()
+
+    def fill() -> float | None:
+        due = next(times, None)
+        if due is None:
+            filled.set()
+        return due
+
+    engine.fill = fill
+    engine.start()
+    assert filled.wait(GENEROUS)
+    assert engine.stop(GENEROUS)
+
+
+def test_calls_of_accounts_that_hang_leave_threads_to_those_that_do_not(engine: Engine) -> None:
+    workers = Workers(engine, 4)
+    over, hang = threading.Event(), threading.Event()
+    runners = {name: AccountRunner(engine, workers, name, over) for name in ("quick", *map(str, range(20)))}
+
+    def call(account: str, function: Callable[[], object]) -> Future[object]:
+        return engine.submit(over, lambda: runners[account].call(function))
+
+    assert call("quick", lambda: 1).result(GENEROUS) == 1
+    hung = [call(str(number), lambda: hang.wait(GENEROUS)) for number in range(20)]
+    for number in range(10):
+        assert call("quick", partial(int, number)).result(GENEROUS) == number
+    assert (Runner(engine)(lambda: workers.busy), Runner(engine)(lambda: workers.waiting)) == (3, 17)
+    hang.set()
+    assert all(future.result(GENEROUS) for future in hung)
+
+
+def test_a_call_that_nobody_waits_for_any_more_is_not_made(engine: Engine) -> None:
+    workers = Workers(engine, 1)
+    over, hang = threading.Event(), threading.Event()
+    runner = AccountRunner(engine, workers, "a", over)
+    made: list[str] = []
+    first = engine.submit("kept", lambda: runner.call(lambda: hang.wait(GENEROUS)))
+    second = engine.submit(over, lambda: runner.call(lambda: made.append("second")))
+    Runner(engine)(lambda: engine.end(over), "reload")
+    with pytest.raises(Stopping):
+        second.result(GENEROUS)
+    hang.set()
+    assert first.result(GENEROUS)
+    assert engine.submit("kept", lambda: runner.call(lambda: made)).result(GENEROUS) == []
+
+
+def test_an_account_that_is_over_does_not_pause(engine: Engine) -> None:
+    over = threading.Event()
+    runner = AccountRunner(engine, Workers(engine, 1), "a", over)
+    assert Runner(engine)(lambda: runner.pause(0.0)) is False
+    over.set()
+    assert Runner(engine)(lambda: runner.pause(1000.0)) is True

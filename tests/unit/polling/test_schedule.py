@@ -1,0 +1,203 @@
+"""Who is polled next, and when: fair, in step, and never caught up."""
+
+import itertools
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.polling.schedule import Schedule, Turn, first_polls
+
+
+def always(_: object) -> bool:
+    return True
+
+
+def never(_: object) -> bool:
+    return False
+
+
+def take(schedule: Schedule[str], now: float) -> Turn[str] | None:
+    return schedule.take(now, always, always)
+
+
+def test_a_collector_is_polled_when_it_is_due_and_then_in_steps_of_its_interval() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add("a", 60, 10)
+    assert take(schedule, 9) is None
+    assert schedule.next_at() == 10
+    turn = take(schedule, 12)
+    assert turn == Turn("a", 2.0)
+    schedule.done(turn, 15)
+    assert schedule.next_at() == 70
+
+
+def test_while_a_collector_is_polled_it_has_no_other_turn() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add("a", 60, 0)
+    assert take(schedule, 0) is not None
+    assert take(schedule, 1000) is None
+    assert schedule.next_at() is None
+
+
+@pytest.mark.parametrize(("ended", "due"), [(59, 60), (60, 60), (61, 120), (170, 180), (1000, 1020)])
+def test_polls_that_a_long_one_left_no_time_for_are_not_made_up_for(ended: float, due: float) -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add("a", 60, 0)
+    turn = take(schedule, 0)
+    assert turn is not None
+    schedule.done(turn, ended)
+    assert schedule.next_at() == due
+
+
+def test_what_is_to_be_published_before_the_next_poll_has_a_turn_of_its_own() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add("a", 60, 0)
+    poll = take(schedule, 0)
+    assert poll is not None
+    schedule.done(poll, 1, publish_in=20)
+    assert schedule.next_at() == 21
+    publish = take(schedule, 21)
+    assert publish == Turn("a", None)
+    schedule.done(publish, 21, publish_in=50)
+    assert take(schedule, 60) == Turn("a", 0.0), "the poll comes first, and publishes too"
+
+
+def test_what_is_due_begins_in_the_order_in_which_it_was_due_of_whatever_kind() -> None:
+    schedule: Schedule[str] = Schedule()
+    for name, due in {"quick-2": 2, "slow-1": 1, "quick-3": 3, "slow-4": 4}.items():
+        schedule.add(name, 60, due)
+    taken = [schedule.take(10, always, lambda name: name.startswith("quick")) for _ in range(4)]
+    assert [turn.collector for turn in taken if turn] == ["slow-1", "quick-2", "quick-3", "slow-4"]
+
+
+def test_those_without_room_wait_and_keep_nobody_else_waiting() -> None:
+    schedule: Schedule[str] = Schedule()
+    for name, due in {"slow-1": 1, "slow-2": 2, "quick-3": 3}.items():
+        schedule.add(name, 60, due)
+    turn = schedule.take(10, lambda quick: quick, lambda name: name.startswith("quick"))
+    assert turn == Turn("quick-3", 7.0)
+    assert schedule.take(10, never, never) is None
+    assert schedule.overdue == 2
+    assert take(schedule, 11) == Turn("slow-1", 10.0)
+
+
+def test_a_collector_that_was_removed_has_no_turn_whatever_it_waited_for() -> None:
+    schedule: Schedule[str] = Schedule()
+    for name in "abc":
+        schedule.add(name, 60, 0)
+    under_way = take(schedule, 0)
+    assert under_way == Turn("a", 0.0)
+    assert schedule.take(0, never, always) is None
+    schedule.remove("abc")
+    schedule.done(under_way, 1, publish_in=1)
+    assert take(schedule, 1000) is None
+    assert schedule.next_at() is None
+    schedule.add("a", 60, 5)
+    assert take(schedule, 1000) == Turn("a", 995.0)
+
+
+def test_after_a_pause_what_came_due_is_spread_and_says_how_late_it_is() -> None:
+    schedule: Schedule[str] = Schedule()
+    for place, name in enumerate("abcd"):
+        schedule.add(name, 60, 10 * place)
+    schedule.add("later", 60, 500)
+    schedule.spread(100, 40)
+    times = []
+    while (at := schedule.next_at()) is not None and at < 500:
+        turn = take(schedule, at)
+        assert turn is not None
+        times.append((at, turn.collector, turn.lateness))
+    assert times == [(100, "a", 100), (110, "b", 100), (120, "c", 100), (130, "d", 100)]
+
+
+def test_a_pause_brings_no_poll_forward_and_delays_none_by_more_than_its_interval() -> None:
+    schedule: Schedule[str] = Schedule()
+    for name, interval in {"a": 60.0, "b": 1.0}.items():
+        schedule.add(name, interval, 0)
+        turn = take(schedule, 0)
+        assert turn is not None
+        schedule.done(turn, 0, publish_in=0.5 if name == "a" else None)
+    schedule.spread(30, 1000)
+    assert [take(schedule, 30), take(schedule, 30), take(schedule, 30)] == [Turn("a", None), Turn("b", 29.0), None]
+
+
+@given(st.lists(st.floats(0.1, 1000), min_size=1, max_size=50), st.floats(0, 0.999))
+def test_first_polls_are_spread_and_none_waits_for_more_than_its_interval(intervals: list[float], phase: float) -> None:
+    times = first_polls(100.0, intervals, 0.1, phase)
+    for place, (at, interval) in enumerate(zip(times, intervals, strict=True)):
+        assert 100.0 <= at <= 100.0 + min(interval, 0.1 * len(intervals))
+        alike = [other for other, same in zip(times[:place], intervals, strict=False) if same == interval]
+        assert all(other < at for other in alike)
+
+
+class Machine:
+    """Polls of given lengths on so many workers, on a clock of its own."""
+
+    def __init__(self, intervals: dict[str, float], lengths: dict[str, list[float]], workers: int) -> None:
+        self.schedule: Schedule[str] = Schedule()
+        self.intervals = intervals
+        self.lengths = {name: itertools.cycle(each) for name, each in lengths.items()}
+        self.workers = workers
+        self.now = 0.0
+        self.under_way: list[tuple[float, Turn[str]]] = []
+        self.begun: list[tuple[float, Turn[str]]] = []
+        for name, interval in intervals.items():
+            self.schedule.add(name, interval, 0.0)
+
+    def run(self, until: float, pauses: list[tuple[float, float]]) -> None:
+        left = sorted(pauses)
+        while True:
+            while len(self.under_way) < self.workers and (turn := take(self.schedule, self.now)):
+                assert turn.collector not in {other.collector for _, other in self.under_way}
+                self.begun.append((self.now, turn))
+                self.under_way.append((self.now + next(self.lengths[turn.collector]), turn))
+                self.under_way.sort(key=lambda item: item[0])
+            due = self.schedule.next_at()
+            times = [self.under_way[0][0]] if self.under_way else []
+            times += [due] if due is not None and len(self.under_way) < self.workers else []
+            step = max(self.now, min(times))
+            if step > until:
+                return
+            if left and left[0][0] <= step:
+                _, length = left.pop(0)
+                self.now = step + length
+                self.schedule.spread(self.now, length)
+                continue
+            self.now = step
+            while self.under_way and self.under_way[0][0] <= self.now:
+                _, turn = self.under_way.pop(0)
+                self.schedule.done(turn, self.now)
+
+
+NAMES = st.sampled_from("abcdefgh")
+
+
+@given(
+    st.dictionaries(NAMES, st.sampled_from([10.0, 30.0, 60.0]), min_size=1),
+    st.lists(st.sampled_from([0.0, 0.5, 5.0, 45.0]), min_size=1, max_size=4),
+    st.integers(1, 4),
+    st.lists(st.tuples(st.floats(0, 900), st.floats(6, 300)), max_size=3),
+)
+def test_nobody_starves_and_nobody_is_polled_more_often_than_its_interval_on_average(
+    intervals: dict[str, float], lengths: list[float], workers: int, pauses: list[tuple[float, float]]
+) -> None:
+    machine = Machine(intervals, {name: lengths[place:] + lengths for place, name in enumerate(intervals)}, workers)
+    machine.run(1000.0, pauses)
+    counts = Counter(turn.collector for _, turn in machine.begun)
+    # What all polls of a round take, one after the other, and all pauses with what they spread.
+    slowest = max(lengths) * len(intervals) + 2 * sum(length for _, length in pauses) + 2 * max(intervals.values())
+    for name, interval in intervals.items():
+        assert counts[name] <= machine.now / interval + 1
+        times = [at for at, turn in machine.begun if turn.collector == name]
+        assert all(later - earlier <= slowest for earlier, later in itertools.pairwise([0.0, *times]))
+
+
+@given(st.integers(2, 8), st.sampled_from([5.0, 20.0]), st.integers(1, 2))
+def test_past_what_the_workers_bear_all_are_late_alike(count: int, length: float, workers: int) -> None:
+    names = "abcdefgh"[:count]
+    machine = Machine(dict.fromkeys(names, 10.0), {name: [length] for name in names}, workers)
+    machine.run(2000.0, [])
+    counts = Counter(turn.collector for _, turn in machine.begun)
+    assert max(counts.values()) - min(counts.values()) <= 1
