@@ -67,7 +67,7 @@ class _Part:
 
     def deflated(self) -> Deflated:
         if self._deflated is None:
-            self._deflated = deflated(self.plain())
+            self._deflated = deflated([self._head, *self.pieces])
         return self._deflated
 
 

@@ -20,8 +20,17 @@ class Block:
     Each line ends in a newline; HELP and TYPE are not here.
     """
 
-    text: bytes
     openmetrics: bytes
+    exemplars: tuple[tuple[int, int], ...] = ()
+    """Where exemplars begin and end in the lines. The text format has none, and is otherwise the same."""
+
+    @property
+    def text(self) -> bytes:
+        """The lines in the text format. They are not kept, because nearly all scrapers ask for OpenMetrics."""
+        if not self.exemplars:
+            return self.openmetrics
+        begins, ends = zip(*self.exemplars, strict=True)
+        return b"".join(self.openmetrics[end:begin] for end, begin in zip((0, *ends), (*begins, None), strict=True))
 
 
 Blocks = Mapping[str, Block]

@@ -112,7 +112,7 @@ def test_families_come_in_the_order_of_the_catalogue_each_with_one_header_and_al
 
 
 def test_a_family_without_a_sample_is_left_out_with_its_header(scene: Scene) -> None:
-    snapshot = CollectorSnapshot("a", "inkit", "invocations", {"inkit_batches": Block(b"", b"")}, 200.0)
+    snapshot = CollectorSnapshot("a", "inkit", "invocations", {"inkit_batches": Block(b"")}, 200.0)
     scene.board.publish(snapshot)
     assert not [name for name in families_of(scene.text()) if name.startswith(("inkit", "batch_exporter"))]
 
@@ -157,7 +157,7 @@ def test_a_family_is_compressed_again_only_when_a_line_of_it_has_changed(scene: 
         return max(scene.exposition.render(accept, "gzip").chunks, key=len)
 
     def publish(lines: bytes, number: int) -> None:
-        data = {BATCHES.name: Block(lines, lines), **blocks((UP, Sample(("a",), number)))}
+        data = {BATCHES.name: Block(lines), **blocks((UP, Sample(("a",), number)))}
         scene.board.publish(CollectorSnapshot("a", "inkit", "c", data, 200.0))
 
     publish(NOISE, 1)
@@ -171,7 +171,7 @@ def test_a_family_is_compressed_again_only_when_a_line_of_it_has_changed(scene: 
 
 
 def test_a_family_is_kept_too_when_all_collectors_are_stale(scene: Scene) -> None:
-    status = {UP.name: Block(NOISE, NOISE)}
+    status = {UP.name: Block(NOISE)}
     scene.board.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, status))
     first = max(scene.exposition.render("", "gzip").chunks, key=len)
     scene.clock.now += 10
@@ -308,7 +308,7 @@ def test_gzip_is_one_member_and_the_same_bytes_as_without(scene: Scene, accept: 
 @given(st.binary(), st.text(st.characters(max_codepoint=0x2FF, exclude_characters="\r")))
 def test_whatever_the_lines_are_gzip_carries_them(lines: bytes, text: str) -> None:
     scene = Scene()
-    scene.board.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, {UP.name: Block(lines, lines)}))
+    scene.board.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, {UP.name: Block(lines)}))
     Gauge("g", "G.", ("text",), registry=scene.registry).labels(text).set(1)
     plain = body(scene.exposition.render("", ""))
     assert gzip.decompress(body(scene.exposition.render("", "gzip"))) == plain
