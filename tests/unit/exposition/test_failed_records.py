@@ -90,3 +90,16 @@ def test_a_system_has_its_own_words_for_a_failure_and_its_own_label_for_them() -
     raised: dict[Key, int] = {("acme_letters_total", "de", "rejected"): 1, ("acme_letters_total", "fr", "failed"): 1}
     (made,) = FailedRecords([family]).describe([Failed("x_1", 1.0, 2.0, raised)])
     assert (made.places, made.statuses, made.alert) == (("de",), ("rejected",), "AcmeLetterRejected")
+
+
+def test_records_that_raised_the_same_counters_share_what_that_means() -> None:
+    records = FailedRecords(INKIT)
+    first, again = records.describe(Failed(name, 1.0, 2.0, {DELIVERY: 1}) for name in ("x_1", "x_2"))
+    (later,) = records.describe([Failed("x_3", 1.0, 2.0, {DELIVERY: 2})])
+    assert first.places is again.places is later.places
+
+
+def test_however_many_sets_of_counters_there_are_each_is_described_as_before() -> None:
+    records = FailedRecords(INKIT)
+    flows = [Failed("x", 1.0, 2.0, {(*INVOCATION, f"flow {number}"): 1}) for number in range(1_500)]
+    assert records.describe([*flows, *flows]) == records.describe(flows) * 2

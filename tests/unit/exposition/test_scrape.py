@@ -3,6 +3,7 @@
 import gzip
 import random
 import re
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -353,3 +354,32 @@ def test_names_are_obeyed_under_gzip_and_openmetrics(scene: Scene) -> None:
 def test_a_histogram_of_the_live_registry_is_kept_whole_by_one_of_its_names(scene: Scene) -> None:
     Histogram("api_seconds", "Seconds.", registry=scene.registry).observe(1)
     assert "api_seconds_sum 1.0" in scene.text("api_seconds_bucket")
+
+
+@pytest.mark.parametrize("count", [499, 500, 1_001])
+def test_a_family_of_many_collectors_is_compressed_in_batches_and_is_the_same(scene: Scene, count: int) -> None:
+    for number in range(count):
+        scene.board.publish(CollectorSnapshot(f"{number}", "inkit", "c", {}, 0.0, blocks((UP, Sample(("a",), number)))))
+    plain = body(scene.exposition.render("", ""))
+    assert gzip.decompress(body(scene.exposition.render("", "gzip"))) == plain
+    assert plain.count(b"\nbatch_exporter_up{") == count
+
+
+@ENCODINGS
+@FORMATS
+def test_only_a_cached_scrape_is_kept(scene: Scene, accept: str, encoding: str) -> None:
+    scene.publish("a", 1)
+    assert scene.exposition.kept(accept, encoding) is None
+    made = scene.exposition.render(accept, encoding)
+    assert scene.exposition.kept(accept, encoding) is made
+    scene.publish("a", 2)
+    assert scene.exposition.kept(accept, encoding) is None
+
+
+def test_a_scrape_in_another_form_is_let_go_when_it_holds_no_more(scene: Scene) -> None:
+    scene.publish("a", 1)
+    chunks = scene.exposition.render("", "").chunks
+    held = sys.getrefcount(chunks)
+    scene.clock.now += LIVE_SECONDS + 0.1
+    scene.exposition.render(OPENMETRICS_ONLY, "gzip")
+    assert sys.getrefcount(chunks) == held - 1
