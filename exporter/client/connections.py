@@ -16,6 +16,7 @@ from urllib3 import connection, connectionpool
 from exporter.client.authorities import system_bundle
 from exporter.client.deadline import Deadline
 from exporter.client.route import Route
+from exporter.client.tls_context import TlsSettings, context
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,25 @@ class _HttpConnection(connection.HTTPConnection):
 
 
 class _HttpsConnection(_HttpConnection, connection.HTTPSConnection):
+    _settings: TlsSettings | None = None
+
     def connect(self) -> None:
-        if self.cert_reqs in (ssl.CERT_REQUIRED, "CERT_REQUIRED") and self.ca_certs is None:
-            self.ca_certs = system_bundle()
+        if self.proxy is not None and self.proxy.scheme == "https":
+            # urllib3 needs the files for the proxy's handshake too.
+            if self.cert_reqs in (ssl.CERT_REQUIRED, "CERT_REQUIRED") and self.ca_certs is None:
+                self.ca_certs = system_bundle()
+        else:
+            self._share_context()
         super().connect()
+
+    def _share_context(self) -> None:
+        # A connection may connect again: its files may have changed since.
+        self._settings = self._settings or TlsSettings(
+            self.cert_reqs, self.ca_certs or self.ca_cert_dir, self.cert_file, self.key_file, self.assert_hostname
+        )
+        self.ssl_context = context(self._settings)
+        # The context has read them; urllib3 would load them into it at each connection.
+        self.ca_certs = self.ca_cert_dir = self.cert_file = self.key_file = None
 
 
 class _HttpPool(connectionpool.HTTPConnectionPool):

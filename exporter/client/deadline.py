@@ -84,33 +84,25 @@ class Deadline:
 class DeadlineWatcher:
     """Cuts requests off at their deadlines, with one thread for all of them while there are any.
 
-    A thread for each request would cost a third of the time of a quick request.
+    A thread for each request would cost a third of the time of a quick request, and one for each account as much
+    where an account makes a request a minute.
     """
 
     def __init__(self) -> None:
         self._open: set[Deadline] = set()
         self._unwatched = threading.Semaphore()
-        self._closed = False
 
     @contextlib.contextmanager
     def over(self, deadline: Deadline) -> Iterator[None]:
         """Cut a request off within a tenth of a second after its deadline, unless this block ends before."""
         self._open.add(deadline)
         try:
-            if self._closed:
-                deadline.cut()
             if self._unwatched.acquire(blocking=False):
                 self._start()
             yield
         finally:
             self._open.discard(deadline)
             deadline.let_go()
-
-    def close(self) -> None:
-        """Cut off all open requests, and those that begin later."""
-        self._closed = True
-        for deadline in tuple(self._open):
-            deadline.cut()
 
     def _start(self) -> None:
         try:
@@ -133,3 +125,34 @@ class DeadlineWatcher:
             # A request that came between the two lines above has found this thread still running.
             if not self._open or not self._unwatched.acquire(blocking=False):
                 return
+
+
+SHARED = DeadlineWatcher()
+"""Watches the requests of all accounts."""
+
+
+class RequestsUnderWay:
+    """The deadlines of the requests of one session, which can be closed."""
+
+    def __init__(self, watcher: DeadlineWatcher = SHARED) -> None:
+        self._watcher = watcher
+        self._open: set[Deadline] = set()
+        self._closed = False
+
+    @contextlib.contextmanager
+    def over(self, deadline: Deadline) -> Iterator[None]:
+        """Cut a request off at its deadline or when the session is closed, unless this block ends before."""
+        self._open.add(deadline)
+        try:
+            if self._closed:
+                deadline.cut()
+            with self._watcher.over(deadline):
+                yield
+        finally:
+            self._open.discard(deadline)
+
+    def close(self) -> None:
+        """Cut off all open requests, and those that begin later."""
+        self._closed = True
+        for deadline in tuple(self._open):
+            deadline.cut()

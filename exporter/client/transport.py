@@ -11,7 +11,7 @@ import requests
 import urllib3
 
 from exporter.client.connections import Call, Tls, current_call, new_session
-from exporter.client.deadline import Deadline, DeadlineWatcher
+from exporter.client.deadline import Deadline, RequestsUnderWay
 from exporter.client.errors import fetch_error
 from exporter.client.memory_budget import SHARED, MemoryBudget, Reservation
 from exporter.client.resolve import SYSTEM, HostResolver
@@ -54,11 +54,11 @@ class _Base:
         proxies = {} if proxy_url is None else {"http": proxy_url, "https": proxy_url}
         self._session = new_session(tls, proxies, connections)
         self._route = route
-        self._watch = DeadlineWatcher()
+        self._under_way = RequestsUnderWay()
 
     def close(self) -> None:
         """Cut off all requests, also those that begin later, and close the connections."""
-        self._watch.close()
+        self._under_way.close()
         self._session.close()
 
     def _ask(
@@ -119,7 +119,7 @@ class Transport(_Base):
         deadline = Deadline(timeout)
         reservation = self._budget.reserve()
         try:
-            with self._watch.over(deadline), self._translating_errors(deadline, timeout):
+            with self._under_way.over(deadline), self._translating_errors(deadline, timeout):
                 with self._ask(url, headers, timeout, params) as response:
                     body = _body(response, deadline, reservation, most)
                 if deadline.over:
@@ -155,7 +155,7 @@ class FileTransport(_Base):
         if self._proxied:
             self._route.check_unresolved(host)
         deadline = Deadline(timeout)
-        with self._watch.over(deadline):
+        with self._under_way.over(deadline):
             with self._translating_errors(deadline, timeout):
                 response = self._ask(url, headers, timeout)
             with response:

@@ -40,14 +40,11 @@ class Admission(Generic[_Job]):
         """Accounts with waiting requests: quick ones, and others. Each has the number of its turn; they ascend."""
         self._turns = itertools.count()
         self.waiting = 0
-        """How many requests wait."""
+        """How many requests wait. Any thread may read this and `busy`."""
+        self.busy = 0
+        """How many workers have a request."""
         self._busy: dict[str, None] = {}
         """Accounts with requests under way."""
-
-    @property
-    def busy(self) -> int:
-        """The number of workers that have a request."""
-        return sum(len(self._accounts[name].begun) for name in self._busy)
 
     def is_quick(self, account: str, now: float) -> bool:
         """Return whether an account answers quickly, as far as is known now."""
@@ -68,6 +65,7 @@ class Admission(Generic[_Job]):
         job = account.waiting.popleft()
         self.waiting -= 1
         account.begun.append(now)
+        self.busy += 1
         self._busy[name] = None
         if account.waiting:
             self._line_up(name, now)
@@ -78,6 +76,7 @@ class Admission(Generic[_Job]):
         found = self._accounts[account]
         found.begun.remove(began)
         found.seconds = now - began
+        self.busy -= 1
         if not found.begun:
             del self._busy[account]
         if found.waiting:

@@ -35,12 +35,21 @@ _T = TypeVar("_T")
 class Task(greenlet):
     """A function that runs in the engine and may wait there."""
 
-    def __init__(self, hub: greenlet, owner: Hashable, kind: Hashable, function: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        hub: greenlet,
+        owner: Hashable,
+        kind: Hashable,
+        function: Callable[[], Any],
+        forget: Callable[["Task"], None],
+    ) -> None:
+        """`forget` is called when the task has ended."""
         super().__init__(parent=hub)
         self.owner = owner
         self.kind = kind
         self.ended: Future[None] = Future()
-        self._function = function
+        self._function: Callable[[], Any] | None = function
+        self._forget = forget
         self._waits = 0
         """Counts its waits: what ends an earlier wait does not end the present one."""
         self._stopped = False
@@ -48,13 +57,16 @@ class Task(greenlet):
     def run(self) -> None:
         """Run the function. An error of it is a bug of ours, and does not end the engine."""
         try:
-            if not self._stopped:
+            if not self._stopped and self._function is not None:
                 self._function()
         except Stopping:
             pass
         except Exception:
             log.exception("internal error")
         finally:
+            # It may hold a large answer, and whoever holds the task must not hold that.
+            self._function = None
+            self._forget(self)
             self.ended.set_result(None)
 
     def wait(self, arrange: Callable[[Callable[[], None]], None]) -> None:
@@ -149,10 +161,9 @@ class Engine:
         hub = cast("greenlet", current.parent) if isinstance(current, Task) else current
         if isinstance(current, Task) and kind is None:
             kind = current.kind
-        task = Task(hub, owner, kind, function)
+        task = Task(hub, owner, kind, function, self._forget)
         self._tasks[task] = None
         self._at_work[kind] += 1
-        task.ended.add_done_callback(lambda _: self._ended_task(task))
         self.post(task.resume)
         return task
 
@@ -191,7 +202,7 @@ class Engine:
         finally:
             self._at_work[task.kind] += 1
 
-    def _ended_task(self, task: Task) -> None:
+    def _forget(self, task: Task) -> None:
         del self._tasks[task]
         self._at_work[task.kind] -= 1
 

@@ -71,11 +71,14 @@ class Workers:
 
     def _run(self) -> None:
         while True:
-            call, done = self._calls.get()
-            try:
-                call()
-            finally:
-                self._engine.post(done)
+            # Nothing of a call is left here while the thread waits for the next: its answer may be large.
+            self._make(*self._calls.get())
+
+    def _make(self, call: Callable[[], None], done: Callable[[], None]) -> None:
+        try:
+            call()
+        finally:
+            self._engine.post(done)
 
 
 class AccountRunner:

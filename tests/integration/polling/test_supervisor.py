@@ -2,105 +2,29 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from exporter.config import Account, load
 from exporter.demo import faults
 from exporter.demo.items import document_batch, generations, invocation
-from exporter.exposition.self_metrics import SelfMetrics
-from exporter.exposition.snapshot import CollectorSnapshot
 from exporter.model.accounting import Rules
 from exporter.model.record import Reason, StateError
-from exporter.polling.build import Shared, account_pipeline
 from exporter.polling.poller import Poller
-from exporter.polling.scheduler import Scheduler
-from exporter.polling.supervisor import AccountPipeline, Supervisor
-from exporter.systems import sources
-from tests.support.rig import NOW, TOKEN, Rig
+from tests.support.at_work import Program, eventually
+from tests.support.rig import NOW, Rig
 
 HOUR = 3600.0
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-
-
-class Program:
-    """What runs the accounts of configurations against the mock API. They poll once, and again in an hour."""
-
-    def __init__(self, rig: Rig, folder: Path) -> None:
-        self.rig = rig
-        self.folder = folder
-        self.live = SelfMetrics("1", "abc", rig.board)
-        self.scheduler = Scheduler()
-        self.shared = Shared(rig.state, rig.board, self.live, self.scheduler.runner)
-        self.lines: list[AccountPipeline] = []
-        self.running = Supervisor(rig.board, self._make, self.scheduler)
-        self.breaks = False
-        self.stops = False
-
-    def _make(self, account: Account, known: object) -> AccountPipeline:
-        if self.breaks:
-            raise RuntimeError("can't start new thread")
-        if self.stops:
-            self.running.stop()
-        self.lines.append(account_pipeline(account, sources(), self.shared, known))  # type: ignore[arg-type]
-        return self.lines[-1]
-
-    def accounts(self, **given: str) -> tuple[Account, ...]:
-        """Accounts by name, each with what stands in its configuration beside what all have."""
-        path = self.folder / "config.yaml"
-        common = f"system: inkit, base_url: {self.rig.mock_api.url}, api_token: {TOKEN}"
-        each = "".join(f"  - {{name: {name}, {common}, {text}}}\n" for name, text in given.items())
-        path.write_text(f"poll_interval: 1h\nstale_after: 2h\nmax_requests_per_second: 1000\naccounts:\n{each}")
-        return load(path, {name: source.system for name, source in sources().items()}, {}).accounts
-
-    def wait_for_polls(self, *accounts: str, since: float = 0.0) -> None:
-        """Until each of their collectors has been polled, and well, after a moment (epoch seconds)."""
-
-        def done() -> bool:
-            health = [one.health for account in accounts for one in self.on_board(account)]
-            return all(one.up and (one.last_success or 0.0) >= since for one in health)
-
-        eventually(done)
-
-    def poll(self, poller: Poller) -> bool:
-        """Poll now, out of turn."""
-        return self.scheduler.engine.submit("test", poller.poll).result(10)
-
-    def change(self, **given: str) -> dict[str, int]:
-        return self.running.change(self.accounts(**given)).counts()
-
-    def asked(self) -> list[str]:
-        return [one.path for one in self.rig.mock_api.requests]
-
-    def on_board(self, account: str) -> list[CollectorSnapshot]:
-        return [one for one in self.rig.board.snapshot.collectors if one.account == account]
-
-    def shown(self, account: str, family: str) -> str:
-        blocks = [
-            one.gauges.get(family) or one.counters.get(family) or one.status.get(family)
-            for one in self.on_board(account)
-        ]
-        return "".join(block.text.decode() for block in blocks if block is not None)
 
 
 @pytest.fixture
 def program(rig: Rig, tmp_path: Path) -> Iterator[Program]:
     made = Program(rig, tmp_path)
     yield made
-    made.running.stop()
-    rig.mock_api.faults.clear()
-    for each in made.lines:
-        each.close()
-    assert made.scheduler.engine.stop(10)
+    made.end()
 
 
 BATCHES = "collectors: [document_batches]"

@@ -1,0 +1,98 @@
+"""Accounts at work: a supervisor with its scheduler, against the mock API."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from exporter.config import Account, load
+from exporter.exposition.self_metrics import SelfMetrics
+from exporter.exposition.snapshot import CollectorSnapshot
+from exporter.polling.build import Shared, account_pipeline
+from exporter.polling.poller import Poller
+from exporter.polling.scheduler import WORKERS, Scheduler
+from exporter.polling.supervisor import AccountPipeline, Supervisor
+from exporter.systems import sources
+from tests.support.rig import TOKEN, Rig
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+
+
+class Program:
+    """What runs the accounts of configurations against the mock API. They poll once, and again in an hour."""
+
+    def __init__(self, rig: Rig, folder: Path, workers: int = WORKERS, interval: str = "1h") -> None:
+        self.rig = rig
+        self.folder = folder
+        self.live = SelfMetrics("1", "abc", rig.board)
+        self.interval = interval
+        self.scheduler = Scheduler(workers)
+        self.shared = Shared(rig.state, rig.board, self.live, self.scheduler.runner)
+        self.lines: list[AccountPipeline] = []
+        self.running = Supervisor(rig.board, self._make, self.scheduler)
+        self.breaks = False
+        self.stops = False
+
+    def _make(self, account: Account, known: object) -> AccountPipeline:
+        if self.breaks:
+            raise RuntimeError("can't start new thread")
+        if self.stops:
+            self.running.stop()
+        self.lines.append(account_pipeline(account, sources(), self.shared, known))  # type: ignore[arg-type]
+        return self.lines[-1]
+
+    def accounts(self, **given: str) -> tuple[Account, ...]:
+        """Accounts by name, each with what stands in its configuration beside what all have."""
+        path = self.folder / "config.yaml"
+        common = {"system": "inkit", "base_url": self.rig.mock_api.url, "api_token": TOKEN}
+        document = {
+            "poll_interval": self.interval,
+            "stale_after": "2h",
+            "max_requests_per_second": 1000,
+            "accounts": [{"name": name, **common, **yaml.safe_load(f"{{{text}}}")} for name, text in given.items()],
+        }
+        path.write_text(json.dumps(document))
+        return load(path, {name: source.system for name, source in sources().items()}, {}).accounts
+
+    def end(self) -> None:
+        """End all polls, as the program does at its end."""
+        self.running.stop()
+        self.rig.mock_api.faults.clear()
+        for each in self.lines:
+            each.close()
+        assert self.scheduler.engine.stop(10)
+
+    def wait_for_polls(self, *accounts: str, since: float = 0.0) -> None:
+        """Until each of their collectors has been polled, and well, after a moment (epoch seconds)."""
+
+        def done() -> bool:
+            health = [one.health for account in accounts for one in self.on_board(account)]
+            return all(one.up and (one.last_success or 0.0) >= since for one in health)
+
+        eventually(done)
+
+    def poll(self, poller: Poller) -> bool:
+        """Poll now, out of turn."""
+        return self.scheduler.engine.submit("test", poller.poll).result(10)
+
+    def change(self, **given: str) -> dict[str, int]:
+        return self.running.change(self.accounts(**given)).counts()
+
+    def asked(self) -> list[str]:
+        return [one.path for one in self.rig.mock_api.requests]
+
+    def on_board(self, account: str) -> list[CollectorSnapshot]:
+        return [one for one in self.rig.board.snapshot.collectors if one.account == account]
+
+    def shown(self, account: str, family: str) -> str:
+        blocks = [
+            one.gauges.get(family) or one.counters.get(family) or one.status.get(family)
+            for one in self.on_board(account)
+        ]
+        return "".join(block.text.decode() for block in blocks if block is not None)
