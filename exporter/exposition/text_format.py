@@ -81,7 +81,7 @@ def header(family: Family, *, openmetrics: bool) -> bytes:
 
 
 def line_start(family: Family, labels: tuple[str, ...]) -> bytes:
-    """Return the line of a gauge or counter up to its number. Raises ValueError where labels are missing or too many."""
+    """Return a line of a gauge or counter up to its number. Raises ValueError if labels are missing or too many."""
     return _encode(_line_start(family.name, _pairs(family, labels)))
 
 
