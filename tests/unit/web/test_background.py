@@ -1,6 +1,7 @@
 """Work beside the event loop."""
 
 import asyncio
+import functools
 import threading
 
 import pytest
@@ -46,18 +47,21 @@ def test_the_loop_may_end_before_the_work() -> None:
 
 
 def test_works_of_one_kind_run_one_at_a_time_in_their_order() -> None:
-    running: list[int] = []
-    seen: list[list[int]] = []
+    started: list[int] = []
+    may_end = threading.Event()
 
     def work(number: int) -> int:
-        running.append(number)
-        seen.append([*running])
-        running.remove(number)
+        started.append(number)
+        assert may_end.wait(20.0)
         return number
 
     async def all_of_them() -> list[int]:
         turns = OneAtATime("work")
-        return await asyncio.gather(*(turns.run(lambda number=number: work(number)) for number in range(20)))  # type: ignore[misc]
+        works = asyncio.gather(*(turns.run(functools.partial(work, number)) for number in range(20)))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert started == [0]
+        may_end.set()
+        return await works
 
-    assert asyncio.run(all_of_them()) == list(range(20))
-    assert seen == [[number] for number in range(20)]
+    assert asyncio.run(all_of_them()) == started == list(range(20))
