@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
+from typing import Any
 
 import prometheus_client
 import pytest
@@ -22,8 +23,6 @@ from exporter.exposition.scrape import OPENMETRICS, TEXT, Exposition
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.model.family import Family
-
-TraceFunction = Callable[[FrameType, str, object], object]
 
 ENCODERS: dict[str, Callable[[Collector], bytes]] = {
     TEXT: generate_latest,
@@ -60,13 +59,13 @@ class Interruptions:
         """Interrupt the thread that calls this."""
         sys.settrace(self._called)
 
-    def _called(self, frame: FrameType, _: str, __: object) -> "TraceFunction | None":
+    def _called(self, frame: FrameType, event: str, value: object) -> Any:
         if frame.f_code.co_filename != meter_module.__file__:
             return None
         frame.f_trace_lines, frame.f_trace_opcodes = False, True
         return self._interrupt
 
-    def _interrupt(self, _: FrameType, __: str, ___: object) -> "TraceFunction":
+    def _interrupt(self, frame: FrameType, event: str, value: object) -> Any:
         if self._random.random() < 0.1:
             time.sleep(1e-6)
         return self._interrupt
