@@ -1,7 +1,7 @@
 """Count the requests of accounts, and render a line of theirs only when its number has changed."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from prometheus_client import Histogram
 from prometheus_client.metrics_core import Metric
@@ -122,6 +122,10 @@ class RenderedMetric(Metric):
     @samples.setter
     def samples(self, _: list[LibrarySample]) -> None:
         """Ignore the list that the library begins with."""
+
+    def has_samples(self, names: Collection[str]) -> bool:
+        """Return whether there are samples of one of these names, without making them."""
+        return self._family.name in names and any(meter.rendered(self._family) for meter in self._meters)
 
     def rendered(self, *, openmetrics: bool) -> bytes:
         """Return the family with HELP and TYPE."""

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.exposition import generate_latest
@@ -201,8 +201,15 @@ class _Named(LibraryCollector):
 
     def collect(self) -> Iterator[Metric]:
         for metric in self._registry.collect():
-            if any(sample.name in self._names for sample in metric.samples):
+            if _has_samples(metric, self._names):
                 yield metric
+
+
+def _has_samples(metric: Metric, names: Collection[str]) -> bool:
+    """Return whether the metric has a sample of one of these names."""
+    if isinstance(metric, RenderedMetric):
+        return metric.has_samples(names)
+    return any(sample.name in names for sample in metric.samples)
 
 
 def _render_live(live: LibraryCollector, openmetrics: bool) -> bytes:

@@ -3,7 +3,7 @@
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any
@@ -71,8 +71,8 @@ class Interruptions:
         return self._interrupt
 
 
-def scrape(live: SelfMetrics, accept: str = TEXT) -> bytes:
-    return b"".join(Exposition(SnapshotStore(), (), live.registry).render(accept).chunks)
+def scrape(live: SelfMetrics, accept: str = TEXT, names: Sequence[str] = ()) -> bytes:
+    return b"".join(Exposition(SnapshotStore(), (), live.registry).render(accept, names=names).chunks)
 
 
 def without_the_process(text: bytes) -> list[bytes]:
@@ -136,6 +136,30 @@ def test_a_scrape_has_the_bytes_of_the_library(live: SelfMetrics, accept: str, a
     ours = scrape(live, accept)
     assert without_the_process(ours) == without_the_process(ENCODERS[accept](live.registry))
     assert ours.count(b'code="503"') == len(accounts)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("batch_exporter_api_requests_total", [REQUESTS]),
+        ("batch_exporter_api_throttled_seconds_total", [THROTTLED]),
+        ("batch_exporter_api_requests", []),
+        ("batch_exporter_reload_successful", []),
+    ],
+)
+def test_a_scrape_by_name_has_the_lines_of_all_accounts(live: SelfMetrics, name: str, kept: list[Family]) -> None:
+    for account in ("a", "b"):
+        live.meter(account, "inkit").expect(["/batch"])
+    complete = of_requests(scrape(live))
+    assert of_requests(scrape(live, names=[name])) == [
+        line for line in complete if any(family.name.encode() in line for family in kept)
+    ]
+
+
+def test_a_scrape_by_name_has_no_family_without_lines(live: SelfMetrics) -> None:
+    live.meter("a", "inkit")
+    assert scrape(live, names=[REQUESTS.name]) == b""
+    assert of_requests(scrape(live, names=[THROTTLED.name])) != []
 
 
 def test_the_lines_of_an_account_are_rendered_again_only_when_something_was_counted(live: SelfMetrics) -> None:
