@@ -24,11 +24,11 @@ def main() -> None:
     for section in [given.section] if given.section else SECTIONS:
         with tempfile.TemporaryDirectory(prefix="batch-exporter-bench-") as folder:
             bench = Bench(QUICK if given.quick else Sizes(), Path(folder), tell=_tell)
-            command = f"python -m benchmarks {section}{' --quick' if given.quick else ''}"
-            text = measured(list(SECTIONS[section](bench)), command)
+            command = f"python -m benchmarks {section}"
+            text = measured(list(SECTIONS[section](bench)), command + " --quick" * given.quick)
         print(text)
         if not given.quick:
-            write(text, section)
+            write(text, command)
 
 
 def _tell(what: str) -> None:

@@ -92,9 +92,8 @@ def accounts_poll(url: str, folder: Path, count: int) -> Cost:
 def poll_each_second(url: str, folder: Path, collector: str, board: SnapshotStore, stop: threading.Event) -> None:
     """The loop of a collector's polls, as often as no configuration wants them, until `stop` is set."""
     with _exporter(url, folder, [collector], {**UNLIMITED, "poll_interval": "1s"}, board=board) as (made, _):
-        made[0].poll()
-        while not stop.wait(1.0):
-            made[0].poll()
+        while made[0].poll() and not stop.wait(1.0):
+            pass
         _check(made)
 
 

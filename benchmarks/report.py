@@ -31,23 +31,26 @@ def table(rows: Sequence[Row]) -> str:
 
 def measured(rows: Sequence[Row], command: str) -> str:
     """The table with what must be known of the run that it is from."""
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    software = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
     return (
-        f"Measured with `{command}` on a shared machine ({machine}; {software}), all in one run: seconds and speeds"
+        f"Measured with `{command}` on {software()}, all in one run: seconds and speeds"
         f" are of that run, ratios and counts are what to go by.\n\n{table(rows)}"
     )
 
 
-def markers(section: str) -> tuple[str, str]:
-    """The lines of the page between which a section's table stands."""
-    command = f"`python -m benchmarks {section}`"
-    return f"<!-- what {command} has measured: do not edit -->\n", f"<!-- end of what {command} has measured -->\n"
+def software() -> str:
+    """What it was measured on."""
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return f"a shared machine ({machine}; Python {platform.python_version()}, SQLite {sqlite3.sqlite_version})"
 
 
-def write(text: str, section: str, page: Path = PAGE) -> None:
-    """Put a new text in a section's place on the page. Raises OSError, and ValueError where a marker is missing."""
-    first, last = markers(section)
+def markers(command: str) -> tuple[str, str]:
+    """The lines of the page between which a command's table stands."""
+    return f"<!-- what `{command}` has measured: do not edit -->\n", f"<!-- end of what `{command}` has measured -->\n"
+
+
+def write(text: str, command: str, page: Path = PAGE) -> None:
+    """Put a new text in a command's place on the page. Raises OSError, and ValueError where a marker is missing."""
+    first, last = markers(command)
     before, begin, rest = page.read_text().partition(first)
     _, end, after = rest.partition(last)
     if not (begin and end):

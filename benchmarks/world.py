@@ -93,7 +93,7 @@ def _serve(connection: "Connection[object, object]", scenes: Mapping[Kind, Scene
 
 
 def _items(world: World, kind: Kind, scene: Scene, now: float) -> Iterator[Item]:
-    finished, in_flight = _models(kind)
+    finished, in_flight = item_models(kind)
     step = _SPAN_SECONDS / max(1, scene.records)
     for place in range(scene.records):
         model = itertools.cycle(in_flight if scene.is_open(place) else finished)
@@ -102,7 +102,7 @@ def _items(world: World, kind: Kind, scene: Scene, now: float) -> Iterator[Item]
         yield {**item, "id": world.new_id(kind), "created_at": created}
 
 
-def _models(kind: Kind) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+def item_models(kind: Kind) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
     """Records to copy: finished ones, of which some have failed, and such in flight."""
     if kind == "invocations":
         done = invocation("rend_1", 0.0, destinations={"inkit_storage": "Completed", "sepire": "Completed"})

@@ -58,7 +58,7 @@ class Admission(Generic[_Job]):
 
     def take(self, now: float) -> tuple[str, _Job] | None:
         """Give a free worker to the request whose turn it is. Return it with its account; None if no one may go."""
-        name = self._next(now) if self.busy < self._workers else None
+        name = self._next(now) if self.waiting and self.busy < self._workers else None
         if name is None:
             return None
         account = self._accounts[name]
@@ -97,8 +97,8 @@ class Admission(Generic[_Job]):
         """Take the account out of its line whose turn it is."""
         while True:
             heads = {quick: next(iter(line)) for quick, line in self._lines.items() if line}
-            if self._others_busy(now) >= self._shared:
-                heads.pop(False, None)
+            if False in heads and self._others_busy(now) >= self._shared:
+                del heads[False]
             if not heads:
                 return None
             quick = min(heads, key=lambda kind: self._lines[kind][heads[kind]])

@@ -58,7 +58,7 @@ def named(rows: Sequence[Row], figure: str) -> list[Row]:
 
 
 def shown(section: str) -> list[str]:
-    first, last = markers(section)
+    first, last = markers(f"python -m benchmarks {section}")
     table = PAGE.read_text().partition(first)[2].partition(last)[0]
     return [line.split(" | ")[0].removeprefix("| ") for line in table.splitlines() if line.startswith("| ")][2:]
 
@@ -167,10 +167,10 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
 
 def test_the_table_replaces_the_one_before_and_nothing_else(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    (first, last), (other, end) = markers("poll"), markers("scrape")
+    (first, last), (other, end) = markers("make poll"), markers("make scrape")
     page.write_text(f"before\n{other}kept\n{end}{first}old\n{last}after\n")
     text = measured([Row("a figure", "here", "1", "2", "1/2", "at most 3")], "make bench")
-    write(text, "poll", page)
+    write(text, "make poll", page)
     assert page.read_text() == f"before\n{other}kept\n{end}{first}{text}{last}after\n"
     assert "| a figure | here | 1 | 2 | 1/2 | at most 3 |\n" in text
 
@@ -179,5 +179,5 @@ def test_a_page_without_a_place_for_the_table_is_refused(tmp_path: Path) -> None
     page = tmp_path / "page.md"
     page.write_text("no markers\n")
     with pytest.raises(ValueError, match="no place for the table"):
-        write("text\n", "poll", page)
+        write("text\n", "make poll", page)
     assert page.read_text() == "no markers\n"
