@@ -22,7 +22,7 @@ from tests.support.serving import Program, ask, serving
 
 FAMILIES = {family.name: family for family in catalog(families())}
 OUTCOMES = {name: family.outcome for name, family in FAMILIES.items() if family.outcome is not None}
-OF_PROMETHEUS = {"up"}
+OF_PROMETHEUS = {"up", "process_cpu_seconds_total"}
 OF_TARGETS = {"cluster", "job", "instance", "pod"}
 RECORDED = {rule.name for rule in rules() if rule.recorded}
 MADE_BY_RULES = {label for rule in rules() for label in rule.labels}
