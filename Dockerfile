@@ -1,4 +1,4 @@
-# The exporter's image. `make image` builds it; docs/deployment.md tells how to run it.
+# The exporter's image. `make image` builds it; docs/deployment.md says how to run it.
 
 # The official image by tag and by digest; the Python that the tests run with. To build on another:
 # --build-arg PYTHON_IMAGE=...

@@ -41,7 +41,7 @@ test-all: programs $(VENV)/.test-all lint ## install programs, and check and tes
 coverage: $(VENV)/.coverage ## measure which branches `make test` runs; below the floor it fails
 	$(PYTEST) $(QUICK) --cov --cov-report=term --cov-report=html:build/coverage
 
-lint: | $(VENV)/.test
+lint: | $(VENV)/.test ## check style, spelling and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
@@ -53,11 +53,11 @@ mutants: $(VENV)/.mutants ## measure how many mutations of the code the tests no
 programs: $(VENV)/.made ## install the programs that test-all runs
 	$(BIN)/python -m tools.programs
 
-format: $(VENV)/.test ## format the code and mend what ruff can
+format: $(VENV)/.test ## format the code and fix what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pictures: programs $(VENV)/.test-all ## take the pictures in docs/ anew
+pictures: programs $(VENV)/.test-all ## take the pictures in docs/ again
 	$(BIN)/python -m tools.screenshots
 
 docs: $(VENV)/.test ## write the pages that are generated from the code
@@ -102,7 +102,7 @@ version: ## print the version
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) build site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
-# Another Python's or another checkout's environment is made anew; the packages are installed again where it was.
+# Another Python's or another checkout's environment is made again; the packages are installed again where it was.
 $(VENV)/.made: FORCE
 	@GOAL='$(firstword $(MAKECMDGOALS))' tools/venv $(VENV) '$(PYTHON)'
 

@@ -32,7 +32,7 @@ def figures(bench: Bench) -> Iterator[Row]:
         bench.tell(f"rendering {number(bench.sizes.series)} series ({form})")
         made = bench.alone(serving.rendered, bench.sizes.series, form, bench.sizes.scrape_rounds)
         yield _rendered(form, made, "a scrape made", made.kept)
-        yield _rendered(form, made, "a scrape made after every family has changed", made.anew)
+        yield _rendered(form, made, "a scrape made after every family has changed", made.full)
     held: dict[Form, _Held] = defaultdict(_Held)
     read, polled = (
         Scene(size, bench.sizes.in_flight, bench.sizes.among) for size in (bench.sizes.backfill, bench.sizes.small)
@@ -115,4 +115,4 @@ def _beside_quiet(bench: Bench, form: Form, held: _Held) -> Row:
 
 def _ratio(ours: Sequence[float], beside: Sequence[float]) -> str:
     """The median of what it was in each round: what else the machine does changes from round to round."""
-    return f"{statistics.median(one / other for one, other in zip(ours, beside, strict=True)):.2f}"
+    return f"{statistics.median(own / other for own, other in zip(ours, beside, strict=True)):.2f}"

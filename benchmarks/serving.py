@@ -62,8 +62,8 @@ class Rendered:
     """Seconds for making a scrape, and how much it is."""
 
     kept: float
-    """By the exporter, where no line of the collectors has changed; with the live metrics rendered anew."""
-    anew: float
+    """By the exporter, where no line of the collectors has changed; with the live metrics rendered again."""
+    full: float
     """By the exporter, where every family has."""
     library: float
     series: int
@@ -92,9 +92,9 @@ def rendered(count: int, form: Form, rounds: int) -> Rendered:
     size = sum(map(len, scrape(used)))
     works = (lambda: scrape(used), lambda: scrape(exposition()), theirs)
     turns = [[_taken(work) for work in works] for _ in range(rounds)]
-    kept, anew, of_library = (statistics.median(each) for each in zip(*turns, strict=True))
+    kept, full, of_library = (statistics.median(each) for each in zip(*turns, strict=True))
     shown = sum(not line.startswith(b"#") for line in encode(library).splitlines())
-    return Rendered(kept, anew, of_library, shown, size)
+    return Rendered(kept, full, of_library, shown, size)
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class Events:
     def narrowed(self) -> "Events":
         """Return the events of the selected destinations, workflows and resources, if they have these labels."""
         chosen = {"destination": DESTINATION, "workflow": WORKFLOW, "resource": RESOURCE}
-        more = (chosen[one] for one in (self.place, self.detail) if one in chosen)
+        more = (chosen[label] for label in (self.place, self.detail) if label in chosen)
         return replace(self, matchers=(*self.matchers, *more))
 
     def placed(self, over: str) -> str:
@@ -85,7 +85,7 @@ PACKAGEX_EVENTS = (
 
 def places(events: Sequence[Events], over: str, by: Sequence[str]) -> str:
     """Return failures by place, without places that have none. `by` are labels of `Events.placed`, or ACCOUNTS."""
-    return total(either([one.placed(over) for one in events]), *by) + " > 0"
+    return total(either([event.placed(over) for event in events]), *by) + " > 0"
 
 
 def inkit_generations(status: str, over: str) -> str:

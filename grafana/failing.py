@@ -13,7 +13,7 @@ _GAP = "A gap means that there is no fresh data: see the data age in Exporter he
 
 def places_table(events: Sequence[Events], columns: Sequence[Column]) -> Panel:
     """Return a table of failures by place, with their first and last time; `columns` are the labels to show."""
-    by = [one.label for one in columns]
+    by = [column.label for column in columns]
     rising = places(events, RATE, by)
     return table(
         "Failures by place",
@@ -62,7 +62,7 @@ def data_age_stat() -> Panel:
 
 def oldest(*systems: str) -> str:
     """Return when the oldest open record of each collector was created."""
-    created = (once(select(f"{one}_oldest_in_flight_created_timestamp_seconds"), "min") for one in systems)
+    created = (once(select(f"{system}_oldest_in_flight_created_timestamp_seconds"), "min") for system in systems)
     return " or ".join(created)
 
 
@@ -138,7 +138,7 @@ def failed_stat(title: str, description: str, expr: str) -> Panel:
 def failed_lines(title: str, description: str, *queries: Query) -> Panel:
     """Return failures over time, with the IDs of the records that raised the counters as exemplars."""
     note = "Each dot is an exemplar with the ID of the last failed record (Prometheus needs exemplar-storage)."
-    exemplary = [Query(one.expr, one.legend, exemplar=True) for one in queries]
+    exemplary = [Query(query.expr, query.legend, exemplar=True) for query in queries]
     return counts(title, f"{description} {note}", *exemplary).linked(*FAILURES)
 
 

@@ -126,12 +126,12 @@ def _annotations() -> Sequence[JSON]:
     ]
 
 
-def _annotation(name: str, colour: str, expr: str, title: str, text: str) -> JSON:
+def _annotation(name: str, color: str, expr: str, title: str, text: str) -> JSON:
     return {
         "name": name,
         "enable": True,
         "hide": False,
-        "iconColor": colour,
+        "iconColor": color,
         "datasource": DATASOURCE,
         "target": {"refId": "Anno", "expr": expr, "interval": "60s"},
         "titleFormat": title,

@@ -161,7 +161,7 @@ def _gone() -> Line:
 
 def counted(title: str, description: str, metric: str, *more: str) -> Panel:
     """Return a panel of unexpected events over time, from their counter."""
-    legend = " ".join([LEGEND, *(f"{{{{{one}}}}}" for one in more)])
+    legend = " ".join([LEGEND, *(f"{{{{{label}}}}}" for label in more)])
     happened = grown(metric, SYSTEM, over=RATE)
     return counts(title, description, Query(f"{total(happened, COLLECTOR, *more)} > 0", legend))
 

@@ -11,24 +11,24 @@ from grafana.tables import label
 
 UID = "batch-exporter-inkit"
 _NOTE = "The variable Destination applies; Workflow applies to invocations only."
-_GENERATIONS = tuple(one.narrowed() for one in INKIT_GENERATIONS)
-_CREATIONS = tuple(one.narrowed() for one in INKIT_CREATIONS)
+_GENERATIONS = tuple(event.narrowed() for event in INKIT_GENERATIONS)
+_CREATIONS = tuple(event.narrowed() for event in INKIT_CREATIONS)
 
 
 def _wrong() -> Row:
     generations = [
         failed_stat(
-            f"Failed: {one.what}",
-            f"Failed generations of {one.what} in the range. {_NOTE}",
-            total(one.failures(RANGE)),
+            f"Failed: {generation.what}",
+            f"Failed generations of {generation.what} in the range. {_NOTE}",
+            total(generation.failures(RANGE)),
         )
-        for one in _GENERATIONS
+        for generation in _GENERATIONS
     ]
     creations = failed_stat(
         "Failed before generation",
         "Batches whose creation failed, and invocations whose workflow failed, in the range. They may have no "
         "generations. The variable Destination does not apply.",
-        total(either([one.failures(RANGE) for one in _CREATIONS])),
+        total(either([creation.failures(RANGE) for creation in _CREATIONS])),
     )
     budget = budget_stat("For all destinations and workflows.", Query(budget_left(inkit_error_ratio(RANGE))))
     return Row("Problems", (line(4, *generations, creations, budget, stuck_stat("inkit")),))
@@ -45,11 +45,11 @@ def _where() -> Row:
     failing = places_table((*_GENERATIONS, *_CREATIONS), columns)
     over_time = [
         failed_lines(
-            f"Failures over time: {one.what}",
-            f"Failed generations of {one.what}, by destination. {_NOTE}",
-            Query(f"{total(one.failures(RATE), *ACCOUNTS, 'destination')} > 0", f"{NAMED} {{{{destination}}}}"),
+            f"Failures over time: {generation.what}",
+            f"Failed generations of {generation.what}, by destination. {_NOTE}",
+            Query(f"{total(generation.failures(RATE), *ACCOUNTS, 'destination')} > 0", f"{NAMED} {{{{destination}}}}"),
         )
-        for one in _GENERATIONS
+        for generation in _GENERATIONS
     ]
     first = wide(9, (14, failing), (10, stuck_table("inkit")))
     return Row("Problems by place", (first, line(8, *over_time)))

@@ -56,12 +56,15 @@ def _service(generations: Sequence[Events]) -> Row:
 
 def _by_kind(generations: Sequence[Events]) -> list[Query]:
     return [
-        Query(success(error_ratio(one.failures(WINDOW), one.grown(COMPLETED, WINDOW))), one.what) for one in generations
+        Query(success(error_ratio(generation.failures(WINDOW), generation.grown(COMPLETED, WINDOW))), generation.what)
+        for generation in generations
     ]
 
 
 def _by_destination(generations: Sequence[Events]) -> Query:
-    failed, completed = (either([one.grown(status, WINDOW) for one in generations]) for status in (FAILED, COMPLETED))
+    failed, completed = (
+        either([generation.grown(status, WINDOW) for generation in generations]) for status in (FAILED, COMPLETED)
+    )
     return Query(success(error_ratio(failed, completed, "destination")), "{{destination}}")
 
 
@@ -112,7 +115,7 @@ def _durations() -> Row:
 
 def _traffic(generations: Sequence[Events]) -> Row:
     documents, _, invocations = generations
-    completed = either([one.grown(COMPLETED, RATE) for one in (documents, invocations)])
+    completed = either([event.grown(COMPLETED, RATE) for event in (documents, invocations)])
     finished = grown("inkit_invocations_finished_total", WORKFLOW, over=RATE)
     return Row(
         "Traffic",

@@ -11,7 +11,7 @@ from grafana.promql import RANGE, RATE, TARGET, budget_left, success, times, tot
 from grafana.tables import label, table, value
 
 UID = "batch-exporter-packagex"
-_BATCHES, _ITEMS = (one.narrowed() for one in PACKAGEX_EVENTS)
+_BATCHES, _ITEMS = (event.narrowed() for event in PACKAGEX_EVENTS)
 
 
 def _wrong() -> Row:

@@ -49,7 +49,7 @@ class Panel:
             "gridPos": place,
             "fieldConfig": {"defaults": dict(self.defaults), "overrides": list(self.overrides)},
             "options": dict(self.options),
-            "targets": [_target(chr(ord("A") + at), one, self.kind) for at, one in enumerate(self.queries)],
+            "targets": [_target(chr(ord("A") + at), query, self.kind) for at, query in enumerate(self.queries)],
         }
         if self.transformations:
             made["transformations"] = list(self.transformations)
@@ -72,14 +72,14 @@ def _target(ref: str, query: Query, kind: str) -> JSON:
     }
 
 
-def steps(*colours: tuple[float | None, str]) -> JSON:
-    """Thresholds: from each value on (None: from the start) this colour."""
-    return {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in colours]}
+def steps(*colors: tuple[float | None, str]) -> JSON:
+    """Thresholds: from each value on (None: from the start) this color."""
+    return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in colors]}
 
 
 def mapped(words: dict[str, tuple[str, str]]) -> JSON:
-    """Values to words with a colour."""
-    return {"type": "value", "options": {one: {"text": text, "color": colour} for one, (text, colour) in words.items()}}
+    """Values to words with a color."""
+    return {"type": "value", "options": {word: {"text": text, "color": color} for word, (text, color) in words.items()}}
 
 
 NEUTRAL = steps((None, "text"))
@@ -126,7 +126,9 @@ def stat(
         "textMode": "auto",
         "wideLayout": True,
     }
-    return Panel("stat", title, description, tuple(replace(one, instant=True) for one in queries), defaults, options)
+    return Panel(
+        "stat", title, description, tuple(replace(query, instant=True) for query in queries), defaults, options
+    )
 
 
 def lines(
@@ -194,7 +196,7 @@ def bar_gauge(
         "sizing": "auto",
         "valueMode": "color",
     }
-    instant = tuple(replace(one, instant=True) for one in queries)
+    instant = tuple(replace(query, instant=True) for query in queries)
     return Panel("bargauge", title, description, instant, defaults, options)
 
 

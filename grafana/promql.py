@@ -1,7 +1,7 @@
 """Building blocks of PromQL; events.py has the meaning of metrics.
 
-Several exporters may expose one account: one that was replaced, or two by mistake. Each query takes their largest value
-before it adds up accounts, so that no account counts twice.
+Several exporters may expose one account: one that was replaced, or two by accident. Each query takes their largest
+value before it adds up accounts, so that no account counts twice.
 
 `over` is always a window of a range selector, such as `$__range`.
 """

@@ -47,14 +47,14 @@ def table(
     first: Sequence[JSON] = (),
 ) -> Panel:
     """Return a table sorted by the column `sort`, largest first. `first` transforms before columns get names."""
-    queries = tuple(Query(one.query, instant=True) for one in columns if one.query)
+    queries = tuple(Query(column.query, instant=True) for column in columns if column.query)
     names = _names(columns, len(queries))
-    organised = {
+    organized = {
         "id": "organize",
         "options": {
             "excludeByName": {"Time": True},
             "indexByName": {name: at for at, name in enumerate(names)},
-            "renameByName": {name: one.title for name, one in zip(names, columns, strict=True)},
+            "renameByName": {name: column.title for name, column in zip(names, columns, strict=True)},
         },
     }
     merged: tuple[JSON, ...] = ({"id": "merge", "options": {}},) if len(queries) > 1 else ()
@@ -67,14 +67,14 @@ def table(
     }
     options = {"cellHeight": "sm", "showHeader": True, "sortBy": [{"displayName": sort, "desc": True}]}
     made = Panel("table", title, description, queries, defaults, options)
-    overrides = tuple(override for one in columns if (override := _override(one)))
-    return replace(made, overrides=overrides, transformations=(*merged, *first, organised))
+    overrides = tuple(override for column in columns if (override := _override(column)))
+    return replace(made, overrides=overrides, transformations=(*merged, *first, organized))
 
 
 def _names(columns: Sequence[Column], queries: int) -> list[str]:
     """Return Grafana's column names: a label's name; `Value` for a query, or `Value #A` and so on for several."""
     values = iter(["Value"] if queries == 1 else [f"Value #{chr(ord('A') + at)}" for at in range(queries)])
-    return [one.label or next(values) for one in columns]
+    return [column.label or next(values) for column in columns]
 
 
 def _override(column: Column) -> JSON:

@@ -76,7 +76,7 @@ def choice(name: str, title: str, description: str, values: tuple[str, ...], def
         "label": title,
         "description": description,
         "query": ",".join(values),
-        "options": [{"text": one, "value": one, "selected": one == default} for one in values],
+        "options": [{"text": value, "value": value, "selected": value == default} for value in values],
         "current": {"text": default, "value": default},
         "multi": False,
         "includeAll": False,

@@ -38,8 +38,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which programs have judged the rules: that depends on the machine."""
-    if said := promtool.used():
-        terminalreporter.write_line(said)
+    if summary := promtool.used():
+        terminalreporter.write_line(summary)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -47,19 +47,19 @@ def picture(story: Story) -> str:
 
 def waits(happened: list[Failures], counted: list[Failures]) -> Iterator[tuple[Failures, float]]:
     """Each failure with when it was counted; the end of the picture if it was not yet. What came first counts first."""
-    left = [(one.at, one.count) for one in counted]
+    left = [(failures.at, failures.count) for failures in counted]
     so_far, known = 0, 0
-    for one in happened:
-        so_far += one.count
+    for failures in happened:
+        so_far += failures.count
         while left and known < so_far:
             at, count = left.pop(0)
             known += count
             last = at
-        yield one, last if known >= so_far else LENGTH
+        yield failures, last if known >= so_far else LENGTH
 
 
 def _told(story: Story) -> str:
-    failures = sum(one.count for row in story.happened.values() for one in row)
+    failures = sum(failures.count for row in story.happened.values() for failures in row)
     return f"Half an hour of the demo: {failures} failures, each of them counted by the next poll."
 
 
@@ -88,13 +88,13 @@ def _grid(rows: int) -> Iterator[str]:
 def _row(number: int, place: Place, happened: list[Failures], counted: list[Failures]) -> Iterator[str]:
     y = _TOP + _ROW * number + _ROW // 2
     yield _text(_LEFT - 14, y + 4, f"{place.system} · {place.name}", "end")
-    for one, known in waits(happened, counted):
-        yield f'<line class="waited" x1="{_x(one.at)}" y1="{y}" x2="{_x(known)}" y2="{y}"/>'
-    for one in happened:
-        yield f'<circle class="happened" cx="{_x(one.at)}" cy="{y}" r="4"/>'
-    for one in counted:
-        yield f'<rect class="counted" x="{_x(one.at) - 2.5}" y="{y - 7}" width="5" height="14"/>'
-    yield _text(_WIDTH - 20, y + 4, str(sum(one.count for one in happened)), "end")
+    for failures, known in waits(happened, counted):
+        yield f'<line class="waited" x1="{_x(failures.at)}" y1="{y}" x2="{_x(known)}" y2="{y}"/>'
+    for failures in happened:
+        yield f'<circle class="happened" cx="{_x(failures.at)}" cy="{y}" r="4"/>'
+    for failures in counted:
+        yield f'<rect class="counted" x="{_x(failures.at) - 2.5}" y="{y - 7}" width="5" height="14"/>'
+    yield _text(_WIDTH - 20, y + 4, str(sum(failures.count for failures in happened)), "end")
 
 
 def _x(seconds: float) -> float:

@@ -19,7 +19,7 @@ GROUP_WAIT = 10.0
 LONGEST_SCRAPE = 15.0
 """Seconds between two scrapes, and between two evaluations, in prometheus/prometheus.yml."""
 
-POLLING = [Settings(poll_interval=one) for one in (15.0, 30.0, 60.0, 120.0, 300.0, 900.0)]
+POLLING = [Settings(poll_interval=interval) for interval in (15.0, 30.0, 60.0, 120.0, 300.0, 900.0)]
 RECONCILING = [
     Settings(reconcile_interval=hours * HOUR, lookback=days * DAY)
     for hours, days in ((1.0, 1), (0.25, 7), (1.0, 7), (6.0, 7), (1.0, 30), (6.0, 30))
@@ -43,7 +43,7 @@ def paged_within(poll_interval: float) -> float:
     return poll_interval + 2 * scrape_interval(poll_interval) + GROUP_WAIT
 
 
-def told(delays: Iterable[float]) -> str:
+def delay_cell(delays: Iterable[float]) -> str:
     """In the middle, and at most."""
     known = sorted(delays)
     return f"{_time(median(known))}, at most {_time(known[-1])}"
@@ -55,7 +55,7 @@ def polling_row(settings: Settings, day: Day) -> Sequence[str]:
         f"`{duration(interval)}`",
         f"{quiet_requests(settings):,}",
         f"{day.requests:,}",
-        told(day.delays),
+        delay_cell(day.delays),
         f"{scrape_interval(interval):g} s",
         _time(paged_within(interval)),
     )
@@ -68,7 +68,7 @@ def reconciling_row(settings: Settings, day: Day) -> Sequence[str]:
         f"{settings.pages}",
         f"{quiet_requests(settings):,}",
         f"{day.requests:,}",
-        told(day.late_delays),
+        delay_cell(day.late_delays),
     )
 
 
@@ -95,8 +95,8 @@ def _time(seconds: float) -> str:
 
 def main() -> None:
     logging.disable(logging.WARNING)
-    polling = [polling_row(one, live(one)) for one in POLLING]
-    reconciling = [reconciling_row(one, live(one)) for one in RECONCILING]
+    polling = [polling_row(settings, live(settings)) for settings in POLLING]
+    reconciling = [reconciling_row(settings, live(settings)) for settings in RECONCILING]
     PAGE.write_text(written(written(PAGE.read_text(), "polling", polling), "reconciling", reconciling))
 
 

@@ -56,15 +56,22 @@ def _measured(intervals: Intervals) -> str:
             Sample(kind, f"account-{number}", stack.enter_context(apis()), killed)
             for number, (kind, killed) in enumerate((kind, killed) for kind in KINDS for killed in (False, True) * EACH)
         ]
-        accounts = [Account(one.account, one.kind.system, one.kind.collector, one.apis.mock_api.url) for one in samples]
+        accounts = [
+            Account(sample.account, sample.kind.system, sample.kind.collector, sample.apis.mock_api.url)
+            for sample in samples
+        ]
         made = stack.enter_context(chain(folder, accounts, intervals))
         for killed in (False, True):
-            _happen(made, intervals, [one for one in samples if one.killed is killed], KILLS if killed else 0)
-        made.until(lambda: all(one.pages(made.pager)[1:] for one in samples), "the end of all pages", _HALF_AN_HOUR)
-        for one in samples:
-            assert [page.status for page in one.pages(made.pager)] == _ONCE_AND_OVER, one
+            _happen(made, intervals, [sample for sample in samples if sample.killed is killed], KILLS if killed else 0)
+        made.until(
+            lambda: all(sample.pages(made.pager)[1:] for sample in samples), "the end of all pages", _HALF_AN_HOUR
+        )
+        for sample in samples:
+            assert [page.status for page in sample.pages(made.pager)] == _ONCE_AND_OVER, sample
         rows = [
-            _row(made, intervals, kind, [one for one in samples if one.kind is kind and one.killed is killed])
+            _row(
+                made, intervals, kind, [sample for sample in samples if sample.kind is kind and sample.killed is killed]
+            )
             for kind in KINDS
             for killed in (False, True)
         ]
@@ -76,11 +83,11 @@ def _happen(made: Chain, intervals: Intervals, samples: Sequence[Sample], kills:
     poll = parse(intervals.poll)
     # What is in flight must have been seen before.
     start = time.time() + 2 * poll + parse(intervals.scrape)
-    for one in samples:
-        one.began = start + random.random() * poll
-        one.before(intervals.too_long_seconds)
+    for sample in samples:
+        sample.began = start + random.random() * poll
+        sample.before(intervals.too_long_seconds)
     for at, todo in sorted(
-        [(one.began, one) for one in samples] + [(start + random.random() * poll, None) for _ in range(kills)],
+        [(sample.began, sample) for sample in samples] + [(start + random.random() * poll, None) for _ in range(kills)],
         key=lambda planned: planned[0],
     ):
         threading.Event().wait(max(0.0, at - time.time()))
@@ -89,15 +96,15 @@ def _happen(made: Chain, intervals: Intervals, samples: Sequence[Sample], kills:
             made.exporter.start()
         else:
             todo.happen()
-    made.until(lambda: all(one.pages(made.pager) for one in samples), "all pages", _HALF_AN_HOUR)
-    for one in samples:
-        one.finish()
+    made.until(lambda: all(sample.pages(made.pager) for sample in samples), "all pages", _HALF_AN_HOUR)
+    for sample in samples:
+        sample.finish()
 
 
 def _row(made: Chain, intervals: Intervals, kind: Kind, samples: Sequence[Sample]) -> tuple[str, ...]:
-    pages = [one.pages(made.pager) for one in samples]
-    came = [first.at - one.began for one, (first, _) in zip(samples, pages, strict=True)]
-    ended = [last.at - one.ended for one, (_, last) in zip(samples, pages, strict=True)]
+    pages = [sample.pages(made.pager) for sample in samples]
+    came = [first.at - sample.began for sample, (first, _) in zip(samples, pages, strict=True)]
+    ended = [last.at - sample.ended for sample, (_, last) in zip(samples, pages, strict=True)]
     away, bound = ("killed meanwhile", "") if samples[0].killed else ("runs", f"{_bound(intervals, kind.polls):.1f}")
     return (kind.what, away, str(len(samples)), *_spread(came), bound, *_spread(ended))
 

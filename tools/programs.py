@@ -64,9 +64,9 @@ exit "$status"
 }
 
 
-def version_in(said: str) -> Version | None:
+def version_in(output: str) -> Version | None:
     """The first version in what a program says of itself; `None` if there is none."""
-    found = re.search(r"\d+(?:\.\d+)+", said) or re.search(r"\d+", said)
+    found = re.search(r"\d+(?:\.\d+)+", output) or re.search(r"\d+", output)
     return tuple(map(int, found[0].split("."))) if found else None
 
 
@@ -82,7 +82,7 @@ def problem(program: Program) -> str | None:
     done = subprocess.run([path, *program.version], capture_output=True, text=True, timeout=60, check=False)
     version = version_in(done.stdout + done.stderr)
     if done.returncode or version is None:
-        return f"{path} does not tell its version: {' '.join((done.stdout + done.stderr).split())[:200]}"
+        return f"{path} does not print its version: {' '.join((done.stdout + done.stderr).split())[:200]}"
     if version < program.least:
         return f"{path} is {written(version)}, and the tests need {written(program.least)} or newer"
     return None

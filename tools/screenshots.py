@@ -5,7 +5,7 @@ import io
 from PIL import Image
 
 from tests.support.browser import chromium, showing, visit
-from tests.support.examples import troubled
+from tests.support.examples import with_problems
 from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -16,7 +16,7 @@ _COLORS = 256
 
 
 def main() -> None:
-    with chromium() as browser, showing(troubled()) as url:
+    with chromium() as browser, showing(with_problems()) as url:
         for name, path in PICTURES.items():
             with visit(browser, url + path, size=(WIDTH, 400)) as page:
                 taken = Image.open(io.BytesIO(page.screenshot(full_page=True)))

@@ -81,13 +81,13 @@ def _online(account: Account, printer: Printer) -> bool:
     listings = {name: source.listing(name, options) for name in source.system.collectors}
     outcomes = {name: _query(account, listings[name], client) for name in account.collectors}
     for name, outcome in list(outcomes.items()):
-        parts = listings[name].parts
-        if isinstance(outcome, FetchError) and parts is not None and outcome.status in (404, 405):
+        naming = listings[name].batch_ids_from
+        if isinstance(outcome, FetchError) and naming is not None and outcome.status in (404, 405):
             # An API that lacks this list has other lists. Where it has none at all, base_url names another API.
-            if parts not in outcomes:
-                outcomes[parts] = _query(account, listings[parts], client)
-            if not isinstance(outcomes[parts], FetchError):
-                outcomes[name] = parts
+            if naming not in outcomes:
+                outcomes[naming] = _query(account, listings[naming], client)
+            if not isinstance(outcomes[naming], FetchError):
+                outcomes[name] = naming
     results = [_print_outcome(account, name, outcomes[name], printer) for name in account.collectors]
     return all(results)
 

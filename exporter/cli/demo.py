@@ -127,5 +127,7 @@ def _other_ports(args: argparse.Namespace) -> str:
     api_port = 10988 if args.api_port != 10988 else 10998
     if args.api_only:
         return f"run: {called} demo --api-only --api-port={api_port}"
-    address = ":10987" if args.listen_address != [":10987"] else ":10997"
+    given = args.listen_address[0]
+    host, _, port = ("", "", "") if "/" in given else given.rpartition(":")  # A slash: a Unix socket or VSOCK.
+    address = f"{host}:{10987 if port != '10987' else 10997}"
     return f"run: {called} demo --web.listen-address={address} --api-port={api_port}"

@@ -1,4 +1,4 @@
-"""`batch-exporter serve`: poll and serve until told to stop."""
+"""`batch-exporter serve`: poll and serve until stopped."""
 
 import argparse
 import contextlib

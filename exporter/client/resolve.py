@@ -15,7 +15,7 @@ from exporter.client.deadline import TICK_SECONDS, Deadline
 _SHARED_SECONDS = 30.0
 """A look-up that takes longer may never end, so the next caller starts another."""
 _MOST_UNDER_WAY = 4
-"""Look-ups of one name at the same time, however long the resolver hangs."""
+"""Look-ups of one name at the same time, however long the resolver takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class _Lookup:
 class HostResolver:
     """Looks names up in separate threads, so that no resolver delays a deadline or the end of the program.
 
-    Requests for the same name share a look-up, so that a resolver that hangs costs few threads.
+    Requests for the same name share a look-up, so that a resolver that does not answer costs few threads.
     """
 
     def __init__(self, resolve: Resolve = system_addresses, clock: Callable[[], float] = time.monotonic) -> None:
@@ -124,4 +124,4 @@ class HostResolver:
 
 
 SYSTEM = HostResolver()
-"""The system's resolver, shared by all accounts, so that a reload adds no look-ups to one that hangs."""
+"""The system's resolver, shared by all accounts, so that a reload adds no look-ups to one that does not answer."""

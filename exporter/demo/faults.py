@@ -97,8 +97,8 @@ def latency(seconds: float) -> Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Lies:
-    """Inconsistencies of the lists, while each response on its own looks right."""
+class ListFaults:
+    """How lists contradict themselves, each other or the request, while each response on its own looks right."""
 
     order: Literal["ascending", "descending", "shuffled"] | None = None
     """The order of every list by creation, whatever the request asks for."""
@@ -129,7 +129,7 @@ class Faults:
     """The current faults. They may be changed while the mock API serves."""
 
     def __init__(self) -> None:
-        self.lies = Lies()
+        self.list_faults = ListFaults()
         self._plans: list[_Plan] = []
         # A test adds faults while the server's threads take them.
         self._lock = threading.Lock()
@@ -144,10 +144,10 @@ class Faults:
             self._plans.append(_Plan(path, fault, times))
 
     def clear(self) -> None:
-        """Remove all faults and lies."""
+        """Remove all faults."""
         with self._lock:
             self._plans.clear()
-        self.lies = Lies()
+        self.list_faults = ListFaults()
 
     def take(self, path: str) -> Fault:
         """Return the fault for a request for `path` and use it up."""

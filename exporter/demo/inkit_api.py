@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.http_types import Answer, BadParameter, Request
 from exporter.demo.items import Kind
 from exporter.demo.listing import Readings, page, read_query
@@ -31,7 +31,7 @@ class InkitApi:
     token: str
     readings: Readings = field(default_factory=Readings)
 
-    def answer(self, request: Request, lies: Lies) -> Answer | None:
+    def answer(self, request: Request, list_faults: ListFaults) -> Answer | None:
         """Return the response to a request, None if the path is not one of this API."""
         found = _endpoint(request.path)
         if found is None:
@@ -44,18 +44,18 @@ class InkitApi:
         if request.method != "GET":
             return error(405, "Method not allowed", {"Allow": "GET"})
         if record_id is None:
-            return self._list(kind, request.params, lies)
+            return self._list(kind, request.params, list_faults)
         text = self.world.text(kind, record_id)
         return error(404, "Not found") if text is None else Answer(200, text)
 
-    def _list(self, kind: Kind, params: Mapping[str, str], lies: Lies) -> Answer:
+    def _list(self, kind: Kind, params: Mapping[str, str], list_faults: ListFaults) -> Answer:
         try:
             query = read_query(kind, params, self.readings)
         except BadParameter as refused:
             return error(422, str(refused))
-        if lies.before_page is not None:
-            lies.before_page(kind, query.page)
-        return Answer(200, page(self.world, kind, query, self.readings, lies))
+        if list_faults.before_page is not None:
+            list_faults.before_page(kind, query.page)
+        return Answer(200, page(self.world, kind, query, self.readings, list_faults))
 
 
 def error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:

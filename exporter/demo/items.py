@@ -70,7 +70,7 @@ def document_batch(
     if destinations is None:
         destinations = {"inkit_storage": generations(total or 1, completed=total or 1)}
     if total is None:
-        total = max((one["count"] for one in destinations.values()), default=1)
+        total = max((destination["count"] for destination in destinations.values()), default=1)
     return {
         "created_at": iso(created_at),
         "destinations": dict(destinations),
@@ -139,7 +139,7 @@ def deliveries(invocation_id: str, statuses: Mapping[str, str]) -> Item:
 def roll_up(statuses: Iterable[str]) -> str | None:
     """Return the status that summarizes those of all destinations; None if there is none."""
     found = set(statuses)
-    return next((one for one in ("In Progress", "Failed", *sorted(found)) if one in found), None)
+    return next((status for status in ("In Progress", "Failed", *sorted(found)) if status in found), None)
 
 
 def _delivery(destination: str, status: str, invocation_id: str) -> Item:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.http_types import BadParameter, positive
 from exporter.demo.items import Item, Kind
 from exporter.demo.memory_store import compact
@@ -84,30 +84,30 @@ def read_query(kind: Kind, params: Mapping[str, str], readings: Readings) -> Que
     )
 
 
-def page(world: World, kind: Kind, query: Query, readings: Readings, lies: Lies) -> bytes:
+def page(world: World, kind: Kind, query: Query, readings: Readings, list_faults: ListFaults) -> bytes:
     """Return the body of a page, as JSON."""
-    size = PAGE_SIZE if lies.ignore_page_size else query.page_size
-    if lies.ignore_filters:
+    size = PAGE_SIZE if list_faults.ignore_page_size else query.page_size
+    if list_faults.ignore_filters:
         query = replace(query, search=None, destination_name=None, destination_status=None, ids=None)
     start = (query.page - 1) * size
     stop = start + size
-    if lies.repeat_ids and start:
+    if list_faults.repeat_ids and start:
         start -= 1
-    rows, total = _rows(world, kind, query, readings, lies, start, stop)
-    metadata = _metadata(query, size, total, lies)
+    rows, total = _rows(world, kind, query, readings, list_faults, start, stop)
+    metadata = _metadata(query, size, total, list_faults)
     return b'{"items":[%b],"metadata":%b}' % (b",".join(rows), json.dumps(metadata).encode())
 
 
 def _rows(
-    world: World, kind: Kind, query: Query, readings: Readings, lies: Lies, start: int, stop: int
+    world: World, kind: Kind, query: Query, readings: Readings, list_faults: ListFaults, start: int, stop: int
 ) -> tuple[list[bytes], int]:
     """Return the records of one page, serialized, and the number of records on all pages."""
-    if lies.order:
-        query = replace(query, sort="created_at", newest_first=lies.order == "descending")
-    if query.sort in ORDERS and not query.filtered and lies.order != "shuffled":
+    if list_faults.order:
+        query = replace(query, sort="created_at", newest_first=list_faults.order == "descending")
+    if query.sort in ORDERS and not query.filtered and list_faults.order != "shuffled":
         return world.texts(kind, query.sort, start, stop, newest_first=query.newest_first)
     chosen = _matching(world, kind, query, readings)
-    if lies.order == "shuffled":
+    if list_faults.order == "shuffled":
         chosen.sort(key=lambda item: zlib.crc32(item["id"].encode()))
     elif query.sort not in ORDERS:
         chosen.sort(key=lambda item: str(item.get(query.sort) or ""), reverse=query.newest_first)
@@ -156,9 +156,9 @@ def _word(status: str) -> str:
     return status.strip().lower().replace(" ", "_")
 
 
-def _metadata(query: Query, size: int, total: int, lies: Lies) -> Item:
-    total = lies.total_count if isinstance(lies.total_count, int) else total
-    pages = -(-total // size) if lies.page_count is None else lies.page_count
+def _metadata(query: Query, size: int, total: int, list_faults: ListFaults) -> Item:
+    total = list_faults.total_count if isinstance(list_faults.total_count, int) else total
+    pages = -(-total // size) if list_faults.page_count is None else list_faults.page_count
     # Seen in the examples: before page 1 of 108 comes page 108, and before page 1 of 1 none.
     wrapped = pages if pages > 1 else None
     pagination = {
@@ -168,7 +168,7 @@ def _metadata(query: Query, size: int, total: int, lies: Lies) -> Item:
         "page_size": size,
         "prev_page": query.page - 1 if query.page > 1 else wrapped,
     }
-    if lies.total_count != "missing":
+    if list_faults.total_count != "missing":
         pagination["total_count"] = total
     # The examples have 1 although they run newest first, so 1 does not show the order.
     return {"pagination": pagination, "sort": {"key": query.sort, "order": 1}}

@@ -37,7 +37,9 @@ def begin_batch(batch: Item, destinations: Iterable[str], probabilities: Probabi
 
 def advance_batch(batch: Item, probabilities: Probabilities, rng: random.Random) -> Item:
     """Return a batch of which some open generations have finished."""
-    destinations = {name: _resolve(name, one, probabilities, rng) for name, one in batch["destinations"].items()}
+    destinations = {
+        name: _resolve(name, destination, probabilities, rng) for name, destination in batch["destinations"].items()
+    }
     return {**batch, "destinations": destinations}
 
 
@@ -65,10 +67,10 @@ def begin_invocation(
 def advance_invocation(invocation: Item, probabilities: Probabilities, rng: random.Random) -> Item:
     """Return an invocation of which some open deliveries have finished."""
     destinations = {
-        name: {**one, "status": _delivered(name, one["status"], probabilities, rng)}
-        for name, one in invocation["destinations"].items()
+        name: {**destination, "status": _delivered(name, destination["status"], probabilities, rng)}
+        for name, destination in invocation["destinations"].items()
     }
-    rolled_up = roll_up(one["status"] for one in destinations.values())
+    rolled_up = roll_up(destination["status"] for destination in destinations.values())
     return {**invocation, "destinations": destinations, "destination_status": rolled_up}
 
 
@@ -76,7 +78,7 @@ def is_open(item: Item) -> bool:
     """Return whether work is open; a batch has no status of its deliveries."""
     if "In Progress" in (item["status"], item.get("destination_status")):
         return True
-    return any(one.get("in_progress") for one in item["destinations"].values())
+    return any(destination.get("in_progress") for destination in item["destinations"].values())
 
 
 def _resolve(destination: str, counts: Item, probabilities: Probabilities, rng: random.Random) -> Item:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Protocol, Self
 
 from exporter.demo.delivery import deliver
-from exporter.demo.faults import Delivery, Faults, Lies
+from exporter.demo.faults import Delivery, Faults, ListFaults
 from exporter.demo.http_types import Answer, LoggedRequest, Request, read_request
 from exporter.demo.inkit_api import InkitApi, error
 from exporter.demo.listing import Readings
@@ -28,7 +28,7 @@ class Api(Protocol):
     def base(self) -> str:
         """Return the path below which it answers, such as `/v1`."""
 
-    def answer(self, request: Request, lies: Lies) -> Answer | None:
+    def answer(self, request: Request, list_faults: ListFaults) -> Answer | None:
         """Return the response, None if the path is not one of this API; `request.path` is relative to the base.
 
         Each API checks its own token.
@@ -77,7 +77,7 @@ class MockApi:
         self._thread.start()
 
     def stop(self) -> None:
-        """Abort all responses, those that hang included, and wait for their threads."""
+        """Abort all responses, those that never come included, and wait for their threads."""
         self._stopped.set()
         if self._thread.is_alive():
             # Another connection wakes the thread that waits for one.
@@ -132,7 +132,7 @@ class MockApi:
         for api in self._apis:
             if request.path.startswith(f"{api.base}/"):
                 below = replace(request, path=request.path.removeprefix(api.base))
-                answer = api.answer(below, self.faults.lies)
+                answer = api.answer(below, self.faults.list_faults)
                 if answer is not None:
                     return answer
         return error(404, "Not found")

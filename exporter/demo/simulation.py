@@ -135,8 +135,8 @@ class Simulation:
                 self._open[work.id] = replace(work, parts=parts)
             return new
         if work.kind == "workflow_batches":
-            parts_now = (self._world.get("invocations", one) for one in work.parts)
-            return outcomes.sum_of_parts(item, [one for one in parts_now if one])
+            parts_now = (self._world.get("invocations", part) for part in work.parts)
+            return outcomes.sum_of_parts(item, [part for part in parts_now if part])
         return outcomes.advance_batch(item, probabilities, self._rng)
 
     def _gets_stuck(self, work: _Open, item: Item) -> bool:

@@ -53,7 +53,7 @@ def json_preferred(accept: str) -> bool:
     """Return whether JSON is preferred to HTML: a higher quality, or JSON is named and HTML is not."""
     ranges = list(_ranges(accept))
     json, html = _quality(ranges, _JSON), _quality(ranges, _HTML)
-    return json > html or (json == html > 0 and all(one.name[0] != "text/html" for one in ranges))
+    return json > html or (json == html > 0 and all(media_range.name[0] != "text/html" for media_range in ranges))
 
 
 @functools.lru_cache(maxsize=_HEADERS)

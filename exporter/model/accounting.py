@@ -103,7 +103,7 @@ def change(before: Record | None, after: Record | None, rules: Rules, is_new: bo
     return Change({key: amount for key, amount in gauges.items() if amount}, events)
 
 
-def names_failure(key: Key, rules: Rules) -> bool:
+def is_failure_series(key: Key, rules: Rules) -> bool:
     """Return whether this is a series of failures."""
     if key[0] not in rules.outcomes:
         return False
@@ -126,7 +126,7 @@ def _count(counted: Mapping[Key, int], seen: Record, rules: Rules) -> tuple[Mapp
             now[key] = amount
     _name_places(events, now, rules)
     for key in unplaced:
-        already = sum(count for other, count in now.items() if _may_be_one(other, key, rules))
+        already = sum(count for other, count in now.items() if _may_be_same_failure(other, key, rules))
         if seen.contributions[key] > already:
             events[key] = seen.contributions[key] - already
             now[key] = now.get(key, 0) + events[key]
@@ -136,7 +136,7 @@ def _count(counted: Mapping[Key, int], seen: Record, rules: Rules) -> tuple[Mapp
 def _name_places(events: dict[Key, int], now: dict[Key, int], rules: Rules) -> None:
     """Subtract from failures that now have a place those that were counted before without one."""
     for none in [key for key, count in now.items() if count and _is_unplaced(key, rules)]:
-        for key in [key for key in events if _may_be_one(key, none, rules)]:
+        for key in [key for key in events if _may_be_same_failure(key, none, rules)]:
             moved = min(now[none], events[key])
             now[none] -= moved
             events[key] -= moved
@@ -146,12 +146,12 @@ def _name_places(events: dict[Key, int], now: dict[Key, int], rules: Rules) -> N
 
 def _is_unplaced(key: Key, rules: Rules) -> bool:
     place = rules.places.get(key[0])
-    return place is not None and key[place] == NONE and names_failure(key, rules)
+    return place is not None and key[place] == NONE and is_failure_series(key, rules)
 
 
-def _may_be_one(other: Key, unplaced: Key, rules: Rules) -> bool:
+def _may_be_same_failure(other: Key, unplaced: Key, rules: Rules) -> bool:
     """Return whether this may be the same failure: it differs in place or status at most."""
-    if other[0] != unplaced[0] or not names_failure(other, rules):
+    if other[0] != unplaced[0] or not is_failure_series(other, rules):
         return False
     apart = {rules.places[unplaced[0]], rules.outcomes[unplaced[0]][0]}
     pairs = enumerate(zip(other, unplaced, strict=True))

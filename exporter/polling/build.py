@@ -158,7 +158,7 @@ def _continued_limiter(account: Account, shared: Shared) -> RateLimiter:
 
 def _endpoints(listing: Listing) -> set[str]:
     """Return the endpoints that a collector requests: its list, and single records."""
-    return {request.endpoint for request in (listing.page(1, 1), *listing.ask(["id"]))}
+    return {request.endpoint for request in (listing.page(1, 1), *listing.requests_by_id(["id"]))}
 
 
 def _has_optional_labels(source: Source, collector: str) -> bool:

@@ -50,7 +50,7 @@ class PendingChanges:
                 self.observed.setdefault(key, []).append((amount, took))
                 continue
             self.events[key] += amount
-            if accounting.names_failure(key, self.rules):
+            if accounting.is_failure_series(key, self.rules):
                 self.causes[key] = Cause(after.id, amount, observation.at)
                 failures[key] = amount
         if failures:

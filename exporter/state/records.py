@@ -133,7 +133,7 @@ class Records:
         with self._transaction():
             self.series.move_waiting(relabeled)
 
-    def begin_anew(self, marks: Checkpoint, keep_before: float = float("-inf")) -> None:
+    def start_over(self, marks: Checkpoint, keep_before: float = float("-inf")) -> None:
         """Mark all records as deleted, because something else is queried from now on. What they counted stays known.
 
         If a record is seen again, only later changes of it are events. Counters and failures stay, and so do records

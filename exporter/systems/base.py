@@ -52,7 +52,7 @@ class Listing(Protocol):
         """Return the collector's name."""
 
     @property
-    def parts(self) -> str | None:
+    def batch_ids_from(self) -> str | None:
         """Return the collector whose records name records of this one (`Record.batch_id`), None if there is none."""
 
     @property
@@ -81,19 +81,19 @@ class Listing(Protocol):
     def read_page(self, answer: JSON) -> Page:
         """Read a page of the list; unreadable items are skipped. Raises FetchError(malformed) if it is not a list."""
 
-    def ask(self, ids: Sequence[str]) -> Sequence[Request]:
+    def requests_by_id(self, ids: Sequence[str]) -> Sequence[Request]:
         """Return the requests for these records by ID."""
 
-    def read_asked(self, answer: JSON) -> Page:
-        """Read the answer to one of `ask`'s requests. Raises FetchError(malformed)."""
+    def read_by_id(self, answer: JSON) -> Page:
+        """Read the answer to one of `requests_by_id`'s requests. Raises FetchError(malformed)."""
 
     @property
     def ids_per_request(self) -> int:
-        """Return how many records one request of `ask` can name."""
+        """Return how many records one request of `requests_by_id` can name."""
 
     @property
-    def by_id(self) -> bool:
-        """Return whether `ask` finds only what the list has: not if the list is filtered and requests by ID are not."""
+    def can_fetch_by_id(self) -> bool:
+        """Return whether `requests_by_id` finds only what the list has: false if the list alone is filtered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class Details:
     prefixes: Mapping[str, str]
     """ID prefixes, and the collector whose records have them. The empty prefix matches every ID."""
     read: Callable[[str, str, JSON], Detail | None]
-    """Read the record with this ID of this collector from an answer to `Listing.ask`; return None if it is not there.
+    """Read the record with this ID of this collector from an answer to `requests_by_id`; return None if it is absent.
 
     The arguments are collector, ID and answer. Raises FetchError(malformed).
     """

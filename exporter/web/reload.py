@@ -14,7 +14,7 @@ Reload = Callable[[], "Future[Outcome]"]
 """Starts a reload, whose outcome another thread sets."""
 
 PATIENCE_SECONDS = 60.0
-"""How long a client waits for its reload, which may never end if a disk hangs."""
+"""How long a client waits for its reload, which may never end if a disk does not respond."""
 
 MAX_WAITING = 16
 """Most clients that wait for a reload: each takes a place among the connections."""

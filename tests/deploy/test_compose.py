@@ -29,7 +29,7 @@ def services(file: Path = DEMO) -> dict[str, Service]:
 
 def mounted(service: Service) -> dict[str, Path]:
     """The repository's files that a service sees: path inside and path here."""
-    pairs = [one.split(":") for one in service["volumes"] if one.startswith(".")]
+    pairs = [volume.split(":") for volume in service["volumes"] if volume.startswith(".")]
     return {inside: (DEPLOY / outside).resolve() for outside, inside, _ in pairs}
 
 
@@ -38,7 +38,7 @@ def test_the_files_are_as_the_compose_specification_has_them(file: Path) -> None
     output(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", file)
 
 
-def test_a_misspelt_key_does_not_pass(tmp_path: Path) -> None:
+def test_a_misspelled_key_does_not_pass(tmp_path: Path) -> None:
     wrong = tmp_path / "compose.yaml"
     wrong.write_text(DEMO.read_text().replace("read_only:", "readonly:"))
     with pytest.raises(AssertionError, match="readonly"):
@@ -62,8 +62,8 @@ def test_a_service_has_no_rights_and_changes_nothing_that_it_is_given(name: str)
     service = services()[name]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    given = [one for one in service["volumes"] if one.startswith(".")]
-    assert all(one.endswith(":ro") for one in given)
+    given = [volume for volume in service["volumes"] if volume.startswith(".")]
+    assert all(path.endswith(":ro") for path in given)
 
 
 @pytest.mark.parametrize("name", services())
@@ -77,7 +77,7 @@ def test_the_exporter_may_write_to_its_state_alone() -> None:
     assert exporter["volumes"] == ["state:/data"]
 
 
-def test_who_waits_for_a_service_waits_for_one_that_tells_its_health() -> None:
+def test_who_waits_for_a_service_waits_for_one_that_reports_its_health() -> None:
     known = services()
     for service in known.values():
         for name, how in service.get("depends_on", {}).items():
@@ -93,17 +93,17 @@ def test_prometheus_finds_its_configuration_and_rules(tmp_path: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         copy = shutil.copytree if path.is_dir() else shutil.copy
         copy(path, target)
-    said = output("promtool", "check", "config", tmp_path / "etc/prometheus/prometheus.yml")
-    assert said.count("rules found") == len(list((ROOT / "prometheus/rules").glob("*.yml"))) > 0
+    checked = output("promtool", "check", "config", tmp_path / "etc/prometheus/prometheus.yml")
+    assert checked.count("rules found") == len(list((ROOT / "prometheus/rules").glob("*.yml"))) > 0
 
 
 def test_prometheus_scrapes_here_what_it_scrapes_elsewhere_at_the_services_addresses() -> None:
     here = yaml.safe_load((DEPLOY / "compose/prometheus.yml").read_text())
     there = yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text())
-    names = [one["job_name"] for one in here["scrape_configs"]]
-    assert names == [one["job_name"] for one in there["scrape_configs"]]
+    names = [job["job_name"] for job in here["scrape_configs"]]
+    assert names == [job["job_name"] for job in there["scrape_configs"]]
     assert here["rule_files"] == there["rule_files"]
-    targets = [one["static_configs"][0]["targets"] for one in here["scrape_configs"]]
+    targets = [job["static_configs"][0]["targets"] for job in here["scrape_configs"]]
     assert targets == [["exporter:10977"], ["localhost:9090"], ["alertmanager:9093"]]
     assert here["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["alertmanager:9093"]
 
@@ -136,15 +136,15 @@ def test_nobody_is_let_in_without_a_name_where_accounts_are_real() -> None:
 
 def test_the_exporter_is_given_a_folder_because_a_file_would_stay_the_old_one_when_it_is_replaced() -> None:
     exporter = services(REAL)["exporter"]
-    assert [one["target"] for one in exporter["volumes"]] == ["/etc/batch-exporter"]
+    assert [volume["target"] for volume in exporter["volumes"]] == ["/etc/batch-exporter"]
     assert not {"secrets", "configs"} & exporter.keys()
     assert exporter["command"] == ["--config.file=/etc/batch-exporter/config.yaml"]
 
 
 def test_secrets_are_files_that_git_leaves_out() -> None:
     real = yaml.safe_load(REAL.read_text())
-    files = [one["file"] for one in real["secrets"].values()]
-    files += [one["source"] for one in real["services"]["exporter"]["volumes"]]
+    files = [secret["file"] for secret in real["secrets"].values()]
+    files += [volume["source"] for volume in real["services"]["exporter"]["volumes"]]
     assert all(file.startswith("./secrets/") for file in files)
     assert "/secrets/" in (DEPLOY / ".gitignore").read_text().splitlines()
     assert "deploy/secrets" not in (ROOT / ".dockerignore").read_text()

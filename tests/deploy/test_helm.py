@@ -17,7 +17,7 @@ def test_helm_finds_nothing_to_complain_of() -> None:
     from helm_python import lint
 
     report = lint(CHART, ALL_ON, strict=True)
-    assert [one for one in report["messages"] if one["severity"] > 1] == []
+    assert [message for message in report["messages"] if message["severity"] > 1] == []
     assert report["errors"] == []
 
 
@@ -60,8 +60,8 @@ def test_values_arrive_where_they_belong() -> None:
             "tolerations": [{"operator": "Exists"}],
         }
     )
-    for one in made.values():
-        judge(one)
+    for manifest in made.values():
+        judge(manifest)
     container = pod(made)["containers"][0]
     assert container["image"] == f"registry.example.com/be@{digest}"
     assert container["args"][1:] == ["--log.format=json"]
@@ -73,7 +73,9 @@ def test_values_arrive_where_they_belong() -> None:
 def linking(values: dict[str, Any]) -> str:
     """Render the rules and dashboards, as text."""
     made = rendered({**ALL_ON, **values})
-    return "".join(yaml.safe_dump(one) for (kind, _), one in made.items() if kind in ("PrometheusRule", "ConfigMap"))
+    return "".join(
+        yaml.safe_dump(manifest) for (kind, _), manifest in made.items() if kind in ("PrometheusRule", "ConfigMap")
+    )
 
 
 @pytest.mark.parametrize(("value", "usual"), [("externalUrl", "localhost:10977"), ("grafanaUrl", "localhost:3000")])
@@ -95,7 +97,7 @@ def test_without_an_external_url_links_lead_to_the_service() -> None:
 def test_who_may_reach_the_exporter_besides_prometheus_is_a_value() -> None:
     made = rendered({"networkPolicy": {"extraNamespaces": ["ingress-nginx"]}})
     sources = only(made, "NetworkPolicy")["spec"]["ingress"][0]["from"]
-    names = [one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for one in sources]
+    names = [source["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for source in sources]
     assert names == ["monitoring", "ingress-nginx"]
 
 
@@ -105,7 +107,7 @@ def test_a_packaged_chart_holds_the_rules_and_dashboards_themselves(tmp_path: Pa
     with Chart.load(CHART) as chart:
         archive = chart.save(tmp_path)
     with Chart.load(archive) as packed:
-        inside = {one["name"] for one in packed.files if one["name"].startswith("files/")}
+        inside = {file["name"] for file in packed.files if file["name"].startswith("files/")}
         assert packed.render(ALL_ON, name="x").keys()
     rules = {f"files/rules/{file.name}" for file in (ROOT / "prometheus/rules").glob("*.yml")}
     assert inside == rules | {f"files/dashboards/{name}" for name in dashboards()}

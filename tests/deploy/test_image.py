@@ -1,4 +1,4 @@
-"""The image is built from the Dockerfile, on a stand-in of its base, and does what docs/deployment.md says of it."""
+"""The image is built from the Dockerfile, on a substitute of its base, and does what docs/deployment.md says of it."""
 
 import json
 import re
@@ -22,7 +22,7 @@ HARDENED = ("--network=none", "--read-only", "--cap-drop=all", "--security-opt=n
 ASK = "from urllib.request import urlopen as u; print(u('http://127.0.0.1:10977{}').read().decode())"
 LIBRARIES = (
     "from importlib.metadata import distributions as d;"
-    "print(*sorted(f'{one.name.lower().replace(\"_\", \"-\")}=={one.version}' for one in d()), sep='\\n')"
+    "print(*sorted(f'{found.name.lower().replace(\"_\", \"-\")}=={found.version}' for found in d()), sep='\\n')"
 )
 TRY = "import os, pathlib; print(os.getuid(), os.access('/', os.W_OK)); print(open('/proc/self/status').read())"
 
@@ -31,15 +31,17 @@ TRY = "import os, pathlib; print(os.getuid(), os.access('/', os.W_OK)); print(op
 def running(engine: Engine, image: str, *words: str | Path) -> Iterator[str]:
     """A container of the image, once it is healthy by the image's own check. Its id."""
     # Off, because it is systemd that would ask again and again.
-    one = engine("run", "--detach", "--health-interval=disable", *HARDENED, *words[:-1], image, str(words[-1])).strip()
+    container = engine(
+        "run", "--detach", "--health-interval=disable", *HARDENED, *words[:-1], image, str(words[-1])
+    ).strip()
     try:
         deadline = time.monotonic() + 30
-        while not healthy(engine, one):
-            assert time.monotonic() < deadline, engine.logs(one)
-            assert inspected(engine, one)["State"]["Running"], engine.logs(one)
-        yield one
+        while not healthy(engine, container):
+            assert time.monotonic() < deadline, engine.logs(container)
+            assert inspected(engine, container)["State"]["Running"], engine.logs(container)
+        yield container
     finally:
-        engine("rm", "--force", one)
+        engine("rm", "--force", container)
 
 
 def healthy(engine: Engine, container: str) -> bool:
@@ -65,21 +67,21 @@ def test_the_image_says_what_it_is_and_how_it_runs(engine: Engine, image: str) -
 
 
 def test_it_runs_with_no_rights_and_shows_which_commit_it_is(engine: Engine, image: str) -> None:
-    with running(engine, image, "--tmpfs=/tmp", "demo") as one:
-        said = engine("exec", one, "python3", "-Ic", TRY)
-        assert said.startswith("10001 False\n")
-        assert re.search(r"^CapEff:\t0+$", said, re.MULTILINE)
-        page = engine("exec", one, "python3", "-Ic", ASK.format("/metrics"))
+    with running(engine, image, "--tmpfs=/tmp", "demo") as container:
+        printed = engine("exec", container, "python3", "-Ic", TRY)
+        assert printed.startswith("10001 False\n")
+        assert re.search(r"^CapEff:\t0+$", printed, re.MULTILINE)
+        page = engine("exec", container, "python3", "-Ic", ASK.format("/metrics"))
         assert f'revision="0123abc",version="{__version__}"' in page
 
 
-def test_it_ends_by_itself_when_told_to(engine: Engine, image: str) -> None:
-    with running(engine, image, "--tmpfs=/tmp", "demo") as one:
+def test_it_ends_by_itself_when_asked_to(engine: Engine, image: str) -> None:
+    with running(engine, image, "--tmpfs=/tmp", "demo") as container:
         began = time.monotonic()
-        engine("stop", "--time=30", one)
+        engine("stop", "--time=30", container)
         # It takes two seconds at most; the rest is for the engine on a busy machine.
         assert time.monotonic() - began < 20
-        assert inspected(engine, one)["State"]["ExitCode"] == 0
+        assert inspected(engine, container)["State"]["ExitCode"] == 0
 
 
 def test_with_the_configuration_of_the_manifests_the_state_is_on_the_volume(
@@ -95,17 +97,17 @@ def test_with_the_configuration_of_the_manifests_the_state_is_on_the_volume(
         "--volume=state:/data",
     )
     command = "--config.file=/etc/batch-exporter/config.yaml"
-    with running(engine, image, *mounts, command) as one:
-        page = engine("exec", one, "python3", "-Ic", ASK.format("/metrics"))
+    with running(engine, image, *mounts, command) as container:
+        page = engine("exec", container, "python3", "-Ic", ASK.format("/metrics"))
         assert 'batch_exporter_backfilling{account="production"' in page
-    with running(engine, image, "--volume=state:/data", "--tmpfs=/tmp", "demo") as one:
-        assert "batch-exporter.db" in engine("exec", one, "ls", "/data")
+    with running(engine, image, "--volume=state:/data", "--tmpfs=/tmp", "demo") as container:
+        assert "batch-exporter.db" in engine("exec", container, "ls", "/data")
 
 
 def test_the_program_and_its_locked_libraries_are_all_that_is_added(engine: Engine, image: str) -> None:
-    with running(engine, image, "--tmpfs=/tmp", "demo") as one:
-        found = engine("exec", one, "python3", "-Ic", LIBRARIES).split()
-        added = engine("exec", one, "ls", "/opt", "/data").split()
+    with running(engine, image, "--tmpfs=/tmp", "demo") as container:
+        found = engine("exec", container, "python3", "-Ic", LIBRARIES).split()
+        added = engine("exec", container, "ls", "/opt", "/data").split()
     locked = re.findall(r"^([\w-]+==\S+)", (ROOT / "deploy/image/requirements.txt").read_text(), re.MULTILINE)
     assert found == sorted([*locked, f"batch-exporter=={__version__}"])
     assert added == ["/data:", "/opt:", "batch-exporter"]

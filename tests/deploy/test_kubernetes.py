@@ -42,19 +42,23 @@ def manifests(request: pytest.FixtureRequest, both: dict[str, Manifests]) -> Man
 
 
 def configuration(manifests: Manifests) -> Manifest:
-    return next(one for (kind, _), one in manifests.items() if kind == "ConfigMap" and "config.yaml" in one["data"])
+    return next(
+        manifest
+        for (kind, _), manifest in manifests.items()
+        if kind == "ConfigMap" and "config.yaml" in manifest["data"]
+    )
 
 
 def test_every_manifest_is_as_its_schema_has_it(manifests: Manifests) -> None:
-    for one in manifests.values():
-        judge(one)
+    for manifest in manifests.values():
+        judge(manifest)
 
 
 @pytest.mark.parametrize(
     ("kind", "place"),
     [("Deployment", ("spec", "template", "spec")), ("ServiceMonitor", ("spec",)), ("PrometheusRule", ("spec",))],
 )
-def test_a_misspelt_key_does_not_pass_the_schemas(
+def test_a_misspelled_key_does_not_pass_the_schemas(
     both: dict[str, Manifests], kind: str, place: tuple[str, ...]
 ) -> None:
     import kubernetes_validate
@@ -63,44 +67,44 @@ def test_a_misspelt_key_does_not_pass_the_schemas(
     inner = wrong
     for name in place:
         inner = inner[name]
-    inner["misspelt"] = 1
-    with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError), match="misspelt"):
+    inner["misspelled"] = 1
+    with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError), match="misspelled"):
         judge(wrong)
 
 
 def test_the_example_of_the_secret_fits_the_configuration(both: dict[str, Manifests]) -> None:
     secret = yaml.safe_load((ROOT / "deploy/kubernetes/exporter/secret.example.yaml").read_text())
     judge(secret)
-    volumes = {one["name"]: one for one in pod(both[PLAIN])["volumes"]}
+    volumes = {volume["name"]: volume for volume in pod(both[PLAIN])["volumes"]}
     assert secret["metadata"]["name"] == volumes["tokens"]["secret"]["secretName"]
     accounts = yaml.safe_load(configuration(both[PLAIN])["data"]["config.yaml"])["accounts"]
-    assert {one["api_token_file"].rpartition("/")[2] for one in accounts} == set(secret["stringData"])
+    assert {account["api_token_file"].rpartition("/")[2] for account in accounts} == set(secret["stringData"])
 
 
 def test_nothing_that_is_applied_holds_a_secret(manifests: Manifests) -> None:
     assert "Secret" not in {kind for kind, _ in manifests}
-    assert all("env" not in one and "envFrom" not in one for one in pod(manifests)["containers"])
+    assert all("env" not in container and "envFrom" not in container for container in pod(manifests)["containers"])
 
 
 def test_the_configuration_is_valid_and_its_files_are_where_the_pod_has_them(manifests: Manifests) -> None:
     config = yaml.safe_load(configuration(manifests)["data"]["config.yaml"])
     jsonschema.validate(config, json.loads((ROOT / "docs/config.schema.json").read_text()))
-    mounts = {one["name"]: one["mountPath"] for one in pod(manifests)["containers"][0]["volumeMounts"]}
+    mounts = {mount["name"]: mount["mountPath"] for mount in pod(manifests)["containers"][0]["volumeMounts"]}
     assert config["state"]["path"].startswith(mounts["state"] + "/")
-    assert all(one["api_token_file"].startswith(mounts["tokens"] + "/") for one in config["accounts"])
+    assert all(account["api_token_file"].startswith(mounts["tokens"] + "/") for account in config["accounts"])
     assert pod(manifests)["containers"][0]["args"] == [f"--config.file={mounts['config']}/config.yaml"]
 
 
 def test_whole_volumes_are_mounted_because_a_sub_path_would_keep_the_old_token(manifests: Manifests) -> None:
     mounts = pod(manifests)["containers"][0]["volumeMounts"]
-    assert [one for one in mounts if {"subPath", "subPathExpr"} & one.keys()] == []
+    assert [mount for mount in mounts if {"subPath", "subPathExpr"} & mount.keys()] == []
 
 
 def test_manifests_and_chart_run_the_same_pod(both: dict[str, Manifests]) -> None:
     plain, chart = deepcopy(pod(both[PLAIN])), deepcopy(pod(both["chart"]))
     # Kustomize adds a hash of the content to the name; the chart annotates the pod.
-    for one in (plain, chart):
-        one["volumes"][0]["configMap"]["name"] = "batch-exporter"
+    for manifest in (plain, chart):
+        manifest["volumes"][0]["configMap"]["name"] = "batch-exporter"
     # The chart says what is Kubernetes' default for a tag.
     assert chart["containers"][0].pop("imagePullPolicy") == "IfNotPresent"
     assert plain == chart
@@ -109,13 +113,13 @@ def test_manifests_and_chart_run_the_same_pod(both: dict[str, Manifests]) -> Non
 def plainly(value: Any) -> Any:
     """The value without the label that the chart adds wherever it selects, and with any white space as one space.
 
-    Kustomize writes folded text anew and adds an empty line before what is indented; to PromQL that is nothing.
+    Kustomize rewrites folded text and adds an empty line before what is indented; to PromQL that is nothing.
     """
     if isinstance(value, dict):
-        return {key: plainly(one) for key, one in value.items() if key != "app.kubernetes.io/instance"}
+        return {key: plainly(inner) for key, inner in value.items() if key != "app.kubernetes.io/instance"}
     if isinstance(value, str):
         return " ".join(value.split())
-    return [plainly(one) for one in value] if isinstance(value, list) else value
+    return [plainly(inner) for inner in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize(
@@ -127,8 +131,10 @@ def test_manifests_and_chart_say_the_same(both: dict[str, Manifests], kind: str)
 
 def test_a_cluster_without_the_operator_gets_the_same_and_nothing_of_the_operators(both: dict[str, Manifests]) -> None:
     alone = kustomized("deploy/kubernetes/exporter")
-    operators = {key for key, one in both[PLAIN].items() if one["apiVersion"].startswith("monitoring.coreos.com/")}
-    assert alone == {key: one for key, one in both[PLAIN].items() if key not in operators}
+    operators = {
+        key for key, manifest in both[PLAIN].items() if manifest["apiVersion"].startswith("monitoring.coreos.com/")
+    }
+    assert alone == {key: manifest for key, manifest in both[PLAIN].items() if key not in operators}
     assert {kind for kind, _ in operators} == {"ServiceMonitor", "PrometheusRule"}
     made = rendered({"dashboards": {"enabled": True}})
     assert {kind for kind, _ in made} == {kind for kind, _ in alone} - {"Namespace"}
@@ -151,25 +157,25 @@ def test_the_pod_asks_for_no_more_than_the_restricted_standard_allows(both: dict
     assert container["capabilities"] == {"drop": ["ALL"]}
     assert (container["allowPrivilegeEscalation"], container["readOnlyRootFilesystem"]) == (False, True)
     allowed = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
-    assert all(set(one) - {"name"} <= allowed for one in spec["volumes"])
+    assert all(set(volume) - {"name"} <= allowed for volume in spec["volumes"])
 
 
 def test_everything_has_the_label_that_it_is_found_by(manifests: Manifests) -> None:
-    labels = [one["metadata"]["labels"]["app.kubernetes.io/name"] for one in manifests.values()]
+    labels = [manifest["metadata"]["labels"]["app.kubernetes.io/name"] for manifest in manifests.values()]
     assert set(labels) == {"batch-exporter"}
 
 
 def test_what_selects_finds_what_it_means(manifests: Manifests) -> None:
     template = only(manifests, "Deployment")["spec"]["template"]
-    ports = {one["name"] for one in template["spec"]["containers"][0]["ports"]}
+    ports = {port["name"] for port in template["spec"]["containers"][0]["ports"]}
     service, monitor = only(manifests, "Service"), only(manifests, "ServiceMonitor")["spec"]
     labels = template["metadata"]["labels"].items()
     assert only(manifests, "Deployment")["spec"]["selector"]["matchLabels"].items() <= labels
     assert only(manifests, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items() <= labels
     assert service["spec"]["selector"].items() <= labels
-    assert {one["targetPort"] for one in service["spec"]["ports"]} == ports
+    assert {port["targetPort"] for port in service["spec"]["ports"]} == ports
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert monitor["endpoints"][0]["port"] in {one["name"] for one in service["spec"]["ports"]}
+    assert monitor["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
 
 
 def test_it_is_scraped_while_it_is_not_ready(manifests: Manifests) -> None:
@@ -192,8 +198,12 @@ def test_the_manifest_of_the_rules_is_what_its_script_prints() -> None:
 
 
 def test_every_dashboard_is_there_as_it_is(manifests: Manifests) -> None:
-    labelled = [one for one in manifests.values() if one["metadata"].get("labels", {}).get("grafana_dashboard") == "1"]
-    assert {name: text for one in labelled for name, text in one["data"].items()} == dashboards() != {}
+    labeled = [
+        manifest
+        for manifest in manifests.values()
+        if manifest["metadata"].get("labels", {}).get("grafana_dashboard") == "1"
+    ]
+    assert {name: text for manifest in labeled for name, text in manifest["data"].items()} == dashboards() != {}
 
 
 def test_versions_are_the_programs(both: dict[str, Manifests]) -> None:

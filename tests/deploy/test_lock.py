@@ -21,7 +21,7 @@ def pyproject() -> dict[str, Any]:
 
 
 def pins(file: str) -> dict[str, str]:
-    return {canonicalize_name(one["name"]): one["version"] for one in PIN.finditer((FOLDER / file).read_text())}
+    return {canonicalize_name(pin["name"]): pin["version"] for pin in PIN.finditer((FOLDER / file).read_text())}
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,17 @@ def pins(file: str) -> dict[str, str]:
 )
 def test_every_dependency_is_locked_to_a_version_it_allows(file: str, wanted: list[str]) -> None:
     locked = pins(file)
-    for one in map(Requirement, wanted):
-        assert one.specifier.contains(locked[canonicalize_name(one.name)]), f"{one}: run `make lock`"
+    for requirement in map(Requirement, wanted):
+        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), (
+            f"{requirement}: run `make lock`"
+        )
 
 
 def test_nothing_is_locked_that_nothing_needs() -> None:
     text = (FOLDER / "requirements.txt").read_text()
-    direct = {canonicalize_name(Requirement(one).name) for one in pyproject()["project"]["dependencies"]}
+    direct = {
+        canonicalize_name(Requirement(requirement).name) for requirement in pyproject()["project"]["dependencies"]
+    }
     for name, block in zip(pins("requirements.txt"), PIN.split(text)[3::3], strict=True):
         needed_by = set(re.findall(r"#\s+(?:via )?([\w-]+)", block)) - {"via"}
         assert needed_by <= {"batch-exporter", *pins("requirements.txt")}

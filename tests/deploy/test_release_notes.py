@@ -76,8 +76,8 @@ def test_relative_links_lead_to_the_files_of_the_tag(changelog: Path) -> None:
 
 @pytest.mark.parametrize("version", ["0.3.0", "2.0.0", "0.2.0.1", "9.9.9"])
 def test_a_version_without_a_section_is_refused_with_those_there_are(changelog: Path, version: str) -> None:
-    said = refusal("--changelog", changelog, version)
-    assert said == (
+    message = refusal("--changelog", changelog, version)
+    assert message == (
         f'{changelog}: no section for {version} (there is 10.2.0, 0.2.0, 0.1.0): add "## [{version}] - YYYY-MM-DD"\n'
     )
 
@@ -113,7 +113,7 @@ def test_the_changelog_keeps_to_its_form() -> None:
     assert first == "## [Unreleased]"
     matches = [re.fullmatch(r"## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)", line) for line in released]
     assert None not in matches, released
-    found = [(tuple(map(int, one[1].split("."))), date.fromisoformat(one[2])) for one in matches if one]
+    found = [(tuple(map(int, match[1].split("."))), date.fromisoformat(match[2])) for match in matches if match]
     assert found == sorted(found, reverse=True)
     assert len({version for version, _ in found}) == len(found)
     groups = [line.removeprefix("### ") for line in lines if line.startswith("### ")]

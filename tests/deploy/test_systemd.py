@@ -39,15 +39,15 @@ def test_systemd_understands_every_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.programs
-def test_a_misspelt_setting_is_found(tmp_path: Path) -> None:
+def test_a_misspelled_setting_is_found(tmp_path: Path) -> None:
     assert "PrivateTemp" in verified(tmp_path, ("PrivateTmp=", "PrivateTemp="))
 
 
 def exposure(unit: Path) -> float:
     """What systemd thinks can be done to a machine by way of the unit: 10 is everything."""
-    said = run("systemd-analyze", "security", "--offline=true", unit).stdout
-    level = re.search(r"Overall exposure level for .*: (\d+\.\d+)", said)
-    assert level, said
+    report = run("systemd-analyze", "security", "--offline=true", unit).stdout
+    level = re.search(r"Overall exposure level for .*: (\d+\.\d+)", report)
+    assert level, report
     return float(level[1])
 
 
@@ -73,7 +73,7 @@ def test_a_reload_that_comes_too_early_to_be_handled_does_not_leave_it_stopped()
 
 
 def test_it_may_listen_where_it_listens_by_default() -> None:
-    assert DEFAULTS["listen_address"] == [one.removeprefix("tcp") for one in settings("SocketBindAllow")]
+    assert DEFAULTS["listen_address"] == [setting.removeprefix("tcp") for setting in settings("SocketBindAllow")]
 
 
 def test_the_configuration_reads_the_tokens_that_the_unit_loads() -> None:

@@ -31,10 +31,10 @@ def sources() -> set[str]:
 
 def needed(package: Distribution, extras: frozenset[str] = frozenset()) -> Iterator[Distribution]:
     """The installed distributions that one asks for, and those that these ask for."""
-    for one in map(Requirement, package.requires or ()):
-        if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in extras or {""}):
-            yield distribution(one.name)
-            yield from needed(distribution(one.name), frozenset(one.extras))
+    for requirement in map(Requirement, package.requires or ()):
+        if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras or {""}):
+            yield distribution(requirement.name)
+            yield from needed(distribution(requirement.name), frozenset(requirement.extras))
 
 
 def lend(installed: Distribution, folder: Path) -> None:

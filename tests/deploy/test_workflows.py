@@ -41,11 +41,14 @@ def before(graph: Mapping[str, Yaml], job: str) -> set[str]:
     """The jobs that have ended when this one begins."""
     needs = graph[job].get("needs", [])
     direct = {needs} if isinstance(needs, str) else set(needs)
-    return direct.union(*(before(graph, one) for one in direct))
+    return direct.union(*(before(graph, requirement) for requirement in direct))
 
 
 def extra(name: str) -> dict[str, str]:
-    return {one.name: str(one.specifier) for one in map(Requirement, PROJECT["optional-dependencies"][name])}
+    return {
+        requirement.name: str(requirement.specifier)
+        for requirement in map(Requirement, PROJECT["optional-dependencies"][name])
+    }
 
 
 def zizmor(*inputs: Path) -> "subprocess.CompletedProcess[str]":
@@ -63,7 +66,7 @@ def test_each_job_ends_by_itself() -> None:
     output(sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *WORKFLOWS)
 
 
-def test_a_misspelt_key_of_a_workflow_does_not_pass(tmp_path: Path) -> None:
+def test_a_misspelled_key_of_a_workflow_does_not_pass(tmp_path: Path) -> None:
     wrong = tmp_path / "test.yml"
     wrong.write_text((GITHUB / "workflows/test.yml").read_text().replace("runs-on:", "run-on:"))
     with pytest.raises(AssertionError, match="run-on"):
@@ -99,12 +102,12 @@ def test_zizmor_finds_what_it_is_there_for(tmp_path: Path, old: str, new: str, a
 def test_an_action_is_pinned_by_its_commit_with_its_version_beside_it(path: Path) -> None:
     used = actions(path.read_text())
     assert used
-    assert [one for one in used if not PINNED.fullmatch(one) and not OWN.fullmatch(one)] == []
+    assert [action for action in used if not PINNED.fullmatch(action) and not OWN.fullmatch(action)] == []
 
 
 def test_an_action_is_the_same_wherever_it_is_used() -> None:
-    used = {one for path in WORKFLOWS for one in actions(path.read_text())}
-    names = [one.partition("@")[0] for one in used]
+    used = {action for path in WORKFLOWS for action in actions(path.read_text())}
+    names = [action.partition("@")[0] for action in used]
     assert sorted(names) == sorted(set(names))
 
 
@@ -125,21 +128,23 @@ def test_a_job_has_the_rights_that_it_names_and_no_secret(path: Path) -> None:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_a_checkout_leaves_no_credentials(path: Path) -> None:
-    checkouts = [one for one in steps(path) if "actions/checkout" in one.get("uses", "")]
+    checkouts = [step for step in steps(path) if "actions/checkout" in step.get("uses", "")]
     assert checkouts
-    assert all(one["with"]["persist-credentials"] is False for one in checkouts)
+    assert all(checkout["with"]["persist-credentials"] is False for checkout in checkouts)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_nothing_is_put_into_a_script_but_by_its_environment(path: Path) -> None:
-    assert [one["run"] for one in steps(path) if "${{" in one.get("run", "")] == []
+    assert [step["run"] for step in steps(path) if "${{" in step.get("run", "")] == []
 
 
 def test_the_tests_run_on_each_python_that_the_package_is_for() -> None:
     tried = jobs(GITHUB / "workflows/test.yml")["test"]["strategy"]["matrix"]["python"]
     prefix = "Programming Language :: Python :: 3."
-    assert tried == [one.rpartition(" ")[2] for one in PROJECT["classifiers"] if one.startswith(prefix)]
-    minors = [int(one.removeprefix("3.")) for one in tried]
+    assert tried == [
+        classifier.rpartition(" ")[2] for classifier in PROJECT["classifiers"] if classifier.startswith(prefix)
+    ]
+    minors = [int(version.removeprefix("3.")) for version in tried]
     assert minors == list(range(minors[0], minors[-1] + 1))
     allowed = SpecifierSet(PROJECT["requires-python"])
     assert tried[0] in allowed
@@ -148,7 +153,7 @@ def test_the_tests_run_on_each_python_that_the_package_is_for() -> None:
 
 def test_the_workflow_runs_what_contributors_run() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text()
-    scripts = [one.get("run", "") for one in steps(GITHUB / "workflows/test.yml")]
+    scripts = [step.get("run", "") for step in steps(GITHUB / "workflows/test.yml")]
     targets = {found for script in scripts for found in re.findall(r"^make [\w-]+", script)}
     assert targets == {"make test", "make test-all", "make coverage", "make audit"}
     assert all(f"$ {target} " in page for target in targets)
@@ -219,11 +224,11 @@ def test_dependabot_finds_what_it_is_to_update() -> None:
         "npm": ("package-lock.json",),
     }
     updates = read(GITHUB / "dependabot.yml")["updates"]
-    assert {one["package-ecosystem"] for one in updates} == files.keys()
-    for one in updates:
-        for folder in one.get("directories") or [one["directory"]]:
+    assert {update["package-ecosystem"] for update in updates} == files.keys()
+    for update in updates:
+        for folder in update.get("directories") or [update["directory"]]:
             there = ROOT / folder.lstrip("/")
-            assert any((there / file).exists() for file in files[one["package-ecosystem"]]), (folder, one)
+            assert any((there / file).exists() for file in files[update["package-ecosystem"]]), (folder, update)
 
 
 def test_a_hook_has_the_version_that_make_lint_and_the_tests_have() -> None:

@@ -95,8 +95,8 @@ class Post:
         [shown] = self._board.snapshot.collectors
         return [
             line
-            for one in families
-            for line in {**shown.gauges, **shown.counters}[one].text.decode().splitlines()
+            for family in families
+            for line in {**shown.gauges, **shown.counters}[family].text.decode().splitlines()
             if line[0] != "#"
         ]
 
@@ -113,9 +113,9 @@ class Post:
         return [line.partition(" # ")[0] for line in lines if "record_id=" in line]
 
     def failed(self) -> list[tuple[str, tuple[str, ...], str]]:
-        """The failed records as they are listed: id, places, and the alert whose runbook tells what to do."""
+        """The failed records as they are listed: id, places, and the alert whose runbook says what to do."""
         [shown] = self._board.snapshot.collectors
-        return [(one.record_id, one.places, one.alert) for one in shown.failures]
+        return [(failure.record_id, failure.places, failure.alert) for failure in shown.failures]
 
     def _client(self, key: str) -> Client:
         return Client(
@@ -188,7 +188,7 @@ def test_sheets_that_can_not_be_read_are_counted_as_unknown_and_the_letter_as_a_
     assert own_counters(post.state, *poller.id).unknown_values == {"sheets": 1}
 
 
-def test_a_state_that_the_page_does_not_name_is_in_flight_and_told(post: Post) -> None:
+def test_a_state_that_the_page_does_not_name_is_in_flight_and_logged(post: Post) -> None:
     post.api.add([letter("ltr_1", "Lost in a snowdrift")])
     poller = post.poller()
     assert poller.poll()

@@ -31,9 +31,9 @@ def rows(name: str) -> Sequence[Sequence[str]]:
 
 def test_a_quiet_day_costs_what_check_says() -> None:
     settings = Settings(poll_interval=300.0, reconcile_interval=6 * HOUR, per_day=300)
-    told = requests_a_day(settings.pages, settings.poll_interval, settings.reconcile_interval)
+    estimated = requests_a_day(settings.pages, settings.poll_interval, settings.reconcile_interval)
     # In a day with nothing new a seventh of the window is left behind, and need not be read again.
-    assert 0.9 * told <= live(settings, quiet=True).requests <= told
+    assert 0.9 * estimated <= live(settings, quiet=True).requests <= estimated
 
 
 def test_a_failure_is_known_within_the_interval_and_a_late_one_with_the_next_reconciliation() -> None:
@@ -47,20 +47,20 @@ def test_a_failure_is_known_within_the_interval_and_a_late_one_with_the_next_rec
 def test_the_table_of_poll_intervals_has_what_check_says_and_when_the_page_comes() -> None:
     shown = [(row[0], row[1], row[5]) for row in rows("polling")]
     assert shown[2] == ("`1m`", f"{quiet_requests(Settings()):,}", f"{paged_within(60.0):.0f} s")
-    assert [one[:2] for one in shown] == [
-        (f"`{duration(one.poll_interval)}`", f"{quiet_requests(one):,}") for one in POLLING
+    assert [row[:2] for row in shown] == [
+        (f"`{duration(settings.poll_interval)}`", f"{quiet_requests(settings):,}") for settings in POLLING
     ]
 
 
 def test_the_table_of_reconcile_intervals_has_what_check_says() -> None:
     assert [tuple(row[:4]) for row in rows("reconciling")] == [
         (
-            f"`{duration(one.lookback)}`",
-            f"`{duration(one.reconcile_interval)}`",
-            f"{one.pages}",
-            f"{quiet_requests(one):,}",
+            f"`{duration(settings.lookback)}`",
+            f"`{duration(settings.reconcile_interval)}`",
+            f"{settings.pages}",
+            f"{quiet_requests(settings):,}",
         )
-        for one in RECONCILING
+        for settings in RECONCILING
     ]
 
 
@@ -68,7 +68,7 @@ def test_the_intervals_beside_ours_are_those_of_the_examples() -> None:
     prometheus = yaml.safe_load((ROOT / "prometheus" / "prometheus.yml").read_text())["global"]
     assert prometheus == dict.fromkeys(("scrape_interval", "evaluation_interval"), f"{LONGEST_SCRAPE:.0f}s")
     routes = yaml.safe_load((ROOT / "prometheus" / "alertmanager.yml").read_text())["route"]["routes"]
-    [waits] = [one["group_wait"] for one in routes if one["matchers"] == ['severity="critical"']]
+    [waits] = [route["group_wait"] for route in routes if route["matchers"] == ['severity="critical"']]
     assert waits == f"{GROUP_WAIT:.0f}s"
 
 

@@ -37,9 +37,9 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
         if page not in reached:
             reached.add(page)
             named = (link.partition("#")[0] for link in links(page.read_text()) if not is_elsewhere(link))
-            leads = [(page.parent / one).resolve() for one in named if one.endswith(".md")]
-            waiting += [one for one in leads if one.exists()]
-    assert sorted(str(one.relative_to(ROOT)) for one in PAGES if one.resolve() not in reached) == []
+            leads = [(page.parent / link).resolve() for link in named if link.endswith(".md")]
+            waiting += [link for link in leads if link.exists()]
+    assert sorted(str(page.relative_to(ROOT)) for page in PAGES if page.resolve() not in reached) == []
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,14 @@ def story() -> Story:
 
 
 def test_the_committed_picture_is_that_of_the_demo(story: Story) -> None:
-    assert (DOCS / "demo.svg").read_text() == picture(story), "draw it anew: make docs"
+    assert (DOCS / "demo.svg").read_text() == picture(story), "draw it again: make docs"
 
 
 def test_every_failure_is_counted_by_the_next_poll(story: Story) -> None:
     seconds = [
-        known - one.at
+        known - failures.at
         for place, happened in story.happened.items()
-        for one, known in waits(happened, story.counted.get(place, []))
+        for failures, known in waits(happened, story.counted.get(place, []))
     ]
     assert len(seconds) > 100
     assert max(seconds) <= POLL_INTERVAL
@@ -31,9 +31,9 @@ def test_every_failure_is_counted_by_the_next_poll(story: Story) -> None:
 def test_no_more_is_counted_than_happened(story: Story) -> None:
     for place, counted in story.counted.items():
         happened = story.happened.get(place, [])
-        for one in counted:
-            so_far = sum(other.count for other in counted if other.at <= one.at)
-            assert so_far <= sum(other.count for other in happened if other.at <= one.at), place
+        for failures in counted:
+            so_far = sum(other.count for other in counted if other.at <= failures.at)
+            assert so_far <= sum(other.count for other in happened if other.at <= failures.at), place
 
 
 def test_what_is_not_counted_yet_waits_to_the_end_of_the_picture() -> None:
@@ -45,4 +45,4 @@ def test_what_is_not_counted_yet_waits_to_the_end_of_the_picture() -> None:
 def test_a_name_can_not_break_the_picture() -> None:
     drawn = picture(Story({Place("Inkit", '<script>"&'): [Failures(10.0, 1)]}, {}))
     root = ET.fromstring(drawn)  # noqa: S314 (it is ours)
-    assert 'Inkit · <script>"&' in [one.text for one in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert 'Inkit · <script>"&' in [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]

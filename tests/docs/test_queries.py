@@ -47,5 +47,5 @@ def test_the_table_of_queries_covers_both_systems() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_metric_that_a_page_names_is_in_the_catalogue(page: Path) -> None:
+def test_a_metric_that_a_page_names_is_in_the_catalog(page: Path) -> None:
     assert set(NAME.findall(page.read_text())) - set(LABELS) == set()

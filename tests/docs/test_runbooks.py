@@ -35,7 +35,7 @@ def test_the_page_needs_nothing_but_itself() -> None:
         *("id", "class", "href"),
         *("role", "scope", "tabindex", "aria-label", "data-head"),
     }
-    assert {str(one["href"]) for one in reader.attributes("a")} <= {f"#{one}" for one in ids(reader)}
+    assert {str(link["href"]) for link in reader.attributes("a")} <= {f"#{anchor}" for anchor in ids(reader)}
 
 
 def test_headings_have_the_anchors_that_github_gives_them() -> None:
@@ -64,7 +64,7 @@ def test_a_link_to_another_file_is_text_with_its_path(link: str, text: str) -> N
 
 def test_a_link_within_the_page_and_one_to_another_host_are_kept() -> None:
     reader = written("# A\n\n[a](#a) [b](https://example.org/x.md)")
-    assert [one["href"] for one in reader.attributes("a")] == ["#a", "https://example.org/x.md"]
+    assert [link["href"] for link in reader.attributes("a")] == ["#a", "https://example.org/x.md"]
 
 
 @pytest.mark.parametrize(

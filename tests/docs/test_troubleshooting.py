@@ -24,11 +24,11 @@ SHORTEST = 12
 
 def parts(node: ast.expr) -> list[str]:
     """The fixed parts of a text."""
-    constants = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant)]
-    return [part for one in constants if isinstance(one, str) for part in one.split("%s")]
+    constants = [child.value for child in ast.walk(node) if isinstance(child, ast.Constant)]
+    return [part for constant in constants if isinstance(constant, str) for part in constant.split("%s")]
 
 
-def said(path: Path) -> Iterator[str]:
+def messages(path: Path) -> Iterator[str]:
     """The fixed parts of what a module raises or logs."""
     wanted = ERRORS | (OF_FILES if path.is_relative_to(PACKAGE / "config") else set())
     for node in ast.walk(ast.parse(path.read_text())):
@@ -36,18 +36,18 @@ def said(path: Path) -> Iterator[str]:
             continue
         match node.func:
             case ast.Name(name) if name in wanted:
-                told = node.args
+                arguments = node.args
             case ast.Attribute(ast.Name("log"), name) if name in LOGGED - {"debug"}:
-                told = node.args[:1]
+                arguments = node.args[:1]
             case _:
                 continue
-        yield from (part for one in told for part in parts(one) if len(part) >= SHORTEST)
+        yield from (part for argument in arguments for part in parts(argument) if len(part) >= SHORTEST)
 
 
 def quoted() -> list[str]:
     """The messages in the first column of the tables."""
     first = re.findall(r"^\| (`.+?`) \| ", PAGE, re.MULTILINE)
-    return [one for cell in first for one in re.findall(r"`([^`]+)`", cell)]
+    return [message for cell in first for message in re.findall(r"`([^`]+)`", cell)]
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +64,12 @@ def texts_of(path: Path) -> Iterator[str]:
             yield node.value
 
 
-@pytest.mark.parametrize("path", [one for one in MODULES if one.name not in FOR_DEVELOPERS], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [module for module in MODULES if module.name not in FOR_DEVELOPERS], ids=lambda path: path.stem
+)
 def test_whatever_the_exporter_says_is_explained(path: Path) -> None:
     page = " ".join(quoted())
-    for part in said(path):
+    for part in messages(path):
         assert part.strip(" :;(") in page
 
 

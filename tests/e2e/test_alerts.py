@@ -31,7 +31,7 @@ def prometheus_config(folder: Path, exporter: str, manager: str) -> Path:
     """The example's, in a hurry and with these addresses."""
     config = yaml.safe_load((ROOT / "prometheus" / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "200ms", "evaluation_interval": "200ms"}
-    config["rule_files"] = [str(ROOT / "prometheus" / one) for one in config["rule_files"]]
+    config["rule_files"] = [str(ROOT / "prometheus" / rule_file) for rule_file in config["rule_files"]]
     config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [manager]
     config["scrape_configs"] = config["scrape_configs"][:1]
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [exporter.removeprefix("http://")]
@@ -60,7 +60,7 @@ def test_a_failure_comes_to_alertmanager_and_an_old_one_does_not(rig: Rig, tmp_p
 
         def shown() -> dict[str, Any]:
             """The alerts by name, once there are as many as are expected."""
-            found = {one["labels"]["alertname"]: one for one in ask(f"{manager}/api/v2/alerts")}
+            found = {alert["labels"]["alertname"]: alert for alert in ask(f"{manager}/api/v2/alerts")}
             return found if len(found) >= 4 else {}
 
         eventually(watched)

@@ -51,6 +51,10 @@ def test_failed_records_are_listed_and_after_a_kill_they_still_are(rig: Rig, tmp
     rig.mock_api.faults.add(faults.status(500))
     with running([config(rig, tmp_path)]) as (_, url):
         assert failures(url) == before
-        (one,) = before
-        assert (one["id"], one["destinations"], one["workflow"]) == ("rend_1", ["box"], WORKFLOW)
+        (listed_before,) = before
+        assert (listed_before["id"], listed_before["destinations"], listed_before["workflow"]) == (
+            "rend_1",
+            ["box"],
+            WORKFLOW,
+        )
         assert PERSON not in page + json.dumps(before) + get(f"{url}/failures") + get(url)

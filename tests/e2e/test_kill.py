@@ -1,12 +1,11 @@
 """Many kills in a row at random moments, while the world goes on: no event is lost and none counted twice."""
 
-import contextlib
 import random
 import re
 import signal
-import subprocess
 import time
 from collections import Counter
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,8 @@ import pytest
 from exporter.demo.items import Kind, document_batch, generations, invocation
 from exporter.demo.world import World
 from exporter.model.record import Key
-from tests.support import counting
-from tests.support.program import PATH, PROGRAM, get, running
+from tests.support import counting, forked
+from tests.support.program import get, running
 from tests.support.rig import TOKEN, Rig
 
 KINDS: tuple[Kind, ...] = ("document_batches", "invocations")
@@ -53,8 +52,8 @@ class Work:
         created = counting.created_at(item)
         failed = self.rng.random() < 0.5
         if kind == "invocations":
-            destinations = {one: state["status"] for one, state in item["destinations"].items()}
-            still = [one for one, status in destinations.items() if status == "In Progress"]
+            destinations = {name: state["status"] for name, state in item["destinations"].items()}
+            still = [name for name, status in destinations.items() if status == "In Progress"]
             destinations[still[0]] = "Failed" if failed else "Completed"
             item = invocation(name, created, destinations=destinations)
         else:
@@ -94,7 +93,7 @@ def figures(page: str, ending: str) -> Counter[Key]:
             order = sorted(LABELS, key=LABELS.index)
             if name.startswith("inkit_invocations"):
                 order = ["status", "destination_status"]
-            found[name, *(given[one] for one in order if one in given)] = int(float(value))
+            found[name, *(given[label] for label in order if label in given)] = int(float(value))
     return found
 
 
@@ -104,7 +103,7 @@ def reconciled_since(url: str, moment: float) -> str:
     pattern = r"^batch_exporter_last_reconcile_timestamp_seconds\{.*\} (\S+)$"
     while True:
         page = get(url + "/metrics")
-        times = [float(one) for one in re.findall(pattern, page, re.MULTILINE)]
+        times = [float(moment) for moment in re.findall(pattern, page, re.MULTILINE)]
         if len(times) == len(KINDS) and min(times) > moment:
             return page
         assert time.monotonic() < deadline, page
@@ -113,14 +112,9 @@ def reconciled_since(url: str, moment: float) -> str:
 def killed_at_work(rig: Rig, work: Work, arguments: list[str]) -> bool:
     """Let the program run while the world goes on, and kill it at a random moment. True if it had begun to ask."""
     rig.mock_api.requests.clear()
-    process = subprocess.Popen(
-        [*PROGRAM, "--web.listen-address=127.0.0.1:0", *arguments],
-        env=PATH,
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
+    process = forked.start(["--web.listen-address=127.0.0.1:0", *arguments])
     # One in three may be killed before it has begun to ask. What it needs to begin depends on how busy the machine is.
-    begins = time.monotonic() + (work.rng.uniform(0.0, 0.4) if work.rng.random() < 1 / 3 else 20.0)
+    begins = time.monotonic() + (work.rng.uniform(0.0, 0.1) if work.rng.random() < 1 / 3 else 20.0)
     while not rig.mock_api.requests and time.monotonic() < begins:
         lived(process, 0.01)
     ends = time.monotonic() + work.rng.uniform(0.0, 0.12)
@@ -128,14 +122,15 @@ def killed_at_work(rig: Rig, work: Work, arguments: list[str]) -> bool:
         work.pass_time()
         lived(process, min(left, 0.02))
     process.kill()
-    assert process.wait() == -signal.SIGKILL
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     return bool(rig.mock_api.requests)
 
 
-def lived(process: "subprocess.Popen[bytes]", seconds: float) -> None:
+def lived(process: BaseProcess, seconds: float) -> None:
     """Wait, and see that it does not end by itself."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        pytest.fail(f"it ended by itself: {process.wait(seconds)}")
+    process.join(seconds)
+    assert process.exitcode is None, "it ended by itself"
 
 
 def counted(rig: Rig) -> Counter[Key]:

@@ -49,10 +49,10 @@ def notified(pages: list[Page]) -> list[tuple[str, str]]:
 
 
 def asked(running: Chain, there: Apis) -> None:
-    """Wait until the exporter has been told of all that there is now."""
+    """Wait until the exporter has queried all that there is now."""
     there.mock_api.requests.clear()
     paths = {"/batch", "/invoke", "/batches"}
-    running.until(lambda: paths <= {one.path for one in list(there.mock_api.requests)}, "the next polls")
+    running.until(lambda: paths <= {request.path for request in list(there.mock_api.requests)}, "the next polls")
 
 
 def test_each_thing_pages_once_and_is_over_though_the_exporter_is_killed_before_the_page_and_after(
@@ -70,7 +70,7 @@ def test_each_thing_pages_once_and_is_over_though_the_exporter_is_killed_before_
 
     groups: dict[str, Callable[[], list[Page]]] = {
         "a generation": lambda: pager.pages("InkitGenerationFailed", "production"),
-        "what hangs": lambda: pager.pages("InkitInFlightTooLong", "letters"),
+        "what is stuck": lambda: pager.pages("InkitInFlightTooLong", "letters"),
         "a batch": lambda: pager.pages("PackageXBatchFailed", "logistics"),
         "items": lambda: pager.pages("PackageXItemErrors", "logistics"),
     }
@@ -136,7 +136,7 @@ def test_an_exporter_that_is_down_pages_and_silences_what_was_last_seen_of_it_bu
         return running.pager.pages("BatchExporterDown")[down_before:]
 
     def unknown() -> bool:
-        shown = {one["labels"]["alertname"]: one for one in ask(f"{running.manager}/api/v2/alerts")}
+        shown = {alert["labels"]["alertname"]: alert for alert in ask(f"{running.manager}/api/v2/alerts")}
         return bool(shown["BatchExporterUnknownValues"]["status"]["inhibitedBy"])
 
     before = len(running.pager.pages("InkitGenerationFailed", "production"))

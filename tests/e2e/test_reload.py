@@ -59,7 +59,7 @@ def place(rig: Rig, tmp_path: Path) -> Place:
     return Place(rig, tmp_path)
 
 
-def said(process: "subprocess.Popen[str]", wanted: str) -> str:
+def logged(process: "subprocess.Popen[str]", wanted: str) -> str:
     """The next line of the log that has this in it."""
     assert process.stderr is not None
     guard = threading.Timer(GENEROUS, process.kill)
@@ -70,7 +70,7 @@ def said(process: "subprocess.Popen[str]", wanted: str) -> str:
                 return line
     finally:
         guard.cancel()
-    pytest.fail(f"it never said {wanted}")
+    pytest.fail(f"it never logged {wanted}")
 
 
 def post(url: str, method: str = "POST") -> tuple[int, str]:
@@ -99,7 +99,7 @@ def test_sighup_takes_in_a_file_that_was_put_in_the_place_of_another(rig: Rig, p
             eventually(url + "/metrics", f'inkit_batch_documents{{account="{name}",kind="document"}} 3.0\n')
         place.replace(place.text("added", "kept"))
         process.send_signal(signal.SIGHUP)
-        line = said(process, "msg=reloaded")
+        line = logged(process, "msg=reloaded")
         assert "added=1 changed=0 removed=1 kept=1" in line
         page = eventually(url + "/metrics", 'inkit_batch_documents{account="added",kind="document"} 3.0\n')
         assert accounts(page) == {"added", "kept"}
@@ -117,22 +117,22 @@ def test_sighup_takes_in_a_file_that_kubernetes_has_swapped(rig: Rig, place: Pla
         (tmp_path / "..data_tmp").symlink_to("2")
         (tmp_path / "..data_tmp").replace(data)
         process.send_signal(signal.SIGHUP)
-        assert "added=1 changed=0 removed=0 kept=1" in said(process, "msg=reloaded")
+        assert "added=1 changed=0 removed=0 kept=1" in logged(process, "msg=reloaded")
         eventually(url + "/metrics", 'inkit_batch_documents{account="b",kind="document"}')
 
 
-def test_a_file_that_was_cut_short_changes_nothing_and_is_told_without_secrets(rig: Rig, place: Place) -> None:
+def test_a_file_that_was_cut_short_changes_nothing_and_is_logged_without_secrets(rig: Rig, place: Place) -> None:
     whole = place.text("a", "b")
     place.replace(whole.replace(TOKEN, "CANARY"))
     with running([place.flag, "--web.enable-lifecycle"]) as (process, url):
         process.send_signal(signal.SIGHUP)
-        assert "kept=2" in said(process, "msg=reloaded")
+        assert "kept=2" in logged(process, "msg=reloaded")
         place.file.write_text("poll_intervall: 1m\n" + whole.replace(TOKEN, "CANARY")[:-9])
         status, body = post(url)
         assert status == 500
         assert "config.yaml:" in body
         process.send_signal(signal.SIGHUP)
-        line = said(process, 'level=ERROR msg="reload failed')
+        line = logged(process, 'level=ERROR msg="reload failed')
         assert "config.yaml:" in line
         assert "CANARY" not in body + line
         page = get(url + "/metrics")
@@ -173,9 +173,9 @@ def test_a_sighup_while_it_starts_does_not_end_it(rig: Rig, place: Place) -> Non
         early = time.monotonic() - begun
         hangups = threading.Thread(target=_hang_up, args=(process, stop))
         hangups.start()
-        said(process, "msg=serving")
+        logged(process, "msg=serving")
         assert early < (time.monotonic() - begun) / 2, "it is safe only when it has almost begun"
-        said(process, "msg=reloaded")
+        logged(process, "msg=reloaded")
         stop.set()
         hangups.join()
         process.terminate()
@@ -209,7 +209,7 @@ def test_a_command_that_reloads_nothing_ends_at_sighup_as_any_other(rig: Rig, pl
         process.wait()
 
 
-def test_it_stops_in_time_in_the_middle_of_a_reload_that_hangs(rig: Rig, place: Place) -> None:
+def test_it_stops_in_time_in_the_middle_of_a_reload_that_does_not_end(rig: Rig, place: Place) -> None:
     place.replace(place.text("a"))
     with running([place.flag, "--web.enable-lifecycle"]) as (process, url):
         place.file.unlink()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.dashboards import DASHBOARDS, Query, annotations, label_values, panels, queries, substituted
-from tests.support.grafana_stage import Prometheus, played
+from tests.support.grafana_stage import Prometheus, staged
 from tests.support.prometheus_copies import also_from, comparable, copied, scraped
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
@@ -24,7 +24,7 @@ EMPTY = {
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    with played(tmp_path_factory.mktemp("stage")) as found:
+    with staged(tmp_path_factory.mktemp("stage")) as found:
         yield found
 
 
@@ -32,43 +32,43 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 def answers(prometheus: Prometheus) -> dict[Query, list[Any]]:
     """The series that each query of a panel gives."""
     return {
-        one: (prometheus.now if one.instant else prometheus.recent_failures)(substituted(one.expr))
-        for one in queries()
-        if (one.dashboard, one.panel) not in EMPTY
+        query: (prometheus.now if query.instant else prometheus.recent_failures)(substituted(query.expr))
+        for query in queries()
+        if (query.dashboard, query.panel) not in EMPTY
     }
 
 
 def numbers(series: list[Any]) -> list[float]:
-    points = [point for one in series for point in one.get("values", [one.get("value")])]
+    points = [point for row in series for point in row.get("values", [row.get("value")])]
     return [float(value) for _, value in points]
 
 
 def test_every_query_of_a_panel_has_an_answer(answers: dict[Query, list[Any]]) -> None:
-    silent = [str(one) for one, series in answers.items() if all(map(math.isnan, numbers(series)))]
+    silent = [str(query) for query, series in answers.items() if all(map(math.isnan, numbers(series)))]
     assert not silent, silent
 
 
 def test_no_number_is_beyond_all_bounds(answers: dict[Query, list[Any]]) -> None:
-    boundless = [str(one) for one, series in answers.items() if any(map(math.isinf, numbers(series)))]
+    boundless = [str(query) for query, series in answers.items() if any(map(math.isinf, numbers(series)))]
     assert not boundless, boundless
 
 
 def test_what_is_listed_as_rightly_empty_is_empty(prometheus: Prometheus) -> None:
-    listed = [one for one in queries() if (one.dashboard, one.panel) in EMPTY]
+    listed = [query for query in queries() if (query.dashboard, query.panel) in EMPTY]
     assert len(listed) == len(EMPTY)
-    assert all(prometheus.recent_failures(substituted(one.expr)) == [] for one in listed)
+    assert all(prometheus.recent_failures(substituted(query.expr)) == [] for query in listed)
 
 
 def test_the_labels_in_a_legend_are_those_of_the_answer(answers: dict[Query, list[Any]]) -> None:
     for query, series in answers.items():
         wanted = set(re.findall(r"\{\{(\w+)\}\}", query.legend))
-        assert wanted <= {label for one in series for label in one["metric"]}, query
+        assert wanted <= {label for point in series for label in point["metric"]}, query
 
 
 def test_the_series_of_a_panel_have_different_names(answers: dict[Query, list[Any]]) -> None:
     for query, series in answers.items():
         if query.legend != "__auto":
-            names = [named(query.legend, one["metric"]) for one in series]
+            names = [named(query.legend, point["metric"]) for point in series]
             assert len(set(names)) == len(names), query
 
 
@@ -78,13 +78,13 @@ def named(legend: str, labels: dict[str, str]) -> str:
 
 def test_the_columns_of_a_table_are_those_of_the_answers(answers: dict[Query, list[Any]]) -> None:
     for name, dashboard in DASHBOARDS.items():
-        for panel in (one for one in panels(dashboard) if one["type"] == "table"):
+        for panel in (panel for panel in panels(dashboard) if panel["type"] == "table"):
             given = [
                 series for query, series in answers.items() if (query.dashboard, query.panel) == (name, panel["title"])
             ]
-            labels = {label for series in given for one in series for label in one["metric"]}
+            labels = {label for series in given for point in series for label in point["metric"]}
             columns = panel["transformations"][-1]["options"]["renameByName"]
-            assert labels == {one for one in columns if not one.startswith("Value")}, panel["title"]
+            assert labels == {column for column in columns if not column.startswith("Value")}, panel["title"]
 
 
 def test_every_variable_has_something_to_choose_from(prometheus: Prometheus) -> None:
@@ -99,22 +99,22 @@ def test_every_annotation_marks_something(prometheus: Prometheus) -> None:
 
 def test_failures_over_time_have_exemplars_that_name_the_records(prometheus: Prometheus) -> None:
     named = set()
-    for panel in (one for board in DASHBOARDS.values() for one in panels(board)):
-        for target in (one for one in panel["targets"] if one["exemplar"]):
+    for panel in (panel for board in DASHBOARDS.values() for panel in panels(board)):
+        for target in (target for target in panel["targets"] if target["exemplar"]):
             series = prometheus.ask("query_exemplars", query=substituted(target["expr"]), **prometheus.minute())
             assert series, panel["title"]
-            named |= {exemplar["labels"]["record_id"] for one in series for exemplar in one["exemplars"]}
+            named |= {exemplar["labels"]["record_id"] for point in series for exemplar in point["exemplars"]}
     assert named >= {"rb_1", "fb_1", "rend_1", "batch_1"}
 
 
 def test_two_exporters_of_the_same_accounts_give_the_same_numbers_as_one(
     prometheus: Prometheus, tmp_path: Path
 ) -> None:
-    """In one job, as after a mistake or while a pod is replaced, and in two."""
+    """In one job, as by accident or while a pod is replaced, and in two."""
     alone = scraped(prometheus, "70s")
     second = {"instance": "b", "pod": "y"}
     with (
-        copied(tmp_path / "one", alone, prometheus.at) as one,
+        copied(tmp_path / "one", alone, prometheus.at) as copy,
         copied(tmp_path / "two", also_from(alone, second), prometheus.at) as two,
         copied(tmp_path / "jobs", also_from(alone, second | {"job": "another"}), prometheus.at) as in_two_jobs,
     ):
@@ -123,7 +123,7 @@ def test_two_exporters_of_the_same_accounts_give_the_same_numbers_as_one(
             expr = substituted(query.expr)
             expected, *found = (
                 comparable(source.now(expr) if query.instant else source.recent_failures(expr))
-                for source in (one, two, in_two_jobs)
+                for source in (copy, two, in_two_jobs)
             )
             assert found == [expected] * 2, query
         assert len(asked) > 100

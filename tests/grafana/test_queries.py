@@ -23,11 +23,11 @@ from tests.support.rules import within
 TARGET = {"cluster", "job", "instance", "pod"}
 """Labels that Prometheus gives to every series it scrapes."""
 ALERT = {"alertname", "alertstate", "severity", "cluster", "job", "account", "system", "collector"}
-EXPRS = sorted({one.expr for one in queries()} | annotations())
+EXPRS = sorted({query.expr for query in queries()} | annotations())
 
 
 def known() -> Mapping[str, set[str]]:
-    """Each series' name with its labels: the catalogue's, the client library's of the process, and Prometheus's own."""
+    """Each series' name with its labels: the catalog's, the client library's of the process, and Prometheus's own."""
     found = {"ALERTS": ALERT, "ALERTS_FOR_STATE": ALERT}
     for family in catalog(families()):
         labels = {*family.labels, *family.optional, *TARGET}
@@ -46,24 +46,24 @@ KNOWN = known()
 
 def unknown(expr: Expr) -> Iterator[str]:
     """The names in an expression that nothing has."""
-    for one in within(expr):
-        if isinstance(one, VectorSelector):
-            labels = KNOWN.get(one.name or "", set())
+    for node in within(expr):
+        if isinstance(node, VectorSelector):
+            labels = KNOWN.get(node.name or "", set())
             if not labels:
-                yield str(one.name)
-            yield from (f"{one.name}: {match.name}" for match in one.matchers.matchers if match.name not in labels)
-        if isinstance(one, AggregateExpr) and one.modifier:
-            yield from (f"by {label}" for label in one.modifier.labels if label not in labels_of(one.expr))
+                yield str(node.name)
+            yield from (f"{node.name}: {match.name}" for match in node.matchers.matchers if match.name not in labels)
+        if isinstance(node, AggregateExpr) and node.modifier:
+            yield from (f"by {label}" for label in node.modifier.labels if label not in labels_of(node.expr))
 
 
 def labels_of(expr: Expr) -> set[str]:
     """The labels that the series of an expression can have."""
     found: set[str] = set()
-    for one in within(expr):
-        if isinstance(one, VectorSelector):
-            found |= KNOWN.get(one.name or "", set())
-        if isinstance(one, Call) and one.func.name == "label_replace" and isinstance(one.args[1], StringLiteral):
-            found.add(one.args[1].val)
+    for node in within(expr):
+        if isinstance(node, VectorSelector):
+            found |= KNOWN.get(node.name or "", set())
+        if isinstance(node, Call) and node.func.name == "label_replace" and isinstance(node.args[1], StringLiteral):
+            found.add(node.args[1].val)
     return found
 
 
@@ -91,7 +91,7 @@ def test_the_variables_list_values_of_labels_that_there_are() -> None:
         assert isinstance(selector, VectorSelector)
         # The selector of several families has a matcher of their names in the place of a name.
         name = selector.name or selector.matchers.matchers[0].value
-        chosen = [labels for one, labels in KNOWN.items() if re.fullmatch(name, one)]
+        chosen = [labels for metric, labels in KNOWN.items() if re.fullmatch(name, metric)]
         assert chosen, query
         assert all(query.label in labels for labels in chosen), query
 
@@ -103,23 +103,23 @@ def test_the_alerts_that_are_shown_are_all_those_of_the_rules() -> None:
     shown = re.search(r'alertname=~"([^"]*)"', FIRING)
     assert shown
     assert names
-    assert [one for one in names if not re.fullmatch(shown[1], one)] == []
+    assert [name for name in names if not re.fullmatch(shown[1], name)] == []
 
 
 def test_what_counts_as_failed_and_as_completed_is_all_that_is_final() -> None:
     """What was cancelled is neither."""
-    said = set(FAILED.removeprefix('status=~"').rstrip('"').split("|")) | {
+    statuses = set(FAILED.removeprefix('status=~"').rstrip('"').split("|")) | {
         COMPLETED.removeprefix('status="').rstrip('"')
     }
     assert FINAL == PACKAGEX_FINAL, "the queries are the same for both"
-    assert FINAL - said == {"cancelled", "canceled"}
-    assert said <= FINAL
+    assert FINAL - statuses == {"cancelled", "canceled"}
+    assert statuses <= FINAL
 
 
 def parts(expr: Expr) -> list[Expr]:
     """Return what an expression is made of directly."""
     named = (getattr(expr, name, None) for name in ("lhs", "rhs", "expr", "vector_selector"))
-    return [*(one for one in named if one is not None), *getattr(expr, "args", ())]
+    return [*(name for name in named if name is not None), *getattr(expr, "args", ())]
 
 
 def twice(expr: Expr, merged: bool = False) -> Iterator[str]:
@@ -166,22 +166,26 @@ def test_no_account_counts_twice_where_two_exporters_expose_it() -> None:
     assert {expr for expr in EXPRS if [*twice(promql_parser.parse(substituted(expr)))]} == set()
 
 
-def test_equal_accounts_of_two_clusters_are_told_apart() -> None:
+def test_equal_accounts_of_two_clusters_are_distinct() -> None:
     """Where a row or a line is one account, it is one of one cluster."""
     for expr in EXPRS:
-        for one in within(promql_parser.parse(substituted(expr))):
-            modifier: Any = getattr(one, "modifier", None)
+        for node in within(promql_parser.parse(substituted(expr))):
+            modifier: Any = getattr(node, "modifier", None)
             named: Any = getattr(modifier, "matching", modifier)
             labels = set() if named is None else set(named.labels)
             assert ("account" in labels) <= ("cluster" in labels), expr
 
 
 def test_every_query_is_of_the_chosen_clusters_and_jobs() -> None:
-    asked = [one.expr for one in queries()] + [f"{one.selector}" for one in label_values()] + sorted(annotations())
+    asked = (
+        [query.expr for query in queries()]
+        + [f"{variable.selector}" for variable in label_values()]
+        + sorted(annotations())
+    )
     for expr in asked:
-        for one in within(promql_parser.parse(substituted(expr))):
-            if isinstance(one, VectorSelector) and (one.name or "") not in UNNARROWED:
-                chosen = {match.name for match in one.matchers.matchers}
+        for node in within(promql_parser.parse(substituted(expr))):
+            if isinstance(node, VectorSelector) and (node.name or "") not in UNNARROWED:
+                chosen = {match.name for match in node.matchers.matchers}
                 assert chosen >= {"cluster", "job"}, expr
 
 

@@ -16,9 +16,9 @@ from tests.support.typescript import complaints, literals
 
 OVERVIEW = DASHBOARDS["batch-exporter-overview"]
 FAULTS: Mapping[str, Callable[[dict[str, Any]], None]] = {
-    "a misspelt option": lambda board: panel(board, "timeseries")["options"].update(legnd={}),
-    "a misspelt style": lambda board: panel(board, "timeseries")["fieldConfig"]["defaults"]["custom"].update(widht=1),
-    "a misspelt key of a panel": lambda board: panel(board, "stat").update(tittle="x"),
+    "a misspelled option": lambda board: panel(board, "timeseries")["options"].update(legnd={}),
+    "a misspelled style": lambda board: panel(board, "timeseries")["fieldConfig"]["defaults"]["custom"].update(widht=1),
+    "a misspelled key of a panel": lambda board: panel(board, "stat").update(tittle="x"),
     "a style that there is not": lambda board: panel(board, "timeseries")["fieldConfig"]["defaults"]["custom"].update(
         drawStyle="dots"
     ),
@@ -28,7 +28,7 @@ FAULTS: Mapping[str, Callable[[dict[str, Any]], None]] = {
 
 
 def panel(dashboard: dict[str, Any], kind: str) -> dict[str, Any]:
-    return next(one for one in panels(dashboard) if one["type"] == kind)
+    return next(panel for panel in panels(dashboard) if panel["type"] == kind)
 
 
 @pytest.mark.programs
@@ -52,7 +52,7 @@ def lost(ours: Any, theirs: Any, path: str = "") -> list[str]:
     if isinstance(ours, dict) and isinstance(theirs, dict):
         return [found for key, value in ours.items() for found in lost(value, theirs.get(key), f"{path}.{key}")]
     if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
-        return [found for at, one in enumerate(ours) for found in lost(one, theirs[at], f"{path}[{at}]")]
+        return [found for at, panel in enumerate(ours) for found in lost(panel, theirs[at], f"{path}[{at}]")]
     return [] if ours == theirs else [path]
 
 
@@ -64,10 +64,10 @@ def through_the_sdk(dashboard: dict[str, Any]) -> Any:
 @pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=list(DASHBOARDS))
 def test_the_sdk_knows_every_key(dashboard: dict[str, Any]) -> None:
     prometheus = ("titleFormat", "textFormat", "useValueForTime", "target")
-    assert [one for one in lost(dashboard, through_the_sdk(dashboard)) if not one.endswith(prometheus)] == []
+    assert [path for path in lost(dashboard, through_the_sdk(dashboard)) if not path.endswith(prometheus)] == []
 
 
-def test_the_sdk_sees_a_misspelt_key_of_a_query() -> None:
+def test_the_sdk_sees_a_misspelled_key_of_a_query() -> None:
     faulty = copy.deepcopy(OVERVIEW)
     panel(faulty, "stat")["targets"][0]["exprr"] = "1"
-    assert any(one.endswith("exprr") for one in lost(faulty, through_the_sdk(faulty)))
+    assert any(path.endswith("exprr") for path in lost(faulty, through_the_sdk(faulty)))

@@ -80,7 +80,7 @@ def test_what_is_no_url_is_refused_with_its_setting_and_nothing_is_written(
         ("https://a/ä", "has a character that is no letter, digit or one of . _ ~ : / -: percent-encode it"),
     ],
 )
-def test_a_url_that_is_refused_is_told_why_and_its_password_is_not_repeated(url: str, message: str) -> None:
+def test_a_url_that_is_refused_gets_the_reason_and_its_password_is_not_repeated(url: str, message: str) -> None:
     with pytest.raises(BadURL) as refused:
         base(url)
     assert str(refused.value) == message

@@ -99,7 +99,7 @@ def test_an_exporter_that_is_down_says_nothing_of_another_job_or_cluster(url: st
 
 
 @pytest.mark.programs
-def test_two_jobs_that_poll_one_account_are_told_of_though_one_of_them_is_down(url: str) -> None:
+def test_two_jobs_that_poll_one_account_are_reported_though_one_of_them_is_down(url: str) -> None:
     twice = {"alertname": "BatchExporterPolledTwice", "account": "production", "collector": "invocations"}
     ask(url, [{"labels": twice}, {"labels": {"alertname": "BatchExporterDown", "job": "sixth"}}])
 

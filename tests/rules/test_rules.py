@@ -22,7 +22,7 @@ from tests.support.serving import Program, ask, serving
 
 FAMILIES = {family.name: family for family in catalog(families())}
 OUTCOMES = {name: family.outcome for name, family in FAMILIES.items() if family.outcome is not None}
-OF_PROMETHEUS = {"up"}
+OF_PROMETHEUS = {"up", "process_cpu_seconds_total"}
 OF_TARGETS = {"cluster", "job", "instance", "pod"}
 RECORDED = {rule.name for rule in rules() if rule.recorded}
 MADE_BY_RULES = {label for rule in rules() for label in rule.labels}
@@ -51,9 +51,11 @@ def test_promtool_accepts_the_configuration_and_the_rules() -> None:
 @pytest.mark.programs
 def test_the_run_says_which_promtools_have_judged_the_rules() -> None:
     promtool.run("--version")
-    said = promtool.used()
-    assert re.match(r"rules judged by promtool \d+\.\d+\.\d+", said)
-    assert ("no 3.x: Go is not installed" in said) == (len(promtool.promtools()) == 1) == (shutil.which("go") is None)
+    summary = promtool.used()
+    assert re.match(r"rules judged by promtool \d+\.\d+\.\d+", summary)
+    assert (
+        ("no 3.x: Go is not installed" in summary) == (len(promtool.promtools()) == 1) == (shutil.which("go") is None)
+    )
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
@@ -83,6 +85,15 @@ def test_a_rule_means_by_failure_what_the_systems_declare(rule: Rule) -> None:
                 assert (label, frozenset(matchers[label].split("|"))) == (declared.label, declared.failures)
 
 
+@pytest.mark.parametrize("family", OUTCOMES)
+def test_the_alert_of_a_family_s_failures_exists_and_selects_them(family: str) -> None:
+    outcome = OUTCOMES[family]
+    assert outcome.alert in ALERTS
+    selected = dict(named(ALERTS[outcome.alert].expr).selected)
+    assert family in selected
+    assert outcome.label in selected[family]
+
+
 def test_a_rule_adds_up_what_exporters_count_one_by_one() -> None:
     """A maximum or sum over exporters falls when one of them restarts: no rate can be taken of it."""
     for rule in rules():
@@ -106,7 +117,7 @@ def test_what_is_wrong_with_a_rule_is_seen(expr: str, found: list[str]) -> None:
 
 
 def test_no_rule_compares_with_a_duration_of_the_configuration() -> None:
-    """The exporter tells what is configured: stale_after and poll_interval as metrics, stuck_after by what is stuck."""
+    """Configured times are exposed: stale_after and poll_interval as metrics, stuck_after by what is stuck."""
     configured = {parse(field.default) for field in Tuning.model_fields.values() if isinstance(field.default, str)}
     assert {rule.name: found for rule in rules() if (found := compared(rule.expr) & configured)} == {}
 
@@ -134,14 +145,14 @@ def test_every_runbook_that_an_alert_links_to_is_served_by_the_exporter() -> Non
         for alert in ALERTS.values():
             url = urlsplit(alert.annotations["runbook_url"])
             answer, body = ask(place, "GET", url.path)
-            headings = [one["id"] for one in Reader(body.decode()).attributes("h3")]
+            headings = [heading["id"] for heading in Reader(body.decode()).attributes("h3")]
             assert (answer.status, url.fragment in headings) == (200, True), alert.name
 
 
 def test_the_address_that_alerts_link_to_is_where_the_exporter_serves_by_default() -> None:
     default = flags.parse([]).listen_address
     assert {urlsplit(alert.annotations["runbook_url"]).netloc for alert in ALERTS.values()} == {
-        f"localhost{one}" for one in default
+        f"localhost{label}" for label in default
     }
 
 
@@ -161,7 +172,9 @@ def test_each_runbook_says_what_it_means_how_to_confirm_and_how_to_fix_it() -> N
 
 def test_the_table_of_alerts_has_their_severities() -> None:
     listed = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| (\w+) \|", RUNBOOKS, re.MULTILINE)
-    assert sorted(listed) == sorted((one.name, anchor(one.name), one.labels["severity"]) for one in ALERTS.values())
+    assert sorted(listed) == sorted(
+        (alert.name, anchor(alert.name), alert.labels["severity"]) for alert in ALERTS.values()
+    )
 
 
 def test_the_queries_of_the_runbooks_name_metrics_that_there_are() -> None:
@@ -174,7 +187,9 @@ def test_the_queries_of_the_runbooks_name_metrics_that_there_are() -> None:
 
 def test_the_dashboards_that_alerts_link_to_are_there_with_their_variables() -> None:
     dashboards = [json.loads(path.read_text()) for path in (ROOT / "grafana" / "dashboards").glob("*.json")]
-    variables = {one["uid"]: {item["name"] for item in one["templating"]["list"]} for one in dashboards}
+    variables = {
+        dashboard["uid"]: {item["name"] for item in dashboard["templating"]["list"]} for dashboard in dashboards
+    }
     for _, expected in cases():
         for alert in expected:
             link = urlsplit(alert["exp_annotations"]["dashboard"])

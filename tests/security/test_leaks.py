@@ -1,4 +1,4 @@
-"""Nothing private gets out: marks stand in all that is private, and all that every command says is looked through."""
+"""Nothing private gets out: marks stand in all that is private, and the output of every command is searched."""
 
 import base64
 import re
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import hostile
 from tests.support.canaries import canary, holds
-from tests.support.outputs import Said, everything, inspect
+from tests.support.outputs import Output, everything, inspect
 from tests.support.program import eventually, get, running
 from tests.support.security_stage import Stage, stage
 
@@ -50,62 +50,67 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="module")
-def all_said(there: Stage) -> dict[str, list[Said]]:
+def outputs_by_style(there: Stage) -> dict[str, list[Output]]:
     return everything(there, STYLES)
 
 
 @pytest.fixture(params=STYLES)
-def said(all_said: dict[str, list[Said]], request: pytest.FixtureRequest) -> list[Said]:
-    """All that all commands say, with logs in one format."""
-    return all_said[request.param]
+def outputs(outputs_by_style: dict[str, list[Output]], request: pytest.FixtureRequest) -> list[Output]:
+    """All output of all commands, with logs in one format."""
+    return outputs_by_style[request.param]
 
 
 @pytest.fixture(scope="module")
 def shown(there: Stage) -> bytes:
     """What `inspect` shows of all records with customers' data."""
     private = ("inkit rend_1", "inkit rend_text", "packagex batch_1 --errors")
-    return b"".join(one.content for what in private for one in inspect(there, "json", f"{what} --show-data"))
+    return b"".join(output.content for what in private for output in inspect(there, "json", f"{what} --show-data"))
 
 
-def leaks(said: list[Said], name: str) -> list[str]:
-    return [one.where for one in said if holds(one.content, name)]
+def leaks(outputs: list[Output], name: str) -> list[str]:
+    return [output.where for output in outputs if holds(output.content, name)]
 
 
-@pytest.mark.parametrize("name", [*SECRETS, *PERSONAL, *OF_ROWS, *UNREAD])
-def test_what_is_private_is_in_no_output_of_any_command(said: list[Said], name: str) -> None:
-    assert not leaks(said, name)
+def test_what_is_private_is_in_no_output_of_any_command(outputs: list[Output]) -> None:
+    private = (*SECRETS, *PERSONAL, *OF_ROWS, *UNREAD)
+    assert {name: found for name in private if (found := leaks(outputs, name))} == {}
 
 
-@pytest.mark.parametrize("name", OF_RECORDS)
-def test_what_describes_a_record_is_shown_by_inspect_alone(said: list[Said], name: str) -> None:
-    assert {where.partition(" ")[0] for where in leaks(said, name)} == {"inspect"}
+def test_what_describes_a_record_is_shown_by_inspect_alone(outputs: list[Output]) -> None:
+    shown = {name: {where.partition(" ")[0] for where in leaks(outputs, name)} for name in OF_RECORDS}
+    assert shown == {name: {"inspect"} for name in OF_RECORDS}
 
 
-def test_a_workflows_name_is_shown_beside_what_failed_and_by_inspect_alone(said: list[Said]) -> None:
-    shown = {where.partition(" as ")[0] for where in leaks(said, WORKFLOW)}
+def test_a_workflows_name_is_shown_beside_what_failed_and_by_inspect_alone(outputs: list[Output]) -> None:
+    shown = {where.partition(" as ")[0] for where in leaks(outputs, WORKFLOW)}
     assert {"serve GET /failures", "inspect stdout"} <= shown
-    stored = {one for one in shown if re.fullmatch(r"serve (ended )?state.db(-wal)?", one)}
+    stored = {where for where in shown if re.fullmatch(r"serve (ended )?state.db(-wal)?", where)}
     assert stored
     assert shown - stored == {"serve GET /failures", "inspect stdout"}
 
 
-@pytest.mark.parametrize("name", [*PERSONAL, *OF_ROWS])
-def test_customers_data_is_shown_to_who_asks_for_it(said: list[Said], shown: bytes, name: str) -> None:
-    assert holds(shown, name)
+def test_customers_data_is_shown_to_who_asks_for_it(shown: bytes) -> None:
+    assert [name for name in (*PERSONAL, *OF_ROWS) if not holds(shown, name)] == []
 
 
-@pytest.mark.parametrize("name", [*SECRETS, *PERSONAL, *OF_ROWS, *UNREAD, *OF_RECORDS, WORKFLOW])
-def test_all_that_must_not_get_out_was_there(said: list[Said], there: Stage, name: str) -> None:
-    assert any(holds(one, name) for one in there.there())
+def test_all_that_must_not_get_out_was_there(outputs: list[Output], there: Stage) -> None:
+    given = list(there.there())
+    names = (*SECRETS, *PERSONAL, *OF_ROWS, *UNREAD, *OF_RECORDS, WORKFLOW)
+    assert [name for name in names if not any(holds(content, name) for content in given)] == []
 
 
-@pytest.mark.parametrize(
-    "where", ["serve GET /metrics", "serve GET / ", "serve stderr", "serve state.db", "once stdout", "check stderr"]
-)
-def test_all_outputs_are_looked_through(said: list[Said], where: str) -> None:
-    """Each has what it may: the names of accounts that fail, or the id of a record."""
-    found = [one.content for one in said if one.where.startswith(where)]
-    assert any(b"inkit-401" in one or b"rend_1" in one for one in found)
+def test_all_outputs_are_looked_through(outputs: list[Output]) -> None:
+    """Each has what it may: the names of accounts that fail, or the ID of a record."""
+    for where in (
+        "serve GET /metrics",
+        "serve GET / ",
+        "serve stderr",
+        "serve state.db",
+        "once stdout",
+        "check stderr",
+    ):
+        found = [output.content for output in outputs if output.where.startswith(where)]
+        assert any(b"inkit-401" in content or b"rend_1" in content for content in found), where
 
 
 def test_the_demo_shows_neither_its_tokens_nor_its_people(tmp_path: Path) -> None:
@@ -118,8 +123,8 @@ def test_the_demo_shows_neither_its_tokens_nor_its_people(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "said", [canary("x"), canary("x").upper(), base64.b64encode(b"a:" + canary("x").encode()).decode()]
+    "text", [canary("x"), canary("x").upper(), base64.b64encode(b"a:" + canary("x").encode()).decode()]
 )
-def test_a_mark_is_found_in_other_letters_and_encodings(said: str) -> None:
-    assert holds(f"...{said}...".encode(), "x")
-    assert not holds(f"...{said}...".encode(), "y")
+def test_a_mark_is_found_in_other_letters_and_encodings(text: str) -> None:
+    assert holds(f"...{text}...".encode(), "x")
+    assert not holds(f"...{text}...".encode(), "y")

@@ -10,12 +10,12 @@ from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "security.md").read_text()
 PROMISES = re.findall(r"^\| (.+?) \| (`tests/.*|) \|$", PAGE.partition("| promise | test |")[2], re.MULTILINE)
-NAMED = [one for _, tests in PROMISES for one in re.findall(r"`(tests/[^`]+)`", tests)]
+NAMED = [reference for _, tests in PROMISES for reference in re.findall(r"`(tests/[^`]+)`", tests)]
 
 
 def functions_of(path: Path) -> set[str]:
     """The names of a module's functions."""
-    return {one.name for one in ast.parse(path.read_text()).body if isinstance(one, ast.FunctionDef)}
+    return {statement.name for statement in ast.parse(path.read_text()).body if isinstance(statement, ast.FunctionDef)}
 
 
 def test_every_line_of_the_table_is_a_promise_with_its_tests() -> None:

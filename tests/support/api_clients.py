@@ -48,7 +48,7 @@ class PackagexClient:
         return answer.json()
 
     def ids(self, **params: str | int) -> list[str]:
-        return [one["id"] for one in self.page("/batches", **params)["data"]]
+        return [item["id"] for item in self.page("/batches", **params)["data"]]
 
     def pagination(self, **params: str | int) -> Any:
         return self.page("/batches", **params)["pagination"]

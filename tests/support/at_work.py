@@ -72,8 +72,8 @@ class Program:
         """Until each of their collectors has been polled, and well, after a moment (epoch seconds)."""
 
         def done() -> bool:
-            health = [one.health for account in accounts for one in self.on_board(account)]
-            return all(one.up and (one.last_success or 0.0) >= since for one in health)
+            health = [collector.health for account in accounts for collector in self.on_board(account)]
+            return all(state.up and (state.last_success or 0.0) >= since for state in health)
 
         eventually(done)
 
@@ -85,14 +85,14 @@ class Program:
         return self.running.change(self.accounts(**given)).counts()
 
     def asked(self) -> list[str]:
-        return [one.path for one in self.rig.mock_api.requests]
+        return [request.path for request in self.rig.mock_api.requests]
 
     def on_board(self, account: str) -> list[CollectorSnapshot]:
-        return [one for one in self.rig.board.snapshot.collectors if one.account == account]
+        return [collector for collector in self.rig.board.snapshot.collectors if collector.account == account]
 
     def shown(self, account: str, family: str) -> str:
         blocks = [
-            one.gauges.get(family) or one.counters.get(family) or one.status.get(family)
-            for one in self.on_board(account)
+            collector.gauges.get(family) or collector.counters.get(family) or collector.status.get(family)
+            for collector in self.on_board(account)
         ]
         return "".join(block.text.decode() for block in blocks if block is not None)

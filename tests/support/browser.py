@@ -45,13 +45,13 @@ def visit(
     browser: "Browser", url: str, scheme: Scheme = "light", size: tuple[int, int] = DESK, *, scripts: bool = True
 ) -> Iterator["Page"]:
     """A page, once it is there. What it says to the console, of a policy that is broken say, is an error."""
-    said: list[str] = []
+    messages: list[str] = []
     with browser.new_context(
         color_scheme=scheme, viewport={"width": size[0], "height": size[1]}, java_script_enabled=scripts
     ) as context:
         page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
         page.goto(url)
         yield page
-    assert said == []
+    assert messages == []

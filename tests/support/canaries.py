@@ -24,10 +24,14 @@ def canary(name: str) -> str:
     return "qz" + hashlib.sha256(name.encode()).hexdigest()[:12].translate(_LETTERS)
 
 
-def holds(said: bytes, name: str) -> bool:
+def holds(content: bytes, name: str) -> bool:
     """Does it hold the canary, in any case, or as Base64 (as in `Authorization: Basic`) or hexadecimal digits."""
     mark = canary(name).encode()
-    return mark in said.lower() or mark.hex().encode() in said.lower() or any(one in said for one in _base64(mark))
+    return (
+        mark in content.lower()
+        or mark.hex().encode() in content.lower()
+        or any(form in content for form in _base64(mark))
+    )
 
 
 def _base64(mark: bytes) -> list[bytes]:
@@ -51,13 +55,13 @@ def invocations(more: Iterable[str] = ()) -> list[Item]:
     whole["template_version"] = canary("invocation.template_version")
     merged = {canary("merge_parameters.key"): [{"name": canary("merge_parameters.value")}]}
     whole["merge_parameters"] = merged
-    for name, one in whole["destinations"].items():
-        one |= {key: canary(f"destination.{name}.piece") for key in one if key.endswith("_id")}
-        one["new"] = canary("destination.new")
+    for name, destination in whole["destinations"].items():
+        destination |= {key: canary(f"destination.{name}.piece") for key in destination if key.endswith("_id")}
+        destination["new"] = canary("destination.new")
     whole["destinations"]["inkit_storage"]["name"] = canary("destination.name")
     broken = _broken("invocation", whole, "id", "created_at", "flows_batch_id", "destinations")
     text = {**whole, "id": "rend_text", "merge_parameters": canary("merge_parameters.text")}
-    return [whole, *broken, text, *({**whole, "id": one} for one in more)]
+    return [whole, *broken, text, *({**whole, "id": record_id} for record_id in more)]
 
 
 def batches(kind: str) -> list[Item]:
@@ -73,9 +77,9 @@ def packagex_batches() -> list[Item]:
     """The same of PackageX's batches."""
     whole = packagex_batch("batch_1", time.time(), status="failed", phases=[phase("processing", 3, 1, 2)])
     whole |= _marked("packagex", "object", "organization_id", "duplicate_handling", "updated_by", "checksum", "new")
-    said = canary("packagex.reason")
+    content = canary("packagex.reason")
     quoted, address = canary("packagex.reason.quoted"), canary("packagex.reason.address")
-    whole["reason"] = f"{said}: '{quoted}' and {address}@example.com, see https://{address}.example/{address}"
+    whole["reason"] = f"{content}: '{quoted}' and {address}@example.com, see https://{address}.example/{address}"
     whole["phases"][0]["new"] = canary("packagex.phases.new")
     return [whole, *_broken("packagex", whole, "id", "created_at", "updated_at", "phases", "stats")]
 
@@ -84,9 +88,9 @@ def errors_file() -> bytes:
     """What an errors file may say of rows."""
     people = {name: canary(f"errors.{name}") for name in ("name", "email", "quoted", "row")}
     mail = f"{people['email']}@example.com"
-    said = f"'{people['quoted']}' is none, nor is {mail} of {people['row']}"
+    content = f"'{people['quoted']}' is none, nor is {mail} of {people['row']}"
     return json.dumps(
-        [{"row": 1, "field": "name", "message": said, "data": [people["row"], mail, people["name"]]}]
+        [{"row": 1, "field": "name", "message": content, "data": [people["row"], mail, people["name"]]}]
     ).encode()
 
 

@@ -3,6 +3,7 @@
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,11 @@ PATIENCE_SECONDS = 90.0
 _LOOK_SECONDS = 0.05
 _TAIL = 4000
 _T = TypeVar("_T")
+_WITH_PATIENCE = """\
+import exporter.__main__, exporter.model.publication
+exporter.model.publication.PATIENCE_SECONDS = {seconds}
+exporter.__main__.main()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +71,12 @@ class Program:
 class Exporter(Program):
     """The exporter: with the same port, configuration and state file each time."""
 
-    def __init__(self, config: Path, address: str) -> None:
+    def __init__(self, config: Path, address: str, intervals: Intervals) -> None:
+        program = PROGRAM
+        if intervals.unscraped_seconds is not None:
+            program = (sys.executable, "-c", _WITH_PATIENCE.format(seconds=intervals.unscraped_seconds))
         super().__init__(
-            [*PROGRAM, f"--web.listen-address={address}", f"--config.file={config}"], config.parent / "exporter.log"
+            [*program, f"--web.listen-address={address}", f"--config.file={config}"], config.parent / "exporter.log"
         )
         self.url = f"http://{address}"
 
@@ -84,7 +93,7 @@ class DeadlineWatcher:
     def query(self, expression: str) -> list[dict[str, str]]:
         """The labels of what Prometheus finds."""
         found = ask(f"{self.address}/api/v1/query?query={quote(expression)}")["data"]["result"]
-        return [one["metric"] for one in found]
+        return [series["metric"] for series in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +123,11 @@ class Chain:
         deadline = time.monotonic() + patience
         pause = threading.Event()
         while not (found := look()):
-            assert time.monotonic() < deadline, f"not within {patience:.0f} seconds: {what}\n{self._told()}"
+            assert time.monotonic() < deadline, f"not within {patience:.0f} seconds: {what}\n{self._report()}"
             pause.wait(_LOOK_SECONDS)
         return found
 
-    def _told(self) -> str:
+    def _report(self) -> str:
         pages = [f"{number}: {page}" for number, watch in enumerate(self.watches) for page in watch.pager.all()]
         logs = [f"--- {log.name}\n{log.read_text()[-_TAIL:]}" for log in sorted(self.folder.glob("**/*.log"))]
         return "\n".join(["--- pages", *pages, *logs])
@@ -133,25 +142,25 @@ def apis() -> Iterator[Apis]:
 
 @contextmanager
 def chain(folder: Path, accounts: Sequence[Account], intervals: Intervals, *others: Intervals) -> Iterator[Chain]:
-    """A chain that has seen what there is: all that happens from now on is news to it. No process is left behind.
+    """A chain that has seen what there is: what happens from now on is a new event. No process is left behind.
 
     Each of the `others` is for one more Prometheus that scrapes the same exporter.
     """
     with ExitStack() as stack:
         address = free_address()
-        exporter = Exporter(exporter_config(folder, TOKEN, accounts, intervals), address)
+        exporter = Exporter(exporter_config(folder, TOKEN, accounts, intervals), address, intervals)
         stack.callback(exporter.end)
         exporter.start()
         watches = [
-            stack.enter_context(watch(folder / f"watch-{number}", address, one))
-            for number, one in enumerate((intervals, *others))
+            stack.enter_context(watch(folder / f"watch-{number}", address, each))
+            for number, each in enumerate((intervals, *others))
         ]
         made = Chain(exporter, watches, folder)
 
         def watched() -> bool:
             """Have all windows been read."""
             seen = "batch_exporter_backfilling == 0"
-            return all(len(one.query(seen)) == len(accounts) for one in watches)
+            return all(len(watcher.query(seen)) == len(accounts) for watcher in watches)
 
         made.until(watched, "that every account is watched", patience=120.0)
         yield made

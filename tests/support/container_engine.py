@@ -23,7 +23,7 @@ _SETTLE = (
     'cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/"'
     ' && printf "[global]\\ncert = /etc/ssl/certs/ca-certificates.crt\\n" > "$1/etc/pip.conf"'
 )
-_BASE = "localhost/python:stand-in"
+_BASE = "localhost/python:substitute"
 EPOCH = "1700000000"
 
 
@@ -33,7 +33,7 @@ def run(*words: str | Path) -> "subprocess.CompletedProcess[str]":
 
 
 def output(*words: str | Path) -> str:
-    """What a command prints. Fails with all that it said."""
+    """What a command prints. Fails with all that it printed."""
     done = run(*words)
     assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -54,7 +54,7 @@ class Engine:
         return run(*self._podman(), *words).returncode == 0
 
     def logs(self, container: str) -> str:
-        """All that a container has said."""
+        """All that a container has printed."""
         done = run(*self._podman(), "logs", container)
         return done.stdout + done.stderr
 

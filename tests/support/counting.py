@@ -21,7 +21,7 @@ UNNAMED = ("inkit_invocation_generations_finished_total", "none", "failed")
 
 
 def _made(item: Item) -> tuple[str, ...]:
-    return tuple(item[one] for one in ("resource", "action", "mode", "via"))
+    return tuple(item[label] for label in ("resource", "action", "mode", "via"))
 
 
 def created_at(item: Item) -> float:
@@ -39,10 +39,12 @@ def in_flight(kind: Kind | Batches, item: Item) -> bool:
     if kind == "batches":
         return item["status"] in ("requested", "queued", "processing")
     if kind == "invocations":
-        statuses = [one["status"] for one in item["destinations"].values()] or [item["destination_status"]]
-        return any(word(one) not in FINISHED for one in (item["status"], *statuses))
-    begun: int = sum(one["count"] for one in item["destinations"].values())
-    open_work: int = sum(one["in_progress"] for one in item["destinations"].values())
+        statuses = [destination["status"] for destination in item["destinations"].values()] or [
+            item["destination_status"]
+        ]
+        return any(word(status) not in FINISHED for status in (item["status"], *statuses))
+    begun: int = sum(destination["count"] for destination in item["destinations"].values())
+    open_work: int = sum(destination["in_progress"] for destination in item["destinations"].values())
     if word(item["status"]) == "failed":
         return open_work > 0
     return word(item["status"]) != "completed" or open_work > 0 or begun < item["total"]
@@ -64,14 +66,14 @@ def gauges(kind: Kind | Batches, items: Iterable[Item]) -> Counter[Key]:
             continue
         if kind == "invocations":
             counted["inkit_invocations", word(item["status"]), word(item["destination_status"])] += 1
-            for name, one in item["destinations"].items():
-                counted["inkit_invocation_generations", name, word(one["status"])] += 1
+            for name, destination in item["destinations"].items():
+                counted["inkit_invocation_generations", name, word(destination["status"])] += 1
             continue
         counted["inkit_batches", _KINDS[kind], word(item["status"])] += 1
         counted["inkit_batch_documents", _KINDS[kind]] += item["total"]
-        for name, one in item["destinations"].items():
+        for name, destination in item["destinations"].items():
             for status in (*FINISHED, "in_progress"):
-                counted["inkit_batch_generations", _KINDS[kind], name, status] += one[status]
+                counted["inkit_batch_generations", _KINDS[kind], name, status] += destination[status]
     return +counted
 
 
@@ -89,15 +91,17 @@ def finished(kind: Kind | Batches, item: Item) -> Counter[Key]:
     if kind == "invocations":
         status, roll_up = word(item["status"]), word(item["destination_status"])
         counted["inkit_invocations_finished_total", status] = int(over or status == "failed")
-        named = [one for one in item["destinations"].values() if word(one["status"]) == "failed"]
+        named = [
+            destination for destination in item["destinations"].values() if word(destination["status"]) == "failed"
+        ]
         counted[*UNNAMED] = int(roll_up == "failed" and not named)
-        for name, one in item["destinations"].items():
-            done = int(word(one["status"]) in FINISHED)
-            counted["inkit_invocation_generations_finished_total", name, word(one["status"])] = done
+        for name, destination in item["destinations"].items():
+            done = int(word(destination["status"]) in FINISHED)
+            counted["inkit_invocation_generations_finished_total", name, word(destination["status"])] = done
         return +counted
     status = word(item["status"])
     counted["inkit_batches_finished_total", _KINDS[kind], status] = int(over or status == "failed")
-    for name, one in item["destinations"].items():
+    for name, destination in item["destinations"].items():
         for status in FINISHED:
-            counted["inkit_batch_generations_finished_total", _KINDS[kind], name, status] = one[status]
+            counted["inkit_batch_generations_finished_total", _KINDS[kind], name, status] = destination[status]
     return +counted

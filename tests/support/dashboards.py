@@ -45,7 +45,7 @@ class Query:
 
 def panels(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The panels of a dashboard without the headings of its rows."""
-    return [one for one in dashboard["panels"] if one["type"] != "row"]
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
 def queries() -> Iterator[Query]:
@@ -66,18 +66,20 @@ class LabelValues:
 
 def label_values() -> Iterator[LabelValues]:
     for name, dashboard in DASHBOARDS.items():
-        for variable in (one for one in variables(dashboard).values() if one["type"] == "query"):
+        for variable in (variable for variable in variables(dashboard).values() if variable["type"] == "query"):
             asked = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
             assert asked, variable["query"]
             yield LabelValues(name, asked[1], asked[2])
 
 
 def annotations() -> set[str]:
-    return {one["target"]["expr"] for board in DASHBOARDS.values() for one in board["annotations"]["list"]}
+    return {
+        annotation["target"]["expr"] for board in DASHBOARDS.values() for annotation in board["annotations"]["list"]
+    }
 
 
 def variables(dashboard: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {one["name"]: one for one in dashboard["templating"]["list"]}
+    return {variable["name"]: variable for variable in dashboard["templating"]["list"]}
 
 
 def substituted(expr: str) -> str:

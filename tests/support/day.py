@@ -1,4 +1,4 @@
-"""A day of polling, lived through against the mock API by a clock of its own. What is told of it is in intervals.py."""
+"""A day of polling, lived through against the mock API by a clock of its own. The page about it is intervals.md."""
 
 import random
 import tempfile
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.demo.items import deliveries, invocation
-from exporter.model.accounting import Rules, names_failure
+from exporter.model.accounting import Rules, is_failure_series
 from exporter.polling.build import RECONCILE_SHARE
 from exporter.state import prepared
 from exporter.systems import sources
@@ -74,7 +74,7 @@ def live(settings: Settings, *, quiet: bool = False) -> Day:
 
 
 def _live(rig: Rig, settings: Settings, work: deque[_Event]) -> Day:
-    rig.world.extend("invocations", (invocation(*one) for one in _past(settings)))
+    rig.world.extend("invocations", (invocation(*item) for item in _past(settings)))
     poller = rig.poller(
         "invocations",
         lookback=settings.lookback,
@@ -93,8 +93,8 @@ def _live(rig: Rig, settings: Settings, work: deque[_Event]) -> Day:
             if event.status == "Failed":
                 waiting[event.id] = event
         requests += rig.cost(poller)
-        for one in _failed(rig, list(waiting)):
-            event = waiting.pop(one)
+        for record_id in _failed(rig, list(waiting)):
+            event = waiting.pop(record_id)
             noticed.append((event.late, rig.clock.now - event.at))
     return Day(
         requests,
@@ -146,4 +146,8 @@ def _failed(rig: Rig, ids: list[str]) -> list[str]:
     rules = Rules.of(sources()["inkit"].families)
     with rig.state.records(rig.account, "invocations", rules) as records:
         found = records.get(ids)
-    return [one for one, record in found.items() if any(names_failure(key, rules) for key in record.contributions)]
+    return [
+        record_id
+        for record_id, record in found.items()
+        if any(is_failure_series(key, rules) for key in record.contributions)
+    ]

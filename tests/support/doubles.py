@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from exporter.client import Request
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.http_types import Request as Asked
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.packagex.api import PackagexApi
@@ -27,7 +27,7 @@ class MemoryApi:
     def __init__(self, api: InkitApi | PackagexApi) -> None:
         """The API has the empty token."""
         self._api = api
-        self.lies = Lies()
+        self.list_faults = ListFaults()
         self.limit: tuple[int, int | None] | None = None
         """After which page the list ends for the server, and the status with which it refuses others; None: empty."""
         self.beyond: Literal["empty", "refused", "last", "first"] = "empty"
@@ -72,7 +72,7 @@ class MemoryApi:
 
     def _answer(self, request: Request) -> Any:
         asked = Asked("GET", request.path, request.params, {"x-inkit-api-token": "", "px-api-key": ""})
-        answer = self._api.answer(asked, self.lies)
+        answer = self._api.answer(asked, self.list_faults)
         assert answer is not None
         if answer.status != 200:
             raise FetchError(Reason.CLIENT_ERROR, "refused", answer.status)
@@ -118,7 +118,7 @@ class _Connection(sqlite3.Connection):
 
 
 class MortalState:
-    """A state file whose program can be told to die after so many statements; a new one may then go on with it."""
+    """A state file whose program can be made to die after so many statements; a new one may then go on with it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -27,6 +27,8 @@ class Intervals:
     group_interval: str
     too_long_seconds: int
     """The exporter's `stuck_after`."""
+    unscraped_seconds: float | None = None
+    """The least time without a scrape until the exporter takes scrapes as stopped; None: the exporter's own."""
     rules: Mapping[str, str] = field(default_factory=dict)
     """What else to put in the place of what in the rules, as regular expressions."""
 
@@ -38,6 +40,7 @@ QUICK = Intervals(
     group_wait="1s",
     group_interval="1s",
     too_long_seconds=60,
+    unscraped_seconds=8.0,
     rules={
         # How long one failure fires.
         r"\b15m\b": "6s",
@@ -63,10 +66,10 @@ class Account:
 
 
 def of_the_examples() -> Intervals:
-    """Those that the examples have for what wakes somebody, and config.example.yaml."""
+    """Those that the examples have for what pages, and config.example.yaml."""
     often = yaml.safe_load((EXAMPLES / "prometheus.yml").read_text())["global"]
     routes = yaml.safe_load((EXAMPLES / "alertmanager.yml").read_text())["route"]["routes"]
-    route = next(one for one in routes if one["receiver"] == "pager")
+    route = next(route for route in routes if route["receiver"] == "pager")
     return Intervals(
         yaml.safe_load((ROOT / "config.example.yaml").read_text())["poll_interval"],
         often["scrape_interval"],
@@ -87,14 +90,14 @@ def exporter_config(folder: Path, token: str, accounts: Sequence[Account], inter
             "state": {"path": str(folder / "state.db")},
             "accounts": [
                 {
-                    "name": one.name,
-                    "system": one.system,
-                    "collectors": [one.collector],
-                    "base_url": one.url,
+                    "name": account.name,
+                    "system": account.system,
+                    "collectors": [account.collector],
+                    "base_url": account.url,
                     "api_token": token,
-                    **one.settings,
+                    **account.settings,
                 }
-                for one in accounts
+                for account in accounts
             ],
         },
     )
@@ -104,9 +107,9 @@ def prometheus_config(folder: Path, exporter: str, manager: str, intervals: Inte
     """The example's, for these addresses; the rules stand beside it."""
     config = yaml.safe_load((EXAMPLES / "prometheus.yml").read_text())
     config["global"] |= {"scrape_interval": intervals.scrape, "evaluation_interval": intervals.evaluation}
-    config["rule_files"] = [str(one) for one in _rules(folder, intervals)]
+    config["rule_files"] = [str(path) for path in _rules(folder, intervals)]
     config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [manager]
-    config["scrape_configs"] = [one for one in config["scrape_configs"] if one["job_name"] == JOB]
+    config["scrape_configs"] = [job for job in config["scrape_configs"] if job["job_name"] == JOB]
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [exporter]
     return _written(folder / "prometheus.yml", config)
 

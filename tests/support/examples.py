@@ -42,7 +42,7 @@ def calm() -> SnapshotStore:
     return board
 
 
-def troubled() -> SnapshotStore:
+def with_problems() -> SnapshotStore:
     """Some of everything that can be wrong."""
     board = SnapshotStore()
     busy = Health(True, True, NOW - 20, 1234, 17, oldest_in_flight=NOW - 2 * HOUR)

@@ -1,7 +1,7 @@
 """What the dashboards are to show: an exporter of both systems and one refused account, scraped by a real Prometheus.
 
-First all is quiet; then `act` lets generations, creations and batches fail, finish and hang. It takes ten seconds, for
-Prometheus begins to scrape after five.
+First all is quiet; then `act` lets generations, creations and batches fail, finish and get stuck. It takes ten
+seconds, for Prometheus begins to scrape after five.
 """
 
 import json
@@ -132,7 +132,7 @@ class Stage:
         self.batches.add(packagex_batch("batch_first", now - 10, updated_at=now))
 
     def act(self) -> None:
-        """One of each finishes, one fails, one goes on hanging; and two are not as the API's pages say."""
+        """One of each finishes, one fails, one stays in flight; and two are not as the API's pages say."""
         world, now = self.world, time.time()
         for number, failed in ((0, 0), (1, 2)):
             done = {"sepire": generations(4, 4 - failed, failed)}
@@ -176,7 +176,7 @@ _HAPPENED = (
 
 
 @contextmanager
-def played(folder: Path) -> Iterator[Prometheus]:
+def staged(folder: Path) -> Iterator[Prometheus]:
     """Prometheus, once all of it has happened and was scraped."""
     world, batches = World(random.Random(7)), Batches(random.Random(7))
     stage = Stage(world, batches)
@@ -223,9 +223,9 @@ def prometheus(folder: Path, port: int) -> Iterator[Prometheus]:
 
 @contextmanager
 def process(log: Path, *command: str) -> Iterator[None]:
-    """A program that runs meanwhile; what it says is in `log`."""
-    with log.open("w") as said:
-        running = subprocess.Popen(command, stdout=said, stderr=said)
+    """A program that runs meanwhile; its output is in `log`."""
+    with log.open("w") as output:
+        running = subprocess.Popen(command, stdout=output, stderr=output)
         try:
             yield
             assert running.poll() is None, log.read_text()

@@ -11,7 +11,7 @@ from pathlib import Path
 from exporter.demo.items import Kind
 from exporter.demo.packagex.simulation import PackagexSimulation
 from exporter.demo.simulation import Simulation
-from exporter.model.accounting import Rules, names_failure
+from exporter.model.accounting import Rules, is_failure_series
 from exporter.model.record import Key
 from exporter.polling.poller import Poller
 from exporter.state import prepared
@@ -27,7 +27,7 @@ _SEED = 2
 """Of many half hours, one in which something happens in many places."""
 
 WATCHED: tuple[Kind | Batches, ...] = ("document_batches", "invocations", "batches")
-"""A workflow batch is made of invocations, and would tell the same once more."""
+"""A workflow batch is made of invocations, and would show the same once more."""
 
 COUNTERS = {
     "inkit_batch_generations_finished_total": ("Inkit", 2),
@@ -55,7 +55,7 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What happened, and what the metrics said of it."""
+    """What happened, and what the metrics showed of it."""
 
     happened: dict[Place, list[Failures]] = field(default_factory=dict)
     counted: dict[Place, list[Failures]] = field(default_factory=dict)
@@ -100,7 +100,7 @@ def _watch(rig: Rig) -> Story:
 def _note(story: dict[Place, list[Failures]], at: float, totals: Counter[Place]) -> None:
     for place, total in totals.items():
         known = story.setdefault(place, [])
-        if more := total - sum(one.count for one in known):
+        if more := total - sum(failures.count for failures in known):
             known.append(Failures(at, more))
 
 
@@ -125,7 +125,7 @@ def _failures(kind: Kind | Batches, text: bytes) -> Counter[Place]:
 
 def _in_the_metrics(rig: Rig) -> Counter[Place]:
     """All that the counters say, as a scrape would find it."""
-    shown = (rig.sums(one).counters for one in WATCHED)
+    shown = (rig.sums(kind).counters for kind in WATCHED)
     return _by_place(Counter({key: count.published for counts in shown for key, count in counts.items()}))
 
 
@@ -133,7 +133,7 @@ def _by_place(counts: Counter[Key]) -> Counter[Place]:
     found: Counter[Place] = Counter()
     rules = Rules.of(family for source in sources().values() for family in source.families)
     for key, count in counts.items():
-        if key[0] in COUNTERS and names_failure(key, rules):
+        if key[0] in COUNTERS and is_failure_series(key, rules):
             system, label = COUNTERS[key[0]]
             found[Place(system, key[label])] += count
     return found

@@ -28,7 +28,7 @@ class Kind:
     happens: Step
     finishes: Step | None = None
     """For what does not end by itself."""
-    hangs: bool = False
+    stuck: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -46,12 +46,12 @@ class Sample:
     _created: float = 0.0
 
     def before(self, too_long: float) -> None:
-        self._created = self.began - too_long if self.kind.hangs else time.time()
+        self._created = self.began - too_long if self.kind.stuck else time.time()
         self.kind.before(self.apis, self._created)
 
     def happen(self) -> None:
         self.kind.happens(self.apis, self._created)
-        if not self.kind.hangs:
+        if not self.kind.stuck:
             self.began = time.time()
         self.ended = self.began
 
@@ -140,7 +140,7 @@ KINDS = (
         _invocation("In Progress"),
         _time_passes,
         _invocation("Completed"),
-        hangs=True,
+        stuck=True,
     ),
 )
 

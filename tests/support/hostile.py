@@ -22,7 +22,7 @@ def http(status: str, body: str | bytes, *headers: str) -> bytes:
 
 
 def _envelope(token: str, mark: str, status: int) -> str:
-    """A refusal of PackageX that tells all it knows, in words that may be shown in part."""
+    """An error response of PackageX that contains everything, in words that may be shown in part."""
     return json.dumps(
         {
             "message": f"the key {token} of {mark}@example.com is wrong: https://{mark}.example/?key={token}",
@@ -64,7 +64,7 @@ KINDS: Mapping[str, Kind] = {
     "no-http": lambda token, mark: f"{mark} {token}\r\n\r\n".encode(),
     "no-status": lambda token, mark: f"HTTP/1.1 {mark} {token}\r\n\r\n".encode(),
 }
-"""By their names. Those whose name begins with `packagex` speak as PackageX, the others as Inkit."""
+"""By their names. Those whose name begins with `packagex` answer as PackageX, the others as Inkit."""
 
 
 def proxy_refusal(user: str, password: str, mark: str) -> bytes:

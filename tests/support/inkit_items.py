@@ -39,7 +39,7 @@ def invocation(status: str = "Completed", rollup: str | None = "Completed", **de
     return {
         "created_at": "2023-11-07T02:31:22.232287Z",
         "destination_status": rollup,
-        "destinations": {name: {"status": one} for name, one in destinations.items()},
+        "destinations": {name: {"status": destination} for name, destination in destinations.items()},
         "flow_name": "Welcome letter",
         "flows_batch_id": None,
         "id": "rend_1",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.http_types import Answer, Request
 
 KEY = "demo-key"
@@ -20,9 +20,9 @@ class AcmeApi:
 
     def add(self, letters: Iterable[Mapping[str, Any]]) -> None:
         """Add letters, or put them in the place of those with their ids."""
-        self.letters.update({one["id"]: one for one in letters})
+        self.letters.update({letter["id"]: letter for letter in letters})
 
-    def answer(self, request: Request, lies: Lies) -> Answer | None:
+    def answer(self, request: Request, list_faults: ListFaults) -> Answer | None:
         """None for what is not below `/letters`."""
         _, collection, *below = request.path.split("/")
         if collection != "letters":

@@ -27,7 +27,7 @@ Manifests = dict[tuple[str, str], Manifest]
 
 def named(manifests: Iterable[Manifest | None]) -> Manifests:
     """Manifests by kind and name."""
-    return {(one["kind"], one["metadata"]["name"]): one for one in manifests if one}
+    return {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in manifests if manifest}
 
 
 def kustomized(folder: str) -> Manifests:
@@ -42,11 +42,11 @@ def rendered(values: dict[str, Any], release: str = "batch-exporter") -> Manifes
     with Chart.load(CHART) as chart:
         made = chart.render(values, name=release, namespace="batch-exporter")
     texts = [text for name, text in made.items() if name.endswith(".yaml")]
-    return named(one for text in texts for one in yaml.safe_load_all(text))
+    return named(document for text in texts for document in yaml.safe_load_all(text))
 
 
 def only(manifests: Manifests, kind: str) -> Manifest:
-    found = [one for (of, _), one in manifests.items() if of == kind]
+    found = [manifest for (of, _), manifest in manifests.items() if of == kind]
     assert len(found) == 1
     return found[0]
 

@@ -58,11 +58,11 @@ class Model:
         self.max_age = max_age
         self.records: dict[str, Tracked] = {}
         self.begun = False
-        """The window has been read completely. What was there until then is no news."""
+        """The window has been read completely. What was there until then is no new event."""
         self.horizons = (0.0, 0.0)
         """What it may be, from and to: a poll that was cut off may have moved it."""
         self.watched_since = 0.0
-        """What was created before and never met may be no news: other things were asked for, or could not be had."""
+        """What was created before and never met may be no new event: the query was another, or failed."""
         self.certain: Counter[Key] = Counter()
         self.possible: Counter[Key] = Counter()
         """Above what is certain: what was seen or not before its record went away."""
@@ -80,56 +80,58 @@ class Model:
         self.horizons = (max(low, since) if good else low, max(high, since))
 
     def gauges(self) -> Counter[Key]:
-        return counting.gauges(self.kind, (one.item for one in self.records.values() if one.there and one.known))
+        return counting.gauges(
+            self.kind, (tracked.item for tracked in self.records.values() if tracked.there and tracked.known)
+        )
 
-    def inside(self, one: Tracked) -> bool:
-        return one.created >= self.clock.now - self.lookback
+    def inside(self, tracked: Tracked) -> bool:
+        return tracked.created >= self.clock.now - self.lookback
 
     def pending(self) -> Counter[Key]:
         """What records that have gone away may have been seen to do before."""
         total: Counter[Key] = Counter()
-        for one in self.records.values():
-            if not one.there:
-                total += one.rises(self.kind)
+        for tracked in self.records.values():
+            if not tracked.there:
+                total += tracked.rises(self.kind)
         return total
 
     def account_for_everything(self) -> None:
         """Everything that is there has been read now: count it, and note who has left the window."""
-        for one in self.records.values():
-            if one.there and (one.known or self.inside(one)):
-                self.account_for(one)
-            open_work = one.there and counting.in_flight(self.kind, one.item)
-            young = one.created >= self.clock.now - self.max_age
-            if not self.inside(one) and not (open_work and young):
-                if not one.there:
-                    self.possible += one.rises(self.kind)
-                    one.account(self.kind)
-                one.known = False
+        for tracked in self.records.values():
+            if tracked.there and (tracked.known or self.inside(tracked)):
+                self.account_for(tracked)
+            open_work = tracked.there and counting.in_flight(self.kind, tracked.item)
+            young = tracked.created >= self.clock.now - self.max_age
+            if not self.inside(tracked) and not (open_work and young):
+                if not tracked.there:
+                    self.possible += tracked.rises(self.kind)
+                    tracked.account(self.kind)
+                tracked.known = False
         self.begun = True
 
-    def account_for(self, one: Tracked) -> None:
-        low, high = self.news
-        if self.begun and (one.known or one.created >= high):
-            self.certain += one.rises(self.kind)
-        elif self.begun and (one.created >= low or one.moved):
-            self.possible += one.rises(self.kind)
-        one.account(self.kind)
-        one.known = True
+    def account_for(self, tracked: Tracked) -> None:
+        low, high = self.event_watermarks
+        if self.begun and (tracked.known or tracked.created >= high):
+            self.certain += tracked.rises(self.kind)
+        elif self.begun and (tracked.created >= low or tracked.moved):
+            self.possible += tracked.rises(self.kind)
+        tracked.account(self.kind)
+        tracked.known = True
 
     @property
-    def news(self) -> tuple[float, float]:
-        """From when on a record is surely no news, and surely news."""
+    def event_watermarks(self) -> tuple[float, float]:
+        """Since when a record may be a new event, and since when it surely is one."""
         since = self.clock.now - self.lookback
-        low, high = (max(since, one) - DAY / 4 for one in self.horizons)
+        low, high = (max(since, horizon) - DAY / 4 for horizon in self.horizons)
         return low, max(high, self.watched_since)
 
-    def no_news_before(self, moment: float) -> None:
+    def no_new_event_before(self, moment: float) -> None:
         """What was created before, and is not known for sure, may count or not."""
         self.watched_since = max(self.watched_since, moment)
 
     def asked_for_something_else(self) -> None:
         """What is known outside the window is not followed any more."""
-        for one in self.records.values():
-            if one.known and not self.inside(one):
-                self.possible += one.rises(self.kind)
-                one.known = False
+        for tracked in self.records.values():
+            if tracked.known and not self.inside(tracked):
+                self.possible += tracked.rises(self.kind)
+                tracked.known = False

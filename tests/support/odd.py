@@ -57,7 +57,7 @@ def _objects(*keys: str) -> st.SearchStrategy[Any]:
     """Objects with some of the keys, whose values may be anything, and others."""
     figures = st.integers(0, 5) | VALUES
     known = st.fixed_dictionaries({}, optional=dict.fromkeys(keys, figures))
-    return known | st.builds(lambda one, more: {**more, **one}, known, st.dictionaries(TEXTS, VALUES, max_size=2))
+    return known | st.builds(lambda item, more: {**more, **item}, known, st.dictionaries(TEXTS, VALUES, max_size=2))
 
 
 _DESTINATIONS = st.dictionaries(

@@ -1,4 +1,4 @@
-"""Every command as a process, and all that comes out: streams, answers, files. What may be in it is not said here."""
+"""Every command as a process, and all that comes out: streams, answers, files. What may be in it is up to the tests."""
 
 import contextlib
 import gzip
@@ -37,19 +37,21 @@ _PORT = re.compile(rb'\bport"?[=:] ?(\d+)')
 
 
 @dataclass(frozen=True)
-class Said:
+class Output:
     """Something that came out, and where."""
 
     where: str
     content: bytes
 
 
-def everything(there: Stage, styles: Iterable[str]) -> dict[str, list[Said]]:
+def everything(there: Stage, styles: Iterable[str]) -> dict[str, list[Output]]:
     """All that all commands say at debug level, by the format of their logs."""
     # Most of the time is waiting: for the next poll, and before a request is made again.
     with ThreadPoolExecutor(8) as pool:
-        said = {style: [pool.submit(*one) for one in _commands(there, style)] for style in styles}
-        return {style: [one for each in found for one in each.result()] for style, found in said.items()}
+        running = {style: [pool.submit(*command) for command in _commands(there, style)] for style in styles}
+        return {
+            style: [output for future in futures for output in future.result()] for style, futures in running.items()
+        }
 
 
 def _commands(there: Stage, style: str) -> Iterator[tuple[Any, ...]]:
@@ -58,49 +60,49 @@ def _commands(there: Stage, style: str) -> Iterator[tuple[Any, ...]]:
     yield _command, there, style, "check", "--online"
     yield _command, there, style, "once"
     yield _command, there, style, "metrics"
-    for one in _RECORDS:
-        yield inspect, there, style, one
+    for record in _RECORDS:
+        yield inspect, there, style, record
 
 
-def inspect(there: Stage, style: str, what: str) -> list[Said]:
+def inspect(there: Stage, style: str, what: str) -> list[Output]:
     """What `inspect` says, as JSON where the log is."""
     return _command(there, style, "inspect", *what.split(), *("--json",) * (style == "json"))
 
 
-def run(*arguments: str) -> list[Said]:
+def run(*arguments: str) -> list[Output]:
     """What a command says."""
     done = subprocess.run(
         [*PROGRAM, *arguments], env={**PATH, **ENVIRONMENT}, capture_output=True, timeout=60, check=False
     )
     assert b"Traceback" not in done.stderr
-    return [Said(f"{arguments[0]} {name}", text) for name, text in (("stdout", done.stdout), ("stderr", done.stderr))]
+    return [Output(f"{arguments[0]} {name}", text) for name, text in (("stdout", done.stdout), ("stderr", done.stderr))]
 
 
-def _command(there: Stage, style: str, *arguments: str) -> list[Said]:
+def _command(there: Stage, style: str, *arguments: str) -> list[Output]:
     path = there.config(" ".join((style, *arguments)))
     flags = ["--log.level=debug", f"--log.format={style}"]
     flags += [f"--config.file={path}"] * (arguments != ("metrics",))
     return [*run(*arguments, *flags), *_state(arguments[0], path.parent)]
 
 
-def _state(of: str, folder: Path) -> list[Said]:
+def _state(of: str, folder: Path) -> list[Output]:
     """The state, with all that lies beside it."""
-    return [Said(f"{of} {path.name}", path.read_bytes()) for path in sorted(folder.glob("state*"))]
+    return [Output(f"{of} {path.name}", path.read_bytes()) for path in sorted(folder.glob("state*"))]
 
 
-def _serve(there: Stage, style: str) -> list[Said]:
+def _serve(there: Stage, style: str) -> list[Output]:
     """What `serve` says, shows to whoever asks, and writes, while it runs and when it has ended."""
     folder = (path := there.config(f"{style} serve")).parent
     with _serving(path, style) as (process, port):
         _until(process, lambda: _polled(port, there.collectors))
         there.one_more(failed := f"rend_{style}")
         _until(process, lambda: failed.encode() in _asked(port, "GET", *_EXEMPLARS).content)
-        shown = [_asked(port, *one) for one in itertools.product(("GET", "HEAD", "POST"), _ROUTES, _ACCEPTED)]
-        shown.append(Said("serve arguments", Path(f"/proc/{process.pid}/cmdline").read_bytes()))
+        shown = [_asked(port, *asked) for asked in itertools.product(("GET", "HEAD", "POST"), _ROUTES, _ACCEPTED)]
+        shown.append(Output("serve arguments", Path(f"/proc/{process.pid}/cmdline").read_bytes()))
         shown += _state("serve", folder)
         process.terminate()
         assert process.wait(20) == 0
-    logged = [Said(f"serve {name}", (folder / name).read_bytes()) for name in ("stdout", "stderr")]
+    logged = [Output(f"serve {name}", (folder / name).read_bytes()) for name in ("stdout", "stderr")]
     return [*shown, *logged, *_state("serve ended", folder)]
 
 
@@ -129,7 +131,7 @@ def _polled(port: int, collectors: int) -> bool:
     return len(re.findall(rb"^batch_exporter_last_poll_duration_seconds\{", page, re.MULTILINE)) == collectors
 
 
-def _asked(port: int, method: str, path: str, accept: str) -> Said:
+def _asked(port: int, method: str, path: str, accept: str) -> Output:
     """An answer of the exporter as it came, with its headers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     connection.request(method, path, headers={"Accept": accept, "Accept-Encoding": "gzip"})
@@ -138,14 +140,14 @@ def _asked(port: int, method: str, path: str, accept: str) -> Said:
     connection.close()
     if answer.getheader("Content-Encoding") == "gzip" and body:
         body = gzip.decompress(body)
-    return Said(f"serve {method} {path} as {accept}", head.encode() + b"\n" + body)
+    return Output(f"serve {method} {path} as {accept}", head.encode() + b"\n" + body)
 
 
 def _until(process: "subprocess.Popen[bytes]", found: Callable[[], Found | None]) -> Found:
     """What is found, once it is, while the process runs."""
     deadline = time.monotonic() + 60
-    while not (one := found()):
+    while not (result := found()):
         assert time.monotonic() < deadline
         with contextlib.suppress(subprocess.TimeoutExpired):
             pytest.fail(f"it ended with status {process.wait(0.05)}")
-    return one
+    return result

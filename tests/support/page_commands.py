@@ -52,7 +52,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that the page tells the reader to write."""
+    """A file that the page has the reader write."""
 
     name: str
     text: str
@@ -79,10 +79,10 @@ def _commands(block: str) -> Iterator[Command]:
         yield Command(re.sub(r"\0\s*", "", command), tuple(line for line in shown.splitlines() if line.strip("… ")))
 
 
-def differs(shown: Sequence[str], said: str) -> list[str]:
-    """Return the lines that a page shows and a command did not say. Numbers, ids and widths of columns may differ."""
-    got = [_alike(line) for line in said.splitlines()]
-    return [line for line in shown if not any(one.startswith(_alike(line)) for one in got)]
+def differs(shown: Sequence[str], output: str) -> list[str]:
+    """Return the lines that a page shows and a command did not print. Numbers, ids and widths of columns may differ."""
+    got = [_alike(line) for line in output.splitlines()]
+    return [line for line in shown if not any(printed.startswith(_alike(line)) for printed in got)]
 
 
 def _alike(line: str) -> str:
@@ -105,7 +105,7 @@ class Checkout:
 
     def here(self, text: str) -> str:
         """Return a text as this checkout has it."""
-        pattern = "|".join(rf"\b{one}\b" if one in _PORTS else re.escape(one) for one in self._replaced)
+        pattern = "|".join(rf"\b{text}\b" if text in _PORTS else re.escape(text) for text in self._replaced)
         return re.sub(pattern, lambda found: self._replaced[found[0]], text)
 
     def write(self, name: str, text: str) -> None:
@@ -137,8 +137,8 @@ class Checkout:
             if done.returncode == 0 and found:
                 self._environ = dict(line.split("=", 1) for line in after.read_text().split("\0") if "=" in line)
                 return done.stdout
-            told = f"{command.text}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-            assert time.monotonic() < deadline, f"{told}\nwanted: {says or differs(command.shown, done.stdout)}"
+            result = f"{command.text}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+            assert time.monotonic() < deadline, f"{result}\nwanted: {says or differs(command.shown, done.stdout)}"
             time.sleep(1.0)
 
     def serve(self, command: str, path: str) -> None:
@@ -199,11 +199,12 @@ def checkout(folder: Path) -> Iterator[Checkout]:
     """Make a checkout and a mock API. What the commands started is ended with it."""
     with _mock_api() as url:
         ports = dict(zip(_PORTS, _free_ports(), strict=False))
-        absolute = {one: f"{folder}/root{one}" for one in _ABSOLUTE}
+        absolute = {path: f"{folder}/root{path}" for path in _ABSOLUTE}
         replaced = {**ports, **dict.fromkeys(_VENDORS, url), **absolute}
         made = Checkout(folder / "batch-exporter", ports, replaced, _environ(folder))
         for name in _tracked():
             _copy(name, made)
+        _hasten(made.folder / "prometheus/prometheus.yml")
         for path in absolute.values():
             Path(path).mkdir(parents=True)
         for name in ("inkit", "packagex"):
@@ -242,14 +243,23 @@ def _copy(name: str, made: Checkout) -> None:
             target.write_text(changed)
 
 
+def _hasten(config: Path) -> None:
+    """Have Prometheus look each second, so that a command which waits for an alert waits for less."""
+    text, count = re.subn(
+        r"^( *(?:scrape|evaluation)_interval:) \d+s$", r"\1 1s", config.read_text(), flags=re.MULTILINE
+    )
+    assert count == 2, config
+    config.write_text(text)
+
+
 def _environ(folder: Path) -> dict[str, str]:
     """An environment in which pip finds the libraries that these tests run with, and asks nobody for any."""
     libraries = folder / "libraries"
     libraries.mkdir()
-    for path in {Path(sysconfig.get_path(one)) for one in ("purelib", "platlib")}:
-        for one in path.iterdir():
-            if not re.match(r"pip|batch_exporter|__editable__|.*\.pth$", one.name):
-                (libraries / one.name).symlink_to(one)
+    for path in {Path(sysconfig.get_path(scheme)) for scheme in ("purelib", "platlib")}:
+        for entry in path.iterdir():
+            if not re.match(r"pip|batch_exporter|__editable__|.*\.pth$", entry.name):
+                (libraries / entry.name).symlink_to(entry)
     (folder / "home").mkdir()
     programs = folder / "programs"
     programs.mkdir()

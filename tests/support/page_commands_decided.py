@@ -161,14 +161,14 @@ BEFORE: Mapping[str, Decision] = {
 
 
 def walk(name: str, made: Checkout, *, programs: bool) -> dict[str, str]:
-    """Do what a page says, in a checkout. Returns what each command said.
+    """Do what a page says, in a checkout. Returns what each command printed.
 
     Commands that need other programs are left out unless they are asked for.
     """
-    said: dict[str, str] = {}
+    outputs: dict[str, str] = {}
     page = (ROOT / name).read_text()
-    if not any(isinstance(one, File) for one in steps(page)):
-        (config,) = (one for one in steps((ROOT / "README.md").read_text()) if isinstance(one, File))
+    if not any(isinstance(step, File) for step in steps(page)):
+        (config,) = (step for step in steps((ROOT / "README.md").read_text()) if isinstance(step, File))
         made.write(config.name, config.text)
     if name in BEFORE and programs:
         _serve(made, "batch-exporter --config.file=config.yaml", BEFORE[name])
@@ -182,8 +182,10 @@ def walk(name: str, made: Checkout, *, programs: bool) -> dict[str, str]:
         if isinstance(decided, Serve):
             _serve(made, made.here(step.text.replace("…", TOKEN)), decided)
         else:
-            said[step.text] = _run(made, step, decided)
-    return said
+            outputs[step.text] = _run(made, step, decided)
+    if name == "docs/deployment.md":
+        made.run(Command("batch-exporter check --config.file=deploy/secrets/exporter/config.yaml"))
+    return outputs
 
 
 def _serve(made: Checkout, command: str, decided: Decision) -> None:
@@ -203,4 +205,4 @@ def _with_errors(made: Checkout) -> str:
     url = made.here("http://127.0.0.1:10978/v1/batches?status=completed&limit=100")
     with urllib.request.urlopen(urllib.request.Request(url, headers={"PX-API-KEY": "demo-key"}), timeout=10) as answer:
         found = json.load(answer)
-    return next(str(one["id"]) for one in found["data"] if any(phase["error"] for phase in one["phases"]))
+    return next(str(item["id"]) for item in found["data"] if any(phase["error"] for phase in item["phases"]))

@@ -66,7 +66,7 @@ class Pager:
         self._thread.join()
 
     def _took(self, path: str, body: Mapping[str, Any]) -> None:
-        alerts = tuple(Alert(one["status"], one["labels"], one["annotations"]) for one in body["alerts"])
+        alerts = tuple(Alert(alert["status"], alert["labels"], alert["annotations"]) for alert in body["alerts"])
         with self._lock:
             self._pages.append(Page(time.time(), path.strip("/"), body["status"], body["groupLabels"], alerts))
 

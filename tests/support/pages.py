@@ -39,6 +39,6 @@ def anchors(text: str) -> set[str]:
     for heading in _HEADING.findall(_FENCE.sub("", text)):
         shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").lower()
         name = re.sub(r"[^\w\- ]", "", shown).strip().replace(" ", "-")
-        again = sum(one == name or re.fullmatch(re.escape(name) + r"-\d+", one) is not None for one in found)
+        again = sum(match == name or re.fullmatch(re.escape(name) + r"-\d+", match) is not None for match in found)
         found.add(f"{name}-{again}" if again else name)
     return found

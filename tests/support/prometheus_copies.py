@@ -16,7 +16,9 @@ _NOT_SCRAPED = {"ALERTS", "ALERTS_FOR_STATE"}
 
 def scraped(source: Prometheus, recent_failures: str) -> list[Series]:
     """Return all that a Prometheus has of the time before it is asked."""
-    return [(one["metric"], one["values"]) for one in source.now(f'{{job="batch-exporter"}}[{recent_failures}]')]
+    return [
+        (series["metric"], series["values"]) for series in source.now(f'{{job="batch-exporter"}}[{recent_failures}]')
+    ]
 
 
 def also_from(series: Iterable[Series], exporter: Mapping[str, str]) -> list[Series]:
@@ -52,10 +54,10 @@ def comparable(series: list[Any]) -> list[Any]:
     """Return the answer to a query without its order; numbers are rounded, since sums depend on the order."""
     return sorted(
         (
-            sorted(one["metric"].items()),
-            [(at, f"{float(value):.9g}") for at, value in one.get("values", [one.get("value")])],
+            sorted(sample["metric"].items()),
+            [(at, f"{float(value):.9g}") for at, value in sample.get("values", [sample.get("value")])],
         )
-        for one in series
+        for sample in series
     )
 
 

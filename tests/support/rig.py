@@ -14,7 +14,7 @@ from exporter.client.client import Access
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import Tls, Transport
 from exporter.demo import faults
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.items import Kind
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
@@ -239,7 +239,7 @@ class Rig:
             if number == page:
                 self.mock_api.faults.add(faults.status(500))
 
-        self.mock_api.faults.lies = Lies(before_page=fail)
+        self.mock_api.faults.list_faults = ListFaults(before_page=fail)
 
     def reconcile(self, poller: Poller) -> None:
         """Poll until everything that stands in the list now has been read again."""

@@ -75,16 +75,16 @@ def rules() -> list[Rule]:
     groups = [group for file in FILES for group in yaml.safe_load(file.read_text())["groups"]]
     return [
         Rule(
-            one.get("record") or one["alert"],
-            one["expr"],
-            "record" in one,
-            one.get("labels", {}),
-            one.get("annotations", {}),
-            one.get("for", "0s"),
-            one.get("keep_firing_for", "1ms"),
+            rule.get("record") or rule["alert"],
+            rule["expr"],
+            "record" in rule,
+            rule.get("labels", {}),
+            rule.get("annotations", {}),
+            rule.get("for", "0s"),
+            rule.get("keep_firing_for", "1ms"),
         )
         for group in groups
-        for one in group["rules"]
+        for rule in group["rules"]
     ]
 
 
@@ -96,8 +96,8 @@ def cases() -> Iterator[tuple[str, list[Mapping[str, Mapping[str, str]]]]]:
     """Each unit test of an alert: its name, and the labels and annotations that are expected."""
     for file in CASES:
         for test in yaml.safe_load(file.read_text())["tests"]:
-            for one in test.get("alert_rule_test", ()):
-                yield one["alertname"], one.get("exp_alerts", [])
+            for case in test.get("alert_rule_test", ()):
+                yield case["alertname"], case.get("exp_alerts", [])
 
 
 def named(expr: str) -> Named:
@@ -114,7 +114,11 @@ def tricks(expr: str) -> list[str]:
             case promql_parser.Call() if node.func.name == "last_over_time":
                 found.append(node.func.name)
             case promql_parser.Call() if node.func.name in {"increase", "rate"}:
-                found += (f"{node.func.name} of {one}" for argument in node.args if (one := _aggregated(argument)))
+                found += (
+                    f"{node.func.name} of {aggregation}"
+                    for argument in node.args
+                    if (aggregation := _aggregated(argument))
+                )
             case promql_parser.VectorSelector() if node.offset:
                 found.append("offset")
     return found
@@ -150,7 +154,9 @@ def templated(rule: Rule) -> set[str]:
 def _look(node: object, found: Named) -> None:
     match node:
         case promql_parser.VectorSelector():
-            found.selected.append((node.name or "", {one.name: one.value for one in node.matchers.matchers}))
+            found.selected.append(
+                (node.name or "", {matcher.name: matcher.value for matcher in node.matchers.matchers})
+            )
         case promql_parser.AggregateExpr() if node.modifier is not None:
             found.labels.update(node.modifier.labels)
         case promql_parser.BinaryExpr() if node.modifier is not None and node.modifier.matching is not None:

@@ -1,4 +1,4 @@
-"""APIs, proxies and a configuration full of marks, for the program to run against. What it may say is not said here."""
+"""APIs, proxies and a configuration full of marks, for the program to run against. Tests say what it may print."""
 
 import contextlib
 import json
@@ -73,14 +73,14 @@ class Stage:
         yield _account("file", refusing, api_token=None, api_token_file="token")
         yield _account("environment", refusing, api_token=None, api_token_env="MARKED_TOKEN")
         yield _account("proxied", "http://127.0.0.1:1", proxy_url=f"http://{_USER}{proxy}")
-        yield _account("tunnelled", "https://api.invalid", proxy_url=f"http://{_USER}{proxy}")
+        yield _account("tunneled", "https://api.invalid", proxy_url=f"http://{_USER}{proxy}")
         yield _account("proxy-gone", "https://api.invalid", proxy_url=f"http://{_USER}127.0.0.1:1")
         yield _account("no-key", secure, tls_config={"cert_file": "key.pem", "key_file": "key.pem"})
         yield _account("no-authority", secure, tls_config={"ca_file": "authority.pem"})
 
     def there(self) -> Iterator[bytes]:
         """All that was there to be let out: what the program was sent, what it sent, what it was configured with."""
-        asked = {one.path for one in self.api.requests}
+        asked = {request.path for request in self.api.requests}
         for pattern, body in self.bodies.items():
             if any(fnmatchcase(path, pattern) for path in asked):
                 yield body

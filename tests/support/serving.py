@@ -1,4 +1,4 @@
-"""What the tests of the server share: a program's worth of facts to serve, and clients that speak plain bytes."""
+"""What the tests of the server share: a program's worth of facts to serve, and clients that send plain bytes."""
 
 import asyncio
 import contextlib
@@ -72,7 +72,7 @@ class Program:
 def serving(
     program: Program, limits: Limits = DEFAULTS, address: str = "127.0.0.1:0", web: Path | None = None
 ) -> Iterator[Place]:
-    """A server at work, and its address. It must end when told to, whatever the test did to it."""
+    """A server at work, and its address. It must end when asked to, whatever the test did to it."""
     sockets = listen(address)
     place = sockets[0].getsockname()
     server = Server(program.app, sockets, limits, None if web is None else WebConfigFile(web))

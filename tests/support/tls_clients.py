@@ -1,4 +1,4 @@
-"""A server that speaks TLS, and clients that do."""
+"""A server with TLS, and clients that do."""
 
 import contextlib
 import http.client

@@ -38,11 +38,11 @@ class Literal(NamedTuple):
 
 
 def literals(name: str, dashboard: dict[str, Any]) -> Iterator[Literal]:
-    """A dashboard in pieces, so that a fault in one is told apart from the others."""
+    """A dashboard in pieces, so that a fault in one is kept apart from the others."""
     rest = {key: value for key, value in dashboard.items() if key not in ("panels", "annotations")}
     yield Literal(name, "Dashboards.Dashboard", rest)
-    for at, one in enumerate(dashboard["annotations"]["list"]):
-        known = {key: value for key, value in one.items() if key not in _PROMETHEUS}
+    for at, annotation in enumerate(dashboard["annotations"]["list"]):
+        known = {key: value for key, value in annotation.items() if key not in _PROMETHEUS}
         yield Literal(f"{name}.annotations[{at}]", "Dashboards.AnnotationQuery", known)
     for panel in dashboard["panels"]:
         yield from _panel(f"{name}.{panel['title']}", panel)
@@ -63,16 +63,16 @@ def complaints(folder: Path, pieces: Iterable[Literal]) -> dict[str, str]:
     """What the compiler has to say, by the names of the pieces; `folder` is to work in."""
     named = list(pieces)
     imports = "".join(
-        f"import type * as {one} from "
-        f'"@grafana/schema/dist/esm/raw/composable/{one.lower()}/panelcfg/x/{one}PanelCfg_types.gen";\n'
-        for one in _CONFIGS.values()
+        f"import type * as {config} from "
+        f'"@grafana/schema/dist/esm/raw/composable/{config.lower()}/panelcfg/x/{config}PanelCfg_types.gen";\n'
+        for config in _CONFIGS.values()
     )
-    lines = (f"export const _{at}: Plain<{one.type}> = {json.dumps(one.value)};" for at, one in enumerate(named))
+    lines = (f"export const _{at}: Plain<{part.type}> = {json.dumps(part.value)};" for at, part in enumerate(named))
     first = _HEAD + imports
     (folder / "dashboards.ts").write_text(first + "\n".join(lines) + "\n")
     (folder / "node_modules").symlink_to(MODULES)
     options = ("--noEmit", "--strict", "--module", "esnext", "--moduleResolution", "bundler", "--pretty", "false")
-    said = subprocess.run(
+    output = subprocess.run(
         [Path(sys.prefix) / "bin" / "node", MODULES / "typescript" / "bin" / "tsc", *options, "dashboards.ts"],
         cwd=folder,
         capture_output=True,
@@ -82,8 +82,8 @@ def complaints(folder: Path, pieces: Iterable[Literal]) -> dict[str, str]:
     ).stdout
     offset = first.count("\n") + 1
     found: dict[str, str] = {}
-    for line, message in re.findall(r"^dashboards\.ts\((\d+),\d+\): (.*)", said, re.MULTILINE):
+    for line, message in re.findall(r"^dashboards\.ts\((\d+),\d+\): (.*)", output, re.MULTILINE):
         assert int(line) >= offset, message
         found.setdefault(named[int(line) - offset].name, message)
-    assert found or not said, said
+    assert found or not output, output
     return found

@@ -27,6 +27,6 @@ def steps(path: Path) -> list[Yaml]:
 def step_named(workflow: str, name: str) -> Yaml:
     """Return the step of a workflow with this name or action."""
     (found,) = (
-        one for one in steps(GITHUB / "workflows" / workflow) if name in str(one.get("name") or one.get("uses"))
+        step for step in steps(GITHUB / "workflows" / workflow) if name in str(step.get("name") or step.get("uses"))
     )
     return found

@@ -28,5 +28,7 @@ def test_each_property_test_tries_some_examples_and_can_try_more() -> None:
         if path.name != "test_properties.py"
     ]
     assert given
-    numbers = [re.fullmatch(r"examples\((\d+)\)\)?", one) for one in given]
-    assert [one for one, found in zip(given, numbers, strict=True) if found is None or int(found[1]) < FEWEST] == []
+    numbers = [re.fullmatch(r"examples\((\d+)\)\)?", example) for example in given]
+    assert [
+        example for example, found in zip(given, numbers, strict=True) if found is None or int(found[1]) < FEWEST
+    ] == []

@@ -93,7 +93,7 @@ def _inspect(
 def _fetch(account: Account, source: Source, collector: str, record_id: str, files: tuple[str, ...]) -> Result | None:
     """Return the record; None if the account has no such record. Raises FetchError."""
     listing = source.listing(collector, Options())
-    request = listing.ask([record_id])[0]
+    request = listing.requests_by_id([record_id])[0]
     flags = {source.details.files[name]: "true" for name in files}
     try:
         answer = api_client(account).get(replace(request, params={**request.params, **flags}))
@@ -105,7 +105,7 @@ def _fetch(account: Account, source: Source, collector: str, record_id: str, fil
     detail = source.details.read(collector, record_id, answer)
     if detail is None:
         return None
-    page = listing.read_asked(answer)
+    page = listing.read_by_id(answer)
     record = next((record for record in page.records if record.id == record_id), None)
     return Result(
         account.name,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.http_types import Answer, BadParameter, Request
 from exporter.demo.memory_store import compact
 from exporter.demo.packagex.batches import Batches
@@ -31,7 +31,7 @@ class PackagexApi:
     token: str = "demo-key"  # noqa: S105 (not a secret)
     readings: PackagexReadings = field(default_factory=PackagexReadings)
 
-    def answer(self, request: Request, lies: Lies) -> Answer | None:
+    def answer(self, request: Request, list_faults: ListFaults) -> Answer | None:
         """Return the response to a request, None if the path is not one of this API."""
         if request.path != _LIST and not request.path.startswith(f"{_LIST}/"):
             return None
@@ -42,16 +42,16 @@ class PackagexApi:
             return refused(405, path, "Method not allowed", headers={"Allow": "GET"})
         try:
             if request.path == _LIST:
-                return self._list(request, path, readings, lies)
+                return self._list(request, path, readings, list_faults)
             return self._batch(request, path, readings)
         except BadParameter as wrong:
             return refused(readings.wrong_parameter, path, "The request is not valid", errors=[str(wrong)])
 
-    def _list(self, request: Request, path: str, readings: PackagexReadings, lies: Lies) -> Answer:
+    def _list(self, request: Request, path: str, readings: PackagexReadings, list_faults: ListFaults) -> Answer:
         query = read_query(request.params, readings)
-        if lies.before_page is not None:
-            lies.before_page("batches", query.page)
-        data, pagination = page(self.batches, query, readings, lies)
+        if list_faults.before_page is not None:
+            list_faults.before_page("batches", query.page)
+        data, pagination = page(self.batches, query, readings, list_faults)
         return enveloped(path, data, pagination)
 
     def _batch(self, request: Request, path: str, readings: PackagexReadings) -> Answer:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import ClassVar, NamedTuple
 from urllib.parse import urlencode
 
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.http_types import Answer, Request
 from exporter.demo.items import Item
 from exporter.demo.packagex import contents
@@ -46,8 +46,9 @@ FILES: Mapping[str, _File] = {
 def links(batch: Item, saved: Collection[Saved], host: str, now: float) -> dict[str, str]:
     """Return the presigned URLs of a batch's files.
 
-    The reference says that upload and result files exist if the batch was told to save them. Assumed beyond it: a
-    result exists when the batch is completed, errors exist if an item failed, and a missing file has no URL.
+    The reference says that upload and result files exist if the batch was created with the option to save them.
+    Assumed beyond it: a result exists when the batch is completed, errors exist if an item failed, and a missing
+    file has no URL.
     """
     found = {}
     for key, file in FILES.items():
@@ -64,8 +65,8 @@ class FileStore:
     base: ClassVar[str] = _BASE
     batches: Batches
 
-    def answer(self, request: Request, lies: Lies) -> Answer | None:
-        del lies  # They concern lists.
+    def answer(self, request: Request, list_faults: ListFaults) -> Answer | None:
+        del list_faults  # They concern lists.
         if request.method != "GET":
             return _error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
         if any(name in request.headers for name in _ACCESS_HEADERS):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.http_types import BadParameter, positive
 from exporter.demo.items import Item
 from exporter.demo.memory_store import compact
@@ -71,20 +71,20 @@ def read_query(params: Mapping[str, str], readings: PackagexReadings) -> Query:
     return Query(positive(params, "page", 1), limit, only)
 
 
-def page(batches: Batches, query: Query, readings: PackagexReadings, lies: Lies) -> tuple[bytes, Item]:
+def page(batches: Batches, query: Query, readings: PackagexReadings, list_faults: ListFaults) -> tuple[bytes, Item]:
     """Return the data of a page, as JSON, and its pagination."""
-    limit = LIMIT if lies.ignore_page_size else query.limit
+    limit = LIMIT if list_faults.ignore_page_size else query.limit
     start = (query.page - 1) * limit
     stop = start + limit
-    first = start - 1 if lies.repeat_ids and start else start
-    texts, total = _texts(batches, query, readings, lies, first, stop)
+    first = start - 1 if list_faults.repeat_ids and start else start
+    texts, total = _texts(batches, query, readings, list_faults, first, stop)
     pagination = {
         "limit": limit,
         "page": query.page,
-        "has_more": stop < total if lies.has_more is None else lies.has_more,
+        "has_more": stop < total if list_faults.has_more is None else list_faults.has_more,
     }
-    if lies.total_count != "missing":
-        pagination["total_count"] = total if lies.total_count is None else lies.total_count
+    if list_faults.total_count != "missing":
+        pagination["total_count"] = total if list_faults.total_count is None else list_faults.total_count
     if readings.times != "seconds":
         texts = [compact(with_times(json.loads(text), readings)) for text in texts]
     return b"[%b]" % b",".join(texts), pagination
@@ -112,12 +112,12 @@ def _time(at: Any, readings: PackagexReadings) -> Any:
 
 
 def _texts(
-    batches: Batches, query: Query, readings: PackagexReadings, lies: Lies, start: int, stop: int
+    batches: Batches, query: Query, readings: PackagexReadings, list_faults: ListFaults, start: int, stop: int
 ) -> tuple[list[bytes], int]:
     """Return the batches of one page, serialized, and the number of batches on all pages."""
-    only = {} if lies.ignore_filters else query.only
-    if lies.order == "shuffled":
+    only = {} if list_faults.ignore_filters else query.only
+    if list_faults.order == "shuffled":
         texts, total = batches.texts(only, 0, None, newest_first=True)
         return sorted(texts, key=lambda text: zlib.crc32(json.loads(text)["id"].encode()))[start:stop], total
-    newest_first = lies.order == "descending" if lies.order else readings.order == "newest_first"
+    newest_first = list_faults.order == "descending" if list_faults.order else readings.order == "newest_first"
     return batches.texts(only, start, stop, newest_first=newest_first)

@@ -42,7 +42,7 @@ class IdOnlyPoll:
         marks = poll.records.marks
         everything = not marks.complete or marks.polled_at is None or marks.reconciled_at is None
         since = poll.since if everything or marks.polled_at is None else marks.polled_at - OVERLAP_SECONDS
-        ids = {*poll.listing.known_ids, *poll.records.batches_named_by(poll.listing.parts or "", since)}
+        ids = {*poll.listing.known_ids, *poll.records.batches_named_by(poll.listing.batch_ids_from or "", since)}
         kept = poll.records.get(sorted(ids))
         # Records known from other query settings are fetched again.
         known = {record_id for record_id, record in kept.items() if marks.complete or not record.deleted}

@@ -190,7 +190,12 @@ class Collector:
             self._read_list(poll)
         except FetchError as error:
             had_one = marks.complete and not marks.named
-            if error.status not in (404, 405) or self.listing.parts is None or had_one or isinstance(error, BrokenOff):
+            if (
+                error.status not in (404, 405)
+                or self.listing.batch_ids_from is None
+                or had_one
+                or isinstance(error, BrokenOff)
+            ):
                 raise
             if not marks.complete:
                 log.warning("list endpoint not available (404/405): polling by ID", extra=self._where)
@@ -254,7 +259,7 @@ class Collector:
             poll.mark(broken_page=depth.page, broken_polls=depth.polls)
 
     def _forget(self, poll: Poll) -> None:
-        """Drop finished records older than the window, and records in flight for too long."""
+        """Drop finished records older than the window, and records in flight for longer than `in_flight_max_age`."""
         while finished := poll.records.finished_before(poll.since, _AT_ONCE):
             poll.records.forget(finished)
         stuck = poll.records.stuck_before(poll.now - self._limits.in_flight_max_age)

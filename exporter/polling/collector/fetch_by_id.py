@@ -32,7 +32,7 @@ def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
     """
     found: set[str] = set()
     proves = True
-    for request in poll.listing.ask(ids):
+    for request in poll.listing.requests_by_id(ids):
         for number in itertools.count(1):
             page = _page(poll, request, number)
             if page is None:
@@ -50,7 +50,7 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
     if number > 1:
         request = replace(request, params={**request.params, "page": str(number)})
     try:
-        return poll.listing.read_asked(poll.client.get(request))
+        return poll.listing.read_by_id(poll.client.get(request))
     except FetchError as error:
         # An error of a list says nothing about its records.
         if poll.listing.ids_per_request > 1 or error.reason not in _OF_THIS_RECORD:
@@ -70,7 +70,7 @@ class Ways:
     ids_per_request: int
     pages_read: int
     """Pages of the list that this poll has read already."""
-    by_id: bool
+    can_fetch_by_id: bool
     """Whether records can be fetched by ID."""
     filters: int = 0
     """How many lists have the records in flight; 0 if there are none."""
@@ -97,13 +97,13 @@ def plan(ranks: Sequence[int], ways: Ways) -> Plan:
     if not ranks:
         return Plan(ways.pages_read, 0)
     choices: list[tuple[int, Plan]] = []
-    if ways.by_id:
+    if ways.can_fetch_by_id:
         choices.append((math.ceil(len(ranks) / ways.ids_per_request), Plan(ways.pages_read, len(ranks))))
         if ways.filters:
             choices.append((ways.filters + len(ranks) // ways.rows, Plan(ways.pages_read, 0, filtered=True)))
     for place, rank in enumerate(ranks):
         page = max(ways.pages_read, rank // ways.rows + 1)
         left = len(ranks) - place - 1
-        if ways.by_id or not left:
+        if ways.can_fetch_by_id or not left:
             choices.append((page - ways.pages_read + math.ceil(left / ways.ids_per_request), Plan(page, left)))
     return min(choices, key=lambda choice: choice[0])[1]

@@ -49,7 +49,7 @@ class PagedList:
         self._unproved: FetchError | None = None
         """Why the last page of a list that runs oldest first may not be the last one."""
         self.order_unknown = False
-        """Whether the list order can't be told because one end can't be read. It may be either end: the list is read
+        """Whether the list order is unknown because one end can't be read. It may be either end: the list is read
         as one that runs oldest first, and neither newer nor older records are known to be absent."""
 
     @property

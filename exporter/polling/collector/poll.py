@@ -100,7 +100,7 @@ class Poll:
     def mark_deleted(self) -> None:
         """Mark the records as deleted upstream that enough polls have missed."""
         by_list = not self.records.marks.named
-        deleted = self.missing.deleted(by_id=self.listing.by_id, by_list=by_list)
+        deleted = self.missing.deleted(by_id=self.listing.can_fetch_by_id, by_list=by_list)
         if deleted:
             changed = self.records.apply(
                 (), self.observation, deleted=deleted, count=lambda changed: {VANISHED.key(): len(changed)}

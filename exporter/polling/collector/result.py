@@ -22,7 +22,7 @@ class PollResult:
     deleted: int = 0
     """Records that were deleted upstream."""
     abandoned: int = 0
-    """Records given up because they were in flight for too long."""
+    """Records given up because they were in flight for longer than `in_flight_max_age`."""
     incremental: bool = True
     """Whether the list is in order. If not, the whole window was read."""
     window_truncated: bool | None = None
@@ -40,6 +40,9 @@ class PollResult:
         for reason, count in self.rejected.items():
             log.warning("skipped records that can't be understood", extra={**where, "reason": reason, "records": count})
         if self.abandoned:
-            log.warning("gave up on records in flight for too long", extra={**where, "records": self.abandoned})
+            log.warning(
+                "gave up on records in flight for longer than in_flight_max_age",
+                extra={**where, "records": self.abandoned},
+            )
         if self.deleted:
             log.info("records deleted upstream", extra={**where, "records": self.deleted})

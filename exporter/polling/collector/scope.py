@@ -60,7 +60,7 @@ class Scope:
         labels = self.labels if replace(marks, scraped_at=None, published_at=None) == Checkpoint() else marks.labels
         after = replace(_backfill_again(marks, watermark), scope=self.query, labels=labels)
         # Old records still in flight are on no page that will be read: they are followed by ID.
-        poll.records.begin_anew(after, keep_before=poll.since if poll.listing.by_id else -math.inf)
+        poll.records.start_over(after, keep_before=poll.since if poll.listing.can_fetch_by_id else -math.inf)
 
     def _relabel(self, poll: Poll) -> None:
         """Count known records with the configured labels. No counter rises by it."""

@@ -30,7 +30,7 @@ def listing(collector: str, options: Options) -> Listing:
     if collector == "document_batches":
         return _Batches(collector, "/batch", "document", options)
     if collector == "workflow_batches":
-        return _Batches(collector, "/invoke/batch", "workflow", options, parts="invocations")
+        return _Batches(collector, "/invoke/batch", "workflow", options, batch_ids_from="invocations")
     return _Invocations(options)
 
 
@@ -42,7 +42,7 @@ class _Batches:
     path: str
     kind: str
     options: Options
-    parts: str | None = None
+    batch_ids_from: str | None = None
     ids_per_request: int = 1
     sorting: Mapping[str, str] = field(default_factory=lambda: _SORTING)
     in_flight_filters: Sequence[Mapping[str, str]] = ()
@@ -50,12 +50,12 @@ class _Batches:
     optional: tuple[str, ...] = ("destinations", "total")
 
     @property
-    def by_id(self) -> bool:
+    def can_fetch_by_id(self) -> bool:
         return not self.options.filters
 
     @property
     def known_ids(self) -> tuple[str, ...]:
-        return self.options.workflow_batch_ids if self.parts else ()
+        return self.options.workflow_batch_ids if self.batch_ids_from else ()
 
     def page(self, number: int, page_size: int) -> Request:
         return _page(self.path, number, page_size, self.options)
@@ -63,10 +63,10 @@ class _Batches:
     def read_page(self, answer: JSON) -> Page:
         return _read_page(answer, self.path, self._to_record)
 
-    def ask(self, ids: Sequence[str]) -> Sequence[Request]:
+    def requests_by_id(self, ids: Sequence[str]) -> Sequence[Request]:
         return [Request(f"{self.path}/{{id}}", f"{self.path}/{record_id}") for record_id in ids]
 
-    def read_asked(self, answer: JSON) -> Page:
+    def read_by_id(self, answer: JSON) -> Page:
         read, rejected = records([answer], self._to_record)
         return Page(read, rejected, rows=1)
 
@@ -81,11 +81,11 @@ class _Invocations:
     options: Options
     name: str = "invocations"
     path: str = "/invoke"
-    parts: str | None = None
+    batch_ids_from: str | None = None
     known_ids: tuple[str, ...] = ()
     ids_per_request: int = 50
     """A `data_id` of fifty IDs keeps the URL below 2,000 characters, which every proxy accepts."""
-    by_id: bool = True
+    can_fetch_by_id: bool = True
     sorting: Mapping[str, str] = field(default_factory=lambda: _SORTING)
     in_flight_filters: Sequence[Mapping[str, str]] = ()
     """None: the reference does not say what `destination_status` selects."""
@@ -98,7 +98,7 @@ class _Invocations:
     def read_page(self, answer: JSON) -> Page:
         return _read_page(answer, self.path, self._to_record)
 
-    def ask(self, ids: Sequence[str]) -> Sequence[Request]:
+    def requests_by_id(self, ids: Sequence[str]) -> Sequence[Request]:
         size = self.ids_per_request
         chunks = [ids[start : start + size] for start in range(0, len(ids), size)]
         return [
@@ -108,7 +108,7 @@ class _Invocations:
             for chunk in chunks
         ]
 
-    def read_asked(self, answer: JSON) -> Page:
+    def read_by_id(self, answer: JSON) -> Page:
         return self.read_page(answer)
 
     def _to_record(self, item: Mapping[str, JSON]) -> Record:

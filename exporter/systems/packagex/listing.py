@@ -26,7 +26,7 @@ class _Batches:
     options: Options
     name: str = "batches"
     path: str = "/batches"
-    parts: str | None = None
+    batch_ids_from: str | None = None
     known_ids: tuple[str, ...] = ()
     ids_per_request: int = 1
     sorting: Mapping[str, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class _Batches:
     optional: tuple[str, ...] = ("phases", "stats", "updated_at")
 
     @property
-    def by_id(self) -> bool:
+    def can_fetch_by_id(self) -> bool:
         # A batch never changes what the other filters select by; its status does change.
         return "status" not in self.options.filters
 
@@ -58,10 +58,10 @@ class _Batches:
         last = not more if pagination else not found
         return Page(read, rejected, len(found), last=last, pages=pages, total=total, size=limit)
 
-    def ask(self, ids: Sequence[str]) -> Sequence[Request]:
+    def requests_by_id(self, ids: Sequence[str]) -> Sequence[Request]:
         return [Request(f"{self.path}/{{id}}", f"{self.path}/{record_id}") for record_id in ids]
 
-    def read_asked(self, answer: JSON) -> Page:
+    def read_by_id(self, answer: JSON) -> Page:
         read, rejected = records([_or_empty(answer).get("data")], batch_record)
         return Page(read, rejected, rows=1)
 

@@ -26,7 +26,7 @@ CIPHERS_OF_TLS13 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHA
 CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
 VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 OLD_VERSIONS = ("TLS10", "TLS11")
-"""OpenSSL does not speak these at its default security level."""
+"""OpenSSL does not offer these at its default security level."""
 NO_CLIENT_CERTIFICATE = "NoClientCert"
 CLIENT_CERTIFICATES = {
     NO_CLIENT_CERTIFICATE: ssl.CERT_NONE,

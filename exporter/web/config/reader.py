@@ -1,4 +1,4 @@
-"""Read the web configuration in a thread: a disk that hangs must not hold up the event loop."""
+"""Read the web configuration in a thread: a disk that does not respond must not block the event loop."""
 
 import asyncio
 import contextlib

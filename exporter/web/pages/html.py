@@ -39,7 +39,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     templates.filters |= {"age": age, "iso": iso_time, "runbook": runbook}
-    templates.globals |= {"url": url}
+    templates.globals |= {"url": url, "link_to": link_to}
     for name in templates.list_templates():
         templates.get_template(name)
     return templates
@@ -65,9 +65,17 @@ def headers() -> tuple[tuple[str, str], ...]:
     return ("content-security-policy", policy), ("referrer-policy", "no-referrer")
 
 
+def link_to(path: str) -> str:
+    """Return a path of the exporter as a link of its pages: relative, so that it holds below a proxy's prefix.
+
+    All pages are directly below the root.
+    """
+    return f".{path}"
+
+
 def url(path: str, **parameters: object) -> str:
-    """Return a path with query parameters. A parameter whose value is a list is repeated."""
-    return f"{path}?{urlencode(parameters, doseq=True, errors='replace')}"
+    """Return a link to a path with query parameters. A parameter whose value is a list is repeated."""
+    return f"{link_to(path)}?{urlencode(parameters, doseq=True, errors='replace')}"
 
 
 def age(seconds: float) -> str:

@@ -38,7 +38,7 @@ class Server:
     ) -> None:
         """Take over listening sockets, which `stop` closes.
 
-        Without a web configuration the server speaks plain HTTP with everybody.
+        Without a web configuration the server answers everybody in plain HTTP.
         """
         self._sockets = list(sockets)
         limits = limits or default_limits()

@@ -119,7 +119,7 @@ class TlsProtocol(asyncio.Protocol):
             self.close()
 
     def _reject(self) -> None:
-        """Send the alert that OpenSSL has written, or a plain HTTP response to a client that speaks plain HTTP."""
+        """Send the alert that OpenSSL has written, or a plain HTTP response to a client that sent plain HTTP."""
         if not self._handshake_done and self._beginning in _HTTP_BEGINNINGS:
             self.raw.write(_PLAIN_HTTP)
         else:

@@ -65,7 +65,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "cause"),
     [
         (lambda path: path.mkdir(), "it is a folder"),
         (lambda path: path.write_text("no database" * 100), "it is not a state file"),
@@ -79,31 +79,31 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
     ids=["folder", "text", "short", "foreign", "newer", "damaged", "cut off", "pipe"],
 )
 def test_a_state_file_that_can_not_be_used_is_a_problem_with_its_line(
-    make: Callable[[Path], object], told: str, tmp_path: Path
+    make: Callable[[Path], object], cause: str, tmp_path: Path
 ) -> None:
     make(tmp_path / "state.db")
     before = None if (tmp_path / "state.db").is_fifo() else snapshot(tmp_path)
     done = run("check", written(tmp_path))
     assert done.returncode == 2
-    assert re.search(rf"config\.yaml:4: state\.path: .*{told}", done.stderr)
+    assert re.search(rf"config\.yaml:4: state\.path: .*{cause}", done.stderr)
     (tmp_path / "config.yaml").unlink()
     assert before is None or snapshot(tmp_path) == before, "nothing is made, locked or changed"
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "cause"),
     [
         ("none/state.db", "there is no folder /.*/none: make it"),
         ("file/state.db", "can't be used"),
         ("a" * 300, "can't be used"),
     ],
 )
-def test_a_state_file_that_could_not_be_made_is_a_problem_with_its_line(state: str, told: str, tmp_path: Path) -> None:
+def test_a_state_file_that_could_not_be_made_is_a_problem_with_its_line(state: str, cause: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run("check", written(tmp_path, state))
     assert done.returncode == 2
-    assert re.search(rf"config\.yaml:4: state\.path: .*{told}", done.stderr)
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["config.yaml", "file"]
+    assert re.search(rf"config\.yaml:4: state\.path: .*{cause}", done.stderr)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "file"]
 
 
 def test_a_folder_or_file_that_may_not_be_written_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,18 +145,18 @@ def test_a_state_file_may_have_any_name(name: str, tmp_path: Path) -> None:
     assert problem(made(tmp_path / name)) is None
 
 
-def test_all_problems_of_both_files_and_the_state_are_told_in_one_run(tmp_path: Path) -> None:
+def test_all_problems_of_both_files_and_the_state_are_reported_in_one_run(tmp_path: Path) -> None:
     (tmp_path / "web.yml").write_text("tls_server_config: {cert_fil: x}\n")
     arguments = ("check", written(tmp_path, "none/x.db", token="${TOKEN}"), f"--web.config.file={tmp_path}/web.yml")
     done = run(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
-    for told in (
+    for message in (
         "config.yaml:2: accounts[0].api_token: ",
         "config.yaml:4: state.path: ",
         "web.yml:1: tls_server_config",
     ):
-        assert told in done.stderr
+        assert message in done.stderr
     lines = [json.loads(line) for line in run(*arguments, "--log.format=json").stderr.splitlines()]
     assert [(line["line"], line["key"]) for line in lines][:2] == [(2, "accounts[0].api_token"), (4, "state.path")]
     assert {line["level"] for line in lines} == {"ERROR"}
@@ -204,10 +204,10 @@ def test_a_token_file_for_all_is_a_warning_in_check_and_in_the_log(rig: Rig, tmp
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "token").chmod(0o644)
     file.write_text(file.read_text().replace(f"api_token: {TOKEN}", "api_token_file: token"))
-    told = "accounts[0].api_token_file: every user of this machine can read the file: run chmod o-r"
+    cause = "accounts[0].api_token_file: every user of this machine can read the file: run chmod o-r"
     done = run("check", f"--config.file={file}")
-    assert (done.returncode, done.stderr) == (0, f"{file}:4: {told}\n")
-    assert f'msg="configuration warning" warning="{file}:4: {told}"' in run("once", f"--config.file={file}").stderr
+    assert (done.returncode, done.stderr) == (0, f"{file}:4: {cause}\n")
+    assert f'msg="configuration warning" warning="{file}:4: {cause}"' in run("once", f"--config.file={file}").stderr
     (tmp_path / "token").chmod(0o640)
     assert run("check", f"--config.file={file}").stderr == ""
 
@@ -262,7 +262,7 @@ OTHERS: Mapping[str, tuple[int, str, str]] = {
 
 
 def test_no_collector_is_called_right_where_another_server_answers(tmp_path: Path) -> None:
-    """Each account is of one of these servers: the first part of a path tells which."""
+    """Each account is of one of these servers: the first part of a path says which."""
     servers = list(OTHERS.values())
     with answering(lambda path: servers[int(path.split("/")[1])]) as url:
         accounts = [

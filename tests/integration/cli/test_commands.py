@@ -54,7 +54,7 @@ def test_without_configuration_it_says_what_to_give_and_ends_with_status_2(tmp_p
     assert "--config.file" in done.stderr
 
 
-def test_a_bad_configuration_names_every_mistake_and_ends_with_status_2(tmp_path: Path) -> None:
+def test_a_bad_configuration_names_every_problem_and_ends_with_status_2(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(
         "poll_intervall: 60s\naccounts:\n  - name: prod\n    system: inkit\n    api_token: CANARY\n    page_size: 0\n"
@@ -81,11 +81,11 @@ def test_check_accepts_a_good_configuration(rig: Rig, tmp_path: Path) -> None:
     assert not rig.mock_api.requests, "without --online nobody is asked"
 
 
-def test_check_online_asks_each_collector_once_and_tells_the_cost(rig: Rig, tmp_path: Path) -> None:
+def test_check_online_asks_each_collector_once_and_reports_the_cost(rig: Rig, tmp_path: Path) -> None:
     done = run("check", "--online", config(rig, tmp_path))
     assert done.returncode == 0
     assert done.stdout.count("1 page in the window, about 86,400 requests on a quiet day") == 3
-    assert sorted(one.path for one in rig.mock_api.requests) == ["/batch", "/invoke", "/invoke/batch"]
+    assert sorted(request.path for request in rig.mock_api.requests) == ["/batch", "/invoke", "/invoke/batch"]
 
 
 def test_the_cost_of_a_day_is_the_polls_and_the_reconciliations() -> None:
@@ -166,7 +166,7 @@ def test_output_that_cannot_be_written_is_said_without_a_traceback(arguments: li
     assert done.stderr == "cannot write to standard output: No space left on device\n"
 
 
-def test_requests_are_told_at_debug_level(rig: Rig, tmp_path: Path) -> None:
+def test_requests_are_logged_at_debug_level(rig: Rig, tmp_path: Path) -> None:
     done = run("once", config(rig, tmp_path), "--log.level=debug")
     assert re.search(r"level=DEBUG msg=asked endpoint=/batch code=200 seconds=0\.\d+", done.stderr)
 
@@ -206,12 +206,12 @@ def test_a_poll_longer_than_its_interval_is_not_started_twice(rig: Rig, tmp_path
         eventually(
             url + "/metrics", 'batch_exporter_up{account="prod",collector="document_batches",system="inkit"} 1.0'
         )
-        asked = [one for one in rig.mock_api.requests if one.path == "/batch"]
+        asked = [request for request in rig.mock_api.requests if request.path == "/batch"]
         assert len(asked) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_within_two_seconds_in_the_middle_of_a_hanging_request(
+def test_a_signal_ends_it_within_two_seconds_in_the_middle_of_an_unanswered_request(
     rig: Rig, tmp_path: Path, number: signal.Signals
 ) -> None:
     rig.mock_api.faults.add(faults.hang())
@@ -259,8 +259,8 @@ def test_a_port_that_the_demo_cannot_have_is_said(rig: Rig) -> None:
 def test_the_demos_api_can_be_run_alone() -> None:
     process = subprocess.Popen([*PROGRAM, "demo", "--api-only", "--api-port=0"], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    said = process.stdout.readline() + process.stdout.readline()
-    url = re.search(r"http://\S+/v1/batch", said)
+    printed = process.stdout.readline() + process.stdout.readline()
+    url = re.search(r"http://\S+/v1/batch", printed)
     assert url is not None
     request = urllib.request.Request(url[0], headers={"X-Inkit-API-Token": TOKEN})
     with urllib.request.urlopen(request, timeout=10) as answer:

@@ -102,7 +102,7 @@ def test_a_workflow_batch_and_an_invocation_are_shown(api: Api) -> None:
     shown = api.inspect("prod", "rend_1").stdout
     assert re.search(r"Batch: +fb_1\n", shown)
     assert "  box          Failed  box_1\n" in shown
-    assert [one.params.get("data_id") for one in api.mock_api.requests] == [None, "rend_1"]
+    assert [request.params.get("data_id") for request in api.mock_api.requests] == [None, "rend_1"]
 
 
 def test_customers_data_is_shown_only_where_it_is_asked_for(api: Api) -> None:
@@ -134,7 +134,9 @@ def test_the_errors_of_a_batch_are_summed_up_without_the_people(api: Api) -> Non
     assert counts == sorted(counts, reverse=True)
     assert not PEOPLE.search(summed)
     assert PEOPLE.search(api.inspect("logistics", "batch_1", "--errors", "--show-data").stdout)
-    assert [one.path for one in api.mock_api.requests if "files" in one.path] == ["/files/batch_1/errors.json"] * 2
+    assert [request.path for request in api.mock_api.requests if "files" in request.path] == [
+        "/files/batch_1/errors.json"
+    ] * 2
 
 
 def test_where_no_json_is_offered_the_errors_are_read_from_csv(api: Api) -> None:
@@ -202,10 +204,10 @@ def test_all_files_are_saved_for_their_owner_and_none_is_left_half_done(api: Api
     assert (done.returncode, done.stderr) == (0, "")
     made = json.loads(done.stdout)
     assert sorted(made["files"]) == sorted(FILES)
-    assert {one.name for one in folder.iterdir()} == {f"batch_1-{name}" for name in FILES}
-    assert all(stat.S_IMODE(one.stat().st_mode) == 0o600 for one in folder.iterdir())
+    assert {path.name for path in folder.iterdir()} == {f"batch_1-{name}" for name in FILES}
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in folder.iterdir())
     assert (folder / "batch_1-errors.csv").read_text().startswith("row,field,code,message")
-    asked = [one.path for one in api.mock_api.requests if one.path.startswith("/files")]
+    asked = [request.path for request in api.mock_api.requests if request.path.startswith("/files")]
     assert len(asked) == len(set(asked)), "what is saved already is not fetched again for the summary"
 
 
@@ -255,11 +257,11 @@ def test_a_signal_in_the_middle_of_a_download_leaves_nothing_behind(api: Api) ->
             text=True,
         )
         deadline = time.monotonic() + 20
-        while not (folder.is_dir() and any(one.stat().st_size for one in folder.iterdir())):
+        while not (folder.is_dir() and any(path.stat().st_size for path in folder.iterdir())):
             assert time.monotonic() < deadline
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=10)
-    assert (process.returncode, said) == (130, "")
+        _, message = process.communicate(timeout=10)
+    assert (process.returncode, message) == (130, "")
     assert not list(folder.iterdir())
 
 
@@ -271,17 +273,17 @@ def test_an_unknown_account_is_a_wrong_command_line_and_the_nearest_is_named(api
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["prod", "batch_1"], "its ids begin with rb_"),
         (["logistics", "../../x"], "is not an id"),
         (["prod", "rb_1", "--files=x"], "inkit offers no files"),
     ],
 )
-def test_what_cannot_be_asked_for_is_a_wrong_command_line(api: Api, arguments: list[str], said: str) -> None:
+def test_what_cannot_be_asked_for_is_a_wrong_command_line(api: Api, arguments: list[str], message: str) -> None:
     done = api.inspect(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert not api.mock_api.requests
 
 
@@ -333,7 +335,7 @@ def test_a_terminal_with_few_characters_gets_them_escaped(api: Api) -> None:
 def test_neither_state_nor_anything_else_is_written(api: Api) -> None:
     api.failed_batch()
     api.inspect("logistics", "batch_1", "--errors")
-    assert [one.name for one in api.folder.iterdir()] == ["config.yaml"]
+    assert [path.name for path in api.folder.iterdir()] == ["config.yaml"]
 
 
 def test_a_progress_bar_is_shown_on_a_terminal(api: Api) -> None:
@@ -350,8 +352,8 @@ def test_a_progress_bar_is_shown_on_a_terminal(api: Api) -> None:
     assert b"errors.json:" in shown
 
 
-def secrets(said: Any) -> list[str]:
-    return re.findall(r"CANARY|Signature|X-Amz|sig=", str(said))
+def secrets(message: Any) -> list[str]:
+    return re.findall(r"CANARY|Signature|X-Amz|sig=", str(message))
 
 
 @pytest.mark.parametrize(

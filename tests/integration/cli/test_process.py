@@ -74,10 +74,10 @@ def test_ctrl_c_ends_any_command_quietly_at_any_time(rig: Rig, tmp_path: Path, c
     process.stdout.readline()
     time.sleep(delay + 0.05)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=20)
-    # Before its first line the program is Python's; a command may have ended; the demo serves until it is told to stop.
+    _, message = process.communicate(timeout=20)
+    # Before its first line the program is Python's; a command may have ended; the demo serves until it is stopped.
     assert process.returncode in (130, 0)
-    assert told == ""
+    assert message == ""
 
 
 def test_an_early_hangup_is_harmless_and_a_later_one_reloads(rig: Rig, tmp_path: Path) -> None:
@@ -177,17 +177,26 @@ def test_an_error_of_another_file_is_not_blamed_on_the_output(style: str) -> Non
         check=False,
     )
     assert done.returncode == 2
-    told = "unexpected system error: No such file or directory: /none/of/these (exporter/cli/metrics.py:"
-    assert told in done.stderr
+    message = "unexpected system error: No such file or directory: /none/of/these (exporter/cli/metrics.py:"
+    assert message in done.stderr
     assert "standard output" not in done.stderr
 
 
-def test_a_port_that_is_taken_is_said_with_the_flags_for_others(rig: Rig) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "suggested"),
+    [
+        (["--api-port=0", "--web.listen-address=127.0.0.1:{port}"], "127.0.0.1:10987"),
+        (["--api-port=0", "--web.listen-address=localhost:{port}"], "localhost:10987"),
+        (["--api-port={port}", "--web.listen-address=127.0.0.1:10987"], "127.0.0.1:10997"),
+        (["--api-port={port}", "--web.listen-address=unix:///run/x.sock"], ":10987"),
+        (["--api-port={port}"], ":10987"),
+    ],
+)
+def test_a_port_that_is_taken_is_said_with_the_flags_for_others(rig: Rig, arguments: list[str], suggested: str) -> None:
     port = rig.mock_api.url.removesuffix("/v1").rsplit(":", 1)[1]
-    for arguments in (["--api-port=0", f"--web.listen-address=127.0.0.1:{port}"], [f"--api-port={port}"]):
-        done = run("demo", *arguments)
-        assert done.returncode == 1
-        assert "demo --web.listen-address=:10987 --api-port=10988" in done.stderr
+    done = run("demo", *(argument.format(port=port) for argument in arguments))
+    assert done.returncode == 1
+    assert f"demo --web.listen-address={suggested} --api-port=10988" in done.stderr
 
 
 def test_once_whose_output_can_not_be_written_says_so(rig: Rig, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The program under a service manager: what it is told, and which exit status says that a restart is of use."""
+"""The program under a service manager: what it reports, and which exit status says that a restart is of use."""
 
 import signal
 import socket
@@ -11,7 +11,7 @@ from tests.support.program import config, get, run, running
 from tests.support.rig import Rig
 
 
-def test_the_manager_is_told_when_it_serves_reloads_and_ends(rig: Rig, tmp_path: Path) -> None:
+def test_the_manager_is_notified_when_it_serves_reloads_and_ends(rig: Rig, tmp_path: Path) -> None:
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(20)

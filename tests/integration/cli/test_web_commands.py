@@ -40,15 +40,15 @@ def test_it_serves_over_tls_with_a_password_and_follows_the_file(rig: Rig, tmp_p
         web(tmp_path, text + "nonsense\n")
         assert curl(*page, "--user", "carol:secret") == "Internal Server Error\n"
         process.terminate()
-        _, said = process.communicate(timeout=10)
+        _, stderr = process.communicate(timeout=10)
     assert process.returncode == 0
-    assert said.count("cannot use the web configuration") == 1
-    assert hashed not in said
-    assert "secret" not in said
+    assert stderr.count("cannot use the web configuration") == 1
+    assert hashed not in stderr
+    assert "secret" not in stderr
 
 
 @pytest.mark.parametrize("command", [["serve"], ["check"]])
-def test_a_bad_web_configuration_ends_it_with_status_2_and_every_mistake(
+def test_a_bad_web_configuration_ends_it_with_status_2_and_every_problem(
     rig: Rig, tmp_path: Path, command: list[str]
 ) -> None:
     done = run(config(rig, tmp_path), web(tmp_path, "rate_limt: {}\nbasic_auth_users: {alice: CANARY}\n"), *command)

@@ -97,7 +97,7 @@ def test_a_url_that_is_not_https_or_not_clear_is_not_used(url: str, reason: Reas
         pytest.param(faults.status(206), Reason.CLIENT_ERROR, id="a-part-of-it"),
         pytest.param(Fault(CONTENT, delivery=Delivery.TRUNCATED), Reason.CONNECTION, id="truncated"),
         pytest.param(faults.reset(), Reason.CONNECTION, id="reset"),
-        pytest.param(faults.hang(), Reason.TIMEOUT, id="hangs"),
+        pytest.param(faults.hang(), Reason.TIMEOUT, id="no-answer"),
         pytest.param(Fault(CONTENT, delivery=Delivery.DRIPPED, every=0.05), Reason.TIMEOUT, id="drips"),
         pytest.param(faults.drip(0.05, head=True), Reason.TIMEOUT, id="drips-the-headers"),
     ],
@@ -109,9 +109,9 @@ def test_every_failure_has_its_reason_within_the_deadline(rig: Rig, fault: Fault
     assert time.monotonic() - started < 3
 
 
-@pytest.mark.parametrize(("status", "said"), [(403, True), (404, True), (410, True), (400, False), (500, False)])
-def test_an_expired_url_is_said_to_be_one(rig: Rig, status: int, said: bool) -> None:
-    assert ("expired" in str(failure(file_url(rig, faults.status(status))))) is said
+@pytest.mark.parametrize(("status", "expired"), [(403, True), (404, True), (410, True), (400, False), (500, False)])
+def test_an_expired_url_is_said_to_be_one(rig: Rig, status: int, expired: bool) -> None:
+    assert ("expired" in str(failure(file_url(rig, faults.status(status))))) is expired
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_each_kind_of_refusal_has_its_reason(rig: Rig, status: int, redirect: bo
 def test_a_redirect_is_not_followed(rig: Rig) -> None:
     url = file_url(rig, faults.redirect(f"{rig.mock_api.url}/elsewhere{QUERY}", 302))
     assert "redirects are not followed" in str(failure(url))
-    assert [one.path for one in rig.mock_api.requests] == ["/files/errors.csv"]
+    assert [request.path for request in rig.mock_api.requests] == ["/files/errors.csv"]
 
 
 def test_a_port_where_nobody_listens_is_a_connection_error_without_the_url() -> None:

@@ -1,4 +1,4 @@
-"""Looking names up: a resolver that hangs, fails or talks nonsense costs a request its deadline at most."""
+"""Looking names up: a resolver that does not answer, fails or answers nonsense costs a request its deadline at most."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ GENEROUS = 30.0
 
 
 class Resolver:
-    """Hangs until it is told to go on, and counts how often it was asked."""
+    """Gives no answer until it has recovered, and counts how often it was asked."""
 
     def __init__(self, *addresses: Address) -> None:
         self.addresses = addresses
@@ -35,7 +35,7 @@ class Resolver:
 
 
 @pytest.fixture
-def hanging() -> Iterator[Resolver]:
+def silent() -> Iterator[Resolver]:
     resolver = Resolver()
     yield resolver
     resolver.recovered.set()
@@ -62,28 +62,28 @@ def eventually(fact: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def test_a_resolver_that_hangs_cannot_hold_a_request_beyond_its_deadline(hanging: Resolver) -> None:
+def test_a_resolver_that_does_not_answer_cannot_hold_a_request_beyond_its_deadline(silent: Resolver) -> None:
     started = time.monotonic()
-    error = ask(Transport(Tls(), None, 1, HostResolver(hanging)), 0.3)
+    error = ask(Transport(Tls(), None, 1, HostResolver(silent)), 0.3)
     assert error is not None
     assert error.reason is Reason.TIMEOUT
     assert "the name server has not answered" in str(error)
     assert time.monotonic() - started < 3
 
 
-def test_nor_can_it_where_the_proxys_name_is_looked_up(hanging: Resolver) -> None:
+def test_nor_can_it_where_the_proxys_name_is_looked_up(silent: Resolver) -> None:
     started = time.monotonic()
-    error = ask(Transport(Tls(), "http://user:CANARY@proxy.test:3128", 1, HostResolver(hanging)), 0.3)
+    error = ask(Transport(Tls(), "http://user:CANARY@proxy.test:3128", 1, HostResolver(silent)), 0.3)
     assert error is not None
     assert error.reason is Reason.TIMEOUT
     assert "CANARY" not in str(error)
     assert time.monotonic() - started < 3
 
 
-def test_nor_can_it_hold_a_request_that_is_ended_from_outside(hanging: Resolver) -> None:
-    transport = Transport(Tls(), None, 1, HostResolver(hanging))
+def test_nor_can_it_hold_a_request_that_is_ended_from_outside(silent: Resolver) -> None:
+    transport = Transport(Tls(), None, 1, HostResolver(silent))
     thread = in_background(lambda: ask(transport, GENEROUS))
-    eventually(lambda: hanging.asked == 1)
+    eventually(lambda: silent.asked == 1)
     started = time.monotonic()
     transport.close()
     thread.join(GENEROUS)
@@ -105,25 +105,25 @@ def test_the_deadline_holds_for_the_look_up_and_the_answer_together() -> None:
     assert time.monotonic() - started < 0.6 + 0.4
 
 
-def test_requests_for_one_name_share_a_look_up(hanging: Resolver) -> None:
-    lookups = HostResolver(hanging)
+def test_requests_for_one_name_share_a_look_up(silent: Resolver) -> None:
+    lookups = HostResolver(silent)
     threads = [in_background(lambda: ask(Transport(Tls(), None, 1, lookups), 0.3)) for _ in range(30)]
     for thread in threads:
         thread.join(GENEROUS)
-    assert hanging.asked == 1
+    assert silent.asked == 1
 
 
-def test_a_resolver_that_recovers_is_asked_again_at_the_next_request(hanging: Resolver) -> None:
+def test_a_resolver_that_recovers_is_asked_again_at_the_next_request(silent: Resolver) -> None:
     with scripted(OK) as server:
-        hanging.addresses = (ipv4(urlsplit(server.url).port or 0),)
-        lookups = HostResolver(hanging)
+        silent.addresses = (ipv4(urlsplit(server.url).port or 0),)
+        lookups = HostResolver(silent)
         assert ask(Transport(Tls(), None, 1, lookups), 0.2) is not None
-        hanging.recovered.set()
+        silent.recovered.set()
         assert ask(Transport(Tls(), None, 1, lookups), GENEROUS) is None
-        eventually(lambda: ask(Transport(Tls(), None, 1, lookups), GENEROUS) is None and hanging.asked > 1)
+        eventually(lambda: ask(Transport(Tls(), None, 1, lookups), GENEROUS) is None and silent.asked > 1)
 
 
-def test_a_look_up_that_has_hung_for_long_is_given_up_but_only_a_few_times() -> None:
+def test_a_look_up_that_has_no_answer_for_long_is_given_up_but_only_a_few_times() -> None:
     resolver, now = Resolver(), [0.0]
     lookups = HostResolver(resolver, lambda: now[0])
     for number in range(50):
@@ -162,9 +162,9 @@ def test_what_the_resolver_says_is_said(error: OSError) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "0x7f000001", "::1", "2130706433"])
-def test_an_address_is_not_looked_up(hanging: Resolver, host: str) -> None:
-    assert HostResolver(hanging).addresses(host, 80, Deadline(GENEROUS))
-    assert hanging.asked == 0
+def test_an_address_is_not_looked_up(silent: Resolver, host: str) -> None:
+    assert HostResolver(silent).addresses(host, 80, Deadline(GENEROUS))
+    assert silent.asked == 0
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example", "\x00", "ä\udcff", "." * 300])
@@ -174,4 +174,7 @@ def test_what_is_no_name_is_an_error_of_the_system(host: str) -> None:
 
 
 def test_localhost_is_looked_up_by_the_system() -> None:
-    assert {one.host for one in HostResolver().addresses("localhost", 80, Deadline(GENEROUS))} <= {"127.0.0.1", "::1"}
+    assert {address.host for address in HostResolver().addresses("localhost", 80, Deadline(GENEROUS))} <= {
+        "127.0.0.1",
+        "::1",
+    }

@@ -74,7 +74,7 @@ def test_a_client_certificate_is_shown_where_there_is_one(authority: trustme.CA,
         assert reason(url, known).reason in (Reason.TLS, Reason.CONNECTION)
 
 
-def test_a_server_that_hangs_in_the_handshake_cannot_hold_a_request() -> None:
+def test_a_server_that_is_silent_in_the_handshake_cannot_hold_a_request() -> None:
     with Server(("127.0.0.1", 0), Handler) as silent:
         started = time.monotonic()
         with pytest.raises(FetchError) as caught:
@@ -133,7 +133,7 @@ def test_a_proxy_of_https_is_verified_by_the_authorities_of_the_system_too(
             assert (caught.value.reason is Reason.CONNECTION) == known
 
 
-def test_a_system_without_authorities_is_told_with_what_to_do(
+def test_a_system_without_authorities_is_reported_with_what_to_do(
     authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trust(monkeypatch, "/none")

@@ -55,7 +55,7 @@ def test_an_interrupted_backfill_goes_on_where_it_was_and_counts_no_event(rig: R
     interrupted(rig, page=30)
     poller = rig.poller("document_batches", page_size=25)
     assert poller.poll()
-    pages = [int(one) for one in rig.asked("page")]
+    pages = [int(value) for value in rig.asked("page")]
     assert sorted(set(pages) - {1}) == list(range(min(set(pages) - {1}), 42))
     assert min(set(pages) - {1}) >= 25, "the first half is not read again"
     assert pages.count(1) == 2, "to see which way the list runs, and what is new since"
@@ -76,7 +76,7 @@ def test_what_changed_since_a_backfill_was_interrupted_is_in_its_first_numbers(r
     assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
 
 
-def test_a_backfill_tells_how_far_it_has_come(rig: Rig) -> None:
+def test_a_backfill_logs_how_far_it_has_come(rig: Rig) -> None:
     fill(rig, 1000)
     interrupted(rig, page=30)
     poller = rig.poller("document_batches", page_size=25)
@@ -193,7 +193,7 @@ def test_invocations_in_flight_are_asked_for_fifty_at_once(rig: Rig) -> None:
         rig.world.add("invocations", item)
     poller = settled(rig, "invocations")
     assert rig.cost(poller) == 4 + 3, "the pages of the last minutes, and the ids"
-    assert sorted(one.count(",") + 1 for one in rig.asked("data_id") if one) == [20, 50, 50]
+    assert sorted(value.count(",") + 1 for value in rig.asked("data_id") if value) == [20, 50, 50]
     for number in range(120):
         item = invocation(f"rend_open_{number}", NOW - 600 - number * 10, destinations={"sepire": "Failed"})
         rig.world.add("invocations", item)
@@ -208,7 +208,7 @@ def test_a_few_batches_in_flight_are_asked_for_one_by_one(rig: Rig) -> None:
         open_batch(rig, f"rb_open_{days}", NOW - days * DAY)
     poller = settled(rig)
     assert rig.cost(poller) == 1 + 2
-    assert {one.path for one in rig.mock_api.requests} == {"/batch", "/batch/rb_open_0.5", "/batch/rb_open_1.0"}
+    assert {request.path for request in rig.mock_api.requests} == {"/batch", "/batch/rb_open_0.5", "/batch/rb_open_1.0"}
 
 
 def test_many_batches_in_flight_on_one_page_are_brought_up_to_date_by_that_page(rig: Rig) -> None:
@@ -225,7 +225,7 @@ def test_pages_that_the_server_makes_smaller_are_reckoned_with(rig: Rig) -> None
     fill(rig, 2000)
     for number in range(2):
         open_batch(rig, f"rb_open_{number}", NOW - 160 * 60 - number)
-    rig.mock_api.faults.lies = faults.Lies(ignore_page_size=True)
+    rig.mock_api.faults.list_faults = faults.ListFaults(ignore_page_size=True)
     assert rig.cost(settled(rig)) == 1 + 2
 
 
@@ -233,11 +233,11 @@ def test_pages_that_the_server_makes_smaller_are_reckoned_with(rig: Rig) -> None
 def test_where_the_list_is_filtered_batches_in_flight_are_looked_for_on_its_pages(rig: Rig, clamped: bool) -> None:
     fill(rig, 1000)
     open_batch(rig, "rb_open", NOW - 250 * 60 - 1)
-    rig.mock_api.faults.lies = faults.Lies(ignore_page_size=clamped)
+    rig.mock_api.faults.list_faults = faults.ListFaults(ignore_page_size=clamped)
     poller = settled(rig, filters={"search": "rb"})
     rig.world.update("document_batches", "rb_open", destinations=FAILED)
     assert rig.cost(poller) == (11 if clamped else 3)
-    assert {one.path for one in rig.mock_api.requests} == {"/batch"}
+    assert {request.path for request in rig.mock_api.requests} == {"/batch"}
     assert rig.exact("document_batches")
 
 
@@ -285,7 +285,7 @@ def test_a_record_that_is_not_found_for_some_polls_is_believed_to_be_there(rig: 
     assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
 
 
-def test_after_a_restart_what_was_not_found_is_doubted_anew(rig: Rig) -> None:
+def test_after_a_restart_what_was_not_found_is_doubted_again(rig: Rig) -> None:
     rig.world.add("document_batches", document_batch("rb_1", NOW))
     settled(rig)
     rig.world.remove("document_batches", "rb_1")
@@ -305,7 +305,9 @@ def test_after_a_restart_what_was_not_found_is_doubted_anew(rig: Rig) -> None:
         pytest.param(faults.raw(b'{"id": "rb_other", "created_at": "2023-11-14T00:00:00Z"}'), id="another"),
     ],
 )
-def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_is_gone(rig: Rig, fault: faults.Fault) -> None:
+def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_was_deleted(
+    rig: Rig, fault: faults.Fault
+) -> None:
     fill(rig, 500)
     open_batch(rig, "rb_open", NOW - DAY / 4)
     poller = settled(rig)
@@ -318,7 +320,7 @@ def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_is_gone(
     assert rig.exact("document_batches")
 
 
-def test_a_list_that_is_not_found_is_no_proof_that_its_records_are_gone(rig: Rig) -> None:
+def test_a_list_that_is_not_found_is_no_proof_that_its_records_were_deleted(rig: Rig) -> None:
     rig.world.extend("invocations", [invocation(f"rend_{n}", NOW - n) for n in range(500)])
     rig.world.add("invocations", invocation("rend_open", NOW - HOUR, destinations={"box": "In Progress"}))
     poller = settled(rig, "invocations")
@@ -326,7 +328,7 @@ def test_a_list_that_is_not_found_is_no_proof_that_its_records_are_gone(rig: Rig
     def refuse(kind: str, page: int) -> None:
         rig.mock_api.faults.add(faults.status(404), times=1)
 
-    rig.mock_api.faults.lies = faults.Lies(before_page=refuse)
+    rig.mock_api.faults.list_faults = faults.ListFaults(before_page=refuse)
     assert not poller.poll()
     assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 1}
     assert rig.own(poller).vanished == 0
@@ -368,16 +370,16 @@ def test_work_older_than_the_window_is_asked_for_at_reconciliations_only(rig: Ri
     for _ in range(50):
         rig.clock.now += 60
         assert poller.poll()
-        assert "/batch/rb_stuck" not in [one.path for one in rig.mock_api.requests]
+        assert "/batch/rb_stuck" not in [request.path for request in rig.mock_api.requests]
         assert poller.facts.in_flight == 1
     rig.clock.now += HOUR
     assert poller.poll()
-    assert "/batch/rb_stuck" in [one.path for one in rig.mock_api.requests]
+    assert "/batch/rb_stuck" in [request.path for request in rig.mock_api.requests]
     assert poller.facts.in_flight == 0
     assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
 
 
-def test_work_that_never_ends_is_given_up_counted_and_told_and_asked_for_no_more(
+def test_work_that_never_ends_is_given_up_counted_and_logged_and_asked_for_no_more(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     open_batch(rig, "rb_stuck", NOW)
@@ -395,7 +397,7 @@ def test_work_that_never_ends_is_given_up_counted_and_told_and_asked_for_no_more
     rig.mock_api.requests.clear()
     assert poller.poll()
     assert rig.own(poller).abandoned == 1
-    assert [one.path for one in rig.mock_api.requests] == ["/batch"]
+    assert [request.path for request in rig.mock_api.requests] == ["/batch"]
 
 
 def test_finished_records_leave_the_window_record_by_record(rig: Rig) -> None:

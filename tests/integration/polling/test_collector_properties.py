@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from exporter.client import Client, Request
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import Item, Kind, document_batch, generations, invocation
 from exporter.demo.packagex.api import PackagexApi
@@ -45,36 +45,39 @@ MAX_AGE = 4.5 * DAY
 LOOKBACKS = (1.5 * DAY, 2.5 * DAY, 3.5 * DAY)
 AGES = st.sampled_from([0.0, 0.5, 20.0, 20.0, 600.0])
 REFUSALS = (400, 404, 410, 422)
-LIES = st.sampled_from(
+LIST_FAULTS = st.sampled_from(
     [
-        Lies(),
-        Lies(total_count=3),
-        Lies(total_count=4),
-        Lies(total_count=8),
-        Lies(total_count=100),
-        Lies(total_count="missing"),
-        Lies(page_count=1),
-        Lies(page_count=40),
-        Lies(total_count="missing", page_count=40),
-        Lies(has_more=True),
-        Lies(has_more=False),
-        Lies(has_more=True, total_count="missing"),
-        Lies(has_more=False, total_count="missing"),
-        Lies(repeat_ids=True),
+        ListFaults(),
+        ListFaults(total_count=3),
+        ListFaults(total_count=4),
+        ListFaults(total_count=8),
+        ListFaults(total_count=100),
+        ListFaults(total_count="missing"),
+        ListFaults(page_count=1),
+        ListFaults(page_count=40),
+        ListFaults(total_count="missing", page_count=40),
+        ListFaults(has_more=True),
+        ListFaults(has_more=False),
+        ListFaults(has_more=True, total_count="missing"),
+        ListFaults(has_more=False, total_count="missing"),
+        ListFaults(repeat_ids=True),
     ]
 )
 LEAPS = st.sampled_from([-40 * DAY, -DAY, -3 * HOUR, 3 * HOUR, DAY, 8 * DAY, 400 * DAY])
 
 
-LABELLED = {
-    family.name: len(family.labels) - 1 for one in sources().values() for family in one.families if family.optional
+LABELED = {
+    family.name: len(family.labels) - 1
+    for source in sources().values()
+    for family in source.families
+    if family.optional
 }
 """By family, how long its keys are without the label that only some accounts have."""
 
 
 def bare(key: Key) -> Key:
     """A series without that label."""
-    return key[: LABELLED.get(key[0])]
+    return key[: LABELED.get(key[0])]
 
 
 class Machine(RuleBasedStateMachine):
@@ -99,7 +102,7 @@ class Machine(RuleBasedStateMachine):
         self.leapt = 0.0
         """By how much the exporter's clock is wrong."""
         self.filtered = False
-        self.labelled = False
+        self.labeled = False
         self.start()
 
     def teardown(self) -> None:
@@ -126,18 +129,18 @@ class Machine(RuleBasedStateMachine):
         source = sources()[self.system]
         limits = Limits(self.model.lookback, RECONCILE, MAX_AGE, page_size=4, allowance=3)
         filters = dict([self.everything]) if self.filtered else {}
-        labelled = self.labelled and self.kind == "invocations"
-        listing = source.listing(self.kind, Options(filters, workflow_label=labelled))
+        labeled = self.labeled and self.kind == "invocations"
+        listing = source.listing(self.kind, Options(filters, workflow_label=labeled))
         self.board = SnapshotStore()
         self.facts = CollectorStatus("prod", self.system, self.kind)
         self.poller = Poller(
-            Collector(listing, source.families, limits, str(filters), labels="workflow" if labelled else ""),
+            Collector(listing, source.families, limits, str(filters), labels="workflow" if labeled else ""),
             cast("Client", self.api),
             cast("State", self.state),
             Output(self.board.publish, lambda: self.board.last_scrape),
             self.facts,
             Pace(60.0, 600.0, 3600.0),
-            labelled,
+            labeled,
             clock=lambda: self.clock.now + self.leapt,
             ticks=self.clock,
         )
@@ -155,7 +158,7 @@ class Machine(RuleBasedStateMachine):
             self.api.before = self.api.instead = None
         self.model.polled(good)
         if self.truncated():
-            self.model.no_news_before(self.clock.now + 0.5)
+            self.model.no_new_event_before(self.clock.now + 0.5)
         if good:
             self.last_good = self.clock.now
         self.look()
@@ -200,7 +203,7 @@ class Machine(RuleBasedStateMachine):
         counted: Counter[Key] = Counter()
         for key, total in sums.gauges.items():
             if key[0].startswith(f"{self.system}_"):
-                assert key[0] not in LABELLED or len(key) == LABELLED[key[0]] + self.labelled
+                assert key[0] not in LABELED or len(key) == LABELED[key[0]] + self.labeled
                 shown[bare(key)] += total
         for key, count in sums.counters.items():
             if key[0].startswith(f"{self.system}_"):
@@ -237,28 +240,28 @@ class Machine(RuleBasedStateMachine):
             self.put(document_batch(name, created, destinations=work, total=4))
 
     def some(self, place: int, fits: Callable[[Tracked], bool]) -> Tracked | None:
-        fitting = [one for one in self.model.records.values() if fits(one)]
+        fitting = [tracked for tracked in self.model.records.values() if fits(tracked)]
         return fitting[place % len(fitting)] if fitting else None
 
-    def is_open(self, one: Tracked) -> bool:
-        return one.there and counting.in_flight(self.kind, one.item)
+    def is_open(self, tracked: Tracked) -> bool:
+        return tracked.there and counting.in_flight(self.kind, tracked.item)
 
-    def change(self, one: Tracked, before: str, after: str) -> None:
+    def change(self, tracked: Tracked, before: str, after: str) -> None:
         """Let one piece of work of a record go from one status to another."""
-        item = one.item
+        item = tracked.item
         if self.kind == "invocations":
             statuses = {name: state["status"] for name, state in item["destinations"].items()}
             names = [name for name, status in statuses.items() if counting.word(status) == before]
             if names:
                 statuses[names[0]] = {"in_progress": "In Progress"}.get(after, after.capitalize())
-                self.put(invocation(item["id"], one.created, destinations=statuses))
+                self.put(invocation(item["id"], tracked.created, destinations=statuses))
             return
         counts = dict(item["destinations"].get("sepire") or generations(4))
         if counts[before]:
             counts[before] -= 1
             counts[after] += 1
             work = {"sepire": generations(4, completed=counts["completed"], failed=counts["failed"])}
-            self.put(document_batch(item["id"], one.created, destinations=work, total=4))
+            self.put(document_batch(item["id"], tracked.created, destinations=work, total=4))
 
     @initialize(sizes=st.lists(st.tuples(AGES, st.integers(0, 3), st.integers(0, 2), st.integers(0, 2)), max_size=14))
     def some_are_there_before(self, sizes: list[tuple[float, int, int, int]]) -> None:
@@ -307,18 +310,18 @@ class Machine(RuleBasedStateMachine):
             self.poll()
 
     @rule(
-        lies=LIES,
+        list_faults=LIST_FAULTS,
         beyond=st.sampled_from(["empty", "refused", "last", "first"]),
         polls=st.integers(1, 4),
         after=st.sampled_from([1.0, RECONCILE]),
     )
-    def the_list_lies_about_its_end(
-        self, lies: Lies, beyond: Literal["empty", "refused", "last", "first"], polls: int, after: float
+    def the_list_is_wrong_about_its_end(
+        self, list_faults: ListFaults, beyond: Literal["empty", "refused", "last", "first"], polls: int, after: float
     ) -> None:
-        self.api.lies, self.api.beyond = lies, beyond
+        self.api.list_faults, self.api.beyond = list_faults, beyond
         for _ in range(polls):
             self.poll(after)
-        self.api.lies = Lies()
+        self.api.list_faults = ListFaults()
 
     @rule(
         pages=st.integers(1, 4),
@@ -354,19 +357,21 @@ class Machine(RuleBasedStateMachine):
     def other_filters_and_labels_are_configured(self, switches: list[tuple[bool, bool, int]], place: int) -> None:
         """All records are asked for before and after, and things happen between the last poll and the next."""
         self.settle()
-        for filtered, labelled, fault in switches:
+        for filtered, labeled, fault in switches:
             if filtered != self.filtered:
-                self.model.no_news_before(self.last_good + 0.1)
+                self.model.no_new_event_before(self.last_good + 0.1)
                 if filtered and self.kind == "document_batches":
                     self.model.asked_for_something_else()
-            self.filtered, self.labelled = filtered, labelled and self.kind == "invocations"
+            self.filtered, self.labeled = filtered, labeled and self.kind == "invocations"
             self.start()
             self.clock.now += 1.0
             if self.model.begun:
                 self.add(0.0, 0, 1, 2)
-                one = self.some(place, lambda one: self.is_open(one) and one.known and self.model.inside(one))
-                if one is not None:
-                    self.change(one, "in_progress", "failed")
+                tracked = self.some(
+                    place, lambda tracked: self.is_open(tracked) and tracked.known and self.model.inside(tracked)
+                )
+                if tracked is not None:
+                    self.change(tracked, "in_progress", "failed")
             self.api.instead = lambda asked, _, fault=fault: 500 if asked == fault else None
             if self.poll():
                 self.model.account_for_everything()
@@ -394,35 +399,35 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.begun)
     @rule(place=st.integers(0, 20), after=st.sampled_from(["completed", "failed"]), times=st.integers(1, 3))
     def work_ends(self, place: int, after: str, times: int) -> None:
-        one = self.some(place, self.is_open)
-        if one is not None:
-            if not self.model.inside(one):
+        tracked = self.some(place, self.is_open)
+        if tracked is not None:
+            if not self.model.inside(tracked):
                 times = 1
             for _ in range(times):
-                self.change(one, "in_progress", after)
+                self.change(tracked, "in_progress", after)
 
     @precondition(lambda self: self.model.begun)
     @rule(place=st.integers(0, 20), ways=st.sampled_from([("failed", "in_progress"), ("completed", "failed")]))
     def work_is_taken_back(self, place: int, ways: tuple[str, str]) -> None:
         """A retry, or a late failure: something falls, and must be seen to have risen and to have fallen."""
-        one = self.some(place, lambda one: one.there and self.model.inside(one))
-        if one is not None:
+        tracked = self.some(place, lambda tracked: tracked.there and self.model.inside(tracked))
+        if tracked is not None:
             self.settle()
-            self.change(one, *ways)
+            self.change(tracked, *ways)
             self.settle()
 
     @precondition(lambda self: self.model.begun)
     @rule(place=st.integers(0, 20), number=st.integers(0, 4))
     def a_record_goes_away(self, place: int, number: int) -> None:
-        """Also in the middle of a poll, before one of its requests."""
-        one = self.some(place, lambda one: one.there and self.model.inside(one))
-        if one is None:
+        """Also in the middle of a poll, before tracked of its requests."""
+        tracked = self.some(place, lambda tracked: tracked.there and self.model.inside(tracked))
+        if tracked is None:
             return
 
         def remove(asked: int = 0) -> None:
-            if asked == number and one.there:
-                self.remove(one.item["id"])
-                one.there = False
+            if asked == number and tracked.there:
+                self.remove(tracked.item["id"])
+                tracked.there = False
 
         self.api.before = remove
         remove()
@@ -431,9 +436,9 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.begun)
     @rule(place=st.integers(0, 20))
     def a_record_comes_back(self, place: int) -> None:
-        one = self.some(place, lambda one: not one.there)
-        if one is not None:
-            self.put(one.item)
+        tracked = self.some(place, lambda tracked: not tracked.there)
+        if tracked is not None:
+            self.put(tracked.item)
 
     @precondition(lambda self: self.model.begun)
     @rule(number=st.integers(1, 6), days=st.integers(0, 1))
@@ -454,7 +459,7 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.begun)
     @rule(lookbacks=st.lists(st.tuples(st.sampled_from(LOOKBACKS), st.integers(0, 80)), min_size=1, max_size=3))
-    def the_window_is_configured_anew(self, lookbacks: list[tuple[float, int]]) -> None:
+    def the_window_is_changed(self, lookbacks: list[tuple[float, int]]) -> None:
         """And is so again before that has come to its end; never beyond the last, so that it is known what was met."""
         self.settle()
         for lookback, statements in lookbacks:
@@ -496,21 +501,21 @@ class PackagexBatches(Machine):
         self.put(self.batch(f"x_{len(self.model.records)}", created, {"success": done, "error": failed}))
 
     def batch(self, name: str, created: float, counts: Mapping[str, int]) -> Item:
-        done = sum(counts[one] for one in ("success", "error"))
+        done = sum(counts[outcome] for outcome in ("success", "error"))
         ended = "failed" if counts["error"] > 1 else "completed"
         status = "requested" if not done else "processing" if done < 4 else ended
         phases = [phase("processing", 4, counts["success"], counts["error"])] if done else []
         return packagex_batch(name, created, status=status, phases=phases, stats={"created": counts["success"]})
 
-    def change(self, one: Tracked, before: str, after: str) -> None:
+    def change(self, tracked: Tracked, before: str, after: str) -> None:
         names = {"completed": "success", "failed": "error", "in_progress": "open"}
-        phases = one.item["phases"] or [phase("processing", 4)]
+        phases = tracked.item["phases"] or [phase("processing", 4)]
         counts = {"success": phases[0]["success"], "error": phases[0]["error"]}
         counts["open"] = 4 - counts["success"] - counts["error"]
         if counts[names[before]]:
             counts[names[before]] -= 1
             counts[names[after]] += 1
-            self.put(self.batch(one.item["id"], one.created, counts))
+            self.put(self.batch(tracked.item["id"], tracked.created, counts))
 
 
 class PackagexNewestFirst(PackagexBatches):

@@ -248,7 +248,9 @@ def test_a_failure_leads_to_its_record_by_an_exemplar(rig: Rig) -> None:
     poller = rig.poller("document_batches")
     poller.restore()
     poller.publish()
-    assert [one for one in rig.lines(poller, GENERATIONS, openmetrics=True) if "#" in one] == lines, "after a restart"
+    assert [line for line in rig.lines(poller, GENERATIONS, openmetrics=True) if "#" in line] == lines, (
+        "after a restart"
+    )
 
 
 def test_a_duration_runs_from_creation_to_the_poll_that_saw_the_end(rig: Rig) -> None:
@@ -310,7 +312,7 @@ def test_counters_about_the_polling_go_on_from_run_to_run(rig: Rig) -> None:
         poller.continue_output()
         assert poller.poll()
         poller.written()
-        [line] = [one for one in rig.lines(poller, "batch_exporter_records_rejected_total") if 'reason="id"' in one]
+        [line] = [line for line in rig.lines(poller, "batch_exporter_records_rejected_total") if 'reason="id"' in line]
         values.append(float(line.rpartition(" ")[2]))
         rig.clock.now += 60
     assert values == [0.0, 2.0, 3.0]

@@ -18,7 +18,9 @@ def batch(**destinations: Item) -> Item:
 
 
 def listed(rig: Rig, poller: Poller) -> tuple[Failure, ...]:
-    return next(one for one in rig.board.snapshot.collectors if one.collector == poller.facts.collector).failures
+    return next(
+        collector for collector in rig.board.snapshot.collectors if collector.collector == poller.facts.collector
+    ).failures
 
 
 def watched(rig: Rig, collector: str) -> Poller:
@@ -50,8 +52,8 @@ def test_an_invocation_is_listed_with_its_workflow_s_name_though_that_is_no_labe
     poller = watched(rig, "invocations")
     rig.world.add("invocations", failed("rend_1", rig.clock.now, "Court letters"))
     poller.poll()
-    (one,) = listed(rig, poller)
-    assert (one.record_id, one.workflow, one.alert) == ("rend_1", "Court letters", "InkitGenerationFailed")
+    (found,) = listed(rig, poller)
+    assert (found.record_id, found.workflow, found.alert) == ("rend_1", "Court letters", "InkitGenerationFailed")
 
 
 def test_a_batch_of_packagex_is_listed_with_its_resource(rig: Rig) -> None:
@@ -59,8 +61,8 @@ def test_a_batch_of_packagex_is_listed_with_its_resource(rig: Rig) -> None:
     poller = watched(rig, "batches")
     rig.batches.add(packagex_batch("batch_1", rig.clock.now, resource="tracker", status="expired"))
     poller.poll()
-    (one,) = listed(rig, poller)
-    assert (one.places, one.statuses, one.alert) == (("tracker",), ("expired",), "PackageXBatchFailed")
+    (found,) = listed(rig, poller)
+    assert (found.places, found.statuses, found.alert) == (("tracker",), ("expired",), "PackageXBatchFailed")
 
 
 def test_the_list_is_there_again_after_a_restart_though_the_api_is_down(rig: Rig) -> None:
@@ -71,9 +73,9 @@ def test_the_list_is_there_again_after_a_restart_though_the_api_is_down(rig: Rig
     again = rig.poller("invocations", scope="another scope, whose window has not been read")
     again.restore()
     again.publish()
-    assert [one.record_id for one in listed(rig, again)] == ["rend_1"]
+    assert [failed.record_id for failed in listed(rig, again)] == ["rend_1"]
     assert not again.poll()
-    assert [one.record_id for one in listed(rig, again)] == ["rend_1"]
+    assert [failed.record_id for failed in listed(rig, again)] == ["rend_1"]
 
 
 def test_a_program_that_has_not_looked_back_lists_them_after_its_first_poll(rig: Rig) -> None:
@@ -82,7 +84,7 @@ def test_a_program_that_has_not_looked_back_lists_them_after_its_first_poll(rig:
     poller.poll()
     again = rig.poller("invocations")
     again.poll()
-    assert [one.record_id for one in listed(rig, again)] == ["rend_1"]
+    assert [failed.record_id for failed in listed(rig, again)] == ["rend_1"]
 
 
 def test_what_a_poll_read_before_it_failed_is_listed_at_once(rig: Rig) -> None:
@@ -108,4 +110,4 @@ def test_without_a_file_they_are_listed_as_well() -> None:
             poller = watched(rig, "invocations")
             rig.world.add("invocations", failed("rend_1", rig.clock.now))
             poller.poll()
-            assert [one.record_id for one in listed(rig, poller)] == ["rend_1"]
+            assert [failed.record_id for failed in listed(rig, poller)] == ["rend_1"]

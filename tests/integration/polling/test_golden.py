@@ -38,7 +38,9 @@ class Case(NamedTuple):
 
 
 FOLDERS = sorted((Path(__file__).parent / "golden").iterdir())
-CASES = [Case(one) for one in FOLDERS] + [Case(one, "newest_first") for one in FOLDERS if (one / "batches").exists()]
+CASES = [Case(folder) for folder in FOLDERS] + [
+    Case(folder, "newest_first") for folder in FOLDERS if (folder / "batches").exists()
+]
 _COMPARED = re.compile(
     r"(# (HELP|TYPE) )?(inkit_|packagex_|"
     r"batch_exporter_(up|backfilling|records|unknown_values|poll_errors|api_requests))"
@@ -62,7 +64,7 @@ def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
     live = SelfMetrics("1.2.3", "abc", board)
     shared = Shared(rig.state, board, live, lambda _, over: ThreadRunner(over.wait))
     # The last poll is for what rises only now: before, it stood at 0.
-    for batches in [*(one.read_text() for one in sorted(case.folder.glob("batches/*"))), "[]", "[]"]:
+    for batches in [*(path.read_text() for path in sorted(case.folder.glob("batches/*"))), "[]", "[]"]:
         for item in json.loads(batches):
             rig.batches.add(item)
         # Each time as `once` does: what its output has shown before may rise.
@@ -91,10 +93,10 @@ def by_case(case: Case) -> str:
 
 @pytest.mark.parametrize(("url", "case"), [(case, case) for case in CASES], ids=by_case, indirect=["url"])
 def test_the_metrics_are_those_expected(url: str, case: Case) -> None:
-    lines = [one for one in scrape(url).splitlines() if _COMPARED.match(one) and not _OWN_ZEROS.match(one)]
+    lines = [line for line in scrape(url).splitlines() if _COMPARED.match(line) and not _OWN_ZEROS.match(line)]
     if (case.folder / "batches").exists():
         # What it costs depends on the order.
-        lines = [one for one in lines if "api_requests" not in one]
+        lines = [line for line in lines if "api_requests" not in line]
     assert "\n".join(lines) + "\n" == (case.folder / "expected.prom").read_text()
 
 

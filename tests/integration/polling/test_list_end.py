@@ -8,7 +8,7 @@ from typing import Literal, cast, get_args
 import pytest
 
 from exporter.client import Client, Request
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import document_batch, generations
 from exporter.demo.packagex.api import PackagexApi
@@ -79,7 +79,7 @@ def test_a_page_that_is_refused_or_empty_in_mid_list_does_not_complete_the_first
 
 
 @REFUSALS
-def test_a_reconciliation_that_breaks_off_lets_nothing_vanish(rig: Rig, status: int) -> None:
+def test_a_reconciliation_that_breaks_off_deletes_nothing(rig: Rig, status: int) -> None:
     api = served(rig, 1000)
     polling = poller(rig, api)
     assert polling.poll()
@@ -94,7 +94,7 @@ def test_a_reconciliation_that_breaks_off_lets_nothing_vanish(rig: Rig, status: 
 
 
 @pytest.mark.parametrize("status", [400, 404, 422, 500])
-def test_one_refusal_among_pages_read_ahead_is_no_mistake_of_the_exporter(rig: Rig, status: int) -> None:
+def test_one_refusal_among_pages_read_ahead_is_no_internal_error(rig: Rig, status: int) -> None:
     api = served(rig, 1000)
     for page in (3, 5, 6):
         failing(api, page, status)
@@ -221,42 +221,46 @@ def test_a_list_that_counts_none_is_empty(rig: Rig) -> None:
     assert rig.own(polling).vanished == 1000
 
 
-LIES = {
-    "none": Lies(),
-    "total-too-small": Lies(total_count=7),
-    "total-of-one-page": Lies(total_count=25),
-    "no-total": Lies(total_count="missing"),
-    "one-page": Lies(page_count=1),
-    "too-many-pages": Lies(page_count=300),
-    "always-more": Lies(has_more=True),
-    "never-more": Lies(has_more=False),
-    "never-more-and-no-total": Lies(has_more=False, total_count="missing"),
-    "clamped": Lies(ignore_page_size=True),
+LIST_FAULTS = {
+    "none": ListFaults(),
+    "total-too-small": ListFaults(total_count=7),
+    "total-of-one-page": ListFaults(total_count=25),
+    "no-total": ListFaults(total_count="missing"),
+    "one-page": ListFaults(page_count=1),
+    "too-many-pages": ListFaults(page_count=300),
+    "always-more": ListFaults(has_more=True),
+    "never-more": ListFaults(has_more=False),
+    "never-more-and-no-total": ListFaults(has_more=False, total_count="missing"),
+    "clamped": ListFaults(ignore_page_size=True),
 }
 COUNTS = (1, 24, 25, 26, 100, 101, 700)
 SYSTEMS = ("inkit", "packagex oldest_first", "packagex newest_first")
 
 
 def list_ends() -> Iterator[tuple[str, str, Beyond, int]]:
-    """Yield each system with each lie and each answer beyond the end, and two of the seven counts in turn.
+    """Yield each system with each fault of a list and each answer beyond the end, and two of the seven counts in turn.
 
-    So each system meets each count with every lie, and with every answer beyond the end.
+    So each system meets each count with every fault, and with every answer beyond the end.
     """
-    for number, case in enumerate(itertools.product(SYSTEMS, LIES, get_args(Beyond))):
+    for number, case in enumerate(itertools.product(SYSTEMS, LIST_FAULTS, get_args(Beyond))):
         for turn in (0, 3):
             yield *case, COUNTS[(number + turn) % len(COUNTS)]
 
 
-@pytest.mark.parametrize(("system", "lie", "beyond", "count"), list(list_ends()))
-def test_a_list_is_read_to_its_end_however_that_is_told(
-    rig: Rig, system: str, lie: str, beyond: Beyond, count: int
+@pytest.mark.parametrize(("system", "list_fault", "beyond", "count"), list(list_ends()))
+def test_a_list_is_read_to_its_end_however_the_answer_marks_it(
+    rig: Rig, system: str, list_fault: str, beyond: Beyond, count: int
 ) -> None:
-    lies = LIES[lie]
-    if lies.total_count in (7, 25) and isinstance(lies.total_count, int) and count < lies.total_count:
-        lies = Lies()
+    list_faults = LIST_FAULTS[list_fault]
+    if (
+        list_faults.total_count in (7, 25)
+        and isinstance(list_faults.total_count, int)
+        and count < list_faults.total_count
+    ):
+        list_faults = ListFaults()
     name, _, order = system.partition(" ")
     api = served(rig, count, name, order)
-    api.lies, api.beyond = lies, beyond
+    api.list_faults, api.beyond = list_faults, beyond
     polling = poller(rig, api)
     for _ in range(4):
         if polling.poll():
@@ -264,7 +268,7 @@ def test_a_list_is_read_to_its_end_however_that_is_told(
         rig.clock.now += 60
     kind = polling.facts.collector
     assert rig.exact("batches" if kind == "batches" else "document_batches")
-    if lies.page_count is None and lies.total_count is None and lies.has_more is None:
+    if list_faults.page_count is None and list_faults.total_count is None and list_faults.has_more is None:
         assert not rig.own(polling).poll_errors
         assert not rig.truncated(kind)
 
@@ -272,7 +276,7 @@ def test_a_list_is_read_to_its_end_however_that_is_told(
 @BEYOND
 def test_a_count_that_is_too_high_is_accepted_like_a_limit_and_loses_nothing(rig: Rig, beyond: Beyond) -> None:
     api = served(rig, 700)
-    api.lies, api.beyond = Lies(total_count=100_000), beyond
+    api.list_faults, api.beyond = ListFaults(total_count=100_000), beyond
     polling = poller(rig, api)
     assert not any(polling.poll() for _ in range(2))
     assert any(polling.poll() for _ in range(2))
@@ -282,7 +286,7 @@ def test_a_count_that_is_too_high_is_accepted_like_a_limit_and_loses_nothing(rig
     assert polling.poll()
     rig.reconcile(polling)
     assert rig.events("document_batches")[FAILURES] == 1
-    api.lies = Lies()
+    api.list_faults = ListFaults()
     rig.reconcile(polling)
     assert not rig.truncated("document_batches")
 
@@ -351,7 +355,7 @@ def test_rows_that_moved_while_pages_were_read_ahead_are_read_again(rig: Rig) ->
             rig.world.add("document_batches", document_batch("rb_between", NOW + 1))
             yield self.get(asked[0])
             yield early
-            yield from (self.get(one) for one in asked[2:])
+            yield from (self.get(value) for value in asked[2:])
 
     del api
     polling = poller(rig, Swapped(InkitApi(rig.world, "")))

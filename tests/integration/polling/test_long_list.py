@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 
 from exporter.client import Client, Request
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.items import packagex_batch
 from tests.support.doubles import MemoryApi
@@ -25,7 +25,7 @@ def test_the_newest_page_is_found_again_after_it_was_refused_once(
     rig.system = "packagex"
     rig.batches.extend([packagex_batch(f"b_{n}", NOW - n * 120) for n in range(rows)])
     api = MemoryApi(PackagexApi(rig.batches, ""))
-    api.lies, api.beyond = Lies(total_count=total), beyond  # type: ignore[assignment]
+    api.list_faults, api.beyond = ListFaults(total_count=total), beyond  # type: ignore[assignment]
     polling = rig.poller("batches", asking=cast("Client", api), page_size=PER_PAGE)
     assert polling.poll()
     # The newest page, and the one before it: so the search begins at page 1.

@@ -13,7 +13,7 @@ import pytest
 
 from exporter.client import Client, Request
 from exporter.demo import faults
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.items import Item
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.items import packagex_batch
@@ -52,7 +52,7 @@ class Unfiltered(MemoryApi):
         return super().get(request)
 
 
-def turning(rig: Rig) -> Lies:
+def turning(rig: Rig) -> ListFaults:
     pages = iter(range(10**6))
 
     def turn(kind: str, page: int) -> None:
@@ -60,42 +60,42 @@ def turning(rig: Rig) -> Lies:
         if next(pages) % 7 == 6:
             runs(rig, "newest_first" if rig.packagex.readings.order == "oldest_first" else "oldest_first")
 
-    return Lies(before_page=turn)
+    return ListFaults(before_page=turn)
 
 
 @ORDERS
 @pytest.mark.parametrize(
-    "lies",
+    "list_faults",
     [
-        pytest.param(lambda rig: Lies(), id="none"),
-        pytest.param(lambda rig: Lies(order="shuffled"), id="no-order"),
-        pytest.param(lambda rig: Lies(ignore_page_size=True), id="limit-clamped"),
-        pytest.param(lambda rig: Lies(ignore_filters=True), id="filters-ignored"),
-        pytest.param(lambda rig: Lies(total_count=7), id="total-too-small"),
-        pytest.param(lambda rig: Lies(total_count="missing"), id="no-total"),
-        pytest.param(lambda rig: Lies(has_more=True), id="always-more"),
-        pytest.param(lambda rig: Lies(has_more=False), id="never-more"),
-        pytest.param(lambda rig: Lies(has_more=True, total_count=7), id="more-and-total-too-small"),
-        pytest.param(lambda rig: Lies(repeat_ids=True), id="ids-repeated"),
+        pytest.param(lambda rig: ListFaults(), id="none"),
+        pytest.param(lambda rig: ListFaults(order="shuffled"), id="no-order"),
+        pytest.param(lambda rig: ListFaults(ignore_page_size=True), id="limit-clamped"),
+        pytest.param(lambda rig: ListFaults(ignore_filters=True), id="filters-ignored"),
+        pytest.param(lambda rig: ListFaults(total_count=7), id="total-too-small"),
+        pytest.param(lambda rig: ListFaults(total_count="missing"), id="no-total"),
+        pytest.param(lambda rig: ListFaults(has_more=True), id="always-more"),
+        pytest.param(lambda rig: ListFaults(has_more=False), id="never-more"),
+        pytest.param(lambda rig: ListFaults(has_more=True, total_count=7), id="more-and-total-too-small"),
+        pytest.param(lambda rig: ListFaults(repeat_ids=True), id="ids-repeated"),
     ],
 )
 def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted_once(
-    packagex: Rig, order: str, lies: Callable[[Rig], Lies]
+    packagex: Rig, order: str, list_faults: Callable[[Rig], ListFaults]
 ) -> None:
     rig = packagex
     runs(rig, order)
     life = PackagexSimulation(rig.batches, random.Random(11), PackagexPace(batches=1 / 10))
     life.history(NOW, days=5, batches=700)
     old = {item["id"]: counting.finished("batches", item) for item in rig.batches.items()}
-    rig.mock_api.faults.lies = lies(rig)
+    rig.mock_api.faults.list_faults = list_faults(rig)
     poller = rig.poller("batches", page_size=25, allowance=30)
     assert poller.poll()
     for _ in range(10):
         rig.clock.now += 60
         life.step(rig.clock.now)
         assert poller.poll()
-    rig.mock_api.faults.lies = Lies(
-        order=rig.mock_api.faults.lies.order, repeat_ids=rig.mock_api.faults.lies.repeat_ids
+    rig.mock_api.faults.list_faults = ListFaults(
+        order=rig.mock_api.faults.list_faults.order, repeat_ids=rig.mock_api.faults.list_faults.repeat_ids
     )
     rig.reconcile(poller)
     rig.clock.now += 60
@@ -106,22 +106,22 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
         expected.update(counting.finished("batches", item))
         expected.subtract(old.get(item["id"], Counter()))
     assert rig.events("batches") == +expected
-    assert (poller.facts.incremental is True) is (rig.mock_api.faults.lies.order is None)
+    assert (poller.facts.incremental is True) is (rig.mock_api.faults.list_faults.order is None)
 
 
 @ORDERS
-def test_a_list_that_turns_round_all_the_time_makes_no_news_of_what_is_old(packagex: Rig, order: str) -> None:
+def test_a_list_that_turns_round_all_the_time_makes_no_new_event_of_what_is_old(packagex: Rig, order: str) -> None:
     rig = packagex
     runs(rig, order)
     rig.batches.extend([packagex_batch(f"b_{n}", NOW - n * 600, status="failed") for n in range(700)])
-    rig.mock_api.faults.lies = turning(rig)
+    rig.mock_api.faults.list_faults = turning(rig)
     poller = rig.poller("batches", page_size=25)
     poller.poll()
     for number in range(10):
         rig.clock.now += 60
         rig.batches.add(packagex_batch(f"b_new_{number}", rig.clock.now, status="failed"))
         poller.poll()
-    rig.mock_api.faults.lies = Lies()
+    rig.mock_api.faults.list_faults = ListFaults()
     rig.reconcile(poller)
     assert rig.exact("batches")
     assert rig.events("batches")[FAILED] == 10
@@ -171,7 +171,7 @@ def test_filters_that_are_not_kept_to_are_asked_for_once(packagex: Rig, caplog: 
     fill(rig, 1000)
     for number in range(8):
         rig.batches.add(packagex_batch(f"b_open_{number}", NOW - number * HOUR - 5 * HOUR, status="processing"))
-    rig.mock_api.faults.lies = Lies(ignore_filters=True)
+    rig.mock_api.faults.list_faults = ListFaults(ignore_filters=True)
     poller = rig.poller("batches")
     assert poller.poll()
     for _ in range(3):
@@ -215,7 +215,7 @@ def test_of_a_filtered_list_no_page_is_asked_for_after_one_that_is_refused(packa
     rig.clock.now += 60
     api.instead = refuse_further
     assert poller.poll()
-    assert [one for one in asked if one.startswith("processing")] == ["processing 1", "processing 2"]
+    assert [value for value in asked if value.startswith("processing")] == ["processing 1", "processing 2"]
     assert rig.exact("batches")
 
 
@@ -267,9 +267,9 @@ def test_the_known_statuses_of_each_combination_that_was_seen_stand_at_zero(pack
 
 def test_two_batches_with_one_id_on_a_page_are_one(packagex: Rig) -> None:
     rig = packagex
-    one = packagex_batch("b_1", NOW, status="processing")
-    told = {"limit": 100, "page": 1, "has_more": False, "total_count": 2}
-    body = {"data": [one, {**one, "status": "failed"}], "status": 200, "pagination": told}
+    item = packagex_batch("b_1", NOW, status="processing")
+    pagination = {"limit": 100, "page": 1, "has_more": False, "total_count": 2}
+    body = {"data": [item, {**item, "status": "failed"}], "status": 200, "pagination": pagination}
     rig.mock_api.faults.add(faults.raw(json.dumps(body).encode()), times=1)
     poller = rig.poller("batches")
     assert poller.poll()
@@ -297,7 +297,7 @@ def test_times_in_any_form_are_understood(packagex: Rig, times: str) -> None:
     poller = rig.poller("batches")
     assert poller.poll()
     assert rig.exact("batches")
-    assert rig.cost(poller) == 2, "the last page is full: the one beyond it tells that it is the last"
+    assert rig.cost(poller) == 2, "the last page is full: the one beyond it shows that it is the last"
 
 
 def test_batches_without_a_time_are_rejected_and_said_to_be(packagex: Rig) -> None:
@@ -340,7 +340,7 @@ def test_a_backfill_that_is_interrupted_goes_on_where_it_was(packagex: Rig, orde
         if len(rig.mock_api.requests) == asked:
             rig.mock_api.faults.add(faults.status(500))
 
-    rig.mock_api.faults.lies = Lies(before_page=fail)
+    rig.mock_api.faults.list_faults = ListFaults(before_page=fail)
     assert not rig.poller("batches", page_size=25).poll()
     rig.mock_api.faults.clear()
     rig.mock_api.requests.clear()
@@ -362,7 +362,7 @@ def test_a_window_that_is_shorter_than_the_list_is_not_read_beyond_its_beginning
 
 
 @ORDERS
-def test_where_both_ends_have_the_newest_moment_the_rows_between_tell_the_order(packagex: Rig, order: str) -> None:
+def test_where_both_ends_have_the_newest_moment_the_rows_between_show_the_order(packagex: Rig, order: str) -> None:
     rig = packagex
     runs(rig, order)
     rig.batches.extend([packagex_batch(f"b_{n}", NOW - (2 if n < 3 else 1) * DAY) for n in range(5)])

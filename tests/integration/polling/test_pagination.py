@@ -5,7 +5,7 @@ import json
 import pytest
 
 from exporter.demo import faults
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.items import document_batch
 from exporter.demo.listing import Readings
 from exporter.demo.server import MockApi
@@ -62,17 +62,17 @@ def test_what_lies_before_the_window_is_not_read(rig: Rig) -> None:
 
 def test_a_list_without_an_order_is_read_to_its_end(rig: Rig) -> None:
     expected = fill(rig, 95, apart=DAY)
-    rig.mock_api.faults.lies = Lies(order="shuffled")
+    rig.mock_api.faults.list_faults = ListFaults(order="shuffled")
     assert sorted(ids(rig)) == sorted(expected)
 
 
 def test_a_list_that_runs_oldest_first_is_read_from_its_end(rig: Rig) -> None:
     expected = fill(rig, 1005, apart=DAY / 10)
-    rig.mock_api.faults.lies = Lies(order="ascending")
+    rig.mock_api.faults.list_faults = ListFaults(order="ascending")
     found = ids(rig, days=3)
     assert found == expected[: len(found)]
     assert len(found) > 30
-    pages = [int(one.params["page"]) for one in rig.mock_api.requests]
+    pages = [int(request.params["page"]) for request in rig.mock_api.requests]
     assert pages[:2] == [1, 101]
     assert min(pages[1:]) > 88
     assert len(rig.mock_api.requests) < 14
@@ -87,14 +87,14 @@ def test_rows_a_little_out_of_order_are_still_newest_first(rig: Rig) -> None:
 
 def test_a_page_size_that_is_clamped_is_no_matter(rig: Rig) -> None:
     expected = fill(rig, 95)
-    rig.mock_api.faults.lies = Lies(ignore_page_size=True)
+    rig.mock_api.faults.list_faults = ListFaults(ignore_page_size=True)
     assert ids(rig, size=100) == expected
 
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_a_count_that_is_too_low_does_not_end_the_reading_early(rig: Rig, count: int) -> None:
     expected = fill(rig, 95)
-    rig.mock_api.faults.lies = Lies(total_count=count, page_count=count)
+    rig.mock_api.faults.list_faults = ListFaults(total_count=count, page_count=count)
     assert sorted(set(ids(rig))) == sorted(expected)
 
 
@@ -106,7 +106,7 @@ def test_records_pushed_to_the_next_page_are_met_twice_and_none_is_missed(rig: R
         number = next(inserted)
         rig.world.add("document_batches", document_batch(f"rb_new_{number}", NOW + number))
 
-    rig.mock_api.faults.lies = Lies(before_page=insert)
+    rig.mock_api.faults.list_faults = ListFaults(before_page=insert)
     assert set(ids(rig)) >= set(expected)
 
 
@@ -162,7 +162,7 @@ def test_a_refused_page_size_falls_back_to_the_vendors_default_and_says_so(
         assert pages.rows == 25
         assert "pages of 100 rows" in caplog.text
         list(Walk(client(strict.url), pages).sweep(NOW - DAY))
-        assert [one.status for one in strict.requests].count(422) == 2, "asked twice, and then never again"
+        assert [request.status for request in strict.requests].count(422) == 2, "asked twice, and then never again"
 
 
 def test_a_refusal_that_the_page_size_is_not_the_cause_of_is_no_fallback(rig: Rig) -> None:

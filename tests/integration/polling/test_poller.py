@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from exporter.demo import faults
-from exporter.demo.faults import Fault, Lies
+from exporter.demo.faults import Fault, ListFaults
 from exporter.demo.items import document_batch, generations, invocation, workflow_batch
 from exporter.demo.listing import Readings
 from exporter.demo.server import MockApi
@@ -74,7 +74,7 @@ def test_a_random_world_of_thousands_of_records_is_counted_exactly_while_it_move
         life.step(rig.clock.now)
 
 
-def test_gauges_are_withheld_until_the_window_has_been_read_once(rig: Rig) -> None:
+def test_gauges_are_absent_until_the_window_has_been_read_once(rig: Rig) -> None:
     poller = rig.poller("document_batches")
     poller.publish()
     assert shown(rig, poller).gauges == {}
@@ -134,7 +134,7 @@ def test_a_failed_poll_keeps_the_last_numbers_and_the_next_good_one_heals_it(
 def test_numbers_of_a_half_read_list_are_not_shown(rig: Rig) -> None:
     rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - n) for n in range(100)])
     poller = rig.poller("document_batches", page_size=25)
-    rig.mock_api.faults.lies = Lies(
+    rig.mock_api.faults.list_faults = ListFaults(
         before_page=lambda kind, page: rig.mock_api.faults.add(faults.status(500)) if page == 2 else None
     )
     assert not poller.poll()
@@ -198,7 +198,7 @@ def test_a_record_that_the_api_no_longer_has_leaves_and_is_counted(rig: Rig) -> 
     assert rig.own(poller).vanished == 1
 
 
-def test_a_record_pulled_up_by_a_deletion_while_reading_has_not_vanished(rig: Rig) -> None:
+def test_a_record_pulled_up_by_a_deletion_while_reading_was_not_deleted(rig: Rig) -> None:
     rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - n * 60) for n in range(60)])
     poller = rig.poller("document_batches", page_size=25)
     poller.poll()
@@ -207,7 +207,7 @@ def test_a_record_pulled_up_by_a_deletion_while_reading_has_not_vanished(rig: Ri
         if page == 2 and rig.world.get("document_batches", "rb_0"):
             rig.world.remove("document_batches", "rb_0")
 
-    rig.mock_api.faults.lies = Lies(before_page=delete)
+    rig.mock_api.faults.list_faults = ListFaults(before_page=delete)
     rig.clock.now += HOUR
     assert poller.poll()
     assert sum(gauge(rig, poller, "inkit_batches").values()) == 60, "the deleted one was read before it was deleted"

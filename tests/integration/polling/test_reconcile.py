@@ -1,4 +1,4 @@
-"""Reconciliation: what changed late and what vanished is found, in slices that keep to what a poll may spend."""
+"""Reconciliation: what changed late and what was deleted is found, in slices that keep to what a poll may spend."""
 
 import logging
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.demo import faults
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.items import document_batch, generations, invocation, workflow_batch
 from exporter.polling.poller import Poller
 from tests.support.rig import DAY, HOUR, NOW, Rig
@@ -71,7 +71,7 @@ def test_records_deleted_deep_in_the_list_leave_and_only_they_are_asked_for(rig:
         rig.mock_api.requests.clear()
         assert rig.own(poller).vanished == 0, "one answer that says so is not believed"
         assert poller.poll()
-        assert sorted(one.path for one in rig.mock_api.requests if one.path != "/batch") == [
+        assert sorted(request.path for request in rig.mock_api.requests if request.path != "/batch") == [
             "/batch/rb_411",
             "/batch/rb_412",
             "/batch/rb_780",
@@ -95,7 +95,7 @@ def test_a_reconciliation_is_spread_over_polls_within_its_allowance(rig: Rig, al
         if poller.facts.last_reconcile == rig.clock.now:
             break
         rig.clock.now += 60
-    assert max(spent) <= 1 + max(2, allowance) + 1, "and one for what vanished"
+    assert max(spent) <= 1 + max(2, allowance) + 1, "and one for what was deleted"
     assert sum(spent) - len(spent) <= 40 + 2 * len(spent) + 1, "each page once, and those on which a slice ends twice"
     if restarts:
         rig.reconcile(poller)
@@ -117,7 +117,7 @@ def test_rows_deleted_above_between_two_slices_leave_no_gap(rig: Rig, count: int
     rig.world.add("document_batches", document_batch("rb_late", NOW - 299 * 60 - 30, destinations=FAILED))
     rig.mock_api.requests.clear()
     costs(rig, poller)
-    assert {one.path for one in rig.mock_api.requests} == {"/batch"}
+    assert {request.path for request in rig.mock_api.requests} == {"/batch"}
     assert rig.events("document_batches")[FAILURES] == 3
 
 
@@ -129,7 +129,7 @@ def test_rows_inserted_above_between_two_slices_cost_pages_and_nothing_else(rig:
     rig.world.update("document_batches", "rb_301", destinations=FAILED)
     rig.mock_api.requests.clear()
     costs(rig, poller)
-    assert {one.path for one in rig.mock_api.requests} == {"/batch"}
+    assert {request.path for request in rig.mock_api.requests} == {"/batch"}
     assert rig.exact("document_batches")
     assert rig.events("document_batches")[FAILURES] == 1
 
@@ -161,7 +161,7 @@ def test_a_list_that_became_short_is_compared_at_each_poll_until_nothing_is_miss
 
 
 @pytest.mark.parametrize("allowance", [2, 4, 30])
-def test_many_records_of_one_time_on_several_pages_are_no_trouble(rig: Rig, allowance: int) -> None:
+def test_many_records_of_one_time_on_several_pages_need_no_more_requests(rig: Rig, allowance: int) -> None:
     fill(rig, 300)
     rig.world.extend("document_batches", [document_batch(f"rb_same_{n}", NOW - 9000) for n in range(120)])
     poller = due(rig, page_size=25, allowance=allowance)
@@ -177,7 +177,7 @@ def test_many_records_of_one_time_on_several_pages_are_no_trouble(rig: Rig, allo
     rig.clock.now += HOUR
     rig.mock_api.requests.clear()
     spent = costs(rig, poller)
-    assert {one.path for one in rig.mock_api.requests} == {"/batch"}, "none is asked for that is there"
+    assert {request.path for request in rig.mock_api.requests} == {"/batch"}, "none is asked for that is there"
     assert sum(spent) < 17 + 3 * len(spent) + 10
 
 
@@ -199,7 +199,7 @@ def test_work_that_the_vendor_forgot_is_asked_for_within_the_allowance(rig: Rig)
     assert poller.facts.in_flight == 59
 
 
-def test_invocations_that_vanished_are_asked_for_fifty_at_once(rig: Rig) -> None:
+def test_invocations_that_were_deleted_are_asked_for_fifty_at_once(rig: Rig) -> None:
     rig.world.extend("invocations", [invocation(f"rend_{n}", NOW - n) for n in range(1000)])
     poller = rig.poller("invocations")
     assert poller.poll()
@@ -208,10 +208,10 @@ def test_invocations_that_vanished_are_asked_for_fifty_at_once(rig: Rig) -> None
         rig.world.remove("invocations", f"rend_{number}")
     rig.mock_api.requests.clear()
     assert poller.poll()
-    assert len([one for one in rig.asked("data_id") if one]) <= 2
+    assert len([value for value in rig.asked("data_id") if value]) <= 2
     assert poller.poll()
     assert rig.exact("invocations")
-    assert len([one for one in rig.asked("data_id") if one]) <= 4
+    assert len([value for value in rig.asked("data_id") if value]) <= 4
 
 
 def test_filtered_batches_are_lost_only_if_the_pages_around_do_not_have_them(rig: Rig) -> None:
@@ -225,7 +225,7 @@ def test_filtered_batches_are_lost_only_if_the_pages_around_do_not_have_them(rig
         if page == 20 and rig.world.get("document_batches", "rb_0"):
             rig.world.remove("document_batches", "rb_0")
 
-    rig.mock_api.faults.lies = Lies(before_page=delete)
+    rig.mock_api.faults.list_faults = ListFaults(before_page=delete)
     assert poller.poll()
     assert rig.own(poller).vanished == 0, "a second reading must say so too"
     rig.clock.now += HOUR
@@ -237,7 +237,7 @@ def test_filtered_batches_are_lost_only_if_the_pages_around_do_not_have_them(rig
     assert rig.exact("document_batches")
 
 
-def test_a_reconciliation_is_told_by_its_time_and_vanished_records_by_the_log(
+def test_a_reconciliation_is_exposed_by_its_time_and_deleted_records_are_logged(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(rig, 300)
@@ -330,7 +330,7 @@ def test_however_small_the_allowance_a_reconciliation_asks_for_one_named_batch_a
     asked = []
     for _ in range(4):
         rig.cost(poller)
-        asked += [[one.path[-4:] for one in rig.mock_api.requests if one.path != "/invoke/batch"]]
+        asked += [[request.path[-4:] for request in rig.mock_api.requests if request.path != "/invoke/batch"]]
         rig.clock.now += 60
     assert asked == [["fb_1"], ["fb_2"], ["fb_3"], []]
 
@@ -366,13 +366,13 @@ def test_a_new_batch_that_is_not_there_at_once_is_asked_for_again(rig: Rig) -> N
 
 def test_the_first_reading_of_a_list_without_an_order_goes_on_where_it_was_interrupted(rig: Rig) -> None:
     fill(rig, 1000)
-    rig.mock_api.faults.lies = Lies(order="shuffled")
-    interrupted = Lies(order="shuffled")
+    rig.mock_api.faults.list_faults = ListFaults(order="shuffled")
+    interrupted = ListFaults(order="shuffled")
     rig.fail_after(30)
-    rig.mock_api.faults.lies = replace(rig.mock_api.faults.lies, order=interrupted.order)
+    rig.mock_api.faults.list_faults = replace(rig.mock_api.faults.list_faults, order=interrupted.order)
     assert not rig.poller("document_batches", page_size=25).poll()
     rig.mock_api.faults.clear()
-    rig.mock_api.faults.lies = interrupted
+    rig.mock_api.faults.list_faults = interrupted
     rig.clock.now += 60
     rig.world.add("document_batches", document_batch("rb_new", rig.clock.now, destinations=FAILED))
     poller = rig.poller("document_batches", page_size=25)

@@ -44,7 +44,7 @@ class Reloads:
 
     def __init__(self, file: str | None = "config.yaml") -> None:
         self.read: Config | Exception = Config((A,), STATE)
-        self.told: list[str] = []
+        self.notified: list[str] = []
         self.may_read = threading.Event()
         self.may_read.set()
         self.ran = Ran()
@@ -58,8 +58,8 @@ class Reloads:
             Config((A,), STATE),
             self.ran,  # type: ignore[arg-type]
             self.live,
-            lambda: self.told.append("begins"),
-            lambda: self.told.append("ends"),
+            lambda: self.notified.append("begins"),
+            lambda: self.notified.append("ends"),
         )
         self.reloading.start()
 
@@ -88,9 +88,9 @@ def test_what_was_read_is_run_and_told_with_its_counts(caplog: pytest.LogCapture
     reloads.read = Config((B, replace(A, page_size=1)), STATE)
     assert reloads.reload() == Outcome(True, "Reloaded. Accounts: 1 added, 1 changed, 0 removed, 0 kept.")
     assert reloads.ran.accounts == reloads.read.accounts
-    [told] = caplog.records
-    assert (told.levelname, told.getMessage()) == ("INFO", "reloaded")
-    assert {key: told.__dict__[key] for key in ("added", "changed", "removed", "kept")} == {
+    [notified] = caplog.records
+    assert (notified.levelname, notified.getMessage()) == ("INFO", "reloaded")
+    assert {key: notified.__dict__[key] for key in ("added", "changed", "removed", "kept")} == {
         "added": 1,
         "changed": 1,
         "removed": 0,
@@ -109,9 +109,9 @@ def test_a_bad_configuration_changes_nothing_and_all_its_problems_are_told(caplo
     assert list(reloads.ran.accounts) == [A]
     assert reloads.metric("config_last_reload_successful") == 0
     assert reloads.metric("config_last_reload_success_timestamp_seconds") == before
-    [told] = caplog.records
-    assert told.levelname == "ERROR"
-    assert all(str(problem) in told.__dict__["err"] for problem in problems)
+    [notified] = caplog.records
+    assert notified.levelname == "ERROR"
+    assert all(str(problem) in notified.__dict__["err"] for problem in problems)
 
 
 def test_a_good_one_after_a_bad_one_heals_it() -> None:
@@ -159,7 +159,7 @@ def test_the_command_line_tells_what_there_is_to_reload(
     found: list[Loading] = []
     monkeypatch.setattr(serve, "serve", lambda _, loading: found.append(loading))
     serve.run(parse(flags))
-    assert [one.file for one in found] == [file]
+    assert [problem.file for problem in found] == [file]
 
 
 def test_the_requests_counted_for_an_account_leave_with_it_and_those_of_others_stay() -> None:
@@ -173,8 +173,10 @@ def test_the_requests_counted_for_an_account_leave_with_it_and_those_of_others_s
     labels = {"system": "inkit", "endpoint": "/batch", "code": "200"}
     assert reloads.metric("api_requests_total", account="b", **labels) == 1
     for name in ("api_requests_total", "api_throttled_seconds_total"):
-        [family] = [one for one in reloads.live.registry.collect() if f"{one.name}_total" == f"batch_exporter_{name}"]
-        assert {one.labels["account"] for one in family.samples} == {"b"}
+        [family] = [
+            family for family in reloads.live.registry.collect() if f"{family.name}_total" == f"batch_exporter_{name}"
+        ]
+        assert {sample.labels["account"] for sample in family.samples} == {"b"}
     assert reloads.live.meter("b", "inkit") is meters[1]
 
 
@@ -183,10 +185,10 @@ def test_reloads_are_done_one_after_the_other_and_each_reads_what_is_there_by_th
     reloads.may_read.clear()
     reloads.read = Config((B,), STATE)
     asked = [reloads.reloading.ask() for _ in range(3)]
-    assert not any(one.done() for one in asked)
+    assert not any(future.done() for future in asked)
     reloads.may_read.set()
-    told = [one.result(GENEROUS).message for one in asked]
-    assert [one.partition(": ")[2] for one in told] == [
+    notified = [future.result(GENEROUS).message for future in asked]
+    assert [message.partition(": ")[2] for message in notified] == [
         "1 added, 0 changed, 1 removed, 0 kept.",
         "0 added, 0 changed, 0 removed, 1 kept.",
         "0 added, 0 changed, 0 removed, 1 kept.",
@@ -233,13 +235,13 @@ def test_a_reload_while_the_program_stops_is_none_and_logs_nothing(when: str, ca
     reloads.ran.stopping = when == "before"
     asked = reloads.reloading.ask()
     if when == "meanwhile":
-        while not reloads.told:
+        while not reloads.notified:
             pass
         reloads.ran.stopping = True
     reloads.may_read.set()
     assert asked.result(GENEROUS) == Outcome(False, "Not reloaded: the exporter is stopping.")
     assert caplog.records == []
-    assert reloads.told == ([] if when == "before" else ["begins"])
+    assert reloads.notified == ([] if when == "before" else ["begins"])
     assert reloads.reloading.failed() is None
     assert reloads.metric("config_last_reload_successful") == 1
 
@@ -267,4 +269,4 @@ def test_the_service_manager_is_told_when_a_reload_begins_and_ends_however_it_en
     reloads = Reloads()
     reloads.read = read
     reloads.reload()
-    assert reloads.told == ["begins", "ends"]
+    assert reloads.notified == ["begins", "ends"]

@@ -76,9 +76,9 @@ def test_with_other_labels_the_gauges_are_those_of_the_window(rig: Rig) -> None:
     for number in range(300):
         put(rig, "invocations", f"x_{number}", NOW - number * 60, failed=number % 2 == 0)
     assert start(rig, "invocations", False).poll()
-    labelled = start(rig, "invocations", True)
-    assert labelled.poll()
-    assert rig.series(labelled, "inkit_invocation_generations")["box", "failed", "flow"] == 150
+    labeled = start(rig, "invocations", True)
+    assert labeled.poll()
+    assert rig.series(labeled, "inkit_invocation_generations")["box", "failed", "flow"] == 150
     assert all(len(key) > 3 for key in rig.gauges("invocations") if key[0] == "inkit_invocation_generations")
     plain = start(rig, "invocations", False)
     rig.mock_api.requests.clear()

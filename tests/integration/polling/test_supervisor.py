@@ -50,7 +50,7 @@ def test_a_pause_that_the_api_asked_for_outlives_a_change_of_the_account(program
 def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(401), path="/invoke", times=1)
     program.running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
-    [batches], [invocations] = (one.pollers for one in program.lines)
+    [batches], [invocations] = (line.pollers for line in program.lines)
     eventually(lambda: program.on_board("b")[0].health.up is False and batches.facts.up is True)
     assert program.running.healthy()
     assert not program.running.ready()
@@ -61,7 +61,7 @@ def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(p
 def test_collectors_are_on_the_board_before_their_first_poll(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.hang())
     program.running.start(program.accounts(a=BATCHES))
-    assert [one.id for one in program.rig.board.snapshot.collectors] == [("a", "document_batches")]
+    assert [collector.id for collector in program.rig.board.snapshot.collectors] == [("a", "document_batches")]
 
 
 def test_a_mistake_of_ours_is_a_failed_poll_and_the_next_one_tries_again(
@@ -96,7 +96,7 @@ def test_an_account_that_is_the_same_is_not_polled_again(program: Program) -> No
 def test_accounts_mock_api_the_order_of_the_last_configuration(program: Program) -> None:
     program.running.start(program.accounts(a=BATCHES, b=BATCHES))
     program.change(c=BATCHES, b=BATCHES, a=f"{BATCHES}, page_size: 50")
-    assert [one.account for one in program.rig.board.snapshot.collectors] == ["c", "b", "a"]
+    assert [collector.account for collector in program.rig.board.snapshot.collectors] == ["c", "b", "a"]
 
 
 def test_an_account_that_is_removed_leaves_and_comes_back_with_what_the_state_has_kept(program: Program) -> None:

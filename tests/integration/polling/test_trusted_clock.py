@@ -98,7 +98,7 @@ def test_a_clock_that_was_wrong_when_the_watch_began_makes_no_storm_when_it_is_s
 
 
 def test_on_another_machine_whose_clock_is_behind_the_watermark_stays(rig: Rig) -> None:
-    """Nothing tells how much time has passed: what is newer than all that was known is new, and nothing else."""
+    """Nothing shows how much time has passed: what is newer than all that was known is new, and nothing else."""
     fill(rig)
     rig.clock.now = NOW + 3 * DAY
     assert rig.poller("document_batches").poll()
@@ -112,7 +112,7 @@ def test_on_another_machine_whose_clock_is_behind_the_watermark_stays(rig: Rig) 
     assert rig.exact("document_batches")
 
 
-def test_where_no_record_was_known_the_first_ones_are_news_after_the_clock_was_ahead(rig: Rig) -> None:
+def test_where_no_record_was_known_the_first_ones_are_new_events_after_the_clock_was_ahead(rig: Rig) -> None:
     rig.clock.now = NOW + 3 * DAY
     assert rig.poller("document_batches").poll()
     rig.ticks = lambda: 0.0
@@ -122,7 +122,7 @@ def test_where_no_record_was_known_the_first_ones_are_news_after_the_clock_was_a
     assert rig.events("document_batches")[FAILURES] == 1
 
 
-def test_a_clock_that_has_leapt_is_told_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_clock_that_has_leapt_is_logged_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     machine = Machine(rig)
     machine.polls(2)
     with caplog.at_level(logging.WARNING):

@@ -1,4 +1,4 @@
-"""A list whose order can't be told because its other end can't be read: no record of it may become a new event."""
+"""A list whose order is unknown because its other end can't be read: no record of it may become a new event."""
 
 from typing import cast
 

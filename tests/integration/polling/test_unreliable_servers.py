@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from exporter.demo import faults
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.items import Item, Kind, document_batch, generations, invocation
 from exporter.demo.listing import Readings
 from exporter.demo.packagex.items import packagex_batch
@@ -32,17 +32,17 @@ def fill(rig: Rig, count: int, apart: float = 60.0, first: float = NOW) -> None:
     rig.world.extend("document_batches", [document_batch(f"rb_{n}", first - n * apart) for n in range(count)])
 
 
-def inserting(rig: Rig) -> Lies:
+def inserting(rig: Rig) -> ListFaults:
     numbers = iter(range(10**6))
 
     def insert(kind: Kind, page: int) -> None:
         if page > 1:
             rig.world.add("document_batches", document_batch(f"rb_between_{next(numbers)}", rig.clock.now))
 
-    return Lies(before_page=insert)
+    return ListFaults(before_page=insert)
 
 
-def deleting(rig: Rig) -> Lies:
+def deleting(rig: Rig) -> ListFaults:
     rng = random.Random(5)
 
     def delete(kind: Kind, page: int) -> None:
@@ -50,30 +50,30 @@ def deleting(rig: Rig) -> Lies:
         if page > 1 and len(items) > 150:
             rig.world.remove("document_batches", rng.choice(items)["id"])
 
-    return Lies(before_page=delete)
+    return ListFaults(before_page=delete)
 
 
 @pytest.mark.parametrize(
-    "lies",
+    "list_faults",
     [
-        pytest.param(lambda rig: Lies(order="ascending"), id="sort-ignored"),
-        pytest.param(lambda rig: Lies(order="shuffled"), id="no-order"),
-        pytest.param(lambda rig: Lies(ignore_page_size=True), id="page-size-clamped"),
-        pytest.param(lambda rig: Lies(total_count=7), id="total-too-small"),
-        pytest.param(lambda rig: Lies(page_count=1), id="pages-too-few"),
-        pytest.param(lambda rig: Lies(page_count=300), id="pages-too-many"),
-        pytest.param(lambda rig: Lies(repeat_ids=True), id="ids-repeated"),
+        pytest.param(lambda rig: ListFaults(order="ascending"), id="sort-ignored"),
+        pytest.param(lambda rig: ListFaults(order="shuffled"), id="no-order"),
+        pytest.param(lambda rig: ListFaults(ignore_page_size=True), id="page-size-clamped"),
+        pytest.param(lambda rig: ListFaults(total_count=7), id="total-too-small"),
+        pytest.param(lambda rig: ListFaults(page_count=1), id="pages-too-few"),
+        pytest.param(lambda rig: ListFaults(page_count=300), id="pages-too-many"),
+        pytest.param(lambda rig: ListFaults(repeat_ids=True), id="ids-repeated"),
         pytest.param(inserting, id="rows-inserted-between-pages"),
         pytest.param(deleting, id="rows-deleted-between-pages"),
     ],
 )
 def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted_once(
-    rig: Rig, lies: Callable[[Rig], Lies]
+    rig: Rig, list_faults: Callable[[Rig], ListFaults]
 ) -> None:
     life = Simulation(rig.world, random.Random(11))
     life.history(NOW, days=5, records=700)
     old = {item["id"]: counting.finished("document_batches", item) for item in rig.world.items("document_batches")}
-    rig.mock_api.faults.lies = lies(rig)
+    rig.mock_api.faults.list_faults = list_faults(rig)
     poller = rig.poller("document_batches", page_size=25, allowance=30)
     assert poller.poll()
     seen: dict[str, Item] = {}
@@ -82,8 +82,8 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
         life.step(rig.clock.now)
         assert poller.poll()
         seen.update({item["id"]: item for item in rig.world.items("document_batches")})
-    rig.mock_api.faults.lies = Lies(
-        order=rig.mock_api.faults.lies.order, repeat_ids=rig.mock_api.faults.lies.repeat_ids
+    rig.mock_api.faults.list_faults = ListFaults(
+        order=rig.mock_api.faults.list_faults.order, repeat_ids=rig.mock_api.faults.list_faults.repeat_ids
     )
     rig.reconcile(poller)
     rig.clock.now += 60
@@ -105,7 +105,7 @@ def test_without_an_order_the_window_is_read_at_each_poll_which_is_said_once(
     poller = rig.poller("document_batches", filters=filters)
     assert poller.poll()
     assert poller.facts.incremental is True
-    rig.mock_api.faults.lies = Lies(order="shuffled")
+    rig.mock_api.faults.list_faults = ListFaults(order="shuffled")
     with caplog.at_level(logging.WARNING):
         for number in range(4):
             rig.clock.now += 60
@@ -127,7 +127,7 @@ def test_a_list_that_runs_oldest_first_costs_no_more_than_one_that_runs_newest_f
     rig: Rig, filters: dict[str, str]
 ) -> None:
     fill(rig, 540)
-    rig.mock_api.faults.lies = Lies(order="ascending")
+    rig.mock_api.faults.list_faults = ListFaults(order="ascending")
     poller = rig.poller("document_batches", filters=filters)
     assert poller.poll()
     for number in range(4):
@@ -153,7 +153,7 @@ def test_a_list_that_turns_round_is_found_out_at_once(rig: Rig, caplog: pytest.L
     assert poller.poll()
     caplog.set_level(logging.INFO)
     for number, order in enumerate(("ascending", None, "ascending")):
-        rig.mock_api.faults.lies = Lies(order="ascending" if order else None)
+        rig.mock_api.faults.list_faults = ListFaults(order="ascending" if order else None)
         rig.clock.now += 60
         rig.world.add("document_batches", document_batch(f"rb_{order}_{number}", rig.clock.now, destinations=FAILED))
         assert poller.poll()
@@ -166,7 +166,7 @@ def test_a_list_that_turns_round_is_found_out_at_once(rig: Rig, caplog: pytest.L
 def test_a_first_page_whose_rows_are_all_of_one_moment_is_compared_with_the_last_one(rig: Rig) -> None:
     fill(rig, 300)
     rig.world.extend("document_batches", [document_batch(f"rb_old_{n}", NOW - HOUR * 9 + n / 100) for n in range(200)])
-    rig.mock_api.faults.lies = Lies(order="ascending")
+    rig.mock_api.faults.list_faults = ListFaults(order="ascending")
     poller = rig.poller("document_batches")
     for number in range(3):
         assert poller.poll()
@@ -184,7 +184,7 @@ def test_a_list_that_turns_round_where_the_top_does_not_show_it_is_found_out_by_
     rig.world.extend("document_batches", [document_batch(f"rb_old_{n}", NOW - HOUR * 9 + n / 100) for n in range(200)])
     poller = rig.poller("document_batches", filters=filters)
     assert poller.poll()
-    rig.mock_api.faults.lies = Lies(order="ascending")
+    rig.mock_api.faults.list_faults = ListFaults(order="ascending")
     rig.clock.now += 60
     rig.world.add("document_batches", document_batch("rb_new", rig.clock.now, destinations=FAILED))
     assert poller.poll()
@@ -266,7 +266,7 @@ def test_ids_asked_for_and_answered_with_the_list_prove_nothing(rig: Rig) -> Non
     def ignore_ids(kind: Kind, number: int) -> None:
         rig.mock_api.faults.add(faults.raw(json.dumps(page).encode()), times=1)
 
-    rig.mock_api.faults.lies = Lies(before_page=ignore_ids)
+    rig.mock_api.faults.list_faults = ListFaults(before_page=ignore_ids)
     rig.clock.now += 60
     assert rig.cost(poller) == 2
     assert rig.own(poller).vanished == 0
@@ -317,7 +317,7 @@ def test_a_host_whose_clock_is_off_by_minutes_hides_no_record_of_another(
 
 
 @pytest.mark.parametrize("ahead", [0.0, 120.0, 5 * HOUR])
-def test_it_is_told_by_how_much_rows_are_dated_ahead(rig: Rig, ahead: float) -> None:
+def test_it_is_logged_by_how_much_rows_are_dated_ahead(rig: Rig, ahead: float) -> None:
     fill(rig, 300, first=NOW + ahead)
     source = sources()["inkit"]
     limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=100, allowance=30)
@@ -364,7 +364,7 @@ def test_whatever_a_record_holds_it_costs_at_most_itself(rig: Rig, system: str, 
 
 @pytest.mark.parametrize("value", ODD)
 @pytest.mark.parametrize("system", ["inkit", "packagex"])
-def test_whatever_a_list_says_of_its_pages_is_no_mistake_of_the_exporter(rig: Rig, system: str, value: object) -> None:
+def test_whatever_a_list_says_of_its_pages_is_no_internal_error(rig: Rig, system: str, value: object) -> None:
     item = document_batch("rb_1", NOW) if system == "inkit" else packagex_batch("b_1", NOW)
     names = ("next_page", "page_count", "current_page", "page_size", "total_count", "page", "limit", "has_more")
     rig.system = system

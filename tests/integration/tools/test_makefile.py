@@ -1,6 +1,7 @@
 """`make` on machines with all kinds of Python: it refuses at once, or makes an environment that fits."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,10 +47,17 @@ def make(checkout: Path, target: str, python: str | Path, **environ: str) -> "su
 
 
 def environment(checkout: Path, python: str | Path = BASE) -> str:
-    """Make the environment alone. Returns what make said."""
+    """Make the environment alone. Returns what make printed."""
     done = make(checkout, ".venv/.made", python)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_help_lists_every_target(checkout: Path) -> None:
+    phony = re.search(r"^\.PHONY: FORCE (.*)$", (checkout / "Makefile").read_text(), re.MULTILINE)
+    assert phony
+    shown = {line.split()[0] for line in make(checkout, "help", BASE).stdout.splitlines()}
+    assert set(phony[1].split()) <= shown
 
 
 @pytest.mark.parametrize("target", ["run", "test", "test-all"])
@@ -93,7 +101,7 @@ def test_a_python_without_venv_is_refused_with_the_package_that_has_it(
     assert not (checkout / ".venv").exists()
 
 
-def test_an_environment_is_made_once_and_anew_where_the_checkout_has_moved(checkout: Path) -> None:
+def test_an_environment_is_made_once_and_again_where_the_checkout_has_moved(checkout: Path) -> None:
     environment(checkout)
     made = checkout / ".venv" / ".made"
     first = made.stat().st_mtime_ns
@@ -101,7 +109,7 @@ def test_an_environment_is_made_once_and_anew_where_the_checkout_has_moved(check
     environment(checkout, checkout / ".venv/bin/python3")
     assert made.stat().st_mtime_ns == first
     moved = checkout.rename(checkout.with_name("moved"))
-    assert "another checkout: making it anew" in environment(moved)
+    assert "another checkout: making it again" in environment(moved)
     assert f"{moved}/.venv/bin/python" in (moved / ".venv/bin/pip").read_text()
 
 
@@ -113,7 +121,7 @@ def test_an_environment_is_made_once_and_anew_where_the_checkout_has_moved(check
         pytest.param("half made", marks=pytest.mark.slow),
     ],
 )
-def test_an_environment_that_does_not_fit_is_made_anew(checkout: Path, left: str) -> None:
+def test_an_environment_that_does_not_fit_is_made_again(checkout: Path, left: str) -> None:
     folder = checkout / ".venv" / "bin"
     folder.mkdir(parents=True)
     (folder / "left").touch()
@@ -123,6 +131,6 @@ def test_an_environment_that_does_not_fit_is_made_anew(checkout: Path, left: str
         (folder / "python").symlink_to("/nowhere/python3.10")
     if left != "half made":
         (folder / "pip").write_text(f"#!{folder}/python\n")
-    assert "making it anew" in environment(checkout)
+    assert "making it again" in environment(checkout)
     assert not (folder / "left").exists()
     assert (folder / "pip").exists()

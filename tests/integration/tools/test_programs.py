@@ -37,9 +37,9 @@ def bin_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str]
     return put
 
 
-@pytest.mark.parametrize(("said", "version"), SAID.items())
-def test_a_version_is_read_from_what_a_program_says(said: str, version: tuple[int, ...] | None) -> None:
-    assert version_in(said) == version
+@pytest.mark.parametrize(("output", "version"), SAID.items())
+def test_a_version_is_read_from_what_a_program_says(output: str, version: tuple[int, ...] | None) -> None:
+    assert version_in(output) == version
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_a_version_is_read_from_what_a_program_says(said: str, version: tuple[in
         ("echo tool 1.20", None),
         ("echo tool 1.20.3 >&2", None),
         ("echo tool 2", None),
-        ("echo tool", "/tool does not tell its version: tool"),
-        ("echo no such library 1.30; exit 1", "/tool does not tell its version: no such library 1.30"),
+        ("echo tool", "/tool does not print its version: tool"),
+        ("echo no such library 1.30; exit 1", "/tool does not print its version: no such library 1.30"),
     ],
 )
 def test_a_program_is_judged_by_its_version_and_not_by_its_name(
@@ -72,8 +72,8 @@ def test_without_root_the_one_apt_line_is_printed_and_it_stops(
     bin_("kubectl", "echo v1.19.0")
     assert programs.main() == 1
     shown = capsys.readouterr()
-    packages = sorted({name for one in PROGRAMS for name in one.packages.split()})
-    (line,) = [one for one in shown.err.splitlines() if "apt-get" in one]
+    packages = sorted({name for program in PROGRAMS for name in program.packages.split()})
+    (line,) = [line for line in shown.err.splitlines() if "apt-get" in line]
     assert line.startswith("For an administrator: apt-get install --no-install-recommends ")
     assert set(packages) <= set(line.split())
     assert "kubectl is 1.19.0, and the tests need 1.20 or newer" in shown.err
@@ -100,7 +100,7 @@ def test_what_is_still_too_old_once_it_is_installed_is_said(
     assert update.endswith(" update")
     assert " install --yes --no-install-recommends chromium " in install
     assert f"DPkg::Path={tmp_path}/" in install
-    assert [one.name for one in tmp_path.iterdir() if one.is_dir()] == ["bin"], "what it worked with is gone"
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["bin"], "what it worked with is gone"
 
 
 @pytest.mark.parametrize("name", ["invoke-rc.d", "deb-systemd-invoke"])
@@ -119,10 +119,10 @@ def test_an_installation_starts_no_service(name: str) -> None:
 )
 def test_an_installation_enables_no_service_of_sysv(tmp_path: Path, asked: str, done: str) -> None:
     shim = SHIMS["update-rc.d"].replace("exec /usr/sbin/update-rc.d", "echo")
-    said = subprocess.run(
+    output = subprocess.run(
         ["sh", "-euc", shim, "update-rc.d", *asked.split()], capture_output=True, text=True, check=True
     )
-    assert said.stdout.strip() == done
+    assert output.stdout.strip() == done
 
 
 def test_an_installation_enables_no_unit_that_was_not_enabled_before(tmp_path: Path) -> None:
@@ -137,8 +137,8 @@ def test_an_installation_enables_no_unit_that_was_not_enabled_before(tmp_path: P
     name = str(tmp_path / "deb-systemd-helper")
     done = subprocess.run(["sh", "-euc", script, name, "enable", "new.service"], check=False)
     assert done.returncode == 3
-    assert [one.name for one in wants.iterdir()] == ["before.service"]
-    assert {one.name for one in tmp_path.iterdir()} == {"etc", "real"}
+    assert [path.name for path in wants.iterdir()] == ["before.service"]
+    assert {path.name for path in tmp_path.iterdir()} == {"etc", "real"}
 
 
 TESTS = """

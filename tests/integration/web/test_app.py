@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from prometheus_client.registry import CollectorRegistry
@@ -16,7 +17,8 @@ from exporter.exposition.snapshot import CollectorSnapshot, Health
 from exporter.web.app import PIECE_BYTES, App
 from exporter.web.pages.html import headers
 from exporter.web.pages.runbooks import runbooks_page
-from tests.support.examples import failure
+from tests.support.examples import failure, with_problems
+from tests.support.html_reader import Reader
 from tests.support.serving import GENEROUS, Program, ask, serving, speak
 
 READY = Health(True, True, 1.0, 2, 3)
@@ -77,7 +79,7 @@ def test_the_coding_is_the_one_that_is_accepted(place: Place, header: str, encod
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_client_that_accepts_no_coding_is_told_which_there_are(place: Place, method: str) -> None:
+def test_a_client_that_accepts_no_coding_gets_the_list_of_codings(place: Place, method: str) -> None:
     answer, body = ask(place, method, "/metrics", **{"Accept-Encoding": "identity;q=0"})
     assert (answer.status, answer.headers["vary"]) == (406, "Accept, Accept-Encoding")
     assert body.startswith(b"Not acceptable: ask for gzip or identity") is (method == "GET")
@@ -146,7 +148,7 @@ def test_the_landing_page_is_html_that_may_load_nothing(place: Place) -> None:
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert {name: answer.headers[name] for name, _ in headers()} == dict(headers())
     assert f"Version {__version__}".encode() in body
-    assert b'href="/metrics"' in body
+    assert b'href="./metrics"' in body
 
 
 def test_a_loop_that_has_ended_is_the_first_thing_on_the_landing_page(program: Program, place: Place) -> None:
@@ -179,10 +181,28 @@ def test_the_other_pages_may_load_nothing_either(place: Place, path: str) -> Non
     assert {name: answer.headers[name] for name, _ in headers()} == dict(headers())
 
 
+@pytest.mark.parametrize("telemetry_path", ["/metrics", "/internal/metrics"])
+@pytest.mark.parametrize("path", ["/", "/failures", "/runbooks"])
+def test_below_a_proxy_s_prefix_every_link_leads_to_the_exporter(path: str, telemetry_path: str) -> None:
+    prefix = "https://proxy.example/batch-exporter"
+    program = Program(telemetry_path)
+    for collector in with_problems().snapshot.collectors:
+        program.board.publish(collector)
+    with serving(program) as place:
+        reader = Reader(ask(place, "GET", path)[1].decode())
+        links = [element["href"] for element in reader.attributes("a")]
+        links += [element["action"] for element in reader.attributes("form")]
+        below = [urljoin(prefix + path, link).removeprefix(prefix) for link in links if not urlsplit(link).netloc]
+        assert {"/", "/failures", "/runbooks", telemetry_path} <= set(below)
+        assert {link: ask(place, "GET", link.partition("#")[0])[0].status for link in set(below)} == dict.fromkeys(
+            below, 200
+        )
+
+
 def test_the_runbooks_are_a_page_like_the_others(place: Place) -> None:
     answer, body = ask(place, "GET", "/runbooks")
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert b'<a href="/runbooks" aria-current="page">Runbooks</a>' in body
+    assert b'<a href="./runbooks" aria-current="page">Runbooks</a>' in body
     assert runbooks_page().encode() in body
 
 
@@ -193,7 +213,7 @@ def test_failed_records_are_chosen_by_the_query(program: Program, place: Place) 
 
     def ids(query: str) -> list[str]:
         body = ask(place, "GET", f"/failures?format=json&{query}")[1]
-        return sorted(one["id"] for one in json.loads(body)["failures"])
+        return sorted(failure["id"] for failure in json.loads(body)["failures"])
 
     assert ids("") == ["rb_x", "rb_z"]
     assert ids("account=x+y") == ids("account=x%20y&collector=&destination=box") == ["rb_x"]
@@ -201,7 +221,7 @@ def test_failed_records_are_chosen_by_the_query(program: Program, place: Place) 
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("format=xml", b"format: expected html or json.\n"),
         ("limit=many", b"limit: expected a number from 1 to 1000.\n"),
@@ -210,11 +230,11 @@ def test_failed_records_are_chosen_by_the_query(program: Program, place: Place) 
         ("format=json&q=", b"unknown query parameter: expected account, collector, destination, limit or format.\n"),
     ],
 )
-def test_a_query_for_failed_records_that_makes_no_sense_is_told_what_would(
-    place: Place, query: str, said: bytes
+def test_a_query_for_failed_records_that_makes_no_sense_gets_the_valid_ones(
+    place: Place, query: str, message: bytes
 ) -> None:
     answer, body = ask(place, "GET", f"/failures?{query}")
-    assert (answer.status, body) == (400, said)
+    assert (answer.status, body) == (400, message)
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/metrics/", "//metrics", "/-/", "/%00", "/../metrics"])
@@ -224,7 +244,7 @@ def test_any_other_path_is_not_found(place: Place, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get", "BREW"])
-def test_another_method_is_told_which_are_allowed(place: Place, method: str) -> None:
+def test_another_method_gets_the_allowed_ones(place: Place, method: str) -> None:
     answer, _ = ask(place, method, "/metrics")
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
 
@@ -244,7 +264,7 @@ def test_the_telemetry_path_may_be_another_and_is_what_the_landing_page_links() 
     with serving(Program("/probe")) as place:
         assert ask(place, "GET", "/probe")[1].startswith(b"# HELP live")
         assert ask(place, "GET", "/metrics")[0].status == 404
-        assert b'href="/probe"' in ask(place, "GET", "/")[1]
+        assert b'href="./probe"' in ask(place, "GET", "/")[1]
 
 
 def test_the_telemetry_path_may_be_the_root_and_then_there_is_no_landing_page() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.exposition.snapshot import CollectorSnapshot, Failure, SnapshotStore
 from tests.support.browser import DESK, PHONE, Scheme, chromium, showing, visit
-from tests.support.examples import NOW, calm, troubled
+from tests.support.examples import NOW, calm, with_problems
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -27,14 +27,14 @@ def overflowing() -> SnapshotStore:
     return board
 
 
-BOARDS = {"troubled": troubled, "calm": calm, "overflowing": overflowing}
+BOARDS = {"with_problems": with_problems, "calm": calm, "overflowing": overflowing}
 VIEWS = pytest.mark.parametrize(
     ("board", "path"),
     [
-        ("troubled", "/"),
-        ("troubled", "/failures"),
-        ("troubled", "/failures?account=nobody"),
-        ("troubled", "/runbooks"),
+        ("with_problems", "/"),
+        ("with_problems", "/failures"),
+        ("with_problems", "/failures?account=nobody"),
+        ("with_problems", "/runbooks"),
         ("calm", "/"),
         ("overflowing", "/"),
         ("overflowing", "/failures"),
@@ -55,8 +55,8 @@ def urls() -> Iterator[Mapping[str, str]]:
 
 
 @pytest.fixture
-def in_trouble(urls: Mapping[str, str]) -> str:
-    return urls["troubled"]
+def page_with_problems(urls: Mapping[str, str]) -> str:
+    return urls["with_problems"]
 
 
 @VIEWS
@@ -82,16 +82,16 @@ def test_nothing_stands_beyond_the_edge(browser: "Browser", urls: Mapping[str, s
             assert width > _PHONES or min(room, default=0) >= 0, "on a phone, not even in a part that scrolls by itself"
 
 
-def test_it_is_dark_in_the_dark(browser: "Browser", in_trouble: str) -> None:
+def test_it_is_dark_in_the_dark(browser: "Browser", page_with_problems: str) -> None:
     grounds: dict[Scheme, str] = {}
     for scheme in ("light", "dark"):
-        with visit(browser, in_trouble, scheme) as page:
+        with visit(browser, page_with_problems, scheme) as page:
             grounds[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert grounds == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}
 
 
-def test_the_form_works_without_a_script(browser: "Browser", in_trouble: str) -> None:
-    with visit(browser, f"{in_trouble}/failures", scripts=False) as page:
+def test_the_form_works_without_a_script(browser: "Browser", page_with_problems: str) -> None:
+    with visit(browser, f"{page_with_problems}/failures", scripts=False) as page:
         page.get_by_label("Collector").select_option("invocations")
         page.get_by_label("Destination or resource").select_option("docusign")
         page.get_by_role("button", name="Show").click()
@@ -103,25 +103,25 @@ def test_the_form_works_without_a_script(browser: "Browser", in_trouble: str) ->
         assert page.locator("tbody tr").count() == 7
 
 
-def test_a_link_with_a_record_s_id_leads_to_its_row_and_marks_it(browser: "Browser", in_trouble: str) -> None:
-    with visit(browser, f"{in_trouble}/failures#batch_9kR2mWq4Lx", size=PHONE) as page:
+def test_a_link_with_a_record_s_id_leads_to_its_row_and_marks_it(browser: "Browser", page_with_problems: str) -> None:
+    with visit(browser, f"{page_with_problems}/failures#batch_9kR2mWq4Lx", size=PHONE) as page:
         row = page.locator("tr:target")
         assert "shipment" in row.inner_text()
         assert page.evaluate("window.scrollY") > 0
         assert row.evaluate("row => getComputedStyle(row).backgroundColor") == "rgb(255, 243, 196)"
 
 
-def test_a_phone_shows_each_cell_with_the_name_of_its_column(browser: "Browser", in_trouble: str) -> None:
-    with visit(browser, f"{in_trouble}/failures", size=PHONE) as page:
+def test_a_phone_shows_each_cell_with_the_name_of_its_column(browser: "Browser", page_with_problems: str) -> None:
+    with visit(browser, f"{page_with_problems}/failures", size=PHONE) as page:
         cells = page.locator("tbody tr").first.locator("th, td")
         names = cells.evaluate_all("all => all.map(one => getComputedStyle(one, '::before').content)")
         assert names[:3] == ['"Record"', '"Noticed"', '"Account"']
-        boxes = [box for box in (one.bounding_box() for one in cells.all()) if box]
+        boxes = [box for box in (cell.bounding_box() for cell in cells.all()) if box]
         assert [box["y"] for box in boxes] == sorted({box["y"] for box in boxes}), "below each other"
 
 
-def test_from_a_problem_an_operator_comes_to_the_records(browser: "Browser", in_trouble: str) -> None:
-    with visit(browser, in_trouble) as page:
+def test_from_a_problem_an_operator_comes_to_the_records(browser: "Browser", page_with_problems: str) -> None:
+    with visit(browser, page_with_problems) as page:
         page.get_by_role("listitem").filter(has_text="production:").get_by_role(
             "link", name="See its failed records"
         ).click()
@@ -129,20 +129,27 @@ def test_from_a_problem_an_operator_comes_to_the_records(browser: "Browser", in_
         assert page.locator("tbody tr").count() == 6
 
 
-def test_from_a_problem_and_from_a_record_an_operator_comes_to_the_runbook(browser: "Browser", in_trouble: str) -> None:
+def test_from_a_problem_and_from_a_record_an_operator_comes_to_the_runbook(
+    browser: "Browser", page_with_problems: str
+) -> None:
     for path, alert in (("/", "BatchExporterAuthRefused"), ("/failures", "InkitGenerationFailed")):
-        with visit(browser, in_trouble + path, size=PHONE) as page:
+        with visit(browser, page_with_problems + path, size=PHONE) as page:
             page.get_by_role("link", name=alert).first.click()
             page.wait_for_url(f"**/runbooks#{alert.lower()}")
             assert page.locator("h3:target").inner_text() == alert
             assert page.locator("h3:target").evaluate("one => one.getBoundingClientRect().top") < PHONE[1]
 
 
-def test_the_pages_load_nothing_from_anywhere_else(browser: "Browser", in_trouble: str) -> None:
+def test_the_pages_load_nothing_from_anywhere_else(browser: "Browser", page_with_problems: str) -> None:
     asked: list[str] = []
-    with visit(browser, in_trouble) as page:
+    with visit(browser, page_with_problems) as page:
         page.on("request", lambda request: asked.append(request.url))
         page.reload()
-        page.goto(f"{in_trouble}/failures")
-        page.goto(f"{in_trouble}/runbooks")
-    assert {one.removeprefix(in_trouble) for one in asked} <= {"/", "/failures", "/runbooks", "/favicon.ico"}
+        page.goto(f"{page_with_problems}/failures")
+        page.goto(f"{page_with_problems}/runbooks")
+    assert {url.removeprefix(page_with_problems) for url in asked} <= {
+        "/",
+        "/failures",
+        "/runbooks",
+        "/favicon.ico",
+    }

@@ -178,13 +178,13 @@ def test_a_client_of_http_1_0_is_answered_and_the_connection_closed(place: Place
     assert speak(place, b"GET /-/healthy HTTP/1.0\r\n\r\n").endswith(b"batch-exporter is healthy.\n")
 
 
-def test_a_client_that_never_speaks_is_cut_off(hasty: Place) -> None:
+def test_a_client_that_sends_nothing_is_cut_off(hasty: Place) -> None:
     with connect(hasty) as client:
         assert read_to_end(client) == b""
 
 
 @pytest.mark.parametrize("before", [b"", GET], ids=["at first", "after an answer"])
-def test_a_client_that_speaks_a_byte_at_a_time_is_cut_off(hasty: Place, before: bytes) -> None:
+def test_a_client_that_sends_a_byte_at_a_time_is_cut_off(hasty: Place, before: bytes) -> None:
     with connect(hasty) as client:
         if before:
             client.sendall(before)

@@ -78,12 +78,12 @@ def test_who_does_not_trust_the_server_s_authority_does_not_talk_to_it(place: Pl
     assert curl(f"https://127.0.0.1:{place[1]}/-/healthy")[0] == NOT_TRUSTED
 
 
-def test_plain_http_is_told_that_this_is_https(place: Place) -> None:
+def test_plain_http_gets_the_answer_that_this_is_https(place: Place) -> None:
     status, shown = curl(f"http://127.0.0.1:{place[1]}/-/healthy")
     assert status == 0
     assert shown.replace("\r", "") == ("HTTP/1.0 400 Bad Request\n\nClient sent an HTTP request to an HTTPS server.\n")
 
 
-def test_https_without_tls_is_told_nothing_it_would_understand() -> None:
+def test_https_without_tls_gets_no_answer_it_would_understand() -> None:
     with serving(Program()) as address:
         assert curl(f"https://127.0.0.1:{address[1]}/-/healthy")[0] == COULD_NOT_CONNECT_SECURELY

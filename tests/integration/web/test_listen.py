@@ -182,7 +182,7 @@ def test_a_privileged_port_is_explained() -> None:
     assert "below 1024 needs privileges" in advice(PermissionError(errno.EACCES, "Permission denied"))
 
 
-def test_an_error_that_nobody_foresaw_is_told_in_the_system_s_words() -> None:
+def test_an_error_that_nobody_foresaw_is_reported_in_the_system_s_words() -> None:
     assert advice(OSError(errno.ENOBUFS, "No buffer space available")) == "No buffer space available"
     assert advice(OSError("timed out")) == "timed out"
 
@@ -256,7 +256,7 @@ def test_a_socket_is_named_as_its_address_would_be_written() -> None:
         (errno.EAFNOSUPPORT, False),
     ],
 )
-def test_what_may_be_over_by_the_next_attempt_is_told_apart(
+def test_what_may_be_over_by_the_next_attempt_is_distinguished(
     monkeypatch: pytest.MonkeyPatch, number: int, passing: bool
 ) -> None:
     def refused(*_: object, **__: object) -> None:

@@ -109,7 +109,7 @@ def test_a_client_waits_for_its_password_to_be_checked_while_others_are_answered
             assert b"batch-exporter is healthy." in read_to_end(waiting)
 
 
-def test_a_client_is_told_when_too_many_passwords_are_being_checked(
+def test_a_client_gets_an_answer_when_too_many_passwords_are_being_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with guarded(tmp_path, USERS) as (place, _):
@@ -143,7 +143,7 @@ def test_the_end_does_not_wait_for_a_password(
     assert "Exception" not in " ".join(complaints(caplog))
 
 
-def test_a_disk_that_hangs_holds_up_no_scrape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_does_not_respond_delays_no_scrape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = threading.Event()
     with guarded(tmp_path, USERS) as (place, _):
         assert ask(place, "GET", "/metrics", **ALICE)[0].status == 200

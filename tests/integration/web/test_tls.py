@@ -68,7 +68,7 @@ def test_a_long_answer_arrives_complete_and_the_connection_ends_in_order(folder:
         assert received > LONG
 
 
-def test_a_client_that_speaks_plain_http_is_told_so(folder: Path) -> None:
+def test_a_client_that_sends_plain_http_gets_an_answer_that_says_so(folder: Path) -> None:
     with secured(folder) as place:
         for method in ("GET", "HEAD", "POST", "PUT", "OPTIONS"):
             assert speak(place, f"{method} / HTTP/1.1\r\n\r\n".encode()) == (

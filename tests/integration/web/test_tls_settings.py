@@ -97,15 +97,15 @@ def test_a_cipher_suite_of_the_list_is_used_and_no_other(folder: Path) -> None:
     client = at_most(ssl.TLSVersion.TLSv1_2, folder)
     with secured(folder, TLS + suite) as place:
         client.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384")
-        with shaken(place, client) as one:
-            assert (one.cipher() or [None])[0] == "ECDHE-ECDSA-AES256-GCM-SHA384"
+        with shaken(place, client) as connection:
+            assert (connection.cipher() or [None])[0] == "ECDHE-ECDSA-AES256-GCM-SHA384"
         client.set_ciphers("ECDHE-ECDSA-CHACHA20-POLY1305")
         with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
             status(place, client)
     with secured(folder, TLS + suite + "  prefer_server_cipher_suites: false\n") as place:
         client.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384")
-        with shaken(place, client) as one:
-            assert (one.cipher() or [None])[0] == "ECDHE-ECDSA-AES128-GCM-SHA256"
+        with shaken(place, client) as connection:
+            assert (connection.cipher() or [None])[0] == "ECDHE-ECDSA-AES128-GCM-SHA256"
 
 
 def test_a_curve_of_the_list_is_used_and_no_other(folder: Path) -> None:
@@ -121,8 +121,8 @@ def test_a_curve_of_the_list_is_used_and_no_other(folder: Path) -> None:
 def test_http_1_1_is_what_is_agreed_on(folder: Path) -> None:
     client = certificates.client(folder)
     client.set_alpn_protocols(["h2", "http/1.1"])
-    with secured(folder) as place, shaken(place, client) as one:
-        assert one.selected_alpn_protocol() == "http/1.1"
+    with secured(folder) as place, shaken(place, client) as connection:
+        assert connection.selected_alpn_protocol() == "http/1.1"
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

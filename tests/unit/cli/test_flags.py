@@ -1,4 +1,4 @@
-"""The command line: what each command takes, and what is said of what it does not take. Help loads no library."""
+"""The command line: what each command takes, and the message for what it does not take. Help loads no library."""
 
 import subprocess
 import sys
@@ -91,9 +91,9 @@ def test_a_command_lists_its_own_flags_and_refuses_those_of_others(
 
 def test_the_demo_does_not_take_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["demo", "--config.file=x"], ["--config.file", "x", "demo"]):
-        said = refusal(arguments, capsys)
-        assert "demo does not take --config.file; serve, check, once and inspect do" in said
-        assert said.startswith("usage: batch-exporter demo ")
+        message = refusal(arguments, capsys)
+        assert "demo does not take --config.file; serve, check, once and inspect do" in message
+        assert message.startswith("usage: batch-exporter demo ")
 
 
 @pytest.mark.parametrize(
@@ -111,17 +111,17 @@ def test_the_demo_does_not_take_a_configuration(capsys: pytest.CaptureFixture[st
         (["serve", "--log.levl", "info"], "--log.level"),
     ],
 )
-def test_a_misspelt_flag_gets_the_nearest_one_and_the_usage_of_the_command(
+def test_a_misspelled_flag_gets_the_nearest_one_and_the_usage_of_the_command(
     arguments: list[str], nearest: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = next((one for one in arguments if one in COMMANDS), "serve")
-    said = refusal(arguments, capsys)
-    assert f"did you mean {nearest}?" in said
-    assert said.startswith(f"usage: batch-exporter {command} ")
+    command = next((argument for argument in arguments if argument in COMMANDS), "serve")
+    message = refusal(arguments, capsys)
+    assert f"did you mean {nearest}?" in message
+    assert message.startswith(f"usage: batch-exporter {command} ")
 
 
 @pytest.mark.parametrize(("word", "nearest"), [("chek", "check"), ("Demo", "demo"), ("versoin", "version")])
-def test_a_misspelt_command_gets_the_nearest_one(word: str, nearest: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_misspelled_command_gets_the_nearest_one(word: str, nearest: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert f'unknown command "{word}"; did you mean {nearest}?' in refusal([word], capsys)
     assert f'unknown command "{word}"' in refusal(["help", word], capsys)
 
@@ -232,7 +232,7 @@ def test_what_only_prints_a_text_loads_no_library(arguments: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, timeout=60, check=False
     )
-    told, modules = done.stderr.splitlines()
-    assert told == "0 ['exporter']"
+    result, modules = done.stderr.splitlines()
+    assert result == "0 ['exporter']"
     expected = ["__main__", "cli", "cli.flags", "cli.main", "cli.streams"]
     assert modules == str(["exporter", *(f"exporter.{name}" for name in expected)])

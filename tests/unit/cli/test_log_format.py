@@ -167,17 +167,17 @@ def raised(text: str, cause: OSError | None) -> list[str]:
             raise KeyError(text) from cause and error
     except KeyError:
         log.exception("failed")
-    told = json.loads(stream.getvalue())["exception"]
-    assert "CANARY" not in told
-    return re.findall(r"test_log_format.py|^\w.*", told, re.MULTILINE)
+    logged = json.loads(stream.getvalue())["exception"]
+    assert "CANARY" not in logged
+    return re.findall(r"test_log_format.py|^\w.*", logged, re.MULTILINE)
 
 
-def test_an_exception_is_told_by_kind_and_place_and_not_by_its_text() -> None:
+def test_an_exception_is_logged_by_kind_and_place_and_not_by_its_text() -> None:
     cause = ["test_log_format.py", "FileNotFoundError: No such file or directory"]
     assert raised("CANARY", cause=OSError()) == [*cause, "test_log_format.py", "KeyError"]
 
 
-def test_an_exception_that_hides_what_came_before_is_told_alone() -> None:
+def test_an_exception_that_hides_what_came_before_is_logged_alone() -> None:
     assert raised("CANARY", cause=None) == ["test_log_format.py", "KeyError"]
 
 

@@ -173,7 +173,7 @@ def test_a_redirect_is_not_followed_so_the_token_goes_nowhere_else(rig: Rig, ask
     assert {one.path for one in rig.mock_api.requests} == {"/batch"}
 
 
-def test_each_request_reads_the_token_anew(rig: Rig) -> None:
+def test_each_request_reads_the_token_again(rig: Rig) -> None:
     tokens: Iterator[str] = iter(["wrong", "demo-token"])
     asking = client(rig.mock_api.url, token=lambda: next(tokens))
     assert failure(asking).reason is Reason.AUTH
@@ -220,13 +220,13 @@ def test_when_all_answers_are_there_no_thread_is_left(asking: Client) -> None:
             assert not thread.is_alive()
 
 
-@pytest.mark.parametrize(("fault", "said"), [(faults.html(), "text/html"), (faults.raw(b"["), "its body")])
+@pytest.mark.parametrize(("fault", "what"), [(faults.html(), "text/html"), (faults.raw(b"["), "its body")])
 def test_of_an_answer_that_is_not_json_its_kind_is_said_where_that_helps(
-    rig: Rig, asking: Client, fault: Fault, said: str
+    rig: Rig, asking: Client, fault: Fault, what: str
 ) -> None:
     rig.mock_api.faults.add(fault)
     error = failure(asking)
-    assert f"not JSON ({said}, " in str(error)
+    assert f"not JSON ({what}, " in str(error)
     assert error.status == 200
 
 

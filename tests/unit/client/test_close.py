@@ -23,7 +23,7 @@ def ended(asking: Client, raised: list[Exception]) -> None:
         raised.append(error)
 
 
-@pytest.mark.parametrize("fault", [faults.hang(), faults.drip(0.1)], ids=["hangs", "drips"])
+@pytest.mark.parametrize("fault", [faults.hang(), faults.drip(0.1)], ids=["silent", "drips"])
 def test_a_request_under_way_is_cut_off_and_means_the_end_and_no_failure(rig: Rig, fault: faults.Fault) -> None:
     rig.mock_api.faults.add(fault)
     wait, raised = Pauses(), list[Exception]()
@@ -36,7 +36,7 @@ def test_a_request_under_way_is_cut_off_and_means_the_end_and_no_failure(rig: Ri
     wait.stopping.set()
     asking.close()
     thread.join(GENEROUS)
-    assert [type(one) for one in raised] == [Stopping]
+    assert [type(error) for error in raised] == [Stopping]
     assert time.monotonic() - started < GENEROUS / 4
 
 

@@ -15,7 +15,7 @@ CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 
 
 @pytest.mark.parametrize("head", [OLD, CLOSING], ids=["old", "closing"])
-@pytest.mark.parametrize(("body", "every"), [((b"x",) * 100, 0.05), ((), 5.0)], ids=["drips", "hangs"])
+@pytest.mark.parametrize(("body", "every"), [((b"x",) * 100, 0.05), ((), 5.0)], ids=["drips", "silent"])
 def test_a_body_that_ends_with_its_connection_is_cut_off_and_not_taken_for_a_whole_one(
     head: bytes, body: tuple[bytes, ...], every: float
 ) -> None:

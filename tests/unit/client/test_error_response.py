@@ -28,9 +28,9 @@ def test_the_vendors_words_stand_beside_ours(status: int, reason: Reason) -> Non
     assert str(error).endswith("(code: words)")
 
 
-@pytest.mark.parametrize(("status", "said"), [(300, True), (399, True), (299, False), (400, False), (500, False)])
-def test_of_a_redirect_it_is_said_that_none_is_followed(status: int, said: bool) -> None:
-    assert ("redirects are not followed" in str(response_error(Request("/batches", "/batches"), status))) is said
+@pytest.mark.parametrize(("status", "mentioned"), [(300, True), (399, True), (299, False), (400, False), (500, False)])
+def test_of_a_redirect_it_is_said_that_none_is_followed(status: int, mentioned: bool) -> None:
+    assert ("redirects are not followed" in str(response_error(Request("/batches", "/batches"), status))) is mentioned
 
 
 def test_without_words_there_are_no_brackets() -> None:

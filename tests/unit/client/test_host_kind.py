@@ -49,7 +49,7 @@ NOT_PUBLIC = {
 PUBLIC = ["8.8.8.8", "1.1.1.1", "100.63.255.255", "172.32.0.1", "2606:4700::1111", "2a00:1450::1", "64:ff9b::8.8.8.8"]
 
 
-@pytest.mark.parametrize(("address", "kind"), [(one, kind) for kind, some in NOT_PUBLIC.items() for one in some])
+@pytest.mark.parametrize(("address", "kind"), [(host, kind) for kind, some in NOT_PUBLIC.items() for host in some])
 def test_an_address_of_a_special_network_is_of_its_kind(address: str, kind: HostKind) -> None:
     assert host_kind(address) is kind
 
@@ -63,7 +63,7 @@ def test_any_other_is_public(address: str) -> None:
 def test_nothing_that_python_calls_local_is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     local = address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
     private = address.is_private and not str(address).startswith("64:ff9b:") and not _mapped(address)
-    # Of some networks of protocols Python tells apart what is no host of a file either way.
+    # Of some networks of protocols Python distinguishes what is no host of a file either way.
     assert not (local or private) or host_kind(str(address)) is not HostKind.PUBLIC
 
 

@@ -56,22 +56,22 @@ def test_all_come_to_their_end_however_large_they_are(answers: list[list[int]]) 
 
 
 def grown(reservation: Reservation, size: int, deadline: Deadline) -> tuple[threading.Thread, list[bool]]:
-    said: list[bool] = []
-    thread = threading.Thread(target=lambda: said.append(reservation.grow(size, deadline)), daemon=True)
+    granted: list[bool] = []
+    thread = threading.Thread(target=lambda: granted.append(reservation.grow(size, deadline)), daemon=True)
     thread.start()
-    return thread, said
+    return thread, granted
 
 
 def test_the_time_that_an_answer_waits_is_not_its_servers() -> None:
     budget, deadline = MemoryBudget(10), Deadline(GENEROUS)
     first, second = budget.reserve(), budget.reserve()
     assert first.grow(8, Deadline(GENEROUS))
-    thread, said = grown(second, 8, deadline)
+    thread, granted = grown(second, 8, deadline)
     thread.join(0.1)
     assert deadline.left > GENEROUS
     first.release()
     thread.join(GENEROUS)
-    assert said == [True]
+    assert granted == [True]
     assert deadline.left <= GENEROUS
 
 
@@ -79,10 +79,10 @@ def test_who_waits_is_ended_from_outside() -> None:
     budget, deadline = MemoryBudget(10), Deadline(GENEROUS)
     first = budget.reserve()
     assert first.grow(8, Deadline(GENEROUS))
-    thread, said = grown(budget.reserve(), 8, deadline)
+    thread, granted = grown(budget.reserve(), 8, deadline)
     deadline.cut()
     thread.join(GENEROUS)
-    assert said == [False]
+    assert granted == [False]
 
 
 def test_an_answer_that_was_dropped_without_a_word_keeps_no_other_waiting() -> None:

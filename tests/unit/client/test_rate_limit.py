@@ -87,7 +87,7 @@ def test_who_need_not_wait_does_not() -> None:
     assert waits == []
 
 
-def test_the_time_waited_is_told() -> None:
+def test_the_time_waited_is_reported() -> None:
     clock = Clock()
     limiter = RateLimiter(4, 1, clock)
     assert [limiter.take_turn(clock.sleep) for _ in range(3)] == [0.0, 0.25, 0.25]

@@ -70,8 +70,8 @@ def headers() -> st.SearchStrategy[str]:
     """Values of Retry-After as servers and proxies send them, and worse."""
     numbers = st.integers(-(10**30), 10**30).map(str) | st.floats().map(str) | st.decimals().map(str)
     dates = st.floats(-1e12, 1e12).map(lambda seconds: email.utils.formatdate(seconds % 1e11, usegmt=True))
-    one = numbers | dates | st.text() | st.from_regex(r"[0-9.,: +-]*")
-    return st.lists(one, min_size=1, max_size=4).map(", ".join)
+    header = numbers | dates | st.text() | st.from_regex(r"[0-9.,: +-]*")
+    return st.lists(header, min_size=1, max_size=4).map(", ".join)
 
 
 @given(headers())
@@ -89,5 +89,5 @@ def test_nobody_comes_back_before_the_time_asked_for(seconds: decimal.Decimal) -
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=5))
 def test_of_several_pauses_the_longest_counts(pauses: list[int]) -> None:
-    each = [retry.retry_after(str(one), NOW) for one in pauses]
-    assert retry.retry_after(", ".join(map(str, pauses)), NOW) == max(one for one in each if one is not None)
+    each = [retry.retry_after(str(seconds), NOW) for seconds in pauses]
+    assert retry.retry_after(", ".join(map(str, pauses)), NOW) == max(pause for pause in each if pause is not None)

@@ -35,7 +35,7 @@ BY_SHAPE = (
     "lists-of-another-type",
     "mappings-empty",
     "mappings-of-another-type",
-    "merged-account-with-a-mistake",
+    "merged-account-with-a-problem",
     "name-that-is-a-truth-value",
     "name-wrong",
     "numbers-of-another-type",
@@ -155,7 +155,7 @@ def test_the_model_has_what_the_file_has() -> None:
 
 def test_the_published_schema_is_that_of_the_program(systems: Mapping[str, System]) -> None:
     published = json.loads((ROOT / "docs" / "config.schema.json").read_text())
-    assert published == json_schema(systems), "write it anew: make docs"
+    assert published == json_schema(systems), "write it again: make docs"
 
 
 def test_every_key_of_the_schema_has_a_description(systems: Mapping[str, System]) -> None:

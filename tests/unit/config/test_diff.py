@@ -41,7 +41,7 @@ def test_accounts_that_are_equal_are_kept_wherever_they_stand() -> None:
     assert changes([a, b], [account("b"), account("a")]) == Changes(kept=(b, a))
 
 
-@pytest.mark.parametrize("name", [one.name for one in fields(Account) if one.name != "name"])
+@pytest.mark.parametrize("name", [field.name for field in fields(Account) if field.name != "name"])
 def test_an_account_has_changed_if_any_of_its_settings_has(name: str) -> None:
     changed: dict[str, Any] = {name: OTHER[name]}
     after = account(**changed)
@@ -66,9 +66,9 @@ def test_each_account_is_in_one_lot_and_the_lots_lead_from_one_configuration_to_
     before: list[Account], after: list[Account]
 ) -> None:
     found = changes(before, after)
-    ended = {one.name for one in (*found.changed, *found.removed)}
-    staying = [one for one in before if one.name not in ended]
-    by_name = sorted([*staying, *found.added, *found.changed], key=lambda one: one.name)
-    assert by_name == sorted(after, key=lambda one: one.name)
-    assert sorted(staying, key=lambda one: one.name) == sorted(found.kept, key=lambda one: one.name)
-    assert sum(found.counts().values()) == len({one.name for one in (*before, *after)})
+    ended = {account.name for account in (*found.changed, *found.removed)}
+    staying = [account for account in before if account.name not in ended]
+    by_name = sorted([*staying, *found.added, *found.changed], key=lambda account: account.name)
+    assert by_name == sorted(after, key=lambda account: account.name)
+    assert sorted(staying, key=lambda account: account.name) == sorted(found.kept, key=lambda account: account.name)
+    assert sum(found.counts().values()) == len({account.name for account in (*before, *after)})

@@ -160,9 +160,12 @@ def test_without_a_file_a_token_in_the_environment_is_enough(systems: Systems) -
 def test_without_a_file_each_system_with_a_token_is_an_account(systems: Systems) -> None:
     other = System("other", "https://other.example/v2", "X-Key", "OTHER_KEY", ("things",), ())
     environ = {"OTHER_KEY": "CANARY", "INKIT_API_TOKEN": ""}
-    assert [one.name for one in from_environment({**systems, "other": other}, environ).accounts] == ["other"]
+    assert [account.name for account in from_environment({**systems, "other": other}, environ).accounts] == ["other"]
     environ["INKIT_API_TOKEN"] = "CANARY"
-    assert [one.name for one in from_environment({**systems, "other": other}, environ).accounts] == ["inkit", "other"]
+    assert [account.name for account in from_environment({**systems, "other": other}, environ).accounts] == [
+        "inkit",
+        "other",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -236,7 +239,9 @@ def test_a_secret_file_that_every_user_can_read_is_a_warning_with_its_line(
     config = load(written(text + "  tls_config: {cert_file: cert, key_file: key}\n"), systems, {})
     fix = "every user of this machine can read the file: run chmod o-r"
     keys = ("4: accounts[0].api_token_file", "5: accounts[0].tls_config.key_file")
-    assert [str(one) for one in config.warnings] == [f"{tmp_path}/config.yaml:{key}: {fix}" for key in keys if warned]
+    assert [str(warning) for warning in config.warnings] == [
+        f"{tmp_path}/config.yaml:{key}: {fix}" for key in keys if warned
+    ]
 
 
 def test_secrets_that_are_mounted_below_run_are_no_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""How a problem is said."""
+"""How a problem is worded."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a mock API is told to do wrong, it does, and nothing else."""
+"""A mock API has the faults that it is given, and no others."""
 
 import socket
 import threading
@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from exporter.demo import faults
-from exporter.demo.faults import Fault, Lies
+from exporter.demo.faults import Fault, ListFaults
 from exporter.demo.items import invocation
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
@@ -91,7 +91,7 @@ def test_a_reset_is_a_reset_and_no_end_of_the_connection(client: Client) -> None
         connection.recv(1)
 
 
-def test_a_hanging_request_is_never_answered(client: Client) -> None:
+def test_a_request_without_answer_stays_open(client: Client) -> None:
     client.mock_api.faults.add(faults.hang())
     with connect(client.mock_api) as connection:
         connection.settimeout(0.1)
@@ -136,7 +136,7 @@ def test_stopping_ends_what_waits_at_once(world: World, fault: Fault) -> None:
     asked = threading.Event()
     mock_api = MockApi(world, TOKEN)
     mock_api.start()
-    mock_api.faults.lies = Lies(before_page=lambda kind, page: asked.set())
+    mock_api.faults.list_faults = ListFaults(before_page=lambda kind, page: asked.set())
     mock_api.faults.add(fault)
     with connect(mock_api) as connection:
         assert asked.wait(5)
@@ -160,87 +160,87 @@ def test_a_fault_befalls_its_path_alone(client: Client) -> None:
     assert client.get("/invoke/batch/fb_1").status_code == 500
 
 
-def test_clearing_ends_faults_and_lies(client: Client) -> None:
+def test_clearing_ends_all_faults(client: Client) -> None:
     client.mock_api.faults.add(faults.status(500))
-    client.mock_api.faults.lies = Lies(total_count=1)
+    client.mock_api.faults.list_faults = ListFaults(total_count=1)
     client.mock_api.faults.clear()
     assert client.page("/invoke")["metadata"]["pagination"]["total_count"] == 30
 
 
 def read_all(client: Client, pages: int = 3) -> list[str]:
-    return [one for page in range(1, pages + 1) for one in client.ids("/invoke", page=page, page_size=10)]
+    return [record_id for page in range(1, pages + 1) for record_id in client.ids("/invoke", page=page, page_size=10)]
 
 
 def test_a_list_can_run_upwards_although_asked_downwards(client: Client) -> None:
-    client.mock_api.faults.lies = Lies(order="ascending")
+    client.mock_api.faults.list_faults = ListFaults(order="ascending")
     assert client.ids("/invoke", sort="-created_at")[0] == "rend_00"
     assert client.ids("/invoke", sort="-created_at", search="rend")[0] == "rend_00"
 
 
 def test_a_list_can_run_downwards_although_asked_upwards(client: Client) -> None:
-    client.mock_api.faults.lies = Lies(order="descending")
+    client.mock_api.faults.list_faults = ListFaults(order="descending")
     assert client.ids("/invoke", sort="created_at")[0] == "rend_29"
     assert client.ids("/invoke", sort="created_at", search="rend")[0] == "rend_29"
 
 
-def test_an_order_that_is_a_lie_is_by_creation(client: Client, world: World, clock: Clock) -> None:
+def test_an_order_that_was_not_asked_for_is_by_creation(client: Client, world: World, clock: Clock) -> None:
     clock.now = NOW + 100
     world.update("invocations", "rend_00", status="Failed")
     assert client.ids("/invoke")[0] == "rend_00"
-    client.mock_api.faults.lies = Lies(order="descending")
+    client.mock_api.faults.list_faults = ListFaults(order="descending")
     assert client.ids("/invoke")[0] == "rend_29"
     assert client.ids("/invoke", search="rend")[0] == "rend_29"
 
 
 def test_the_filters_can_be_ignored(client: Client) -> None:
-    client.mock_api.faults.lies = Lies(ignore_filters=True)
+    client.mock_api.faults.list_faults = ListFaults(ignore_filters=True)
     asked = {"search": "x", "data_id": "x", "destination_name": "box", "destination_status": "Failed"}
     assert client.ids("/invoke", **asked) == client.ids("/invoke")
     assert len(client.ids("/invoke")) == 25
 
 
 def test_the_total_can_be_missing_while_the_pages_are_right(client: Client) -> None:
-    client.mock_api.faults.lies = Lies(total_count="missing")
+    client.mock_api.faults.list_faults = ListFaults(total_count="missing")
     found = client.page("/invoke", page_size=10)["metadata"]["pagination"]
     assert "total_count" not in found
     assert (found["page_count"], found["next_page"]) == (3, 2)
 
 
 def test_a_shuffled_list_has_no_order_but_every_record_once(client: Client) -> None:
-    client.mock_api.faults.lies = Lies(order="shuffled")
+    client.mock_api.faults.list_faults = ListFaults(order="shuffled")
     read = read_all(client)
     assert read not in (sorted(read), sorted(read, reverse=True))
     assert sorted(read) == [f"rend_{n:02}" for n in range(30)]
 
 
 def test_the_page_size_can_be_ignored(client: Client) -> None:
-    client.mock_api.faults.lies = Lies(ignore_page_size=True)
+    client.mock_api.faults.list_faults = ListFaults(ignore_page_size=True)
     answer = client.page("/invoke", page_size=10)
     assert len(answer["items"]) == answer["metadata"]["pagination"]["page_size"] == 25
 
 
 @pytest.mark.parametrize(
-    ("lies", "expected"),
+    ("list_faults", "expected"),
     [
-        (Lies(total_count=5), {"total_count": 5, "page_count": 1, "next_page": None}),
-        (Lies(total_count=99), {"total_count": 99, "page_count": 10, "next_page": 2}),
-        (Lies(page_count=7), {"total_count": 30, "page_count": 7, "next_page": 2}),
+        (ListFaults(total_count=5), {"total_count": 5, "page_count": 1, "next_page": None}),
+        (ListFaults(total_count=99), {"total_count": 99, "page_count": 10, "next_page": 2}),
+        (ListFaults(page_count=7), {"total_count": 30, "page_count": 7, "next_page": 2}),
     ],
 )
 def test_the_counts_can_be_wrong_while_the_records_are_right(
-    client: Client, lies: Lies, expected: dict[str, Any]
+    client: Client, list_faults: ListFaults, expected: dict[str, Any]
 ) -> None:
-    client.mock_api.faults.lies = lies
+    client.mock_api.faults.list_faults = list_faults
     answer = client.page("/invoke", page_size=10)
     assert answer["metadata"]["pagination"].items() >= expected.items()
     assert len(answer["items"]) == 10
 
 
 def test_ids_can_come_twice_over_the_seam_of_two_pages(client: Client) -> None:
-    client.mock_api.faults.lies = Lies(repeat_ids=True)
+    client.mock_api.faults.list_faults = ListFaults(repeat_ids=True)
     pages = [client.ids("/invoke", page=page, page_size=10) for page in (1, 2, 3)]
     assert [page[0] for page in pages[1:]] == [page[-1] for page in pages[:-1]]
-    assert {one for page in pages for one in page} == {f"rend_{n:02}" for n in range(30)}
+    assert {record_id for page in pages for record_id in page} == {f"rend_{n:02}" for n in range(30)}
 
 
 def test_the_world_can_change_between_two_pages(client: Client, world: World) -> None:
@@ -248,7 +248,7 @@ def test_the_world_can_change_between_two_pages(client: Client, world: World) ->
         if (kind, page) == ("invocations", 2):
             world.add("invocations", invocation("rend_new", NOW + 100))
 
-    client.mock_api.faults.lies = Lies(before_page=insert)
+    client.mock_api.faults.list_faults = ListFaults(before_page=insert)
     read = read_all(client)
     assert read[9] == read[10]
     assert "rend_new" not in read

@@ -46,7 +46,7 @@ def test_there_is_nothing_outside_of_the_base_path(mock_api: MockApi) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"X-Inkit-API-Token": "wrong"}, {"Authorization": TOKEN}])
 @pytest.mark.parametrize("path", ["/batch", "/batch/rb_1", "/batch/unknown", "/invoke/batch", "/invoke"])
-def test_nothing_is_told_without_the_right_token(mock_api: MockApi, headers: dict[str, str], path: str) -> None:
+def test_nothing_is_shown_without_the_right_token(mock_api: MockApi, headers: dict[str, str], path: str) -> None:
     answer = requests.get(mock_api.url + path, headers=headers, timeout=5)
     assert answer.status_code == 401
     assert "rb_1" not in answer.text

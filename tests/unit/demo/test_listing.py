@@ -23,7 +23,7 @@ def pagination(client: Client, **params: str | int) -> Any:
 
 def test_pages_follow_each_other_without_gap_or_overlap(world: World, client: Client) -> None:
     expected = fill(world, 23)
-    read = [one for page in (1, 2, 3) for one in client.ids("/invoke", page=page, page_size=10)]
+    read = [record_id for page in (1, 2, 3) for record_id in client.ids("/invoke", page=page, page_size=10)]
     assert read == expected
 
 

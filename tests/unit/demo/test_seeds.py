@@ -21,7 +21,7 @@ def seed(name: str) -> Any:
 def shape(value: Any) -> Any:
     """The keys of a JSON value, in their order, and the kinds of what is under them."""
     if isinstance(value, dict):
-        return [(key, shape(one)) for key, one in value.items()]
+        return [(key, shape(inner)) for key, inner in value.items()]
     return type(value).__name__
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.http_types import Answer, LoggedRequest
 from exporter.demo.items import document_batch
 from exporter.demo.server import MockApi
@@ -47,8 +47,8 @@ def test_the_answer_to_head_has_no_body(mock_api: MockApi) -> None:
 
 
 def test_a_connection_ends_when_the_client_says_so(mock_api: MockApi) -> None:
-    one = b"GET /v1/batch HTTP/1.1\r\nConnection: close\r\n\r\n"
-    assert exchange(mock_api, one * 3).count(b"HTTP/1.1 401 Unauthorized") == 1
+    request = b"GET /v1/batch HTTP/1.1\r\nConnection: close\r\n\r\n"
+    assert exchange(mock_api, request * 3).count(b"HTTP/1.1 401 Unauthorized") == 1
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_client_that_goes_away_leaves_no_trace(client: Client, capfd: pytest.C
         asked.set()
         deleted.wait(5)
 
-    client.mock_api.faults.lies = Lies(before_page=wait_for_the_client_to_go)
+    client.mock_api.faults.list_faults = ListFaults(before_page=wait_for_the_client_to_go)
     with connect(client.mock_api) as connection:
         connection.sendall(REQUEST)
         assert asked.wait(5)
@@ -117,8 +117,8 @@ def test_the_answer_is_compressed_for_those_who_take_it(world: World) -> None:
 
 
 def test_two_mock_apis_have_ports_of_their_own(world: World) -> None:
-    with MockApi(world) as one, MockApi(world) as other:
-        assert one.url != other.url
+    with MockApi(world) as first, MockApi(world) as other:
+        assert first.url != other.url
 
 
 def test_a_stopped_mock_api_takes_no_connection(world: World) -> None:
@@ -128,7 +128,7 @@ def test_a_stopped_mock_api_takes_no_connection(world: World) -> None:
         socket.create_connection((url.hostname, url.port), timeout=5)
 
 
-def test_stopping_what_never_started_is_no_mistake(world: World) -> None:
+def test_stopping_what_never_started_is_no_error(world: World) -> None:
     MockApi(world).stop()
 
 

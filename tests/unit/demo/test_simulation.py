@@ -36,7 +36,8 @@ def open_batches(world: World, before: float) -> set[str]:
     return {
         item["id"]
         for item in batches(world)
-        if item["created_at"] < iso(before) and any(one["in_progress"] for one in item["destinations"].values())
+        if item["created_at"] < iso(before)
+        and any(destination["in_progress"] for destination in item["destinations"].values())
     }
 
 
@@ -83,7 +84,7 @@ def test_statuses_are_those_that_the_api_has(hour: tuple[World, Simulation]) -> 
             assert (counts["status"] == "in_progress") is (counts["in_progress"] > 0)
     for item in world.items("invocations"):
         assert {item["status"], item["destination_status"]} <= TITLE_CASE
-        assert {one["status"] for one in item["destinations"].values()} <= TITLE_CASE
+        assert {destination["status"] for destination in item["destinations"].values()} <= TITLE_CASE
 
 
 def test_a_batch_is_created_before_its_generations_begin() -> None:
@@ -92,10 +93,10 @@ def test_a_batch_is_created_before_its_generations_begin() -> None:
     not_begun = [item for item in batches(world) if not item["destinations"]]
     assert {item["status"] for item in begun} == {"Completed"}
     assert {item["status"] for item in not_begun} <= {"In Progress", "Failed"}
-    assert any(one["in_progress"] for item in begun for one in item["destinations"].values())
+    assert any(destination["in_progress"] for item in begun for destination in item["destinations"].values())
 
 
-def test_exactly_one_batch_and_one_invocation_hang(hour: tuple[World, Simulation]) -> None:
+def test_exactly_one_batch_and_one_invocation_are_stuck(hour: tuple[World, Simulation]) -> None:
     world, simulation = hour
     long_ago = NOW + 2400
     assert open_batches(world, long_ago) == {simulation.stuck["document_batches"]}
@@ -104,8 +105,8 @@ def test_exactly_one_batch_and_one_invocation_hang(hour: tuple[World, Simulation
 
 def test_some_generations_fail_and_most_do_not(hour: tuple[World, Simulation]) -> None:
     world, _ = hour
-    counts = [one for item in batches(world) for one in item["destinations"].values()]
-    share = sum(one["failed"] for one in counts) / sum(one["count"] for one in counts)
+    counts = [destination for item in batches(world) for destination in item["destinations"].values()]
+    share = sum(count["failed"] for count in counts) / sum(count["count"] for count in counts)
     assert 0.03 < share < 0.15
 
 
@@ -131,8 +132,8 @@ def test_most_generations_fail_where_a_burst_is() -> None:
     counts = [
         item["destinations"][simulation.burst] for item in batches(world) if simulation.burst in item["destinations"]
     ]
-    done = sum(one["completed"] + one["failed"] for one in counts)
-    assert sum(one["failed"] for one in counts) / done > 0.5
+    done = sum(count["completed"] + count["failed"] for count in counts)
+    assert sum(count["failed"] for count in counts) / done > 0.5
 
 
 def test_a_delivery_can_fail_although_the_workflow_is_completed(hour: tuple[World, Simulation]) -> None:
@@ -146,12 +147,12 @@ def test_a_workflow_batch_counts_the_invocations_that_belong_to_it(hour: tuple[W
     parts: dict[str, list[Item]] = {}
     for item in world.items("invocations"):
         parts.setdefault(item["flows_batch_id"], []).append(item)
-    finished = [one for one in world.items("workflow_batches") if one["created_at"] < iso(NOW + 2400)]
+    finished = [batch for batch in world.items("workflow_batches") if batch["created_at"] < iso(NOW + 2400)]
     assert len(finished) > 20
     for batch in finished:
         for name, counts in batch["destinations"].items():
             mine = parts[batch["id"]]
-            delivered = [one["destinations"].get(name, {"status": "Failed"})["status"] for one in mine]
+            delivered = [batch["destinations"].get(name, {"status": "Failed"})["status"] for batch in mine]
             assert counts["completed"] == delivered.count("Completed")
             assert counts["count"] == len(mine)
 
@@ -197,7 +198,7 @@ def test_a_history_fills_the_days_before_now_with_about_as_many_records_as_asked
     assert iso(NOW - 86_400) < times[-1] <= iso(NOW)
 
 
-def test_after_a_history_only_what_hangs_is_open_and_is_younger_than_half_a_day() -> None:
+def test_after_a_history_only_what_is_stuck_is_open_and_is_younger_than_half_a_day() -> None:
     world = World(random.Random(7), lambda: NOW)
     simulation = Simulation(world, random.Random(7))
     simulation.history(NOW)

@@ -15,7 +15,7 @@ from tests.support.rig import NOW
 @pytest.fixture
 def inkit(mock_api: MockApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     with warnings.catch_warnings():
-        # Importing it leaves a file open and asks for an outdated module: not ours to mend.
+        # Importing it leaves a file open and asks for an outdated module: not ours to fix.
         warnings.simplefilter("ignore")
         import inkit
         import inkit.client
@@ -54,7 +54,7 @@ def test_it_gets_one_batch(inkit: object) -> None:
     assert Batch.get("rb_1").data.total == 2
 
 
-def test_it_is_told_of_a_wrong_token(inkit: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_gets_the_error_of_a_wrong_token(inkit: object, monkeypatch: pytest.MonkeyPatch) -> None:
     from inkit import Batch
     from inkit.exceptions import InkitResponseException
 
@@ -65,7 +65,7 @@ def test_it_is_told_of_a_wrong_token(inkit: object, monkeypatch: pytest.MonkeyPa
     assert caught.value.response.data.message
 
 
-def test_it_is_told_of_an_unknown_batch(inkit: object) -> None:
+def test_it_gets_the_error_of_an_unknown_batch(inkit: object) -> None:
     from inkit import Batch
     from inkit.exceptions import InkitResponseException
 

@@ -1,4 +1,4 @@
-"""The catalogue and the rows made from it."""
+"""The catalog and the rows made from it."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is said of a failed record: where it has failed and how, and which alert is about that."""
+"""What is known of a failed record: where it has failed and how, and which alert is about that."""
 
 from collections.abc import Mapping
 
@@ -23,14 +23,14 @@ BATCH = ("packagex_batches_finished_total", "shipment", "merge", "mixed", "file"
 ITEMS = ("packagex_batch_items_finished_total", "shipment", "validation", "error")
 
 
-def one(*raised: Key) -> Failure:
+def failure(*raised: Key) -> Failure:
     amounts: Mapping[Key, int] = dict.fromkeys(raised, 1)
     (made,) = FailedRecords((*INKIT, *PACKAGEX)).describe([Failed("x_1", 1.0, 2.0, amounts, "Invoices")])
     return made
 
 
 def test_a_record_s_own_facts_are_passed_on() -> None:
-    made = one(GENERATION)
+    made = failure(GENERATION)
     assert (made.record_id, made.created_at, made.at, made.workflow) == ("x_1", 1.0, 2.0, "Invoices")
 
 
@@ -52,7 +52,7 @@ def test_a_record_s_own_facts_are_passed_on() -> None:
 def test_the_widest_part_that_failed_itself_says_which_alert_it_is(
     raised: list[Key], places: tuple[str, ...], statuses: tuple[str, ...], alert: str
 ) -> None:
-    made = one(*raised)
+    made = failure(*raised)
     assert (made.places, made.statuses, made.alert) == (places, statuses, alert)
 
 
@@ -61,16 +61,16 @@ def test_each_place_is_named_once_in_the_order_of_their_names() -> None:
         ("inkit_batch_generations_finished_total", "document", *ends)
         for ends in (("sepire", "failed"), ("box", "failed"), ("sepire", "expired"))
     ]
-    made = one(*generations)
+    made = failure(*generations)
     assert (made.places, made.statuses) == (("box", "sepire"), ("failed", "expired"))
 
 
 def test_a_workflow_with_the_name_of_a_status_is_none() -> None:
-    assert one((*DELIVERY, "error")).statuses == ("failed",)
+    assert failure((*DELIVERY, "error")).statuses == ("failed",)
 
 
 def test_a_series_of_another_version_is_passed_over() -> None:
-    made = one(("inkit_forgotten_total", "sepire", "failed"))
+    made = failure(("inkit_forgotten_total", "sepire", "failed"))
     assert (made.places, made.statuses, made.alert) == ((), (), "")
 
 

@@ -30,7 +30,7 @@ def families_of(text: str) -> list[str]:
     return re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
 
 
-def test_families_come_in_the_order_of_the_catalogue_each_with_one_header_and_all_accounts(scene: Scene) -> None:
+def test_families_come_in_the_order_of_the_catalog_each_with_one_header_and_all_accounts(scene: Scene) -> None:
     scene.publish("b", 2)
     scene.publish("a", 1)
     text = scene.text()
@@ -47,7 +47,7 @@ def test_a_family_without_a_sample_is_left_out_with_its_header(scene: Scene) -> 
     assert not [name for name in families_of(scene.text()) if name.startswith(("inkit", "batch_exporter"))]
 
 
-def test_rows_about_records_are_withdrawn_when_stale_and_rows_about_polling_are_not(scene: Scene) -> None:
+def test_rows_about_records_are_dropped_when_stale_and_rows_about_polling_are_not(scene: Scene) -> None:
     scene.publish("old", 1, fresh_until=150.0)
     scene.publish("new", 1, fresh_until=250.0)
     scene.clock.now = 150.0

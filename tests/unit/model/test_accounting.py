@@ -63,7 +63,7 @@ def test_what_a_record_counts_none_of_is_no_event() -> None:
     assert change(None, record(c_failed=0)).events == {}
 
 
-def test_a_new_record_is_an_event_if_it_is_news_and_none_if_it_was_only_not_looked_at() -> None:
+def test_a_new_record_is_an_event_if_it_is_new_and_none_if_it_was_only_not_looked_at() -> None:
     assert change(None, record(c_failed=3), is_new=True).events == {("c", "failed"): 3}
     assert change(None, record(c_failed=3), is_new=False).events == {}
 
@@ -76,9 +76,9 @@ def counted(*seen: Record) -> Counter[Key]:
 def followed(rules: Rules, *seen: Record) -> Counter[Key]:
     total: Counter[Key] = Counter()
     known: Record | None = None
-    for one in seen:
-        total.update(accounting.change(known, one, rules, is_new=True).events)
-        known = accounting.remembered(known, one, rules)
+    for record in seen:
+        total.update(accounting.change(known, record, rules, is_new=True).events)
+        known = accounting.remembered(known, record, rules)
     return total
 
 
@@ -146,16 +146,18 @@ def test_an_invocation_counts_as_many_failures_as_it_ever_showed_whatever_altern
     seen: list[Record],
 ) -> None:
     total = followed(PLACED, *seen)
-    failures = sum(count for key, count in total.items() if accounting.names_failure(key, PLACED))
+    failures = sum(count for key, count in total.items() if accounting.is_failure_series(key, PLACED))
     named = {
         key[:3]
-        for one in seen
-        for key in one.contributions
-        if accounting.names_failure(key, PLACED) and key[1] != "none"
+        for record in seen
+        for key in record.contributions
+        if accounting.is_failure_series(key, PLACED) and key[1] != "none"
     }
-    unnamed = any(key[1] == "none" for one in seen for key in one.contributions)
+    unnamed = any(key[1] == "none" for record in seen for key in record.contributions)
     assert failures == max(len(named), int(unnamed))
-    completed = {key[:3] for one in seen for key in one.contributions if key[0] == "d_total" and key[2] == "completed"}
+    completed = {
+        key[:3] for record in seen for key in record.contributions if key[0] == "d_total" and key[2] == "completed"
+    }
     assert sum(count for key, count in total.items() if key[2] == "completed") == len(completed)
 
 
@@ -164,7 +166,7 @@ def test_a_record_that_the_api_no_longer_has_leaves_the_gauges() -> None:
     assert deleted == Change({("g", "done"): -1, (accounting.RECORDS, "finished"): -1}, {})
 
 
-def test_a_record_that_comes_back_is_counted_in_the_gauges_and_is_no_news() -> None:
+def test_a_record_that_comes_back_is_counted_in_the_gauges_and_is_no_new_event() -> None:
     back = change(record(deleted=True, g_done=1, c_done=1), record(g_done=1, c_done=1))
     assert back == Change({("g", "done"): 1, (accounting.RECORDS, "finished"): 1}, {})
 
@@ -188,10 +190,10 @@ def test_whatever_happens_the_gauges_are_the_records_that_are_there_and_no_event
         if after is not None:
             there[step.id] = accounting.remembered(before, after, RULES)
     expected: Counter[Key] = Counter()
-    for one in there.values():
-        if not one.deleted:
-            expected.update({key: amount for key, amount in one.contributions.items() if key[0] == "g"})
-            expected[accounting.RECORDS, "in_flight" if one.in_flight else "finished"] += 1
+    for record in there.values():
+        if not record.deleted:
+            expected.update({key: amount for key, amount in record.contributions.items() if key[0] == "g"})
+            expected[accounting.RECORDS, "in_flight" if record.in_flight else "finished"] += 1
     assert {key: count for key, count in sums.items() if count} == expected
 
 
@@ -201,12 +203,16 @@ def test_a_series_is_of_failures_if_the_label_that_the_family_names_has_a_value_
     rules = Rules.of(
         [Family("x_total", "counter", "X.", labels, outcome=outcome), Family("y_total", "counter", "X.", labels)]
     )
-    assert accounting.names_failure(("x_total", "sepire", "rejected"), rules)
-    assert accounting.names_failure(("x_total", "sepire", "lost", "Invoices"), rules)
-    assert not accounting.names_failure(("x_total", "sepire", "completed"), rules)
-    assert not accounting.names_failure(("x_total", "rejected", "completed", "failed"), rules), "other labels are names"
-    assert not accounting.names_failure(("y_total", "sepire", "rejected", "failed"), rules), "no outcome is declared"
-    assert not accounting.names_failure(("z_total", "sepire", "rejected"), rules)
+    assert accounting.is_failure_series(("x_total", "sepire", "rejected"), rules)
+    assert accounting.is_failure_series(("x_total", "sepire", "lost", "Invoices"), rules)
+    assert not accounting.is_failure_series(("x_total", "sepire", "completed"), rules)
+    assert not accounting.is_failure_series(("x_total", "rejected", "completed", "failed"), rules), (
+        "other labels are names"
+    )
+    assert not accounting.is_failure_series(("y_total", "sepire", "rejected", "failed"), rules), (
+        "no outcome is declared"
+    )
+    assert not accounting.is_failure_series(("z_total", "sepire", "rejected"), rules)
 
 
 ITEMS = Rules(frozenset({"c"}), outcomes={"c": (3, frozenset({"error"}))}, places={"c": 1})

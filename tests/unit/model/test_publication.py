@@ -68,7 +68,7 @@ def test_a_series_that_waits_for_a_scrape_does_not_hide_when_another_is_due() ->
     assert made.due([A], 70.0) is None
 
 
-def test_when_scrapes_go_on_after_they_had_stopped_a_series_stands_anew_for_whoever_else_scrapes() -> None:
+def test_when_scrapes_go_on_after_they_had_stopped_a_series_is_new_again_for_whoever_else_scrapes() -> None:
     made = standing(A, B)
     assert may_rise(made, 100.0, 95.0) == [A, B]
     assert may_rise(made, 300.0, 95.0) == []
@@ -79,7 +79,7 @@ def test_when_scrapes_go_on_after_they_had_stopped_a_series_stands_anew_for_whoe
     assert may_rise(made, 420.0, 415.0) == [A, B]
 
 
-def test_when_a_program_is_scraped_for_the_first_time_after_long_a_series_stands_anew() -> None:
+def test_when_a_program_is_scraped_for_the_first_time_after_long_a_series_is_new_again() -> None:
     made = standing(A)
     assert may_rise(made, 300.0, None, expected=True) == []
     assert may_rise(made, 320.0, 310.0) == []
@@ -92,7 +92,7 @@ def test_a_restart_makes_nobody_wait_for_longer_than_the_interval() -> None:
     assert may_rise(made, INTERVAL, 50.0) == [A]
 
 
-def test_a_series_that_left_and_came_back_stands_anew() -> None:
+def test_a_series_that_left_and_came_back_is_new_again() -> None:
     made = standing(A, B)
     made.expose(frozenset({A}), 100.0)
     made.expose(frozenset({A, B}), 200.0)

@@ -1,4 +1,4 @@
-"""A state file that is damaged: said in one way wherever it shows, and never overwritten."""
+"""A state file that is damaged: reported in one way wherever it shows, and never overwritten."""
 
 import contextlib
 import errno
@@ -22,7 +22,7 @@ from tests.support.properties import examples
 RULES = Rules(frozenset({"c"}), outcomes={"c": (1, frozenset({"failed"}))})
 DAMAGED = "is damaged"
 WAY_OUT = "stop the exporter, move it away with its -wal and -shm, and start again"
-SAID = (DAMAGED, "is a database of another program", "was written by a newer version", "another batch-exporter")
+MESSAGES = (DAMAGED, "is a database of another program", "was written by a newer version", "another batch-exporter")
 PAGE = 4096
 
 
@@ -49,7 +49,7 @@ def poll(state: State) -> None:
 
 
 def outcome(path: Path) -> str:
-    """What is said of two polls with this file; nothing if they succeed."""
+    """The messages of two polls with this file; nothing if they succeed."""
     try:
         with prepared(path) as state:
             poll(state)
@@ -115,8 +115,8 @@ def test_whatever_is_damaged_costs_a_message_and_no_traceback(
     victim = path.with_name(name)
     if victim.exists():
         victim.write_bytes(damage(bytearray(victim.read_bytes())))
-    told = outcome(path)
-    assert not told or (str(path) in told and any(said in told for said in SAID)), told
+    found = outcome(path)
+    assert not found or (str(path) in found and any(message in found for message in MESSAGES)), found
 
 
 @pytest.mark.parametrize(
@@ -167,10 +167,10 @@ def test_content_that_is_not_as_it_was_written_is_damage(
     path = copied(whole, tmp_path / "state")
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute(f"UPDATE {table} SET {column} = ?", (content,))  # noqa: S608
-    assert not (told := outcome(path)) or DAMAGED in told
+    assert not (found := outcome(path)) or DAMAGED in found
 
 
-def test_an_empty_file_with_a_log_is_not_begun_anew(whole: Path, tmp_path: Path) -> None:
+def test_an_empty_file_with_a_log_is_not_started_over(whole: Path, tmp_path: Path) -> None:
     path = copied(whole, tmp_path / "state")
     log = path.with_name("state.db-wal").read_bytes()
     for make in (lambda: path.write_bytes(b""), path.unlink):
@@ -188,7 +188,7 @@ def _loop(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (Path.mkdir, r"Is a directory \(see state.path\)"),
         (_loop, r"Too many levels of symbolic links \(see state.path\)"),
@@ -196,9 +196,9 @@ def _loop(path: Path) -> None:
     ],
     ids=["folder", "loop", "pipe"],
 )
-def test_what_is_no_file_is_named(tmp_path: Path, make: Callable[[Path], object], said: str) -> None:
+def test_what_is_no_file_is_named(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
     make(tmp_path / "state.db")
-    with pytest.raises(StateError, match=said) as caught, prepared(tmp_path / "state.db"):
+    with pytest.raises(StateError, match=message) as caught, prepared(tmp_path / "state.db"):
         pass
     assert not caught.value.passing
 
@@ -275,7 +275,7 @@ def test_a_state_that_another_program_has_may_be_free_by_the_next_attempt(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("number", "said", "passing"),
+    ("number", "message", "passing"),
     [
         (errno.ENOSPC, r"no room for it \(No space left on device\); make room on its volume", True),
         (errno.EACCES, "Permission denied", False),
@@ -284,16 +284,16 @@ def test_a_state_that_another_program_has_may_be_free_by_the_next_attempt(tmp_pa
     ],
 )
 def test_a_file_that_can_not_be_opened_is_said_with_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str, passing: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, message: str, passing: bool
 ) -> None:
     monkeypatch.setattr(os, "open", _raising(OSError(number, os.strerror(number))))
-    with pytest.raises(StateError, match=said) as caught, prepared(tmp_path / "state.db"):
+    with pytest.raises(StateError, match=message) as caught, prepared(tmp_path / "state.db"):
         pass
     assert caught.value.passing is passing
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         (sqlite3.SQLITE_FULL, "make room on its volume"),
         (sqlite3.SQLITE_READONLY, "let the exporter's user write"),
@@ -305,26 +305,26 @@ def test_a_file_that_can_not_be_opened_is_said_with_why(
         (sqlite3.SQLITE_ERROR, DAMAGED),
     ],
 )
-def test_what_sqlite_says_becomes_what_to_do(tmp_path: Path, code: int, said: str) -> None:
+def test_what_sqlite_says_becomes_what_to_do(tmp_path: Path, code: int, message: str) -> None:
     error = sqlite3.OperationalError("as SQLite says it")
     error.sqlite_errorcode = code
     with (
         prepared(tmp_path / "state.db") as state,
-        pytest.raises(StateError, match=said),
+        pytest.raises(StateError, match=message),
         state.records("prod", "x", RULES),
     ):
         raise error
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), TypeError("x"), sqlite3.ProgrammingError("x"), KeyError("x")])
-def test_a_mistake_elsewhere_is_not_taken_for_damage(tmp_path: Path, error: Exception) -> None:
+def test_an_error_elsewhere_is_not_taken_for_damage(tmp_path: Path, error: Exception) -> None:
     with prepared(tmp_path / "state.db") as state:
         with pytest.raises(type(error)) as caught, state.records("prod", "x", RULES):
             raise error
         assert caught.value is error
 
 
-def test_a_mistake_in_a_rule_that_the_state_calls_is_not_taken_for_damage(
+def test_an_error_in_a_rule_that_the_state_calls_is_not_taken_for_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with prepared(tmp_path / "state.db") as state:

@@ -56,7 +56,7 @@ def test_without_a_path_it_is_gone_afterwards() -> None:
     assert not state.path.exists()
 
 
-def test_a_second_program_is_told_that_the_file_is_in_use(tmp_path: Path) -> None:
+def test_a_second_program_is_refused_because_the_file_is_in_use(tmp_path: Path) -> None:
     second = prepared(tmp_path / "state.db")
     with prepared(tmp_path / "state.db"), pytest.raises(StateError, match="another batch-exporter is using it"):
         second.__enter__()
@@ -86,7 +86,7 @@ def _truncated(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (_foreign, "another program"),
         (_newer, "newer version"),
@@ -96,12 +96,12 @@ def _truncated(path: Path) -> None:
     ],
     ids=["foreign", "newer", "truncated", "no-database", "folder"],
 )
-def test_a_file_that_is_not_ours_or_damaged_is_left_as_it_is(tmp_path: Path, make: object, said: str) -> None:
+def test_a_file_that_is_not_ours_or_damaged_is_left_as_it_is(tmp_path: Path, make: object, message: str) -> None:
     assert callable(make)
     path = tmp_path / "state.db"
     make(path)
     before = path.read_bytes() if path.is_file() else None
-    with pytest.raises(StateError, match=said) as caught, prepared(path):
+    with pytest.raises(StateError, match=message) as caught, prepared(path):
         pass
     assert str(path) in str(caught.value)
     assert (path.read_bytes() if path.is_file() else None) == before

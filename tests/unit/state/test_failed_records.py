@@ -23,7 +23,7 @@ def state(tmp_path: Path) -> Iterator[State]:
 
 
 def record(name: str, created_at: float = 0.0, workflow: str | None = None, **failed: int) -> Record:
-    return Record(name, created_at, True, {("c", one, "failed"): n for one, n in failed.items()}, workflow=workflow)
+    return Record(name, created_at, True, {("c", place, "failed"): n for place, n in failed.items()}, workflow=workflow)
 
 
 def see(state: State, seen: Iterable[Record], at: float = 10.0, news_since: float | None = 0.0) -> list[Failed]:
@@ -34,7 +34,7 @@ def see(state: State, seen: Iterable[Record], at: float = 10.0, news_since: floa
 
 
 def names(failed: Iterable[Failed]) -> list[str]:
-    return [one.record_id for one in failed]
+    return [failure.record_id for failure in failed]
 
 
 def test_a_record_that_fails_is_kept_with_what_failed_and_when(state: State) -> None:
@@ -48,7 +48,7 @@ def test_one_that_fails_bit_by_bit_is_one_with_all_of_it_and_the_last_time(state
     assert kept == [Failed("a", 3.0, 30.0, {SEPIRE: 3, BOX: 1}, "Invoices"), Failed("b", 4.0, 20.0, {SEPIRE: 1})]
 
 
-def test_what_was_no_news_is_not_among_them(state: State) -> None:
+def test_what_was_no_new_event_is_not_among_them(state: State) -> None:
     assert see(state, [record("a", sepire=1)], news_since=None) == []
     assert see(state, [record("b", 1.0, sepire=1)], news_since=2.0) == []
 
@@ -103,7 +103,7 @@ def test_they_outlive_their_records_and_what_was_asked_for(state: State) -> None
     see(state, [record("a", box=1)])
     with state.records("prod", "x", RULES) as records:
         records.forget(list(records.get(["a"]).values()))
-        records.begin_anew(Checkpoint(scope="something else"))
+        records.start_over(Checkpoint(scope="something else"))
     assert names(see(state, [])) == ["a"]
 
 
@@ -115,7 +115,7 @@ def test_those_of_another_collector_are_not_touched(state: State) -> None:
     assert names(see(state, [])) == ["a"]
 
 
-def test_it_is_told_whether_a_poll_has_changed_them(state: State) -> None:
+def test_the_caller_learns_whether_a_poll_has_changed_them(state: State) -> None:
     def changed(seen: Iterable[Record]) -> bool:
         with state.records("prod", "x", RULES) as records:
             records.apply(seen, Observation(10.0, 0.0), marks=Checkpoint(polled_at=10.0))
@@ -130,8 +130,8 @@ class _Statements(Records):
     """Tells which statements were run."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self.said: list[str] = []
-        connection.set_trace_callback(self.said.append)
+        self.statements: list[str] = []
+        connection.set_trace_callback(self.statements.append)
         super().__init__(connection, "prod", "x", RULES)
 
 
@@ -139,9 +139,9 @@ def test_a_page_without_a_failure_does_not_touch_the_table(state: State) -> None
     connection = sqlite3.connect(state.path, isolation_level=None)
     records = _Statements(connection)
     records.apply([Record("b", 0.0, False, {DONE: 5})], Observation(10.0, 0.0))
-    assert not [one for one in records.said if "failures" in one]
+    assert not [statement for statement in records.statements if "failures" in statement]
     records.apply([record("a", box=1)], Observation(10.0, 0.0))
-    assert [one for one in records.said if "failures" in one]
+    assert [statement for statement in records.statements if "failures" in statement]
     connection.close()
 
 

@@ -31,10 +31,10 @@ MARKS = {
 def kept(status: str, rollup: str, destinations: Mapping[str, str], in_flight: bool) -> dict[Key, int]:
     """What version 3 kept of an invocation."""
     contributions: dict[Key, int] = {("inkit_invocations", status, rollup): 1}
-    for name, one in destinations.items():
-        contributions["inkit_invocation_generations", name, one] = 1
-        if one in ("completed", "failed"):
-            contributions[GENERATIONS, name, one] = 1
+    for name, state in destinations.items():
+        contributions["inkit_invocation_generations", name, state] = 1
+        if state in ("completed", "failed"):
+            contributions[GENERATIONS, name, state] = 1
     if not in_flight:
         contributions[INVOCATIONS, status, rollup] = 1
         contributions[DURATION] = 1

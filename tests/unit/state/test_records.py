@@ -203,8 +203,8 @@ def test_records_with_other_labels_move_in_the_gauges_and_in_no_counter(records:
 def test_of_what_was_asked_for_before_only_old_work_in_flight_stays(records: Records) -> None:
     opened = [Record(name, at, True, {("g", "open"): 1}) for name, at in (("r1", 1.0), ("r2", 5.0))]
     records.apply([*opened, record("r3", {("g", "done"): 1}, created_at=1.0)], NEW)
-    records.begin_anew(Checkpoint(scope="other"), keep_before=5.0)
-    assert [name for name, one in records.get(["r1", "r2", "r3"]).items() if not one.deleted] == ["r1"]
+    records.start_over(Checkpoint(scope="other"), keep_before=5.0)
+    assert [name for name, record in records.get(["r1", "r2", "r3"]).items() if not record.deleted] == ["r1"]
     assert records.sums().gauges == {(RECORDS, "in_flight"): 1, ("g", "open"): 1}
     assert records.marks == Checkpoint(scope="other")
 

@@ -21,7 +21,7 @@ IDS = st.sampled_from(["a", "b", "c", "d"])
 KEYS = st.sampled_from([("g", "x"), ("g", "y"), ("c", "x"), ("c", "failed"), ("h",)])
 ADDS = st.dictionaries(KEYS, st.integers(1, 3))
 RECORD = st.builds(Record, IDS, st.sampled_from([0.0, 50.0, 100.0]), st.booleans(), ADDS)
-SEEN = st.lists(RECORD, max_size=4, unique_by=lambda one: one.id)
+SEEN = st.lists(RECORD, max_size=4, unique_by=lambda record: record.id)
 LIVES = st.none() | st.integers(0, 25)
 
 
@@ -43,33 +43,33 @@ class Model:
 
     def apply(self, seen: list[Record], deleted: list[str], horizon: float | None, marks: Checkpoint) -> None:
         for name in deleted:
-            if name in self.records and name not in {one.id for one in seen}:
+            if name in self.records and name not in {record.id for record in seen}:
                 self.records[name] = replace(self.records[name], deleted=True, in_flight=False)
-        for one in seen:
-            before = self.records.get(one.id)
-            if before is not None or (horizon is not None and one.created_at >= horizon):
+        for record in seen:
+            before = self.records.get(record.id)
+            if before is not None or (horizon is not None and record.created_at >= horizon):
                 known = {} if before is None else before.contributions
-                rises = {key: more - known.get(key, 0) for key, more in one.contributions.items() if key[0] != "g"}
+                rises = {key: more - known.get(key, 0) for key, more in record.contributions.items() if key[0] != "g"}
                 self.events.update({key: rise for key, rise in rises.items() if rise > 0})
                 if (failures := rises.get(("c", "failed"), 0)) > 0:
-                    self.failed[one.id] = self.failed.pop(one.id, 0) + failures
+                    self.failed[record.id] = self.failed.pop(record.id, 0) + failures
             ever = (
                 Counter() if before is None else Counter({k: n for k, n in before.contributions.items() if k[0] != "g"})
             )
-            self.records[one.id] = replace(one, contributions=dict(ever | Counter(one.contributions)))
+            self.records[record.id] = replace(record, contributions=dict(ever | Counter(record.contributions)))
         self.marks = marks
 
     def gauges(self) -> dict[Key, int]:
         sums: Counter[Key] = Counter()
-        for one in self.records.values():
-            if not one.deleted:
-                sums.update({key: more for key, more in one.contributions.items() if key[0] == "g"})
-                sums[RECORDS, "in_flight" if one.in_flight else "finished"] += 1
+        for record in self.records.values():
+            if not record.deleted:
+                sums.update({key: more for key, more in record.contributions.items() if key[0] == "g"})
+                sums[RECORDS, "in_flight" if record.in_flight else "finished"] += 1
         return dict(sums)
 
 
 class Machine(RuleBasedStateMachine):
-    """One collector's records; each rule opens them anew, as each poll does."""
+    """One collector's records; each rule opens them again, as each poll does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,22 +111,22 @@ class Machine(RuleBasedStateMachine):
         self.look()
 
     @rule(lives=LIVES)
-    def begin_anew(self, lives: int | None) -> None:
+    def start_over(self, lives: int | None) -> None:
         self.turn += 1
         after = self.model.copy()
-        after.records = {name: replace(one, deleted=True, in_flight=False) for name, one in after.records.items()}
+        after.records = {name: replace(record, deleted=True, in_flight=False) for name, record in after.records.items()}
         after.marks = Checkpoint(scope=f"scope {self.turn}")
         self.state.statements = lives
         try:
             with self.state.records("prod", "x", RULES) as records:
-                records.begin_anew(after.marks)
+                records.start_over(after.marks)
             self.model = after
         except Killed:
             self.find_out_which(after)
         self.look()
 
     def find_out_which(self, after: Model) -> None:
-        """It died before or after it was done, and nowhere in between: `look` is to tell."""
+        """It died before or after it was done, and nowhere in between: `look` finds out which."""
         self.state.statements = None
         with self.state.records("prod", "x", RULES) as records:
             if records.marks == after.marks and set(records.get(["a", "b", "c", "d"])) == set(after.records):
@@ -144,12 +144,12 @@ class Machine(RuleBasedStateMachine):
         assert {key: count.counted for key, count in sums.counters.items()} == {
             key: count for key, count in model.events.items() if key[0] == "c"
         }
-        assert {one.record_id: one.amounts for one in failed} == {
+        assert {record.record_id: record.amounts for record in failed} == {
             name: {("c", "failed"): count} for name, count in model.failed.items()
         }
         observed = {key: sum(spread.observed.counts) for key, spread in sums.histograms.items()}
         assert observed == {key: count for key, count in model.events.items() if key[0] == "h"}
-        open_since = [one.created_at for one in model.records.values() if one.in_flight]
+        open_since = [record.created_at for record in model.records.values() if record.in_flight]
         assert sums.oldest_in_flight == min(open_since, default=None)
 
 

@@ -69,9 +69,9 @@ def test_whatever_an_errors_file_is_made_of_each_row_has_an_error(content: Any) 
             assert all(source.details.row_errors(name, text))
 
 
-def test_what_is_neither_text_nor_a_number_is_told_as_what_it_is() -> None:
+def test_what_is_neither_text_nor_a_number_is_shown_as_what_it_is() -> None:
     values = [None, "a", 2, 2.5, True, [1], {"a": 1}, float("inf")]
-    assert [as_value(one) for one in values] == [
+    assert [as_value(value) for value in values] == [
         None,
         "a",
         2,

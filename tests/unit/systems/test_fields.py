@@ -18,7 +18,7 @@ DAY = 86_400.0
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("raw", "meant"),
     [
         ("Completed", "completed"),
         ("In Progress", "in_progress"),
@@ -50,8 +50,8 @@ DAY = 86_400.0
         ("1\ufe0f\u20e3 \u2705", "1\u20e3"),
     ],
 )
-def test_a_status_in_any_spelling_is_one_snake_case_word(said: JSON, meant: str) -> None:
-    assert fields.word(said, "status") == meant
+def test_a_status_in_any_spelling_is_one_snake_case_word(raw: JSON, meant: str) -> None:
+    assert fields.word(raw, "status") == meant
 
 
 @pytest.mark.parametrize("value", [0, 1.5, True, [], {}])
@@ -65,7 +65,7 @@ def test_half_a_character_in_a_name_is_replaced() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("raw", "read"),
     [
         ("\x1b]0;owned\x07", "?]0;owned?"),
         ("paid\u202efdp.exe", "paid?fdp.exe"),
@@ -74,8 +74,8 @@ def test_half_a_character_in_a_name_is_replaced() -> None:
     ],
     ids=["escape", "turned-round", "lines", "joined"],
 )
-def test_a_name_is_nothing_that_a_terminal_or_a_page_would_obey(said: str, read: str | None) -> None:
-    assert fields.text(said, "flow_name") == (read or said)
+def test_a_name_is_nothing_that_a_terminal_or_a_page_would_obey(raw: str, read: str | None) -> None:
+    assert fields.text(raw, "flow_name") == (read or raw)
 
 
 @pytest.mark.parametrize(
@@ -86,20 +86,20 @@ def test_an_id_that_could_be_more_than_an_id_is_rejected(value: JSON) -> None:
         fields.identifier(value)
 
 
-@given(said=st.text(max_size=80))
-def test_a_word_is_made_of_letters_digits_and_marks_and_stays_as_it_is(said: str) -> None:
-    read = fields.word(said, "status")
+@given(raw=st.text(max_size=80))
+def test_a_word_is_made_of_letters_digits_and_marks_and_stays_as_it_is(raw: str) -> None:
+    read = fields.word(raw, "status")
     assert 0 < len(read) <= 64
-    assert all(one == "_" or unicodedata.category(one)[0] in "LMN" for one in read)
+    assert all(letter == "_" or unicodedata.category(letter)[0] in "LMN" for letter in read)
     assert fields.word(read, "status") == read
 
 
-@given(said=st.text(max_size=60))
-def test_names_that_look_alike_are_one_word(said: str) -> None:
-    read = fields.word(said, "status")
+@given(raw=st.text(max_size=60))
+def test_names_that_look_alike_are_one_word(raw: str) -> None:
+    read = fields.word(raw, "status")
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
-        assert fields.word(unicodedata.normalize(form, said), "status") == read
-        assert fields.word(unicodedata.normalize(form, said.casefold()), "status") == read
+        assert fields.word(unicodedata.normalize(form, raw), "status") == read
+        assert fields.word(unicodedata.normalize(form, raw.casefold()), "status") == read
 
 
 @pytest.mark.parametrize("key", ["", " ", "none", "None", "--none--"])
@@ -108,10 +108,10 @@ def test_the_name_of_an_entry_never_says_that_there_is_none(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "read"), [(3, 3), (3.0, 3), (-0.0, 0), ("3", 3), ("007", 7), (None, 0), (2**31, 2**31)]
+    ("raw", "read"), [(3, 3), (3.0, 3), (-0.0, 0), ("3", 3), ("007", 7), (None, 0), (2**31, 2**31)]
 )
-def test_a_count_may_be_written_as_a_float_or_as_digits(said: JSON, read: int) -> None:
-    found = fields.amount(said, "total")
+def test_a_count_may_be_written_as_a_float_or_as_digits(raw: JSON, read: int) -> None:
+    found = fields.amount(raw, "total")
     assert (found, type(found)) == (read, int)
 
 
@@ -128,7 +128,7 @@ def test_a_count_that_is_no_count_is_rejected(value: JSON) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("raw", "seconds"),
     [
         ("1970-01-01T00:00:01Z", 1.0),
         ("1970-01-01T00:00:01.500000Z", 1.5),
@@ -153,8 +153,8 @@ def test_a_count_that_is_no_count_is_rejected(value: JSON) -> None:
         ("9999-12-31T23:59:59Z", 253_402_300_799.0),
     ],
 )
-def test_times_are_utc_unless_they_say_otherwise(said: str, seconds: float) -> None:
-    assert fields.iso_time(said) == seconds
+def test_times_are_utc_unless_they_say_otherwise(raw: str, seconds: float) -> None:
+    assert fields.iso_time(raw) == seconds
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)), st.integers(-1439, 1439))  # noqa: DTZ001

@@ -30,7 +30,7 @@ from tests.support.odd import SHAPES, Shape
 from tests.support.properties import examples
 from tests.support.rig import Rig, own_counters
 
-BY_NAME = [pytest.param(one, id=f"{one.system}-{one.collector}") for one in SHAPES]
+BY_NAME = [pytest.param(shape, id=f"{shape.system}-{shape.collector}") for shape in SHAPES]
 
 
 def listing(shape: Shape) -> Listing:
@@ -62,7 +62,7 @@ def parsed(shape: Shape, blocks: Sequence[Mapping[str, Block]]) -> list[float]:
 
 
 def rendered(shape: Shape, sums: Sums) -> Sequence[Mapping[str, Block]]:
-    families = tuple(one for one in sources()[shape.system].families if shape.collector in one.zeros)
+    families = tuple(family for family in sources()[shape.system].families if shape.collector in family.zeros)
     rows = Rows(Feeds(shape.collector, families), optional=shape.collector == "invocations")
     facts = CollectorStatus("prod", shape.system, shape.collector)
     return gauges(rows, facts, sums).blocks, counters(rows, facts, sums).blocks
@@ -78,7 +78,7 @@ def test_each_item_is_a_record_or_rejected_and_those_beside_it_are_as_they_are_a
     page = read(shape, good(shape, "first"), *odd, good(shape, "last"))
     assert len(page.records) + sum(page.rejected.values()) == page.rows == len(odd) + 2
     assert set(page.rejected) <= set(listing(shape).rejections)
-    assert {one for record in page.records for one in record.unknown} <= set(listing(shape).optional)
+    assert {field for record in page.records for field in record.unknown} <= set(listing(shape).optional)
     assert [page.records[0], page.records[-1]] == [*read(shape, good(shape, "first"), good(shape, "last")).records]
     assert all(amount > 0 for record in page.records for amount in record.contributions.values())
     assert kept(shape, page) == {record.id: record for record in page.records}
@@ -172,7 +172,7 @@ def test_records_that_can_not_be_understood_are_rejected_with_their_reason_and_c
     items = [{**good(shape, f"odd_{number}"), **changed} for number, changed in enumerate(ODD)]
     poller = poll(rig, shape, [*items, good(shape, "good")])
     assert own_counters(rig.state, *poller.id).rejected == {"created_at": 6, "status": 2, "id": 2}
-    assert [one.record_id for one in rig.board.snapshot.collectors[0].failures] == ["good"]
+    assert [failure.record_id for failure in rig.board.snapshot.collectors[0].failures] == ["good"]
 
 
 @pytest.mark.parametrize("shape", BY_NAME)
@@ -182,14 +182,14 @@ def test_what_a_record_can_do_without_is_counted_by_its_field_and_its_failure_is
     poller = poll(rig, shape, items)
     own = own_counters(rig.state, *poller.id)
     assert (own.unknown_values, own.rejected) == (dict.fromkeys(fields, 1), {})
-    listed = {one.record_id for one in rig.board.snapshot.collectors[0].failures}
+    listed = {failure.record_id for failure in rig.board.snapshot.collectors[0].failures}
     assert listed == {f"odd_{field}" for field in fields}
     zeros = rig.lines(poller, "batch_exporter_unknown_values_total")
     assert all(f'field="{field}"' in str(zeros) for field in fields), "they are exposed before they rise"
 
 
 def test_a_failure_at_a_place_of_any_script_is_counted_listed_and_exposed(rig: Rig) -> None:
-    shape = next(one for one in SHAPES if one.collector == "invocations")
+    shape = next(shape for shape in SHAPES if shape.collector == "invocations")
     tokyo, osaka = "\u6771\u4eac\u652f\u5e97", "\u5927\u962a\u652f\u5e97"
     item = good(shape, "r1") | {"status": "Completed", "destinations": {tokyo: "Failed", osaka: "Completed"}}
     alike = good(shape, "r2") | {"status": "Completed", "destinations": {"Sales/EU": "Failed", "sales-eu": "Completed"}}
@@ -204,5 +204,5 @@ def test_a_failure_at_a_place_of_any_script_is_counted_listed_and_exposed(rig: R
         ("unknown", "failed"): 1,
     }
     assert own_counters(rig.state, *poller.id).unknown_values == {"destination": 4, "status": 1}
-    listed = {one.record_id: one.places for one in rig.board.snapshot.collectors[0].failures}
+    listed = {failure.record_id: failure.places for failure in rig.board.snapshot.collectors[0].failures}
     assert listed == {"r1": (tokyo,), "r2": ("sales_eu",), "r3": ("unknown",)}

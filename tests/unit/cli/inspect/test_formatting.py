@@ -49,7 +49,7 @@ def test_addresses_and_quotations_are_taken_out(text: str, left: str) -> None:
         ("between 3 and 12", "between … and …"),
     ],
 )
-def test_numbers_are_taken_out_where_told_so(text: str, left: str) -> None:
+def test_numbers_are_taken_out_where_asked_for(text: str, left: str) -> None:
     assert masked(text, numbers=True) == left
 
 
@@ -64,7 +64,7 @@ def test_taking_out_twice_changes_nothing_more(text: str) -> None:
     assert masked(once, numbers=True) == once
 
 
-def test_a_moment_is_told_in_utc_and_with_its_age() -> None:
+def test_a_moment_is_shown_in_utc_and_with_its_age() -> None:
     assert shown(Moment(NOW - 3 * HOUR), NOW, False) == "2023-11-14T19:13:20Z (3 h ago)"
     assert shown(Moment(NOW - 400 * DAY), NOW, False).endswith("(400 d ago)")
     assert shown(Moment(NOW + 90), NOW, False).endswith("(in 1 min)")
@@ -72,11 +72,11 @@ def test_a_moment_is_told_in_utc_and_with_its_age() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "text"),
     [(0, "0 s"), (59.6, "1 min"), (377, "6 min 17 s"), (3600, "1 h"), (3605, "1 h"), (93_600, "1 d 2 h"), (-5, "0 s")],
 )
-def test_a_length_of_time_has_its_two_largest_units(seconds: float, told: str) -> None:
-    assert span(seconds) == told
+def test_a_length_of_time_has_its_two_largest_units(seconds: float, text: str) -> None:
+    assert span(seconds) == text
 
 
 def test_free_text_is_masked_unless_data_is_to_be_shown() -> None:
@@ -88,8 +88,8 @@ def test_free_text_is_masked_unless_data_is_to_be_shown() -> None:
 def test_for_programs_values_are_plain() -> None:
     assert plain(Moment(NOW), False) == "2023-11-14T22:13:20Z"
     assert plain(Span(377.0), False) == 377.0
-    assert [plain(one, False) for one in ("a\x1b", 3, None)] == ["a\x1b", 3, None]
+    assert [plain(value, False) for value in ("a\x1b", 3, None)] == ["a\x1b", 3, None]
 
 
 def test_large_counts_can_be_read() -> None:
-    assert [shown(one, NOW, False) for one in (1_234_567, 2.5, None)] == ["1,234,567", "2.5", "-"]
+    assert [shown(value, NOW, False) for value in (1_234_567, 2.5, None)] == ["1,234,567", "2.5", "-"]

@@ -5,7 +5,7 @@ from exporter.systems.detail import RowError
 
 
 def summed(*rows: RowError, show_data: bool = False) -> Summary:
-    return summary(((one,) for one in rows), show_data)
+    return summary(((row,) for row in rows), show_data)
 
 
 def test_errors_that_differ_in_what_they_quote_are_one() -> None:

@@ -30,7 +30,7 @@ def _one_batch(batches: Batches) -> None:
 def test_a_list_is_an_array_in_an_envelope(client: Client) -> None:
     answer = client.page()
     assert list(answer) == ENVELOPE
-    assert [one["id"] for one in answer["data"]] == ["batch_1"]
+    assert [item["id"] for item in answer["data"]] == ["batch_1"]
     assert (answer["status"], answer["errors"], answer["code"]) == (200, [], None)
     assert answer["endpoint"] == "/v1/batches"
 
@@ -69,7 +69,7 @@ def test_either_header_opens(client: Client, header: str) -> None:
 @pytest.mark.parametrize(
     "headers", [{}, {"PX-API-KEY": "wrong"}, {"Authorization": KEY}, {"X-Inkit-API-Token": "demo-token"}], ids=str
 )
-def test_nothing_is_told_without_the_right_key(client: Client, headers: dict[str, str], path: str) -> None:
+def test_nothing_is_shown_without_the_right_key(client: Client, headers: dict[str, str], path: str) -> None:
     answer = requests.get(client.mock_api.url + path, headers=headers, timeout=5)
     assert answer.status_code == 401
     assert answer.json()["data"] is None
@@ -119,7 +119,7 @@ def test_an_unknown_batch_is_refused_in_an_envelope(client: Client) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/batches", "/batches/batch_1"])
-def test_only_reading_is_played(client: Client, method: str, path: str) -> None:
+def test_only_reading_is_implemented(client: Client, method: str, path: str) -> None:
     answer = client.session.request(method, client.mock_api.url + path, data=b"x" * 1000, timeout=5)
     assert refusal(client, answer)["code"] == "method_not_allowed"
     assert answer.status_code == 405

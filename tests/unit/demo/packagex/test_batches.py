@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.http_types import Request
 from exporter.demo.items import new_id
 from exporter.demo.packagex.api import PackagexApi
@@ -16,7 +16,7 @@ from tests.support.rig import NOW, Clock
 
 
 def ids(batches: Batches) -> list[str]:
-    return [one["id"] for one in batches.items()]
+    return [batch["id"] for batch in batches.items()]
 
 
 def test_batches_are_newest_first_in_whatever_order_they_came(batches: Batches) -> None:
@@ -51,7 +51,7 @@ def test_the_time_of_a_change_can_be_given(batches: Batches) -> None:
 def test_adding_a_known_id_puts_the_new_batch_in_the_place_of_the_old(batches: Batches) -> None:
     batches.add(packagex_batch("batch_1", NOW - 5))
     batches.add(packagex_batch("batch_1", NOW, status="failed"))
-    assert [(one["id"], one["status"]) for one in batches.items()] == [("batch_1", "failed")]
+    assert [(batch["id"], batch["status"]) for batch in batches.items()] == [("batch_1", "failed")]
 
 
 def test_a_removed_batch_is_nowhere(batches: Batches) -> None:
@@ -103,7 +103,7 @@ def test_a_page_of_many_batches_costs_little() -> None:
     api = PackagexApi(batches, "key")
     began = time.process_time()
     for params in ({"page": "199", "limit": "100"}, {"page": "1", "limit": "100", "status": "processing"}):
-        answer = api.answer(Request("GET", "/batches", params, {"px-api-key": "key"}), Lies())
+        answer = api.answer(Request("GET", "/batches", params, {"px-api-key": "key"}), ListFaults())
         assert answer is not None
         assert answer.status == 200
     # Decoding them all would take several times as long.

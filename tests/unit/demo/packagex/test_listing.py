@@ -17,7 +17,7 @@ def fill(batches: Batches, count: int) -> list[str]:
 
 def test_pages_follow_each_other_without_gap_or_overlap(batches: Batches, client: Client) -> None:
     expected = fill(batches, 23)
-    assert [one for page in (1, 2, 3) for one in client.ids(page=page, limit=10)] == expected
+    assert [record_id for page in (1, 2, 3) for record_id in client.ids(page=page, limit=10)] == expected
 
 
 def test_a_page_has_25_batches_when_nothing_is_said(batches: Batches, client: Client) -> None:

@@ -46,14 +46,14 @@ def test_the_counts_of_every_batch_add_up_at_every_step() -> None:
         simulation.step(NOW + step * 5)
         for batch in batches.items():
             phases = batch["phases"]
-            assert [one["name"] for one in phases] == list(PHASES[batch["via"] == "api" :])[: len(phases)]
-            for one in phases:
-                assert one["success"] + one["error"] == one["processed"] <= one["total"]
-                assert min(one["success"], one["error"]) >= 0
+            assert [phase["name"] for phase in phases] == list(PHASES[batch["via"] == "api" :])[: len(phases)]
+            for phase in phases:
+                assert phase["success"] + phase["error"] == phase["processed"] <= phase["total"]
+                assert min(phase["success"], phase["error"]) >= 0
             for before, after in itertools.pairwise(phases):
                 assert before["processed"] == before["total"]
                 assert after["total"] == before["success"]
-            processed = sum(one["success"] for one in phases if one["name"] == "processing")
+            processed = sum(phase["success"] for phase in phases if phase["name"] == "processing")
             changed = batch["stats"] | {"events": 0}
             assert sum(changed.values()) == batch["stats"]["events"] == processed
 
@@ -85,10 +85,10 @@ def test_what_is_done_says_why_if_it_is_not_completed(hour: tuple[Batches, Packa
             assert batch["phases"][-1]["processed"] < batch["phases"][-1]["total"]
 
 
-def test_exactly_one_batch_hangs_and_it_is_half_processed(hour: tuple[Batches, PackagexSimulation]) -> None:
+def test_exactly_one_batch_is_stuck_and_it_is_half_processed(hour: tuple[Batches, PackagexSimulation]) -> None:
     batches, simulation = hour
-    stuck = [one for one in batches.items() if one["status"] in OPEN and one["created_at"] < NOW + 2400]
-    assert [one["id"] for one in stuck] == [simulation.stuck]
+    stuck = [batch for batch in batches.items() if batch["status"] in OPEN and batch["created_at"] < NOW + 2400]
+    assert [batch["id"] for batch in stuck] == [simulation.stuck]
     last = stuck[0]["phases"][-1]
     assert last["name"] == "processing"
     assert 0 < last["processed"] < last["total"]
@@ -96,34 +96,34 @@ def test_exactly_one_batch_hangs_and_it_is_half_processed(hour: tuple[Batches, P
 
 
 def test_most_batches_are_completed_and_some_of_their_items_failed(hour: tuple[Batches, PackagexSimulation]) -> None:
-    done = [one for one in hour[0].items() if one["status"] in FINISHED]
-    completed = [one for one in done if one["status"] == "completed"]
+    done = [batch for batch in hour[0].items() if batch["status"] in FINISHED]
+    completed = [batch for batch in done if batch["status"] == "completed"]
     assert 0.6 < len(completed) / len(done) < 0.9
-    assert any(one["error"] for batch in completed for one in batch["phases"])
+    assert any(phase["error"] for batch in completed for phase in batch["phases"])
 
 
 def test_an_item_that_is_processed_is_not_lost_afterwards(hour: tuple[Batches, PackagexSimulation]) -> None:
-    cleanups = [one for batch in hour[0].items() for one in batch["phases"] if one["name"] == "cleanup"]
-    assert sum(one["success"] for one in cleanups) > 1000
-    assert sum(one["error"] for one in cleanups) == 0
+    cleanups = [phase for batch in hour[0].items() for phase in batch["phases"] if phase["name"] == "cleanup"]
+    assert sum(cleanup["success"] for cleanup in cleanups) > 1000
+    assert sum(cleanup["error"] for cleanup in cleanups) == 0
 
 
 def test_no_outcome_has_a_fixed_turn() -> None:
     turns = set()
     for seed in range(4):
         oldest_first = live(20, seed)[0].items()[::-1]
-        turns.add(next(number for number, one in enumerate(oldest_first) if one["status"] == "expired"))
+        turns.add(next(number for number, batch in enumerate(oldest_first) if batch["status"] == "expired"))
     assert len(turns) > 1
 
 
 def test_every_resource_action_mode_and_change_occurs(hour: tuple[Batches, PackagexSimulation]) -> None:
     items = hour[0].items()
-    assert {one["resource"] for one in items} == set(RESOURCES)
-    assert {one["mode"] for one in items} == {"sync", "mixed"}
-    assert {one["via"] for one in items} == {"api", "file"}
-    assert {one["action"] for one in items} == {"merge", "overwrite", "delete"}
-    assert {one["action"] for one in items if one["resource"] == "shipment"} == {"merge"}
-    assert {name for one in items for name, count in one["stats"].items() if count} == {
+    assert {batch["resource"] for batch in items} == set(RESOURCES)
+    assert {batch["mode"] for batch in items} == {"sync", "mixed"}
+    assert {batch["via"] for batch in items} == {"api", "file"}
+    assert {batch["action"] for batch in items} == {"merge", "overwrite", "delete"}
+    assert {batch["action"] for batch in items if batch["resource"] == "shipment"} == {"merge"}
+    assert {name for batch in items for name, count in batch["stats"].items() if count} == {
         "created",
         "updated",
         "deleted",
@@ -147,10 +147,12 @@ def test_a_burst_of_failures_befalls_one_resource_and_passes() -> None:
 def test_batches_fail_where_a_burst_is() -> None:
     batches, simulation = live(30, pace=PackagexPace(bursts=1e6, burst_lasts=1e9))
     assert simulation.burst is not None
-    hit = [one for one in batches.items() if one["resource"] == simulation.burst and one["status"] in FINISHED]
-    spared = [one for one in batches.items() if one["resource"] != simulation.burst and one["status"] in FINISHED]
-    assert sum(one["status"] == "failed" for one in hit) / len(hit) > 0.7
-    assert sum(one["status"] == "failed" for one in spared) / len(spared) < 0.3
+    hit = [batch for batch in batches.items() if batch["resource"] == simulation.burst and batch["status"] in FINISHED]
+    spared = [
+        batch for batch in batches.items() if batch["resource"] != simulation.burst and batch["status"] in FINISHED
+    ]
+    assert sum(batch["status"] == "failed" for batch in hit) / len(hit) > 0.7
+    assert sum(batch["status"] == "failed" for batch in spared) / len(spared) < 0.3
 
 
 def test_the_same_seed_makes_the_same_batches() -> None:
@@ -165,7 +167,7 @@ def test_the_batches_can_be_lost_while_they_are_open() -> None:
         batches.remove(batch["id"])
     simulation.step(NOW + 600)
     assert batches.count() > 0
-    assert not {one["id"] for one in lost} & {one["id"] for one in batches.items()}
+    assert not {batch["id"] for batch in lost} & {batch["id"] for batch in batches.items()}
 
 
 def test_time_that_runs_backwards_changes_nothing() -> None:
@@ -177,27 +179,27 @@ def test_time_that_runs_backwards_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_every_status_appears_in_a_history_and_only_one_batch_hangs_after_it(seed: int) -> None:
+def test_every_status_appears_in_a_history_and_only_one_batch_is_stuck_after_it(seed: int) -> None:
     batches, simulation = begun(seed)
     simulation.history(NOW)
     items = batches.items()
-    assert {one["status"] for one in items} == set(ORDER)
+    assert {batch["status"] for batch in items} == set(ORDER)
     assert 150 < len(items) < 260
     assert NOW - 7 * 86_400 <= items[-1]["created_at"] < NOW - 6 * 86_400
-    assert {one["id"] for one in items if one["status"] in OPEN and one["created_at"] < NOW - 3600} == {
+    assert {batch["id"] for batch in items if batch["status"] in OPEN and batch["created_at"] < NOW - 3600} == {
         simulation.stuck
     }
-    assert {one["id"] for one in items if one["status"] in OPEN and one["created_at"] < NOW - 43_200} == set()
+    assert {batch["id"] for batch in items if batch["status"] in OPEN and batch["created_at"] < NOW - 43_200} == set()
 
 
 def test_after_a_history_life_goes_on_at_its_own_pace() -> None:
     batches, simulation = begun()
     simulation.history(NOW)
     before = batches.count()
-    waiting = [one["id"] for one in batches.items() if one["status"] in ("requested", "queued")]
+    waiting = [batch["id"] for batch in batches.items() if batch["status"] in ("requested", "queued")]
     assert len(waiting) == 2
     for step in range(1, 121):
         simulation.step(NOW + step * 5)
     assert 15 < batches.count() - before < 60
-    moved = {one["id"]: one["status"] for one in batches.items()}
-    assert all(moved[one] not in ("requested", "queued") for one in waiting)
+    moved = {batch["id"]: batch["status"] for batch in batches.items()}
+    assert all(moved[batch_id] not in ("requested", "queued") for batch_id in waiting)

@@ -16,7 +16,7 @@ WAYS = st.builds(
     rows=st.integers(1, 10),
     ids_per_request=st.sampled_from([1, 3, 50]),
     pages_read=st.integers(1, 3),
-    by_id=st.booleans(),
+    can_fetch_by_id=st.booleans(),
     filters=st.sampled_from([0, 0, 2]),
 )
 
@@ -29,10 +29,10 @@ def cost(chosen: Plan, ways: Ways, count: int) -> int:
 
 def possible(ranks: Sequence[int], ways: Ways) -> list[Plan]:
     """All plans that bring each record up to date."""
-    plans = [Plan(ways.pages_read, 0, filtered=True)] if ways.filters and ways.by_id else []
+    plans = [Plan(ways.pages_read, 0, filtered=True)] if ways.filters and ways.can_fetch_by_id else []
     for page in range(ways.pages_read, max([ways.pages_read, *(rank // ways.rows + 1 for rank in ranks)]) + 1):
         left = sum(rank // ways.rows + 1 > page for rank in ranks)
-        if ways.by_id or not left:
+        if ways.can_fetch_by_id or not left:
             plans.append(Plan(page, left))
     return plans
 
@@ -40,20 +40,20 @@ def possible(ranks: Sequence[int], ways: Ways) -> list[Plan]:
 @given(RANKS, WAYS)
 def test_a_plan_reaches_every_record_and_none_costs_less(ranks: list[int], ways: Ways) -> None:
     chosen = plan(ranks, ways)
-    needed = [one for one in possible(ranks, ways) if one.last_page == chosen.last_page and not one.filtered]
+    needed = [other for other in possible(ranks, ways) if other.last_page == chosen.last_page and not other.filtered]
     assert chosen.filtered or needed[0].asked <= chosen.asked <= len(ranks)
-    assert ways.by_id or not (chosen.asked or chosen.filtered)
-    assert cost(chosen, ways, len(ranks)) == min(cost(one, ways, len(ranks)) for one in possible(ranks, ways))
+    assert ways.can_fetch_by_id or not (chosen.asked or chosen.filtered)
+    assert cost(chosen, ways, len(ranks)) == min(cost(other, ways, len(ranks)) for other in possible(ranks, ways))
 
 
 @pytest.mark.parametrize(
     ("ranks", "changed", "expected"),
     [
         ([], {}, Plan(1, 0)),
-        ([], {"by_id": False}, Plan(1, 0)),
+        ([], {"can_fetch_by_id": False}, Plan(1, 0)),
         # What costs the same is asked for by its ids.
         ([15], {}, Plan(1, 1)),
-        ([15], {"by_id": False}, Plan(2, 0)),
+        ([15], {"can_fetch_by_id": False}, Plan(2, 0)),
         ([15, 16], {}, Plan(2, 0)),
         ([15, 16, 999], {}, Plan(2, 1)),
         ([15, 16], {"ids_per_request": 2}, Plan(1, 2)),
@@ -65,5 +65,5 @@ def test_a_plan_reaches_every_record_and_none_costs_less(ranks: list[int], ways:
     ],
 )
 def test_a_plan_costs_the_fewest_requests(ranks: list[int], changed: dict[str, Any], expected: Plan) -> None:
-    ways: dict[str, Any] = {"rows": 10, "ids_per_request": 1, "pages_read": 1, "by_id": True, **changed}
+    ways: dict[str, Any] = {"rows": 10, "ids_per_request": 1, "pages_read": 1, "can_fetch_by_id": True, **changed}
     assert plan(ranks, Ways(**ways)) == expected

@@ -61,16 +61,16 @@ def test_an_empty_page_ends_the_list_only_beyond_what_the_server_counts(page: Pa
 
 
 @pytest.mark.parametrize(
-    ("page", "said", "status"),
+    ("page", "message", "status"),
     [
         (Page((), refusal=REFUSED), "no such page; page 4 is refused in the middle of the list", 404),
         (Page((Record("r1", 0.0, False, {}),), rows=1), "page 4 repeats earlier pages, though the list should", 200),
         (Page(()), "page 4 is empty, though the list should continue", 200),
     ],
 )
-def test_a_list_that_breaks_off_says_where_and_how(page: Page, said: str, status: int) -> None:
+def test_a_list_that_breaks_off_says_where_and_how(page: Page, message: str, status: int) -> None:
     error = broken_off(page, 4)
-    assert said in str(error)
+    assert message in str(error)
     assert (error.status, error.reason) == (
         status,
         Reason.MALFORMED if page.refusal is None else Reason.CLIENT_ERROR,
@@ -78,16 +78,16 @@ def test_a_list_that_breaks_off_says_where_and_how(page: Page, said: str, status
 
 
 def after(*pages: int) -> tuple[Depth, list[bool]]:
-    """Polls that find the list broken off at these pages: what is known then, and what each was told."""
-    depth, told = Depth(), []
+    """Polls that find the list broken off at these pages: what is known then, and whether each accepts the end."""
+    depth, accepted = Depth(), []
     for page in pages:
         depth = Depth(depth.page, depth.polls)
-        told.append(depth.breaks_off(page))
-    return depth, told
+        accepted.append(depth.breaks_off(page))
+    return depth, accepted
 
 
 @pytest.mark.parametrize(
-    ("pages", "told"),
+    ("pages", "accepted"),
     [
         ((5, 5, 5, 5), [False, False, True, True]),
         ((5, 5, 4, 4, 4), [False, False, False, False, True]),
@@ -104,11 +104,11 @@ def after(*pages: int) -> tuple[Depth, list[bool]]:
     ],
 )
 def test_a_list_that_breaks_off_at_one_page_in_some_polls_in_a_row_has_a_limit(
-    pages: tuple[int, ...], told: list[bool]
+    pages: tuple[int, ...], accepted: list[bool]
 ) -> None:
-    depth, said = after(*pages)
-    assert said == told
-    assert (depth.page, depth.accepted) == (pages[-1], told[-1])
+    depth, found = after(*pages)
+    assert found == accepted
+    assert (depth.page, depth.accepted) == (pages[-1], accepted[-1])
     assert 1 <= depth.polls <= ACCEPTED_AFTER
 
 

@@ -1,4 +1,4 @@
-"""Records that the API seems to have no longer: what must be said of one until it is gone."""
+"""Records that the API seems to have deleted: what must be seen of one until it counts as deleted."""
 
 from exporter.polling.collector.missing import Missing
 
@@ -59,7 +59,7 @@ def test_what_a_poll_has_said_nothing_of_is_open() -> None:
     assert list(doubts.unchecked()) == ["r1"]
 
 
-def test_doubts_of_this_poll_and_of_those_before_are_told_apart() -> None:
+def test_doubts_of_this_poll_and_of_those_before_are_kept_apart() -> None:
     doubts = Missing()
     doubts.begin()
     doubts.not_found(["r1", "r2"])
@@ -74,7 +74,7 @@ def test_only_one_that_was_not_found_for_is_known_not_to_be_found() -> None:
     doubts.begin()
     doubts.not_found(["r1"])
     doubts.not_shown(["r2"])
-    assert [doubts.was_not_found(one) for one in ("r1", "r2", "r3")] == [True, False, False]
+    assert [doubts.was_not_found(record_id) for record_id in ("r1", "r2", "r3")] == [True, False, False]
 
 
 def test_all_but_some_are_forgotten() -> None:

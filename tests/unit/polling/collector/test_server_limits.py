@@ -25,7 +25,7 @@ LISTING = sources()["inkit"].listing("document_batches", Options())
     ],
 )
 def test_only_what_is_said_of_just_this_request_is_a_refusal(reason: Reason, status: int | None, refused: bool) -> None:
-    assert is_refusal(FetchError(reason, "said", status)) is refused
+    assert is_refusal(FetchError(reason, "message", status)) is refused
 
 
 def test_a_list_is_sorted_unless_the_server_refuses_that() -> None:

@@ -47,7 +47,7 @@ def test_an_invocation_is_found_among_others_or_not_at_all() -> None:
     assert DETAILS.read("invocations", "rend_3", {"items": others}) is None
 
 
-def test_destinations_that_are_no_object_are_told_as_what_they_are() -> None:
+def test_destinations_that_are_no_object_are_shown_as_what_they_are() -> None:
     detail = read("document_batches", "rb_1", {**document_batch("rb_1", NOW), "destinations": [1]})
     assert detail.fields["destinations"] == "unreadable: a list"
     assert not detail.tables

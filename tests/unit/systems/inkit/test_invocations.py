@@ -180,8 +180,8 @@ def test_many_destinations_make_few_series_and_lose_no_failure() -> None:
 
 
 def test_the_workflow_s_name_is_kept_whether_or_not_it_is_a_label() -> None:
-    for labelled in (False, True):
-        assert read(invocation(), "invocations", workflow_label=labelled).workflow == "Welcome letter"
+    for labeled in (False, True):
+        assert read(invocation(), "invocations", workflow_label=labeled).workflow == "Welcome letter"
 
 
 def test_where_it_is_no_label_a_workflow_s_name_that_is_no_text_costs_no_record() -> None:

@@ -25,16 +25,18 @@ def test_every_parameter_of_the_reference_is_sent() -> None:
 
 
 def test_batches_are_asked_for_one_by_one_and_invocations_in_chunks() -> None:
-    assert [one.path for one in listing("workflow_batches").ask(["fb_1", "fb_2"])] == [
+    assert [request.path for request in listing("workflow_batches").requests_by_id(["fb_1", "fb_2"])] == [
         "/invoke/batch/fb_1",
         "/invoke/batch/fb_2",
     ]
-    chunks = listing("invocations").ask([f"rend_{number}" for number in range(120)])
-    assert [one.params["data_id"].count(",") + 1 for one in chunks] == [50, 50, 20]
+    chunks = listing("invocations").requests_by_id([f"rend_{number}" for number in range(120)])
+    assert [chunk.params["data_id"].count(",") + 1 for chunk in chunks] == [50, 50, 20]
 
 
 def test_an_id_never_becomes_an_endpoint_label() -> None:
-    assert {one.endpoint for one in listing("document_batches").ask(["rb_1", "rb_2"])} == {"/batch/{id}"}
+    assert {request.endpoint for request in listing("document_batches").requests_by_id(["rb_1", "rb_2"])} == {
+        "/batch/{id}"
+    }
 
 
 @pytest.mark.parametrize(

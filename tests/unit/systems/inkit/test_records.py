@@ -58,7 +58,7 @@ def test_a_workflow_batch_is_of_its_own_kind() -> None:
         pytest.param(batch(storage=generations(1), sepire=generations(1)), False, id="split-over-destinations"),
         pytest.param(batch(), True, id="no-destinations-yet"),
         pytest.param(batch(total=0), False, id="nothing-to-do"),
-        pytest.param(batch(total=None), False, id="total-not-said"),
+        pytest.param(batch(total=None), False, id="no-total"),
         pytest.param(batch("In Progress", storage=generations(2)), True, id="still-being-created"),
         pytest.param(batch("Requested", storage=generations(2)), True, id="a-word-nobody-has-documented"),
         pytest.param(batch("Failed"), False, id="creation-failed-nothing-will-begin"),

@@ -68,7 +68,7 @@ def test_every_file_of_the_reference_can_be_asked_for() -> None:
 
 
 @pytest.mark.parametrize("name", ["phases", "stats"])
-def test_a_part_of_another_type_is_told_as_what_it_is(name: str) -> None:
+def test_a_part_of_another_type_is_shown_as_what_it_is(name: str) -> None:
     assert str(read(**{name: "x"}).fields[name]) == "x"
     assert read(phases=[[]]).tables[0].rows[0][0] == "unreadable: a list"
 
@@ -81,7 +81,7 @@ def test_a_row_says_where_what_and_which_code_and_what_it_may_quote() -> None:
 
 def test_a_row_may_have_several_errors() -> None:
     row = {"row": 3, "code": "invalid", "errors": ["too long", {"field": "email", "message": "missing"}]}
-    assert [[(one.where, one.text, one.code) for one in found] for found in errors([row])] == [
+    assert [[(error.where, error.text, error.code) for error in found] for found in errors([row])] == [
         [("", "too long", "invalid"), ("email", "missing", "invalid")]
     ]
 

@@ -24,7 +24,7 @@ from tests.support.packagex_items import batch, envelope, listing
         ({"limit": "x", "page": [], "has_more": "no", "total_count": -3}, True, None),
     ],
 )
-def test_a_page_is_the_last_only_where_nothing_speaks_of_more(
+def test_a_page_is_the_last_only_where_nothing_says_that_there_is_more(
     pagination: dict[str, Any], last: bool, pages: int | None
 ) -> None:
     page = listing().read_page(envelope(batch(), **pagination))
@@ -45,10 +45,10 @@ def test_an_answer_without_a_list_is_malformed(answer: Any) -> None:
 
 
 def test_one_batch_is_asked_for_by_its_id_and_never_becomes_an_endpoint_label() -> None:
-    request = listing().ask(["batch_1"])[0]
+    request = listing().requests_by_id(["batch_1"])[0]
     assert (request.path, request.endpoint) == ("/batches/batch_1", "/batches/{id}")
-    assert listing().read_asked({"data": batch(), "status": 200}).records[0].id == "batch_1"
-    assert listing().read_asked({"data": None}).rejected == {"not_an_object": 1}
+    assert listing().read_by_id({"data": batch(), "status": 200}).records[0].id == "batch_1"
+    assert listing().read_by_id({"data": None}).rejected == {"not_an_object": 1}
 
 
 def test_every_parameter_of_the_reference_is_sent() -> None:
@@ -57,9 +57,9 @@ def test_every_parameter_of_the_reference_is_sent() -> None:
 
 
 def test_batches_filtered_by_what_may_change_are_not_asked_for_by_id_or_other_filters() -> None:
-    assert listing(resource="contact").by_id
-    assert [one["status"] for one in listing().in_flight_filters] == ["requested", "queued", "processing"]
-    assert not listing(status="failed").by_id
+    assert listing(resource="contact").can_fetch_by_id
+    assert [filters["status"] for filters in listing().in_flight_filters] == ["requested", "queued", "processing"]
+    assert not listing(status="failed").can_fetch_by_id
     assert not listing(status="failed").in_flight_filters
 
 

@@ -51,7 +51,7 @@ def test_outcomes_that_exceed_what_is_said_to_be_processed_leave_nothing_below_z
     assert ("packagex_batch_items", "contact", "validation", "pending") not in contributions
 
 
-def test_one_phase_told_twice_is_added_up() -> None:
+def test_one_phase_named_twice_is_added_up() -> None:
     contributions = read(batch(phases=[phase(success=1), phase("Validation", success=2)])).contributions
     assert contributions["packagex_batch_items", "contact", "validation", "success"] == 3
 

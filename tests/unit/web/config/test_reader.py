@@ -1,4 +1,4 @@
-"""The web configuration is read beside the event loop: a disk that hangs keeps nobody waiting."""
+"""The web configuration is read beside the event loop: a disk that does not respond keeps nobody waiting."""
 
 import asyncio
 import threading
@@ -13,8 +13,8 @@ GENEROUS = 20.0
 HEADERS = "http_server_config: {headers: {X-Frame-Options: deny}}\n"
 
 
-class Hanging(WebConfigFile):
-    """Files on a disk that hangs while a test says so."""
+class OnSlowDisk(WebConfigFile):
+    """Files on a disk that does not respond while its event is cleared."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -50,13 +50,13 @@ def test_what_the_file_holds_when_asked_is_what_is_seen(file: Path) -> None:
     assert asyncio.run(ask()) == ["deny", "sameorigin", None, "deny"]
 
 
-def test_while_the_disk_hangs_what_was_seen_last_holds_and_one_waits_at_most_once(
+def test_while_the_disk_does_not_respond_what_was_seen_last_holds_and_one_waits_at_most_once(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
 
     async def ask() -> None:
-        files = Hanging(file)
+        files = OnSlowDisk(file)
         reader = BackgroundReader(files, patience=0.2)
         await reader.current()
         files.disk.clear()
@@ -94,7 +94,7 @@ def test_those_who_ask_at_once_are_content_with_one_reading(file: Path) -> None:
     assert asyncio.run(ask()) < 50
 
 
-def test_a_mistake_in_reading_lets_nobody_in_and_the_next_one_asks_again(
+def test_an_error_in_reading_lets_nobody_in_and_the_next_one_asks_again(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(WebConfigFile):
@@ -118,7 +118,7 @@ def test_a_mistake_in_reading_lets_nobody_in_and_the_next_one_asks_again(
     assert "internal error" in caplog.text
 
 
-def test_it_ends_when_told_to_whoever_has_asked(file: Path) -> None:
+def test_it_ends_when_asked_to_whoever_has_asked(file: Path) -> None:
     async def ask() -> None:
         reader = BackgroundReader(WebConfigFile(file))
         await reader.current()

@@ -57,7 +57,7 @@ def test_a_file_that_becomes_bad_is_refused_and_logged_once(file: Path, caplog: 
     assert "CANARY" not in caplog.text
 
 
-def test_a_file_that_is_mended_counts_again_and_this_is_logged(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_is_fixed_counts_again_and_this_is_logged(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     web = current(file, USERS)
     good = web.current()
@@ -161,8 +161,8 @@ def test_warnings_are_logged_once_for_each_configuration(file: Path, caplog: pyt
     file.write_text(HEADERS + "rate_limit: {burst: 2}\n")
     web.current()
     web.current()
-    said = [str(getattr(record, "warning", "")) for record in caplog.records]
-    assert said == [f"{file}:2: rate_limit.burst: has no effect without an interval"] * 2
+    warnings = [str(getattr(record, "warning", "")) for record in caplog.records]
+    assert warnings == [f"{file}:2: rate_limit.burst: has no effect without an interval"] * 2
 
 
 def test_certificate_and_key_may_mock_api_the_file_itself(file: Path) -> None:
@@ -215,8 +215,8 @@ def test_of_the_curves_the_first_that_this_machine_can_offer_is_offered(
     web = current(file, TLS.replace("}", f", curve_preferences: [{wanted}]}}"))
     assert web.config.tls is not None
     assert web.config.tls.curve == curve
-    said = [str(one) for one in web.config.warnings]
-    assert [line.endswith(warning) for line in said] == [True] * bool(warning), said
+    warnings = [str(warning) for warning in web.config.warnings]
+    assert [line.endswith(warning) for line in warnings] == [True] * bool(warning), warnings
     assert web.current_context() is not None
 
 

@@ -39,7 +39,7 @@ def error_of(case: Path, folder: Path) -> ConfigError:
     return caught.value
 
 
-def said(problems: tuple[Problem, ...], case: Path, folder: Path) -> list[str]:
+def messages(problems: tuple[Problem, ...], case: Path, folder: Path) -> list[str]:
     return [str(problem).removeprefix(str(folder / case.name)) for problem in problems]
 
 
@@ -53,7 +53,7 @@ def assert_like(lines: list[str], patterns: list[str]) -> None:
 def test_every_problem_of_a_bad_file_is_reported_and_no_other(case: Path, certificates: Path) -> None:
     expected = header(case, "error")
     assert expected, "a bad case must say which errors it expects"
-    assert_like(said(error_of(case, certificates).problems, case, certificates), expected)
+    assert_like(messages(error_of(case, certificates).problems, case, certificates), expected)
 
 
 @pytest.mark.parametrize("case", BAD, ids=case_name)
@@ -66,7 +66,7 @@ def test_no_message_holds_a_secret(case: Path, certificates: Path) -> None:
 
 @pytest.mark.parametrize("case", BAD, ids=case_name)
 def test_a_message_is_one_line_of_readable_length(case: Path, certificates: Path) -> None:
-    for line in said(error_of(case, certificates).problems, case, certificates):
+    for line in messages(error_of(case, certificates).problems, case, certificates):
         assert line.isprintable()
         assert len(line) < 260
 
@@ -85,7 +85,7 @@ def test_a_good_file_comes_to_what_it_says(case: Path, certificates: Path) -> No
 @pytest.mark.parametrize("case", GOOD, ids=case_name)
 def test_what_a_good_file_can_t_have_is_said_in_warnings(case: Path, certificates: Path) -> None:
     config = current(case, certificates).config
-    assert_like(said(config.warnings, case, certificates), header(case, "warning"))
+    assert_like(messages(config.warnings, case, certificates), header(case, "warning"))
 
 
 @pytest.mark.parametrize("case", GOOD, ids=case_name)

@@ -10,7 +10,7 @@ from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "web-configuration.md").read_text()
 SHAPES: tuple[type[BaseModel], ...] = (schema.File, schema.Tls, schema.Http, schema.RateLimit)
-KEYS = {key for one in SHAPES for key in one.model_fields}
+KEYS = {key for shape in SHAPES for key in shape.model_fields}
 EXAMPLE = ROOT / "web-config.example.yaml"
 
 
@@ -33,7 +33,7 @@ def test_the_page_has_every_cipher_suite() -> None:
     assert {begin + end for begin in begins for end in ends} == set(go.CIPHERS)
 
 
-def test_the_example_is_a_good_file_and_has_every_key_that_is_honoured() -> None:
+def test_the_example_is_a_good_file_and_has_every_key_that_is_honored() -> None:
     config = parse(EXAMPLE, EXAMPLE.read_bytes())
     assert config.warnings == ()
     assert config.tls is not None

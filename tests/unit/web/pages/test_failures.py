@@ -13,11 +13,11 @@ from exporter.exposition.snapshot import CollectorSnapshot, Failure, Health
 from exporter.model.record import LAST_FAILURES
 from exporter.web.pages.failures import failures_page
 from exporter.web.pages.failures_query import FILTERS, MOST, PARAMETERS, BadQuery, Query, as_json, choose
-from tests.support.examples import MINUTE, NOW, calm, failure, troubled
+from tests.support.examples import MINUTE, NOW, calm, failure, with_problems
 from tests.support.html_reader import HOSTILE, Reader
 from tests.support.paths import ROOT
 
-COLLECTORS = troubled().snapshot.collectors
+COLLECTORS = with_problems().snapshot.collectors
 EVERYTHING = Query()
 
 
@@ -79,7 +79,7 @@ _KNOWN = ": expected account, collector, destination, limit or format"
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         (["acount"], f"unknown query parameter (did you mean account?){_KNOWN}"),
         (["Account"], f"unknown query parameter (did you mean account?){_KNOWN}"),
@@ -89,10 +89,10 @@ _KNOWN = ": expected account, collector, destination, limit or format"
     ],
 )
 @pytest.mark.parametrize("value", ["x", ""])
-def test_an_unknown_parameter_is_refused_with_the_known_ones(names: list[str], said: str, value: str) -> None:
+def test_an_unknown_parameter_is_refused_with_the_known_ones(names: list[str], message: str, value: str) -> None:
     with pytest.raises(BadQuery) as refused:
         Query.of({name: [value] for name in names})
-    assert str(refused.value) == said
+    assert str(refused.value) == message
 
 
 @given(st.text(min_size=12, max_size=60).filter(lambda name: name not in PARAMETERS))
@@ -230,14 +230,14 @@ def test_of_two_accounts_with_the_same_record_only_one_row_has_its_id() -> None:
 def test_the_runbook_is_that_of_the_alert() -> None:
     reader = read()
     assert [row[5] for row in reader.rows[1:]].count("InkitBatchFailed") == 1
-    assert reader.attributes("a").count({"href": "/runbooks#inkitbatchfailed"}) == 1
+    assert reader.attributes("a").count({"href": "./runbooks#inkitbatchfailed"}) == 1
     reader = read(collectors=(holding(Failure("x", 0, 0, (), (), "")),))
     assert reader.rows[1][5] == "All runbooks"
-    assert {"href": "/runbooks"} in reader.attributes("a")
+    assert {"href": "./runbooks"} in reader.attributes("a")
 
 
 def test_no_link_leads_out_of_the_exporter() -> None:
-    assert all((link["href"] or "").startswith(("/", "#")) for link in read().attributes("a"))
+    assert all((link["href"] or "").startswith(("./", "#")) for link in read().attributes("a"))
 
 
 def test_the_form_offers_what_there_is_and_keeps_what_was_chosen() -> None:
@@ -245,7 +245,7 @@ def test_the_form_offers_what_there_is_and_keeps_what_was_chosen() -> None:
     options = [option["value"] for option in reader.attributes("option")]
     assert options[:5] == ["", "production", "logistics", "staging", "archive"]
     assert [option["value"] for option in reader.attributes("option") if "selected" in option] == ["production", "gone"]
-    assert reader.attributes("form") == [{"action": "/failures", "method": "get"}]
+    assert reader.attributes("form") == [{"action": "./failures", "method": "get"}]
     assert [field["name"] for field in reader.attributes("select")] == ["account", "collector", "destination"]
 
 
@@ -253,14 +253,14 @@ def test_what_was_chosen_is_said_in_words_and_can_be_taken_back() -> None:
     query = Query(frozenset({"b", "production"}), frozenset({"invocations"}), frozenset({"box"}))
     reader = read(query)
     assert "1 failed record of b or production in invocations at box, show all. The same as JSON" in reader.text
-    assert {"href": "/failures"} in reader.attributes("a")
+    assert {"href": "./failures"} in reader.attributes("a")
     selected = [option["value"] for option in reader.attributes("option") if "selected" in option]
     assert not {"b", "production"}.intersection(selected)
 
 
 def test_the_link_to_the_json_asks_for_the_same() -> None:
     query = Query(accounts=frozenset({"a&b"}), limit=7)
-    assert {"href": "/failures?account=a%26b&limit=7&format=json"} in read(query).attributes("a")
+    assert {"href": "./failures?account=a%26b&limit=7&format=json"} in read(query).attributes("a")
 
 
 def test_where_none_has_failed_it_says_so_and_there_is_no_table() -> None:

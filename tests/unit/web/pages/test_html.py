@@ -26,14 +26,14 @@ def part(expression: str, **values: object) -> Reader:
     return Reader(environment().from_string(template).render(**values))
 
 
-def test_the_frame_tells_a_screen_reader_its_language_its_parts_and_where_it_is() -> None:
+def test_the_frame_gives_a_screen_reader_its_language_its_parts_and_where_it_is() -> None:
     html = whole()
     assert html.startswith("<!DOCTYPE html>")
     reader = Reader(html)
     assert reader.attributes("html") == [{"lang": "en"}]
     assert reader.attributes("main")
     assert reader.attributes("nav") == [{"class": "top", "aria-label": "Pages"}]
-    assert reader.attributes("a") == [{"href": "/", "aria-current": "page"}, {"href": "/metrics"}]
+    assert reader.attributes("a") == [{"href": "./", "aria-current": "page"}, {"href": "./metrics"}]
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in reader.attributes("meta")
 
 
@@ -47,14 +47,14 @@ def test_the_policy_allows_the_page_s_own_style_and_its_forms_and_nothing_else()
     assert policy == dict.fromkeys(("default-src", "base-uri", "frame-ancestors"), "'none'")
 
 
-def test_where_a_link_leads_out_the_exporter_s_address_is_not_told() -> None:
+def test_where_a_link_leads_out_the_exporter_s_address_is_not_sent() -> None:
     assert dict(headers())["referrer-policy"] == "no-referrer"
 
 
 def test_a_link_stays_what_it_is_whatever_is_in_it() -> None:
     reader = Reader(whole((Link('/"><script>', HOSTILE),)))
     assert reader.attributes("script") == []
-    assert reader.attributes("a") == [{"href": '/"><script>'}]
+    assert reader.attributes("a") == [{"href": './"><script>'}]
     assert HOSTILE.replace("\ud800", "?") in reader.texts
 
 
@@ -78,7 +78,7 @@ def test_a_value_that_a_template_lacks_is_an_error() -> None:
 
 
 def test_an_address_repeats_a_parameter_for_each_of_its_values() -> None:
-    assert url("/x", a=["1&", "\ud800"], b=[], c=7) == "/x?a=1%26&a=%3F&c=7"
+    assert url("/x", a=["1&", "\ud800"], b=[], c=7) == "./x?a=1%26&a=%3F&c=7"
 
 
 def test_a_command_that_serves_nothing_does_not_load_the_templates_library() -> None:
@@ -114,5 +114,5 @@ def test_html_is_in_the_templates_alone_and_none_of_it_escapes_the_escaping() ->
         (9e5, "10 d"),
     ],
 )
-def test_an_age_is_told_in_its_largest_whole_unit(seconds: float, words: str) -> None:
+def test_an_age_is_shown_in_its_largest_whole_unit(seconds: float, words: str) -> None:
     assert age(seconds) == words

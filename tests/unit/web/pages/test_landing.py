@@ -34,7 +34,7 @@ def test_each_collector_has_a_row_with_what_an_operator_wants_to_know() -> None:
 
 def test_the_number_of_failures_leads_to_them() -> None:
     failed = CollectorSnapshot("a&b", "inkit", "batches", failures=(failure("rb_1", MINUTE),))
-    assert read(failed).attributes("a") == [{"href": "/failures?account=a%26b&collector=batches"}]
+    assert read(failed).attributes("a") == [{"href": "./failures?account=a%26b&collector=batches"}]
 
 
 def test_a_problem_says_what_it_is_why_it_is_and_what_to_do() -> None:
@@ -44,7 +44,7 @@ def test_a_problem_says_what_it_is_why_it_is_and_what_to_do() -> None:
         "a: polls fail.\nRefused.\nNo metrics.\nMake a new token. Runbook: BatchExporterDown",
         "b: 2 records failed. See its failed records",
     ]
-    assert reader.attributes("a") == [{"href": "/runbooks#batchexporterdown"}, {"href": "/failures?account=b"}]
+    assert reader.attributes("a") == [{"href": "./runbooks#batchexporterdown"}, {"href": "./failures?account=b"}]
     assert [item["class"] for item in reader.attributes("li")] == ["bad", "warn"]
     assert "Look at this first" in reader.texts
 

@@ -1,4 +1,4 @@
-"""What is wrong, in which order, and what is said to do about it."""
+"""What is wrong, in which order, and the advice for it."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from exporter.exposition.status import CollectorStatus
 from exporter.model.record import LAST_FAILURES, Reason
 from exporter.web.pages.problems import ADVICE, STUCK_ALERTS, Problem, problems
 from exporter.web.pages.runbooks import PAGE, runbook
-from tests.support.examples import FOREVER, MINUTE, NOW, calm, failure, troubled
+from tests.support.examples import FOREVER, MINUTE, NOW, calm, failure, with_problems
 from tests.support.paths import ROOT
 
 RUNBOOKS = (ROOT / "docs" / "alerts.md").read_text()
@@ -43,7 +43,7 @@ def test_where_nothing_is_wrong_there_is_no_problem() -> None:
 
 
 def test_the_worst_comes_first() -> None:
-    whole = problems(troubled().snapshot, NOW, NOW, healthy=False)
+    whole = problems(with_problems().snapshot, NOW, NOW, healthy=False)
     assert [(problem.level, problem.summary) for problem in whole] == [
         ("bad", "A poll loop has ended: its collector is no longer polled."),
         ("bad", "staging: polls of document_batches, invocations fail."),
@@ -62,15 +62,16 @@ def test_collectors_of_an_account_that_fail_alike_are_one_problem() -> None:
 
 
 def test_a_problem_says_what_became_of_the_metrics() -> None:
-    def said(success: float | None, fresh_until: float) -> str:
+    def impact(success: float | None, fresh_until: float) -> str:
         (problem,) = found(collector(failing(success=success), fresh_until=fresh_until))
         return problem.details[-1]
 
-    assert said(NOW - 60, NOW) == "The metrics keep their last values: the last poll that succeeded was 1 min ago."
+    assert impact(NOW - 60, NOW) == "The metrics keep their last values: the last poll that succeeded was 1 min ago."
     assert (
-        said(NOW - 900, NOW - 300) == "The metrics are stale and dropped: the last poll that succeeded was 15 min ago."
+        impact(NOW - 900, NOW - 300)
+        == "The metrics are stale and dropped: the last poll that succeeded was 15 min ago."
     )
-    assert said(None, 0.0) == "No poll has ever succeeded, so there are no metrics."
+    assert impact(None, 0.0) == "No poll has ever succeeded, so there are no metrics."
 
 
 @pytest.mark.parametrize("reason", Reason)

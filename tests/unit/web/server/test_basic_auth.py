@@ -27,7 +27,7 @@ def header(name: str, password: str) -> bytes:
 
 
 class Counting:
-    """bcrypt that counts its calls, and waits where it is told to."""
+    """bcrypt that counts its calls, and waits where it is asked to."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[bytes] = []
@@ -129,7 +129,7 @@ def test_the_hash_of_another_user_lets_nobody_in_whatever_is_kept() -> None:
     async def both(checker: PasswordChecker) -> list[bool]:
         users = {"alice": USERS["alice"]}
         attempts = [header("alice", "secret"), header("nobody", "secret"), header("nobody", "secret")]
-        return [await checker.allows(users, one) for one in attempts]
+        return [await checker.allows(users, attempt) for attempt in attempts]
 
     assert run(both) == [True, False, False]
 
@@ -144,7 +144,7 @@ def test_a_password_is_checked_once_however_often_it_comes(counting: Counting, p
     assert len(counting.calls) == 1
 
 
-def test_a_new_hash_is_checked_anew(counting: Counting) -> None:
+def test_a_new_hash_is_checked_again(counting: Counting) -> None:
     async def twice(checker: PasswordChecker) -> list[bool]:
         later = {"alice": hashed(b"another")}
         return [await checker.allows(users, header("alice", "secret")) for users in (USERS, later)]
@@ -169,10 +169,10 @@ def reachable(root: object) -> list[object]:
     """Return what an object holds, and what that holds, but for code."""
     found, left = {id(root): root}, [root]
     while left:
-        for one in gc.get_referents(left.pop()):
-            if id(one) not in found and not isinstance(one, type | ModuleType | FunctionType):
-                found[id(one)] = one
-                left.append(one)
+        for referent in gc.get_referents(left.pop()):
+            if id(referent) not in found and not isinstance(referent, type | ModuleType | FunctionType):
+                found[id(referent)] = referent
+                left.append(referent)
     return list(found.values())
 
 
@@ -184,9 +184,9 @@ def test_what_is_kept_is_bounded_and_holds_no_password(counting: Counting) -> No
 
     checker = run(flood)
     assert len(counting.calls) == 121, "the last hundred are known, and the one before them is not"
-    texts = [str(one) for one in reachable(checker) if isinstance(one, bytes | bytearray | str)]
+    texts = [str(value) for value in reachable(checker) if isinstance(value, bytes | bytearray | str)]
     assert len(texts) > 100
-    assert [one for one in texts if "CANARY" in one] == []
+    assert [text for text in texts if "CANARY" in text] == []
 
 
 def test_passwords_are_checked_one_at_a_time_and_the_event_loop_goes_on(counting: Counting) -> None:
@@ -258,7 +258,7 @@ def test_a_check_that_outlives_the_event_loop_disturbs_nobody(counting: Counting
 
     before = threading.enumerate()
     run(cut_off)
-    (checking,) = [one for one in threading.enumerate() if one.name == "password" and one not in before]
+    (checking,) = [thread for thread in threading.enumerate() if thread.name == "password" and thread not in before]
     assert checking.daemon
     counting.go.set()
     checking.join(20)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from exporter.demo import faults
-from exporter.demo.faults import Lies
+from exporter.demo.faults import ListFaults
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.items import packagex_batch
 from exporter.demo.packagex.listing import PackagexReadings
@@ -17,70 +17,70 @@ ALL = [f"batch_{n:02}" for n in range(30)]
 
 @pytest.fixture(autouse=True)
 def _thirty_batches(batches: Batches) -> None:
-    batches.extend(packagex_batch(one, NOW + n) for n, one in enumerate(ALL))
+    batches.extend(packagex_batch(record_id, NOW + n) for n, record_id in enumerate(ALL))
 
 
 def read_all(client: Client) -> list[str]:
-    return [one for page in (1, 2, 3) for one in client.ids(page=page, limit=10)]
+    return [record_id for page in (1, 2, 3) for record_id in client.ids(page=page, limit=10)]
 
 
 @pytest.mark.parametrize("readings", [PackagexReadings(order="newest_first"), PackagexReadings()], ids=str)
 def test_the_order_can_be_another_than_is_read_from_the_reference(client: Client) -> None:
-    client.mock_api.faults.lies = Lies(order="ascending")
+    client.mock_api.faults.list_faults = ListFaults(order="ascending")
     assert read_all(client) == ALL
-    client.mock_api.faults.lies = Lies(order="descending")
+    client.mock_api.faults.list_faults = ListFaults(order="descending")
     assert read_all(client) == ALL[::-1]
 
 
 def test_a_shuffled_list_has_no_order_but_every_batch_once(client: Client) -> None:
-    client.mock_api.faults.lies = Lies(order="shuffled")
+    client.mock_api.faults.list_faults = ListFaults(order="shuffled")
     read = read_all(client)
     assert read not in (ALL, ALL[::-1])
     assert sorted(read) == ALL
 
 
 @pytest.mark.parametrize(
-    ("lies", "page", "expected"),
+    ("list_faults", "page", "expected"),
     [
-        (Lies(total_count=5), 1, {"total_count": 5, "has_more": True}),
-        (Lies(total_count=99), 3, {"total_count": 99, "has_more": False}),
-        (Lies(has_more=True), 3, {"total_count": 30, "has_more": True}),
-        (Lies(has_more=False), 1, {"total_count": 30, "has_more": False}),
+        (ListFaults(total_count=5), 1, {"total_count": 5, "has_more": True}),
+        (ListFaults(total_count=99), 3, {"total_count": 99, "has_more": False}),
+        (ListFaults(has_more=True), 3, {"total_count": 30, "has_more": True}),
+        (ListFaults(has_more=False), 1, {"total_count": 30, "has_more": False}),
     ],
     ids=str,
 )
 def test_the_total_and_whether_there_is_more_can_disagree(
-    client: Client, lies: Lies, page: int, expected: dict[str, Any]
+    client: Client, list_faults: ListFaults, page: int, expected: dict[str, Any]
 ) -> None:
-    client.mock_api.faults.lies = lies
+    client.mock_api.faults.list_faults = list_faults
     answer = client.page(page=page, limit=10)
     assert answer["pagination"].items() >= expected.items()
     assert len(answer["data"]) == 10
 
 
 def test_the_total_can_be_missing(client: Client) -> None:
-    client.mock_api.faults.lies = Lies(total_count="missing")
+    client.mock_api.faults.list_faults = ListFaults(total_count="missing")
     assert client.pagination(limit=10) == {"limit": 10, "page": 1, "has_more": True}
 
 
 def test_the_limit_can_be_ignored(client: Client) -> None:
-    client.mock_api.faults.lies = Lies(ignore_page_size=True)
+    client.mock_api.faults.list_faults = ListFaults(ignore_page_size=True)
     answer = client.page(limit=10)
     assert len(answer["data"]) == answer["pagination"]["limit"] == 25
 
 
 def test_the_filters_can_be_ignored(client: Client) -> None:
     assert client.ids(status="failed") == []
-    client.mock_api.faults.lies = Lies(ignore_filters=True)
+    client.mock_api.faults.list_faults = ListFaults(ignore_filters=True)
     assert client.ids(status="failed", limit=30) == ALL
 
 
 def test_ids_can_come_twice_over_the_seam_of_two_pages(client: Client) -> None:
-    client.mock_api.faults.lies = Lies(repeat_ids=True)
+    client.mock_api.faults.list_faults = ListFaults(repeat_ids=True)
     pages = [client.ids(page=page, limit=10) for page in (1, 2, 3)]
     assert [page[0] for page in pages[1:]] == [page[-1] for page in pages[:-1]]
-    assert [one for page in pages for one in page if one not in ("batch_09", "batch_19")] == [
-        one for one in ALL if one not in ("batch_09", "batch_19")
+    assert [record_id for page in pages for record_id in page if record_id not in ("batch_09", "batch_19")] == [
+        record_id for record_id in ALL if record_id not in ("batch_09", "batch_19")
     ]
 
 
@@ -89,7 +89,7 @@ def test_the_batches_can_change_between_two_pages(batches: Batches, client: Clie
         if (kind, page) == ("batches", 2):
             batches.remove("batch_00")
 
-    client.mock_api.faults.lies = Lies(before_page=remove)
+    client.mock_api.faults.list_faults = ListFaults(before_page=remove)
     assert "batch_10" not in read_all(client)
 
 

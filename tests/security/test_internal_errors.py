@@ -1,4 +1,4 @@
-"""A mistake in the exporter itself: what was raised may quote anything, and its text gets nowhere."""
+"""An internal error of the exporter: what was raised may quote anything, and its text gets nowhere."""
 
 import re
 import subprocess
@@ -25,18 +25,18 @@ main()
 
 
 @pytest.mark.parametrize("command", ["once", "check --online", "inspect prod rb_1", "inspect prod rend_1"])
-def test_the_text_of_a_mistake_is_not_shown(rig: Rig, tmp_path: Path, command: str) -> None:
+def test_the_text_of_an_internal_error_is_not_shown(rig: Rig, tmp_path: Path, command: str) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
     done = subprocess.run(
         [sys.executable, tmp_path / "broken.py", *command.split(), config(rig, tmp_path)],
-        env={**PATH, "PYTHONPATH": ":".join(sys.path), "TEXT": canary("mistake")},
+        env={**PATH, "PYTHONPATH": ":".join(sys.path), "TEXT": canary("internal-error")},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert done.returncode == 1
-    assert canary("mistake") not in done.stdout + done.stderr
+    assert canary("internal-error") not in done.stdout + done.stderr
     assert re.search('level=ERROR msg="internal error"', done.stderr)
     assert "broken.py" in done.stderr
     assert "KeyError" in done.stderr
