@@ -124,8 +124,9 @@ def serve(
         stopped = _wait(signals.stops, server)
         log.info("stopping" if stopped else "the web server has ended unexpectedly")
         supervisor.stop()
-        scheduler.engine.stop(STOP_WITHIN_SECONDS / 2)
         manager.stopping()
+        if not scheduler.engine.stop(STOP_WITHIN_SECONDS / 2):
+            state.leave()
         server.stop(STOP_WITHIN_SECONDS)
     return stopped
 

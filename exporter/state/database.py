@@ -90,6 +90,14 @@ class State:
             fold(self._connection, truncate=True)
         self._close(self._end)
 
+    def leave(self) -> None:
+        """Leave the connection to a thread that does not come back from using it: closing it would wait for that.
+
+        Nothing is lost: what is committed stands in the log, which the next program folds back.
+        """
+        self._ended = True
+        self._connection = None
+
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             if self._ended:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from exporter.model.record import Reason, StateError
 from exporter.state import Records, State, prepared
+from exporter.state.connection import connect
 from tests.support.properties import examples
 from tests.support.rig import Clock
 from tests.support.state_file import RULES, counted, other_program, write
@@ -195,3 +196,42 @@ def test_a_lock_at_the_start_may_be_released_by_the_next_attempt(tmp_path: Path)
     assert caught.value.passing
     with prepared(path) as state:
         assert counted(state, "x") == 0
+
+
+def test_a_connection_that_another_thread_does_not_come_back_from_is_not_waited_for_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, hanging, over = threading.Event(), threading.Event(), threading.Event()
+
+    def hang(_: str) -> None:
+        # As a disk that does not answer: the thread is in the middle of a statement.
+        if hangs.is_set():
+            hanging.set()
+            over.wait(20)
+
+    def traced(path: Path) -> sqlite3.Connection:
+        made = connect(path)
+        made.set_trace_callback(hang)
+        return made
+
+    def use(records: Records) -> None:
+        with contextlib.suppress(StateError):
+            write(records, "r2")
+
+    monkeypatch.setattr("exporter.state.database.connect", traced)
+    began = time.monotonic()
+    with prepared(tmp_path / "state.db") as state, state.records("prod", "x", RULES) as records:
+        write(records, "r1")
+        hangs.set()
+        thread = threading.Thread(target=use, args=(records,))
+        thread.start()
+        assert hanging.wait(20)
+        state.leave()
+        with pytest.raises(StateError), state.records("prod", "y", RULES):
+            pass
+    assert time.monotonic() - began < WAIT
+    over.set()
+    thread.join()
+    hangs.clear()
+    with prepared(tmp_path / "state.db") as state:
+        assert counted(state, "x") >= 1
