@@ -35,6 +35,7 @@ def figures(bench: Bench) -> Iterator[Row]:
     large = {kind: _window(bench, kind, bench.sizes.large) for kind in KINDS}
     yield from (_requests(bench, kind, window) for kind, window in large.items())
     yield from (_cpu(kind, small[kind], large[kind]) for kind in KINDS)
+    yield from (_unchanged(bench, kind) for kind in KINDS)
     yield _reconciling(bench, small["invocations"])
     yield from (_scattered(bench, kind) for kind in KINDS)
     yield _backfill(bench)
@@ -51,7 +52,7 @@ def _window(bench: Bench, kind: Kind, records: int) -> Window:
         read = bench.alone(measure.read_window, stage.url, folder, kind)
         stage.requests()
         quiet = bench.alone(measure.quiet_polls, stage.url, folder, kind, sizes.polls)
-        requests = stage.requests() / (1 + sizes.polls)
+        requests = stage.requests() / (measure.FIRST_POLLS + sizes.polls)
         bench.alone(measure.naive_poll, stage.url, kind)
         return Window(records, read, quiet, requests, stage.requests())
 
@@ -75,6 +76,26 @@ def _cpu(kind: Kind, small: Window, large: Window) -> Row:
         f"{number(small.records)}: {milliseconds(small.quiet.cpu)}",
         f"{large.quiet.cpu / small.quiet.cpu:.2f}",
         "at most 2",
+    )
+
+
+def _unchanged(bench: Bench, kind: Kind) -> Row:
+    """A page with the bytes of the last poll, beside one in which only a text differs that no metric shows."""
+    records, polls = bench.sizes.small, bench.sizes.polls
+    bench.tell(f"{number(records)} {kind}, nothing in flight")
+    folder = bench.empty_folder()
+    with bench.stage({kind: Scene(records)}) as stage:
+        bench.alone(measure.read_window, stage.url, folder, kind)
+        same = bench.alone(measure.quiet_polls, stage.url, folder, kind, polls)
+        stage.change_texts()
+        other = bench.alone(measure.quiet_polls, stage.url, folder, kind, polls)
+    return Row(
+        f"CPU time of a quiet poll, {kind}, newest page unchanged",
+        "100 rows on the page, nothing in flight",
+        milliseconds(same.cpu),
+        f"other bytes: {milliseconds(other.cpu)}",
+        f"{same.cpu / other.cpu:.2f}",
+        "at most 0.7",
     )
 
 
@@ -105,7 +126,7 @@ def _scattered(bench: Bench, kind: Kind) -> Row:
         bench.alone(measure.read_window, stage.url, folder, kind)
         stage.requests()
         bench.alone(measure.quiet_polls, stage.url, folder, kind, 1)
-        requests = stage.requests() / 2
+        requests = stage.requests() / (measure.FIRST_POLLS + 1)
         bench.alone(measure.naive_poll, stage.url, kind)
         naive = stage.requests()
     return Row(

@@ -4,16 +4,18 @@ The records do not change by themselves: a poll of them is a quiet one.
 """
 
 import itertools
+import json
 import multiprocessing
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from exporter.demo import faults
+from exporter.demo.faults import ListFaults
 from exporter.demo.items import Item, Kind, document_batch, generations, invocation, iso, workflow_batch
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
@@ -57,6 +59,11 @@ class Stage:
         self._connection.send(seconds)
         self._connection.recv()
 
+    def change_texts(self) -> None:
+        """Let a text that no metric shows change in the newest record before each answer of a list from now on."""
+        self._connection.send("change texts")
+        self._connection.recv()
+
 
 @contextmanager
 def staged(scenes: Mapping[Kind, Scene], apart: bool = True) -> Iterator[Stage]:
@@ -89,7 +96,21 @@ def _serve(connection: "Connection[object, object]", scenes: Mapping[Kind, Scene
             if isinstance(told, float):
                 mock_api.faults.clear()
                 mock_api.faults.add(faults.latency(told))
+            if told == "change texts":
+                mock_api.faults.list_faults = ListFaults(before_page=_changing(world))
             connection.send(answered)
+
+
+def _changing(world: World) -> Callable[[Kind, int], None]:
+    """Return a function that changes the name of the newest record of a list."""
+    numbers = itertools.count()
+
+    def change(kind: Kind, page: int) -> None:
+        del page
+        [newest], _ = world.texts(kind, "created_at", 0, 1)
+        world.update(kind, json.loads(newest)["id"], name=f"name {next(numbers)}")
+
+    return change
 
 
 def _items(world: World, kind: Kind, scene: Scene, now: float) -> Iterator[Item]:

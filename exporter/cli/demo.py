@@ -16,6 +16,7 @@ from exporter.cli.flags import UsageError
 from exporter.cli.load_config import systems
 from exporter.cli.serve import Signals, catch_signals, serve
 from exporter.config import load
+from exporter.config.resources import available
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.files import FileStore
@@ -116,7 +117,9 @@ def _with_exporter(args: argparse.Namespace, mock_api: MockApi, signals: Signals
             print("Ctrl-C ends it.", flush=True)
 
         try:
-            return serve(args, Loading(lambda: load(path, systems(), {}), str(path)), signals, started)
+            return serve(
+                args, Loading(lambda: load(path, systems(), {}, resources=available()), str(path)), signals, started
+            )
         except ListenError as error:
             raise ListenError(f"{error}; {_other_ports(args)}", passing=error.passing) from error
 

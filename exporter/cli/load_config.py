@@ -5,7 +5,8 @@ import logging
 import os
 
 from exporter import state
-from exporter.config import Config, from_environment, load
+from exporter.config import Bounds, Config, from_environment, load
+from exporter.config.resources import available
 from exporter.model.system import System
 from exporter.systems import sources
 from exporter.web.config import WebConfigFile
@@ -21,17 +22,17 @@ def systems() -> dict[str, System]:
 def configuration(args: argparse.Namespace) -> Config:
     """Load the configuration, to run with it. Raises ConfigError."""
     if args.config_file is None:
-        return from_environment(systems(), os.environ)
-    return load(args.config_file, systems(), os.environ)
+        return from_environment(systems(), os.environ, resources=available())
+    return load(args.config_file, systems(), os.environ, resources=available())
 
 
 def checked_configuration(args: argparse.Namespace) -> Config:
     """Load the configuration and inspect its state file, to report problems only. Raises ConfigError."""
     if args.config_file is None:
-        return from_environment(systems(), os.environ, state.problem)
+        return from_environment(systems(), os.environ, state.problem, available())
     # systemd sets this variable for a unit's own commands, and then the unit's credentials exist.
     before_start = "CREDENTIALS_DIRECTORY" not in os.environ
-    return load(args.config_file, systems(), os.environ, state.problem, before_start)
+    return load(args.config_file, systems(), os.environ, state.problem, before_start, available())
 
 
 def web_configuration(args: argparse.Namespace) -> WebConfigFile | None:
@@ -44,6 +45,14 @@ def log_warnings(config: Config) -> Config:
     for warning in config.warnings:
         log.warning("configuration warning", extra={"warning": str(warning)})
     return config
+
+
+def log_limits(bounds: Bounds) -> None:
+    """Log the bounds, and what the process may use."""
+    extra = {"workers": bounds.workers, "answer_bytes": bounds.answer_bytes, "response_bytes": bounds.response_bytes}
+    extra |= {"clients": bounds.clients, "idle_connections": bounds.idle_connections}
+    has = bounds.resources
+    log.info("limits", extra=extra | {"descriptors": has.descriptors, "memory": has.memory, "cpus": has.cpus})
 
 
 def revision() -> str:

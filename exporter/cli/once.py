@@ -13,11 +13,12 @@ from exporter.cli.atomic_write import atomic_write
 from exporter.cli.load_config import configuration, log_warnings, revision
 from exporter.cli.printing import Printer
 from exporter.cli.streams import OutputError
+from exporter.client.memory_budget import return_large_blocks
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.polling.build import Shared, account_pipeline
+from exporter.polling.build import Shared, account_pipeline, request_limits
 from exporter.polling.engine import Engine
 from exporter.polling.poller import Poller
 from exporter.polling.scheduler import Scheduler
@@ -31,6 +32,7 @@ _BAR = "{bar:30}| {n_fmt} of {total_fmt} collectors{postfix}"
 def run(args: argparse.Namespace) -> bool:
     """Poll every collector once, all at the same time. Return whether all polls succeeded."""
     config = log_warnings(configuration(args))
+    return_large_blocks()
     printer = Printer(args.log_format)
     if args.output is not None:
         problem = _problem(args.output)
@@ -42,9 +44,10 @@ def run(args: argparse.Namespace) -> bool:
     store = SnapshotStore()
     self_metrics = SelfMetrics(__version__, revision(), store)
     with prepared(config.state_path) as state:
-        scheduler = Scheduler()
+        self_metrics.show_state(state.sizes)
+        scheduler = Scheduler(config.bounds.workers)
         self_metrics.watch(scheduler.workers.most, lambda: scheduler.workers.busy, lambda: scheduler.overdue)
-        shared = Shared(state, store, self_metrics, scheduler.runner)
+        shared = Shared(state, store, self_metrics, scheduler.runner, request_limits(config.bounds))
         pipelines = [account_pipeline(account, sources(), shared) for account in config.accounts]
         pollers = [poller for pipeline in pipelines for poller in pipeline.pollers]
         for poller in pollers:

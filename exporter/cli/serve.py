@@ -13,14 +13,15 @@ from concurrent.futures import Future
 from typing import NamedTuple
 
 from exporter import __version__
-from exporter.cli.load_config import configuration, log_warnings, revision, web_configuration
+from exporter.cli.load_config import configuration, log_limits, log_warnings, revision, web_configuration
 from exporter.cli.sd_notify import ServiceManager
+from exporter.client.memory_budget import return_large_blocks
 from exporter.config import Config
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.polling.build import Shared, account_pipeline
+from exporter.polling.build import Shared, account_pipeline, request_limits
 from exporter.polling.reload import Asked, Loading, Reloader
 from exporter.polling.scheduler import Scheduler
 from exporter.polling.supervisor import Supervisor
@@ -28,6 +29,7 @@ from exporter.state import prepared
 from exporter.systems import families, sources
 from exporter.web.app import App
 from exporter.web.config import WebConfigFile
+from exporter.web.server.connection import limits_within
 from exporter.web.server.listen import first_port, listen, name_of
 from exporter.web.server.server import Server
 from exporter.web.server.systemd import inherited
@@ -80,6 +82,7 @@ def serve(
     Raises ConfigError for both configurations, ListenError for an address that is not available, and StateError.
     """
     signals = signals or catch_signals(reload=True)
+    return_large_blocks()
     config = loading.load()
     web = web_configuration(args)
     addresses = args.listen_address
@@ -90,9 +93,10 @@ def serve(
     store = SnapshotStore()
     self_metrics = SelfMetrics(__version__, revision(), store)
     with prepared(config.state_path) as state:
-        scheduler = Scheduler()
+        self_metrics.show_state(state.sizes)
+        scheduler = Scheduler(config.bounds.workers)
         self_metrics.watch(scheduler.workers.most, lambda: scheduler.workers.busy, lambda: scheduler.overdue)
-        shared = Shared(state, store, self_metrics, scheduler.runner)
+        shared = Shared(state, store, self_metrics, scheduler.runner, request_limits(config.bounds))
         supervisor = Supervisor(
             store, lambda account, known: account_pipeline(account, sources(), shared, known), scheduler
         )
@@ -109,7 +113,7 @@ def serve(
             reload=reloader.ask if args.enable_lifecycle else None,
             reload_failed=reloader.failed,
         )
-        server = Server(app, sockets, current=web)
+        server = Server(app, sockets, limits_within(config.bounds), web)
         supervisor.start(config.accounts)
         server.start()
         manager.ready()
@@ -120,8 +124,9 @@ def serve(
         stopped = _wait(signals.stops, server)
         log.info("stopping" if stopped else "the web server has ended unexpectedly")
         supervisor.stop()
-        scheduler.engine.stop(STOP_WITHIN_SECONDS / 2)
         manager.stopping()
+        if not scheduler.engine.stop(STOP_WITHIN_SECONDS / 2):
+            state.leave()
         server.stop(STOP_WITHIN_SECONDS)
     return stopped
 
@@ -129,6 +134,7 @@ def serve(
 def _log_start(loading: Loading, config: Config, sockets: Sequence[socket.socket], web: WebConfigFile | None) -> None:
     if web is not None:
         web.log_warnings()
+    log_limits(config.bounds)
     extra = {"version": __version__, "address": ",".join(map(name_of, sockets)), "port": first_port(sockets)}
     extra |= {"tls": web is not None and web.config.tls is not None}
     extra |= {"config": loading.file or "the environment", "state": str(config.state_path or "none")}

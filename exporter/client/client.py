@@ -4,6 +4,7 @@ Endpoints and the meaning of answers are the systems' part.
 """
 
 import functools
+import hashlib
 import itertools
 import json
 import logging
@@ -93,12 +94,21 @@ class Client:
         """
         return self._get(request, MAX_BODY_BYTES if request.most is None else request.most)
 
-    def _get(self, request: Request, most: int) -> JSON:
-        """Return the answer as `get` does, if it has at most so many bytes."""
+    def get_unless(self, request: Request, known: bytes) -> tuple[bytes, JSON | None]:
+        """Return a digest of the answer's bytes, and the answer as `get` does; None if `known` is the digest.
+
+        An answer with the known bytes is not decoded. Raises as `get` does.
+        """
+        digest = _Digest(known)
+        answer = self._get(request, MAX_BODY_BYTES if request.most is None else request.most, digest)
+        return digest.found, answer
+
+    def _get(self, request: Request, most: int, digest: "_Digest | None" = None) -> JSON | None:
+        """Return the answer as `get` does, if it has at most so many bytes; None if its digest is the known one."""
         attempt = 1
         while True:
             try:
-                return self._once(request, most)
+                return self._once(request, most, digest)
             except FetchError as error:
                 # A request that was cut off because the program stops has not failed: this raises Stopping.
                 self._pause(0.0)
@@ -150,7 +160,7 @@ class Client:
         """Return how many answers as large as the last one may be under way."""
         return max(1, AHEAD_BYTES // max(1, self._sizes.get(request.endpoint, 0)))
 
-    def _once(self, request: Request, most: int) -> JSON:
+    def _once(self, request: Request, most: int, digest: "_Digest | None") -> JSON | None:
         """Make one attempt. Raises FetchError and Stopping."""
         # Concurrency before the turn: requests that waited for the former must not start all at once.
         with self._limiter.concurrency.entered(self._runner.result):
@@ -159,6 +169,8 @@ class Client:
             self._meter.throttled(self._limiter.take_turn(self._pause, self._runner.result))
             answer = self._runner.call(functools.partial(self._answer, request, token, most))
         try:
+            if digest is not None and answer.status == 200 and digest.is_known(answer.body):
+                return None
             return self._decode(request, answer, token)
         finally:
             answer.done()
@@ -210,6 +222,19 @@ class Client:
     def _pause(self, seconds: float) -> None:
         if self._runner.pause(seconds):
             raise Stopping
+
+
+@dataclass(slots=True)
+class _Digest:
+    """A digest of the bytes of an answer, and the one that is known."""
+
+    known: bytes
+    found: bytes = b""
+
+    def is_known(self, body: bytearray) -> bool:
+        """Note the digest of a body. Return whether it is the known one."""
+        self.found = hashlib.blake2b(body, digest_size=16).digest()
+        return self.found == self.known
 
 
 def _json(answer: Answer) -> JSON:

@@ -15,6 +15,8 @@ from exporter.client.resolve import Address
 
 STAGGER_SECONDS = 0.25
 """How long an address is tried alone before the next one is tried in parallel."""
+_MOST_AT_ONCE = 4
+"""Addresses that are tried in parallel. Each takes a file descriptor, and a name may have dozens of addresses."""
 _LOCAL_ERRORS = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 """No route and no such protocol: less informative than the answer of another address."""
 
@@ -28,8 +30,9 @@ class ConnectTimeout(Exception):
 def connect(addresses: Sequence[Address], deadline: Deadline, options: Iterable[SocketOption] = ()) -> socket.socket:
     """Connect to the address that answers first, and return the non-blocking socket.
 
-    The next address is tried when one fails, or in parallel after a quarter of a second without an answer. All are
-    tried within half of the time that is left. Raises OSError when all have failed, and ConnectTimeout.
+    The next address is tried when one fails, or in parallel after a quarter of a second without an answer; if four are
+    being tried, the first of them is given up. All are tried within half of the time that is left. Raises OSError when
+    all have failed, and ConnectTimeout.
     """
     if not addresses:
         raise OSError(errno.EADDRNOTAVAIL, "the host has no address")
@@ -89,10 +92,14 @@ class _Race:
     def close(self) -> None:
         """Cancel the attempts under way."""
         for key in tuple(self._selector.get_map().values()):
-            if isinstance(key.fileobj, socket.socket):
-                key.fileobj.close()
+            _close(key.fileobj)
 
     def _begin(self, address: Address) -> None:
+        under_way = self._selector.get_map()
+        if len(under_way) >= _MOST_AT_ONCE:
+            first = next(iter(under_way.values())).fileobj
+            self._selector.unregister(first)
+            _close(first)
         try:
             made = socket.socket(address.family, socket.SOCK_STREAM)
         except OSError as error:
@@ -125,3 +132,8 @@ class _Race:
     def _best_error(self) -> OSError:
         """Return the most informative failure."""
         return min(self._errors, key=lambda error: error.errno in _LOCAL_ERRORS)
+
+
+def _close(file: object) -> None:
+    if isinstance(file, socket.socket):
+        file.close()

@@ -1,6 +1,7 @@
 """Adapt requests and urllib3: connections that a deadline can end, to addresses of our choice, and TLS settings."""
 
 import contextvars
+import functools
 import http.cookiejar
 import socket
 import ssl
@@ -15,6 +16,7 @@ from urllib3 import connection, connectionpool
 
 from exporter.client.authorities import system_bundle
 from exporter.client.deadline import Deadline
+from exporter.client.idle_connections import IdleConnections
 from exporter.client.route import Route
 from exporter.client.tls_context import TlsSettings, context
 
@@ -91,20 +93,38 @@ class _HttpsConnection(_HttpConnection, connection.HTTPSConnection):
 
 
 class _HttpPool(connectionpool.HTTPConnectionPool):
+    """A pool whose idle connections are counted together with those of other pools."""
+
     ConnectionCls = _HttpConnection
 
+    def __init__(self, idle: IdleConnections, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._idle = idle
 
-class _HttpsPool(connectionpool.HTTPSConnectionPool):
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        taken = super()._get_conn(timeout)
+        self._idle.take(taken)  # type: ignore[arg-type]
+        return taken
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None and conn.sock is not None:
+            self._idle.add(conn)
+        super()._put_conn(conn)
+
+
+class _HttpsPool(_HttpPool, connectionpool.HTTPSConnectionPool):
     ConnectionCls = _HttpsConnection
 
 
-_POOLS = {"http": _HttpPool, "https": _HttpsPool}
+def _pools(idle: IdleConnections) -> dict[str, Any]:
+    return {"http": functools.partial(_HttpPool, idle), "https": functools.partial(_HttpsPool, idle)}
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
     """requests' adapter with our connections, the system's authorities and an optional server name."""
 
-    def __init__(self, server_name: str | None, connections: int) -> None:
+    def __init__(self, server_name: str | None, connections: int, idle: IdleConnections) -> None:
+        self._pools = _pools(idle)
         self._tls_names: dict[str, Any] = {}
         if server_name is not None:
             self._tls_names = {"server_hostname": server_name, "assert_hostname": server_name}
@@ -112,11 +132,11 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
         super().init_poolmanager(connections, maxsize, block, **pool_kwargs, **self._tls_names)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **proxy_kwargs, **self._tls_names)
-        manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = self._pools
         return manager
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
@@ -136,8 +156,8 @@ class _Session(requests.Session):
         return None
 
 
-def new_session(tls: Tls, proxies: Mapping[str, str], connections: int) -> requests.Session:
-    """Return a session that keeps connections and ignores the environment.
+def new_session(tls: Tls, proxies: Mapping[str, str], connections: int, idle: IdleConnections) -> requests.Session:
+    """Return a session that keeps so many connections, as far as `idle` allows, and ignores the environment.
 
     It uses no proxy and no certificate bundle of the environment, and no password from ~/.netrc, which requests would
     send instead of the token. Cookies are rejected. Requests must be made within a `current_call`.
@@ -149,8 +169,8 @@ def new_session(tls: Tls, proxies: Mapping[str, str], connections: int) -> reque
     if tls.cert_file is not None and tls.key_file is not None:
         session.cert = (tls.cert_file, tls.key_file)
     session.proxies = dict(proxies)
-    session.mount("https://", _Adapter(tls.server_name, connections))
-    session.mount("http://", _Adapter(None, connections))
+    session.mount("https://", _Adapter(tls.server_name, connections, idle))
+    session.mount("http://", _Adapter(None, connections, idle))
     if tls.insecure_skip_verify:
         # The operator chose this in the configuration: no warning at each request.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)

@@ -1,5 +1,7 @@
 """Limit the bytes of all answers under way, from their first byte until they are decoded."""
 
+import contextlib
+import ctypes
 import threading
 import time
 import weakref
@@ -8,6 +10,8 @@ from exporter.client.deadline import Deadline
 
 BUDGET_BYTES = 16 * 1024 * 1024
 _TICK_SECONDS = 0.02
+_M_MMAP_THRESHOLD = -3
+_LARGE_BLOCK_BYTES = 128 * 1024
 
 
 class MemoryBudget:
@@ -77,5 +81,12 @@ class Reservation:
         self._budget.release(self)
 
 
-SHARED = MemoryBudget()
-"""The budget of the program, shared by all accounts."""
+def return_large_blocks() -> None:
+    """Let the C library return large blocks to the system as soon as they are freed, now and later.
+
+    glibc begins so, and raises the limit when a larger block is freed. Then answers come from the heaps of the threads,
+    which keep what they once needed: twice as much for twenty accounts with pages of 10 MB. Other libraries are left
+    alone.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)

@@ -5,7 +5,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import requests
 import urllib3
@@ -13,12 +13,13 @@ import urllib3
 from exporter.client.connections import Call, Tls, current_call, new_session
 from exporter.client.deadline import Deadline, RequestsUnderWay
 from exporter.client.errors import fetch_error
-from exporter.client.memory_budget import SHARED, MemoryBudget, Reservation
+from exporter.client.idle_connections import IdleConnections
+from exporter.client.memory_budget import MemoryBudget, Reservation
 from exporter.client.resolve import SYSTEM, HostResolver
 from exporter.client.route import Route
 from exporter.model.record import FetchError, Reason
 
-__all__ = ["MAX_BODY_BYTES", "Answer", "FileTransport", "Stream", "Tls", "Transport"]
+__all__ = ["MAX_BODY_BYTES", "Answer", "FileTransport", "RequestLimits", "Stream", "Tls", "Transport"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
@@ -47,12 +48,31 @@ class Stream:
     """The decompressed body."""
 
 
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What the requests of all accounts share."""
+
+    memory: MemoryBudget = field(default_factory=MemoryBudget)
+    """For the answers under way."""
+    idle: IdleConnections = field(default_factory=IdleConnections)
+    """The connections that wait for their next request."""
+    response_bytes: int = MAX_BODY_BYTES
+    """The largest answer, decompressed."""
+
+    def scaled(self, most: int) -> int:
+        """Return how many bytes an answer may have that may have `most` where the largest one has MAX_BODY_BYTES.
+
+        A smaller limit for a list's first page leaves room for later pages, which may be larger. That room stays.
+        """
+        return max(1, most * self.response_bytes // MAX_BODY_BYTES)
+
+
 class _Base:
     """A session with its connections and the deadlines of its requests."""
 
-    def __init__(self, tls: Tls, proxy_url: str | None, connections: int, route: Route) -> None:
+    def __init__(self, tls: Tls, proxy_url: str | None, connections: int, route: Route, idle: IdleConnections) -> None:
         proxies = {} if proxy_url is None else {"http": proxy_url, "https": proxy_url}
-        self._session = new_session(tls, proxies, connections)
+        self._session = new_session(tls, proxies, connections, idle)
         self._route = route
         self._under_way = RequestsUnderWay()
 
@@ -98,10 +118,11 @@ class Transport(_Base):
         proxy_url: str | None,
         connections: int,
         resolver: HostResolver = SYSTEM,
-        budget: MemoryBudget = SHARED,
+        limits: RequestLimits | None = None,
     ) -> None:
-        super().__init__(tls, proxy_url, connections, Route(resolver))
-        self._budget = budget
+        """`limits` are those of this transport alone by default."""
+        self._limits = limits or RequestLimits()
+        super().__init__(tls, proxy_url, connections, Route(resolver), self._limits.idle)
 
     def get(
         self,
@@ -113,11 +134,12 @@ class Transport(_Base):
     ) -> Answer:
         """Return the answer of a GET, complete within `timeout` seconds. Redirects are answers, and not followed.
 
-        Raises FetchError: timeout, connection, tls, too_large (over `most` bytes, decompressed), malformed (broken
-        HTTP). Time in which the body waits for memory does not count.
+        Raises FetchError: timeout, connection, tls, too_large (over `most` bytes, decompressed, or fewer where the
+        limits are lower), malformed (broken HTTP). Time in which the body waits for memory does not count.
         """
         deadline = Deadline(timeout)
-        reservation = self._budget.reserve()
+        most = self._limits.scaled(most)
+        reservation = self._limits.memory.reserve()
         try:
             with self._under_way.over(deadline), self._translating_errors(deadline, timeout):
                 with self._ask(url, headers, timeout, params) as response:
@@ -140,7 +162,7 @@ class FileTransport(_Base):
 
     def __init__(self, tls: Tls, proxy_url: str | None, api_host: str, resolver: HostResolver = SYSTEM) -> None:
         """`api_host` is the host of `base_url`."""
-        super().__init__(tls, proxy_url, 1, Route(resolver, api_host))
+        super().__init__(tls, proxy_url, 1, Route(resolver, api_host), IdleConnections())
         self._proxied = proxy_url is not None
         self.api_host = api_host
 

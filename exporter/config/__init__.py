@@ -1,5 +1,6 @@
 """Load, validate and describe the configuration. Systems are passed in by the caller."""
 
+from exporter.config.bounds import Bounds
 from exporter.config.json_schema import json_schema
 from exporter.config.load import from_environment, load
 from exporter.config.model import Account, Config, TLSConfig
@@ -8,6 +9,7 @@ from exporter.config.token import Token, TokenError
 
 __all__ = [
     "Account",
+    "Bounds",
     "Config",
     "ConfigError",
     "Problem",

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from exporter.config import defaults, schema, validate
+from exporter.config import bounds, defaults, schema, validate
 from exporter.config.model import Account, Config, TLSConfig
+from exporter.config.resources import PLENTY, Resources
 from exporter.config.source import files, messages, yaml_document
 from exporter.config.source.partial import Draft
 from exporter.config.source.problems import ConfigError, Problem, located
@@ -21,10 +22,12 @@ def load(
     environ: Mapping[str, str],
     state: validate.StateProblem = lambda _: None,
     before_start: bool = False,
+    resources: Resources = PLENTY,
 ) -> Config:
     """Read a configuration file. Raises ConfigError with all that is wrong in it.
 
     `state` checks the state file. With `before_start`, credentials of a service that does not run yet may be missing.
+    `resources` is what the process may use.
     """
     try:
         document = yaml_document.parse(files.read(path, _LARGEST_FILE_BYTES))
@@ -33,11 +36,16 @@ def load(
         raise ConfigError([Problem(str(path), None, "", message)]) from None
     except yaml_document.NotYaml as error:
         raise ConfigError([Problem(str(path), error.line, "", str(error))]) from None
-    return _checked(document, str(path), validate.Context(systems, environ, path.parent, state, before_start))
+    return _checked(
+        document, str(path), validate.Context(systems, environ, path.parent, state, before_start, resources)
+    )
 
 
 def from_environment(
-    systems: Mapping[str, System], environ: Mapping[str, str], state: validate.StateProblem = lambda _: None
+    systems: Mapping[str, System],
+    environ: Mapping[str, str],
+    state: validate.StateProblem = lambda _: None,
+    resources: Resources = PLENTY,
 ) -> Config:
     """One account for each system whose token is in the environment. Raises ConfigError, also if there is none."""
     given = [system for system in systems.values() if environ.get(system.token_env)]
@@ -50,7 +58,7 @@ def from_environment(
         raise ConfigError(unusable)
     accounts = [{"name": system.name, "system": system.name, "api_token_env": system.token_env} for system in given]
     document = yaml_document.Document({"accounts": accounts}, {}, ())
-    return _checked(document, "environment", validate.Context(systems, environ, Path(), state))
+    return _checked(document, "environment", validate.Context(systems, environ, Path(), state, resources=resources))
 
 
 def _unusable(variable: str, environ: Mapping[str, str]) -> Problem | None:
@@ -77,10 +85,13 @@ def _checked(document: yaml_document.Document, file: str, context: validate.Cont
 
 
 def _config(read: schema.File, context: validate.Context, warnings: Sequence[Problem]) -> Config:
+    limits = bounds.ConfiguredLimits(**read.limits.model_dump())
     return Config(
         accounts=tuple(_account(account, read, context) for account in read.accounts),
         state_path=_state_path(read.state, context),
         warnings=tuple(warnings),
+        limits=limits,
+        bounds=bounds.derive(context.resources, limits),
     )
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from exporter.config.bounds import Bounds, ConfiguredLimits, derive
+from exporter.config.resources import PLENTY
 from exporter.config.source.problems import Problem
 from exporter.config.token import Token
 
@@ -60,3 +62,6 @@ class Config:
     """The state file; None keeps the state in memory."""
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     """What the operator should change in a valid configuration."""
+    limits: ConfiguredLimits = field(default_factory=ConfiguredLimits)
+    bounds: Bounds = field(default_factory=lambda: derive(PLENTY, ConfiguredLimits()), compare=False)
+    """What follows from the limits and from what the process may use."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
 
-from exporter.config import durations, values
+from exporter.config import durations, sizes, values
 from exporter.config.source.problems import shown
 
 
@@ -19,6 +19,17 @@ def _duration(value: object) -> float:
     raise ValueError(("needs a value: " if value is None else "must be ") + durations.SYNTAX)
 
 
+def _size(value: object) -> int:
+    if isinstance(value, str):
+        try:
+            return sizes.parse(value)
+        except ValueError as error:
+            raise ValueError(f'{error}, not "{shown(value)}"') from None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise ValueError(f"a size needs a unit, such as 64MiB, not {shown(str(value))}")
+    raise ValueError("must be " + sizes.SYNTAX)
+
+
 def _proxy(value: SecretStr) -> SecretStr:
     values.proxy_url(value.get_secret_value())
     return value
@@ -30,9 +41,11 @@ def _default(duration: str) -> Any:
 
 
 _DURATION_SCHEMA = {"type": "string", "pattern": f"^{durations.PATTERN}$", "minLength": 2}
+_SIZE_SCHEMA = {"type": "string", "pattern": f"^{sizes.PATTERN}$"}
 _NOT_EMPTY = Field(json_schema_extra={"minLength": 1})
 
 Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Size = Annotated[int, BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)]
 Text = Annotated[str, AfterValidator(values.text), _NOT_EMPTY]
 Name = Annotated[str, AfterValidator(values.name), _NOT_EMPTY]
 Url = Annotated[str, AfterValidator(values.base_url), _NOT_EMPTY]
@@ -86,6 +99,17 @@ class State(_Shape):
     """The file. Null keeps the state in memory, and a restart starts over."""
 
 
+class Limits(_Shape):
+    """What may be under way at the same time. Null derives a limit from what the process may use."""
+
+    max_workers: int | None = Field(default=None, ge=1, le=1000)
+    """Most API requests at the same time, of all accounts."""
+    max_response_bytes: Size | None = None
+    """The largest answer of an API that is read."""
+    max_connections: int | None = Field(default=None, ge=1, le=100_000)
+    """Most connections of scrapers and other clients."""
+
+
 class Tls(_Shape):
     """TLS settings for the API. The files are PEM."""
 
@@ -135,5 +159,7 @@ class File(Tuning):
 
     state: State = State()
     """The state that the exporter keeps."""
+    limits: Limits = Limits()
+    """What may be under way at the same time."""
     accounts: Annotated[tuple[Account, ...], Strict(False)]
     """The accounts to poll."""

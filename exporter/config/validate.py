@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.config import intervals, schema
+from exporter.config import bounds, intervals, schema
+from exporter.config.resources import PLENTY, Resources
 from exporter.config.source import files
 from exporter.config.source.partial import Draft
 from exporter.config.source.problems import Finding, Place, nearest, shown
@@ -39,6 +40,8 @@ class Context:
     """Checks the state file."""
     before_start: bool = False
     """Whether the service may not run yet, so that systemd has not made its credentials."""
+    resources: Resources = PLENTY
+    """What the process may use."""
 
     @property
     def default_state_path(self) -> Path:
@@ -60,6 +63,7 @@ def findings(draft: Draft, context: Context) -> Iterator[Finding]:
             yield from _repeated(draft, (*account, "workflow_batch_ids"))
     yield from _state(draft, context)
     yield from intervals.findings(draft, context.systems)
+    yield from bounds.findings(draft, context.resources)
 
 
 def warnings(draft: Draft, context: Context) -> Iterator[Finding]:

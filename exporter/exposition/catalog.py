@@ -221,6 +221,12 @@ RELOAD_SUCCESS_TIME = Family(
     "Timestamp of the last successful configuration load.",
     (),
 )
+STATE_BYTES = Family(
+    "batch_exporter_state_size_bytes", "gauge", "Size of the state file, without its write-ahead log.", ()
+)
+STATE_LOG_BYTES = Family(
+    "batch_exporter_state_log_size_bytes", "gauge", "Size of the write-ahead log of the state file.", ()
+)
 OWN = (*(row.family for row in STATUS), *(own.family for own in OWN_COUNTERS))
 """Families about the polling of a collector."""
 
@@ -229,6 +235,8 @@ LIVE = (
     REQUESTS,
     REQUEST_SECONDS,
     THROTTLED,
+    STATE_BYTES,
+    STATE_LOG_BYTES,
     WORKERS,
     WORKERS_BUSY,
     POLLS_OVERDUE,

@@ -18,6 +18,8 @@ from exporter.exposition.catalog import (
     RELOAD_SUCCESS_TIME,
     RELOAD_SUCCESSFUL,
     REQUEST_SECONDS,
+    STATE_BYTES,
+    STATE_LOG_BYTES,
     WORKERS,
     WORKERS_BUSY,
 )
@@ -52,6 +54,10 @@ class SelfMetrics:
         build = prometheus_client.Gauge(*_declared(BUILD_INFO), registry=registry)
         build.labels(version, revision, platform.python_version()).set(1)
         self.loaded(successful=True)
+
+    def show_state(self, sizes: Callable[[], tuple[int, int] | None]) -> None:
+        """Expose the sizes of the state file and its log. `sizes` returns them in bytes, without I/O."""
+        self.registry.register(_StateSizes(sizes))
 
     def watch(self, workers: int, busy: Callable[[], int], overdue: Callable[[], int]) -> None:
         """Expose how many requests may be under way, how many are, and how many polls are overdue."""
@@ -107,6 +113,17 @@ class _Folded(LibraryCollector):
             if count:
                 made.add_metric(key, count)
         yield made
+
+
+class _StateSizes(LibraryCollector):
+    """Expose the sizes of the state file and its log, in bytes. While they are unknown, there is no sample."""
+
+    def __init__(self, sizes: Callable[[], tuple[int, int] | None]) -> None:
+        self._sizes = sizes
+
+    def collect(self) -> Iterator[Metric]:
+        for family, size in zip((STATE_BYTES, STATE_LOG_BYTES), self._sizes() or (None, None), strict=True):
+            yield GaugeMetricFamily(family.name, family.help, value=size)
 
 
 def _declared(family: Family) -> tuple[str, str, Sequence[str]]:

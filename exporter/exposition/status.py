@@ -1,8 +1,9 @@
 """The status of one collector's polling: its poller updates it, the catalog's rows read it."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from exporter.model.record import Reason
+from exporter.model.record import STATE_REASONS, Reason
 
 
 @dataclass(slots=True)
@@ -32,9 +33,9 @@ class CollectorStatus:
     in_flight: int = 0
     oldest_in_flight: float | None = None
     """Creation time of the oldest record in flight."""
-    state_errors: int = 0
-    state_errors_published: int = 0
-    """Polls that failed because of the state file: the only count that the state can't keep."""
+    state_errors: Mapping[Reason, int] = field(default_factory=lambda: dict.fromkeys(STATE_REASONS, 0))
+    state_errors_published: Mapping[Reason, int] = field(default_factory=lambda: dict.fromkeys(STATE_REASONS, 0))
+    """Polls that failed because of the state file: the only counts that the state can't keep. Replaced, not changed."""
     stuck: int = 0
     """Records in flight for longer than `stuck_after`."""
     window_truncated: bool = False
@@ -45,6 +46,10 @@ class CollectorStatus:
     stale_after: float | None = None
     reconcile_interval: float | None = None
     """All three as configured, in seconds."""
+
+    def count_state_error(self, reason: Reason) -> None:
+        """Count a poll that failed because of the state file."""
+        self.state_errors = {**self.state_errors, reason: self.state_errors[reason] + 1}
 
     def going_on(self) -> "CollectorStatus":
         """Return the status for the next poller of the same collector: the result of the last poll.

@@ -53,8 +53,14 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     STATE = "state"
     """Not the API: the exporter's own state file could not be read or written."""
+    STATE_LOCKED = "state_locked"
+    """Not the API: another program has locked the state file."""
     INTERNAL = "internal"
     """Not the API: a bug in the exporter. Its log has the traceback."""
+
+
+STATE_REASONS = (Reason.STATE, Reason.STATE_LOCKED)
+"""The reasons of polls whose failure the state can't count."""
 
 
 class PollError(Exception):
@@ -77,7 +83,7 @@ class FetchError(PollError):
 class StateError(PollError):
     """The state file could not be read or written: the disk is full, say."""
 
-    def __init__(self, message: str, *, passing: bool = False) -> None:
-        super().__init__(Reason.STATE, message)
+    def __init__(self, message: str, *, passing: bool = False, reason: Reason = Reason.STATE) -> None:
+        super().__init__(reason, message)
         self.passing = passing
         """Whether the next attempt may succeed without a fix."""

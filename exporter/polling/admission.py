@@ -1,7 +1,8 @@
 """Decide which account's request gets the next free worker. Pure: there is no thread and no clock here.
 
 An account that answers slowly must not take the workers that others need. So a quarter of the workers is reserved for
-accounts that answer quickly. Among accounts the workers go round.
+accounts that answer quickly, and an account gets one worker until it has answered for the first time. Among accounts
+the workers go round.
 """
 
 import itertools
@@ -22,6 +23,11 @@ class _Account(Generic[_Job]):
     """When its requests under way began."""
     seconds: float | None = None
     """How long its last answer took; None before the first one."""
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether it may have another worker."""
+        return bool(self.waiting) and (self.seconds is not None or not self.begun)
 
     def is_quick(self, now: float) -> bool:
         """Return whether it answers quickly, as far as is known now."""
@@ -67,8 +73,7 @@ class Admission(Generic[_Job]):
         account.begun.append(now)
         self.busy += 1
         self._busy[name] = None
-        if account.waiting:
-            self._line_up(name, now)
+        self._line_up(name, now)
         return name, job
 
     def done(self, account: str, began: float, now: float) -> None:
@@ -79,11 +84,12 @@ class Admission(Generic[_Job]):
         self.busy -= 1
         if not found.begun:
             del self._busy[account]
-        if found.waiting:
-            self._line_up(account, now)
+        self._line_up(account, now)
 
     def _line_up(self, name: str, now: float) -> None:
         """Put an account at the end of its line, or move it to the other line if it has become quick or slow."""
+        if not self._accounts[name].may_ask:
+            return
         quick = self._accounts[name].is_quick(now)
         turn = self._lines[not quick].pop(name, None)
         if name in self._lines[quick]:

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 from exporter.client import Client, RequestMeter, Runner
 from exporter.client.client import Access
+from exporter.client.idle_connections import IdleConnections
+from exporter.client.memory_budget import MemoryBudget
 from exporter.client.rate_limit import RateLimiter
-from exporter.client.transport import FileTransport, Tls, Transport
-from exporter.config import Account, TokenError
+from exporter.client.transport import FileTransport, RequestLimits, Tls, Transport
+from exporter.config import Account, Bounds, TokenError
 from exporter.config.token import Token
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
@@ -39,12 +41,25 @@ class Shared:
     board: SnapshotStore
     live: SelfMetrics
     runner: MakeRunner
+    requests: RequestLimits = field(default_factory=RequestLimits)
     limiters: dict[str, tuple[str, Token, RateLimiter]] = field(default_factory=dict)
     """The base_url, token and rate limiter of each account, by name: a pause requested by the API outlives a reload."""
 
 
+def request_limits(bounds: Bounds) -> RequestLimits:
+    """Return what the requests of all accounts share, within these bounds."""
+    return RequestLimits(
+        MemoryBudget(bounds.answer_bytes), IdleConnections(bounds.idle_connections), bounds.response_bytes
+    )
+
+
 def client(
-    account: Account, source: Source, meter: RequestMeter, runner: Runner, limiter: RateLimiter | None = None
+    account: Account,
+    source: Source,
+    meter: RequestMeter,
+    runner: Runner,
+    limiter: RateLimiter | None = None,
+    limits: RequestLimits | None = None,
 ) -> Client:
     """Build the client that all collectors of the account share: one rate limit, one set of connections."""
 
@@ -71,6 +86,7 @@ def client(
             ),
             None if proxy is None else proxy.get_secret_value(),
             account.max_concurrent_requests,
+            limits=limits,
         ),
         limiter or _limiter(account),
         meter,
@@ -107,7 +123,7 @@ def account_pipeline(
     meter = shared.live.meter(account.name, account.system)
     meter.expect(endpoint for listing in listings.values() for endpoint in _endpoints(listing))
     runner = shared.runner(account.name, over)
-    api_client = client(account, source, meter, runner, _continued_limiter(account, shared))
+    api_client = client(account, source, meter, runner, _continued_limiter(account, shared), shared.requests)
     budget = account.max_requests_per_second * account.poll_interval / len(account.collectors)
     limits = Limits(
         account.lookback,

@@ -13,7 +13,7 @@ from exporter.exposition.failed_records import FailedRecords
 from exporter.exposition.snapshot import CollectorId
 from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import RECORDS
-from exporter.model.record import Key, PollError, Reason, StateError
+from exporter.model.record import STATE_REASONS, Key, PollError, Reason, StateError
 from exporter.model.totals import Sums
 from exporter.polling.collector import Collector, PollResult
 from exporter.polling.publisher import Output, Pace, Publisher
@@ -143,7 +143,7 @@ class Poller:
         try:
             self._write_published()
         except StateError as error:
-            if self._facts.reason is not Reason.STATE:
+            if self._facts.reason not in STATE_REASONS:
                 self._failed(error.reason, str(error))
         except Exception:
             log.exception("internal error", extra=self._where())
@@ -249,8 +249,8 @@ class Poller:
     def _failed(self, reason: Reason, message: str) -> None:
         facts = self._facts
         facts.up, facts.error, facts.reason = False, message, reason
-        if reason is Reason.STATE:
-            facts.state_errors += 1
+        if reason in STATE_REASONS:
+            facts.count_state_error(reason)
         else:
             self._pending[POLL_ERRORS.key(reason.value)] += 1
         log.error("poll failed", extra={**self._where(), "reason": reason.value, "err": message})

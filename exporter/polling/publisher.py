@@ -22,12 +22,12 @@ from exporter.exposition.samples import (
 from exporter.exposition.snapshot import Blocks, CollectorSnapshot, Failure
 from exporter.exposition.status import CollectorStatus
 from exporter.model.publication import Scraped, Standing
-from exporter.model.record import Key, Reason
+from exporter.model.record import STATE_REASONS, Key
 from exporter.model.totals import CounterState, Sums
 from exporter.state import Checkpoint
 
-_STATE_ERRORS = POLL_ERRORS.key(Reason.STATE.value)
-"""The one series that the state can't keep: it counts from 0 in each program."""
+_STATE_ERRORS = {reason: POLL_ERRORS.key(reason.value) for reason in STATE_REASONS}
+"""The series that the state can't keep: they count from 0 in each program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Publisher:
         self._stuck_from: list[float] = []
         """When others become stuck until the gauges are stale, in order, in seconds of `ticks`."""
         self._counters = Counters({}, frozenset(), {}, {})
-        self._counters_of: tuple[int, CounterState] | None = None
+        self._counters_of: tuple[int, Mapping[Key, CounterState]] | None = None
         """The version of the totals that the counters show, and the state's errors."""
         self._status: Blocks = {}
         self._status_of: CollectorStatus | None = None
@@ -174,17 +174,19 @@ class Publisher:
         """Render the counters and histograms again, if they have changed."""
         if self._totals is None:
             return
-        of_state = CounterState(self._facts.state_errors, self._facts.state_errors_published)
+        counted, published = self._facts.state_errors, self._facts.state_errors_published
+        of_state = {key: CounterState(counted[reason], published[reason]) for reason, key in _STATE_ERRORS.items()}
         shown = self._version, of_state
         if shown != self._counters_of:
-            totals = replace(self._totals, counters={**self._totals.counters, _STATE_ERRORS: of_state})
+            totals = replace(self._totals, counters={**self._totals.counters, **of_state})
             self._counters = counters(self._shape, self._facts, totals, self._counters.series)
             self._counters_of = shown
 
     def update(self) -> None:
         """Publish with the counters and the stuck records as of now."""
-        if self._may_rise([_STATE_ERRORS]):
-            self._facts.state_errors_published = self._facts.state_errors
+        may = self._may_rise(list(_STATE_ERRORS.values()))
+        rising = {reason: self._facts.state_errors[reason] for reason, key in _STATE_ERRORS.items() if key in may}
+        self._facts.state_errors_published = {**self._facts.state_errors_published, **rising}
         self.render_counters()
         self._render_stuck()
         self.publish()

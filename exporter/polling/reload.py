@@ -54,6 +54,7 @@ class Reloader:
         self._asked = asked
         self._loading = loading
         self._state_path = config.state_path
+        self._limits = config.limits
         self._running = running
         self._live = live
         self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
@@ -125,3 +126,6 @@ class Reloader:
         if config.state_path != self._state_path:
             message = "can't be changed while the program runs: restart it to use another state file"
             raise ConfigError([Problem(file, None, "state.path", message)])
+        if config.limits != self._limits:
+            message = "can't be changed while the program runs: restart it to use other limits"
+            raise ConfigError([Problem(file, None, "limits", message)])

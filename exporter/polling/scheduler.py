@@ -2,6 +2,7 @@
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -55,10 +56,11 @@ class Scheduler:
 
         Called in the engine, or before it starts.
         """
+        ordered = sorted(pollers, key=_place_in_account(pollers))
         times = first_polls(
-            self._ticks(), [poller.interval for poller in pollers], FIRST_POLL_SECONDS_EACH, random.random()
+            self._ticks(), [poller.interval for poller in ordered], FIRST_POLL_SECONDS_EACH, random.random()
         )
-        for poller, due in zip(pollers, times, strict=True):
+        for poller, due in zip(ordered, times, strict=True):
             self._polled[poller.id] = _Polled(poller, over(poller))
             self._schedule.add(poller.id, poller.interval, due)
 
@@ -94,8 +96,7 @@ class Scheduler:
             self._schedule.done(turn, self._ticks(), publish_in)
 
     def _has_room(self, quick: bool) -> bool:
-        most = self.workers.most * 2 if quick else self.workers.most
-        return self.engine.at_work(quick) < most
+        return self.engine.at_work(quick) < 2 * self.workers.most
 
     def _is_quick(self, collector: CollectorId) -> bool:
         return self.workers.is_quick(collector[0])
@@ -103,3 +104,13 @@ class Scheduler:
     def _held_up(self, seconds: float) -> None:
         """Spread what came due while the process or the machine stood still over as long a time."""
         self._schedule.spread(self._ticks(), seconds)
+
+
+def _place_in_account(pollers: Iterable[Poller]) -> Callable[[Poller], int]:
+    """Return a key that puts the first collectors of all accounts first: an account that hangs shows that with one."""
+    counts: Counter[str] = Counter()
+    places = {}
+    for poller in pollers:
+        places[poller.id] = counts[poller.facts.account]
+        counts[poller.facts.account] += 1
+    return lambda poller: places[poller.id]

@@ -1,6 +1,7 @@
-"""The checkpoint of a collector, as a value. records.py reads and writes it."""
+"""The checkpoint of a collector, as a value and as the text that the state keeps."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +61,15 @@ class Checkpoint:
     """When the last known scrape began that was answered to its end; None: nobody scrapes."""
     published_at: float | None = None
     """When counters last rose in scrapes."""
+
+    @classmethod
+    def decode(cls, text: str) -> "Checkpoint":
+        """Return the checkpoint that `encode` made a text of. Raises ValueError or TypeError for another text."""
+        return cls(**json.loads(text))
+
+    def encode(self) -> str:
+        """Return the checkpoint as JSON."""
+        return json.dumps({name: getattr(self, name) for name in _NAMES})
+
+
+_NAMES = tuple(field.name for field in fields(Checkpoint))

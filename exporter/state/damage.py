@@ -6,7 +6,7 @@ import sqlite3
 import traceback
 from pathlib import Path
 
-from exporter.model.record import StateError
+from exporter.model.record import Reason, StateError
 
 FileId = tuple[int, int]
 """Device and inode, which identify a file whatever its name is."""
@@ -36,7 +36,10 @@ def damaged(path: Path, how: str) -> StateError:
 
 
 def moved(path: Path, opened: FileId | None) -> StateError | None:
-    """Return the error for a path that no longer leads to the file opened at the start; None if it does."""
+    """Return the error for a path that no longer leads to the file opened at the start; None if it does.
+
+    The connection would not notice: it holds the file open, wherever it is.
+    """
     if opened is None:
         return None
     try:
@@ -47,8 +50,9 @@ def moved(path: Path, opened: FileId | None) -> StateError | None:
             " it back with its -wal and -shm, or restart the exporter to start over (counters then begin at 0, and no"
             " old failure is counted again)"
         )
-    except OSError:
-        return None
+    except OSError as error:
+        passing = error.errno in _ERRNO_PASSING
+        return _of_system(path, error) if passing else _not_writable(path, error.strerror or str(error))
     if found == opened:
         return None
     return StateError(f"state file {path}: another file took its place while the exporter ran; restart the exporter")
@@ -72,21 +76,31 @@ def understood(path: Path, error: Exception) -> StateError | None:
     return None
 
 
-def _of_sqlite(path: Path, error: sqlite3.Error) -> StateError:
+def is_damage(error: Exception) -> bool:
+    """Return whether an error that the state file causes is about its content."""
+    if isinstance(error, sqlite3.Error):
+        return _kind(error) not in {*_FULL, *_NOT_WRITABLE, *_BUSY, *_FAILING, *_PASSING}
+    return not isinstance(error, OSError)
+
+
+def _kind(error: sqlite3.Error) -> int | None:
+    """Return the primary error code of SQLite; None for an error that says that the file ends too early."""
     code = getattr(error, "sqlite_errorcode", None)
-    kind = None if code is None or code == sqlite3.SQLITE_IOERR_SHORT_READ else code & 0xFF
+    return None if code is None or code == sqlite3.SQLITE_IOERR_SHORT_READ else code & 0xFF
+
+
+def _of_sqlite(path: Path, error: sqlite3.Error) -> StateError:
+    kind = _kind(error)
     if kind in _FULL:
         return _full(path, str(error))
     if kind in _NOT_WRITABLE:
-        return StateError(
-            f"state file {path}: it can't be opened or written ({error}); let the exporter's user write"
-            " to it and to its folder"
-        )
+        return _not_writable(path, str(error))
     if kind in _BUSY:
         return StateError(
-            f"state file {path}: another program has locked it ({error}); end what has it open, such as"
-            " sqlite3 or a backup",
+            f"state file {path}: another program has locked it ({error}); the disk is not at fault: end what writes to"
+            " the file, such as a transaction in sqlite3, or a backup",
             passing=True,
+            reason=Reason.STATE_LOCKED,
         )
     if kind in _FAILING:
         return StateError(
@@ -105,6 +119,13 @@ def _of_system(path: Path, error: OSError) -> StateError:
         return _full(path, error.strerror or str(error))
     passing = error.errno in _ERRNO_PASSING
     return StateError(f"state file {path}: {error.strerror or error} (see state.path)", passing=passing)
+
+
+def _not_writable(path: Path, how: str) -> StateError:
+    return StateError(
+        f"state file {path}: it can't be opened or written ({how}); let the exporter's user write to it and to its"
+        " folder"
+    )
 
 
 def _full(path: Path, how: str) -> StateError:

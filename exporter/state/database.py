@@ -6,54 +6,166 @@ import os
 import sqlite3
 import stat
 import tempfile
-import urllib.parse
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from exporter.model.accounting import Rules
-from exporter.model.record import StateError
+from exporter.model.record import Reason, StateError
 from exporter.state.check import NO_TEMPORARY_FOLDER
-from exporter.state.damage import FileId, damaged, file_id, moved, understood
+from exporter.state.connection import Sizes, connect, fold, sizes, wait_for_locks
+from exporter.state.damage import FileId, damaged, file_id, is_damage, moved, understood
 from exporter.state.records import Records
 from exporter.state.schema import Foreign, migrate
 
-_WAIT_SECONDS = 30.0
-"""How long to wait for another collector's transaction: milliseconds as a rule, longer if the disk hangs."""
+_MEASURE_SECONDS = 10.0
+"""How often the sizes of the files are read."""
 
-_LOG_PAGES = 4000
-"""How far the write-ahead log grows before a checkpoint: 16 MiB. IDs are random, so that each list page changes a
-hundred pages of the file: in a longer log, more changes of a page are written back at once."""
+_FOLD_SECONDS = 60.0
+"""How often the write-ahead log is folded back, however short it is: state.db alone is never older than that."""
+
+_IMPATIENT_SECONDS = 10.0
+"""How long nothing waits for a lock after one was not released in time: all polls wait together."""
 
 
-@dataclass(frozen=True, slots=True)
 class State:
-    """A state file in use. Each poll opens it: a thousand accounts need no thousand open files."""
+    """The state file in use, through one connection.
 
-    path: Path
-    opened: FileId | None = None
-    """The file that was at the path at the start. Another file in its place is refused."""
+    Use it from one thread at a time. The records of several collectors may be open at once.
+    """
+
+    def __init__(self, path: Path, opened: FileId, clock: Callable[[], float] = time.monotonic) -> None:
+        """Use the file at the path. `opened` identifies it: another file in its place is refused."""
+        self.path = path
+        self._opened = opened
+        self._clock = clock
+        self._connection: sqlite3.Connection | None = None
+        self._closed_by = self._end = StateError(f"state file {path}: it was closed at the end of the exporter")
+        """Why the last connection was closed."""
+        self._ended = False
+        self._users = 0
+        """How many `records` are open."""
+        self._sizes: Sizes | None = None
+        self._measure_at = clock()
+        self._fold_at = clock() + _FOLD_SECONDS
+        self._patient_at: float | None = None
+        """When statements wait for locks again; None if they do."""
 
     @contextlib.contextmanager
     def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
         """Open the records of one collector for one poll. Raises StateError, now and inside the `with` block."""
-        with _understanding(self.path, self.opened), contextlib.closing(_connect(self.path)) as connection:
-            yield Records(connection, account, collector, rules)
+        deleted = moved(self.path, self._opened)
+        if deleted is not None:
+            raise deleted
+        connection = None
+        self._users += 1
+        try:
+            connection = self._connected()
+            yield Records(connection, account, collector, rules, self._tend)
+        except Exception as error:
+            meant = self._understood(connection, error)
+            if meant is None:
+                raise
+            raise meant from error
+        finally:
+            self._users -= 1
+
+    def sizes(self) -> Sizes | None:
+        """Return the sizes of the files as they were last read, after a recent transaction. It does no I/O."""
+        return self._sizes
+
+    def start(self) -> None:
+        """Migrate the file, and fold back what the program before left in the log. Raises Foreign."""
+        self._connection = connection = connect(self.path)
+        migrate(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        fold(connection, truncate=True)
+        self._tend()
+
+    def close(self) -> None:
+        """Fold the log back, so that the file alone is complete, and close it. Records that are open fail."""
+        self._ended = True
+        if self._connection is not None:
+            wait_for_locks(self._connection, wait=False)
+            fold(self._connection, truncate=True)
+        self._close(self._end)
+
+    def leave(self) -> None:
+        """Leave the connection to a thread that does not come back from using it: closing it would wait for that.
+
+        Nothing is lost: what is committed stands in the log, which the next program folds back.
+        """
+        self._ended = True
+        self._connection = None
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            if self._ended:
+                raise self._closed_error()
+            self._connection = connect(self.path)
+            self._patient_at = None
+        if self._patient_at is not None and self._clock() >= self._patient_at:
+            wait_for_locks(self._connection, wait=True)
+            self._patient_at = None
+        return self._connection
+
+    def _understood(self, connection: sqlite3.Connection | None, error: Exception) -> StateError | None:
+        """Return the error for the operator; None if the file is not the cause. The connection may be closed."""
+        if isinstance(error, sqlite3.ProgrammingError) and connection is not self._connection:
+            return self._closed_error()
+        meant = _meaning(self.path, self._opened, error)
+        if meant is None or connection is None or connection is not self._connection:
+            return meant
+        if meant.reason is Reason.STATE_LOCKED:
+            wait_for_locks(connection, wait=False)
+            self._patient_at = self._clock() + _IMPATIENT_SECONDS
+        elif self._users == 1 or not is_damage(error):
+            # Damage may be in the rows of one collector: the polls of others that are under way go on.
+            self._close(meant)
+        return meant
+
+    def _close(self, why: StateError) -> None:
+        self._closed_by = why
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _closed_error(self) -> StateError:
+        """Return the error for records of a connection that was closed."""
+        why = self._closed_by
+        return StateError(str(why), passing=why.passing, reason=why.reason)
+
+    def _tend(self) -> None:
+        """Fold the log back and read the sizes of the files, from time to time. Call it after a transaction."""
+        now = self._clock()
+        if now >= self._fold_at and self._connection is not None:
+            self._fold_at = now + _FOLD_SECONDS
+            fold(self._connection)
+        if now >= self._measure_at:
+            self._measure_at = now + _MEASURE_SECONDS
+            self._sizes = sizes(self.path)
 
 
 @contextlib.contextmanager
-def prepared(path: Path | None) -> Iterator[State]:
+def prepared(path: Path | None, clock: Callable[[], float] = time.monotonic) -> Iterator[State]:
     """Open the state at `path` for this program alone; without a path, in a temporary folder.
+
+    `clock` measures elapsed seconds. When the block ends, the file alone holds everything: its log is folded back.
 
     Raises StateError if another program uses the file, if it is no state file, or if it is damaged: it is never
     overwritten.
     """
     if path is None:
-        with _temporary() as folder, prepared(Path(folder) / "state.db") as made:
+        with _temporary() as folder, prepared(Path(folder) / "state.db", clock) as made:
             yield made
         return
-    with _alone(path), _anchor(path) as opened:
-        yield State(path, opened)
+    with _alone(path):
+        with _understanding(path):
+            state = State(path, _made(path), clock)
+        with contextlib.closing(state):
+            with _understanding(path):
+                state.start()
+            yield state
 
 
 def _temporary() -> "tempfile.TemporaryDirectory[str]":
@@ -64,20 +176,22 @@ def _temporary() -> "tempfile.TemporaryDirectory[str]":
 
 
 @contextlib.contextmanager
-def _understanding(path: Path, opened: FileId | None = None) -> Iterator[None]:
+def _understanding(path: Path) -> Iterator[None]:
     """Raise StateError instead of the errors of SQLite, the system or our reading that the file causes."""
-    deleted = moved(path, opened)
-    if deleted is not None:
-        raise deleted
     try:
         yield
-    except StateError:
-        raise
+    except Foreign as error:
+        raise StateError(f"state file {path}: it {error}; choose another state.path") from error
     except Exception as error:
-        meant = (moved(path, opened) if isinstance(error, sqlite3.Error | OSError) else None) or understood(path, error)
+        meant = _meaning(path, None, error)
         if meant is None:
             raise
         raise meant from error
+
+
+def _meaning(path: Path, opened: FileId | None, error: Exception) -> StateError | None:
+    """Return the error for the operator; None if the state file is not the cause."""
+    return (moved(path, opened) if isinstance(error, sqlite3.Error | OSError) else None) or understood(path, error)
 
 
 @contextlib.contextmanager
@@ -102,23 +216,6 @@ def _alone(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
-@contextlib.contextmanager
-def _anchor(path: Path) -> Iterator[FileId]:
-    """Keep one connection open: if the last one closed, each poll would end in a checkpoint of the write-ahead log."""
-    with contextlib.ExitStack() as closing:
-        with _understanding(path):
-            opened = _made(path)
-            connection = closing.enter_context(contextlib.closing(_connect(path)))
-            try:
-                migrate(connection)
-            except Foreign as error:
-                raise StateError(f"state file {path}: it {error}; choose another state.path") from error
-            connection.execute("PRAGMA journal_mode = WAL")
-            # The first query makes this connection open the log, and so keep it.
-            connection.execute("SELECT count(*) FROM collectors").fetchone()
-        yield opened
-
-
 def _made(path: Path) -> FileId:
     """Create the file if there is none, readable for this user alone: SQLite would let everybody read it."""
     log = path.with_name(path.name + "-wal")
@@ -133,19 +230,3 @@ def _made(path: Path) -> FileId:
     if not stat.S_ISREG(status.st_mode):
         raise StateError(f"state file {path}: it is not a regular file; choose another state.path")
     return file_id(status)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # "rw": a file that was removed meanwhile is an error, not a new empty file.
-    name = f"file:{urllib.parse.quote(str(path.absolute()))}?mode=rw"
-    connection = sqlite3.connect(name, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)
-    try:
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
-    except Exception as error:
-        connection.close()
-        if isinstance(error, UnicodeDecodeError):
-            # SQLite's message quotes text of the tables that can't be decoded.
-            raise damaged(path, f"its content can't be read: {type(error).__name__}") from error
-        raise
-    return connection

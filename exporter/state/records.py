@@ -5,11 +5,10 @@ transaction.
 """
 
 import contextlib
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from exporter.model import accounting
 from exporter.model.accounting import Rules
@@ -33,12 +32,21 @@ _IDS_AT_ONCE = 500
 class Records:
     """The records of one collector. One object serves one poll."""
 
-    def __init__(self, connection: sqlite3.Connection, account: str, collector: str, rules: Rules) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        account: str,
+        collector: str,
+        rules: Rules,
+        written: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Read the checkpoint. `written` is called after each transaction."""
         self._db = connection
+        self._written = written
         self._rules = rules
         self._account = account
         self._collector, marks = self._row(collector)
-        self.marks = Checkpoint(**json.loads(marks))
+        self.marks = Checkpoint.decode(marks)
         self.series = Series(connection, self._collector)
         self.failures = Failures(connection, self._collector, self.series)
         self.scraped_at: float | None = None
@@ -260,6 +268,7 @@ class Records:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        self._written()
 
     def _write(self, records: Sequence[Record]) -> None:
         query = """
@@ -282,7 +291,7 @@ class Records:
             marks = replace(marks, scraped_at=self.scraped_at)
         if marks is not None and marks != self.marks:
             query = "UPDATE collectors SET marks = ? WHERE id = ?"
-            self._db.execute(query, (json.dumps(asdict(marks)), self._collector))
+            self._db.execute(query, (marks.encode(), self._collector))
             self.marks = marks
 
 

@@ -8,6 +8,7 @@ import itertools
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from functools import cached_property, lru_cache
 from typing import cast
 
 from exporter.model.record import Key
@@ -24,10 +25,17 @@ class Series:
     def __init__(self, connection: sqlite3.Connection, collector: int) -> None:
         self._db = connection
         self._collector = collector
-        rows = self._db.execute("SELECT id, key FROM series WHERE collector = ?", (collector,))
-        self._keys: dict[int, Key] = {number: tuple(json.loads(key)) for number, key in rows}
-        self._numbers: dict[Key, int] = {key: number for number, key in self._keys.items()}
         self._places: Iterator[int] | None = None
+
+    @cached_property
+    def _keys(self) -> dict[int, Key]:
+        """The series by number. A poll that finds nothing new does not need them."""
+        rows = self._db.execute("SELECT id, key FROM series WHERE collector = ?", (self._collector,))
+        return {number: _key(text) for number, text in rows}
+
+    @cached_property
+    def _numbers(self) -> dict[Key, int]:
+        return {key: number for number, key in self._keys.items()}
 
     def add(self, moved: PendingChanges) -> None:
         """Add changes to gauges, to counters with their causes, and to histograms."""
@@ -54,10 +62,10 @@ class Series:
         gauges: dict[Key, int] = {}
         counters: dict[Key, CounterState] = {}
         histograms: dict[Key, HistogramState] = {}
-        query = """SELECT id, total, events, published, cause, spread, published_spread, rose FROM series
+        query = """SELECT key, total, events, published, cause, spread, published_spread, rose FROM series
                    WHERE collector = ? ORDER BY rose, id"""
-        for number, total, events, published, cause, spread, shown, rose in self._db.execute(query, (self._collector,)):
-            key = self._keys[number]
+        for text, total, events, published, cause, spread, shown, rose in self._db.execute(query, (self._collector,)):
+            key = _key(text)
             if spread is not None:
                 observed = _observations(spread)
                 histograms[key] = HistogramState(observed, None if shown is None else _observations(shown))
@@ -97,9 +105,9 @@ class Series:
             key for key in folded if self._numbers.get(key) not in (None, *named) and self._merge(key, folded[key])
         ]
         deleted = [*unused, *(self._numbers[key] for key in merged)]
-        self._db.executemany("DELETE FROM series WHERE id = ?", [(number,) for number in deleted])
         for number in deleted:
             del self._numbers[self._keys.pop(number)]
+        self._db.executemany("DELETE FROM series WHERE id = ?", [(number,) for number in deleted])
 
     def _merge(self, key: Key, into: Key) -> bool:
         """Add the count of a series to another series, once all of it is published. Return whether it was."""
@@ -167,6 +175,12 @@ class Series:
             self._keys[number] = key
             self._numbers[key] = number
         return number
+
+
+@lru_cache(maxsize=10_000)
+def _key(text: str) -> Key:
+    """Return the series whose JSON this is: the same object for all collectors, whose series are mostly alike."""
+    return tuple(json.loads(text))
 
 
 def _observations(spread: str) -> Observations:

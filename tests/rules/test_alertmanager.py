@@ -12,6 +12,8 @@ from tests.support.paths import ROOT
 from tests.support.rules import alerts
 
 CONFIG = ROOT / "prometheus" / "alertmanager.yml"
+REASONS = ["BatchExporterAuthRefused", "BatchExporterStateNotWritable", "BatchExporterStateLocked"]
+"""The alerts that say why polls fail."""
 RECEIVER = {"critical": "pager", "warning": "tickets", "info": "nobody"}
 
 
@@ -110,7 +112,7 @@ def test_two_jobs_that_poll_one_account_are_reported_though_one_of_them_is_down(
     assert shown() == ["active"]
 
 
-@pytest.mark.parametrize("why", ["BatchExporterAuthRefused", "BatchExporterStateNotWritable"])
+@pytest.mark.parametrize("why", REASONS)
 @pytest.mark.programs
 def test_why_polls_fail_silences_that_they_do_in_the_same_collector(url: str, why: str) -> None:
     follows = ["BatchExporterDataStale", "BatchExporterPollFailing", "BatchExporterBackfillSlow"]
@@ -154,7 +156,7 @@ def test_many_item_errors_silence_that_there_are_some_in_the_same_place(url: str
     only_inhibits(url, "fifth", of("PackageXItemErrorRatioHigh") | place, [of("PackageXItemErrors") | place], others)
 
 
-@pytest.mark.parametrize("why", ["BatchExporterAuthRefused", "BatchExporterStateNotWritable"])
+@pytest.mark.parametrize("why", REASONS)
 def test_the_cause_is_kept_firing_longer_than_what_follows_from_it(why: str) -> None:
     """Otherwise what follows would page when all is well again."""
     kept = {name: alerts()[name].keep_firing_for for name in (why, "BatchExporterDataStale")}

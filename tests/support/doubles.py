@@ -1,6 +1,7 @@
 """Doubles for tests of the engine without HTTP: an API that answers in memory, a state that dies between statements."""
 
 import contextlib
+import hashlib
 import json
 import sqlite3
 from collections import deque
@@ -21,6 +22,11 @@ from exporter.state import Records
 _AHEAD = 3
 
 
+def digest(answer: Any) -> bytes:
+    """The digest of the bytes that an answer has as JSON."""
+    return hashlib.blake2b(json.dumps(answer).encode()).digest()
+
+
 class MemoryApi:
     """Has what the engine uses of a client, and answers from a world as the mock API does."""
 
@@ -36,6 +42,8 @@ class MemoryApi:
         """Called with the number of each request, as `before`. Returns a status, 200 for a page without rows."""
         self.before: Callable[[int], None] | None = None
         """Called with the number of each request of a poll, from 1, before it is answered. It may raise FetchError."""
+        self.edit: Callable[[int, Any], None] | None = None
+        """Called with the number of each request, as `before`, and the answer from the world, to change it."""
         self.asked = 0
 
     def get(self, request: Request) -> Any:
@@ -52,11 +60,18 @@ class MemoryApi:
                 raise FetchError(Reason.CLIENT_ERROR, "too deep", self.limit[1])
             instead = 200
         answer = self._answer(request)
+        if self.edit is not None:
+            self.edit(self.asked, answer)
         if number and instead == 200:
             answer["items" if "items" in answer else "data"] = []
         elif number > 1 and not (answer.get("items") or answer.get("data")):
             answer = self._beyond(request, answer)
         return answer
+
+    def get_unless(self, request: Request, known: bytes) -> tuple[bytes, Any]:
+        answer = self.get(request)
+        found = digest(answer)
+        return found, None if found == known else answer
 
     def _beyond(self, request: Request, empty: Any) -> Any:
         if self.beyond == "refused":
@@ -124,6 +139,8 @@ class MortalState:
         self.path = path
         self.statements: int | None = None
         """How many statements the program still lives for; None is for ever."""
+        self.trace: Callable[[str], None] | None = None
+        """Called with each statement, its parameters filled in."""
 
     @contextlib.contextmanager
     def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
@@ -131,4 +148,5 @@ class MortalState:
         with contextlib.closing(sqlite3.connect(self.path, factory=_Connection, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = OFF")
             connection.left = None if self.statements is None else [self.statements]
+            connection.set_trace_callback(self.trace)
             yield Records(connection, account, collector, rules)

@@ -51,6 +51,7 @@ _SERVICES = Elsewhere("changes this machine's packages or services")
 _CERTIFICATES = Elsewhere(
     "needs certificates; test_web_commands.py and test_curl.py of tests/integration make them and do it"
 )
+_STATE = Elsewhere("needs a service's state file; tests/unit/state/test_log.py makes both copies")
 _COMPOSE = "docker compose -f deploy/compose.yaml"
 _REAL = f"{_COMPOSE} -f deploy/compose.real.yaml"
 _RULES = "make rules EXTERNAL_URL=https://batch-exporter.example.org GRAFANA_URL=https://grafana.example.org"
@@ -95,7 +96,10 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
     "docs/inspect.md": {
         "batch-exporter inspect --config.file=config.yaml logistics batch_1ZzLifO2hurcwKoCEHkylb --errors": Run(),
     },
-    "docs/alerts.md": {_RULES: Run()},
+    "docs/alerts.md": {
+        _RULES: Run(),
+        "fuser -v /var/lib/batch-exporter/batch-exporter.db": Elsewhere("needs a service's state file"),
+    },
     "docs/failures.md": {
         "curl -s 'localhost:10977/failures?format=json&account=production&collector=invocations&limit=1'": Run(
             programs=True
@@ -112,6 +116,8 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
         "curl --cacert ca.pem --user prometheus https://exporter.example:10977/metrics": _CERTIFICATES,
     },
     "docs/deployment.md": {
+        "sqlite3 /var/lib/batch-exporter/batch-exporter.db \"VACUUM INTO '/backup/batch-exporter.db'\"": _STATE,
+        'sqlite3 /var/lib/batch-exporter/batch-exporter.db ".backup /backup/batch-exporter.db"': _STATE,
         "/opt/batch-exporter/bin/batch-exporter check --config.file=/etc/batch-exporter/config.yaml": Elsewhere(
             "the README's installation in another folder"
         ),

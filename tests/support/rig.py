@@ -11,8 +11,9 @@ from typing import Any
 
 from exporter.client import Client, ThreadRunner
 from exporter.client.client import Access
+from exporter.client.error_response import ApiErrorReader
 from exporter.client.rate_limit import RateLimiter
-from exporter.client.transport import Tls, Transport
+from exporter.client.transport import RequestLimits, Tls, Transport
 from exporter.demo import faults
 from exporter.demo.faults import ListFaults
 from exporter.demo.items import Kind
@@ -80,11 +81,13 @@ def client(
     meter: Meter | None = None,
     wait: Callable[[float], bool] | None = None,
     system: str = "inkit",
+    limits: RequestLimits | None = None,
+    read_error: ApiErrorReader | None = None,
 ) -> Client:
     source = sources()[system]
     return Client(
-        Access(url, source.system.token_header, token, deadline, source.refused),
-        Transport(tls or Tls(), proxy_url, at_once),
+        Access(url, source.system.token_header, token, deadline, read_error or source.refused),
+        Transport(tls or Tls(), proxy_url, at_once, limits=limits),
         RateLimiter(1000, at_once, time.monotonic),
         meter or Meter(),
         ThreadRunner(wait or Pauses()),

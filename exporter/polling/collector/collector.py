@@ -13,6 +13,7 @@ from exporter.model.record import FetchError
 from exporter.polling.collector.backfill import backfill
 from exporter.polling.collector.by_id_only import IdOnlyPoll
 from exporter.polling.collector.discover import discover, refresh
+from exporter.polling.collector.known_page import KnownPage
 from exporter.polling.collector.labels import OptionalLabel
 from exporter.polling.collector.list_end import BrokenOff, Depth
 from exporter.polling.collector.missing import Missing
@@ -77,6 +78,8 @@ class Collector:
         self._id_only = IdOnlyPoll()
         self._missing = Missing()
         self._slice_end = SliceEnd()
+        self._known: KnownPage | None = None
+        """The newest page as the last poll left it, unless that one failed or found anything."""
 
     @property
     def reconcile_interval(self) -> float:
@@ -106,6 +109,7 @@ class Collector:
         was read until then is kept.
         """
         limits = self._limits
+        known, self._known = self._known, None
         clocks = Clocks(now, now if ticks is None else ticks, self.boot)
         time = self._time(records, clocks)
         poll = Poll(
@@ -122,6 +126,7 @@ class Collector:
             missing=self._missing,
             slice_end=self._slice_end,
             watched=time.now - (records.marks.polled_at or 0.0) <= limits.stale_after,
+            known=known,
         )
         self._missing.begin()
         self._pages.depth = Depth(records.marks.broken_page, records.marks.broken_polls)
@@ -153,6 +158,7 @@ class Collector:
         # Only now: forgotten records must be older than the event watermark, or they would count again if seen again.
         self._forget(poll)
         self._note_order(result)
+        self._known = poll.quiet_page()
 
     def _time(self, records: Records, clocks: Clocks) -> Trusted:
         marks = records.marks
@@ -219,14 +225,16 @@ class Collector:
         self._read_newest(poll)
 
     def _read_newest(self, poll: Poll) -> None:
-        discovered = discover(poll)
+        is_due = due(poll, self._limits.reconcile_interval)
+        # A poll that reconciles reads everything.
+        discovered = discover(poll, None if is_due else poll.known)
         walk = discovered.walk
         if discovered.complete:
             poll.note_end(walk)
             low = walk.order.oldest if walk.cut else poll.since
             compare(poll, low, poll.pages.top, discovered.pages)
             recheck_missing(poll)
-            if due(poll, self._limits.reconcile_interval):
+            if is_due:
                 finish(poll)
             return
         if not walk.order.newest_first:
@@ -234,7 +242,7 @@ class Collector:
             return
         refresh(poll, discovered)
         recheck_missing(poll)
-        if due(poll, self._limits.reconcile_interval):
+        if is_due:
             reconcile(poll)
 
     def _note_order(self, result: PollResult) -> None:

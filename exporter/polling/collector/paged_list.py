@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from exporter.client import JSON, Client, Request
 from exporter.model.record import FetchError
+from exporter.polling.collector.known_page import Basis, KnownPage, Repeatable
 from exporter.polling.collector.last_page import last_page
 from exporter.polling.collector.list_end import Depth, End, judge
 from exporter.polling.collector.server_limits import ServerLimits, read_page
@@ -44,8 +45,12 @@ class PagedList:
         """Whether the list order has been detected."""
         self._newest = _NEVER
         """When the newest record of the newest page was created, as last read."""
-        self.newest_ids: frozenset[str] = frozenset()
-        """IDs of the records of the newest page."""
+        self._newest_ids = ""
+        """IDs of the records of the newest page, separated by spaces."""
+        self.repeatable: Repeatable | None = None
+        """The answer that `newest` returned, if its bytes alone decide what the newest page is."""
+        self._reads = 0
+        """How many pages were read to find the newest one."""
         self._unproved: FetchError | None = None
         """Why the last page of a list that runs oldest first may not be the last one."""
         self.order_unknown = False
@@ -67,6 +72,11 @@ class PagedList:
         """Whether the list runs oldest first: its end, seen from its newest page, is then its page 1."""
         return self._last is not None
 
+    @property
+    def newest_ids(self) -> frozenset[str]:
+        """The IDs of the records of the newest page."""
+        return frozenset(self._newest_ids.split())
+
     def judge(self, page: Page, place: int) -> End:
         """Return what a page, by the server's own number, says about the end of the list."""
         return judge(page, place, self.full, self.rows)
@@ -79,6 +89,23 @@ class PagedList:
             self._newest_page(client)
         place = self.place(number)
         return self._newest_first(self._read(client, place), number) if place > 0 else NO_PAGE
+
+    def newest(self, client: Client, known: KnownPage | None) -> Page | KnownPage:
+        """Return page 1 as `page` does, or `known` if that would return the known page. Raises FetchError."""
+        if known is not None and known.answer.basis != self._basis():
+            known = None
+        self.repeatable = None
+        digest, read = self._limits.page_unless(client, self._last or 1, b"" if known is None else known.answer.digest)
+        if known is not None and digest == known.answer.digest:
+            # All else is as this page left it: only the IDs may be those of a later reading.
+            self._newest_ids = known.answer.ids
+            return known
+        self._fill(read)
+        self._reads = 0
+        page = self._newest_first(self._newest_page(client, read), 1)
+        if digest and not self._reads:
+            self.repeatable = Repeatable(digest, self._basis(), self._newest_ids)
+        return page
 
     def forget_last_page(self) -> None:
         """Search for the last page from page 1 the next time: the one found may not be the last."""
@@ -112,8 +139,12 @@ class PagedList:
             return replace(page, records=tuple(sorted(page.records, key=lambda row: row.created_at, reverse=True)))
         return page
 
-    def _newest_page(self, client: Client) -> Page:
-        page = self._end(client, self._last) if self._last else self._read(client, 1)
+    def _basis(self) -> Basis:
+        return Basis(self._limits.rows, self._limits.sort, self.full, self._last, self._known, self._newest)
+
+    def _newest_page(self, client: Client, read: Page | None = None) -> Page:
+        """Return the newest page in the order of the list. `read` is the expected one, if it was read already."""
+        page = self._end(client, self._last, read=read) if self._last else read or self._read(client, 1)
         self.order_unknown = False
         if self._last is None and not page.rows:
             # It says nothing about the order; the caller judges whether the list is empty.
@@ -126,7 +157,7 @@ class PagedList:
         else:
             page = self._compare_ends(client, page)
         self._newest = _newest(page)
-        self.newest_ids = frozenset(record.id for record in page.records)
+        self._newest_ids = " ".join(record.id for record in page.records)
         if self._last is None:
             self.depth.newest_end_is_there()
         elif self._unproved is not None and not self.depth.breaks_off(-self._last - 1):
@@ -167,8 +198,13 @@ class PagedList:
             log.info("%s: reading it from its %s", event, start, extra=self.where)
         return newest
 
-    def _end(self, client: Client, guess: int, first: Page | None = None) -> Page:
-        found = last_page(lambda number: self._read(client, number), self.judge, guess, first)
+    def _end(self, client: Client, guess: int, first: Page | None = None, read: Page | None = None) -> Page:
+        ahead = {} if read is None else {guess: read}
+
+        def reader(number: int) -> Page:
+            return ahead.pop(number, None) or self._read(client, number)
+
+        found = last_page(reader, self.judge, guess, first)
         self._last, self._unproved = found.number, found.unproved
         if self._unproved is None:
             self.depth.newest_end_is_there()
@@ -176,6 +212,7 @@ class PagedList:
         return found.page
 
     def _read(self, client: Client, place: int) -> Page:
+        self._reads += 1
         page = self._limits.page(client, place)
         self._fill(page)
         return page

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from exporter.client import Client
 from exporter.model.record import FetchError, Reason
+from exporter.polling.collector.known_page import KnownPage
 from exporter.polling.collector.list_end import End, broken_off
 from exporter.polling.collector.paged_list import NO_PAGE, ORDER_SLACK_SECONDS, PagedList
 from exporter.systems.base import Page
@@ -54,6 +55,10 @@ class Order:
         if page.records:
             self._latest = max(record.created_at for record in page.records)
 
+    def add_known(self, page: KnownPage) -> None:
+        """Judge the newest page as `add` did when it was read. Its IDs are those of the list's newest page."""
+        self.oldest, self._latest = page.oldest, page.newest
+
     def reaches(self, moment: float) -> bool:
         """Return whether the pages so far have everything that was created since: the last one is older as a whole.
 
@@ -79,6 +84,15 @@ class Walk:
     def page(self, number: int) -> Page:
         """Return a page, numbered from the newest one. Raises FetchError, and BrokenOff if the list breaks off."""
         return self.accept(self._read(number), number)
+
+    def newest(self, known: KnownPage | None) -> Page | KnownPage:
+        """Return the newest page as `page` does, or `known` if that is still the newest page."""
+        page = self._pages.newest(self._client, known)
+        if isinstance(page, Page):
+            return self.accept(page, 1)
+        self.order.add_known(page)
+        self._note_place(page.page, 1)
+        return page
 
     def accept(self, page: Page, number: int) -> Page:
         """Judge a page that was read, and return the part of it to keep. Raises as `page` does."""
@@ -141,17 +155,21 @@ class Walk:
 
     def _fresh(self, page: Page, number: int) -> Page:
         self.order.add(page, self._newest(number))
+        self._note_place(page, number)
+        return page
+
+    def _note_place(self, page: Page, number: int) -> None:
+        """Note what a page with rows says about the end of the list. Its records are not looked at."""
         place = self._pages.place(number)
         self._pages.depth.goes_on(place)
         if self._pages.oldest_first:
             self.ended = place <= 1
             self.cut = self.ended and self._pages.order_unknown
-            return page
+            return
         end = self._pages.judge(page, number)
         self.ended = end is End.PROVED
         if end is End.CLAIMED:
             self._claimed = number, page.total
-        return page
 
     def _repeats(self, page: Page, number: int, claimed: tuple[int, int | None] | None) -> bool:
         """Return whether it is a page read before, given in the place of one that does not exist."""

@@ -9,6 +9,7 @@ from exporter.client import Client
 from exporter.exposition.catalog import REJECTED, UNKNOWN_VALUES, VANISHED
 from exporter.model.family import UNKNOWN, Family, unknown_labels
 from exporter.model.record import Key, Record
+from exporter.polling.collector.known_page import KnownPage
 from exporter.polling.collector.missing import Missing
 from exporter.polling.collector.paged_list import PagedList
 from exporter.polling.collector.pagination import Walk
@@ -63,6 +64,12 @@ class Poll:
     """IDs that were fetched by ID, whatever came of it."""
     compared: set[str] = field(default_factory=set)
     """IDs that a reconciliation did not meet and has dealt with, whatever came of it."""
+    known: KnownPage | None = None
+    """The newest page as the last poll left it, unless that one failed or found anything."""
+    newest_page: KnownPage | None = None
+    """The newest page as this poll read it, if its bytes alone decide what the poll concluded from it."""
+    _changed: int = 0
+    """How many records changed: those that changed twice count twice."""
     _unknown_of_series: dict[Key, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """A cache: the unknown values of each series met so far. Records are many, and series few."""
 
@@ -95,7 +102,24 @@ class Poll:
             known=known,
             count=lambda changed: {**rejected, **self._count_unknown(changed)},
         )
+        self._changed += len(changed)
         return len(changed)
+
+    def meet_known(self, page: KnownPage) -> None:
+        """Take the records of the newest page for up to date. What else it says of times is in the checkpoint."""
+        self.newest_page = page
+        self.met.update(page.answer.ids.split())
+        self.seen_newest = max(self.seen_newest, page.newest)
+
+    def quiet_page(self) -> KnownPage | None:
+        """Return the newest page for the next poll, after this one has succeeded. None if this one found anything.
+
+        Rejected items and unknown values count at each poll, and rows that are dated ahead do not stay so. Records
+        that have left the window are on the page and not in the state; they are not wanted from now on.
+        """
+        result, page = self.result, self.newest_page
+        found = self._changed or result.rejected or result.unknown or result.abandoned
+        return None if page is None or found or page.newest > self.now else replace(page, marks=self.records.marks)
 
     def mark_deleted(self) -> None:
         """Mark the records as deleted upstream that enough polls have missed."""
@@ -106,6 +130,7 @@ class Poll:
                 (), self.observation, deleted=deleted, count=lambda changed: {VANISHED.key(): len(changed)}
             )
             self.result.deleted += len(changed)
+            self._changed += len(changed)
 
     def note_newest_page(self, page: Page) -> None:
         """Note what the newest page says about the clock of the API's hosts."""

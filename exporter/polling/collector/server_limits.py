@@ -59,11 +59,25 @@ class ServerLimits:
         try:
             return self._get(client, number)
         except FetchError as error:
-            if error.reason is Reason.TOO_LARGE and self.rows > 1:
-                return self._smaller(client, number)
-            if number > 1:
-                return read_page(self.listing, error)
-            refusal = error
+            return self._page_after(error, client, number)
+
+    def page_unless(self, client: Client, number: int, known: bytes) -> tuple[bytes, Page]:
+        """Return the digest of the answer's bytes, and the page as `page` does; an empty one if `known` is the digest.
+
+        The digest is empty if the page is not from the first answer.
+        """
+        try:
+            digest, answer = client.get_unless(self.request(number), known)
+            return digest, Page(()) if answer is None else self.listing.read_page(answer)
+        except FetchError as error:
+            return b"", self._page_after(error, client, number)
+
+    def _page_after(self, refusal: FetchError, client: Client, number: int) -> Page:
+        """Return the page as `page` does, after the first request for it has failed."""
+        if refusal.reason is Reason.TOO_LARGE and self.rows > 1:
+            return self._smaller(client, number)
+        if number > 1:
+            return read_page(self.listing, refusal)
         if is_refusal(refusal) and refusal.status in (400, 422):
             # A single refusal may be temporary, but what is learned from it is kept: ask again first.
             try:

@@ -46,6 +46,11 @@ ADVICE = {
         "Do what the message says. Until then nothing is counted, so that nothing is counted twice.",
         "BatchExporterStateNotWritable",
     ),
+    Reason.STATE_LOCKED: Advice(
+        "End the program that has locked the state file, such as sqlite3 with an open transaction, or a backup. The "
+        "disk is not at fault. Until then nothing is counted, so that nothing is counted twice.",
+        "BatchExporterStateLocked",
+    ),
     Reason.INTERNAL: Advice(
         "Internal error: report the traceback in the log with the version. If it began with an update, go back to the "
         "version before.",

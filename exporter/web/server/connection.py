@@ -2,13 +2,14 @@
 
 import asyncio
 import ipaddress
-import resource
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from exporter.config import Bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +24,31 @@ class Limits:
     pipelined_bytes: int = 65536
     """Of what a client may send before it has its response. It is kept, and parsed after that."""
     connections: int = 512
-    """Well below the usual 1024 file descriptors, because the state and connections to APIs need some too."""
     per_peer: int = 256
     """Of one peer, see `peer_of`. All clients of a reverse proxy are one: half of the places are enough for them."""
-
-    def within(self, files: int) -> "Limits":
-        """Return limits that leave at least half of so many file descriptors to the rest of the program."""
-        connections = max(2, min(self.connections, files // 2))
-        return replace(self, connections=connections, per_peer=min(self.per_peer, max(1, connections // 2)))
+    descriptors: int = 1 << 20
+    """File descriptors that the process may have open. The last ones are not for clients."""
+    quiet_seconds: float = 30.0
+    """How long nothing must go wrong until the log says that it is over."""
 
 
 DEFAULTS = Limits()
+
+
+def limits_within(bounds: Bounds) -> Limits:
+    """Return the limits of clients within the bounds of the program."""
+    return Limits(
+        connections=bounds.clients,
+        per_peer=max(1, bounds.clients // 2),
+        descriptors=bounds.resources.descriptors,
+    )
+
 
 _GRACE_SECONDS = 1.0
 """For a client to send its request or to read its response, before it is among the first to be evicted."""
 
 _TURN_SECONDS = 0.25
 """The least time for which a connection keeps its place, as long as new ones can wait in the system's queue."""
-
-
-def default_limits() -> Limits:
-    """Return the default limits, or lower ones where the process may open few files."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return DEFAULTS if files == resource.RLIM_INFINITY else DEFAULTS.within(files)
 
 
 class Connection(H11Protocol):
@@ -174,6 +177,8 @@ class ConnectionLimiter:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.evicting: Callable[[], None] = lambda: None
+        """Called for each connection that is evicted."""
         self._connections: dict[Connection, None] = {}
         self._evicted_early = False
 
@@ -202,6 +207,7 @@ class ConnectionLimiter:
         evicted = min(connections, key=lambda connection: connection.eviction_order(now))
         self._evicted_early |= now - evicted.made_at < _TURN_SECONDS
         self.release(evicted)
+        self.evicting()
         evicted.transport.abort()
 
 

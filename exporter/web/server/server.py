@@ -11,7 +11,7 @@ import uvicorn
 from exporter.web.app import App, Receive, Scope, Send
 from exporter.web.config import BackgroundReader, WebConfigFile
 from exporter.web.server.accept import Acceptor
-from exporter.web.server.connection import Connection, ConnectionLimiter, Limits, default_limits
+from exporter.web.server.connection import DEFAULTS, Connection, ConnectionLimiter, Limits
 from exporter.web.server.listen import ListenError, listen
 from exporter.web.server.middleware import Application, Middleware
 from exporter.web.server.tls import TlsProtocol
@@ -33,7 +33,7 @@ class Server:
         self,
         app: App,
         sockets: Sequence[socket.socket],
-        limits: Limits | None = None,
+        limits: Limits = DEFAULTS,
         current: WebConfigFile | None = None,
     ) -> None:
         """Take over listening sockets, which `stop` closes.
@@ -41,7 +41,6 @@ class Server:
         Without a web configuration the server answers everybody in plain HTTP.
         """
         self._sockets = list(sockets)
-        limits = limits or default_limits()
         self._files = None if current is None else BackgroundReader(current)
         application = app if self._files is None else Middleware(app, self._files)
         self._server = _Uvicorn(

@@ -2,8 +2,10 @@
 
 import itertools
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,6 +16,7 @@ from exporter.client.connect import STAGGER_SECONDS, alternating, connect
 from exporter.client.deadline import Deadline
 from exporter.client.resolve import Address
 from exporter.client.transport import Tls, Transport
+from exporter.config.bounds import DESCRIPTORS_PER_WORKER
 from exporter.model.record import FetchError, Reason
 from tests.support.hosts import at, black_hole, ipv4, no_route, refusing
 from tests.support.properties import examples
@@ -73,6 +76,20 @@ def test_the_first_address_has_a_moment_for_itself(
 def test_the_options_of_sockets_are_set(serving: Address) -> None:
     with connect([serving], Deadline(DEADLINE), [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]) as connected:
         assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_few_addresses_are_tried_in_parallel_however_many_there_are(hole: Address, serving: Address) -> None:
+    def in_use() -> int:
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+    before = in_use()
+    found: list[int] = []
+    connected = threading.Thread(target=lambda: ask(*[hole] * 15, serving, deadline=1.0))
+    connected.start()
+    while connected.is_alive():
+        found.append(in_use() - before)
+    # At its end the server has an end of the connection, too.
+    assert DESCRIPTORS_PER_WORKER <= max(found) <= DESCRIPTORS_PER_WORKER + 1
 
 
 def test_many_addresses_share_a_short_deadline(hole: Address, serving: Address) -> None:

@@ -58,11 +58,11 @@ class Large(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, text: str, compress: bool) -> None:
+    def __init__(self, text: str, compress: bool, records: int = RECORDS, record_bytes: int = RECORD_BYTES) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         now = time.time()
-        filler = {"field": text[0] * (RECORD_BYTES // len(text[0].encode())) + text[1:]}
-        made = (invocation(f"rend_{number}", now - number, merge_parameters=filler) for number in range(RECORDS))
+        filler = {"field": text[0] * (record_bytes // len(text[0].encode())) + text[1:]}
+        made = (invocation(f"rend_{number}", now - number, merge_parameters=filler) for number in range(records))
         self.items = [json.dumps(one, ensure_ascii=False).encode() for one in made]
         self.compress = compress
         self.pages: list[int] = []
@@ -72,8 +72,8 @@ class Large(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(text: str, compress: bool) -> Iterator[Large]:
-    with Large(text, compress) as server:
+def serving(text: str, compress: bool, *size: int) -> Iterator[Large]:
+    with Large(text, compress, *size) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield server
@@ -124,3 +124,17 @@ def test_the_memory_that_large_records_take_is_bounded(
     assert most < 256 * MIB
     large = [size for size in server.pages if size > 16 * MIB]
     assert len(large) <= 2 * accounts, "pages become smaller after a large one"
+
+
+@pytest.mark.slow
+def test_many_accounts_with_large_pages_take_turns(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    with serving("x", False, 150, 100 * 1024) as server:
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        given = [{"name": f"a{n}", "system": "inkit", "base_url": url, "api_token": "t"} for n in range(20)]
+        config.write_text(json.dumps({"state": {"path": None}, "request_timeout": "60s", "accounts": given}))
+        most, shown = run(config)
+    counted = re.findall(r"^inkit_invocations\{.* (\S+)$", shown, re.MULTILINE)
+    assert sum(map(float, counted)) == 20 * 150
+    assert sum(10 * MIB * 0.9 < size < 11 * MIB for size in server.pages) >= 20
+    assert most < 192 * MIB

@@ -2,7 +2,7 @@
 
 import logging
 import random
-import threading
+import re
 from collections import Counter
 from collections.abc import Mapping
 
@@ -19,6 +19,7 @@ from exporter.model.record import Key, Reason
 from exporter.polling.poller import Poller
 from tests.support.driving import drive
 from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig
+from tests.support.state_file import other_program
 
 
 def shown(rig: Rig, poller: Poller) -> CollectorSnapshot:
@@ -274,6 +275,28 @@ def test_a_state_that_cannot_be_written_fails_the_poll_and_heals(rig: Rig) -> No
     assert b'reason="state",system="inkit"} 1.0' in shown(rig, poller).counters["batch_exporter_poll_errors_total"].text
 
 
+def test_a_state_that_another_program_has_locked_is_a_reason_of_its_own_and_heals(rig: Rig) -> None:
+    rig.world.add("document_batches", document_batch("rb_1", NOW))
+    poller = rig.poller("document_batches")
+    assert poller.poll()
+    rig.clock.now += 60
+    with other_program(rig.state.path, "BEGIN IMMEDIATE"):
+        assert not poller.poll()
+    assert poller.facts.reason is Reason.STATE_LOCKED
+    assert poll_errors(rig, poller) == {Reason.STATE_LOCKED: 1.0}
+    rig.clock.now += 60
+    assert poller.poll()
+    assert poll_errors(rig, poller) == {Reason.STATE_LOCKED: 1.0}
+    assert not rig.own(poller).poll_errors, "it could not be written"
+
+
+def poll_errors(rig: Rig, poller: Poller) -> dict[str, float]:
+    """The failed polls that are shown, by reason."""
+    lines = shown(rig, poller).counters["batch_exporter_poll_errors_total"].text.decode()
+    found = re.findall(r'reason="(\w+)".* (\S+)$', lines, re.MULTILINE)
+    return {reason: float(value) for reason, value in found if float(value)}
+
+
 def test_a_poller_stops_when_told_and_polls_in_step_with_its_interval(rig: Rig) -> None:
     poller = rig.poller("document_batches")
     pauses: list[float] = []
@@ -322,14 +345,6 @@ def test_a_record_is_stuck_also_while_polls_fail_after_a_restart_until_the_gauge
     poller.restore()
     poller.publish()
     assert stuck_when(rig, poller, 1000.0)[:4] == [(0.0, 0.0), (20.0, 1.0), (100.0, 2.0), (599.0, 3.0)]
-
-
-def test_an_account_that_hangs_delays_no_other(rig: Rig) -> None:
-    rig.mock_api.faults.add(faults.hang(), path="/invoke")
-    stuck = threading.Thread(target=rig.poller("invocations").poll, daemon=True)
-    stuck.start()
-    assert rig.poller("document_batches").poll()
-    assert stuck.is_alive()
 
 
 def test_a_list_that_appears_is_read_as_a_backfill_and_one_that_disappears_is_a_failure(rig: Rig) -> None:

@@ -1,14 +1,170 @@
 """The cost of polls of a list that has become quiet, from the first reading on."""
 
-from typing import Literal
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
 
 import pytest
 
-from exporter.demo.items import document_batch
+from exporter.client import Client
+from exporter.demo.inkit_api import InkitApi
+from exporter.demo.items import Item, Kind, document_batch, invocation
+from exporter.demo.packagex.api import PackagexApi
+from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.items import packagex_batch
-from tests.support.rig import HOUR, NOW, Rig
+from exporter.demo.packagex.listing import PackagexReadings
+from exporter.demo.world import World
+from exporter.exposition.status import CollectorStatus
+from exporter.polling.collector import Collector, Limits
+from exporter.polling.poller import Poller
+from exporter.polling.publisher import Output, Pace
+from exporter.state import State, prepared
+from exporter.systems import sources
+from exporter.systems.base import Listing, Options, Page
+from tests.support.doubles import MemoryApi, MortalState
+from tests.support.rig import DAY, HOUR, NOW, Clock, Rig, own_counters
 
 RECONCILED_NEVER = 1e9
+ITEMS: dict[str, Callable[..., Item]] = {
+    "document_batches": document_batch,
+    "invocations": invocation,
+    "batches": packagex_batch,
+}
+
+
+@dataclass
+class Reading:
+    """A listing that counts the pages it reads, and a poller of it. Nothing is over HTTP."""
+
+    clock: Clock
+    state: MortalState
+    collector: str
+    order: Literal["oldest_first", "newest_first"] = "newest_first"
+    pages: int = 0
+    statements: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        system = "packagex" if self.collector == "batches" else "inkit"
+        source = sources()[system]
+        self.world = World(random.Random(0), self.clock)
+        self.batches = Batches(random.Random(0), self.clock)
+        packagex = PackagexApi(self.batches, "", PackagexReadings(order=self.order))
+        self.api = MemoryApi(packagex if system == "packagex" else InkitApi(self.world, ""))
+        self.listing = source.listing(self.collector, Options())
+        self.state.trace = self.statements.append
+        limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=25, allowance=30)
+        self.poller = Poller(
+            Collector(cast("Listing", self), source.families, limits),
+            cast("Client", self.api),
+            cast("State", self.state),
+            Output(lambda _: None, lambda: None),
+            CollectorStatus("prod", system, self.collector),
+            Pace(60.0, 600.0, HOUR),
+            clock=self.clock,
+            ticks=self.clock,
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.listing, name)
+
+    def read_page(self, answer: Any) -> Page:
+        self.pages += 1
+        return self.listing.read_page(answer)
+
+    def add(self, name: str, age: float, **fields: Any) -> None:
+        item = ITEMS[self.collector](name, self.clock.now - age, **fields)
+        if self.collector == "batches":
+            self.batches.add(item)
+        else:
+            self.world.add(cast("Kind", self.collector), item)
+
+    def poll(self, after: float = 60.0) -> tuple[int, int, int]:
+        """Poll. Return how many requests were made, pages read and records looked up by ID in the state."""
+        self.clock.now += after
+        self.api.asked = self.pages = 0
+        self.statements.clear()
+        assert self.poller.poll()
+        return self.api.asked, self.pages, sum("AND id IN (" in statement for statement in self.statements)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[MortalState]:
+    with prepared(tmp_path / "state.db"):
+        yield MortalState(tmp_path / "state.db")
+
+
+@pytest.mark.parametrize("count", [20, 60])
+@pytest.mark.parametrize(
+    ("collector", "order"),
+    [
+        ("document_batches", "newest_first"),
+        ("invocations", "newest_first"),
+        ("batches", "newest_first"),
+        ("batches", "oldest_first"),
+    ],
+)
+def test_a_page_that_has_not_changed_is_neither_read_nor_looked_up(
+    state: MortalState, collector: str, order: Literal["oldest_first", "newest_first"], count: int
+) -> None:
+    reading = Reading(Clock(), state, collector, order)
+    for number in range(count):
+        reading.add(f"x_{number}", HOUR + number * 60)
+    reading.poll()
+    assert reading.poll() == (1, 1, 1)
+    for _ in range(3):
+        assert reading.poll() == (1, 0, 0)
+    reading.add("x_new", 0.0)
+    assert reading.poll()[1:] != (0, 0)
+    assert reading.poll() == (1, 1, 1)
+    assert reading.poll() == (1, 0, 0)
+
+
+def test_only_records_in_flight_that_are_not_on_the_page_are_asked_for(state: MortalState) -> None:
+    reading = Reading(Clock(), state, "invocations")
+    for number in range(60):
+        status = "In Progress" if number in (3, 55) else "Completed"
+        reading.add(f"x_{number}", HOUR + number * 60, status=status, destinations={"box": status})
+    reading.poll()
+    assert reading.poll() == (2, 1, 2)
+    assert reading.poll() == (2, 0, 1)
+    reading.add("x_3", HOUR + 4 * 60)
+    assert reading.poll()[1:] != (0, 1)
+
+
+def test_a_reconciliation_reads_everything(state: MortalState) -> None:
+    reading = Reading(Clock(), state, "document_batches")
+    for number in range(20):
+        reading.add(f"x_{number}", HOUR + number * 60)
+    reading.poll()
+    reading.poll()
+    assert reading.poll() == (1, 0, 0)
+    assert reading.poll(HOUR) == (1, 1, 1)
+    assert reading.poll() == (1, 0, 0)
+
+
+def test_a_page_is_read_after_a_poll_that_failed(state: MortalState) -> None:
+    reading = Reading(Clock(), state, "document_batches")
+    reading.add("x_1", HOUR)
+    reading.poll()
+    reading.poll()
+    reading.api.instead = lambda *_: 500
+    assert not reading.poller.poll()
+    reading.api.instead = None
+    assert reading.poll() == (1, 1, 1)
+    assert reading.poll() == (1, 0, 0)
+
+
+def test_records_that_can_not_be_read_are_counted_at_each_poll(state: MortalState) -> None:
+    """As where the page changes: whoever looks at the rate must see that it goes on."""
+    reading = Reading(Clock(), state, "document_batches")
+    reading.add("x_1", HOUR)
+    reading.world.add("document_batches", {**document_batch("x_2", reading.clock.now - HOUR), "status": 5})
+    for _ in range(5):
+        reading.poll()
+    counted = own_counters(cast("State", state), "prod", "document_batches").rejected
+    assert counted == {"status": 5}
 
 
 @pytest.mark.parametrize("age", [0.0, HOUR])

@@ -10,6 +10,7 @@ import pytest
 from exporter.cli import serve
 from exporter.cli.flags import parse
 from exporter.config import Account, Config, ConfigError, Problem
+from exporter.config.bounds import ConfiguredLimits
 from exporter.config.diff import Changes, Outcome, changes
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.self_metrics import SelfMetrics
@@ -139,6 +140,15 @@ def test_another_state_file_needs_a_restart(path: Path | None) -> None:
     outcome = reloads.reload()
     assert not outcome.successful
     assert "config.yaml: state.path: can't be changed while the program runs: restart it" in outcome.message
+    assert list(reloads.ran.accounts) == [A]
+
+
+def test_other_limits_need_a_restart() -> None:
+    reloads = Reloads()
+    reloads.read = Config((B,), STATE, limits=ConfiguredLimits(max_workers=5))
+    outcome = reloads.reload()
+    assert not outcome.successful
+    assert "config.yaml: limits: can't be changed while the program runs: restart it" in outcome.message
     assert list(reloads.ran.accounts) == [A]
 
 

@@ -1,12 +1,18 @@
 """The state file under a real process: taken twice, on a full disk, taken away; and what never stands in it."""
 
+import re
 import resource
+import shutil
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
 from exporter.demo.items import document_batch, invocation
+from exporter.model.accounting import Rules
+from exporter.state import prepared
+from exporter.systems import sources
 from tests.support.program import config, eventually, get, run, running
 from tests.support.rig import Rig
 
@@ -57,6 +63,24 @@ def test_a_file_that_is_taken_away_fails_the_polls_and_the_process_serves_on(rig
         assert "healthy" in get(url + "/-/healthy")
         assert process.poll() is None
     assert not (tmp_path / "serve.db").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_at_its_end_the_file_alone_is_a_complete_copy(rig: Rig, tmp_path: Path, number: int) -> None:
+    rig.world.add("document_batches", document_batch("rb_1", time.time(), total=3))
+    with running([config(rig, tmp_path)]) as (process, url):
+        eventually(url + "/metrics", f"{DOCUMENTS} 3.0")
+        assert int(re.findall(r"^batch_exporter_state_size_bytes (\d+)", get(url + "/metrics"), re.MULTILINE)[0])
+        process.send_signal(number)
+        assert process.wait(2.0) == 0
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(tmp_path / "serve.db", elsewhere)
+    with prepared(elsewhere / "serve.db") as state:
+        rules = Rules.of(sources()["inkit"].families)
+        with state.records("prod", "document_batches", rules) as records:
+            assert list(records.get(["rb_1"])) == ["rb_1"]
+            assert records.marks.complete
 
 
 @pytest.mark.parametrize("content", [b"", b"no database " * 1000], ids=["empty", "foreign"])

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.web.server.connection import DEFAULTS, ConnectionLimiter, Limits, peer_of
+from exporter.config.bounds import ConfiguredLimits, derive
+from exporter.config.resources import Resources
+from exporter.web.server.connection import DEFAULTS, ConnectionLimiter, Limits, limits_within, peer_of
 from tests.support.certificates import client as trust
 from tests.support.serving import (
     GENEROUS,
@@ -238,10 +240,10 @@ def test_a_peer_is_who_can_have_the_address(address: object, peer: str) -> None:
     assert peer_of(address) == peer
 
 
-@pytest.mark.parametrize(("files", "connections", "per_peer"), [(1024, 512, 256), (256, 128, 64), (3, 2, 1)])
-def test_where_few_files_may_be_open_there_are_fewer_places(files: int, connections: int, per_peer: int) -> None:
-    limits = Limits().within(files)
-    assert (limits.connections, limits.per_peer) == (connections, per_peer)
+@pytest.mark.parametrize(("descriptors", "connections", "per_peer"), [(1024, 512, 256), (256, 77, 38), (57, 4, 2)])
+def test_where_few_files_may_be_open_there_are_fewer_places(descriptors: int, connections: int, per_peer: int) -> None:
+    limits = limits_within(derive(Resources(descriptors, 1 << 34, 2.0), ConfiguredLimits()))
+    assert (limits.connections, limits.per_peer, limits.descriptors) == (connections, per_peer, descriptors)
 
 
 class Held:

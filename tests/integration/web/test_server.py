@@ -1,11 +1,15 @@
 """How the server begins, what it serves on, and how it ends."""
 
+import contextlib
 import errno
+import logging
+import os
 import socket
+import time
 
 import pytest
 
-from exporter.web.server.server import Server, listen
+from exporter.web.server.server import Limits, Server, listen
 from tests.support.serving import (
     GENEROUS,
     GET,
@@ -79,7 +83,7 @@ def test_a_server_can_be_stopped_as_soon_as_it_was_started_and_again() -> None:
     assert server.stop(GENEROUS)
 
 
-def test_where_the_system_gives_no_more_file_descriptors_it_waits_and_goes_on(
+def test_where_the_system_gives_no_more_file_descriptors_it_waits_and_goes_on_and_says_each_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Exhausted(socket.socket):
@@ -91,11 +95,71 @@ def test_where_the_system_gives_no_more_file_descriptors_it_waits_and_goes_on(
                 raise OSError(errno.EMFILE, "Too many open files")
             return super().accept()
 
+    caplog.set_level(logging.INFO, "exporter")
     with Exhausted() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        server = Server(Program().app, [listening])
+        server = Server(Program().app, [listening], Limits(quiet_seconds=0.5))
         server.start()
         assert scrape(listening.getsockname()) == 200
+        assert caplog.messages == ["cannot accept connections, waiting"]
+        logged(caplog, "accepting connections again")
         assert server.stop(GENEROUS)
-    assert caplog.messages == ["cannot accept connections, retrying"] * 3
+    assert len(caplog.messages) == 2
+
+
+def logged(caplog: pytest.LogCaptureFixture, message: str) -> None:
+    """Wait until the message is logged."""
+    deadline = time.monotonic() + GENEROUS
+    while message not in caplog.messages:
+        assert time.monotonic() < deadline, caplog.messages
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def free() -> int:
+    """The lowest file descriptor that is free."""
+    with socket.socket() as probe:
+        return probe.fileno()
+
+
+def test_the_last_file_descriptors_are_not_for_clients_and_who_is_connected_goes_on(
+    free: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "exporter")
+    limits = Limits(descriptors=free + 60, quiet_seconds=0.5)
+    with serving(Program(), limits) as place, connect(place) as before, contextlib.ExitStack() as taken:
+        before.sendall(GET)
+        read_answers(before, 1)
+        for _ in range(60):
+            taken.callback(os.close, os.dup(before.fileno()))
+        with connect(place) as after:
+            after.sendall(GET)
+            after.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                after.recv(1)
+            before.sendall(GET)
+            read_answers(before, 1)
+            # It is still short, after longer than the quiet time.
+            time.sleep(2 * limits.quiet_seconds)
+            assert caplog.messages == ["cannot accept connections, waiting"]
+            taken.close()
+            after.settimeout(GENEROUS)
+            read_answers(after, 1)
+        logged(caplog, "accepting connections again")
+    assert len(caplog.messages) == 2
+
+
+def test_that_the_connection_limit_is_reached_is_said_once_and_when_it_is_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "exporter")
+    limits = Limits(connections=3, quiet_seconds=0.5)
+    with serving(Program(), limits) as place, contextlib.ExitStack() as clients:
+        for _ in range(20):
+            clients.enter_context(connect(place))
+        logged(caplog, "connections are below the limit again")
+        assert scrape(place) == 200
+    begin = "connection limit reached: closing those that wait longest for their client"
+    assert caplog.messages[:2] == [begin, "connections are below the limit again"]
+    assert caplog.messages[2:] in ([], [begin])

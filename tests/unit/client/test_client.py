@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from exporter.client import Client, Request, Stopping
 from exporter.client.client import USER_AGENT
-from exporter.client.transport import MAX_BODY_BYTES
+from exporter.client.memory_budget import MemoryBudget
+from exporter.client.transport import MAX_BODY_BYTES, RequestLimits
 from exporter.demo import faults
 from exporter.demo.faults import Fault
 from exporter.demo.items import document_batch
@@ -158,6 +160,56 @@ def test_time_waited_for_the_budget_is_counted(rig: Rig) -> None:
     rig.mock_api.faults.add(faults.status(429, {"Retry-After": "30"}), times=1)
     client(rig.mock_api.url, meter=meter).get(BATCHES)
     assert 29 <= meter.waited <= 31
+
+
+def test_an_answer_is_returned_unless_its_bytes_are_known(rig: Rig, asking: Client) -> None:
+    rig.world.add("document_batches", document_batch("rb_1", NOW))
+    first, answer = asking.get_unless(BATCHES, b"")
+    assert answer == asking.get(BATCHES)
+    assert asking.get_unless(BATCHES, first) == (first, None)
+    rig.world.add("document_batches", document_batch("rb_2", NOW))
+    second, answer = asking.get_unless(BATCHES, first)
+    assert second != first
+    assert answer == asking.get(BATCHES)
+
+
+@pytest.mark.parametrize("size", [0, 2])
+def test_an_answer_with_known_bytes_is_not_decoded_and_gives_its_memory_back(rig: Rig, size: int) -> None:
+    rig.world.extend("document_batches", [document_batch(f"rb_{number}", NOW) for number in range(size)])
+    budget, meter, decoded = MemoryBudget(1_000_000), Meter(), list[object]()
+    asking = client(rig.mock_api.url, meter=meter, limits=RequestLimits(budget), read_error=decoded.append)
+    known, answer = asking.get_unless(BATCHES, b"")
+    assert decoded == [answer]
+    assert asking.get_unless(BATCHES, known) == (known, None)
+    assert len(decoded) == 1
+    assert budget.bytes == 0
+    assert meter.codes == [("/batch", "200")] * 2
+
+
+def test_the_body_of_an_error_is_never_known(rig: Rig, asking: Client) -> None:
+    """It is retried, and fails as without a digest; afterwards the answer is known again."""
+    known, _ = asking.get_unless(BATCHES, b"")
+    body = b"".join(requests.get(f"{rig.mock_api.url}/batch", headers={"X-Inkit-API-Token": TOKEN}, timeout=5))
+    rig.mock_api.requests.clear()
+    rig.mock_api.faults.add(faults.status(500, body=body), times=3)
+    with pytest.raises(FetchError) as caught:
+        asking.get_unless(BATCHES, known)
+    assert caught.value.reason is Reason.SERVER_ERROR
+    assert len(rig.mock_api.requests) == 3
+    rig.mock_api.faults.add(faults.status(503), times=1)
+    assert asking.get_unless(BATCHES, known) == (known, None)
+
+
+def test_an_error_in_a_body_fails_and_is_not_known_afterwards(rig: Rig) -> None:
+    """PackageX says in the body that a request has failed."""
+    body = b'{"status": 400, "message": "no such page", "data": null, "errors": ["page"]}'
+    asking = client(rig.mock_api.url, system="packagex")
+    digests = [b""]
+    for _ in range(2):
+        rig.mock_api.faults.add(faults.raw(body), times=1)
+        with pytest.raises(FetchError):
+            digests.append(asking.get_unless(BATCHES, digests[-1])[0])
+    assert digests == [b""]
 
 
 def test_stopping_ends_a_wait() -> None:

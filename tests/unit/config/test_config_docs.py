@@ -81,6 +81,7 @@ def defaults(model: type[BaseModel], without: type[BaseModel] | None = None, pre
     [
         ("Polling", defaults(schema.Tuning)),
         ("State", defaults(schema.State, prefix="state.")),
+        ("Limits", defaults(schema.Limits, prefix="limits.")),
         ("Accounts", defaults(schema.Account, without=schema.Tuning)),
         ("TLS", defaults(schema.Tls, prefix="tls_config.")),
     ],
@@ -130,6 +131,7 @@ def test_the_example_has_every_key_and_every_default(systems: Mapping[str, Syste
     assert account["collectors"] == list(inkit.collectors)
     assert account["filters"] == dict.fromkeys(inkit.filters)
     assert account["base_url"] == inkit.base_url
+    assert data["limits"] == dict.fromkeys(schema.Limits.model_fields)
     assert data["state"] == {"path": schema.State.model_fields["path"].default}
 
 

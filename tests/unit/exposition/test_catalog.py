@@ -252,6 +252,20 @@ def test_requests_are_counted_by_account_endpoint_and_code() -> None:
     assert value("batch_exporter_api_request_duration_seconds_count", system="inkit", endpoint="/batch") == 2
 
 
+def test_the_sizes_of_the_state_are_those_last_known_and_absent_before() -> None:
+    known: list[tuple[int, int] | None] = [None, (4096, 0), (8192, 1000)]
+    live = SelfMetrics("1", "abc", SnapshotStore())
+    live.show_state(lambda: known[0])
+
+    def shown() -> tuple[float | None, ...]:
+        names = ("batch_exporter_state_size_bytes", "batch_exporter_state_log_size_bytes")
+        return tuple(live.registry.get_sample_value(name) for name in names)
+
+    for expected in ((None, None), (4096, 0), (8192, 1000)):
+        assert shown() == expected
+        del known[0]
+
+
 def test_family_names_are_unique_and_well_formed() -> None:
     known = catalog(families())
     names = [family.name for family in known]

@@ -37,10 +37,19 @@ def test_accounts_that_answer_slowly_or_have_not_answered_yet_leave_a_quarter_to
     admission: Admission[str] = Admission(8)
     known(admission, 0, quick=0.1, slow=QUICK_SECONDS + 1)
     for number in range(8):
-        admission.ask("slow" if number % 2 else "new", "job", 0)
+        admission.ask("slow" if number % 2 else f"new{number}", "job", 0)
     assert [admission.take(0) is not None for _ in range(8)] == [True] * 6 + [False] * 2
     admission.ask("quick", "mine", 0)
     assert admission.take(0) == ("quick", "mine")
+
+
+def test_an_account_gets_one_worker_until_it_has_answered() -> None:
+    admission: Admission[str] = Admission(8)
+    for job in "123":
+        admission.ask("new", job, 0)
+    assert [admission.take(0), admission.take(0)] == [("new", "1"), None]
+    admission.done("new", 0, 30)
+    assert [admission.take(30), admission.take(30)] == [("new", "2"), ("new", "3")]
 
 
 def test_an_account_whose_request_takes_long_is_no_longer_quick_and_is_again_after_a_quick_answer() -> None:
@@ -59,13 +68,13 @@ def test_an_account_whose_request_takes_long_is_no_longer_quick_and_is_again_aft
 
 def test_who_becomes_quick_while_waiting_keeps_its_turn() -> None:
     admission: Admission[str] = Admission(4)
-    known(admission, 0, b=0.1)
-    admission.ask("a", "first", 0)
-    assert admission.take(0) == ("a", "first")
-    admission.ask("a", "second", 0)
-    admission.ask("b", "third", 0)
+    known(admission, 0, a=QUICK_SECONDS + 1, b=0.1)
+    for job in "1234":
+        admission.ask("a", job, 0)
+    assert [admission.take(0) is not None for _ in range(4)] == [True] * 3 + [False]
+    admission.ask("b", "5", 0)
     admission.done("a", 0, 0.1)
-    assert [admission.take(0.1), admission.take(0.1)] == [("a", "second"), ("b", "third")]
+    assert [admission.take(0.1), admission.take(0.1)] == [("a", "4"), ("b", "5")]
 
 
 EVENTS = st.lists(
@@ -85,6 +94,7 @@ def test_whatever_comes_the_bounds_hold_nothing_is_lost_and_quick_accounts_find_
     admission: Admission[int] = Admission(workers)
     now, asked, got = 0.0, 0, []
     under_way: list[tuple[str, float]] = []
+    answered: set[str] = set()
     waiting: list[tuple[str, int]] = []
     for what, value in events:
         if what == "ask":
@@ -96,6 +106,7 @@ def test_whatever_comes_the_bounds_hold_nothing_is_lost_and_quick_accounts_find_
         elif under_way:
             account, began = under_way.pop(int(value) % len(under_way))
             admission.done(account, began, now)
+            answered.add(account)
         while (taken := admission.take(now)) is not None:
             assert taken == next(item for item in waiting if item[0] == taken[0]), "in the order of the account"
             waiting.remove(taken)
@@ -104,8 +115,10 @@ def test_whatever_comes_the_bounds_hold_nothing_is_lost_and_quick_accounts_find_
         assert admission.busy == len(under_way) <= workers
         assert admission.waiting == len(waiting)
         slow = [account for account, _ in under_way if not admission.is_quick(account, now)]
-        if waiting and len(under_way) < workers:
-            assert not any(admission.is_quick(account, now) for account, _ in waiting)
+        first = {account for account, _ in under_way} - answered
+        ready = [account for account, _ in waiting if account not in first]
+        if ready and len(under_way) < workers:
+            assert not any(admission.is_quick(account, now) for account in ready)
             assert len(slow) >= workers - workers // 4
     while under_way:
         account, began = under_way.pop()

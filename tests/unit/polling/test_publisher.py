@@ -11,14 +11,13 @@ from exporter.exposition.samples import Counters, Shape, counters, fresh_blocks,
 from exporter.exposition.snapshot import Block, CollectorSnapshot
 from exporter.exposition.status import CollectorStatus
 from exporter.model.family import Family
-from exporter.model.record import Key
+from exporter.model.record import STATE_REASONS, Key, Reason
 from exporter.model.totals import Cause, CounterState, HistogramState, Observations, Sums
 from exporter.polling.publisher import Output, Pace, Publisher
 from exporter.systems import sources
 
 FAMILIES = tuple(family for family in sources()["inkit"].families if "invocations" in family.zeros)
 FEEDS = Feeds("invocations", FAMILIES, ("id",))
-STATE_ERRORS = POLL_ERRORS.key("state")
 GAUGES: tuple[Key, ...] = (
     ("inkit_invocations", "completed", "completed"),
     ("inkit_invocations", "odd", "completed"),
@@ -143,7 +142,8 @@ def test_whatever_changes_what_is_published_is_what_rendering_everything_gives(
     before = Counters({}, frozenset(), {}, {})
     for known, stuck, soon, state_error, later in steps:
         facts = scene.facts
-        facts.state_errors += state_error
+        if state_error:
+            facts.count_state_error(Reason.STATE)
         snapshot = scene.poll(known, stuck, tuple(soon))
         shown = gauges(shape, facts, known).blocks
         if later:
@@ -152,10 +152,11 @@ def test_whatever_changes_what_is_published_is_what_rendering_everything_gives(
             snapshot = scene.published[-1]
             shown = {**shown, **fresh_blocks(facts)}
             assert facts.stuck == stuck + soon.count(30.0)
-        of_state = CounterState(facts.state_errors, facts.state_errors_published)
-        before = counters(
-            shape, facts, replace(known, counters={**known.counters, STATE_ERRORS: of_state}), before.series
-        )
+        counted, published = facts.state_errors, facts.state_errors_published
+        of_state = {
+            POLL_ERRORS.key(reason.value): CounterState(counted[reason], published[reason]) for reason in STATE_REASONS
+        }
+        before = counters(shape, facts, replace(known, counters={**known.counters, **of_state}), before.series)
         assert snapshot.gauges == shown
         assert snapshot.counters == before.blocks
         assert snapshot.status == status_blocks(facts)

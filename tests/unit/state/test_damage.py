@@ -203,53 +203,6 @@ def test_what_is_no_file_is_named(tmp_path: Path, make: Callable[[Path], object]
     assert not caught.value.passing
 
 
-def test_a_state_that_is_deleted_while_it_runs_is_said_with_what_fits(tmp_path: Path) -> None:
-    with prepared(tmp_path / "state.db") as state:
-        fill(state, 0)
-        for path in tmp_path.glob("state.db*"):
-            path.unlink()
-        with pytest.raises(
-            StateError, match=r"deleted or moved away while the exporter ran; .* or restart the exporter"
-        ):
-            fill(state, 1)
-        assert not (tmp_path / "state.db").exists()
-
-
-def test_a_state_that_is_deleted_during_a_poll_is_said_with_what_fits(tmp_path: Path) -> None:
-    def losing(state: State) -> None:
-        with state.records("prod", "x", RULES) as records:
-            records.sums()
-            for path in tmp_path.glob("state.db*"):
-                path.unlink()
-            raise sqlite3.OperationalError("disk I/O error")
-
-    with prepared(tmp_path / "state.db") as state, pytest.raises(StateError, match="deleted or moved away"):
-        losing(state)
-
-
-def test_a_folder_that_a_file_has_taken_the_place_of_is_said_as_what_can_not_be_opened(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    with prepared(tmp_path / "folder" / "state.db") as state:
-        (tmp_path / "folder").rename(tmp_path / "elsewhere")
-        (tmp_path / "folder").touch()
-        with pytest.raises(StateError, match="it can't be opened or written"):
-            fill(state, 0)
-
-
-def test_another_file_in_its_place_is_not_written(tmp_path: Path) -> None:
-    with prepared(tmp_path / "other.db") as other:
-        fill(other, 0)
-    with prepared(tmp_path / "state.db") as state:
-        fill(state, 0)
-        (tmp_path / "other.db").replace(tmp_path / "state.db")
-        before = (tmp_path / "state.db").read_bytes()
-        with pytest.raises(
-            StateError, match="another file took its place while the exporter ran; restart the exporter"
-        ):
-            fill(state, 1)
-        assert (tmp_path / "state.db").read_bytes() == before
-
-
 def _raising(error: Exception) -> Callable[..., object]:
     def call(*_: object) -> object:
         raise error

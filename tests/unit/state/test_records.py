@@ -249,6 +249,14 @@ def test_any_number_of_records_is_found_by_their_ids(records: Records, count: in
     assert set(records.get(names)) == set(names)
 
 
+def test_series_without_a_use_are_dropped_by_a_poll_that_needed_none_of_them(state: State) -> None:
+    with state.records("prod", "x", RULES) as records:
+        unused(records, MANY)
+    with state.records("prod", "x", RULES) as records:
+        records.drop_unused_series({})
+        assert not records.series.all_keys()
+
+
 def test_a_record_that_is_gone_is_remembered_and_not_listed(records: Records) -> None:
     records.apply([record("r1", {}), Record("r2", 1.0, True, {})], NEW)
     records.apply([], NEW, deleted=["r2"])

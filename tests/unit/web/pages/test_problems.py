@@ -168,6 +168,7 @@ def test_a_reload_that_failed_is_a_problem_with_its_errors() -> None:
 
 def test_what_to_do_about_the_state_is_in_its_message() -> None:
     assert ADVICE[Reason.STATE].fix.startswith("Do what the message says.")
+    assert "The disk is not at fault" in ADVICE[Reason.STATE_LOCKED].fix
 
 
 def test_the_runbooks_are_those_the_rules_lead_to() -> None:

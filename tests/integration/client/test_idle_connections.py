@@ -1,0 +1,164 @@
+"""How many connections wait for their next request, of all accounts together."""
+
+import http.server
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from urllib3.connection import HTTPConnection
+
+from exporter.client.idle_connections import IdleConnections
+from exporter.client.resolve import SYSTEM
+from exporter.client.transport import RequestLimits, Tls, Transport
+from exporter.model.record import FetchError
+
+GENEROUS = 20.0
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: "Keeping"
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.count(+1)
+
+    def finish(self) -> None:
+        super().finish()
+        self.server.count(-1)
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
+        pass
+
+
+class Keeping(http.server.ThreadingHTTPServer):
+    """Keeps connections, and counts them."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.open = self.made = 0
+        self._change = threading.Condition()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/"
+
+    def count(self, change: int) -> None:
+        with self._change:
+            self.open += change
+            self.made += max(0, change)
+            self._change.notify_all()
+
+    def has_open(self, count: int) -> bool:
+        """Wait until so many connections are open."""
+        with self._change:
+            return self._change.wait_for(lambda: self.open == count, GENEROUS)
+
+
+@contextmanager
+def keeping() -> Iterator[Keeping]:
+    with Keeping() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def transports(count: int, most: int) -> list[Transport]:
+    """A transport for each of so many accounts, which share the limit."""
+    limits = RequestLimits(idle=IdleConnections(most))
+    return [Transport(Tls(), None, 4, SYSTEM, limits) for _ in range(count)]
+
+
+def ask(transport: Transport, server: Keeping) -> None:
+    assert transport.get(server.url, {}, {}, GENEROUS).status == 200
+
+
+@pytest.mark.parametrize(("accounts", "most", "left"), [(40, 10, 10), (5, 10, 5), (5, 0, 0)])
+def test_no_more_connections_are_kept_than_the_limit_whatever_the_number_of_accounts(
+    accounts: int, most: int, left: int
+) -> None:
+    with keeping() as server:
+        asking = transports(accounts, most)
+        for transport in asking:
+            ask(transport, server)
+        assert server.has_open(left)
+        for transport in asking:
+            ask(transport, server)
+        assert server.has_open(left)
+        for transport in asking:
+            transport.close()
+        assert server.has_open(0)
+
+
+def test_an_account_that_makes_many_requests_keeps_its_connection_while_others_come_and_go() -> None:
+    with keeping() as server:
+        busy, *others = transports(11, 2)
+        for other in others[:2]:
+            ask(other, server)
+        for other in others[2:]:
+            ask(busy, server)
+            ask(other, server)
+        assert server.made == 1 + len(others)
+
+
+def test_requests_of_many_threads_do_not_fail_where_connections_are_closed_for_others() -> None:
+    failed: list[FetchError] = []
+    with keeping() as server:
+        asking = transports(8, 2)
+
+        def many(transport: Transport) -> None:
+            for _ in range(30):
+                try:
+                    ask(transport, server)
+                except FetchError as error:
+                    failed.append(error)
+
+        threads = [threading.Thread(target=many, args=(transport,)) for transport in asking * 2]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert server.has_open(2)
+    assert failed == []
+
+
+def connected() -> HTTPConnection:
+    made = HTTPConnection("127.0.0.1")
+    made.sock = socket.socket()
+    return made
+
+
+@given(st.integers(0, 4), st.lists(st.tuples(st.booleans(), st.integers(0, 5)), max_size=30))
+def test_never_are_more_idle_than_the_limit_and_none_in_use_is_closed(most: int, steps: list[tuple[bool, int]]) -> None:
+    idle, connections = IdleConnections(most), [connected() for _ in range(6)]
+    sockets = [connection.sock for connection in connections]
+    in_use = set(range(6))
+    for ends, number in steps:
+        if ends and number in in_use:
+            in_use.remove(number)
+            idle.add(connections[number])
+        elif not ends and number not in in_use:
+            idle.take(connections[number])
+            if connections[number].sock is None:
+                connections[number].sock = sockets[number] = socket.socket()
+            in_use.add(number)
+        assert all(connections[number].sock is not None for number in in_use)
+        assert sum(connection.sock is not None for connection in connections) - len(in_use) <= most
+    for connection in connections:
+        with closing(connection):
+            pass

@@ -1,0 +1,212 @@
+"""Two exporters on one conversation: what the first asked the API and was answered, the second asks and is answered."""
+
+import random
+import sqlite3
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from exporter.client import Client, Request
+from exporter.demo.inkit_api import InkitApi
+from exporter.demo.items import Item, document_batch, generations, invocation
+from exporter.demo.packagex.api import PackagexApi
+from exporter.demo.packagex.batches import Batches
+from exporter.demo.packagex.items import packagex_batch
+from exporter.demo.packagex.listing import PackagexReadings
+from exporter.demo.world import World
+from exporter.exposition.snapshot import SnapshotStore
+from exporter.exposition.status import CollectorStatus
+from exporter.model.record import FetchError
+from exporter.polling.collector import Collector, Limits
+from exporter.polling.poller import Poller
+from exporter.polling.publisher import Output, Pace
+from exporter.state import State, prepared
+from exporter.systems import sources
+from exporter.systems.base import Options
+from tests.support.doubles import MemoryApi, MortalState, digest
+from tests.support.rig import DAY, HOUR, Clock
+
+RECONCILE = 20 * 60.0
+UNREADABLE = "Unreadable"
+"""The status of a record that the exporter can't read."""
+
+
+class Recorder:
+    """A client that remembers every request with its answer. Answers with known bytes are known to it."""
+
+    def __init__(self, api: MemoryApi) -> None:
+        self._api = api
+        self.heard: deque[tuple[Request, Any]] = deque()
+        """Requests with their answers, or the FetchErrors that they raised."""
+        self.unchanged = 0
+        """How many answers had the known bytes."""
+
+    def get(self, request: Request) -> Any:
+        try:
+            answer = self._api.get(request)
+        except FetchError as error:
+            self.heard.append((request, error))
+            raise
+        self.heard.append((request, answer))
+        return answer
+
+    def get_unless(self, request: Request, known: bytes) -> tuple[bytes, Any]:
+        answer = self.get(request)
+        found = digest(answer)
+        self.unchanged += found == known
+        return found, None if found == known else answer
+
+    def get_each(self, requests: Iterable[Request]) -> Iterator[Any]:
+        asked: list[Request] = []
+
+        def noted() -> Iterator[Request]:
+            for request in requests:
+                asked.append(request)
+                yield request
+
+        for number, answer in enumerate(self._api.get_each(noted())):
+            self.heard.append((asked[number], answer))
+            yield answer
+
+
+class Replay:
+    """A client that expects the requests of a Recorder, and answers them alike. It knows no bytes."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def get(self, request: Request) -> Any:
+        answer = self._next(request)
+        if isinstance(answer, FetchError):
+            raise answer
+        return answer
+
+    def get_unless(self, request: Request, known: bytes) -> tuple[bytes, Any]:
+        assert not known
+        return b"", self.get(request)
+
+    def get_each(self, requests: Iterable[Request]) -> Iterator[Any]:
+        return (self._next(request) for request in requests)
+
+    def _next(self, request: Request) -> Any:
+        asked, answer = self._recorder.heard.popleft()
+        assert request == asked
+        return answer
+
+
+def contents(state: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of a state file, by table."""
+    with closing(sqlite3.connect(state)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: sorted(connection.execute(f"SELECT * FROM {table}"), key=repr) for table in tables}  # noqa: S608
+
+
+class Twins:
+    """A world, an exporter that polls it, and one that takes no page for known and hears the same answers."""
+
+    system = "inkit"
+
+    def __init__(self, folder: Path, kind: Literal["document_batches", "invocations", "batches"]) -> None:
+        self.kind = kind
+        self.clock, self.ticks = Clock(), Clock()
+        self.api = self.served()
+        self.recorder = Recorder(self.api)
+        self.resources = ExitStack()
+        self.states = [MortalState(folder / name) for name in ("state.db", "twin.db")]
+        for state in self.states:
+            self.resources.enter_context(prepared(state.path))
+        self.limits = Limits(HOUR, RECONCILE, DAY, page_size=4, allowance=3)
+        self.unchanged = 0
+        """How often a page was known."""
+        self.start()
+
+    def served(self) -> MemoryApi:
+        self.world: Any = World(random.Random(0), self.clock)
+        return MemoryApi(InkitApi(self.world, ""))
+
+    def item(self, name: str, created: float, status: str) -> Item:
+        if self.kind == "invocations":
+            return invocation(name, created, status=status, destinations={"box": status})
+        done = status in ("Completed", "Failed")
+        work = generations(2, completed=int(done), failed=int(status == "Failed"))
+        return document_batch(name, created, status=status, destinations={"sepire": work} if done else {}, total=2)
+
+    def add(self, item: Item) -> None:
+        self.world.add(self.kind, item)
+
+    def items(self) -> list[Item]:
+        return sorted(self.world.items(self.kind), key=lambda item: str(item["id"]))
+
+    def remove(self, name: str) -> None:
+        self.world.remove(self.kind, name)
+
+    def put(self, name: str, age: float, status: str = "Completed") -> None:
+        item = self.item(name, self.clock.now - age, status)
+        self.add({**item, "status": 5} if status == UNREADABLE else item)
+
+    def start(self, **limits: float) -> None:
+        """Begin a new program on each state file."""
+        self.limits = replace(self.limits, **limits)  # type: ignore[arg-type]
+        clients = (self.recorder, Replay(self.recorder))
+        self.boards = [SnapshotStore(), SnapshotStore()]
+        self.facts = [CollectorStatus("prod", self.system, self.kind) for _ in clients]
+        source = sources()[self.system]
+        self.pollers = [
+            Poller(
+                Collector(source.listing(self.kind, Options()), source.families, self.limits),
+                cast("Client", client),
+                cast("State", state),
+                Output(board.publish, lambda: None),
+                facts,
+                Pace(60.0, 600.0, 3600.0),
+                clock=self.clock,
+                ticks=self.ticks,
+            )
+            for client, state, board, facts in zip(clients, self.states, self.boards, self.facts, strict=True)
+        ]
+
+    def poll(self, after: float = 1.0) -> int:
+        """Let both poll, and compare all that they store and show. Return how many answers were known."""
+        self.clock.now += after
+        self.ticks.now += after
+        self.api.asked = self.recorder.unchanged = 0
+        good = self.pollers[0].poll()
+        self.api.before = self.api.instead = None
+        assert self.pollers[1].poll() is good
+        assert not self.recorder.heard
+        assert contents(self.states[0].path) == contents(self.states[1].path)
+        assert self.facts[0] == self.facts[1]
+        assert self.boards[0].snapshot.collectors == self.boards[1].snapshot.collectors
+        self.unchanged += self.recorder.unchanged
+        return self.recorder.unchanged
+
+
+class PackagexTwins(Twins):
+    """Twins that poll the batches of PackageX."""
+
+    system = "packagex"
+    order: Literal["oldest_first", "newest_first"] = "oldest_first"
+
+    def served(self) -> MemoryApi:
+        self.world = Batches(random.Random(0), self.clock)
+        return MemoryApi(PackagexApi(self.world, "", PackagexReadings(order=self.order)))
+
+    def item(self, name: str, created: float, status: str) -> Item:
+        words = {"Completed": "completed", "Failed": "failed", "In Progress": "processing"}
+        return packagex_batch(name, created, status=words.get(status, status))
+
+    def add(self, item: Item) -> None:
+        self.world.add(item)
+
+    def items(self) -> list[Item]:
+        return sorted(self.world.items(), key=lambda item: str(item["id"]))
+
+    def remove(self, name: str) -> None:
+        self.world.remove(name)
+
+
+class PackagexNewestFirst(PackagexTwins):
+    order: Literal["oldest_first", "newest_first"] = "newest_first"
