@@ -53,16 +53,22 @@ class HistogramSample:
 
 
 def render(family: Family, samples: Sequence[Sample | HistogramSample]) -> Block:
-    """Render one family in the order of `samples`; both formats are equal but for exemplars.
+    """Render one family in the order of `samples`.
 
     Raises ValueError if a sample doesn't fit its family: the wrong number of label values or of buckets, the wrong
     kind, an exemplar on a gauge. (prometheus_client silently drops surplus values.)
     """
     lines = [line for sample in samples for line in _lines(family, sample)]
-    text = _encode("".join(f"{line}\n" for line, _ in lines))
     if not any(extra for _, extra in lines):
-        return Block(text, text)
-    return Block(text, _encode("".join(f"{line}{extra}\n" for line, extra in lines)))
+        return Block(_encode("".join([f"{line}\n" for line, _ in lines])))
+    rendered, exemplars = bytearray(), []
+    for line, extra in lines:
+        rendered += _encode(line)
+        if extra:
+            exemplars.append((len(rendered), len(rendered) + len(_encode(extra))))
+            rendered += _encode(extra)
+        rendered += b"\n"
+    return Block(bytes(rendered), tuple(exemplars))
 
 
 def header(family: Family, *, openmetrics: bool) -> bytes:
