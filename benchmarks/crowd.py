@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from exporter.exposition.catalog import Feeds
+from exporter.exposition.meter import AccountMeter
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import CollectorStatus
@@ -27,8 +28,14 @@ class Member:
     publisher: Publisher
     status: CollectorStatus
     families: Sequence[Family]
+    meter: AccountMeter
     records: int = 300
     polls: int = 0
+
+    def ask(self) -> None:
+        """Count a request, as it is made for a poll."""
+        self.meter.throttled(0.25)
+        self.meter.answered(f"/{self.status.collector}", "200", 0.1)
 
     def poll(self) -> None:
         """Publish as after a poll. It is a quiet one if `records` are as many as before."""
@@ -62,12 +69,12 @@ class Crowd:
             account = f"account-{number:04}"
             meter = self.live.meter(account, "inkit")
             for name in source.system.collectors:
-                self.members.append(self._member(source, account, name))
+                self.members.append(self._member(source, account, name, meter))
                 meter.expect([f"/{name}", f"/{name}/id"])
         for member in self.members:
             member.poll()
 
-    def _member(self, source: Source, account: str, name: str) -> Member:
+    def _member(self, source: Source, account: str, name: str, meter: AccountMeter) -> Member:
         families = tuple(family for family in source.families if name in family.zeros)
         listing = source.listing(name, Options({}, (), workflow_label=False))
         status = CollectorStatus(account, "inkit", name, up=True, backfilling=False, poll_interval=_PACE.interval)
@@ -78,7 +85,7 @@ class Crowd:
             Feeds(name, families, listing.rejections, listing.optional),
             ticks=self.ticks,
         )
-        return Member(publisher, status, families)
+        return Member(publisher, status, families, meter)
 
 
 def _totals(families: Sequence[Family], collector: str, records: int) -> Sums:

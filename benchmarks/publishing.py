@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from benchmarks import load
+from benchmarks import asking, load
 from benchmarks.bench import Bench
 from benchmarks.crowd import Crowd
 from benchmarks.measure import memory
@@ -77,6 +77,16 @@ def figures(bench: Bench) -> Iterator[Row]:
         "at most 0.3",
     )
     yield Row("memory of what is published and scraped", where, mebibytes(large.memory), "", "", "at most 150 MiB")
+    bench.tell(f"requests of {number(many)} accounts")
+    asked = bench.alone(asking.costs, many, bench.sizes.rounds)
+    yield Row(
+        "metrics about requests in a scrape, after 3/4 of the accounts have made one (OpenMetrics, not compressed)",
+        f"{number(many)} accounts, {number(asked.series)} series",
+        milliseconds(asked.ours),
+        f"prometheus_client: {milliseconds(asked.library)}",
+        f"1/{asked.library / asked.ours:,.0f}",
+        "at most 1/20",
+    )
     bench.tell(f"scrapes of {number(3 * many)} collectors beside their polls")
     scrapes, probes = _held(bench, many)
     yield Row(
@@ -125,6 +135,7 @@ def costs(accounts: int, polls: int, rounds: int) -> Costs:
         quiet = _spent(poll) / polls
         scrape(used)
         for member in crowd.members[::_SHARE]:
+            member.ask()
             member.poll()
         turns.append((quiet, changed, _spent(lambda: scrape(used)), _spent(lambda: scrape(exposition()))))
     quiet, changed, kept, anew = (statistics.median(each) for each in zip(*turns, strict=True))
@@ -188,5 +199,6 @@ def _serve(connection: "Connection[object, object]", accounts: int) -> None:
     for member in itertools.cycle(crowd.members):
         if connection.poll(1 / _POLLS_PER_SECOND):
             break
+        member.ask()
         member.poll()
     server.stop()

@@ -1,8 +1,7 @@
 """Assemble, compress and cache scrapes of the collectors' blocks and the live metrics. No HTTP here."""
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.exposition import generate_latest
@@ -15,7 +14,7 @@ from exporter.exposition.boot_clock import ticks
 from exporter.exposition.gzip import Begun, Deflated, begun, deflated, ended
 from exporter.exposition.meter import RenderedMetric
 from exporter.exposition.negotiation import gzip_preferred, openmetrics_preferred
-from exporter.exposition.snapshot import CollectorSnapshot, Snapshot, SnapshotStore
+from exporter.exposition.snapshot import Blocks, CollectorSnapshot, Snapshot, SnapshotStore
 from exporter.exposition.text_format import header
 from exporter.model.family import Family
 
@@ -71,6 +70,20 @@ class _Part:
         return self._deflated
 
 
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """The lines of all collectors in one format, at one moment."""
+
+    collectors: Sequence[CollectorSnapshot]
+    fresh: Sequence[bool]
+    """Of each collector, whether its gauges about records are exposed."""
+    by_family: Mapping[str, list[bytes]]
+    """The lines of each collector, in their order; empty where it has none of the family."""
+
+
+_NO_LINES = _Lines((), (), {})
+
+
 class Exposition:
     """Render scrapes from the snapshot store and the live registry.
 
@@ -90,6 +103,8 @@ class Exposition:
         self._families = tuple(families)
         self._live = live
         self._clock = clock
+        self._lines = False, _NO_LINES
+        """In the format of the last scrape: those of the other one would be kept for as long as nobody asks for it."""
         self._parts: dict[bool, dict[str, _Part]] = {False: {}, True: {}}
         self._members: dict[bool, tuple[list[_Part], Begun]] = {}
         self._scrapes: dict[tuple[bool, bool], _Cached] = {}
@@ -130,10 +145,12 @@ class Exposition:
     def _current(self, snapshot: Snapshot, families: Iterable[Family], openmetrics: bool, now: float) -> list[_Part]:
         """Return the current parts of these families, from the cache where no line has changed."""
         kept = self._parts[openmetrics]
-        lines = _lines(snapshot.collectors, now, openmetrics)
+        of_format, before = self._lines
+        lines = _current_lines(before if of_format is openmetrics else _NO_LINES, snapshot.collectors, now, openmetrics)
+        self._lines = openmetrics, lines
         parts = []
         for family in families:
-            pieces = lines.get(family.name, ())
+            pieces = lines.by_family.get(family.name, ())
             if not any(pieces):
                 kept.pop(family.name, None)
                 continue
@@ -178,15 +195,31 @@ def sample_names(family: Family) -> frozenset[str]:
     return frozenset(family.name + suffix for suffix in _SUFFIXES.get(family.kind, ("",)))
 
 
-def _lines(collectors: Iterable[CollectorSnapshot], now: float, openmetrics: bool) -> Mapping[str, list[bytes]]:
-    """Return the collectors' lines by family; gauges about records only while they are fresh."""
-    lines: defaultdict[str, list[bytes]] = defaultdict(list)
-    for collector in collectors:
-        gauges = collector.gauges if now <= collector.fresh_until else {}
-        for blocks in (gauges, collector.counters, collector.status):
-            for name, block in blocks.items():
-                lines[name].append(block.openmetrics if openmetrics else block.text)
-    return lines
+def _current_lines(before: _Lines, collectors: Sequence[CollectorSnapshot], now: float, openmetrics: bool) -> _Lines:
+    """Return the lines of these collectors; `before` has those of earlier ones, from which few may differ."""
+    comparable = len(before.collectors) == len(collectors)
+    fresh = [now <= collector.fresh_until for collector in collectors]
+    by_family = {name: pieces.copy() for name, pieces in before.by_family.items()} if comparable else {}
+    for place, collector in enumerate(collectors):
+        gone: Iterable[str] = ()
+        if comparable:
+            if before.collectors[place] is collector and before.fresh[place] is fresh[place]:
+                continue
+            gone = _shown(before.collectors[place], before.fresh[place])
+        blocks = _shown(collector, fresh[place])
+        for name in gone:
+            by_family[name][place] = b""
+        for name, block in blocks.items():
+            pieces = by_family.get(name)
+            if pieces is None:
+                pieces = by_family[name] = [b""] * len(collectors)
+            pieces[place] = block.openmetrics if openmetrics else block.text
+    return _Lines(collectors, fresh, by_family)
+
+
+def _shown(collector: CollectorSnapshot, fresh: bool) -> Blocks:
+    """Return the blocks that are exposed of a collector; gauges about records only if they are fresh."""
+    return {**(collector.gauges if fresh else {}), **collector.counters, **collector.status}
 
 
 class _Named(LibraryCollector):
@@ -201,8 +234,15 @@ class _Named(LibraryCollector):
 
     def collect(self) -> Iterator[Metric]:
         for metric in self._registry.collect():
-            if any(sample.name in self._names for sample in metric.samples):
+            if _has_samples(metric, self._names):
                 yield metric
+
+
+def _has_samples(metric: Metric, names: Collection[str]) -> bool:
+    """Return whether the metric has a sample of one of these names."""
+    if isinstance(metric, RenderedMetric):
+        return metric.has_samples(names)
+    return any(sample.name in names for sample in metric.samples)
 
 
 def _render_live(live: LibraryCollector, openmetrics: bool) -> bytes:

@@ -80,6 +80,16 @@ def header(family: Family, *, openmetrics: bool) -> bytes:
     return _encode(f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n")
 
 
+def line_start(family: Family, labels: tuple[str, ...]) -> bytes:
+    """Return a line of a gauge or counter up to its number. Raises ValueError if labels are missing or too many."""
+    return _encode(_line_start(family.name, _pairs(family, labels)))
+
+
+def rendered_number(value: float) -> bytes:
+    """Return a number as it stands at the end of a line. It has no space."""
+    return _number(value).encode()
+
+
 def _lines(family: Family, sample: Sample | HistogramSample) -> Iterator[_Line]:
     pairs = _pairs(family, sample.labels)
     if isinstance(sample, HistogramSample):
@@ -114,7 +124,11 @@ def _pairs(family: Family, values: tuple[str, ...]) -> _Pairs:
 
 
 def _line(name: str, pairs: _Pairs, value: float) -> str:
-    return f"{name}{_label_set(pairs) if pairs else ''} {_number(value)}"
+    return _line_start(name, pairs) + _number(value)
+
+
+def _line_start(name: str, pairs: _Pairs) -> str:
+    return f"{name}{_label_set(pairs) if pairs else ''} "
 
 
 def _label_set(pairs: _Pairs) -> str:

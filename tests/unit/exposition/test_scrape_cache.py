@@ -6,14 +6,17 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from prometheus_client import Histogram
 
-from exporter.exposition.scrape import LIVE_SECONDS
+from exporter.exposition.scrape import LIVE_SECONDS, Exposition
 from exporter.exposition.snapshot import Block, CollectorSnapshot
-from exporter.exposition.text_format import Sample
+from exporter.exposition.text_format import Exemplar, Sample
 from tests.support.scrape_scene import (
     BATCHES,
     ENCODINGS,
+    FAMILIES,
     FINISHED,
     FORMATS,
     NOISE,
@@ -171,3 +174,42 @@ def test_a_scrape_in_another_form_is_let_go_when_it_holds_no_more(scene: Scene) 
     scene.clock.now += LIVE_SECONDS + 0.1
     scene.exposition.render(OPENMETRICS_ONLY, "gzip")
     assert sys.getrefcount(chunks) == held - 1
+
+
+PUBLISHED = st.tuples(
+    st.sampled_from("abc"), st.integers(0, 2), st.sampled_from([0.0, 150.0, 300.0]), *(st.booleans(),) * 3
+)
+ARRANGED = st.lists(st.sampled_from("abc"), unique=True)
+CLOCKS = st.sampled_from([100.0, 150.0, 150.5, 400.0])
+SCRAPES = st.sampled_from(["", OPENMETRICS_ONLY])
+
+
+@example([("a", 1, 0.0, False, True, True), ("b", 1, 0.0, False, True, True), "", ["a"]])
+@given(st.lists(PUBLISHED | ARRANGED | CLOCKS | SCRAPES))
+def test_whatever_happens_between_scrapes_each_is_what_a_new_exposition_returns(
+    events: list[tuple[str, int, float, bool, bool, bool] | list[str] | float | str],
+) -> None:
+    scene = Scene()
+
+    def publish(account: str, number: int, fresh_until: float, *has: bool) -> None:
+        exemplar = Exemplar((("record_id", account),), 1.0, 99.0)
+        rows = (BATCHES, None), (FINISHED, exemplar), (UP, None)
+        gauges, counters, status = (
+            blocks((family, Sample((account,), number, exemplar))) if wanted else {}
+            for wanted, (family, exemplar) in zip(has, rows, strict=True)
+        )
+        scene.board.publish(CollectorSnapshot(account, "inkit", "c", gauges, fresh_until, status, counters=counters))
+
+    for event in [*events, "", OPENMETRICS_ONLY]:
+        match event:
+            case str():
+                anew = Exposition(scene.board, FAMILIES, scene.registry, scene.clock)
+                for encoding, names in [("", ()), ("gzip", ()), ("", (FINISHED.name,))]:
+                    scrape = scene.exposition.render(event, encoding, names)
+                    assert body(scrape) == body(anew.render(event, encoding, names))
+            case float():
+                scene.clock.now = event
+            case list():
+                scene.board.arrange([(account, "c") for account in event])
+            case _:
+                publish(*event)
