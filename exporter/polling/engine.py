@@ -117,6 +117,11 @@ class Engine:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
+    @property
+    def backlog(self) -> int:
+        """How many steps of tasks are due and wait for others to end."""
+        return self._inbox.qsize()
+
     def at_work(self, kind: Hashable) -> int:
         """Return how many tasks of a kind have not ended and are not idle."""
         return self._at_work[kind]
