@@ -66,8 +66,8 @@ def fulfill(future: "Future[_T]", function: Callable[[], _T]) -> None:
 class Gate:
     """Lets a number of callers in at the same time, and the others in the order in which they came.
 
-    It waits with the caller's runner. It needs no lock: taking from a list is atomic. (An empty deque takes more memory,
-    and every account has two gates.)
+    It waits with the caller's runner. It needs no lock: taking from a list is atomic. An empty deque would take more
+    memory, and every account has two gates.
     """
 
     def __init__(self, places: int) -> None:

@@ -63,7 +63,8 @@ class Collector:
 
         `scope` stands for the query settings: if it changes, known records may be absent from the answers. `labels`
         has the names of optional labels, and is empty for a collector without: if it changes, records count in other
-        series. `rules` are those of `families`, where they were made before. `boot` is the start of the machine that the ticks given to `poll` count from.
+        series. `boot` is the start of the machine that the ticks given to `poll` count from. `rules` are those of
+        `families`, where they were made before.
         """
         self.listing = listing
         self.families = tuple(families)
