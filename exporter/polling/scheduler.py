@@ -96,8 +96,7 @@ class Scheduler:
             self._schedule.done(turn, self._ticks(), publish_in)
 
     def _has_room(self, quick: bool) -> bool:
-        # Idle tasks that are due again are in the backlog only.
-        return self.engine.at_work(quick) + self.engine.backlog < 2 * self.workers.most
+        return self.engine.at_work(quick) < 2 * self.workers.most
 
     def _is_quick(self, collector: CollectorId) -> bool:
         return self.workers.is_quick(collector[0])
