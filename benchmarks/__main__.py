@@ -6,11 +6,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import figures, scraping
+from benchmarks import figures, publishing, scraping
 from benchmarks.bench import QUICK, Bench, Sizes
 from benchmarks.report import measured, write
 
-SECTIONS = {"poll": figures.figures, "scrape": scraping.figures}
+SECTIONS = {"poll": figures.figures, "scrape": scraping.figures, "publish": publishing.figures}
 
 
 def main() -> None:

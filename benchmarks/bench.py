@@ -35,6 +35,8 @@ class Sizes:
     """Of these, the median counts."""
     series: int = 100_000
     connections: int = 50
+    crowd: int = 2_000
+    """Accounts with three collectors each that publish."""
     hold_seconds: float = 2.0
     """How long scrapes are held against a server at a time."""
     scrape_rounds: int = 9
@@ -49,6 +51,7 @@ QUICK = Sizes(
     polls=10,
     rounds=1,
     series=10_000,
+    crowd=200,
     hold_seconds=0.5,
     scrape_rounds=1,
 )

@@ -83,7 +83,7 @@ def accounts_poll(url: str, folder: Path, count: int) -> Cost:
             wait([scheduler.engine.submit(poller.id, poller.poll) for poller in made])
             started, cpu = time.perf_counter(), time.process_time()
             wait([scheduler.engine.submit(poller.id, poller.poll) for poller in made])
-            cost = Cost(time.perf_counter() - started, time.process_time() - cpu, *_memory())
+            cost = Cost(time.perf_counter() - started, time.process_time() - cpu, *memory())
             scheduler.engine.stop(1.0)
             _check(made)
             return cost
@@ -104,7 +104,7 @@ def naive_poll(url: str, collector: str) -> Cost:
     exporter = NaiveExporter(url + PATHS[collector], TOKEN)
     started, cpu = time.perf_counter(), time.process_time()
     exporter.poll()
-    return Cost(time.perf_counter() - started, time.process_time() - cpu, *_memory())
+    return Cost(time.perf_counter() - started, time.process_time() - cpu, *memory())
 
 
 def bare_loop(url: str, collector: str) -> Cost:
@@ -119,7 +119,7 @@ def bare_loop(url: str, collector: str) -> Cost:
             timeout=30,
         )
         page = json.loads(answer.content)["metadata"]["pagination"]["next_page"]
-    return Cost(time.perf_counter() - started, time.process_time() - cpu, *_memory())
+    return Cost(time.perf_counter() - started, time.process_time() - cpu, *memory())
 
 
 @contextmanager
@@ -149,7 +149,7 @@ def _cost(made: Sequence[Poller]) -> Cost:
     started, cpu = time.perf_counter(), time.process_time()
     for poller in made:
         poller.poll()
-    spent = Cost(time.perf_counter() - started, time.process_time() - cpu, *_memory())
+    spent = Cost(time.perf_counter() - started, time.process_time() - cpu, *memory())
     _check(made)
     return spent
 
@@ -161,7 +161,7 @@ def _check(made: Sequence[Poller]) -> None:
             raise RuntimeError(f"a poll failed: {poller.facts.error}")
 
 
-def _memory() -> tuple[int, int]:
+def memory() -> tuple[int, int]:
     """Resident bytes of this process, now and at most."""
     lines = Path("/proc/self/status").read_text().splitlines()
     sizes = dict(line.split(":", 1) for line in lines if line.startswith(("VmRSS", "VmHWM")))

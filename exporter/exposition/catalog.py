@@ -11,7 +11,7 @@ from exporter.model.family import Family
 from exporter.model.record import Key, Reason
 
 _COLLECTOR = ("account", "system", "collector")
-_Values = Iterable[tuple[tuple[str, ...], float]]
+StatusValues = tuple[tuple[tuple[str, ...], float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class StatusRow:
     """A family about polling: `values` returns the labels after account, system and collector, and the numbers."""
 
     family: Family
-    values: Callable[[CollectorStatus], _Values]
+    values: Callable[[CollectorStatus], StatusValues]
     while_fresh: bool = False
     """Whether it is about records: dropped with their gauges when polls have failed for `stale_after`."""
 
@@ -48,12 +48,16 @@ class OwnCounter:
         return (self.family.name, *labels)
 
 
-def _value(value: float | None) -> _Values:
+def _value(value: float | None) -> StatusValues:
     return () if value is None else (((), float(value)),)
 
 
 def _status(
-    name: str, help_text: str, values: Callable[[CollectorStatus], _Values], *labels: str, while_fresh: bool = False
+    name: str,
+    help_text: str,
+    values: Callable[[CollectorStatus], StatusValues],
+    *labels: str,
+    while_fresh: bool = False,
 ) -> StatusRow:
     return StatusRow(Family(name, "gauge", help_text, (*_COLLECTOR, *labels)), values, while_fresh)
 

@@ -1,11 +1,12 @@
 """Make samples of totals and status by the catalog: zero series, the cap, and the values. Pure."""
 
 import itertools
+import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from exporter.exposition.catalog import OWN_COUNTERS, STATUS, Feeds
+from exporter.exposition.catalog import OWN_COUNTERS, STATUS, Feeds, StatusValues
 from exporter.exposition.snapshot import Block, Blocks, Health
 from exporter.exposition.status import CollectorStatus
 from exporter.exposition.text_format import Exemplar, HistogramSample, Sample, render
@@ -21,19 +22,40 @@ OTHER = "__other__"
 _LINES_BESIDE_BUCKETS = 3
 """The lines of a histogram beside its finite buckets: +Inf, count and sum."""
 
+_SERIES: weakref.WeakValueDictionary[int, frozenset[Key]] = weakref.WeakValueDictionary()
+"""The sets of series that collectors expose, by hash. Collectors without open labels have one of a few."""
+
 _Labels = tuple[str, ...]
 _State = TypeVar("_State")
 _Row = tuple[Family, Sequence[Sample | HistogramSample]]
 
 
-def status_blocks(facts: CollectorStatus) -> Blocks:
-    """Render the rows about a collector's polling that are always shown."""
-    return _blocks(_status_rows(facts, while_fresh=False))
+def status_blocks(facts: CollectorStatus, before: CollectorStatus | None = None, shown: Blocks | None = None) -> Blocks:
+    """Render the rows about a collector's polling that are always shown.
+
+    `shown` is what this returned for the status `before`: rows whose values are the same are not rendered again.
+    """
+    blocks: dict[str, Block] = {}
+    for row in STATUS:
+        if row.while_fresh:
+            continue
+        name, values = row.family.name, row.values(facts)
+        if before is not None and shown is not None and values == row.values(before):
+            if values:
+                blocks[name] = shown[name]
+        elif values:
+            blocks[name] = render(row.family, _status_samples(facts, values))
+    return blocks
 
 
 def fresh_blocks(facts: CollectorStatus) -> Blocks:
     """Render the rows about a collector's polling that are dropped with the gauges about its records."""
-    return _blocks(_status_rows(facts, while_fresh=True))
+    return _blocks(_fresh_rows(facts))
+
+
+def fresh_values(facts: CollectorStatus) -> Sequence[StatusValues]:
+    """Return what `fresh_blocks` renders."""
+    return [row.values(facts) for row in STATUS if row.while_fresh]
 
 
 def health(facts: CollectorStatus) -> Health:
@@ -80,7 +102,7 @@ class Gauges:
 
     blocks: Blocks
     folded: Mapping[str, int]
-    """Number of folded series, by family."""
+    """Number of folded series, by family that has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +119,7 @@ class Counters:
 
 def gauges(shape: Shape, facts: CollectorStatus, totals: Sums) -> Gauges:
     """Render the gauges about a collector's records."""
-    rows: list[_Row] = [*_status_rows(facts, while_fresh=True)]
+    rows: list[_Row] = [*_fresh_rows(facts)]
     folded: dict[str, int] = {}
     met = list(_met(shape, totals))
     for family in shape.feeds.families:
@@ -108,7 +130,7 @@ def gauges(shape: Shape, facts: CollectorStatus, totals: Sums) -> Gauges:
             series, shown_as = _fill(family, shape, totals.gauges, shape.zeros(family, met))
             values = {key: float(sum(amounts)) for key, amounts in series.items()}
             rows.append((family, [Sample((facts.account, *key), value) for key, value in sorted(values.items())]))
-            folded[family.name] = len(shown_as)
+            folded |= _number(family, shown_as)
     return Gauges(_blocks(rows), folded)
 
 
@@ -135,17 +157,30 @@ def counters(shape: Shape, facts: CollectorStatus, totals: Sums, before: Collect
         rows.append((family, samples))
         exposed.update((family.name, *key) for key in names)
         folds.update(shown_as)
-        folded[family.name] = len(shown_as)
+        folded |= _number(family, shown_as)
     for own in OWN_COUNTERS:
         known = {key[1:]: float(state.published) for key, state in totals.counters.items() if key[0] == own.family.name}
         values = {**dict.fromkeys(own.zeros(shape.feeds), 0.0), **known}
         labels = (facts.account, facts.system, facts.collector)
         rows.append((own.family, [Sample((*labels, *key), value) for key, value in sorted(values.items())]))
         exposed.update((own.family.name, *key) for key in values)
-    return Counters(_blocks(rows), frozenset(exposed), folds, folded)
+    return Counters(_blocks(rows), _shared(frozenset(exposed)), folds, folded)
+
+
+def _shared(series: frozenset[Key]) -> frozenset[Key]:
+    """Return an equal set, the same one for all collectors that expose the same series: each would hold as much."""
+    known = _SERIES.get(hash(series))
+    if known == series:
+        return known
+    _SERIES[hash(series)] = series
+    return series
 
 
 _Made = tuple[Iterable[_Labels], Sequence[Sample | HistogramSample], Mapping[Key, Key]]
+
+
+def _number(family: Family, shown_as: Mapping[Key, Key]) -> Mapping[str, int]:
+    return {family.name: len(shown_as)} if shown_as else {}
 
 
 def _counters(family: Family, shape: Shape, account: str, totals: Sums, zeros: Iterable[_Labels]) -> _Made:
@@ -226,11 +261,15 @@ def zero_labels(
         yield from itertools.product(*((given[label],) if label in given else known[label] for label in labels))
 
 
-def _status_rows(facts: CollectorStatus, *, while_fresh: bool) -> Iterator[_Row]:
-    own = (facts.account, facts.system, facts.collector)
+def _fresh_rows(facts: CollectorStatus) -> Iterator[_Row]:
     for row in STATUS:
-        if row.while_fresh == while_fresh:
-            yield row.family, [Sample((*own, *labels), float(number)) for labels, number in row.values(facts)]
+        if row.while_fresh:
+            yield row.family, _status_samples(facts, row.values(facts))
+
+
+def _status_samples(facts: CollectorStatus, values: StatusValues) -> Sequence[Sample]:
+    own = (facts.account, facts.system, facts.collector)
+    return [Sample((*own, *labels), float(number)) for labels, number in values]
 
 
 def _blocks(rows: Iterable[_Row]) -> Mapping[str, Block]:

@@ -1,7 +1,7 @@
 """Assemble, compress and cache scrapes of the collectors' blocks and the live metrics. No HTTP here."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.exposition import generate_latest
@@ -11,9 +11,10 @@ from prometheus_client.registry import Collector as LibraryCollector
 from prometheus_client.registry import CollectorRegistry
 
 from exporter.exposition.boot_clock import ticks
-from exporter.exposition.gzip import Begun, begun, deflated, ended
+from exporter.exposition.gzip import Begun, Deflated, begun, deflated, ended
+from exporter.exposition.meter import RenderedMetric
 from exporter.exposition.negotiation import gzip_preferred, openmetrics_preferred
-from exporter.exposition.snapshot import Block, CollectorSnapshot, Snapshot, SnapshotStore
+from exporter.exposition.snapshot import Blocks, CollectorSnapshot, Snapshot, SnapshotStore
 from exporter.exposition.text_format import header
 from exporter.model.family import Family
 
@@ -23,6 +24,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 LIVE_SECONDS = 1.0
 """How long the live metrics are cached: rendering them is the most expensive part of a scrape."""
 
+_EOF = b"# EOF\n"
 _SUFFIXES = {"histogram": ("_bucket", "_count", "_sum")}
 _LARGE = 2**16
 """Bytes. Smaller pieces are copied: sending them one by one is more expensive."""
@@ -52,30 +54,42 @@ class _Cached:
 
 
 class _Part:
-    """A family's lines in one format, from all collectors; joined and compressed on first use."""
+    """A family's lines in one format, from all collectors. Compressed on first use; never kept joined."""
 
-    def __init__(self, pieces: tuple[bytes, ...]) -> None:
+    def __init__(self, head: bytes, pieces: Sequence[bytes]) -> None:
         self.pieces = pieces
-        self._plain: bytes | None = None
-        self._deflated: bytes | None = None
+        self._head = head
+        self._deflated: Deflated | None = None
 
     def plain(self) -> bytes:
-        if self._plain is None:
-            self._plain = b"".join(self.pieces)
-        return self._plain
+        return b"".join((self._head, *self.pieces))
 
-    def deflated(self) -> bytes:
+    def deflated(self) -> Deflated:
         if self._deflated is None:
-            self._deflated = deflated(self.pieces)
+            self._deflated = deflated([self._head, *self.pieces])
         return self._deflated
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """The lines of all collectors in one format, at one moment."""
+
+    collectors: Sequence[CollectorSnapshot]
+    fresh: Sequence[bool]
+    """Of each collector, whether its gauges about records are exposed."""
+    by_family: Mapping[str, list[bytes]]
+    """The lines of each collector, in their order; empty where it has none of the family."""
+
+
+_NO_LINES = _Lines((), (), {})
 
 
 class Exposition:
     """Render scrapes from the snapshot store and the live registry.
 
-    It caches what was rendered for the last snapshot: each family's part in each format, until a line in it changes,
-    and whole scrapes, for LIVE_SECONDS of a snapshot. Two threads that scrape at once may both do the work; the result
-    is the same.
+    It caches what was made for the last snapshot: each family's compressed part in each format, until a line in it
+    changes, and whole scrapes, for LIVE_SECONDS of a snapshot. Two threads that scrape at once may both do the work;
+    the result is the same.
     """
 
     def __init__(
@@ -89,26 +103,37 @@ class Exposition:
         self._families = tuple(families)
         self._live = live
         self._clock = clock
+        self._lines = False, _NO_LINES
+        """In the format of the last scrape: those of the other one would be kept for as long as nobody asks for it."""
         self._parts: dict[bool, dict[str, _Part]] = {False: {}, True: {}}
         self._members: dict[bool, tuple[list[_Part], Begun]] = {}
         self._scrapes: dict[tuple[bool, bool], _Cached] = {}
 
+    def kept(self, accept: str = "", accept_encoding: str = "") -> Scrape | None:
+        """Return the scrape that `render` would return for these headers, if it is cached."""
+        kept = self._scrapes.get((openmetrics_preferred(accept), gzip_preferred(accept_encoding)))
+        return kept.scrape if kept is not None and kept.holds(self._store.snapshot, self._clock()) else None
+
     def render(self, accept: str = "", accept_encoding: str = "", names: Sequence[str] = ()) -> Scrape:
         """Return a scrape for these headers; with `names`, only the families that have a sample of one of these names.
 
-        It is uncompressed even if the headers exclude that: the caller decides how to respond then.
+        It is uncompressed even if the headers exclude that: the caller decides how to respond then. With thousands of
+        collectors it takes a part of a second, most of it in the C code that joins and compresses: other threads
+        continue meanwhile.
         """
         openmetrics, compressed = openmetrics_preferred(accept), gzip_preferred(accept_encoding)
         snapshot, now = self._store.snapshot, self._clock()
         if names:
             chosen = [family for family in self._families if not sample_names(family).isdisjoint(names)]
             parts = self._current(snapshot, chosen, openmetrics, now)
-            return _scrape(
-                parts, _Named(self._live, frozenset(names)), openmetrics, _begun(parts) if compressed else None
-            )
+            member = begun(part.deflated() for part in parts) if compressed else None
+            return _scrape(parts, _Named(self._live, frozenset(names)), openmetrics, member)
         kept = self._scrapes.get((openmetrics, compressed))
         if kept is None or not kept.holds(snapshot, now):
-            kept = self._scrapes[openmetrics, compressed] = self._whole(snapshot, now, openmetrics, compressed)
+            kept = self._whole(snapshot, now, openmetrics, compressed)
+            # Those of other forms that hold no more would be kept for as long as nobody asks for them again.
+            held = {form: scrape for form, scrape in self._scrapes.items() if scrape.holds(snapshot, now)}
+            self._scrapes = {**held, (openmetrics, compressed): kept}
         return kept.scrape
 
     def _whole(self, snapshot: Snapshot, now: float, openmetrics: bool, compressed: bool) -> _Cached:
@@ -120,27 +145,26 @@ class Exposition:
     def _current(self, snapshot: Snapshot, families: Iterable[Family], openmetrics: bool, now: float) -> list[_Part]:
         """Return the current parts of these families, from the cache where no line has changed."""
         kept = self._parts[openmetrics]
+        of_format, before = self._lines
+        lines = _current_lines(before if of_format is openmetrics else _NO_LINES, snapshot.collectors, now, openmetrics)
+        self._lines = openmetrics, lines
         parts = []
         for family in families:
-            pieces = tuple(_family_lines(family, snapshot.collectors, now, openmetrics))
-            if not pieces:
+            pieces = lines.by_family.get(family.name, ())
+            if not any(pieces):
                 kept.pop(family.name, None)
                 continue
             part = kept.get(family.name)
             if part is None or part.pieces != pieces:
-                part = kept[family.name] = _Part(pieces)
+                part = kept[family.name] = _Part(header(family, openmetrics=openmetrics), pieces)
             parts.append(part)
         return parts
 
     def _compressed(self, parts: list[_Part], openmetrics: bool) -> Begun:
         kept = self._members.get(openmetrics)
         if kept is None or kept[0] != parts:
-            kept = self._members[openmetrics] = parts, _begun(parts)
+            kept = self._members[openmetrics] = parts, begun(part.deflated() for part in parts)
         return kept[1]
-
-
-def _begun(parts: Sequence[_Part]) -> Begun:
-    return begun((piece for part in parts for piece in part.pieces), [part.deflated() for part in parts])
 
 
 def _scrape(parts: Sequence[_Part], live: LibraryCollector, openmetrics: bool, member: Begun | None) -> Scrape:
@@ -171,24 +195,31 @@ def sample_names(family: Family) -> frozenset[str]:
     return frozenset(family.name + suffix for suffix in _SUFFIXES.get(family.kind, ("",)))
 
 
-def _family_lines(
-    family: Family, collectors: Iterable[CollectorSnapshot], now: float, openmetrics: bool
-) -> Iterator[bytes]:
-    blocks = [block for collector in collectors for block in _shown(collector, family.name, now)]
-    pieces = [block.openmetrics if openmetrics else block.text for block in blocks]
-    if any(pieces):
-        yield header(family, openmetrics=openmetrics)
-        yield from pieces
+def _current_lines(before: _Lines, collectors: Sequence[CollectorSnapshot], now: float, openmetrics: bool) -> _Lines:
+    """Return the lines of these collectors; `before` has those of earlier ones, from which few may differ."""
+    comparable = len(before.collectors) == len(collectors)
+    fresh = [now <= collector.fresh_until for collector in collectors]
+    by_family = {name: pieces.copy() for name, pieces in before.by_family.items()} if comparable else {}
+    for place, collector in enumerate(collectors):
+        gone: Iterable[str] = ()
+        if comparable:
+            if before.collectors[place] is collector and before.fresh[place] is fresh[place]:
+                continue
+            gone = _shown(before.collectors[place], before.fresh[place])
+        blocks = _shown(collector, fresh[place])
+        for name in gone:
+            by_family[name][place] = b""
+        for name, block in blocks.items():
+            pieces = by_family.get(name)
+            if pieces is None:
+                pieces = by_family[name] = [b""] * len(collectors)
+            pieces[place] = block.openmetrics if openmetrics else block.text
+    return _Lines(collectors, fresh, by_family)
 
 
-def _shown(collector: CollectorSnapshot, name: str, now: float) -> Iterator[Block]:
-    """Yield the collector's blocks of a family; gauges about records only while they are fresh."""
-    if name in collector.gauges and now <= collector.fresh_until:
-        yield collector.gauges[name]
-    if name in collector.counters:
-        yield collector.counters[name]
-    if name in collector.status:
-        yield collector.status[name]
+def _shown(collector: CollectorSnapshot, fresh: bool) -> Blocks:
+    """Return the blocks that are exposed of a collector; gauges about records only if they are fresh."""
+    return {**(collector.gauges if fresh else {}), **collector.counters, **collector.status}
 
 
 class _Named(LibraryCollector):
@@ -203,13 +234,43 @@ class _Named(LibraryCollector):
 
     def collect(self) -> Iterator[Metric]:
         for metric in self._registry.collect():
-            if any(sample.name in self._names for sample in metric.samples):
+            if _has_samples(metric, self._names):
                 yield metric
+
+
+def _has_samples(metric: Metric, names: Collection[str]) -> bool:
+    """Return whether the metric has a sample of one of these names."""
+    if isinstance(metric, RenderedMetric):
+        return metric.has_samples(names)
+    return any(sample.name in names for sample in metric.samples)
 
 
 def _render_live(live: LibraryCollector, openmetrics: bool) -> bytes:
     """Render the live metrics; in OpenMetrics with the `# EOF` that ends the whole scrape."""
+    return b"".join((*_live_lines(live, openmetrics), _EOF if openmetrics else b""))
+
+
+def _live_lines(live: LibraryCollector, openmetrics: bool) -> Iterator[bytes]:
+    """Yield the lines of the families in their order. The library renders those that are not rendered already."""
     encode: Callable[[LibraryCollector], bytes] = (
         openmetrics_exposition.generate_latest if openmetrics else generate_latest
     )
-    return encode(live)
+    others: list[Metric] = []
+    for metric in live.collect():
+        if isinstance(metric, RenderedMetric):
+            yield encode(_Some(others)).removesuffix(_EOF)
+            others = []
+            yield metric.rendered(openmetrics=openmetrics)
+        else:
+            others.append(metric)
+    yield encode(_Some(others)).removesuffix(_EOF)
+
+
+class _Some(LibraryCollector):
+    """Collect metrics that are collected already."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics

@@ -4,10 +4,10 @@ Their names, labels and help texts are in the catalog.
 """
 
 import platform
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import prometheus_client
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector as LibraryCollector
 from prometheus_client.registry import CollectorRegistry
 
@@ -18,50 +18,17 @@ from exporter.exposition.catalog import (
     RELOAD_SUCCESS_TIME,
     RELOAD_SUCCESSFUL,
     REQUEST_SECONDS,
-    REQUESTS,
     STATE_BYTES,
     STATE_LOG_BYTES,
-    THROTTLED,
     WORKERS,
     WORKERS_BUSY,
 )
+from exporter.exposition.meter import METERED, AccountMeter, RenderedMetric
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.model.family import Family
 
-EXPECTED_CODES = ("200", "429", "error")
-"""The values of `code` that rules and dashboards use: exposed at 0 from the start."""
-
 AccountId = tuple[str, str]
 """The account's name and its system."""
-
-
-class AccountMeter:
-    """Count the requests of one account (a `client.RequestMeter`).
-
-    Its series are not children of shared metrics: they are dropped with it, and a request that ends after its account
-    was removed does not bring them back.
-    """
-
-    def __init__(self, account: str, system: str, seconds: prometheus_client.Histogram) -> None:
-        self._account = account
-        self._system = system
-        self._seconds = seconds
-        self.requests = prometheus_client.Counter(*_declared(REQUESTS), registry=None)
-        self.throttles = prometheus_client.Counter(*_declared(THROTTLED), registry=None)
-        self._waited = self.throttles.labels(account, system)
-
-    def expect(self, endpoints: Iterable[str]) -> None:
-        """Expose requests to these endpoints at 0, so that the first one is an increase."""
-        for endpoint in endpoints:
-            for code in EXPECTED_CODES:
-                self.requests.labels(self._account, self._system, endpoint, code)
-
-    def answered(self, endpoint: str, code: str, seconds: float) -> None:
-        self.requests.labels(self._account, self._system, endpoint, code).inc()
-        self._seconds.labels(self._system, endpoint).observe(seconds)
-
-    def throttled(self, seconds: float) -> None:
-        self._waited.inc(seconds)
 
 
 class SelfMetrics:
@@ -108,7 +75,7 @@ class SelfMetrics:
     def meter(self, account: str, system: str) -> AccountMeter:
         """Return the meter of one account; it is the same for as long as the account is configured."""
         meters = self._requests.meters
-        found = meters.get((account, system)) or AccountMeter(account, system, self._seconds)
+        found = meters.get((account, system)) or AccountMeter(account, system, self._seconds, self._store.lock)
         self._requests.meters = {**meters, (account, system): found}
         return found
 
@@ -126,8 +93,7 @@ class _RequestMetrics(LibraryCollector):
 
     def collect(self) -> Iterator[Metric]:
         meters = self.meters.values()
-        yield _merged(REQUESTS, (meter.requests for meter in meters))
-        yield _merged(THROTTLED, (meter.throttles for meter in meters))
+        yield from (RenderedMetric(family, meters) for family in METERED)
 
 
 class _Folded(LibraryCollector):
@@ -158,14 +124,6 @@ class _StateSizes(LibraryCollector):
     def collect(self) -> Iterator[Metric]:
         for family, size in zip((STATE_BYTES, STATE_LOG_BYTES), self._sizes() or (None, None), strict=True):
             yield GaugeMetricFamily(family.name, family.help, value=size)
-
-
-def _merged(family: Family, parts: Iterable[prometheus_client.Counter]) -> Metric:
-    made = CounterMetricFamily(family.name, family.help, labels=family.labels)
-    for part in parts:
-        for metric in part.collect():
-            made.samples.extend(metric.samples)
-    return made
 
 
 def _declared(family: Family) -> tuple[str, str, Sequence[str]]:

@@ -20,8 +20,17 @@ class Block:
     Each line ends in a newline; HELP and TYPE are not here.
     """
 
-    text: bytes
     openmetrics: bytes
+    exemplars: tuple[tuple[int, int], ...] = ()
+    """Where exemplars begin and end in the lines. The text format has none, and is otherwise the same."""
+
+    @property
+    def text(self) -> bytes:
+        """The lines in the text format. They are not kept, because nearly all scrapers ask for OpenMetrics."""
+        if not self.exemplars:
+            return self.openmetrics
+        begins, ends = zip(*self.exemplars, strict=True)
+        return b"".join(self.openmetrics[end:begin] for end, begin in zip((0, *ends), (*begins, None), strict=True))
 
 
 Blocks = Mapping[str, Block]
@@ -104,19 +113,27 @@ class Snapshot:
 class SnapshotStore:
     """Hold the current snapshot: pollers publish to it, scrapes read it.
 
-    A scrape takes one reference and never sees half a poll. The lock is needed because several pollers publish at
-    once, and each makes the new snapshot from the old one (read, change, write).
+    Publishing costs the same for any number of collectors: the snapshot of all is made when it is read. A reader gets
+    the whole snapshots of one moment and never sees half a poll. The lock is needed because pollers publish while the
+    web server reads.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        """The program's only lock, held for microseconds: whatever a scrape reads beside the snapshots is under it."""
+        self._collectors: dict[CollectorId, CollectorSnapshot] = {}
+        self._generation = 0
         self._snapshot = Snapshot(0, ())
+        """As it was read last; current if it has the present generation."""
         self.last_scrape: float | None = None
         """When the last scrape began that was answered to its end, in seconds of the boot clock."""
 
     @property
     def snapshot(self) -> Snapshot:
-        return self._snapshot
+        with self.lock:
+            if self._snapshot.generation != self._generation:
+                self._snapshot = Snapshot(self._generation, tuple(self._collectors.values()))
+            return self._snapshot
 
     def publish(self, new: CollectorSnapshot, unless: Callable[[], bool] = lambda: False) -> None:
         """Replace a collector's snapshot, or append it if it is the first.
@@ -124,12 +141,11 @@ class SnapshotStore:
         `unless` returns whether the publisher was stopped. It is called under the lock: a stopped publisher never
         overwrites what its successor has published.
         """
-        with self._lock:
+        with self.lock:
             if unless():
                 return
-            kept = {old.id: old for old in self._snapshot.collectors}
-            kept[new.id] = new
-            self._snapshot = Snapshot(self._snapshot.generation + 1, tuple(kept.values()))
+            self._collectors[new.id] = new
+            self._generation += 1
 
     def scraped(self, started: float) -> None:
         """Note that a scrape was answered to its end that began then, in seconds of the boot clock."""
@@ -137,12 +153,12 @@ class SnapshotStore:
 
     def renew(self) -> None:
         """Invalidate cached scrapes after a change of what is exposed beside the snapshots."""
-        with self._lock:
-            self._snapshot = Snapshot(self._snapshot.generation + 1, self._snapshot.collectors)
+        with self.lock:
+            self._generation += 1
 
     def arrange(self, collectors: Sequence[CollectorId]) -> None:
         """Keep only these collectors, in this order."""
-        with self._lock:
-            known = {collector.id: collector for collector in self._snapshot.collectors}
-            kept = tuple(known[collector_id] for collector_id in collectors if collector_id in known)
-            self._snapshot = Snapshot(self._snapshot.generation + 1, kept)
+        with self.lock:
+            known = self._collectors
+            self._collectors = {each: known[each] for each in collectors if each in known}
+            self._generation += 1

@@ -53,16 +53,22 @@ class HistogramSample:
 
 
 def render(family: Family, samples: Sequence[Sample | HistogramSample]) -> Block:
-    """Render one family in the order of `samples`; both formats are equal but for exemplars.
+    """Render one family in the order of `samples`.
 
     Raises ValueError if a sample doesn't fit its family: the wrong number of label values or of buckets, the wrong
     kind, an exemplar on a gauge. (prometheus_client silently drops surplus values.)
     """
     lines = [line for sample in samples for line in _lines(family, sample)]
-    text = _encode("".join(f"{line}\n" for line, _ in lines))
     if not any(extra for _, extra in lines):
-        return Block(text, text)
-    return Block(text, _encode("".join(f"{line}{extra}\n" for line, extra in lines)))
+        return Block(_encode("".join([f"{line}\n" for line, _ in lines])))
+    rendered, exemplars = bytearray(), []
+    for line, extra in lines:
+        rendered += _encode(line)
+        if extra:
+            exemplars.append((len(rendered), len(rendered) + len(_encode(extra))))
+            rendered += _encode(extra)
+        rendered += b"\n"
+    return Block(bytes(rendered), tuple(exemplars))
 
 
 def header(family: Family, *, openmetrics: bool) -> bytes:
@@ -72,6 +78,16 @@ def header(family: Family, *, openmetrics: bool) -> bytes:
         text = text.replace('"', r"\"")
         name = name.removesuffix("_total") if family.kind == "counter" else name
     return _encode(f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n")
+
+
+def line_start(family: Family, labels: tuple[str, ...]) -> bytes:
+    """Return a line of a gauge or counter up to its number. Raises ValueError if labels are missing or too many."""
+    return _encode(_line_start(family.name, _pairs(family, labels)))
+
+
+def rendered_number(value: float) -> bytes:
+    """Return a number as it stands at the end of a line. It has no space."""
+    return _number(value).encode()
 
 
 def _lines(family: Family, sample: Sample | HistogramSample) -> Iterator[_Line]:
@@ -108,7 +124,11 @@ def _pairs(family: Family, values: tuple[str, ...]) -> _Pairs:
 
 
 def _line(name: str, pairs: _Pairs, value: float) -> str:
-    return f"{name}{_label_set(pairs) if pairs else ''} {_number(value)}"
+    return _line_start(name, pairs) + _number(value)
+
+
+def _line_start(name: str, pairs: _Pairs) -> str:
+    return f"{name}{_label_set(pairs) if pairs else ''} "
 
 
 def _label_set(pairs: _Pairs) -> str:

@@ -48,7 +48,7 @@ class Standing:
         """Record that exactly these series are exposed from now on."""
         if self._first is None:
             self._first = now
-        else:
+        elif series is not self._series:
             self._later = {key: since for key, since in self._later.items() if key in series}
             self._later.update(dict.fromkeys(series - self._series, now))
         self._series = series

@@ -83,6 +83,15 @@ class Sums:
         counters = [key for key, state in self.counters.items() if state.published]
         return frozenset(counters + [key for key, state in self.histograms.items() if state.published is not None])
 
+    def same_as(self, other: "Sums") -> bool:
+        """Return whether all series and values are the same, in the same order."""
+        return self is other or (
+            self.oldest_in_flight == other.oldest_in_flight
+            and list(self.gauges.items()) == list(other.gauges.items())
+            and list(self.counters.items()) == list(other.counters.items())
+            and list(self.histograms.items()) == list(other.histograms.items())
+        )
+
     def rising(self) -> list[Key]:
         """Return the series of counters and histograms with more to expose."""
         counters = [key for key, state in self.counters.items() if state.rising]

@@ -20,6 +20,7 @@ from exporter.config.token import Token
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import CollectorStatus
+from exporter.model.accounting import Rules
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector import Collector, Limits, boot
 from exporter.polling.poller import Poller
@@ -42,6 +43,8 @@ class Shared:
     live: SelfMetrics
     runner: MakeRunner
     requests: RequestLimits = field(default_factory=RequestLimits)
+    rules: dict[str, Rules] = field(default_factory=dict)
+    """What changes count, by system."""
     limiters: dict[str, tuple[str, Token, RateLimiter]] = field(default_factory=dict)
     """The base_url, token and rate limiter of each account, by name: a pause requested by the API outlives a reload."""
 
@@ -145,6 +148,7 @@ def account_pipeline(
                 account.name,
                 labels="workflow" if account.workflow_label and _has_optional_labels(source, name) else "",
                 boot=boot(),
+                rules=shared.rules.setdefault(account.system, Rules.of(source.families)),
             ),
             api_client,
             shared.state,

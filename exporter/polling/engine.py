@@ -9,7 +9,7 @@ import itertools
 import logging
 import queue
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -108,7 +108,10 @@ class Engine:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._tasks: dict[Task, None] = {}
-        self._at_work: Counter[Hashable] = Counter()
+        self._begun: Counter[Hashable] = Counter()
+        """How many tasks have not ended, by kind."""
+        self._idle: defaultdict[Hashable, set[Task]] = defaultdict(set)
+        """Those of them that wait for time to pass or for other tasks, by kind. Any thread may take one out."""
         self._over = self._ended = False
         self._thread = threading.Thread(target=self._run, name="polls", daemon=True)
 
@@ -119,7 +122,7 @@ class Engine:
 
     def at_work(self, kind: Hashable) -> int:
         """Return how many tasks of a kind have not ended and are not idle."""
-        return self._at_work[kind]
+        return self._begun[kind] - len(self._idle[kind])
 
     def owned(self, owner: Hashable) -> int:
         """Return how many tasks of an owner have not ended."""
@@ -163,7 +166,7 @@ class Engine:
             kind = current.kind
         task = Task(hub, owner, kind, function, self._forget)
         self._tasks[task] = None
-        self._at_work[kind] += 1
+        self._begun[kind] += 1
         self.post(task.resume)
         return task
 
@@ -178,7 +181,7 @@ class Engine:
 
     def pause(self, seconds: float) -> None:
         """Set the current task aside, idle, for so many seconds. Raises Stopping if it must end."""
-        with self._idle() as task:
+        with self._as_idle() as task:
             task.wait(lambda resume: self.after(seconds, resume))
 
     def result(self, future: "Future[_T]") -> _T:
@@ -190,21 +193,23 @@ class Engine:
 
     def result_of_others(self, future: "Future[_T]") -> _T:
         """Do as `result`, for a future that other tasks bring about: the current one is idle until then."""
-        with self._idle():
+        with self._as_idle() as task:
+            # No longer idle once it is due, though others may have to end their steps before it goes on.
+            future.add_done_callback(lambda _: self._idle[task.kind].discard(task))
             return self.result(future)
 
     @contextmanager
-    def _idle(self) -> Iterator[Task]:
+    def _as_idle(self) -> Iterator[Task]:
         task = cast("Task", getcurrent())
-        self._at_work[task.kind] -= 1
+        self._idle[task.kind].add(task)
         try:
             yield task
         finally:
-            self._at_work[task.kind] += 1
+            self._idle[task.kind].discard(task)
 
     def _forget(self, task: Task) -> None:
         del self._tasks[task]
-        self._at_work[task.kind] -= 1
+        self._begun[task.kind] -= 1
 
     def after(self, seconds: float, function: Callable[[], None]) -> None:
         """Have a function called that does not wait, in so many seconds. Called in the engine."""

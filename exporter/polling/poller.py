@@ -9,7 +9,7 @@ from dataclasses import replace
 from exporter.client import Client, Stopping
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.catalog import POLL_ERRORS, Feeds
-from exporter.exposition.failed_records import failures
+from exporter.exposition.failed_records import FailedRecords
 from exporter.exposition.snapshot import CollectorId
 from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import RECORDS
@@ -54,6 +54,7 @@ class Poller:
         facts.reconcile_interval = collector.reconcile_interval
         self._pace = pace
         feeds = Feeds(facts.collector, collector.fed_families, collector.listing.rejections, collector.listing.optional)
+        self._failed_records = FailedRecords(collector.families)
         self._publisher = Publisher(output, facts, pace, feeds, workflow_label, clock, ticks)
         self._clock = clock
         self._ticks = ticks
@@ -210,7 +211,7 @@ class Poller:
         return self._collector.time(marks, self._clock(), self._ticks())
 
     def _read_failures(self, records: Records) -> None:
-        self._publisher.failures = failures(records.failures.all(), self._collector.families)
+        self._publisher.failures = self._failed_records.describe(records.failures.all())
 
     def _count(self, totals: Sums) -> None:
         facts = self._facts

@@ -8,8 +8,18 @@ from dataclasses import dataclass, replace
 
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.catalog import POLL_ERRORS, Feeds
-from exporter.exposition.samples import Counters, Gauges, Shape, counters, fresh_blocks, gauges, health, status_blocks
-from exporter.exposition.snapshot import CollectorSnapshot, Failure
+from exporter.exposition.samples import (
+    Counters,
+    Gauges,
+    Shape,
+    counters,
+    fresh_blocks,
+    fresh_values,
+    gauges,
+    health,
+    status_blocks,
+)
+from exporter.exposition.snapshot import Blocks, CollectorSnapshot, Failure
 from exporter.exposition.status import CollectorStatus
 from exporter.model.publication import Scraped, Standing
 from exporter.model.record import STATE_REASONS, Key
@@ -58,8 +68,11 @@ class Publisher:
         self._shape = Shape(feeds, optional=optional)
         self._clock = clock
         self._ticks = ticks
-        self.totals: Sums | None = None
-        """As last read from the state; None before that: no counter is known."""
+        self._totals: Sums | None = None
+        self._version = 0
+        """How often the totals have changed."""
+        self._rising: list[Key] = []
+        """The series that have more to expose."""
         self.failures: Sequence[Failure] | None = None
         """The last failed records; None until they were read from the state."""
         self.scraped_before = False
@@ -67,14 +80,33 @@ class Publisher:
         self._fresh_since: float | None = None
         self._gauges = Gauges({}, {})
         """As of the last successful poll, but for records that have become stuck since."""
+        self._gauges_of: tuple[int, object] | None = None
+        """The version of the totals that the gauges show, and the values of the status."""
         self._stuck_then = 0
         """How many records were stuck at that poll."""
         self._stuck_from: list[float] = []
         """When others become stuck until the gauges are stale, in order, in seconds of `ticks`."""
         self._counters = Counters({}, frozenset(), {}, {})
+        self._counters_of: tuple[int, Mapping[Key, CounterState]] | None = None
+        """The version of the totals that the counters show, and the state's errors."""
+        self._status: Blocks = {}
+        self._status_of: CollectorStatus | None = None
+        """A copy of the status that `_status` shows."""
         self._standing = Standing(pace.interval)
         self._seen_before: float | None = None
         """When the last scrape of the program before began, by `ticks`, if it saw everything that was published."""
+
+    @property
+    def totals(self) -> Sums | None:
+        """The totals as last read from the state; None before that: no counter is known."""
+        return self._totals
+
+    @totals.setter
+    def totals(self, totals: Sums) -> None:
+        # What was rendered of equal totals is still right.
+        if self._totals is None or not totals.same_as(self._totals):
+            self._totals, self._rising = totals, totals.rising()
+            self._version += 1
 
     @property
     def folded(self) -> Mapping[Key, Key]:
@@ -124,24 +156,31 @@ class Publisher:
 
     def rising(self) -> list[Key]:
         """Return the series that have counted more than is published and may rise in scrapes now."""
-        return [] if self.totals is None else self._may_rise(self.totals.rising())
+        return self._may_rise(self._rising)
 
     def next_change(self) -> float | None:
         """Return in how many seconds a series may rise or a record is stuck; None if nothing is waiting."""
         return min((left for left in (self._next_rise(), self._next_stuck()) if left is not None), default=None)
 
     def render_gauges(self) -> None:
-        """Render the gauges about records again."""
-        if self.totals is not None:
-            self._gauges = gauges(self._shape, self._facts, self.totals)
+        """Render the gauges about records again, if they have changed."""
+        if self._totals is None:
+            return
+        shown = self._version, fresh_values(self._facts)
+        if shown != self._gauges_of:
+            self._gauges, self._gauges_of = gauges(self._shape, self._facts, self._totals), shown
 
     def render_counters(self) -> None:
-        """Render the counters and histograms again."""
-        if self.totals is not None:
-            counted, published = self._facts.state_errors, self._facts.state_errors_published
-            of_state = {key: CounterState(counted[reason], published[reason]) for reason, key in _STATE_ERRORS.items()}
-            totals = replace(self.totals, counters={**self.totals.counters, **of_state})
+        """Render the counters and histograms again, if they have changed."""
+        if self._totals is None:
+            return
+        counted, published = self._facts.state_errors, self._facts.state_errors_published
+        of_state = {key: CounterState(counted[reason], published[reason]) for reason, key in _STATE_ERRORS.items()}
+        shown = self._version, of_state
+        if shown != self._counters_of:
+            totals = replace(self._totals, counters={**self._totals.counters, **of_state})
             self._counters = counters(self._shape, self._facts, totals, self._counters.series)
+            self._counters_of = shown
 
     def update(self) -> None:
         """Publish with the counters and the stuck records as of now."""
@@ -156,6 +195,8 @@ class Publisher:
         """Publish a snapshot of what is known."""
         facts = self._facts
         fresh_until = 0.0 if self._fresh_since is None else self._fresh_since + self._pace.stale_after
+        if facts != self._status_of:
+            self._status, self._status_of = status_blocks(facts, self._status_of, self._status), replace(facts)
         self._output.publish(
             CollectorSnapshot(
                 facts.account,
@@ -163,7 +204,7 @@ class Publisher:
                 facts.collector,
                 self._gauges.blocks,
                 fresh_until,
-                status_blocks(facts),
+                self._status,
                 health(facts),
                 tuple(self.failures or ()),
                 {**self._gauges.folded, **self._counters.folded},
@@ -189,9 +230,8 @@ class Publisher:
         return max(1.0, self._stuck_from[place] - now) if place < len(self._stuck_from) else None
 
     def _next_rise(self) -> float | None:
-        rising = [] if self.totals is None else self.totals.rising()
         now = self._ticks()
-        due = self._standing.due({self._counters.shown_as.get(key, key) for key in rising}, now)
+        due = self._standing.due({self._counters.shown_as.get(key, key) for key in self._rising}, now)
         return None if due is None else due - now
 
     def _render_stuck(self) -> None:
@@ -202,3 +242,4 @@ class Publisher:
         if stuck != self._facts.stuck:
             self._facts.stuck = stuck
             self._gauges = replace(self._gauges, blocks={**self._gauges.blocks, **fresh_blocks(self._facts)})
+            self._gauges_of = None

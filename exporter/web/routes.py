@@ -9,9 +9,10 @@ from exporter import __version__
 from exporter.config.diff import Outcome
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.negotiation import everything_refused, json_preferred
-from exporter.exposition.scrape import Exposition
+from exporter.exposition.scrape import Exposition, Scrape
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.web.messages import Handler, Request, Response, text
+from exporter.web.background import OneAtATime
+from exporter.web.messages import Answer, Handler, Request, Response, text
 from exporter.web.pages.failures import failures_page
 from exporter.web.pages.failures_query import BadQuery, Query, as_json, choose
 from exporter.web.pages.html import Link, headers, render
@@ -54,11 +55,12 @@ def routes(
     )
 
     page_headers = headers()
+    scrapes, pages = OneAtATime("scrape"), OneAtATime("page")
 
     def html(body: bytes) -> Response:
         return Response(200, "text/html; charset=utf-8", (body,), (*page_headers, ("vary", "Accept")))
 
-    def overview(_: Request) -> Response:
+    def overview() -> Response:
         snapshot, now = store.snapshot, clock()
         found = problems(snapshot, now, ticks(), healthy=probes.healthy(), reload_failed=probes.reload_failed())
         return html(landing_page(links, __version__, found, snapshot.collectors, now))
@@ -79,24 +81,34 @@ def routes(
     runbooks = html(render("runbooks.html", links, RUNBOOKS, runbooks=runbooks_page()))
 
     return {
-        "/": {"GET": overview},
-        "/failures": {"GET": failures},
+        "/": {"GET": lambda _: pages.run(overview)},
+        "/failures": {"GET": lambda request: pages.run(functools.partial(failures, request))},
         RUNBOOKS: {"GET": lambda _: runbooks},
         "/-/healthy": {"GET": lambda _: _healthy(probes)},
         "/-/ready": {"GET": lambda _: _ready(probes, store)},
         telemetry_path: {
-            "GET": lambda request: _metrics(exposition, request, functools.partial(store.scraped, ticks()))
+            "GET": lambda request: _metrics(exposition, scrapes, request, functools.partial(store.scraped, ticks()))
         },
     }
 
 
-def _metrics(exposition: Exposition, request: Request, on_sent: Callable[[], None]) -> Response:
-    codings = request.headers.get("accept-encoding", "")
+def _metrics(exposition: Exposition, scrapes: OneAtATime, request: Request, on_sent: Callable[[], None]) -> Answer:
+    accept, codings = request.headers.get("accept", ""), request.headers.get("accept-encoding", "")
     if everything_refused(codings):
         return text(406, "Not acceptable: ask for gzip or identity, or leave Accept-Encoding out.", _VARY)
     # Other parameters are ignored, as every exporter does: Prometheus' `params` may be meant for a proxy before it.
     names = [name for name in request.query.get("name[]", ()) if name]
-    scrape = exposition.render(request.headers.get("accept", ""), codings, names)
+    kept = None if names else exposition.kept(accept, codings)
+    if kept is not None:
+        return _scraped(kept, on_sent)
+
+    async def rendered() -> Response:
+        return _scraped(await scrapes.run(lambda: exposition.render(accept, codings, names)), on_sent)
+
+    return rendered()
+
+
+def _scraped(scrape: Scrape, on_sent: Callable[[], None]) -> Response:
     encoding = (("content-encoding", scrape.content_encoding),) if scrape.content_encoding else ()
     return Response(200, scrape.content_type, scrape.chunks, (*encoding, _VARY), on_sent)
 

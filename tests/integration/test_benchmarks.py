@@ -11,7 +11,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from benchmarks import figures, scraping, series, serving
+from benchmarks import figures, publishing, scraping, series, serving
 from benchmarks.bench import Bench, Sizes
 from benchmarks.load import hold
 from benchmarks.report import PAGE, Row, markers, measured, write
@@ -31,6 +31,7 @@ TINY = Sizes(
     polls=1,
     rounds=1,
     series=2_000,
+    crowd=3,
     connections=3,
     hold_seconds=0.1,
     scrape_rounds=1,
@@ -47,6 +48,11 @@ def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Row]:
     return list(scraping.figures(Bench(TINY, tmp_path_factory.mktemp("bench"), apart=False)))
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Row]:
+    return list(publishing.figures(Bench(TINY, tmp_path_factory.mktemp("bench"), apart=False)))
+
+
 def named(rows: Sequence[Row], figure: str) -> list[Row]:
     return [row for row in rows if row.figure == figure]
 
@@ -57,9 +63,12 @@ def shown(section: str) -> list[str]:
     return [line.split(" | ")[0].removeprefix("| ") for line in table.splitlines() if line.startswith("| ")][2:]
 
 
-def test_the_page_shows_every_figure_that_is_measured(rows: Sequence[Row], scrapes: Sequence[Row]) -> None:
+def test_the_page_shows_every_figure_that_is_measured(
+    rows: Sequence[Row], scrapes: Sequence[Row], published: Sequence[Row]
+) -> None:
     assert shown("poll") == [row.figure for row in rows]
     assert shown("scrape") == [row.figure for row in scrapes]
+    assert shown("publish") == [row.figure for row in published]
 
 
 @pytest.mark.parametrize("collector", ["document_batches", "workflow_batches", "invocations"])

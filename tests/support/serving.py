@@ -138,7 +138,7 @@ def read_to_end(client: socket.socket) -> bytes:
 def long_winded() -> Program:
     """A program whose metrics don't fit the buffers on their way."""
     program = Program()
-    program.board.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, {WIDE.name: Block(b"x" * LONG, b"")}))
+    program.board.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, {WIDE.name: Block(b"x" * LONG)}))
     return program
 
 

@@ -57,17 +57,19 @@ class Collector:
         account: str = "",
         labels: str = "",
         boot: str = "",
+        rules: Rules | None = None,
     ) -> None:
         """Prepare to poll `listing`.
 
         `scope` stands for the query settings: if it changes, known records may be absent from the answers. `labels`
         has the names of optional labels, and is empty for a collector without: if it changes, records count in other
-        series. `boot` is the start of the machine that the ticks given to `poll` count from.
+        series. `boot` is the start of the machine that the ticks given to `poll` count from. `rules` are those of
+        `families`, where they were made before.
         """
         self.listing = listing
         self.families = tuple(families)
         self.fed_families = tuple(family for family in self.families if listing.name in family.zeros)
-        self.rules = Rules.of(self.families)
+        self.rules = rules or Rules.of(self.families)
         self.boot = boot
         self._limits = limits
         self._where = {"account": account, "collector": listing.name}

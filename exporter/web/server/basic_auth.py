@@ -4,12 +4,14 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import functools
 import hashlib
 import secrets
-import threading
 from collections.abc import Mapping
 
 import bcrypt
+
+from exporter.web.background import in_thread
 
 MAX_WAITING = 32
 """Most passwords that wait to be checked: a check costs some 70 ms of CPU time."""
@@ -62,7 +64,7 @@ class PasswordChecker:
             async with self._one_check:
                 known = self._known(key)
                 if known is None:
-                    known = await _check_in_thread(password, hashed)
+                    known = await in_thread(functools.partial(_check, password, hashed), "password")
                     self._keep(key, matches=known)
         finally:
             self._waiting -= 1
@@ -96,22 +98,7 @@ def credentials(authorization: bytes | None) -> tuple[bytes, bytes] | None:
     return (name, password) if colon else None
 
 
-async def _check_in_thread(password: bytes, hashed: bytes) -> bool:
-    """Run bcrypt in a daemon thread, because the program must not wait for it at its end: cost 18 takes seconds."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[bool] = loop.create_future()
-
-    def check() -> None:
-        matches = False
-        with contextlib.suppress(ValueError):  # What bcrypt rejects is nobody's password.
-            matches = bcrypt.checkpw(password[:_BCRYPT_BYTES], hashed)
-        with contextlib.suppress(RuntimeError):  # The loop has ended.
-            loop.call_soon_threadsafe(_set, done, matches)
-
-    threading.Thread(target=check, name="password", daemon=True).start()
-    return await done
-
-
-def _set(done: asyncio.Future[bool], matches: bool) -> None:
-    if not done.done():
-        done.set_result(matches)
+def _check(password: bytes, hashed: bytes) -> bool:
+    with contextlib.suppress(ValueError):  # What bcrypt rejects is nobody's password.
+        return bcrypt.checkpw(password[:_BCRYPT_BYTES], hashed)
+    return False

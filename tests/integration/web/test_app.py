@@ -3,19 +3,23 @@
 import gzip
 import json
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urljoin, urlsplit
 
 import pytest
+from prometheus_client.registry import CollectorRegistry
 
 from exporter import __version__
+from exporter.exposition.scrape import Exposition, Scrape
 from exporter.exposition.snapshot import CollectorSnapshot, Health
-from exporter.web.app import PIECE_BYTES
+from exporter.web.app import PIECE_BYTES, App
 from exporter.web.pages.html import headers
 from exporter.web.pages.runbooks import runbooks_page
 from tests.support.examples import failure, with_problems
 from tests.support.html_reader import Reader
-from tests.support.serving import Program, ask, serving, speak
+from tests.support.serving import GENEROUS, Program, ask, serving, speak
 
 READY = Health(True, True, 1.0, 2, 3)
 READING = Health(True, False, 1.0, 2, 3)
@@ -266,3 +270,37 @@ def test_the_telemetry_path_may_be_another_and_is_what_the_landing_page_links() 
 def test_the_telemetry_path_may_be_the_root_and_then_there_is_no_landing_page() -> None:
     with serving(Program("/")) as place:
         assert ask(place, "GET", "/")[1].startswith(b"# HELP live")
+
+
+class Slow(Exposition):
+    """An exposition that renders only when it may."""
+
+    def __init__(self, program: Program, may: threading.Event) -> None:
+        super().__init__(program.board, [], CollectorRegistry())
+        self._may = may
+
+    def render(self, accept: str = "", accept_encoding: str = "", names: Sequence[str] = ()) -> Scrape:
+        assert self._may.wait(GENEROUS)
+        return super().render(accept, accept_encoding, names)
+
+
+def test_a_scrape_and_a_page_that_take_long_keep_no_probe_and_not_each_other_waiting() -> None:
+    program, may_scrape, may_show = Program(), threading.Event(), threading.Event()
+
+    def reload_failed() -> None:
+        assert may_show.wait(GENEROUS)
+
+    exposition = Slow(program, may_scrape)
+    program.app = App(exposition, program.board, lambda: True, lambda: True, reload_failed=reload_failed)
+    with serving(program) as place, ThreadPoolExecutor(3) as pool:
+        page, *scrapes = (pool.submit(ask, place, "GET", path) for path in ("/", "/metrics", "/metrics"))
+        try:
+            assert ask(place, "GET", "/-/healthy")[0].status == 200
+            assert ask(place, "GET", "/-/ready")[0].status == 200
+            may_scrape.set()
+            assert [scrape.result(GENEROUS)[0].status for scrape in scrapes] == [200, 200]
+            assert not page.done()
+        finally:
+            may_scrape.set()
+            may_show.set()
+        assert page.result(GENEROUS)[0].status == 200

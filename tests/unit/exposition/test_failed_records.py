@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from exporter.exposition.failed_records import failures
+from exporter.exposition.failed_records import FailedRecords
 from exporter.exposition.snapshot import Failure
 from exporter.model.family import Family, Outcome
 from exporter.model.record import Key
@@ -25,7 +25,7 @@ ITEMS = ("packagex_batch_items_finished_total", "shipment", "validation", "error
 
 def failure(*raised: Key) -> Failure:
     amounts: Mapping[Key, int] = dict.fromkeys(raised, 1)
-    (made,) = failures([Failed("x_1", 1.0, 2.0, amounts, "Invoices")], (*INKIT, *PACKAGEX))
+    (made,) = FailedRecords((*INKIT, *PACKAGEX)).describe([Failed("x_1", 1.0, 2.0, amounts, "Invoices")])
     return made
 
 
@@ -88,5 +88,19 @@ def test_a_system_has_its_own_words_for_a_failure_and_its_own_label_for_them() -
     outcome = Outcome("verdict", frozenset({"rejected"}), alert="AcmeLetterRejected", place="country")
     family = Family("acme_letters_total", "counter", "X.", ("account", "country", "verdict"), outcome=outcome)
     raised: dict[Key, int] = {("acme_letters_total", "de", "rejected"): 1, ("acme_letters_total", "fr", "failed"): 1}
-    (made,) = failures([Failed("x_1", 1.0, 2.0, raised)], [family])
+    (made,) = FailedRecords([family]).describe([Failed("x_1", 1.0, 2.0, raised)])
     assert (made.places, made.statuses, made.alert) == (("de",), ("rejected",), "AcmeLetterRejected")
+
+
+def test_records_that_raised_the_same_counters_share_what_that_means() -> None:
+    records = FailedRecords(INKIT)
+    first, again = records.describe(Failed(name, 1.0, 2.0, {DELIVERY: 1}) for name in ("x_1", "x_2"))
+    (later,) = records.describe([Failed("x_3", 1.0, 2.0, {DELIVERY: 2})])
+    assert first.places is again.places is later.places
+
+
+def test_however_many_sets_of_counters_there_are_each_is_described_as_before() -> None:
+    records = FailedRecords(INKIT)
+    flows = [Failed("x", 1.0, 2.0, {(*INVOCATION, f"flow {number}"): 1}) for number in range(1_500)]
+    alone = tuple(FailedRecords(INKIT).describe([flow])[0] for flow in flows)
+    assert records.describe([*flows, *flows]) == alone * 2

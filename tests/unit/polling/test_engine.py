@@ -152,7 +152,12 @@ def test_idle_tasks_are_not_at_work(engine: Engine) -> None:
 
     run(spawn)
     assert run(lambda: engine.at_work("quick"), "last") == 1
-    never.set_result(None)
+
+    def release() -> int:
+        never.set_result(None)
+        return engine.at_work("quick")
+
+    assert run(release, "last") == 2, "who is due is at work, though it has not gone on yet"
     run(lambda: engine.end("a"), "reload")
     assert engine.at_work("quick") == 0
 

@@ -1,0 +1,133 @@
+"""Count the requests of accounts, and render a line of theirs only when its number has changed."""
+
+import threading
+from collections.abc import Collection, Iterable, Mapping
+
+from prometheus_client import Histogram
+from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Sample as LibrarySample
+
+from exporter.exposition.catalog import REQUESTS, THROTTLED
+from exporter.exposition.text_format import header, line_start, rendered_number
+from exporter.model.family import Family
+
+EXPECTED_CODES = ("200", "429", "error")
+"""The values of `code` that rules and dashboards use: exposed at 0 from the start."""
+
+METERED = (REQUESTS, THROTTLED)
+
+_Labels = tuple[str, ...]
+
+
+class _Series:
+    """The series of one family and account, in the order in which they appeared."""
+
+    __slots__ = ("_changed", "_family", "_lines", "_lock", "_rendered", "_values")
+
+    def __init__(self, family: Family, lock: threading.Lock) -> None:
+        self._family = family
+        self._lock = lock
+        self._values: dict[_Labels, float] = {}
+        self._lines: dict[_Labels, bytes] = {}
+        self._changed: dict[_Labels, None] = {}
+        """The series whose lines have an old number, and in order those that have no line yet."""
+        self._rendered = b""
+
+    def add(self, labels: _Labels, amount: float) -> None:
+        with self._lock:
+            self._values[labels] = self._values.get(labels, 0.0) + amount
+            self._changed[labels] = None
+
+    def values(self) -> Mapping[_Labels, float]:
+        with self._lock:
+            return dict(self._values)
+
+    def rendered(self) -> bytes:
+        """Return all lines. Only those whose numbers have changed are rendered: a microsecond for each."""
+        if self._changed:
+            with self._lock:
+                for labels in self._changed:
+                    line = self._lines.get(labels)
+                    start = line_start(self._family, labels) if line is None else line[: line.rindex(b" ") + 1]
+                    self._lines[labels] = start + rendered_number(self._values[labels]) + b"\n"
+                self._rendered = b"".join(self._lines.values())
+                # Last: others take what is rendered without the lock when nothing has changed.
+                self._changed.clear()
+        return self._rendered
+
+
+class AccountMeter:
+    """Count the requests of one account (a `client.RequestMeter`). Any thread may call it.
+
+    Its series are dropped with it, and a request that ends after its account was removed does not bring them back.
+    The library's counters would take a kilobyte for each series, and be rendered at each scrape.
+    """
+
+    def __init__(self, account: str, system: str, seconds: Histogram, lock: threading.Lock) -> None:
+        """Observe durations in `seconds`, which all accounts share. `lock` is that of the snapshot store."""
+        self._account = account
+        self._system = system
+        self._seconds = seconds
+        self._durations: dict[str, Histogram] = {}
+        """By endpoint: the library takes longer to look one up than to observe."""
+        self._series = {family.name: _Series(family, lock) for family in METERED}
+        self._requests = self._series[REQUESTS.name]
+        self._throttled = self._series[THROTTLED.name]
+        self._throttled.add((account, system), 0.0)
+
+    def expect(self, endpoints: Iterable[str]) -> None:
+        """Expose requests to these endpoints at 0, so that the first one is an increase."""
+        for endpoint in endpoints:
+            for code in EXPECTED_CODES:
+                self._requests.add((self._account, self._system, endpoint, code), 0.0)
+
+    def answered(self, endpoint: str, code: str, seconds: float) -> None:
+        self._requests.add((self._account, self._system, endpoint, code), 1.0)
+        duration = self._durations.get(endpoint)
+        if duration is None:
+            duration = self._durations[endpoint] = self._seconds.labels(self._system, endpoint)
+        duration.observe(seconds)
+
+    def throttled(self, seconds: float) -> None:
+        if seconds:
+            self._throttled.add((self._account, self._system), seconds)
+
+    def values(self, family: Family) -> Mapping[tuple[str, ...], float]:
+        """Return the values of REQUESTS or THROTTLED by those of their labels."""
+        return self._series[family.name].values()
+
+    def rendered(self, family: Family) -> bytes:
+        """Return the lines of REQUESTS or THROTTLED. They are the same in both formats."""
+        return self._series[family.name].rendered()
+
+
+class RenderedMetric(Metric):
+    """A family of the accounts' meters whose lines are rendered already. The library may read it like any other."""
+
+    def __init__(self, family: Family, meters: Iterable[AccountMeter]) -> None:
+        self._family = family
+        self._meters = list(meters)
+        super().__init__(family.name.removesuffix("_total"), family.help, family.kind)
+
+    @property
+    def samples(self) -> list[LibrarySample]:
+        """Return the samples of all accounts."""
+        family = self._family
+        return [
+            LibrarySample(family.name, dict(zip(family.labels, labels, strict=True)), value)
+            for meter in self._meters
+            for labels, value in meter.values(family).items()
+        ]
+
+    @samples.setter
+    def samples(self, _: list[LibrarySample]) -> None:
+        """Ignore the list that the library begins with."""
+
+    def has_samples(self, names: Collection[str]) -> bool:
+        """Return whether there are samples of one of these names, without making them."""
+        return self._family.name in names and any(meter.rendered(self._family) for meter in self._meters)
+
+    def rendered(self, *, openmetrics: bool) -> bytes:
+        """Return the family with HELP and TYPE."""
+        lines = [meter.rendered(self._family) for meter in self._meters]
+        return b"".join((header(self._family, openmetrics=openmetrics), *lines))

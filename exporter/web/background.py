@@ -1,0 +1,47 @@
+"""Run what takes long beside the event loop, so that probes and other scrapes are answered meanwhile."""
+
+import asyncio
+import contextlib
+import functools
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+
+async def in_thread(work: Callable[[], _T], name: str) -> _T:
+    """Return what `work` returns in a daemon thread of this name, or raise what it raises.
+
+    It is no executor's thread, because the program would wait for that at its end.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[_T] = loop.create_future()
+
+    def fulfill() -> None:
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 (who waits gets it)
+            settle(functools.partial(done.set_exception, error))
+        else:
+            settle(functools.partial(done.set_result, result))
+
+    def settle(setting: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # The loop has ended.
+            loop.call_soon_threadsafe(lambda: None if done.done() else setting())
+
+    threading.Thread(target=fulfill, name=name, daemon=True).start()
+    return await done
+
+
+class OneAtATime:
+    """Runs functions in threads, one at a time, in the order in which they came."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._turn = asyncio.Semaphore(1)
+
+    async def run(self, work: Callable[[], _T]) -> _T:
+        """Return what `work` returns, or raise what it raises."""
+        async with self._turn:
+            return await in_thread(work, self._name)

@@ -1,0 +1,18 @@
+"""Fixtures of the tests of scrapes."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from prometheus_client import disable_created_metrics, enable_created_metrics
+
+from tests.support.scrape_scene import Scene
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    """A store with one exposition of it; no series `_created`, as in the program."""
+    off: Callable[[], None] = disable_created_metrics
+    on: Callable[[], None] = enable_created_metrics
+    off()
+    yield Scene()
+    on()
