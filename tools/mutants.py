@@ -42,6 +42,7 @@ GROUPS = {
     "state": ("exporter/state/*.py",),
     "client": ("exporter/client/*.py",),
     "collector": ("exporter/polling/collector/*.py",),
+    "scheduler": ("exporter/polling/schedule.py", "exporter/polling/admission.py"),
 }
 
 # The tests that concern a module, the fastest first. The longest path that fits counts.
@@ -51,6 +52,8 @@ _OWN = "polling/collector"
 _POLLS = "polling/collector polling/reconcile polling/collector_properties"
 _STATE = "state/records state/failed_records state/migration state/records_properties"
 _FILES = "state/database state/damage state/state"
+_ENDS = "polling/list_end polling/unknown_order"
+_KNOWN = "polling/collector/known_page polling/quiet_poll polling/known_page"
 _SERIES = "polling/packagex_list polling/scopes"
 _EXAMINED = (
     "a_folder_or_file_that_may_not_be_written_is_a_problem",
@@ -85,23 +88,27 @@ TESTS = {
     "exporter/client/route": "client/host_kind client/download client/connect",
     "exporter/client/memory_budget": "client/memory_budget",
     "exporter/client/transport": "client/client client/close client/download",
+    "exporter/polling/admission": "polling/admission",
+    "exporter/polling/schedule": "polling/schedule",
     "exporter/polling/collector/": _POLLS,
-    "exporter/polling/collector/poll": f"{_POLLS} polling/exposed {_CLOCK}",
+    "exporter/polling/collector/poll": f"polling/quiet_poll {_POLLS} polling/exposed {_CLOCK} polling/known_page",
     "exporter/polling/collector/fetch_by_id": f"{_OWN}/fetch_by_id {_POLLS}",
     "exporter/polling/collector/backfill": f"{_POLLS} polling/list_end",
+    "exporter/polling/collector/by_id_only": "polling/by_id_only polling/poller polling/scopes",
+    "exporter/polling/collector/known_page": _KNOWN,
     "exporter/polling/collector/trusted_clock": "polling/trusted_clock",
-    "exporter/polling/collector/collector": f"{_POLLS} {_COUNTED} polling/list_end {_CLOCK}",
-    "exporter/polling/collector/discover": f"polling/pagination {_POLLS} polling/packagex_list",
-    "exporter/polling/collector/in_flight": f"{_POLLS} polling/packagex_list",
+    "exporter/polling/collector/collector": f"{_KNOWN} polling/by_id_only {_POLLS} {_COUNTED} {_CLOCK} {_ENDS}",
+    "exporter/polling/collector/discover": f"polling/pagination {_KNOWN} {_POLLS} polling/packagex_list",
+    "exporter/polling/collector/in_flight": f"polling/packagex_list {_POLLS}",
     "exporter/polling/collector/missing": f"{_OWN}/missing polling/reconcile polling/collector_properties",
     "exporter/polling/collector/list_end": f"{_OWN}/list_end polling/list_end",
     "exporter/polling/collector/labels": f"{_OWN}/labels polling/scopes",
     "exporter/polling/collector/last_page": f"{_OWN}/last_page polling/unreliable_servers polling/list_end",
     "exporter/polling/collector/server_limits": f"{_OWN}/server_limits polling/pagination polling/large_pages",
-    "exporter/polling/collector/paged_list": "polling/pagination polling/list_end polling/unreliable_servers",
+    "exporter/polling/collector/paged_list": f"polling/pagination {_KNOWN} polling/list_end polling/unreliable_servers",
     "exporter/polling/collector/scope": f"polling/scopes {_CLOCK} {_POLLS}",
-    "exporter/polling/collector/pagination": "polling/pagination polling/list_end",
-    "exporter/polling/collector/reconcile": "polling/reconcile polling/list_end",
+    "exporter/polling/collector/pagination": f"polling/pagination {_ENDS}",
+    "exporter/polling/collector/reconcile": "polling/reconcile polling/by_id_only polling/list_end",
 }
 """Tests of a room, `room/what`: tests/unit/room/test_what.py, or the same below tests/integration."""
 

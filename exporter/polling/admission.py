@@ -64,7 +64,7 @@ class Admission(Generic[_Job]):
 
     def take(self, now: float) -> tuple[str, _Job] | None:
         """Give a free worker to the request whose turn it is. Return it with its account; None if no one may go."""
-        name = self._next(now) if self.waiting and self.busy < self._workers else None
+        name = self._next(now) if self.busy < self._workers else None
         if name is None:
             return None
         account = self._accounts[name]

@@ -30,7 +30,7 @@ class _Entry:
     interval: float
     due: float
     """When the next poll is due, or the one under way was."""
-    number: int = 0
+    number: int
     """Of its event in the heap: older events of it there mean nothing."""
     under_way: bool = False
 
@@ -45,12 +45,9 @@ class Schedule(Generic[_Id]):
         self._entries: dict[_Id, _Entry] = {}
         self._heap: list[tuple[float, int, _Id, bool]] = []
         """Events to come: time, number, collector, and whether it is a poll."""
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count()
         self._overdue: dict[bool, deque[tuple[_Id, int]]] = {True: deque(), False: deque()}
         """Polls that are due and have not begun, in order: of quick accounts, and of others."""
-
-    def __len__(self) -> int:
-        return len(self._entries)
 
     @property
     def overdue(self) -> int:
@@ -59,7 +56,7 @@ class Schedule(Generic[_Id]):
 
     def add(self, collector: _Id, interval: float, due: float) -> None:
         """Poll a collector from now on, in steps of `interval` seconds; `due` is when its first poll is due."""
-        self._entries[collector] = _Entry(interval, due)
+        self._entries[collector] = _Entry(interval, due, next(self._numbers))
         self._push(collector, due, poll=True)
 
     def remove(self, collectors: Iterable[_Id]) -> None:
@@ -90,7 +87,7 @@ class Schedule(Generic[_Id]):
         collector, _ = min(heads, key=lambda line: (self._entries[line[0][0]].due, line[0][1])).popleft()
         entry = self._entries[collector]
         entry.under_way = True
-        return Turn(collector, max(0.0, now - entry.due))
+        return Turn(collector, now - entry.due)
 
     def done(self, turn: Turn[_Id], now: float, publish_in: float | None = None) -> None:
         """Note that a turn has ended. `publish_in`: in how many seconds there is something to publish."""
@@ -133,7 +130,7 @@ class Schedule(Generic[_Id]):
 
     def _is_current(self, collector: _Id, number: int) -> bool:
         entry = self._entries.get(collector)
-        return entry is not None and entry.number == number and not entry.under_way
+        return entry is not None and entry.number == number
 
     def _strip(self, line: deque[tuple[_Id, int]]) -> bool:
         """Drop what was removed from the head of a line. Return whether something is left."""

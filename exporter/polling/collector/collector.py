@@ -18,7 +18,7 @@ from exporter.polling.collector.labels import OptionalLabel
 from exporter.polling.collector.list_end import BrokenOff, Depth
 from exporter.polling.collector.missing import Missing
 from exporter.polling.collector.paged_list import PagedList
-from exporter.polling.collector.poll import Poll, SliceEnd
+from exporter.polling.collector.poll import Poll, SliceEnd, latest
 from exporter.polling.collector.reconcile import compare, due, finish, recheck_missing, reconcile, scan_window
 from exporter.polling.collector.result import PollResult
 from exporter.polling.collector.scope import Scope, event_watermark
@@ -154,8 +154,8 @@ class Collector:
             newest=newest,
             newest_at=marks.newest_at if newest == marks.newest and marks.newest_at is not None else poll.now,
             middle=poll.middle or marks.middle,
-            seen_to=max(filter(None, (poll.seen_to, marks.seen_to)), default=None),
-            seen_newest=poll.seen_newest or None,
+            seen_to=latest((poll.seen_to, marks.seen_to)),
+            seen_newest=poll.seen_newest,
         )
         # Only now: forgotten records must be older than the event watermark, or they would count again if seen again.
         self._forget(poll)

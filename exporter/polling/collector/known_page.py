@@ -62,7 +62,8 @@ class KnownPage:
 
     def holds(self, marks: Checkpoint, now: float) -> bool:
         """Return whether nothing but the passing of time came between the poll that left this and one at `now`."""
-        return _of_polls(marks) == _of_polls(self.marks) and now >= (self.marks.polled_at or now)
+        polled_at = self.marks.polled_at
+        return polled_at is not None and polled_at <= now and _of_polls(marks) == _of_polls(self.marks)
 
 
 def _of_polls(marks: Checkpoint) -> Checkpoint:

@@ -123,7 +123,7 @@ class _Search:
             return None
         # Near the last page as known, most often; so go down in steps that double.
         run = max(number for number in self.pages if self._repeats(number, low)) - low
-        return (self._hint(other, low) if run > 1 else 0) or max((other + low) // 2, low - run)
+        return max((other + low) // 2, low - run)
 
     def _unconfirmed(self, low: int) -> int | None:
         """Return a page to read, to be sure that a page that proves to be the last is not repeated there."""
@@ -136,7 +136,6 @@ class _Search:
     def _farther(self, low: int) -> int:
         """Return a page above all that were read."""
         if self.step > 1 and (hint := self._hint(low, _FARTHEST)):
-            self.step = 1
             return hint
         following, self.step = low + self.step, self.step * 2
         return following
@@ -170,7 +169,8 @@ class _Search:
         nothing = self.pages[beyond]
         end = self._would_end(low + 1, nothing)
         if end is End.UNCOUNTED:
-            self._probe(low + 2)
+            if low + 2 not in self.pages:
+                self._probe(low + 2)
             end = End.PROVED if self._is_beyond(low + 2) else end
         return found if end is End.PROVED else replace(found, unproved=broken_off(nothing, low + 1))
 

@@ -43,7 +43,7 @@ def judge(page: Page, number: int, per_page: int, asked: int) -> End:
 
 def _empty(page: Page, number: int, before: int, per_page: int) -> End:
     if page.total is not None:
-        if number > 1 and before - per_page >= page.total:
+        if before - per_page >= page.total:
             # It returned more rows than it counts: its count is worthless.
             return End.UNCOUNTED
         return End.PROVED if before >= page.total else End.BROKEN
@@ -94,14 +94,14 @@ class Depth:
 
         A page farther down than the accepted one counts as the same: it moves on as the list grows.
         """
-        # Farther from the same end of the list: with the same sign.
-        farther = self.page is not None and page * self.page > self.page**2
-        if self.accepted and farther:
+        # As far from the same end of the list, or farther: with the same sign.
+        as_far = self.page is not None and page * self.page >= self.page**2
+        if self.accepted and as_far:
             self.page = page
         elif page != self.page:
             self.page, self.polls = page, 1
         elif not self._counted:
-            self.polls = min(self.polls + 1, ACCEPTED_AFTER)
+            self.polls += 1
         self._counted = True
         return self.accepted
 

@@ -11,8 +11,8 @@ _POLLS = 2
 class _Missed:
     polls: int = 0
     """How many polls in a row missed it."""
-    last: int = -1
-    """The last one of them."""
+    by_this_poll: bool = False
+    """Whether the poll in progress is the last one of them."""
     not_found: bool = False
     """Whether a fetch by ID did not find it."""
     not_shown: bool = False
@@ -23,12 +23,12 @@ class Missing:
     """Records that polls missed, over several polls. Kept in memory: a restart starts over."""
 
     def __init__(self) -> None:
-        self._poll = 0
         self._missed: dict[str, _Missed] = {}
 
     def begin(self) -> None:
         """Begin the next poll."""
-        self._poll += 1
+        for missed in self._missed.values():
+            missed.by_this_poll = False
 
     def not_found(self, ids: Iterable[str]) -> None:
         """Note IDs that a fetch by ID did not find."""
@@ -51,7 +51,7 @@ class Missing:
         return {
             record_id
             for record_id in ids
-            if (missed := self._missed.get(record_id)) and (missed.polls > 1 or missed.last < self._poll)
+            if (missed := self._missed.get(record_id)) and (missed.polls > 1 or not missed.by_this_poll)
         }
 
     def was_not_found(self, record_id: str) -> bool:
@@ -60,7 +60,7 @@ class Missing:
 
     def unchecked(self) -> Sequence[str]:
         """Return the IDs that this poll has not missed yet."""
-        return [record_id for record_id, missed in self._missed.items() if missed.last < self._poll]
+        return [record_id for record_id, missed in self._missed.items() if not missed.by_this_poll]
 
     def deleted(self, *, by_id: bool, by_list: bool) -> Sequence[str]:
         """Return the IDs of records that were deleted upstream, and forget them here.
@@ -86,6 +86,6 @@ class Missing:
 
     def _note(self, record_id: str) -> _Missed:
         missed = self._missed.setdefault(record_id, _Missed())
-        if missed.last < self._poll:
-            missed.polls, missed.last = missed.polls + 1, self._poll
+        if not missed.by_this_poll:
+            missed.polls, missed.by_this_poll = missed.polls + 1, True
         return missed

@@ -48,7 +48,7 @@ class PagedList:
         self._newest_ids = ""
         """IDs of the records of the newest page, separated by spaces."""
         self.repeatable: Repeatable | None = None
-        """The answer that `newest` returned, if its bytes alone decide what the newest page is."""
+        """The answer that `newest` read last, if its bytes alone decide what the newest page is."""
         self._reads = 0
         """How many pages were read to find the newest one."""
         self._unproved: FetchError | None = None
@@ -94,7 +94,6 @@ class PagedList:
         """Return page 1 as `page` does, or `known` if that would return the known page. Raises FetchError."""
         if known is not None and known.answer.basis != self._basis():
             known = None
-        self.repeatable = None
         digest, read = self._limits.page_unless(client, self._last or 1, b"" if known is None else known.answer.digest)
         if known is not None and digest == known.answer.digest:
             # All else is as this page left it: only the IDs may be those of a later reading.
@@ -103,8 +102,8 @@ class PagedList:
         self._fill(read)
         self._reads = 0
         page = self._newest_first(self._newest_page(client, read), 1)
-        if digest and not self._reads:
-            self.repeatable = Repeatable(digest, self._basis(), self._newest_ids)
+        alone = digest and not self._reads
+        self.repeatable = Repeatable(digest, self._basis(), self._newest_ids) if alone else None
         return page
 
     def forget_last_page(self) -> None:

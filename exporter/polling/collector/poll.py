@@ -18,6 +18,11 @@ from exporter.state import Changed, Checkpoint, Observation, Records
 from exporter.systems.base import Listing, Page
 
 
+def latest(times: Iterable[float | None]) -> float | None:
+    """Return the latest of some times; None if there is none."""
+    return max((time for time in times if time is not None), default=None)
+
+
 @dataclass(slots=True)
 class SliceEnd:
     """Records created at the same time, where a slice of a reconciliation ended among them. Kept in memory."""
@@ -52,9 +57,9 @@ class Poll:
     """When the record in the middle of the newest page was created."""
     cut_below: float | None = None
     """The oldest record of a scan that the API cut off: it does not give older ones."""
-    seen_to: float = 0.0
+    seen_to: float | None = None
     """When the newest record was created that this poll kept, and that does not lie in the future."""
-    seen_newest: float = 0.0
+    seen_newest: float | None = None
     """When the newest record was created that this poll met."""
     watched: bool = True
     """Whether the last successful poll is recent enough for what has finished since to have finished about now."""
@@ -109,7 +114,7 @@ class Poll:
         """Take the records of the newest page for up to date. What else it says of times is in the checkpoint."""
         self.newest_page = page
         self.met.update(page.answer.ids.split())
-        self.seen_newest = max(self.seen_newest, page.newest)
+        self.seen_newest = latest((self.seen_newest, page.newest))
 
     def quiet_page(self) -> KnownPage | None:
         """Return the newest page for the next poll, after this one has succeeded. None if this one found anything.
@@ -157,11 +162,11 @@ class Poll:
         return replace(self.records.marks, **changes)  # type: ignore[arg-type]
 
     def _note_times(self, page: Page, wanted: Iterable[Record]) -> None:
-        self.seen_newest = max((self.seen_newest, *(record.created_at for record in page.records)))
+        self.seen_newest = latest((self.seen_newest, *(record.created_at for record in page.records)))
         # Records before the first window count as seen. Later, the machine's clock may be wrong about the window.
         known = page.records if self.records.marks.horizon is None else wanted
         times = (record.created_at for record in known)
-        self.seen_to = max((self.seen_to, *(time for time in times if time <= self.now)))
+        self.seen_to = latest((self.seen_to, *(time for time in times if time <= self.now)))
 
     def _count_unknown(self, changed: Sequence[Changed]) -> Mapping[Key, int]:
         """Count the unknown values of records that changed: those that they did not have before."""

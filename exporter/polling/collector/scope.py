@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from exporter.polling.collector.labels import OptionalLabel
-from exporter.polling.collector.poll import Poll
+from exporter.polling.collector.poll import Poll, latest
 from exporter.polling.collector.trusted_clock import BELIEVED_AFTER_SECONDS
 from exporter.state import Checkpoint
 
@@ -55,7 +55,7 @@ class Scope:
     def start_over(self, poll: Poll, new_since: float | None) -> None:
         """Forget which records the API has, and start a new backfill. `new_since` may raise the event watermark."""
         marks = poll.records.marks
-        watermark = max(filter(None, (new_since, marks.horizon)), default=None)
+        watermark = latest((new_since, marks.horizon))
         # A collector that was never polled has no records with other labels.
         labels = self.labels if replace(marks, scraped_at=None, published_at=None) == Checkpoint() else marks.labels
         after = replace(_backfill_again(marks, watermark), scope=self.query, labels=labels)

@@ -53,7 +53,8 @@ def trusted(clocks: Clocks, marks: Checkpoint) -> Trusted:
     expected = marks.polled_at + clocks.ticks - marks.ticks
     if abs(clocks.now - expected) <= SLACK_SECONDS:
         return Trusted(clocks.now)
-    if expected + SLACK_SECONDS < (marks.seen_newest or 0.0) <= clocks.now + SLACK_SECONDS:
+    newest = marks.seen_newest
+    if newest is not None and expected + SLACK_SECONDS < newest <= clocks.now + SLACK_SECONDS:
         # The clock was behind: there are records from its future.
         return Trusted(clocks.now)
     since = clocks.ticks if marks.leapt_at is None else marks.leapt_at

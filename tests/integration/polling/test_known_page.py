@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from exporter.client import Client
+from exporter.client import Client, Request
 from exporter.demo.faults import ListFaults
 from exporter.polling.collector.known_page import KnownPage
 from exporter.polling.collector.paged_list import PagedList
@@ -297,3 +297,75 @@ def test_a_page_is_known_as_long_as_no_other_was_seen_in_its_place(twins: Twins)
     pages.page(client, 1)
     twins.remove("x_new")
     assert isinstance(pages.newest(client, known), Page)
+
+
+def test_a_page_that_several_answers_gave_is_not_known_by_the_first_of_them(twins: Twins) -> None:
+    for number in range(6):
+        twins.put(f"x_{number}", 600 + number * 60)
+    client = cast("Client", twins.api)
+    pages = PagedList(sources()["inkit"].listing("document_batches", Options()), 4)
+    known = []
+    for order in (None, "ascending", "ascending", None, None):
+        twins.api.list_faults = ListFaults(order=order)
+        pages.newest(client, None)
+        known.append(pages.repeatable is not None)
+    assert known == [True, False, True, False, True]
+
+
+@pytest.mark.parametrize("learned", ["full", "rows", "sort"])
+def test_a_page_is_not_known_if_more_was_learned_of_the_list_since(twins: Twins, learned: str) -> None:
+    for number in range(8):
+        twins.put(f"x_{number}", 600 + number * 60)
+    client = cast("Client", twins.api)
+    pages = PagedList(sources()["inkit"].listing("document_batches", Options()), 4 if learned == "full" else 100)
+
+    def edit(_: int, answer: Any) -> None:
+        # Nothing in the answer says how many rows were requested.
+        answer["metadata"]["pagination"].pop("page_size")
+        if learned == "full" and answer["items"][0]["id"] == "x_0":
+            answer["items"] = answer["items"][:3]
+
+    def refuse(_: int, request: Request) -> int | None:
+        refused = {"full": False, "rows": request.params["page_size"] == "100", "sort": "sort" in request.params}
+        return 422 if refused[learned] else None
+
+    twins.api.edit = edit
+    page = pages.newest(client, None)
+    assert isinstance(page, Page)
+    assert pages.repeatable is not None
+    known = KnownPage.of(page, pages.repeatable, Checkpoint())
+    assert pages.newest(client, known) is known
+    twins.api.instead = refuse
+    pages.page(client, 2 if learned == "full" else 1)
+    twins.api.instead = None
+    assert isinstance(pages.newest(client, known), Page)
+
+
+@pytest.mark.parametrize("came_between", ["a list of one page", "a list of one page that runs oldest first"])
+def test_a_page_is_not_known_if_the_order_of_the_list_is_not_what_it_was(twins: Twins, came_between: str) -> None:
+    client = cast("Client", twins.api)
+    pages = PagedList(sources()["inkit"].listing("document_batches", Options()), 4)
+
+    def newest(known: KnownPage | None, *ages: float) -> Page | KnownPage:
+        for number, age in enumerate(ages):
+            twins.put(f"x_{number}", age)
+        for item in twins.items()[len(ages) :]:
+            twins.remove(item["id"])
+        return pages.newest(client, known)
+
+    spread, dense = [600.0 + number * 100 for number in range(8)], [600.0, 610.0, 620.0, 630.0, 1000.0]
+    newest(None, *spread)
+    page = newest(None, *dense)
+    assert isinstance(page, Page)
+    assert pages.repeatable is not None
+    known = KnownPage.of(page, pages.repeatable, Checkpoint())
+    assert newest(known, *dense) is known
+    if came_between == "a list of one page":
+        newest(None, *dense[:3])
+    else:
+        twins.api.list_faults = ListFaults(order="ascending")
+        newest(None, *spread)
+        newest(None, *spread[:4])
+        assert pages.oldest_first
+        twins.api.list_faults = ListFaults()
+    assert isinstance(newest(known, *dense), Page)

@@ -1,5 +1,6 @@
 """A server whose pages are large is asked for smaller ones."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +16,14 @@ class Heavy(Client):
     """Of each row's size an answer is made that is too large, as if it were on the wire."""
 
     heavy = True
+    budget = math.inf
+    """The bytes there is room for, even for a page that can't be smaller."""
 
     def get(self, request: Request) -> Any:
         rows = int(request.params.get("page_size", 1))
-        if self.heavy and request.most is not None and rows * ROW_BYTES > request.most:
-            raise FetchError(Reason.TOO_LARGE, f"the answer is larger than {request.most} bytes")
+        most = min(self.budget, request.most or math.inf)
+        if self.heavy and rows * ROW_BYTES > most:
+            raise FetchError(Reason.TOO_LARGE, f"the answer is larger than {most} bytes")
         return super().get(replace(request, most=None))
 
     def get_unless(self, request: Request, known: bytes) -> tuple[bytes, Any]:
@@ -60,3 +64,18 @@ def test_where_pages_become_large_later_they_are_fewer_rows_at_the_next_poll_and
     rig.reconcile(poller)
     assert rig.exact("document_batches")
     assert rig.asked("page_size")[-1] == "25"
+
+
+def test_a_record_that_is_too_large_by_itself_fails_each_poll_until_it_is_smaller(rig: Rig) -> None:
+    filled(rig)
+    asking = heavy(rig)
+    asking.budget = ROW_BYTES - 1
+    poller = rig.poller("document_batches", asking=asking)
+    for number in range(3):
+        assert not poller.poll()
+        assert rig.own(poller).poll_errors == {Reason.TOO_LARGE: number + 1}
+    assert rig.asked("page_size") == []
+    asking.budget = ROW_BYTES
+    assert poller.poll()
+    assert rig.exact("document_batches")
+    assert set(rig.asked("page_size")) == {"1"}

@@ -3,7 +3,7 @@
 import itertools
 import logging
 from collections.abc import Iterator
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import pytest
 
@@ -291,17 +291,18 @@ def test_a_count_that_is_too_high_is_accepted_like_a_limit_and_loses_nothing(rig
     assert not rig.truncated("document_batches")
 
 
-def test_a_list_that_becomes_shorter_while_it_is_read_ends_all_the_same(rig: Rig) -> None:
+@pytest.mark.parametrize("pages", [2, 3, 5])
+def test_a_list_that_becomes_shorter_while_it_is_read_ends_all_the_same(rig: Rig, pages: int) -> None:
     """The page that was the last one is refused; the one before it says by now that it is."""
-    api = served(rig, 101)
+    api = served(rig, (pages - 1) * 25 + 1)
     api.beyond = "refused"
     polling = poller(rig, api)
     assert polling.poll()
     rig.clock.now += HOUR
 
     def remove(asked: int) -> None:
-        # Before the last page, and after those before it.
-        if asked == 5:
+        # Before the last page, and after those before it: the first one is read twice.
+        if asked == pages + 1:
             rig.world.remove("document_batches", "rb_0")
 
     api.before, api.asked = remove, 0
@@ -361,3 +362,38 @@ def test_rows_that_moved_while_pages_were_read_ahead_are_read_again(rig: Rig) ->
     polling = poller(rig, Swapped(InkitApi(rig.world, "")))
     assert polling.poll()
     assert sum(rig.series(polling, "inkit_batches").values()) == 101
+
+
+@pytest.mark.parametrize("page", [2, 4, 39])
+def test_without_counts_an_empty_page_before_one_that_has_rows_is_no_end(rig: Rig, page: int) -> None:
+    api = served(rig, 1000, "packagex")
+    api.list_faults = ListFaults(total_count="missing")
+    failing(api, page, 200)
+    polling = poller(rig, api)
+    assert not polling.poll()
+    assert rig.own(polling).poll_errors == {Reason.MALFORMED: 1}
+    api.instead = None
+    assert polling.poll()
+    assert rig.exact("batches")
+
+
+def test_without_counts_pages_that_repeat_the_one_before_are_no_end_if_others_follow(rig: Rig) -> None:
+    api = served(rig, 1000, "packagex")
+    api.list_faults = ListFaults(total_count="missing")
+    number, rows = "", []
+
+    def note(_: int, request: Request) -> None:
+        nonlocal number
+        number = request.params["page"]
+
+    def repeat(_: int, answer: Any) -> None:
+        nonlocal rows
+        if number == "2":
+            rows = answer["data"]
+        elif number in ("3", "4"):
+            answer["data"] = rows
+
+    api.instead, api.edit = note, repeat
+    polling = poller(rig, api)
+    assert polling.poll()
+    assert polling.facts.finished == 1000 - 2 * 25

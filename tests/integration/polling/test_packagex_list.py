@@ -419,3 +419,28 @@ def test_series_of_names_that_the_api_made_up_are_bounded_in_scrapes_and_leave_t
     assert failed() == 6600, "none falls"
     assert observations() == 6600
     assert sizes[1] <= sizes[0], "beside those of the records in the window there is a counter for each of the cap"
+
+
+@pytest.mark.parametrize(("in_flight", "most"), [(74, 4), (75, 5), (76, 5), (99, 5), (100, 6)])
+def test_a_filtered_list_that_always_has_more_is_read_one_page_beyond_what_can_be_in_flight(
+    packagex: Rig, in_flight: int, most: int
+) -> None:
+    rig = packagex
+    fill(rig, 1000)
+    for number in range(in_flight):
+        rig.batches.add(packagex_batch(f"b_open_{number}", NOW - number * HOUR - 5 * HOUR, status="processing"))
+    api = MemoryApi(PackagexApi(rig.batches, ""))
+    api.list_faults, api.beyond = ListFaults(has_more=True), "last"
+    asked: list[str] = []
+
+    def note(_: int, request: Request) -> None:
+        if "status" in request.params:
+            asked.append(f"{request.params['status']} {request.params['page']}")
+
+    poller = rig.poller("batches", asking=cast("Client", api), page_size=25)
+    assert poller.poll()
+    rig.clock.now += 60
+    api.instead = note
+    assert poller.poll()
+    assert asked == ["requested 1", "queued 1", *(f"processing {number + 1}" for number in range(most))]
+    assert rig.exact("batches")

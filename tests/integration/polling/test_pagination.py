@@ -119,6 +119,13 @@ def test_the_third_page_in_a_row_that_repeats_those_before_is_one_too_many() -> 
     assert gave_up == [False, False, True]
 
 
+def test_a_page_whose_rows_can_not_be_read_repeats_no_other() -> None:
+    order, page = Order(), Page((Record("rb_1", NOW, False, {}),), rows=1)
+    for added in (page, Page((), {"id": 1}, rows=1), Page((), {"id": 1}, rows=1), page):
+        order.add(added)
+    assert not order.gives_up
+
+
 @pytest.mark.parametrize(("before", "reached"), [(0.0, False), (60.0, False), (60.5, True)])
 def test_a_page_that_lies_before_the_window_by_more_than_rows_may_be_out_of_order_ends_the_reading(
     before: float, reached: bool

@@ -2,14 +2,16 @@
 
 import logging
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from exporter.demo import faults
+from exporter.client import Client, Request
 from exporter.demo.faults import ListFaults
-from exporter.demo.items import document_batch, generations, invocation, workflow_batch
+from exporter.demo.inkit_api import InkitApi
+from exporter.demo.items import document_batch, generations, invocation
 from exporter.polling.poller import Poller
+from tests.support.doubles import MemoryApi
 from tests.support.rig import DAY, HOUR, NOW, Rig
 
 FAILED = {"inkit_storage": generations(1, failed=1)}
@@ -285,85 +287,6 @@ def test_records_of_one_time_beyond_the_allowance_are_spread_over_polls_too(rig:
     assert rig.own(poller).vanished == 60
 
 
-@pytest.mark.parametrize("restart", [False, True])
-def test_the_reconciliation_of_an_account_without_a_list_is_spread_over_polls(rig: Rig, restart: bool) -> None:
-    """One request for each of its batches."""
-    moment = NOW - HOUR
-    batches = [workflow_batch(f"fb_{n:04}", moment if n < 200 else NOW - n * 60) for n in range(500)]
-    rig.world.extend("workflow_batches", batches)
-    names = tuple(f"fb_{n:04}" for n in range(505))
-    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
-
-    def start() -> Poller:
-        return rig.poller("workflow_batches", workflow_batch_ids=names, allowance=20)
-
-    poller = start()
-    assert poller.poll()
-    rig.clock.now += 60
-    assert poller.poll()
-    rig.world.update("workflow_batches", "fb_0480", destinations=FAILED)
-    rig.world.remove("workflow_batches", "fb_0100")
-    rig.clock.now += HOUR
-    spent = []
-    for number in range(60):
-        if restart and number == 5:
-            poller = start()
-        spent.append(rig.cost(poller))
-        rig.clock.now += 60
-    assert max(spent[: 5 if restart else 60]) <= 20 + 10 + 4
-    assert max(spent[6:]) <= 20 + 10 + 4
-    assert poller.facts.last_reconcile is not None
-    assert rig.events("workflow_batches")[
-        "inkit_batch_generations_finished_total", "workflow", "inkit_storage", "failed"
-    ]
-    assert rig.gauges("workflow_batches")["inkit_batches", "workflow", "completed"] == 499
-
-
-@pytest.mark.parametrize("allowance", [0, 1])
-def test_however_small_the_allowance_a_reconciliation_asks_for_one_named_batch_a_poll(rig: Rig, allowance: int) -> None:
-    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
-    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1", "fb_2", "fb_3"), allowance=allowance)
-    for _ in range(3):
-        assert poller.poll()
-        rig.clock.now += 60
-    rig.clock.now += HOUR
-    asked = []
-    for _ in range(4):
-        rig.cost(poller)
-        asked += [[request.path[-4:] for request in rig.mock_api.requests if request.path != "/invoke/batch"]]
-        rig.clock.now += 60
-    assert asked == [["fb_1"], ["fb_2"], ["fb_3"], []]
-
-
-def test_a_named_batch_that_is_gone_is_not_asked_for_at_each_poll(rig: Rig) -> None:
-    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
-    rig.world.add("workflow_batches", workflow_batch("fb_1", NOW))
-    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
-    assert poller.poll()
-    rig.world.remove("workflow_batches", "fb_1")
-    rig.clock.now += HOUR
-    for _ in range(3):
-        assert poller.poll()
-        rig.clock.now += 60
-    assert rig.own(poller).vanished == 1
-    assert rig.cost(poller) == 0
-
-
-def test_a_new_batch_that_is_not_there_at_once_is_asked_for_again(rig: Rig) -> None:
-    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
-    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
-    assert poller.poll()
-    rig.world.add("workflow_batches", workflow_batch("fb_1", NOW, destinations=FAILED))
-    rig.clock.now += 60
-    assert poller.poll()
-    assert rig.gauges("workflow_batches")["inkit_batches", "workflow", "completed"] == 1
-    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch/fb_1", times=1)
-    rig.clock.now += HOUR
-    assert poller.poll()
-    assert poller.poll()
-    assert rig.own(poller).vanished == 0
-
-
 def test_the_first_reading_of_a_list_without_an_order_goes_on_where_it_was_interrupted(rig: Rig) -> None:
     fill(rig, 1000)
     rig.mock_api.faults.list_faults = ListFaults(order="shuffled")
@@ -381,3 +304,30 @@ def test_the_first_reading_of_a_list_without_an_order_goes_on_where_it_was_inter
     assert poller.poll()
     assert rig.exact("document_batches")
     assert rig.events("document_batches")[FAILURES] == 1, "what came while the list was read for the first time"
+
+
+@pytest.mark.parametrize("page", range(1, 7))
+def test_a_row_that_moves_up_while_the_first_reading_of_a_list_without_an_order_is_interrupted_is_read(
+    rig: Rig, page: int
+) -> None:
+    rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - n * 60) for n in range(200)])
+    rig.world.extend("document_batches", [document_batch(f"rb_old_{n}", NOW - 9 * DAY) for n in range(40)])
+    api = MemoryApi(InkitApi(rig.world, ""))
+    api.list_faults = ListFaults(order="shuffled")
+    pages: list[int] = []
+    seen: list[str] = []
+
+    def fail(_: int, request: Request) -> int | None:
+        pages.append(int(request.params["page"]))
+        return 500 if pages[-1] == page + 1 else None
+
+    def note(_: int, answer: Any) -> None:
+        if pages[-1] <= page:
+            seen.extend(item["id"] for item in answer["items"] if "_old_" in item["id"])
+
+    api.instead, api.edit = fail, note
+    assert not rig.poller("document_batches", page_size=25, asking=cast("Client", api)).poll()
+    rig.world.remove("document_batches", seen[0])
+    api.instead = None
+    assert rig.poller("document_batches", page_size=25, asking=cast("Client", api)).poll()
+    assert rig.exact("document_batches")

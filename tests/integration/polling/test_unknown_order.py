@@ -8,7 +8,12 @@ from exporter.client import Client, Request
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.items import packagex_batch
 from exporter.demo.packagex.listing import PackagexReadings
+from exporter.polling.collector.list_end import ACCEPTED_AFTER, BrokenOff, Depth
+from exporter.polling.collector.paged_list import PagedList
+from exporter.polling.collector.pagination import Walk
 from exporter.polling.poller import Poller
+from exporter.systems import sources
+from exporter.systems.base import Options
 from tests.support.doubles import MemoryApi
 from tests.support.rig import DAY, HOUR, NOW, Rig
 
@@ -131,3 +136,27 @@ def test_one_empty_page_fails_one_poll(rig: Rig) -> None:
     assert [polling.poll(), polling.poll()] == [False, True]
     assert rig.exact("batches")
     assert not rig.events("batches")
+
+
+@LIMITS
+def test_a_scan_of_a_list_whose_order_is_unknown_says_nothing_of_what_it_does_not_show(
+    rig: Rig, status: int | None
+) -> None:
+    api = served(rig, "all of one time", "oldest_first")
+    api.limit = 1, status
+    pages = PagedList(sources()["packagex"].listing("batches", Options()), PAGE)
+    pages.depth = Depth(-2, ACCEPTED_AFTER)
+    walk = Walk(cast("Client", api), pages)
+    read = [record.id for page in walk.sweep(NOW - DAY) for record in page.records]
+    assert (len(read), walk.ended, walk.cut) == (PAGE, True, True)
+
+
+def test_a_scan_of_a_list_that_runs_oldest_first_shows_all_of_it_unless_its_first_page_has_no_rows(rig: Rig) -> None:
+    api = served(rig, "the old ones of one time", "oldest_first")
+    pages = PagedList(sources()["packagex"].listing("batches", Options()), PAGE)
+    walk = Walk(cast("Client", api), pages)
+    read = [record.id for page in walk.sweep(NOW - 7 * DAY) for record in page.records]
+    assert (len(read), walk.ended, walk.cut) == (2 * PAGE + 1, True, False)
+    api.instead = lambda _, request: 200 if request.params["page"] == "1" else None
+    with pytest.raises(BrokenOff, match="page 3 is empty"):
+        list(Walk(cast("Client", api), pages).sweep(NOW - 7 * DAY))

@@ -66,6 +66,20 @@ def test_an_account_whose_request_takes_long_is_no_longer_quick_and_is_again_aft
     assert admission.is_quick("a", 31)
 
 
+def test_who_becomes_slow_while_waiting_leaves_its_place_to_those_who_are_quick() -> None:
+    admission: Admission[str] = Admission(8)
+    known(admission, 0, a=0.1, b=0.1, c=0.1)
+    for number in range(5):
+        admission.ask(f"new{number}", "first", 0)
+    for account in "aab":
+        admission.ask(account, "long", 0)
+    assert [admission.take(0) is not None for _ in range(8)] == [True] * 8
+    admission.ask("a", "next", 0)
+    admission.done("b", 0, 1)
+    admission.ask("c", "quick", QUICK_SECONDS + 1)
+    assert [admission.take(QUICK_SECONDS + 1) for _ in range(2)] == [("c", "quick"), None]
+
+
 def test_who_becomes_quick_while_waiting_keeps_its_turn() -> None:
     admission: Admission[str] = Admission(4)
     known(admission, 0, a=QUICK_SECONDS + 1, b=0.1)
@@ -75,6 +89,22 @@ def test_who_becomes_quick_while_waiting_keeps_its_turn() -> None:
     admission.ask("b", "5", 0)
     admission.done("a", 0, 0.1)
     assert [admission.take(0.1), admission.take(0.1)] == [("a", "4"), ("b", "5")]
+
+
+def test_who_asks_for_more_keeps_its_turn_before_those_who_came_later() -> None:
+    admission: Admission[str] = Admission(1)
+    known(admission, 0, a=0.1, b=QUICK_SECONDS + 1, c=0.1)
+    admission.ask("c", "1", 0)
+    assert admission.take(0) == ("c", "1")
+    for account, job in ("a", "2"), ("b", "3"), ("a", "4"):
+        admission.ask(account, job, 0)
+    order: list[tuple[str, str]] = []
+    for _ in range(3):
+        admission.done("c" if not order else order[-1][0], 0, 0)
+        taken = admission.take(0)
+        assert taken is not None
+        order.append(taken)
+    assert order == [("a", "2"), ("b", "3"), ("a", "4")]
 
 
 EVENTS = st.lists(
@@ -107,7 +137,12 @@ def test_whatever_comes_the_bounds_hold_nothing_is_lost_and_quick_accounts_find_
             account, began = under_way.pop(int(value) % len(under_way))
             admission.done(account, began, now)
             answered.add(account)
-        while (taken := admission.take(now)) is not None:
+        while True:
+            slow = [account for account, _ in under_way if not admission.is_quick(account, now)]
+            taken = admission.take(now)
+            if taken is None:
+                break
+            assert admission.is_quick(taken[0], now) or len(slow) < workers - workers // 4
             assert taken == next(item for item in waiting if item[0] == taken[0]), "in the order of the account"
             waiting.remove(taken)
             got.append(taken)

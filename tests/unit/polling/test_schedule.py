@@ -60,7 +60,10 @@ def test_what_is_to_be_published_before_the_next_poll_has_a_turn_of_its_own() ->
     assert schedule.next_at() == 21
     publish = take(schedule, 21)
     assert publish == Turn("a", None)
-    schedule.done(publish, 21, publish_in=50)
+    schedule.done(publish, 21, publish_in=20)
+    publish = take(schedule, 41)
+    assert publish == Turn("a", None)
+    schedule.done(publish, 41, publish_in=19)
     assert take(schedule, 60) == Turn("a", 0.0), "the poll comes first, and publishes too"
 
 
@@ -98,18 +101,59 @@ def test_a_collector_that_was_removed_has_no_turn_whatever_it_waited_for() -> No
     assert take(schedule, 1000) == Turn("a", 995.0)
 
 
+def test_a_collector_that_was_removed_and_added_again_is_due_as_it_was_added_whatever_went_on_before() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add("a", 60, 0)
+    under_way = take(schedule, 0)
+    schedule.add("b", 60, 10)
+    schedule.remove("ab")
+    schedule.add("a", 60, 70)
+    schedule.add("b", 60, 80)
+    assert under_way is not None
+    schedule.done(under_way, 65, publish_in=1)
+    assert schedule.next_at() == 70
+    assert [take(schedule, 75), take(schedule, 75), take(schedule, 85)] == [Turn("a", 5.0), None, Turn("b", 5.0)]
+
+
+def quick(name: str) -> bool:
+    return name.startswith("quick")
+
+
+def test_of_those_due_at_the_same_time_the_first_that_was_scheduled_begins_of_whatever_kind() -> None:
+    schedule: Schedule[str] = Schedule()
+    names = ["slow-1", "quick-2", "slow-3", "quick-4"]
+    for name in names:
+        schedule.add(name, 60, 0)
+    taken = [schedule.take(10, always, quick) for _ in names]
+    assert [turn.collector for turn in taken if turn] == names
+
+
+def test_a_pause_keeps_the_order_of_those_that_waited_for_room_and_forgets_those_that_were_removed() -> None:
+    schedule: Schedule[str] = Schedule()
+    dues = {"slow-1": 1, "quick-2": 2, "removed": 3, "slow-4": 4, "quick-5": 4}
+    for name, due in dues.items():
+        schedule.add(name, 60, due)
+    assert schedule.take(10, never, quick) is None
+    schedule.remove(["removed"])
+    schedule.spread(10, 40)
+    assert schedule.overdue == 0
+    taken = [schedule.take(50, always, quick) for _ in dues]
+    assert [turn.collector for turn in taken if turn] == ["slow-1", "quick-2", "slow-4", "quick-5"]
+
+
 def test_after_a_pause_what_came_due_is_spread_and_says_how_late_it_is() -> None:
     schedule: Schedule[str] = Schedule()
     for place, name in enumerate("abcd"):
         schedule.add(name, 60, 10 * place)
+    schedule.add("now", 60, 100)
     schedule.add("later", 60, 500)
-    schedule.spread(100, 40)
+    schedule.spread(100, 50)
     times = []
     while (at := schedule.next_at()) is not None and at < 500:
         turn = take(schedule, at)
         assert turn is not None
         times.append((at, turn.collector, turn.lateness))
-    assert times == [(100, "a", 100), (110, "b", 100), (120, "c", 100), (130, "d", 100)]
+    assert times == [(100, "a", 100), (110, "b", 100), (120, "c", 100), (130, "d", 100), (140, "now", 40)]
 
 
 def test_a_pause_brings_no_poll_forward_and_delays_none_by_more_than_its_interval() -> None:

@@ -40,6 +40,8 @@ class Server:
         return max(1, -(-self.rows // FULL))
 
     def read(self, number: int) -> Page:
+        assert number >= 1
+        assert number not in self.probes, "no page is read twice"
         self.probes.append(number)
         if number > self.limit or (number > self.last and self.beyond == "refused"):
             return Page((), refusal=REFUSED)
@@ -130,6 +132,31 @@ def test_an_honest_count_saves_the_search(rows: int, asked: list[int]) -> None:
     server = Server(rows)
     assert last_page(server.read, server.judge, 1).number == server.last
     assert server.probes == asked
+
+
+@given(LENGTHS, st.sampled_from(["empty", "overlap"]), GUESSES, st.booleans())
+def test_an_honest_count_is_as_good_as_knowing_the_last_page_however_far_away_the_search_begins(
+    rows: int, beyond: Beyond, guess: int, counted: bool
+) -> None:
+    server = Server(rows, beyond)
+    assert server.search(guess, counted).number == server.last
+    assert len(server.probes) <= 6
+
+
+def test_a_count_of_one_page_more_at_each_page_is_followed_four_times() -> None:
+    server = Server(301, "refused", reported=-1)
+    assert server.search(104, counted=True).number == server.last
+    assert server.probes[:6] == [104, 2, 3, 4, 5, 54]
+
+
+@given(st.integers(2, 5000), st.integers(0, 50), st.booleans())
+def test_where_the_last_page_is_repeated_a_search_costs_more_only_by_how_far_it_was_from_it(
+    pages: int, beyond: int, counts: bool
+) -> None:
+    server = Server(pages * FULL, "last", counts)
+    found = last_page(server.read, server.judge, pages + beyond)
+    assert (found.number, found.unproved) == (pages, None)
+    assert len(server.probes) <= 4 + 2 * math.ceil(math.log2(beyond + 1))
 
 
 @pytest.mark.parametrize("guess", [1, 2, 5])

@@ -1,7 +1,12 @@
 """How a page is asked for, and which answers are refusals."""
 
-import pytest
+from typing import cast
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.client import Client, Request
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector.server_limits import LARGEST_PAGE_BYTES, ServerLimits, is_refusal
 from exporter.systems import sources
@@ -36,3 +41,28 @@ def test_a_list_is_sorted_unless_the_server_refuses_that() -> None:
 @pytest.mark.parametrize(("rows", "most"), [(1, None), (2, LARGEST_PAGE_BYTES), (100, LARGEST_PAGE_BYTES)])
 def test_a_page_is_bounded_in_bytes_unless_it_can_not_be_smaller(rows: int, most: int | None) -> None:
     assert ServerLimits(LISTING, rows).request(1).most == most
+
+
+class TooLarge:
+    """An API whose records are each too large."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def get(self, request: Request) -> None:
+        self.asked.append(request.params["page_size"])
+        raise FetchError(Reason.TOO_LARGE, "no room for the answer")
+
+    def get_unless(self, request: Request, known: bytes) -> None:
+        self.get(request)
+
+
+@given(st.integers(1, 1000), st.booleans())
+def test_pages_get_smaller_until_a_single_record_is_too_large_which_fails_the_poll(rows: int, first: bool) -> None:
+    limits, api = ServerLimits(LISTING, rows), TooLarge()
+    client = cast("Client", api)
+    with pytest.raises(FetchError, match="no room") as caught:
+        limits.page(client, 1) if first else limits.page_unless(client, 1, b"")
+    assert caught.value.reason is Reason.TOO_LARGE
+    assert limits.rows == 1
+    assert [int(asked) for asked in api.asked] == [rows >> halved for halved in range(rows.bit_length())]
