@@ -98,7 +98,7 @@ def _lateness() -> Line:
         "Workers",
         "Requests under way, polls that wait for others to end, and the limit of requests under way.",
         *(
-            Query(total(f"batch_exporter_{name}{{{TARGET}}}"), legend)
+            Query(total(once(f"batch_exporter_{name}{{{TARGET}}}")), legend)
             for name, legend in (("workers_busy", "busy"), ("polls_overdue", "overdue polls"), ("workers", "limit"))
         ),
         unit="short",

@@ -18,7 +18,7 @@ events_logger = "file"
 """
 # Stands in for the official Python image, which only a registry has: the same things at the same places, as far as the
 # Dockerfile uses them. pip needs the authorities that this machine trusts.
-_PACKAGES = "ca-certificates,coreutils,dash,findutils,python3-venv"
+_PACKAGES = "ca-certificates,coreutils,dash,findutils,libstdc++6,python3-venv"
 _SETTLE = (
     'cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/"'
     ' && printf "[global]\\ncert = /etc/ssl/certs/ca-certificates.crt\\n" > "$1/etc/pip.conf"'

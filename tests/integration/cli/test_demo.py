@@ -31,6 +31,8 @@ def demo(folder: Path, mode: str, *, prefix: Sequence[str] = ()) -> Iterator[tup
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        # The tests themselves may run under nohup.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     assert process.stdout is not None
     try:

@@ -324,6 +324,23 @@ def test_a_list_that_becomes_shorter_while_it_is_first_read_ends_all_the_same(ri
     assert not rig.own(polling).poll_errors
 
 
+@BEYOND
+def test_a_reconciliation_whose_page_no_longer_exists_goes_back_to_one_that_does(rig: Rig, beyond: Beyond) -> None:
+    api = served(rig, 250)
+    api.beyond = beyond
+    polling = poller(rig, api, allowance=3)
+    assert polling.poll()
+    rig.clock.now += HOUR
+    assert polling.poll()
+    assert polling.poll()
+    for number in range(30, 250):
+        rig.world.remove("document_batches", f"rb_{number}")
+    for _ in range(400):
+        rig.clock.now += 60
+        assert polling.poll()
+    assert rig.exact("document_batches")
+
+
 def test_a_refusal_where_the_list_is_said_to_end_is_asked_for_once_more_and_proves_the_end(rig: Rig) -> None:
     api = served(rig, 100)
     api.beyond = "refused"
