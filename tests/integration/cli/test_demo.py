@@ -26,13 +26,12 @@ NOHUP = ("sh", "-c", 'trap "" HUP; exec "$@"', "nohup")
 def demo(folder: Path, mode: str, *, prefix: Sequence[str] = ()) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """The demo at work, whose temporary files are in a folder, and what it has printed."""
     process = subprocess.Popen(
-        [*prefix, *PROGRAM, "--api-port=0", mode],
+        # The tests themselves may run under nohup.
+        ["env", "--default-signal=HUP", *prefix, *PROGRAM, "--api-port=0", mode],
         env={**os.environ, "TMPDIR": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        # The tests themselves may run under nohup.
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     assert process.stdout is not None
     try:
