@@ -5,7 +5,6 @@ import functools
 import http.cookiejar
 import socket
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +18,11 @@ from exporter.client.deadline import Deadline
 from exporter.client.idle_connections import IdleConnections
 from exporter.client.route import Route
 from exporter.client.tls_context import TlsSettings, context
+
+_MOST_HOSTS = 1000
+"""For so many hosts connections are kept."""
+_MOST_CONNECTIONS = 1000
+"""So many connections to a host are kept, if no other limit is lower: `workers` at most are in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +127,12 @@ def _pools(idle: IdleConnections) -> dict[str, Any]:
 class _Adapter(requests.adapters.HTTPAdapter):
     """requests' adapter with our connections, the system's authorities and an optional server name."""
 
-    def __init__(self, server_name: str | None, connections: int, idle: IdleConnections) -> None:
+    def __init__(self, server_name: str | None, idle: IdleConnections) -> None:
         self._pools = _pools(idle)
         self._tls_names: dict[str, Any] = {}
         if server_name is not None:
             self._tls_names = {"server_hostname": server_name, "assert_hostname": server_name}
-        super().__init__(pool_connections=2, pool_maxsize=connections)
+        super().__init__(pool_connections=_MOST_HOSTS, pool_maxsize=_MOST_CONNECTIONS)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
         super().init_poolmanager(connections, maxsize, block, **pool_kwargs, **self._tls_names)
@@ -156,8 +160,8 @@ class _Session(requests.Session):
         return None
 
 
-def new_session(tls: Tls, proxies: Mapping[str, str], connections: int, idle: IdleConnections) -> requests.Session:
-    """Return a session that keeps so many connections, as far as `idle` allows, and ignores the environment.
+def new_session(tls: Tls, proxy_url: str | None, idle: IdleConnections) -> requests.Session:
+    """Return a session that keeps as many connections as `idle` allows, and ignores the environment.
 
     It uses no proxy and no certificate bundle of the environment, and no password from ~/.netrc, which requests would
     send instead of the token. Cookies are rejected. Requests must be made within a `current_call`.
@@ -168,9 +172,9 @@ def new_session(tls: Tls, proxies: Mapping[str, str], connections: int, idle: Id
     session.verify = False if tls.insecure_skip_verify else tls.ca_file or True
     if tls.cert_file is not None and tls.key_file is not None:
         session.cert = (tls.cert_file, tls.key_file)
-    session.proxies = dict(proxies)
-    session.mount("https://", _Adapter(tls.server_name, connections, idle))
-    session.mount("http://", _Adapter(None, connections, idle))
+    session.proxies = {} if proxy_url is None else {"http": proxy_url, "https": proxy_url}
+    session.mount("https://", _Adapter(tls.server_name, idle))
+    session.mount("http://", _Adapter(None, idle))
     if tls.insecure_skip_verify:
         # The operator chose this in the configuration: no warning at each request.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)

@@ -1,6 +1,7 @@
 """Send one HTTP GET, with a limit for its total time and its size. Only this module makes requests."""
 
 import contextlib
+import functools
 import math
 import re
 import time
@@ -17,6 +18,7 @@ from exporter.client.idle_connections import IdleConnections
 from exporter.client.memory_budget import MemoryBudget, Reservation
 from exporter.client.resolve import SYSTEM, HostResolver
 from exporter.client.route import Route
+from exporter.client.sessions import Sessions
 from exporter.model.record import FetchError, Reason
 
 __all__ = ["MAX_BODY_BYTES", "Answer", "FileTransport", "RequestLimits", "Stream", "Tls", "Transport"]
@@ -58,6 +60,11 @@ class RequestLimits:
     """The connections that wait for their next request."""
     response_bytes: int = MAX_BODY_BYTES
     """The largest answer, decompressed."""
+    sessions: Sessions = field(init=False)
+    """Their connections."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sessions", Sessions(self.idle))
 
     def scaled(self, most: int) -> int:
         """Return how many bytes an answer may have that may have `most` where the largest one has MAX_BODY_BYTES.
@@ -70,16 +77,19 @@ class RequestLimits:
 class _Base:
     """A session with its connections and the deadlines of its requests."""
 
-    def __init__(self, tls: Tls, proxy_url: str | None, connections: int, route: Route, idle: IdleConnections) -> None:
-        proxies = {} if proxy_url is None else {"http": proxy_url, "https": proxy_url}
-        self._session = new_session(tls, proxies, connections, idle)
+    def __init__(self, session: requests.Session, route: Route, release: Callable[[], None]) -> None:
+        """`release` is called once, when the session is no longer needed."""
+        self._session = session
         self._route = route
+        self._release: Callable[[], None] | None = release
         self._under_way = RequestsUnderWay()
 
     def close(self) -> None:
-        """Cut off all requests, also those that begin later, and close the connections."""
+        """Cut off all requests, also those that begin later, and close the connections that nobody else needs."""
         self._under_way.close()
-        self._session.close()
+        release, self._release = self._release, None
+        if release is not None:
+            release()
 
     def _ask(
         self, url: str, headers: Mapping[str, str], timeout: float, params: Mapping[str, str] | None = None
@@ -116,13 +126,15 @@ class Transport(_Base):
         self,
         tls: Tls,
         proxy_url: str | None,
-        connections: int,
         resolver: HostResolver = SYSTEM,
         limits: RequestLimits | None = None,
     ) -> None:
         """`limits` are those of this transport alone by default."""
         self._limits = limits or RequestLimits()
-        super().__init__(tls, proxy_url, connections, Route(resolver), self._limits.idle)
+        sessions = self._limits.sessions
+        super().__init__(
+            sessions.take(tls, proxy_url), Route(resolver), functools.partial(sessions.release, tls, proxy_url)
+        )
 
     def get(
         self,
@@ -162,7 +174,8 @@ class FileTransport(_Base):
 
     def __init__(self, tls: Tls, proxy_url: str | None, api_host: str, resolver: HostResolver = SYSTEM) -> None:
         """`api_host` is the host of `base_url`."""
-        super().__init__(tls, proxy_url, 1, Route(resolver, api_host), IdleConnections())
+        session = new_session(tls, proxy_url, IdleConnections())
+        super().__init__(session, Route(resolver, api_host), session.close)
         self._proxied = proxy_url is not None
         self.api_host = api_host
 

@@ -88,7 +88,6 @@ def client(
                 _path(tls.ca_file), _path(tls.cert_file), _path(tls.key_file), tls.server_name, tls.insecure_skip_verify
             ),
             None if proxy is None else proxy.get_secret_value(),
-            account.max_concurrent_requests,
             limits=limits,
         ),
         limiter or _limiter(account),

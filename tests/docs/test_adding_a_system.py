@@ -120,7 +120,7 @@ class Post:
     def _client(self, key: str) -> Client:
         return Client(
             Access(self._url, self.source.system.token_header, lambda: key, 5.0, self.source.refused),
-            Transport(Tls(), None, 4),
+            Transport(Tls(), None),
             RateLimiter(1000, 4, time.monotonic),
             self.meter,
             ThreadRunner(Pauses()),

@@ -87,7 +87,7 @@ def client(
     source = sources()[system]
     return Client(
         Access(url, source.system.token_header, token, deadline, read_error or source.refused),
-        Transport(tls or Tls(), proxy_url, at_once, limits=limits),
+        Transport(tls or Tls(), proxy_url, limits=limits),
         RateLimiter(1000, at_once, time.monotonic),
         meter or Meter(),
         ThreadRunner(wait or Pauses()),

@@ -29,7 +29,7 @@ URL = "http://api.test/batch"
 
 def ask(*addresses: Address, deadline: float = DEADLINE, proxy: str | None = None, url: str = URL) -> float:
     """Ask the host that has these addresses. Returns the seconds it took. Raises FetchError."""
-    transport = Transport(Tls(), proxy, 1, at(*addresses))
+    transport = Transport(Tls(), proxy, at(*addresses))
     started = time.monotonic()
     assert transport.get(url, {}, {}, deadline).status == 200
     return time.monotonic() - started
@@ -142,7 +142,7 @@ def test_a_host_without_an_address_is_said_to_have_none() -> None:
 
 
 def test_an_end_from_outside_is_noticed_while_connecting(hole: Address) -> None:
-    transport = Transport(Tls(), None, 1, at(hole))
+    transport = Transport(Tls(), None, at(hole))
     transport.close()
     started = time.monotonic()
     with pytest.raises(FetchError):

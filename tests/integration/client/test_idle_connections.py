@@ -79,9 +79,9 @@ def keeping() -> Iterator[Keeping]:
 
 
 def transports(count: int, most: int) -> list[Transport]:
-    """A transport for each of so many accounts, which share the limit."""
+    """A transport for each of so many accounts, which share the limit, and no connections."""
     limits = RequestLimits(idle=IdleConnections(most))
-    return [Transport(Tls(), None, 4, SYSTEM, limits) for _ in range(count)]
+    return [Transport(Tls(server_name=str(number)), None, SYSTEM, limits) for number in range(count)]
 
 
 def ask(transport: Transport, server: Keeping) -> None:
@@ -103,6 +103,33 @@ def test_no_more_connections_are_kept_than_the_limit_whatever_the_number_of_acco
         for transport in asking:
             transport.close()
         assert server.has_open(0)
+
+
+def test_accounts_that_reach_their_api_in_the_same_way_share_connections() -> None:
+    limits = RequestLimits()
+    with keeping() as server:
+        asking = [Transport(Tls(), None, SYSTEM, limits) for _ in range(20)]
+        for transport in asking * 2:
+            ask(transport, server)
+        assert (server.made, server.open) == (1, 1)
+        for transport in asking[1:]:
+            transport.close()
+            transport.close()
+        ask(asking[0], server)
+        assert server.made == 1, "it stays for those who need it"
+        asking[0].close()
+        assert server.has_open(0)
+
+
+def test_the_end_of_an_account_cuts_off_its_own_requests_only() -> None:
+    limits = RequestLimits()
+    with keeping() as server:
+        ending, going_on = (Transport(Tls(), None, SYSTEM, limits) for _ in range(2))
+        ask(going_on, server)
+        ending.close()
+        with pytest.raises(FetchError):
+            ending.get(server.url, {}, {}, GENEROUS)
+        ask(going_on, server)
 
 
 def test_an_account_that_makes_many_requests_keeps_its_connection_while_others_come_and_go() -> None:

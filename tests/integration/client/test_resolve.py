@@ -64,7 +64,7 @@ def eventually(fact: Callable[[], bool]) -> None:
 
 def test_a_resolver_that_does_not_answer_cannot_hold_a_request_beyond_its_deadline(silent: Resolver) -> None:
     started = time.monotonic()
-    error = ask(Transport(Tls(), None, 1, HostResolver(silent)), 0.3)
+    error = ask(Transport(Tls(), None, HostResolver(silent)), 0.3)
     assert error is not None
     assert error.reason is Reason.TIMEOUT
     assert "the name server has not answered" in str(error)
@@ -73,7 +73,7 @@ def test_a_resolver_that_does_not_answer_cannot_hold_a_request_beyond_its_deadli
 
 def test_nor_can_it_where_the_proxys_name_is_looked_up(silent: Resolver) -> None:
     started = time.monotonic()
-    error = ask(Transport(Tls(), "http://user:CANARY@proxy.test:3128", 1, HostResolver(silent)), 0.3)
+    error = ask(Transport(Tls(), "http://user:CANARY@proxy.test:3128", HostResolver(silent)), 0.3)
     assert error is not None
     assert error.reason is Reason.TIMEOUT
     assert "CANARY" not in str(error)
@@ -81,7 +81,7 @@ def test_nor_can_it_where_the_proxys_name_is_looked_up(silent: Resolver) -> None
 
 
 def test_nor_can_it_hold_a_request_that_is_ended_from_outside(silent: Resolver) -> None:
-    transport = Transport(Tls(), None, 1, HostResolver(silent))
+    transport = Transport(Tls(), None, HostResolver(silent))
     thread = in_background(lambda: ask(transport, GENEROUS))
     eventually(lambda: silent.asked == 1)
     started = time.monotonic()
@@ -99,7 +99,7 @@ def test_the_deadline_holds_for_the_look_up_and_the_answer_together() -> None:
             return [ipv4(port)]
 
         started = time.monotonic()
-        error = ask(Transport(Tls(), None, 1, HostResolver(slow)), 0.6)
+        error = ask(Transport(Tls(), None, HostResolver(slow)), 0.6)
     assert error is not None
     assert error.reason is Reason.TIMEOUT
     assert time.monotonic() - started < 0.6 + 0.4
@@ -107,7 +107,7 @@ def test_the_deadline_holds_for_the_look_up_and_the_answer_together() -> None:
 
 def test_requests_for_one_name_share_a_look_up(silent: Resolver) -> None:
     lookups = HostResolver(silent)
-    threads = [in_background(lambda: ask(Transport(Tls(), None, 1, lookups), 0.3)) for _ in range(30)]
+    threads = [in_background(lambda: ask(Transport(Tls(), None, lookups), 0.3)) for _ in range(30)]
     for thread in threads:
         thread.join(GENEROUS)
     assert silent.asked == 1
@@ -117,10 +117,10 @@ def test_a_resolver_that_recovers_is_asked_again_at_the_next_request(silent: Res
     with scripted(OK) as server:
         silent.addresses = (ipv4(urlsplit(server.url).port or 0),)
         lookups = HostResolver(silent)
-        assert ask(Transport(Tls(), None, 1, lookups), 0.2) is not None
+        assert ask(Transport(Tls(), None, lookups), 0.2) is not None
         silent.recovered.set()
-        assert ask(Transport(Tls(), None, 1, lookups), GENEROUS) is None
-        eventually(lambda: ask(Transport(Tls(), None, 1, lookups), GENEROUS) is None and silent.asked > 1)
+        assert ask(Transport(Tls(), None, lookups), GENEROUS) is None
+        eventually(lambda: ask(Transport(Tls(), None, lookups), GENEROUS) is None and silent.asked > 1)
 
 
 def test_a_look_up_that_has_no_answer_for_long_is_given_up_but_only_a_few_times() -> None:
@@ -155,7 +155,7 @@ def test_what_the_resolver_says_is_said(error: OSError) -> None:
     def fail(_host: str, _port: int) -> Sequence[Address]:
         raise error
 
-    found = ask(Transport(Tls(), None, 1, HostResolver(fail)), GENEROUS)
+    found = ask(Transport(Tls(), None, HostResolver(fail)), GENEROUS)
     assert found is not None
     assert found.reason in (Reason.CONNECTION, Reason.TIMEOUT)
     assert found.reason is Reason.TIMEOUT or str(error.strerror) in str(found)

@@ -177,7 +177,7 @@ def test_where_it_was_built_to_look_elsewhere_the_file_of_the_distribution_is_us
 
 def test_a_request_that_ends_in_the_handshake_is_not_waited_for() -> None:
     with Server(("127.0.0.1", 0), Handler) as silent:
-        transport = Transport(Tls(), None, 1)
+        transport = Transport(Tls(), None)
         url = f"https://127.0.0.1:{silent.server_address[1]}"
         ended: list[FetchError] = []
 

@@ -42,7 +42,7 @@ def test_a_request_under_way_is_cut_off_and_means_the_end_and_no_failure(rig: Ri
 
 def test_a_request_that_begins_after_the_end_is_cut_off_too(rig: Rig) -> None:
     rig.mock_api.faults.add(faults.hang())
-    transport = Transport(Tls(), None, 1)
+    transport = Transport(Tls(), None)
     transport.close()
     started = time.monotonic()
     with pytest.raises(FetchError) as caught:

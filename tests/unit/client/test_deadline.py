@@ -22,7 +22,7 @@ def test_a_body_that_ends_with_its_connection_is_cut_off_and_not_taken_for_a_who
     with scripted(head, *body, every=every) as server:
         started = time.monotonic()
         with pytest.raises(FetchError) as caught:
-            Transport(Tls(), None, 1).get(server.url, {}, {}, 0.4)
+            Transport(Tls(), None).get(server.url, {}, {}, 0.4)
         assert caught.value.reason is Reason.TIMEOUT
         assert time.monotonic() - started < 2
 

@@ -111,7 +111,7 @@ def test_however_a_request_ends_its_room_is_free_again(rig: Rig, fault: faults.F
     access = Access(rig.mock_api.url, "Token", lambda: TOKEN, 0.5)
     asking = Client(
         access,
-        Transport(Tls(), None, 1, SYSTEM, RequestLimits(budget)),
+        Transport(Tls(), None, SYSTEM, RequestLimits(budget)),
         RateLimiter(1e6, 4, time.monotonic),
         Meter(),
         ThreadRunner(Pauses()),
@@ -167,7 +167,7 @@ def test_answers_are_as_much_smaller_as_the_largest_one_must_be(most: int | None
     limits = RequestLimits(response_bytes=1024)
     with scripted(padded(1025)) as server:
         access = Access(server.url, "Token", lambda: TOKEN, GENEROUS)
-        transport = Transport(Tls(), None, 1, SYSTEM, limits)
+        transport = Transport(Tls(), None, SYSTEM, limits)
         asking = Client(access, transport, RateLimiter(1e6, 4, time.monotonic), Meter(), ThreadRunner(Pauses()))
         with pytest.raises(FetchError, match=rf"^the answer is larger than {allowed} bytes$") as caught:
             asking.get(Request("/batch", "/batch", most=most))
@@ -176,5 +176,5 @@ def test_answers_are_as_much_smaller_as_the_largest_one_must_be(most: int | None
 
 def test_an_answer_that_is_as_large_as_the_limits_allow_is_read() -> None:
     with scripted(padded(1024)) as server:
-        transport = Transport(Tls(), None, 1, SYSTEM, RequestLimits(response_bytes=1024))
+        transport = Transport(Tls(), None, SYSTEM, RequestLimits(response_bytes=1024))
         assert len(transport.get(server.url, {}, {}, GENEROUS).body) == 1024

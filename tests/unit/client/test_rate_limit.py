@@ -41,7 +41,7 @@ class Recorder(Transport):
     """Answers at once, and remembers when it was asked."""
 
     def __init__(self, clock: Callable[[], float], answer: Callable[[], object] = lambda: None) -> None:
-        super().__init__(Tls(), None, 1)
+        super().__init__(Tls(), None)
         self.begun: list[float] = []
         self._clock = clock
         self._answer = answer
