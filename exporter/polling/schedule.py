@@ -5,7 +5,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 _Id = TypeVar("_Id")
@@ -19,6 +19,8 @@ class Turn(Generic[_Id]):
     collector: _Id
     lateness: float | None
     """How many seconds after it was due the poll begins; None for a turn to publish, between two polls."""
+    quick: bool = field(default=True, compare=False)
+    """Whether it takes room among the polls of quick accounts; until `done` it does not change."""
 
     @property
     def polls(self) -> bool:
@@ -79,15 +81,16 @@ class Schedule(Generic[_Id]):
             _, number, collector, poll = heapq.heappop(self._heap)
             if not poll:
                 self._entries[collector].under_way = True
-                return Turn(collector, None)
+                return Turn(collector, None, is_quick(collector))
             self._overdue[is_quick(collector)].append((collector, number))
-        heads = [line for kind, line in self._overdue.items() if self._strip(line) and has_room(kind)]
+        heads = {quick: line[0] for quick, line in self._overdue.items() if self._strip(line) and has_room(quick)}
         if not heads:
             return None
-        collector, _ = min(heads, key=lambda line: (self._entries[line[0][0]].due, line[0][1])).popleft()
+        quick = min(heads, key=lambda kind: (self._entries[heads[kind][0]].due, heads[kind][1]))
+        collector, _ = self._overdue[quick].popleft()
         entry = self._entries[collector]
         entry.under_way = True
-        return Turn(collector, now - entry.due)
+        return Turn(collector, now - entry.due, quick)
 
     def done(self, turn: Turn[_Id], now: float, publish_in: float | None = None) -> None:
         """Note that a turn has ended. `publish_in`: in how many seconds there is something to publish."""

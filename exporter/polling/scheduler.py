@@ -79,7 +79,7 @@ class Scheduler:
             self.engine.spawn(
                 polled.over,
                 lambda turn=turn, poller=polled.poller: self._run(turn, poller),  # type: ignore[misc]
-                self._is_quick(turn.collector),
+                turn.quick,
             )
         return self._schedule.next_at()
 

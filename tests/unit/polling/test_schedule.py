@@ -86,6 +86,15 @@ def test_those_without_room_wait_and_keep_nobody_else_waiting() -> None:
     assert take(schedule, 11) == Turn("slow-1", 10.0)
 
 
+def test_a_poll_takes_room_where_it_has_waited_for_it_though_its_account_has_become_quick() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add("a", 60, 0)
+    schedule.add("b", 60, 0)
+    assert schedule.take(0, never, lambda name: name == "b") is None
+    turns = [schedule.take(1, always, always) for _ in range(2)]
+    assert [(turn.collector, turn.quick) for turn in turns if turn] == [("a", False), ("b", True)]
+
+
 def test_a_collector_that_was_removed_has_no_turn_whatever_it_waited_for() -> None:
     schedule: Schedule[str] = Schedule()
     for name in "abc":
