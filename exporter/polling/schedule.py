@@ -105,6 +105,12 @@ class Schedule(Generic[_Id]):
         else:
             self._push(turn.collector, entry.due, poll=True)
 
+    def reconsider(self, collector: _Id, now: float) -> None:
+        """Ask again whether a collector's account is quick, if its poll is due and waits for room."""
+        entry = self._entries.get(collector)
+        if entry is not None and not entry.under_way and entry.due <= now:
+            self._push(collector, entry.due, poll=True)
+
     def spread(self, now: float, seconds: float) -> None:
         """Distribute the polls that are due by now evenly over so many seconds, in the order in which they were due.
 

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -41,6 +41,9 @@ class Scheduler:
         self._ticks = ticks
         self._schedule: Schedule[CollectorId] = Schedule()
         self._polled: dict[CollectorId, _Polled] = {}
+        self._collectors: defaultdict[str, set[CollectorId]] = defaultdict(set)
+        """By account."""
+        self.workers.turned_quick = self._reconsider
 
     @property
     def overdue(self) -> int:
@@ -62,6 +65,7 @@ class Scheduler:
         )
         for poller, due in zip(ordered, times, strict=True):
             self._polled[poller.id] = _Polled(poller, over(poller))
+            self._collectors[poller.id[0]].add(poller.id)
             self._schedule.add(poller.id, poller.interval, due)
 
     def end(self, pollers: Iterable[Poller], over: threading.Event) -> None:
@@ -70,6 +74,7 @@ class Scheduler:
         self._schedule.remove(ids)
         for collector in ids:
             del self._polled[collector]
+            self._collectors[collector[0]].discard(collector)
         self.engine.end(over)
 
     def _fill(self) -> float | None:
@@ -100,6 +105,11 @@ class Scheduler:
 
     def _is_quick(self, collector: CollectorId) -> bool:
         return self.workers.is_quick(collector[0])
+
+    def _reconsider(self, account: str) -> None:
+        """Let polls of an account that has become quick wait no longer among those of accounts that are not."""
+        for collector in self._collectors[account]:
+            self._schedule.reconsider(collector, self._ticks())
 
     def _held_up(self, seconds: float) -> None:
         """Spread what came due while the process or the machine stood still over as long a time."""

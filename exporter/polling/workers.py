@@ -23,6 +23,8 @@ class Workers:
     def __init__(self, engine: Engine, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Allow `most` calls at the same time. A thread is started when it is needed for the first time."""
         self.most = most
+        self.turned_quick: Callable[[str], None] = lambda _: None
+        """Called with an account whose calls end quickly and did not before."""
         self._engine = engine
         self._clock = clock
         self._admission: Admission[tuple[Future[Any], Callable[[], Any]]] = Admission(most)
@@ -66,8 +68,12 @@ class Workers:
                 threading.Thread(target=self._run, name=f"GET {self._threads}", daemon=True).start()
 
     def _done(self, account: str, began: float) -> None:
-        self._admission.done(account, began, self._clock())
+        now = self._clock()
+        before = self._admission.is_quick(account, now)
+        self._admission.done(account, began, now)
         self._hand_out()
+        if not before and self._admission.is_quick(account, now):
+            self.turned_quick(account)
 
     def _run(self) -> None:
         while True:

@@ -95,6 +95,22 @@ def test_a_poll_takes_room_where_it_has_waited_for_it_though_its_account_has_bec
     assert [(turn.collector, turn.quick) for turn in turns if turn] == [("a", False), ("b", True)]
 
 
+def test_a_poll_that_waits_for_room_finds_it_among_the_quick_once_its_account_is() -> None:
+    schedule: Schedule[str] = Schedule()
+    for name, due in {"hangs": 0, "well": 1, "later": 50}.items():
+        schedule.add(name, 60, due)
+    assert schedule.take(2, never, never) is None
+    for name in ("well", "later", "unknown"):
+        schedule.reconsider(name, 3)
+    turn = schedule.take(3, lambda quick: quick, lambda name: name == "well")
+    assert turn == Turn("well", 2.0)
+    assert turn.quick
+    assert schedule.take(3, lambda quick: quick, always) is None
+    schedule.reconsider("well", 4)
+    assert schedule.take(4, lambda quick: quick, always) is None, "it is under way"
+    assert schedule.next_at() == 50
+
+
 def test_a_collector_that_was_removed_has_no_turn_whatever_it_waited_for() -> None:
     schedule: Schedule[str] = Schedule()
     for name in "abc":
