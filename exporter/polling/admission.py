@@ -23,6 +23,12 @@ class _Account(Generic[_Job]):
     """When its requests under way began."""
     seconds: float | None = None
     """How long its last answer took; None before the first one."""
+    removed: bool = False
+    """Whether it is to be forgotten once none of its requests is left."""
+
+    @property
+    def is_over(self) -> bool:
+        return self.removed and not self.waiting and not self.begun
 
     @property
     def may_ask(self) -> bool:
@@ -58,7 +64,9 @@ class Admission(Generic[_Job]):
 
     def ask(self, account: str, job: _Job, now: float) -> None:
         """Let a request wait for a worker."""
-        self._accounts.setdefault(account, _Account()).waiting.append(job)
+        found = self._accounts.setdefault(account, _Account())
+        found.removed = False
+        found.waiting.append(job)
         self.waiting += 1
         self._line_up(account, now)
 
@@ -85,6 +93,16 @@ class Admission(Generic[_Job]):
         if not found.begun:
             del self._busy[account]
         self._line_up(account, now)
+        if found.is_over:
+            del self._accounts[account]
+
+    def remove(self, account: str) -> None:
+        """Forget how quick an account is, once none of its requests is left."""
+        found = self._accounts.get(account)
+        if found is not None:
+            found.removed = True
+            if found.is_over:
+                del self._accounts[account]
 
     def _line_up(self, name: str, now: float) -> None:
         """Put an account at the end of its line, or move it to the other line if it has become quick or slow."""

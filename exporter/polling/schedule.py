@@ -3,7 +3,6 @@
 import heapq
 import itertools
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -48,8 +47,8 @@ class Schedule(Generic[_Id]):
         self._heap: list[tuple[float, int, _Id, bool]] = []
         """Events to come: time, number, collector, and whether it is a poll."""
         self._numbers = itertools.count()
-        self._overdue: dict[bool, deque[tuple[_Id, int]]] = {True: deque(), False: deque()}
-        """Polls that are due and have not begun, in order: of quick accounts, and of others."""
+        self._overdue: dict[bool, dict[_Id, int]] = {True: {}, False: {}}
+        """Polls that are due and have not begun, in order, with their numbers: of quick accounts, and of others."""
 
     @property
     def overdue(self) -> int:
@@ -65,6 +64,7 @@ class Schedule(Generic[_Id]):
         """Poll these collectors no longer."""
         for collector in collectors:
             self._entries.pop(collector, None)
+            self._leave_line(collector)
 
     def next_at(self) -> float | None:
         """Return when a collector is due next that is not overdue; None if there is none."""
@@ -82,12 +82,13 @@ class Schedule(Generic[_Id]):
             if not poll:
                 self._entries[collector].under_way = True
                 return Turn(collector, None, is_quick(collector))
-            self._overdue[is_quick(collector)].append((collector, number))
-        heads = {quick: line[0] for quick, line in self._overdue.items() if self._strip(line) and has_room(quick)}
+            self._overdue[is_quick(collector)][collector] = number
+        heads = {quick: next(iter(line.items())) for quick, line in self._overdue.items() if line and has_room(quick)}
         if not heads:
             return None
         quick = min(heads, key=lambda kind: (self._entries[heads[kind][0]].due, heads[kind][1]))
-        collector, _ = self._overdue[quick].popleft()
+        collector, _ = heads[quick]
+        self._leave_line(collector)
         entry = self._entries[collector]
         entry.under_way = True
         return Turn(collector, now - entry.due, quick)
@@ -116,9 +117,7 @@ class Schedule(Generic[_Id]):
 
         A collector that is due to publish does so with its poll, if that is due as well.
         """
-        due = [item for line in self._overdue.values() for item in line if self._is_current(*item)]
-        for line in self._overdue.values():
-            line.clear()
+        due = [item for line in self._overdue.values() for item in line.items()]
         publishing: list[tuple[_Id, int]] = []
         while (at := self.next_at()) is not None and at <= now:
             event = heapq.heappop(self._heap)
@@ -134,6 +133,7 @@ class Schedule(Generic[_Id]):
         heapq.heappush(self._heap, (at, self._renumber(collector), collector, poll))
 
     def _renumber(self, collector: _Id) -> int:
+        self._leave_line(collector)
         self._entries[collector].number = number = next(self._numbers)
         return number
 
@@ -141,11 +141,9 @@ class Schedule(Generic[_Id]):
         entry = self._entries.get(collector)
         return entry is not None and entry.number == number
 
-    def _strip(self, line: deque[tuple[_Id, int]]) -> bool:
-        """Drop what was removed from the head of a line. Return whether something is left."""
-        while line and not self._is_current(*line[0]):
-            line.popleft()
-        return bool(line)
+    def _leave_line(self, collector: _Id) -> None:
+        for line in self._overdue.values():
+            line.pop(collector, None)
 
 
 def first_polls(now: float, intervals: Sequence[float], seconds_each: float, phase: float) -> list[float]:

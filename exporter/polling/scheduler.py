@@ -75,6 +75,9 @@ class Scheduler:
         for collector in ids:
             del self._polled[collector]
             self._collectors[collector[0]].discard(collector)
+        for account in {account for account, _ in ids if not self._collectors[account]}:
+            del self._collectors[account]
+            self.workers.remove(account)
         self.engine.end(over)
 
     def _fill(self) -> float | None:

@@ -45,6 +45,10 @@ class Workers:
         """Return whether the calls of an account end quickly, as far as is known."""
         return self._admission.is_quick(account, self._clock())
 
+    def remove(self, account: str) -> None:
+        """Forget an account that is no longer polled, once none of its calls is left."""
+        self._admission.remove(account)
+
     def call(self, account: str, function: Callable[[], _T]) -> "Future[_T]":
         """Have a function called in a thread, when it is its account's turn."""
         future: Future[_T] = Future()

@@ -107,8 +107,67 @@ def test_who_asks_for_more_keeps_its_turn_before_those_who_came_later() -> None:
     assert order == [("a", "2"), ("b", "3"), ("a", "4")]
 
 
+def test_an_account_that_was_removed_is_forgotten_once_none_of_its_requests_is_left() -> None:
+    admission: Admission[str] = Admission(8)
+    known(admission, 0, a=0.1, b=0.1, c=0.1)
+    for account in "abb":
+        admission.ask(account, "job", 0)
+    assert [admission.take(0), admission.take(0)] == [("a", "job"), ("b", "job")]
+    for account in "abcd":
+        admission.remove(account)
+    assert [admission.is_quick(account, 0) for account in "abc"] == [True, True, False]
+    admission.done("a", 0, 0.1)
+    assert admission.take(0.1) == ("b", "job")
+    admission.done("b", 0, 0.1)
+    assert [admission.is_quick(account, 0.1) for account in "ab"] == [False, True]
+    admission.done("b", 0.1, 0.2)
+    assert not admission.is_quick("b", 0.2)
+    assert (admission.busy, admission.waiting) == (0, 0)
+
+
+def test_a_request_of_an_account_that_was_removed_is_not_lost() -> None:
+    admission: Admission[str] = Admission(1)
+    admission.ask("a", "job", 0)
+    admission.remove("a")
+    assert admission.take(0) == ("a", "job")
+
+
+def test_an_account_that_was_removed_and_asks_again_is_as_quick_as_it_was() -> None:
+    admission: Admission[str] = Admission(8)
+    known(admission, 0, a=0.1)
+    for _ in range(2):
+        admission.ask("a", "job", 0)
+        admission.take(0)
+    admission.remove("a")
+    admission.ask("a", "job", 0)
+    for began in (0, 0):
+        admission.done("a", began, 0.1)
+    admission.take(0.1)
+    admission.done("a", 0.1, 0.2)
+    assert admission.is_quick("a", 0.2)
+
+
+def hand_out(
+    admission: Admission[int],
+    now: float,
+    workers: int,
+    waiting: list[tuple[str, int]],
+    under_way: list[tuple[str, float]],
+    got: list[tuple[str, int]],
+) -> None:
+    """Give all workers that are free to those who may have one, and check each."""
+    while (taken := admission.take(now)) is not None:
+        slow = [account for account, _ in under_way if not admission.is_quick(account, now)]
+        assert admission.is_quick(taken[0], now) or len(slow) < workers - workers // 4
+        assert taken == next(item for item in waiting if item[0] == taken[0]), "in the order of the account"
+        waiting.remove(taken)
+        got.append(taken)
+        under_way.append((taken[0], now))
+
+
 EVENTS = st.lists(
     st.one_of(
+        st.tuples(st.just("remove"), st.sampled_from("abcd")),
         st.tuples(st.just("ask"), st.sampled_from("abcd")),
         st.tuples(st.just("done"), st.integers(0, 20)),
         st.tuples(st.just("pass"), st.sampled_from([0.1, 1.0, 3.0, 30.0])),
@@ -125,28 +184,25 @@ def test_whatever_comes_the_bounds_hold_nothing_is_lost_and_quick_accounts_find_
     now, asked, got = 0.0, 0, []
     under_way: list[tuple[str, float]] = []
     answered: set[str] = set()
+    removed: set[str] = set()
     waiting: list[tuple[str, int]] = []
     for what, value in events:
         if what == "ask":
             admission.ask(str(value), asked, now)
+            removed.discard(str(value))
             waiting.append((str(value), asked))
             asked += 1
         elif what == "pass":
             now += float(value)
+        elif what == "remove":
+            admission.remove(str(value))
+            removed.add(str(value))
         elif under_way:
             account, began = under_way.pop(int(value) % len(under_way))
             admission.done(account, began, now)
             answered.add(account)
-        while True:
-            slow = [account for account, _ in under_way if not admission.is_quick(account, now)]
-            taken = admission.take(now)
-            if taken is None:
-                break
-            assert admission.is_quick(taken[0], now) or len(slow) < workers - workers // 4
-            assert taken == next(item for item in waiting if item[0] == taken[0]), "in the order of the account"
-            waiting.remove(taken)
-            got.append(taken)
-            under_way.append((taken[0], now))
+        answered -= removed - {account for account, _ in (*under_way, *waiting)}
+        hand_out(admission, now, workers, waiting, under_way, got)
         assert admission.busy == len(under_way) <= workers
         assert admission.waiting == len(waiting)
         slow = [account for account, _ in under_way if not admission.is_quick(account, now)]

@@ -102,6 +102,7 @@ def test_a_poll_that_waits_for_room_finds_it_among_the_quick_once_its_account_is
     assert schedule.take(2, never, never) is None
     for name in ("well", "later", "unknown"):
         schedule.reconsider(name, 3)
+    assert (schedule.overdue, schedule.next_at()) == (1, 1), "it waits in one place"
     turn = schedule.take(3, lambda quick: quick, lambda name: name == "well")
     assert turn == Turn("well", 2.0)
     assert turn.quick
@@ -118,7 +119,9 @@ def test_a_collector_that_was_removed_has_no_turn_whatever_it_waited_for() -> No
     under_way = take(schedule, 0)
     assert under_way == Turn("a", 0.0)
     assert schedule.take(0, never, always) is None
+    assert schedule.overdue == 2
     schedule.remove("abc")
+    assert schedule.overdue == 0
     schedule.done(under_way, 1, publish_in=1)
     assert take(schedule, 1000) is None
     assert schedule.next_at() is None
