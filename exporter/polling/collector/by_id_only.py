@@ -58,7 +58,7 @@ class IdOnlyPoll:
         poll.allowance -= len(ids)
         self._fetch(poll, ids)
         high = resume_slice(poll, math.inf if reached is None else reached)
-        further = compare(poll, poll.since, high, 0) if high > poll.since else None
+        further = compare(poll, poll.since, high) if high > poll.since else None
         if further is not None:
             pause(poll, further)
         elif self.waiting:

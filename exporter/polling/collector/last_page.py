@@ -159,7 +159,7 @@ class _Search:
         """Return whether by the server's own count this page does not exist."""
         page = self.pages[number]
         counts = page.pages is not None or page.total is not None
-        return number > 1 and counts and self._would_end(number, page) is not End.BROKEN
+        return counts and self._would_end(number, page) is not End.BROKEN
 
     def _found(self) -> Last:
         low, beyond = self._bounds()

@@ -82,7 +82,10 @@ class PagedList:
         return judge(page, place, self.full, self.rows)
 
     def page(self, client: Client, number: int) -> Page:
-        """Return a page, its newest record first. Raises FetchError."""
+        """Return a page, its newest record first; without a request an empty one, if its number can't exist.
+
+        Raises FetchError.
+        """
         if number == 1:
             return self._newest_first(self._newest_page(client), 1)
         if not self._known:

@@ -61,7 +61,7 @@ def scan_window(poll: Poll) -> None:
     poll.note_end(walk)
     poll.result.incremental = walk.order.newest_first
     if walk.order.newest_first or not walk.cut:
-        compare(poll, walk.order.oldest if walk.cut else poll.since, poll.pages.top, 0)
+        compare(poll, walk.order.oldest if walk.cut else poll.since, poll.pages.top)
     recheck_missing(poll)
     finish(poll)
 
@@ -94,8 +94,8 @@ def recheck_missing(poll: Poll) -> None:
         poll.missing.not_found(fetch_by_id(poll, ids))
 
 
-def compare(poll: Poll, low: float, high: float, number: int) -> float | None:
-    """Check the records created in (low, high] that should be on this page (0: on any page) and were not met.
+def compare(poll: Poll, low: float, high: float, number: int | None = None) -> float | None:
+    """Check the records created in (low, high] that should be on this page (None: on any page) and were not met.
 
     They are deleted, or a deletion moved them up to a page that was already read. Return when the newest record was
     created that the allowance did not suffice for; None if there is none: a list that ends too early must not cost a
@@ -109,8 +109,7 @@ def compare(poll: Poll, low: float, high: float, number: int) -> float | None:
         rechecked = {record_id for record_id, _ in missing if poll.missing.was_not_found(record_id)}
         poll.compared |= rechecked
         return _fetch_some(poll, [record for record in missing if record[0] not in rechecked])
-    # Page 0 has no records, and costs no request.
-    for neighbor in (number - 1, number, number + 1) if number else ():
+    for neighbor in () if number is None else (number - 1, number, number + 1):
         poll.allowance -= 1
         poll.ingest(poll.pages.page(poll.client, neighbor))
     if not poll.result.rejected:

@@ -4,6 +4,7 @@ import pytest
 
 from exporter.demo import faults
 from exporter.demo.items import generations, workflow_batch
+from exporter.model.record import Reason
 from exporter.polling.poller import Poller
 from tests.support.rig import HOUR, NOW, Rig
 
@@ -98,3 +99,21 @@ def test_a_named_batch_that_two_polls_have_not_found_is_left_to_reconciliations(
         asked.append([request.path[-4:] for request in rig.mock_api.requests].count("fb_1"))
         rig.clock.now += 60
     assert asked == [1, 1, 0, 0]
+
+
+def test_a_list_that_was_there_once_and_is_not_found_fails_the_poll(rig: Rig) -> None:
+    """It may come back: fetching by ID would miss what nobody names."""
+    rig.world.add("workflow_batches", workflow_batch("fb_1", NOW))
+    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
+    assert poller.poll()
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
+    rig.clock.now += 60
+    assert not poller.poll()
+    assert poller.facts.reason is Reason.CLIENT_ERROR
+
+
+def test_a_list_whose_records_nothing_names_is_not_given_up_when_it_is_not_found(rig: Rig) -> None:
+    rig.mock_api.faults.add(faults.status(404), path="/invoke")
+    poller = rig.poller("invocations")
+    assert not poller.poll()
+    assert poller.facts.reason is Reason.CLIENT_ERROR

@@ -10,6 +10,7 @@ from exporter.demo.items import document_batch
 from exporter.demo.listing import Readings
 from exporter.demo.server import MockApi
 from exporter.model.record import FetchError, Reason, Record
+from exporter.polling.collector.list_end import End
 from exporter.polling.collector.paged_list import PagedList
 from exporter.polling.collector.pagination import Order, Walk
 from exporter.systems import sources
@@ -52,6 +53,26 @@ def test_a_full_page_that_is_said_to_be_the_last_is_not_believed(rig: Rig) -> No
     expected = fill(rig, 10)
     assert ids(rig) == expected
     assert len(rig.mock_api.requests) == 2
+
+
+def test_a_list_with_one_row_on_a_page_ends_at_the_first_page_beyond_its_count(rig: Rig) -> None:
+    expected = fill(rig, 3)
+    assert ids(rig, size=1) == expected
+    assert max(request.params["page"] for request in rig.mock_api.requests) == "4"
+
+
+def test_where_no_page_had_more_than_one_row_the_count_of_rows_is_that_of_pages() -> None:
+    pages = PagedList(LISTING, 1)
+    assert pages.judge(Page((), total=3), 4) is End.PROVED
+    assert pages.judge(Page((), total=4), 4) is End.BROKEN
+
+
+def test_a_page_that_can_not_exist_is_empty_and_costs_no_request(rig: Rig) -> None:
+    fill(rig, 12)
+    pages, api = PagedList(LISTING, 10), client(rig.mock_api.url)
+    assert pages.page(api, 1).rows == 10
+    assert [pages.page(api, number) for number in (0, -1)] == [Page(()), Page(())]
+    assert len(rig.mock_api.requests) == 1
 
 
 def test_what_lies_before_the_window_is_not_read(rig: Rig) -> None:
