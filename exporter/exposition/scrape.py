@@ -30,6 +30,10 @@ _LARGE = 2**16
 """Bytes. Smaller pieces are copied: sending them one by one is more expensive."""
 
 
+_Form = tuple[bool, bool]
+"""Whether a scrape is in OpenMetrics, and whether it is compressed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scrape:
     """The response to a scrape. The chunks are sent in this order; they are shared, not copied."""
@@ -107,12 +111,12 @@ class Exposition:
         """In the format of the last scrape: those of the other one would be kept for as long as nobody asks for it."""
         self._parts: dict[bool, dict[str, _Part]] = {False: {}, True: {}}
         self._members: dict[bool, tuple[list[_Part], Begun]] = {}
-        self._scrapes: dict[tuple[bool, bool], _Cached] = {}
+        self._scrapes: dict[_Form, _Cached] = {}
 
     def kept(self, accept: str = "", accept_encoding: str = "") -> Scrape | None:
         """Return the scrape that `render` would return for these headers, if it is cached."""
-        kept = self._scrapes.get((openmetrics_preferred(accept), gzip_preferred(accept_encoding)))
-        return kept.scrape if kept is not None and kept.holds(self._store.snapshot, self._clock()) else None
+        kept, now = self._scrapes.get((openmetrics_preferred(accept), gzip_preferred(accept_encoding))), self._clock()
+        return kept.scrape if kept is not None and kept.holds(self._store.exposed(now), now) else None
 
     def render(self, accept: str = "", accept_encoding: str = "", names: Sequence[str] = ()) -> Scrape:
         """Return a scrape for these headers; with `names`, only the families that have a sample of one of these names.
@@ -121,19 +125,29 @@ class Exposition:
         collectors it takes a part of a second, most of it in the C code that joins and compresses: other threads
         continue meanwhile.
         """
-        openmetrics, compressed = openmetrics_preferred(accept), gzip_preferred(accept_encoding)
-        snapshot, now = self._store.snapshot, self._clock()
-        if names:
-            chosen = [family for family in self._families if not sample_names(family).isdisjoint(names)]
-            parts = self._current(snapshot, chosen, openmetrics, now)
-            member = begun(part.deflated() for part in parts) if compressed else None
-            return _scrape(parts, _Named(self._live, frozenset(names)), openmetrics, member)
-        kept = self._scrapes.get((openmetrics, compressed))
+        form = openmetrics_preferred(accept), gzip_preferred(accept_encoding)
+        now = self._clock()
+        scrape = self._named(form, names, now) if names else self._current_whole(form, now)
+        # It took a while, or the program stood still.
+        if self._store.is_silent(self._clock()) and not self._store.is_silent(now):
+            return self.render(accept, accept_encoding, names)
+        return scrape
+
+    def _named(self, form: _Form, names: Sequence[str], now: float) -> Scrape:
+        openmetrics, compressed = form
+        chosen = [family for family in self._families if not sample_names(family).isdisjoint(names)]
+        parts = self._current(self._store.exposed(now), chosen, openmetrics, now)
+        member = begun(part.deflated() for part in parts) if compressed else None
+        return _scrape(parts, _Named(self._live, frozenset(names)), openmetrics, member)
+
+    def _current_whole(self, form: _Form, now: float) -> Scrape:
+        """Return the scrape of all families, from the cache if it is still valid."""
+        kept, snapshot = self._scrapes.get(form), self._store.exposed(now)
         if kept is None or not kept.holds(snapshot, now):
-            kept = self._whole(snapshot, now, openmetrics, compressed)
+            kept = self._whole(snapshot, now, *form)
             # Those of other forms that hold no more would be kept for as long as nobody asks for them again.
-            held = {form: scrape for form, scrape in self._scrapes.items() if scrape.holds(snapshot, now)}
-            self._scrapes = {**held, (openmetrics, compressed): kept}
+            held = {other: scrape for other, scrape in self._scrapes.items() if scrape.holds(snapshot, now)}
+            self._scrapes = {**held, form: kept}
         return kept.scrape
 
     def _whole(self, snapshot: Snapshot, now: float, openmetrics: bool, compressed: bool) -> _Cached:

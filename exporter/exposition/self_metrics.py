@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector as LibraryCollector
 from prometheus_client.registry import CollectorRegistry
 
+from exporter.exposition.boot_clock import ticks
 from exporter.exposition.catalog import (
     BUILD_INFO,
     FOLDED,
@@ -24,7 +25,7 @@ from exporter.exposition.catalog import (
     WORKERS_BUSY,
 )
 from exporter.exposition.meter import METERED, AccountMeter, RenderedMetric
-from exporter.exposition.snapshot import SnapshotStore
+from exporter.exposition.snapshot import Snapshot, SnapshotStore
 from exporter.model.family import Family
 
 AccountId = tuple[str, str]
@@ -34,7 +35,7 @@ AccountId = tuple[str, str]
 class SelfMetrics:
     """The metrics that change between polls, and the registry that renders them."""
 
-    def __init__(self, version: str, revision: str, store: SnapshotStore) -> None:
+    def __init__(self, version: str, revision: str, store: SnapshotStore, clock: Callable[[], float] = ticks) -> None:
         """Start with the values of a program that has just loaded its configuration."""
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = CollectorRegistry(auto_describe=True)
@@ -43,12 +44,12 @@ class SelfMetrics:
         prometheus_client.GCCollector(registry=registry)
         self.registry = registry
         self._store = store
-        self._requests = _RequestMetrics()
+        self._requests = _RequestMetrics(lambda: store.is_silent(clock()))
         registry.register(self._requests)
         self._seconds = prometheus_client.Histogram(
             *_declared(REQUEST_SECONDS), buckets=REQUEST_SECONDS.buckets, registry=registry
         )
-        registry.register(_Folded(store))
+        registry.register(_Folded(lambda: store.exposed(clock())))
         self._successful = prometheus_client.Gauge(*_declared(RELOAD_SUCCESSFUL), registry=registry)
         self._succeeded_at = prometheus_client.Gauge(*_declared(RELOAD_SUCCESS_TIME), registry=registry)
         build = prometheus_client.Gauge(*_declared(BUILD_INFO), registry=registry)
@@ -87,24 +88,26 @@ class SelfMetrics:
 class _RequestMetrics(LibraryCollector):
     """Collect the families of requests from the accounts' meters."""
 
-    def __init__(self) -> None:
+    def __init__(self, silent: Callable[[], bool]) -> None:
+        """Expose no account while `silent` returns True."""
         self.meters: Mapping[AccountId, AccountMeter] = {}
         """Replaced as a whole, because a scrape may be reading it."""
+        self._silent = silent
 
     def collect(self) -> Iterator[Metric]:
-        meters = self.meters.values()
+        meters = () if self._silent() else self.meters.values()
         yield from (RenderedMetric(family, meters) for family in METERED)
 
 
 class _Folded(LibraryCollector):
     """Sum the folded series of each family and account: several collectors may feed a family."""
 
-    def __init__(self, store: SnapshotStore) -> None:
-        self._store = store
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
 
     def collect(self) -> Iterator[Metric]:
         folded: dict[tuple[str, str], int] = {}
-        for collector in self._store.snapshot.collectors:
+        for collector in self._snapshot().collectors:
             for family, count in collector.folded.items():
                 key = collector.account, family
                 folded[key] = folded.get(key, 0) + count

@@ -3,6 +3,7 @@
 Nothing is computed here.
 """
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -110,6 +111,10 @@ class Snapshot:
     collectors: tuple[CollectorSnapshot, ...]
 
 
+_SILENCE = Snapshot(-1, ())
+"""What is exposed if there is nothing to expose. No other snapshot has its generation."""
+
+
 class SnapshotStore:
     """Hold the current snapshot: pollers publish to it, scrapes read it.
 
@@ -127,6 +132,8 @@ class SnapshotStore:
         """As it was read last; current if it has the present generation."""
         self.last_scrape: float | None = None
         """When the last scrape began that was answered to its end, in seconds of the boot clock."""
+        self.exposed_until = math.inf
+        """When other replicas may own the accounts, in seconds of the boot clock: nothing of them is exposed then."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -134,6 +141,14 @@ class SnapshotStore:
             if self._snapshot.generation != self._generation:
                 self._snapshot = Snapshot(self._generation, tuple(self._collectors.values()))
             return self._snapshot
+
+    def is_silent(self, now: float) -> bool:
+        """Return whether nothing of any account may be exposed at this moment."""
+        return now >= self.exposed_until
+
+    def exposed(self, now: float) -> Snapshot:
+        """Return the snapshot for a scrape at this moment."""
+        return _SILENCE if self.is_silent(now) else self.snapshot
 
     def publish(self, new: CollectorSnapshot, unless: Callable[[], bool] = lambda: False) -> None:
         """Replace a collector's snapshot, or append it if it is the first.

@@ -181,7 +181,8 @@ def test_whatever_comes_the_bounds_hold_nothing_is_lost_and_quick_accounts_find_
     workers: int, events: list[tuple[str, str | int | float]]
 ) -> None:
     admission: Admission[int] = Admission(workers)
-    now, asked, got = 0.0, 0, []
+    now, asked = 0.0, 0
+    got: list[tuple[str, int]] = []
     under_way: list[tuple[str, float]] = []
     answered: set[str] = set()
     removed: set[str] = set()
