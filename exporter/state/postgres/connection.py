@@ -1,6 +1,7 @@
 """Open connections to the database as a pool needs them."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -57,3 +58,11 @@ def connector(url: Callable[[], str], *, prepared_statements: bool = True) -> Ca
         return psycopg.connect("", autocommit=True, prepare_threshold=threshold, **wanted)  # type: ignore[arg-type]
 
     return connect
+
+
+@contextlib.contextmanager
+def patient(connection: Connection) -> Iterator[None]:
+    """Hold a transaction in which statements may take as long as the pool allows the call."""
+    with connection.transaction():
+        connection.execute("SET LOCAL statement_timeout = 0")
+        yield

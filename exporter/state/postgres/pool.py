@@ -234,6 +234,7 @@ class _Worker:
                 self._busy = None
                 return
             # The time to connect has a limit of its own.
+            call.cut = False
             self._busy = (call, self._pool.deadline(call))
             value = call.function(connection)
         except BaseException as error:
