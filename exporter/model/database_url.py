@@ -66,6 +66,11 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{place}/{quote(database)}"
 
 
+def parameter_names(url: str) -> Sequence[str]:
+    """Return the names of the parameters, in their order. A name may be a part of a password in a wrong place."""
+    return [name for name, _ in _parts(url).parameters]
+
+
 def _hosts_problem(parts: _Parts) -> str | None:
     hosts = parts.parameter("host") or parts.parameter("hostaddr")
     if not hosts and not all(name for name, _ in parts.hosts):

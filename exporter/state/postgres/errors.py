@@ -129,3 +129,9 @@ def understood(place: str, error: Exception) -> StateError | None:
         if code.startswith(beginning):
             return state_error(place, f"{meaning} (SQLSTATE {code})", passing=passing)
     return state_error(place, f"a statement failed: {_LOG} (SQLSTATE {code})")
+
+
+def damaged(place: str, error: Exception) -> StateError:
+    """Return the error for rows that do not hold what was written."""
+    how = type(error).__name__
+    return state_error(place, f"its content can't be read ({how}): restore it, or give the exporter an empty database")
