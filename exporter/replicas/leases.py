@@ -89,6 +89,9 @@ class Tick:
     leases: Mapping[str, int]
     """The epoch of each account whose lease this replica holds."""
     unowned: tuple[Unowned, ...]
+    """Those of all configurations, past ones included."""
+    read_at: float = 0.0
+    """The moment at which it was `database_time`, by the clock of `sent_at`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class Decision:
 
     claim: int = 0
     """How many accounts to claim at most."""
-    candidates: tuple[str, ...] = ()
+    candidates: tuple[Unowned, ...] = ()
     """The accounts to claim from."""
     give: Mapping[str, Change] = field(default_factory=dict)
     """The accounts to end and release."""
@@ -269,16 +272,16 @@ class Replica:
         holders = [peer.holder for peer in tick.live if peer.config == config]
         return holders if self.holder in holders else []
 
-    def _claim(self, tick: Tick, missing: int) -> tuple[int, tuple[str, ...]]:
+    def _claim(self, tick: Tick, missing: int) -> tuple[int, tuple[Unowned, ...]]:
         """Return how many accounts to claim, and from which."""
         free = [each for each in self.unowned if each.account not in self.withheld]
-        long = [each.account for each in free if tick.database_time - each.since >= UNOWNED_SECONDS]
+        long = [each for each in free if tick.database_time - each.since >= UNOWNED_SECONDS]
         # At a start all may have been unowned for long, and each of those that start together claims its share.
         if tick.sent_at - self.joined_at >= UNOWNED_SECONDS and len(long) > max(missing, 0):
             return len(long), tuple(long)
         if missing <= 0 or not free:
             return 0, ()
-        return min(missing, len(free)), tuple(each.account for each in free)
+        return min(missing, len(free)), tuple(free)
 
     def _shed(self, tick: Tick, excess: int) -> Mapping[str, Change]:
         """Return what is given to replicas that have less than their share, if all is calm."""

@@ -178,7 +178,7 @@ class Process:
                 again()
                 return
             self.world.claimed_with(self, config)
-            self.ask(lambda now: self._claim(decision.candidates, decision.claim, now), claimed, again)
+            self.ask(lambda now: self._claim([free.account for free in decision.candidates], decision.claim, now), claimed, again)
 
         def claimed(leases: object) -> None:
             assert isinstance(leases, dict)

@@ -372,7 +372,7 @@ def test_a_silent_replica_ends_all_and_decides_nothing() -> None:
 def test_within_its_share_a_replica_claims_at_once() -> None:
     one = ticked(tick(0.0, ONE, TWO), tick(2.0, ONE, TWO, free=names(10), since=2.0))
     assert one.decide(2.0).claim == 5
-    assert set(one.decide(2.0).candidates) == names(10)
+    assert {free.account for free in one.decide(2.0).candidates} == names(10)
 
 
 def test_beyond_its_share_it_claims_what_was_unowned_for_six_seconds() -> None:
