@@ -11,6 +11,8 @@ from exporter.state import prepared
 from tests.support import certificates as made_certificates
 from tests.support import promtool
 from tests.support.paths import ROOT
+from tests.support.postgres import Server
+from tests.support.postgres import running as postgres_running
 from tests.support.properties import load_profile
 from tests.support.rig import Rig
 
@@ -26,6 +28,13 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         made = Rig(state)
         with made.mock_api:
             yield made
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server for all tests of this process. A test makes its own database in it."""
+    with postgres_running() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

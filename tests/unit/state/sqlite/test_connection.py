@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from exporter.model.record import Reason, StateError
 from exporter.state import Records, State, prepared
-from exporter.state.connection import connect
+from exporter.state.sqlite.connection import connect
 from tests.support.properties import examples
 from tests.support.rig import Clock
 from tests.support.state_file import RULES, counted, other_program, write
@@ -218,7 +218,7 @@ def test_a_connection_that_another_thread_does_not_come_back_from_is_not_waited_
         with contextlib.suppress(StateError):
             write(records, "r2")
 
-    monkeypatch.setattr("exporter.state.database.connect", traced)
+    monkeypatch.setattr("exporter.state.sqlite.database.connect", traced)
     began = time.monotonic()
     with prepared(tmp_path / "state.db") as state, state.records("prod", "x", RULES) as records:
         write(records, "r1")

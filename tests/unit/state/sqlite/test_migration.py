@@ -12,7 +12,7 @@ from exporter.demo.items import invocation
 from exporter.model.accounting import Rules
 from exporter.model.record import Key
 from exporter.state import prepared
-from exporter.state.schema import migrate
+from exporter.state.sqlite.schema import migrate
 from exporter.systems import sources
 from tests.support.rig import NOW, Rig
 

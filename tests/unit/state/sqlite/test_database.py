@@ -11,7 +11,7 @@ import pytest
 from exporter.model.accounting import Rules
 from exporter.model.record import Record, StateError
 from exporter.state import Observation, prepared
-from exporter.state.schema import APPLICATION_ID, VERSION, migrate
+from exporter.state.sqlite.schema import APPLICATION_ID, VERSION, migrate
 
 
 def test_a_new_file_is_ours_and_of_the_newest_version(tmp_path: Path) -> None:
