@@ -1,7 +1,7 @@
 """Decide which accounts a replica owns, claims and gives away. Values in, values out: no clock, no input or output.
 
 Moments are seconds of a clock of this machine that only goes forward (`ticks`), but for those of the database, which
-are epoch seconds by the database's own clock. The two are never compared, and the wall clock of a replica has no effect.
+are epoch seconds by the database's own clock. The two are never compared, and a replica's wall clock has no effect.
 """
 
 import math
@@ -189,7 +189,7 @@ class Replica:
 
     @property
     def target(self) -> int:
-        """How many accounts the replica should own; with another configuration than the one that counts, those it has."""
+        """How many accounts the replica should own; without the configuration that counts, as many as it has."""
         if self.tick is None:
             return 0
         voters = self._voters(self.tick)
@@ -231,7 +231,8 @@ class Replica:
 
     def claimed(self, leases: Mapping[str, int]) -> "Replica":
         """Add the leases that were claimed after the last tick."""
-        assert self.tick is not None
+        if self.tick is None:
+            return self
         return replace(self, tick=replace(self.tick, leases={**self.tick.leases, **leases}))
 
     def give(self, accounts: Mapping[str, Change]) -> "Replica":

@@ -8,6 +8,7 @@ database's clock decides what has expired.
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from exporter.replicas.leases import Peer, Tick, Unowned
 
@@ -22,7 +23,7 @@ keep the locks while a process that was stopped does not read the rest."""
 
 ADDED_AT_ONCE = 10_000
 
-_HEARTBEAT = """
+HEARTBEAT = """
 INSERT INTO replicas AS r (holder, expires_at, joined_at, leaving, config, config_since)
 VALUES (%(holder)s, clock_timestamp() + make_interval(secs => %(ttl)s), clock_timestamp(), %(leaving)s, %(config)s,
   coalesce((SELECT min(config_since) FROM replicas WHERE config = %(config)s AND expires_at > clock_timestamp()),
@@ -33,7 +34,7 @@ ON CONFLICT (holder) DO UPDATE SET expires_at = excluded.expires_at, leaving = e
 """
 """A configuration that a live replica already has is as old as it is there: a restart does not make it the newest."""
 
-_READ = """
+READ = """
 WITH RECURSIVE moment AS MATERIALIZED (SELECT clock_timestamp() AS at),
 holders(holder) AS (
   (SELECT holder FROM leases WHERE holder IS NOT NULL ORDER BY holder LIMIT 1)
@@ -46,7 +47,8 @@ holders(holder) AS (
 ), free AS (
   SELECT account, holder, since FROM leases WHERE holder IS NULL
   UNION ALL
-  SELECT l.account, l.holder, coalesce(gone.expires_at, l.since) FROM gone JOIN leases l ON l.holder = gone.holder
+  SELECT l.account, gone.holder, coalesce(gone.expires_at, l.since)
+  FROM gone CROSS JOIN LATERAL (SELECT account, since FROM leases WHERE holder = gone.holder OFFSET 0) l
 )
 SELECT extract(epoch FROM moment.at)::float8, live.*, mine.*, unowned.*
 FROM moment,
@@ -56,9 +58,10 @@ LATERAL (SELECT array_agg(holder ORDER BY joined_at, holder), array_agg(config O
 LATERAL (SELECT array_agg(account), array_agg(epoch) FROM leases WHERE holder = %(holder)s) mine,
 LATERAL (SELECT array_agg(account), array_agg(holder), array_agg(extract(epoch FROM since)::float8) FROM free) unowned
 """
-"""Holders of leases are found one by one in the index, and those without a row in `replicas` are gone, too."""
+"""Holders of leases are found one by one in the index, and those without a row in `replicas` are gone, too. OFFSET 0 keeps
+the planner from a join that reads all leases."""
 
-_CLAIM = """
+CLAIM = """
 WITH gone AS MATERIALIZED (
   SELECT holder FROM replicas WHERE holder = ANY(%(gone)s) AND expires_at <= clock_timestamp() FOR SHARE SKIP LOCKED
 ), free AS MATERIALIZED (
@@ -66,7 +69,7 @@ WITH gone AS MATERIALIZED (
   WHERE l.account = ANY(%(candidates)s)
     AND (l.holder IS NULL OR l.holder IN (SELECT holder FROM gone)
          OR NOT EXISTS (SELECT FROM replicas r WHERE r.holder = l.holder))
-  ORDER BY hashtext(l.account || %(holder)s) LIMIT %(count)s FOR UPDATE OF l SKIP LOCKED
+  LIMIT %(count)s FOR UPDATE OF l SKIP LOCKED
 )
 UPDATE leases l SET holder = %(holder)s, epoch = l.epoch + 1, since = clock_timestamp()
 FROM free WHERE l.account = free.account RETURNING l.account, l.epoch
@@ -74,23 +77,23 @@ FROM free WHERE l.account = free.account RETURNING l.account, l.epoch
 """The lock on expired heartbeats keeps a replica that returns at this moment from reading leases that it is losing: its
 heartbeat waits until they are claimed, or has come first and is seen."""
 
-_RELEASE = """
+RELEASE = """
 UPDATE leases SET holder = NULL, since = clock_timestamp() WHERE holder = %(holder)s AND account = ANY(%(accounts)s)
 """
 
-_LEAVE = """
+LEAVE = """
 WITH released AS (UPDATE leases SET holder = NULL, since = clock_timestamp() WHERE holder = %(holder)s)
 DELETE FROM replicas WHERE holder = %(holder)s
 """
 
-_ADD = """
+ADD = """
 INSERT INTO leases (account, epoch, since)
 SELECT wanted.account, 0, clock_timestamp() FROM unnest(%(accounts)s::text[]) AS wanted(account)
 WHERE NOT EXISTS (SELECT FROM leases l WHERE l.account = wanted.account)
 ON CONFLICT (account) DO NOTHING
 """
 
-_SWEEP = """
+SWEEP = """
 DELETE FROM replicas r WHERE expires_at < clock_timestamp() - interval '1 hour'
   AND NOT EXISTS (SELECT FROM leases l WHERE l.holder = r.holder)
 """
@@ -105,8 +108,7 @@ def tick(connection: "Connection", holder: str, ttl: float, config: str, ticks: 
     heartbeat(connection, holder, ttl, config)
     asked_at = ticks()
     with connection.cursor(binary=True) as cursor:
-        row = cursor.execute(_READ, {"holder": holder}).fetchone()
-    assert row is not None
+        (row,) = cursor.execute(READ, {"holder": holder}).fetchall()
     read_at = (asked_at + ticks()) / 2
     database_time, live, mine, unowned = row[0], _rows(row[1:4]), _rows(row[4:6]), _rows(row[6:9])
     peers = tuple(Peer(*values) for values in live)
@@ -115,33 +117,29 @@ def tick(connection: "Connection", holder: str, ttl: float, config: str, ticks: 
 
 def heartbeat(connection: "Connection", holder: str, ttl: float, config: str, *, leaving: bool = False) -> None:
     """Say that a replica lives, or that it is about to leave: then it has no share, and owns what it still holds."""
-    connection.execute(_HEARTBEAT, {"holder": holder, "ttl": ttl, "config": config, "leaving": leaving})
+    connection.execute(HEARTBEAT, {"holder": holder, "ttl": ttl, "config": config, "leaving": leaving})
 
 
 def claim(connection: "Connection", holder: str, free: Sequence[Unowned], count: int) -> Mapping[str, int]:
     """Claim up to so many of these accounts. Return the epochs of those that are claimed."""
     claimed: dict[str, int] = {}
     gone = sorted({each.holder for each in free if each.holder is not None})
-    left = {each.account: None for each in free}
-    while len(claimed) < count:
-        most = min(count - len(claimed), CLAIMED_AT_ONCE)
-        values = {"holder": holder, "gone": gone, "candidates": list(left), "count": most}
-        rows = connection.execute(_CLAIM, values).fetchall()
-        claimed.update(rows)
-        if len(rows) < most:
-            break
-        left = {account: None for account in left if account not in claimed}
+    # Another order for each replica: those that claim at once meet as little as possible.
+    ordered = iter(sorted({each.account for each in free}, key=lambda account: crc32(f"{holder} {account}".encode())))
+    while len(claimed) < count and (some := list(islice(ordered, CLAIMED_AT_ONCE))):
+        values = {"holder": holder, "gone": gone, "candidates": some, "count": count - len(claimed)}
+        claimed.update(connection.execute(CLAIM, values).fetchall())
     return claimed
 
 
 def release(connection: "Connection", holder: str, accounts: Sequence[str]) -> None:
     """Release the leases of these accounts, if the replica holds them."""
-    connection.execute(_RELEASE, {"holder": holder, "accounts": list(accounts)})
+    connection.execute(RELEASE, {"holder": holder, "accounts": list(accounts)})
 
 
 def leave(connection: "Connection", holder: str) -> None:
     """Release all leases of a replica and forget it."""
-    connection.execute(_LEAVE, {"holder": holder})
+    connection.execute(LEAVE, {"holder": holder})
 
 
 def add_accounts(connection: "Connection", accounts: Sequence[str]) -> None:
@@ -151,8 +149,8 @@ def add_accounts(connection: "Connection", accounts: Sequence[str]) -> None:
     """
     ordered = iter(sorted(accounts))
     while some := list(islice(ordered, ADDED_AT_ONCE)):
-        connection.execute(_ADD, {"accounts": some})
-    connection.execute(_SWEEP)
+        connection.execute(ADD, {"accounts": some})
+    connection.execute(SWEEP)
 
 
 def _rows(columns: Sequence[Sequence[Any] | None]) -> "zip[tuple[Any, ...]]":

@@ -1,7 +1,7 @@
 """Many simulated replicas on one simulated table of leases: processes that stop, die, join and leave, and outages.
 
-Every step that takes time in the world takes time here: a heartbeat, a read, a claim and their answers are events of their
-own, and others happen in between. The decisions are those of `exporter.replicas.leases`.
+Every step that takes time in the world takes time here: a heartbeat, a read, a claim and their answers are events of
+their own, and others happen in between. The decisions are those of `exporter.replicas.leases`.
 """
 
 import heapq
@@ -72,7 +72,9 @@ class Table:
         mine = {account: lease.epoch for account, lease in self.leases.items() if lease.holder == holder}
         return Tick(sent_at, now, tuple(Peer(n, r.config, r.config_since) for _, n, r in peers), mine, tuple(unowned))
 
-    def claim(self, holder: str, candidates: Collection[str], count: int, live: Collection[str], now: float) -> list[str]:
+    def claim(
+        self, holder: str, candidates: Collection[str], count: int, live: Collection[str], now: float
+    ) -> list[str]:
         """Claim in an order of the holder's own; `live` are the replicas that the statement finds live."""
         free = [account for account in candidates if self.leases[account].holder not in live]
         taken = sorted(free, key=lambda account: Random(account + holder).random())[:count]
@@ -138,7 +140,9 @@ class Process:
 
         self.world.at(self.world.now + seconds, run)
 
-    def ask(self, statement: Callable[[float], object], then: Callable[[object], None], failed: Callable[[], None]) -> None:
+    def ask(
+        self, statement: Callable[[float], object], then: Callable[[object], None], failed: Callable[[], None]
+    ) -> None:
         """Have a statement arrive at the database, and its answer here; either may fail to."""
         world = self.world
 
@@ -178,7 +182,11 @@ class Process:
                 again()
                 return
             self.world.claimed_with(self, config)
-            self.ask(lambda now: self._claim([free.account for free in decision.candidates], decision.claim, now), claimed, again)
+            self.ask(
+                lambda now: self._claim([free.account for free in decision.candidates], decision.claim, now),
+                claimed,
+                again,
+            )
 
         def claimed(leases: object) -> None:
             assert isinstance(leases, dict)
@@ -351,7 +359,9 @@ class World:
         for process in self._alive():
             for account, epoch in process.exposed().items():
                 if account in seen:
-                    self.violations.append(f"{self.now:.2f}: {account} is exposed by {seen[account]} and {process.name}")
+                    self.violations.append(
+                        f"{self.now:.2f}: {account} is exposed by {seen[account]} and {process.name}"
+                    )
                 if epoch < self._newest.get(account, 0):
                     self.violations.append(f"{self.now:.2f}: {account} is exposed by an older owner, {process.name}")
                 seen[account] = process.name
