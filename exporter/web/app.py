@@ -45,14 +45,14 @@ class App:
         exposition: Exposition,
         store: SnapshotStore,
         healthy: Callable[[], bool],
-        ready: Callable[[], bool],
+        not_ready: Callable[[], str | None],
         *,
         telemetry_path: str = "/metrics",
         reload: Reload | None = None,
         reload_failed: Callable[[], Outcome | None] = lambda: None,
     ) -> None:
         """Make the application. Without `reload` the lifecycle API is off."""
-        probes = Probes(healthy, ready, reload_failed)
+        probes = Probes(healthy, not_ready, reload_failed)
         self.routes = lifecycle(reload) | routes(exposition, store, probes, telemetry_path)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:

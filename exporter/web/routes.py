@@ -30,8 +30,8 @@ class Probes:
 
     healthy: Callable[[], bool]
     """Whether the poll loops are alive."""
-    ready: Callable[[], bool]
-    """Whether every collector has read its window once."""
+    not_ready: Callable[[], str | None]
+    """Returns why the exporter is not ready; None if it is."""
     reload_failed: Callable[[], Outcome | None] = lambda: None
     """Return how the last reload failed, or None if it did not."""
 
@@ -85,7 +85,7 @@ def routes(
         "/failures": {"GET": lambda request: pages.run(functools.partial(failures, request))},
         RUNBOOKS: {"GET": lambda _: runbooks},
         "/-/healthy": {"GET": lambda _: _healthy(probes)},
-        "/-/ready": {"GET": lambda _: _ready(probes, store)},
+        "/-/ready": {"GET": lambda _: _ready(probes)},
         telemetry_path: {
             "GET": lambda request: _metrics(exposition, scrapes, request, functools.partial(store.scraped, ticks()))
         },
@@ -119,9 +119,8 @@ def _healthy(probes: Probes) -> Response:
     return text(503, "batch-exporter is not healthy: a poll loop has ended; its log says why.")
 
 
-def _ready(probes: Probes, store: SnapshotStore) -> Response:
-    if probes.ready():
+def _ready(probes: Probes) -> Response:
+    why = probes.not_ready()
+    if why is None:
         return text(200, "batch-exporter is ready.")
-    reading = [f"{c.account}/{c.collector}" for c in store.snapshot.collectors if not c.health.ready]
-    what = f"still reading the window: {', '.join(reading)}" if reading else "some collectors were never polled yet"
-    return text(503, f"batch-exporter is not ready: {what}.")
+    return text(503, f"batch-exporter is not ready: {why}.")

@@ -141,7 +141,7 @@ def test_metrics_can_not_take_the_place_of_another_page(path: str, capsys: pytes
 
 
 def test_all_pages_that_there_are_are_kept_from_metrics(capsys: pytest.CaptureFixture[str]) -> None:
-    probes = Probes(lambda: True, lambda: True)
+    probes = Probes(lambda: True, lambda: None)
     for path in set(routes(None, None, probes, "/metrics")) - {"/metrics"}:  # type: ignore[arg-type]
         assert "another page of the exporter" in refusal([f"--web.telemetry-path={path}"], capsys)
 

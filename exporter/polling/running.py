@@ -1,0 +1,131 @@
+"""Put together what polls the accounts, with the state in a file or in a database that replicas share."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from exporter.client.transport import RequestLimits
+from exporter.config import Account, Database
+from exporter.config.diff import Changes
+from exporter.exposition.boot_clock import ticks
+from exporter.exposition.self_metrics import SelfMetrics
+from exporter.exposition.snapshot import SnapshotStore
+from exporter.model.record import StateError
+from exporter.polling.build import Shared, account_pipeline
+from exporter.polling.leased import LeasedState, LeasedSupervisor
+from exporter.polling.scheduler import Scheduler
+from exporter.polling.supervisor import Supervisor
+from exporter.replicas.replica import Replicas
+from exporter.state import State, prepared
+from exporter.systems import sources
+
+log = logging.getLogger(__name__)
+
+_LEASE_CONNECTIONS = 2
+"""Connections for leases alone: heartbeats must not wait for polls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What there is before anything is polled."""
+
+    store: SnapshotStore
+    live: SelfMetrics
+    scheduler: Scheduler
+    limits: RequestLimits
+
+
+class Accounts(Protocol):
+    """Polls the accounts of the configuration, or those of them that this replica owns."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+
+    def start(self, accounts: Sequence[Account]) -> None:
+        """Start polling. Raises StateError."""
+
+    def change(self, accounts: Sequence[Account]) -> Changes:
+        """Poll these accounts from now on. Not called in the engine."""
+
+    def stop(self) -> None:
+        """Poll nothing any more."""
+
+    def healthy(self) -> bool:
+        """Return whether polls are made, successful or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What polls the accounts, and how it is."""
+
+    accounts: Accounts
+    not_ready: Callable[[], str | None]
+    """Returns why the exporter is not ready; None if it is."""
+    leave: Callable[[], None] = lambda: None
+    """Leave the state to a thread that does not come back from using it."""
+
+
+@contextlib.contextmanager
+def of_file(path: Path | None, parts: Parts) -> Iterator[Running]:
+    """Poll with the state in a file, or without a path in a temporary one. Raises StateError."""
+    with prepared(path) as state:
+        parts.live.show_state(state.sizes)
+        supervisor = _supervisor(state, parts)
+        yield Running(supervisor, supervisor.not_ready, state.leave)
+
+
+@contextlib.contextmanager
+def of_database(database: Database, parts: Parts) -> Iterator[Running]:
+    """Poll the accounts that this replica owns, with the state in a database.
+
+    Raises StateError if the database is not usable. One that can't be reached is tried again and again.
+    """
+    from exporter.state.postgres import require
+
+    require()
+    from exporter.state.postgres.database import opened
+
+    place, engine = database.url.shown(), parts.scheduler.engine
+    at_leases = opened(database.url.read, place, _LEASE_CONNECTIONS, database.prepared_statements, wait=engine.wait)
+    at_records = opened(
+        database.url.read,
+        place,
+        database.pool_size,
+        database.prepared_statements,
+        lambda account: leased.replicas.fence(account),
+        engine.wait,
+    )
+    with at_leases as leases, at_records as records:
+        supervisor = _supervisor(
+            LeasedState(records, lambda account: leased.replicas.refuse(account)),
+            parts,
+            lambda: leased.replicas.time(),
+        )
+        leased = LeasedSupervisor(
+            supervisor,
+            engine,
+            parts.store,
+            parts.live,
+            lambda accounts, configured: Replicas(
+                engine, leases.pool, accounts, configured, ticks, prepare=leases.prepare, ttl=database.lease_ttl
+            ),
+        )
+        try:
+            leases.prepare()
+        except StateError as error:
+            if not error.passing:
+                raise
+            log.error("database can't be reached yet", extra={"err": str(error)})
+        yield Running(leased, leased.not_ready)
+
+
+def _supervisor(state: State, parts: Parts, clock: Callable[[], float] = time.time) -> Supervisor:
+    shared = Shared(state, parts.store, parts.live, parts.scheduler.runner, parts.limits, clock=clock)
+    return Supervisor(
+        parts.store, lambda account, known: account_pipeline(account, sources(), shared, known), parts.scheduler
+    )
