@@ -135,7 +135,7 @@ class Replica:
     joined_at: float = math.inf
     """When the first tick was sent since the start, or since the replica was silent."""
     live_since: float = math.inf
-    """Since when the live replicas and their configurations are the same."""
+    """Since when the live replicas and their configurations are the same. Later, if one does not take its share."""
     withheld: Mapping[str, float] = field(default_factory=dict)
     """Accounts that are not owned, whatever the last tick read. Each returns with a tick sent after this moment that
     still finds the lease: math.inf while it is being given away."""
@@ -230,10 +230,16 @@ class Replica:
         return Decision(claim, candidates, {**removed, **shed})
 
     def claimed(self, leases: Mapping[str, int]) -> "Replica":
-        """Add the leases that were claimed after the last tick."""
+        """Add the leases that were claimed after the last tick.
+
+        If they exceed the share, another replica did not take its own, and may be dead: nothing is shed to it before
+        it has expired.
+        """
         if self.tick is None:
             return self
-        return replace(self, tick=replace(self.tick, leases={**self.tick.leases, **leases}))
+        tick = replace(self.tick, leases={**self.tick.leases, **leases})
+        beyond = leases and len(tick.leases) - len(self.giving) > self.target
+        return replace(self, tick=tick, live_since=tick.sent_at + self.ttl if beyond else self.live_since)
 
     def give(self, accounts: Mapping[str, Change]) -> "Replica":
         """Own these accounts no longer. Their leases are released as soon as nothing polls them."""

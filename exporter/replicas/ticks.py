@@ -58,8 +58,8 @@ LATERAL (SELECT array_agg(holder ORDER BY joined_at, holder), array_agg(config O
 LATERAL (SELECT array_agg(account), array_agg(epoch) FROM leases WHERE holder = %(holder)s) mine,
 LATERAL (SELECT array_agg(account), array_agg(holder), array_agg(extract(epoch FROM since)::float8) FROM free) unowned
 """
-"""Holders of leases are found one by one in the index, and those without a row in `replicas` are gone, too. OFFSET 0 keeps
-the planner from a join that reads all leases."""
+"""Holders of leases are found one by one in the index, and those without a row in `replicas` are gone, too. OFFSET 0
+keeps the planner from a join that reads all leases."""
 
 CLAIM = """
 WITH gone AS MATERIALIZED (

@@ -232,6 +232,7 @@ class Process:
 
     def _begun(self, accounts: Mapping[str, int]) -> None:
         self.running.update(accounts)
+        self.write_all()
         self._applying = False
         self.apply()
 
@@ -256,6 +257,10 @@ class Process:
                 self.apply()
 
         self.ask(commit, answered, lambda: None)
+
+    def write_all(self) -> None:
+        for account in self.running:
+            self.write(account)
 
     def leave(self) -> None:
         if self._leaving or not self.alive:
@@ -315,6 +320,8 @@ class World:
     def pause(self, process: Process, seconds: float) -> None:
         process.paused_until = max(process.paused_until, self.now + seconds)
         self.at(process.paused_until, lambda: self._excuse(process))
+        # What was under way goes on before the process learns how long it stood still.
+        process.later(seconds, process.write_all)
 
     def kill(self, process: Process) -> None:
         process.die()
