@@ -9,10 +9,9 @@ import pytest
 
 from exporter.state import prepared
 from tests.support import certificates as made_certificates
+from tests.support import postgres as postgres_server
 from tests.support import promtool
 from tests.support.paths import ROOT
-from tests.support.postgres import Server
-from tests.support.postgres import running as postgres_running
 from tests.support.properties import load_profile
 from tests.support.rig import Rig
 
@@ -31,10 +30,13 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
+def postgres() -> postgres_server.Server:
     """A PostgreSQL server for all tests of this process. A test makes its own database in it."""
-    with postgres_running() as server:
-        yield server
+    return postgres_server.shared()
+
+
+def pytest_unconfigure() -> None:
+    postgres_server.end_shared()
 
 
 @pytest.fixture(scope="session")

@@ -56,23 +56,26 @@ class Series:
         gauges: dict[Key, int] = {}
         counters: dict[Key, CounterState] = {}
         histograms: dict[Key, HistogramState] = {}
-        for row in sorted(self._all().values(), key=_place):
-            key = self._keys[row.number]
-            if row.spread is not None:
-                shown = None if row.published_spread is None else _observations(row.published_spread)
-                histograms[key] = HistogramState(_observations(row.spread), shown)
-            elif row.events or row.rose:
-                cause = None if row.cause is None else Cause(*json.loads(row.cause))
-                counters[key] = CounterState(row.events, row.published, cause)
-            elif row.total:
-                gauges[key] = row.total
+        rows = self._all().values()
+        keys = self._keys
+        for number, _, total, events, published, cause, spread, shown, rose in sorted(rows, key=_place):
+            if spread is not None:
+                observed = _observations(spread)
+                before = observed if shown == spread else None if shown is None else _observations(shown)
+                histograms[keys[number]] = HistogramState(observed, before)
+            elif events or rose:
+                counters[keys[number]] = CounterState(
+                    events, published, None if cause is None else Cause(*json.loads(cause))
+                )
+            elif total:
+                gauges[keys[number]] = total
         return Sums(gauges, counters, histograms)
 
     def move_waiting(self, relabeled: Mapping[Key, Key]) -> None:
         """Move counts that are not published yet from one series to another."""
         for key, into in relabeled.items():
             row = self._known(key)
-            if row.events > row.published:
+            if key != into and row.events > row.published:
                 self._count({into: row.events - row.published})
                 self._set(self._row(into)._replace(cause=row.cause))
                 self._set(self._known(key)._replace(events=row.published))

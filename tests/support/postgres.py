@@ -1,6 +1,7 @@
 """A real PostgreSQL for tests, on a Unix socket and a free port, and databases made in it."""
 
 import contextlib
+import functools
 import itertools
 import os
 import shutil
@@ -111,6 +112,26 @@ def running(*settings: str) -> Iterator[Server]:
             yield server
         finally:
             server.stop()
+
+
+_shared = contextlib.ExitStack()
+
+
+@functools.cache
+def shared() -> Server:
+    """Return the server that all tests of this process share. `end_shared` ends it."""
+    return _shared.enter_context(running())
+
+
+def end_shared() -> None:
+    """End the server of this process if it runs."""
+    _shared.close()
+
+
+@functools.cache
+def prepared(folder: Path) -> str:
+    """Return the URL of a database of the shared server, the same for the same folder."""
+    return shared().url(shared().database())
 
 
 def free_port() -> int:

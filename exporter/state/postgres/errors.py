@@ -39,10 +39,11 @@ _CONNECTING: Sequence[tuple[str, str, bool]] = (
         True,
     ),
     (
-        r"does not support SSL|certificate|SSL error|SSL",
-        "TLS failed: check sslmode and sslrootcert in state.url",
+        r"invalid \S+ value|invalid value for parameter",
+        "a parameter has a value that libpq does not know: check state.url",
         False,
     ),
+    (r"SSL|certificate", "TLS failed: check sslmode and sslrootcert in state.url", False),
     (
         r"unrecognized configuration parameter|unsupported startup parameter",
         "it refuses a parameter: check options in state.url, and set state.prepared_statements: false behind a pooler",

@@ -47,6 +47,7 @@ WRITES = st.builds(
     marks=st.none() | LINE,
 )
 FENCE = Fence("me", 3)
+STEPS = st.sampled_from(["write", "write", "write", "read", "claim"])
 
 
 class Trips:
@@ -236,32 +237,29 @@ def test_many_records_in_flight_are_counted_by_the_database(pool: Pool) -> None:
 
 
 @settings(max_examples=examples(40), suppress_health_check=list(HealthCheck))
-@given(steps=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["read", "write", "claim"])), max_size=25))
+@given(steps=st.lists(st.tuples(st.integers(0, 2), STEPS), min_size=15, max_size=25))
 def test_of_interleaved_writers_only_accepted_writes_count(pool: Pool, steps: list[tuple[int, str]]) -> None:
     """Two writers have the lease, one had it before: each counts on from what it has read."""
     pool.submit(clear).result()
     pool.submit(lambda connection: lease(connection, *FENCE)).result()
-    fences = [FENCE, FENCE, Fence("me", 2)]
-    epoch = FENCE.epoch
-    opened: list[PostgresRows | None] = [None, None, None]
-    accepted = 0
+    epoch, accepted = FENCE.epoch, 0
+    opened: dict[int, tuple[int, PostgresRows]] = {}
     for writer, step in steps:
-        rows = opened[writer]
-        if step == "claim" and writer < 2:
-            # The lease was lost and claimed again: what was read under the old epoch is stale.
+        if step == "claim":
+            # The lease was lost and claimed again: what is open has the fence of before.
             epoch += 1
-            fences[writer] = Fence("me", epoch)
             pool.submit(partial(lease, holder="me", epoch=epoch)).result()
-        elif rows is None or step == "read":
-            opened[writer] = rows_of(pool, fence=fences[writer])
+        elif step == "read" or writer not in opened:
+            read_at = epoch - (writer == 2)
+            opened[writer] = (read_at, rows_of(pool, fence=Fence("me", read_at)))
         else:
+            read_at, rows = opened.pop(writer)
             events = sum(row.events for row in rows.series())
-            may = fences[writer].epoch == epoch
             try:
                 rows.write(Write(series=[SeriesRow(1, "k", events=events + 1)]))
             except Refused:
-                opened[writer] = None
-            else:
-                assert may
-                accepted += 1
+                continue
+            opened[writer] = (read_at, rows)
+            assert read_at == epoch
+            accepted += 1
     assert sum(row.events for row in rows_of(pool).series()) == accepted
