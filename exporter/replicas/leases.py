@@ -7,8 +7,8 @@ are epoch seconds by the database's own clock. The two are never compared, and a
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
-from typing import NamedTuple
+
+from exporter.replicas.values import Change, Decision, Peer, Phase, Tick, Unowned
 
 TICK_SECONDS = 1.0
 """Time from the start of a tick to the start of the next."""
@@ -26,84 +26,6 @@ UNOWNED_SECONDS = 6.0
 """How long an account is unowned before it may be claimed beyond the fair share."""
 SHED_PART = 10
 """One part in so many of all accounts, and at least one account, is shed at most in a tick."""
-
-
-class Phase(Enum):
-    """What a replica may do."""
-
-    JOINING = "joining"
-    """It exposes what it owns, and claims nothing yet."""
-    ACTIVE = "active"
-    SILENT = "silent"
-    """Its leases may have expired: it exposes and polls nothing."""
-    LEAVING = "leaving"
-    """It gives away what it owns."""
-
-
-class Change(Enum):
-    """Why a lease came or went: the values of the label `reason`."""
-
-    CLAIMED = "claimed"
-    """Nobody had it."""
-    TAKEN_OVER = "taken_over"
-    """Its owner's heartbeat had expired."""
-    SHED = "shed"
-    """It was given to a replica that had less than its share."""
-    REMOVED = "removed"
-    """Its account is no longer configured."""
-    RELEASED = "released"
-    """The replica left."""
-    LOST = "lost"
-    """Another replica took it over, or the database lost it."""
-
-
-class Peer(NamedTuple):
-    """A live replica that is not leaving."""
-
-    holder: str
-    config: str
-    """The hash of its accounts."""
-    config_since: float
-    """When that configuration was first loaded by a replica that lives, by the database's clock."""
-
-
-class Unowned(NamedTuple):
-    """An account without a live owner."""
-
-    account: str
-    holder: str | None
-    """Who had it, and is no longer live; None if it was released."""
-    since: float
-    """By the database's clock."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """What one tick read, after its heartbeat was written."""
-
-    sent_at: float
-    """When the heartbeat was about to be sent, by this machine's clock that only goes forward."""
-    database_time: float
-    live: tuple[Peer, ...]
-    """In the order in which they joined."""
-    leases: Mapping[str, int]
-    """The epoch of each account whose lease this replica holds."""
-    unowned: tuple[Unowned, ...]
-    """Those of all configurations, past ones included."""
-    read_at: float = 0.0
-    """The moment at which it was `database_time`, by the clock of `sent_at`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do after a tick."""
-
-    claim: int = 0
-    """How many accounts to claim at most."""
-    candidates: tuple[Unowned, ...] = ()
-    """The accounts to claim from."""
-    give: Mapping[str, Change] = field(default_factory=dict)
-    """The accounts to end and release."""
 
 
 def exposure_seconds(ttl: float) -> float:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-from exporter.replicas.leases import TICK_SECONDS, Change, Peer, Replica, Tick, Unowned, changes
+from exporter.replicas.leases import TICK_SECONDS, Replica, changes
+from exporter.replicas.values import Change, Peer, Tick, Unowned
 
 TTL = 20.0
 DATABASE_AHEAD = 1_700_000_000.0

@@ -12,16 +12,12 @@ from exporter.replicas.leases import (
     CALM_SECONDS,
     JOINING_SECONDS,
     UNOWNED_SECONDS,
-    Change,
-    Peer,
-    Phase,
     Replica,
-    Tick,
-    Unowned,
     current_config,
     exposure_seconds,
     share,
 )
+from exporter.replicas.values import Change, Decision, Peer, Phase, Tick, Unowned
 from tests.support.lease_table import TTL, Process, Table, World
 from tests.support.properties import examples
 
@@ -411,7 +407,7 @@ def test_the_configuration_that_was_loaded_last_counts() -> None:
 def test_a_replica_with_another_configuration_keeps_what_it_has_and_claims_nothing() -> None:
     held = sorted(names(10))[:8]
     one = ticked(*(tick(at, ONE, OTHER, held=held, free=["account-009"]) for at in (0.0, 8.0, 16.0)))
-    assert one.decide(16.0) == leases.Decision()
+    assert one.decide(16.0) == Decision()
     assert one.target == 8
 
 

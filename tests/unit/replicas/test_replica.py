@@ -14,8 +14,8 @@ from exporter.client import Stopping
 from exporter.model.record import StateError
 from exporter.polling.engine import Engine
 from exporter.replicas import replica
-from exporter.replicas.leases import Change, Phase, Tick, Unowned
-from exporter.replicas.replica import Configured, Replicas, holder_id
+from exporter.replicas.replica import Replicas, holder_id
+from exporter.replicas.values import Change, Configured, Phase, Tick, Unowned
 from tests.support.lease_table import DATABASE_AHEAD, TTL, Table
 
 GENEROUS = 20.0
@@ -38,6 +38,7 @@ class Stage:
         self.polled: set[str] = set()
         self.events: list[tuple[str, tuple[str, ...]]] = []
         self.prepared = 0
+        self.statements = SimpleNamespace()
         self._spawned: list[Callable[[], Any]] = []
         self._at: list[tuple[float, Callable[[], object]]] = []
         self._until = 0.0
@@ -162,7 +163,9 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
         add_accounts=lambda stage, accounts: stage.table.add(accounts, database_time(stage)),
     )
     monkeypatch.setattr(replica, "statements", simulated)
-    return Stage()
+    made = Stage()
+    made.statements = simulated
+    return made
 
 
 def alone(stage: Stage) -> Stage:
@@ -348,11 +351,11 @@ def test_it_ends_all_when_it_leaves_without_the_database(stage: Stage) -> None:
 
 def test_a_bug_in_a_tick_does_not_end_the_ticks(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     alone(stage)
-    working = replica.statements.tick
-    monkeypatch.setattr(replica.statements, "tick", lambda *arguments: 1 / 0)
+    working = stage.statements.tick
+    monkeypatch.setattr(stage.statements, "tick", lambda *arguments: 1 / 0)
     stage.run(3.0)
     assert not stage.replicas.status.database_up
-    monkeypatch.setattr(replica.statements, "tick", working)
+    monkeypatch.setattr(stage.statements, "tick", working)
     stage.run(1.0)
     assert stage.replicas.status.database_up
 
@@ -408,7 +411,7 @@ def test_ticks_go_on_while_accounts_are_restored(stage: Stage, engine: Engine, m
         ticked.release()
         return read(*arguments)
 
-    monkeypatch.setattr(replica.statements, "tick", counted)
+    monkeypatch.setattr(stage.statements, "tick", counted)
     clock = iter(range(10**9))
     slow = Replicas(engine, stage, Slow(), Configured(frozenset(NAMES), "same"), lambda: next(clock) / 10, holder="one")
     running = engine.submit("replicas", slow.run)
@@ -443,7 +446,7 @@ def test_a_claim_that_is_under_way_at_the_end_is_released_and_begins_nothing(
         assert go_on.wait(GENEROUS)
         return claim(*arguments)
 
-    monkeypatch.setattr(replica.statements, "claim", slow)
+    monkeypatch.setattr(stage.statements, "claim", slow)
     clock = iter(range(10**9))
     made = Replicas(
         engine, Threads(), stage, Configured(frozenset(NAMES), "same"), lambda: next(clock) / 10, holder="one"
