@@ -7,8 +7,8 @@ are epoch seconds by the database's own clock. The two are never compared, and a
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
-from typing import NamedTuple
+
+from exporter.replicas.values import Change, Decision, Peer, Phase, Tick, Unowned
 
 TICK_SECONDS = 1.0
 """Time from the start of a tick to the start of the next."""
@@ -26,84 +26,6 @@ UNOWNED_SECONDS = 6.0
 """How long an account is unowned before it may be claimed beyond the fair share."""
 SHED_PART = 10
 """One part in so many of all accounts, and at least one account, is shed at most in a tick."""
-
-
-class Phase(Enum):
-    """What a replica may do."""
-
-    JOINING = "joining"
-    """It exposes what it owns, and claims nothing yet."""
-    ACTIVE = "active"
-    SILENT = "silent"
-    """Its leases may have expired: it exposes and polls nothing."""
-    LEAVING = "leaving"
-    """It gives away what it owns."""
-
-
-class Change(Enum):
-    """Why a lease came or went: the values of the label `reason`."""
-
-    CLAIMED = "claimed"
-    """Nobody had it."""
-    TAKEN_OVER = "taken_over"
-    """Its owner's heartbeat had expired."""
-    SHED = "shed"
-    """It was given to a replica that had less than its share."""
-    REMOVED = "removed"
-    """Its account is no longer configured."""
-    RELEASED = "released"
-    """The replica left."""
-    LOST = "lost"
-    """Another replica took it over, or the database lost it."""
-
-
-class Peer(NamedTuple):
-    """A live replica that is not leaving."""
-
-    holder: str
-    config: str
-    """The hash of its accounts."""
-    config_since: float
-    """When that configuration was first loaded by a replica that lives, by the database's clock."""
-
-
-class Unowned(NamedTuple):
-    """An account without a live owner."""
-
-    account: str
-    holder: str | None
-    """Who had it, and is no longer live; None if it was released."""
-    since: float
-    """By the database's clock."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """What one tick read, after its heartbeat was written."""
-
-    sent_at: float
-    """When the heartbeat was about to be sent, by this machine's clock that only goes forward."""
-    database_time: float
-    live: tuple[Peer, ...]
-    """In the order in which they joined."""
-    leases: Mapping[str, int]
-    """The epoch of each account whose lease this replica holds."""
-    unowned: tuple[Unowned, ...]
-    """Those of all configurations, past ones included."""
-    read_at: float = 0.0
-    """The moment at which it was `database_time`, by the clock of `sent_at`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do after a tick."""
-
-    claim: int = 0
-    """How many accounts to claim at most."""
-    candidates: tuple[Unowned, ...] = ()
-    """The accounts to claim from."""
-    give: Mapping[str, Change] = field(default_factory=dict)
-    """The accounts to end and release."""
 
 
 def exposure_seconds(ttl: float) -> float:
@@ -135,7 +57,7 @@ class Replica:
     joined_at: float = math.inf
     """When the first tick was sent since the start, or since the replica was silent."""
     live_since: float = math.inf
-    """Since when the live replicas and their configurations are the same."""
+    """Since when the live replicas and their configurations are the same. Later, if one does not take its share."""
     withheld: Mapping[str, float] = field(default_factory=dict)
     """Accounts that are not owned, whatever the last tick read. Each returns with a tick sent after this moment that
     still finds the lease: math.inf while it is being given away."""
@@ -230,10 +152,16 @@ class Replica:
         return Decision(claim, candidates, {**removed, **shed})
 
     def claimed(self, leases: Mapping[str, int]) -> "Replica":
-        """Add the leases that were claimed after the last tick."""
+        """Add the leases that were claimed after the last tick.
+
+        If they exceed the share, another replica did not take its own, and may be dead: nothing is shed to it before
+        it has expired.
+        """
         if self.tick is None:
             return self
-        return replace(self, tick=replace(self.tick, leases={**self.tick.leases, **leases}))
+        tick = replace(self.tick, leases={**self.tick.leases, **leases})
+        beyond = leases and len(tick.leases) - len(self.giving) > self.target
+        return replace(self, tick=tick, live_since=tick.sent_at + self.ttl if beyond else self.live_since)
 
     def give(self, accounts: Mapping[str, Change]) -> "Replica":
         """Own these accounts no longer. Their leases are released as soon as nothing polls them."""

@@ -9,19 +9,19 @@ import secrets
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TypeVar
 
 from exporter.client.runner import Stopping
 from exporter.model.record import StateError
 from exporter.replicas import ticks as statements
-from exporter.replicas.leases import DEFAULT_TTL, TICK_SECONDS, Change, Phase, Replica, Tick, Unowned, changes
-
-if TYPE_CHECKING:
-    from exporter.replicas.ticks import Connection
+from exporter.replicas.leases import DEFAULT_TTL, TICK_SECONDS, Replica, changes
+from exporter.replicas.status import ReplicaStatus, Tally, describe
+from exporter.replicas.surroundings import Accounts, Engine, Pool
+from exporter.replicas.ticks import Connection
+from exporter.replicas.values import Change, Configured, Tick, Unowned
 
 log = logging.getLogger(__name__)
 
@@ -32,77 +32,6 @@ ADD_SECONDS = 30.0
 """How long making the leases of new accounts may take."""
 
 _T = TypeVar("_T")
-
-
-class Engine(Protocol):
-    """Runs tasks that wait without a thread: that of `polling`."""
-
-    def pause(self, seconds: float) -> None:
-        """Set the current task aside for so many seconds. Raises Stopping if it must end."""
-
-    def result(self, future: "Future[_T]") -> _T:
-        """Set the current task aside until a future is done. Return or raise what it holds, or raise Stopping."""
-
-    def spawn(self, owner: Any, function: Callable[[], Any]) -> Any:
-        """Run a function as a task, soon."""
-
-
-class Pool(Protocol):
-    """Calls functions with a connection in autocommit, in threads of its own."""
-
-    def submit(self, function: "Callable[[Connection], _T]", seconds: float | None = None) -> "Future[_T]":
-        """Call a function. Its future raises StateError, also when it has taken too long."""
-
-
-class Accounts(Protocol):
-    """Begins and ends the polling of accounts. Called in one task of the engine, which may wait."""
-
-    def claimed(self, accounts: Collection[str]) -> None:
-        """Restore these accounts from the state, and begin to poll and expose them.
-
-        After a StateError, `lost` is called with the same accounts, and they are tried again.
-        """
-
-    def lost(self, accounts: Collection[str]) -> None:
-        """Take these accounts off the exposition, and return when no poll of theirs is under way.
-
-        Some may not have begun, or be gone already.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Configured:
-    """The accounts of the configuration in use."""
-
-    accounts: frozenset[str]
-    config: str
-    """A hash that is the same on two replicas if all that concerns their accounts is."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaStatus:
-    """What metrics, landing page and readiness say about this replica and the others."""
-
-    holder: str
-    phase: Phase
-    database_up: bool
-    """Whether the last tick succeeded."""
-    leases_held: int
-    target: int
-    """How many accounts this replica should own."""
-    accounts_unowned: int
-    live: tuple[str, ...]
-    """The holders that are live, as of the last tick."""
-    config_hashes: tuple[str, ...]
-    """The different configurations of those, the one that counts first."""
-    lease_changes: Mapping[Change, int]
-    commits_refused: int
-    tick_seconds: float | None
-    """How long the last tick took that succeeded."""
-    clock_offset: float | None
-    """The database's clock minus this machine's, seconds."""
-    not_ready: str | None
-    """Why the replica is not ready; None if it is."""
 
 
 def holder_id() -> str:
@@ -147,11 +76,7 @@ class Replicas:
         """The accounts whose leases are known to be in the table."""
         self._tick_ended = _done()
         self._apply_ended = _done()
-        self._changes: Counter[Change] = Counter()
-        self._refused = 0
-        self._tick_seconds: float | None = None
-        self._error: str | None = "the database has not answered yet"
-        """Why the last tick failed."""
+        self._tally = Tally()
 
     # What any thread may call.
 
@@ -169,7 +94,7 @@ class Replicas:
 
     def may_poll(self, account: str) -> bool:
         """Return whether a poll of the account makes sense now: its pages could be written."""
-        return self._error is None and account in self.owned()
+        return self._tally.error is None and account in self.owned()
 
     def time(self) -> float:
         """Return the time by the database's clock, epoch seconds; by this machine's before the first tick.
@@ -183,23 +108,8 @@ class Replicas:
     def status(self) -> ReplicaStatus:
         """What is known now."""
         replica, now = self._replica, self._ticks()
-        live = () if replica.tick is None else replica.tick.live
-        configs = dict.fromkeys(p.config for p in sorted(live, key=lambda p: (p.config_since, p.config), reverse=True))
-        return ReplicaStatus(
-            holder=self.holder,
-            phase=replica.phase(now),
-            database_up=self._error is None,
-            leases_held=0 if replica.tick is None else len(replica.tick.leases),
-            target=replica.target,
-            accounts_unowned=len(replica.unowned),
-            live=tuple(peer.holder for peer in live),
-            config_hashes=tuple(configs),
-            lease_changes={change: self._changes[change] for change in Change},
-            commits_refused=self._refused,
-            tick_seconds=self._tick_seconds,
-            clock_offset=None if replica.tick is None else self.time() - self._clock(),
-            not_ready=self._not_ready(replica, now),
-        )
+        offset = None if replica.tick is None else self.time() - self._clock()
+        return describe(replica, self._running, self._tally, now, offset)
 
     def configure(self, configured: Configured) -> None:
         """Keep leases of these accounts from the next tick on."""
@@ -229,7 +139,7 @@ class Replicas:
 
     def refuse(self, account: str) -> None:
         """Note that a write of the account was refused: it ends now, and begins anew if a tick finds its lease."""
-        self._refused += account in self._running
+        self._tally.refused += account in self._running
         self._replica = self._replica.refused(account, self._ticks())
         self._begin_applying()
 
@@ -251,7 +161,7 @@ class Replicas:
         except StateError as error:
             log.warning("leases are not released: they expire", extra={"accounts": len(held), "err": str(error)})
         else:
-            self._changes[Change.RELEASED] += len(held)
+            self._tally.changes[Change.RELEASED] += len(held)
             log.info("leases released", extra={"accounts": len(held)})
 
     # One tick.
@@ -262,7 +172,7 @@ class Replicas:
         self._prepare()
         started = self._ticks()
         tick = self._ask(lambda to: statements.tick(to, self.holder, self._replica.ttl, configured.config, self._ticks))
-        self._tick_seconds = self._ticks() - started
+        self._tally.tick_seconds = self._ticks() - started
         self._take(tick)
         if self._added != configured.accounts:
             self._ask(lambda to: statements.add_accounts(to, tuple(configured.accounts)), ADD_SECONDS)
@@ -276,12 +186,12 @@ class Replicas:
             self._claim(decision.candidates, decision.claim)
 
     def _take(self, tick: Tick) -> None:
-        if self._error is not None:
+        if self._tally.error is not None:
             log.info("database answers", extra={"holder": self.holder})
-        self._error = None
+        self._tally.error = None
         came_and_went = changes(self._replica, tick)
         self._replica = self._replica.after(tick)
-        self._changes.update(came_and_went.values())
+        self._tally.changes.update(came_and_went.values())
         self._log(came_and_went.values())
 
     def _claim(self, free: tuple[Unowned, ...], count: int) -> None:
@@ -289,17 +199,17 @@ class Replicas:
         self._replica = self._replica.claimed(claimed)
         owners = {each.account: each.holder for each in free}
         why = [Change.CLAIMED if owners[account] is None else Change.TAKEN_OVER for account in claimed]
-        self._changes.update(why)
+        self._tally.changes.update(why)
         self._log(why)
 
     def _failed(self, error: str) -> None:
-        if self._error is None:
+        if self._tally.error is None:
             log.error("tick failed: leases expire if this goes on", extra={"err": error})
-        self._error = error
+        self._tally.error = error
         # What is in the table now may be an older copy of it.
         self._added = None
 
-    def _heartbeat(self, connection: "Connection", *, leaving: bool) -> None:
+    def _heartbeat(self, connection: Connection, *, leaving: bool) -> None:
         ttl, config = self._replica.ttl, self._configured.config
         statements.heartbeat(connection, self.holder, ttl, config, leaving=leaving)
 
@@ -349,7 +259,7 @@ class Replicas:
             # The next tick reports it, and this is tried again after it.
             return False
         self._replica = self._replica.released(accounts, self._ticks())
-        self._changes.update(accounts.values())
+        self._tally.changes.update(accounts.values())
         return True
 
     def _begin(self, accounts: Mapping[str, int]) -> None:
@@ -363,21 +273,8 @@ class Replicas:
         else:
             self._running = {**self._running, **accounts}
 
-    def _ask(self, function: "Callable[[Connection], _T]", seconds: float | None = None) -> _T:
+    def _ask(self, function: Callable[[Connection], _T], seconds: float | None = None) -> _T:
         return self._engine.result(self._pool.submit(function, seconds))
-
-    def _not_ready(self, replica: Replica, now: float) -> str | None:
-        phase = replica.phase(now)
-        if phase is Phase.LEAVING:
-            return "leaving: its accounts go to other replicas"
-        if replica.tick is None:
-            return f"joining: {self._error}"
-        if phase is Phase.SILENT:
-            return f"silent: its leases may have expired: {self._error or 'it was stopped'}"
-        if phase is Phase.JOINING:
-            return "joining: it claims no accounts yet"
-        waiting = len(replica.to_begin(self._running, now))
-        return f"{waiting} of {len(replica.owned)} accounts are not restored yet" if waiting else None
 
     def _log(self, changed: Iterable[Change]) -> None:
         for change, count in Counter(changed).items():

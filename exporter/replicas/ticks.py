@@ -7,15 +7,14 @@ database's clock decides what has expired.
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zlib import crc32
 
-from exporter.replicas.leases import Peer, Tick, Unowned
+import psycopg
 
-if TYPE_CHECKING:
-    import psycopg
+from exporter.replicas.values import Peer, Tick, Unowned
 
-    Connection = psycopg.Connection[tuple[Any, ...]]
+Connection = psycopg.Connection[tuple[Any, ...]]
 
 CLAIMED_AT_ONCE = 1000
 """How many accounts one statement claims at most. Its answer has to fit into the buffers of a socket: the server would
@@ -58,8 +57,8 @@ LATERAL (SELECT array_agg(holder ORDER BY joined_at, holder), array_agg(config O
 LATERAL (SELECT array_agg(account), array_agg(epoch) FROM leases WHERE holder = %(holder)s) mine,
 LATERAL (SELECT array_agg(account), array_agg(holder), array_agg(extract(epoch FROM since)::float8) FROM free) unowned
 """
-"""Holders of leases are found one by one in the index, and those without a row in `replicas` are gone, too. OFFSET 0 keeps
-the planner from a join that reads all leases."""
+"""Holders of leases are found one by one in the index, and those without a row in `replicas` are gone, too. OFFSET 0
+keeps the planner from a join that reads all leases."""
 
 CLAIM = """
 WITH gone AS MATERIALIZED (
@@ -99,7 +98,7 @@ DELETE FROM replicas r WHERE expires_at < clock_timestamp() - interval '1 hour'
 """
 
 
-def tick(connection: "Connection", holder: str, ttl: float, config: str, ticks: Callable[[], float]) -> Tick:
+def tick(connection: Connection, holder: str, ttl: float, config: str, ticks: Callable[[], float]) -> Tick:
     """Write a heartbeat, then read who lives and who owns what. `config` is the hash of the accounts.
 
     The read is a statement of its own: one that does both would read what was there before the heartbeat.
@@ -115,12 +114,12 @@ def tick(connection: "Connection", holder: str, ttl: float, config: str, ticks: 
     return Tick(sent_at, database_time, peers, dict(mine), tuple(Unowned(*values) for values in unowned), read_at)
 
 
-def heartbeat(connection: "Connection", holder: str, ttl: float, config: str, *, leaving: bool = False) -> None:
+def heartbeat(connection: Connection, holder: str, ttl: float, config: str, *, leaving: bool = False) -> None:
     """Say that a replica lives, or that it is about to leave: then it has no share, and owns what it still holds."""
     connection.execute(HEARTBEAT, {"holder": holder, "ttl": ttl, "config": config, "leaving": leaving})
 
 
-def claim(connection: "Connection", holder: str, free: Sequence[Unowned], count: int) -> Mapping[str, int]:
+def claim(connection: Connection, holder: str, free: Sequence[Unowned], count: int) -> Mapping[str, int]:
     """Claim up to so many of these accounts. Return the epochs of those that are claimed."""
     claimed: dict[str, int] = {}
     gone = sorted({each.holder for each in free if each.holder is not None})
@@ -132,17 +131,17 @@ def claim(connection: "Connection", holder: str, free: Sequence[Unowned], count:
     return claimed
 
 
-def release(connection: "Connection", holder: str, accounts: Sequence[str]) -> None:
+def release(connection: Connection, holder: str, accounts: Sequence[str]) -> None:
     """Release the leases of these accounts, if the replica holds them."""
     connection.execute(RELEASE, {"holder": holder, "accounts": list(accounts)})
 
 
-def leave(connection: "Connection", holder: str) -> None:
+def leave(connection: Connection, holder: str) -> None:
     """Release all leases of a replica and forget it."""
     connection.execute(LEAVE, {"holder": holder})
 
 
-def add_accounts(connection: "Connection", accounts: Sequence[str]) -> None:
+def add_accounts(connection: Connection, accounts: Sequence[str]) -> None:
     """Make the leases that are missing, without owner, and forget replicas that died more than an hour ago.
 
     Two replicas that start at once insert in the same order, so that neither waits for the other.

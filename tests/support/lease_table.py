@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-from exporter.replicas.leases import TICK_SECONDS, Change, Peer, Replica, Tick, Unowned, changes
+from exporter.replicas.leases import TICK_SECONDS, Replica, changes
+from exporter.replicas.values import Change, Peer, Tick, Unowned
 
 TTL = 20.0
 DATABASE_AHEAD = 1_700_000_000.0
@@ -232,6 +233,7 @@ class Process:
 
     def _begun(self, accounts: Mapping[str, int]) -> None:
         self.running.update(accounts)
+        self.write_all()
         self._applying = False
         self.apply()
 
@@ -256,6 +258,10 @@ class Process:
                 self.apply()
 
         self.ask(commit, answered, lambda: None)
+
+    def write_all(self) -> None:
+        for account in self.running:
+            self.write(account)
 
     def leave(self) -> None:
         if self._leaving or not self.alive:
@@ -315,6 +321,8 @@ class World:
     def pause(self, process: Process, seconds: float) -> None:
         process.paused_until = max(process.paused_until, self.now + seconds)
         self.at(process.paused_until, lambda: self._excuse(process))
+        # What was under way goes on before the process learns how long it stood still.
+        process.later(seconds, process.write_all)
 
     def kill(self, process: Process) -> None:
         process.die()

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from exporter.replicas import ticks
-from exporter.replicas.leases import Tick, Unowned
+from exporter.replicas.values import Tick, Unowned
 from exporter.state.postgres.schema import prepare
 from tests.support.postgres import Server
 
