@@ -18,7 +18,9 @@ from exporter.model.accounting import Rules
 from exporter.model.record import Refused
 from exporter.polling.engine import Engine
 from exporter.polling.supervisor import Supervisor
-from exporter.replicas.replica import Accounts, Configured, Replicas
+from exporter.replicas.replica import Replicas
+from exporter.replicas.surroundings import Accounts
+from exporter.replicas.values import Configured
 from exporter.state import Records, Sizes, State
 
 log = logging.getLogger(__name__)

@@ -101,7 +101,7 @@ class Supervisor:
         return [pipeline.account for pipeline in self._pipelines]
 
     def begin(self, accounts: Sequence[Account]) -> None:
-        """Poll these accounts as well. Called in a task. Raises StateError if they can't be restored: none is polled."""
+        """Poll these accounts as well. Called in a task. Raises StateError if one can't be restored: none is polled."""
         new = [self._make(account, ()) for account in accounts]
         try:
             for poller in _pollers(new):

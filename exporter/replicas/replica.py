@@ -92,9 +92,10 @@ class Replicas:
         """
         return self._replica.at_work(self._ticks())
 
-    def may_poll(self, account: str) -> bool:
-        """Return whether a poll of the account makes sense now: its pages could be written."""
-        return self._tally.error is None and account in self.owned()
+    @property
+    def exposed_until(self) -> float:
+        """The moment from which nothing may be exposed or polled, until another tick succeeds. By `ticks`."""
+        return self._replica.exposed_until
 
     def time(self) -> float:
         """Return the time by the database's clock, epoch seconds; by this machine's before the first tick.
@@ -141,6 +142,13 @@ class Replicas:
         """Note that a write of the account was refused: it ends now, and begins anew if a tick finds its lease."""
         self._tally.refused += account in self._running
         self._replica = self._replica.refused(account, self._ticks())
+        self._begin_applying()
+
+    def begin_anew(self, accounts: Collection[str]) -> None:
+        """End these accounts now, as far as they have begun, and begin those anew whose lease a tick finds."""
+        for account in accounts:
+            if account in self._running:
+                self._replica = self._replica.refused(account, self._ticks())
         self._begin_applying()
 
     def leave(self) -> None:
