@@ -13,7 +13,6 @@ from exporter.client import Stopping
 from exporter.config import Account
 from exporter.config.diff import Changes, changes
 from exporter.exposition.self_metrics import SelfMetrics
-from exporter.exposition.snapshot import SnapshotStore
 from exporter.model.accounting import Rules
 from exporter.model.record import Refused
 from exporter.polling.engine import Engine
@@ -64,22 +63,18 @@ class MakeReplicas(Protocol):
 class LeasedSupervisor:
     """Run the pipelines of the accounts whose leases this replica has, until `stop`."""
 
-    def __init__(
-        self,
-        supervisor: Supervisor,
-        engine: Engine,
-        store: SnapshotStore,
-        live: SelfMetrics,
-        make: MakeReplicas,
-    ) -> None:
-        """Nothing runs before `start`."""
-        self._supervisor = supervisor
+    def __init__(self, engine: Engine, live: SelfMetrics, make: MakeReplicas) -> None:
+        """Nothing runs before `start`, and `use` has to be called before it."""
         self._engine = engine
-        self._accounts: Mapping[str, Account] = {}
         self._live = live
-        self.replicas = make(self, _configured(()))
-        store.exposed_until = lambda: self.replicas.exposed_until
+        self._accounts: Mapping[str, Account] = {}
+        self._supervisor: Supervisor
         self._leaving: Future[None] | None = None
+        self.replicas = make(self, _configured(()))
+
+    def use(self, supervisor: Supervisor) -> None:
+        """Poll with this supervisor. The state that its pollers use needs the leases of `replicas`."""
+        self._supervisor = supervisor
 
     def start(self, accounts: Sequence[Account]) -> None:
         """Begin to keep leases, and to poll what is owned."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from exporter.client.transport import RequestLimits
 from exporter.config import Account, Database
@@ -22,6 +22,9 @@ from exporter.polling.supervisor import Supervisor
 from exporter.replicas.replica import Replicas
 from exporter.state import State, prepared
 from exporter.systems import sources
+
+if TYPE_CHECKING:
+    from exporter.state.postgres.database import PostgresState
 
 log = logging.getLogger(__name__)
 
@@ -90,38 +93,34 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
     require()
     from exporter.state.postgres.database import opened
 
-    place, engine = database.url.shown(), parts.scheduler.engine
-    at_leases = opened(database.url.read, place, _LEASE_CONNECTIONS, database.prepared_statements, wait=engine.wait)
-    at_records = opened(
-        database.url.read,
-        place,
-        database.pool_size,
-        database.prepared_statements,
-        lambda account: leased.replicas.fence(account),
-        engine.wait,
-    )
-    with at_leases as leases, at_records as records:
-        supervisor = _supervisor(
-            LeasedState(records, lambda account: leased.replicas.refuse(account)),
-            parts,
-            lambda: leased.replicas.time(),
-        )
+    url, engine = database.url, parts.scheduler.engine
+    prepared_statements = database.prepared_statements
+    with opened(url.read, url.shown(), _LEASE_CONNECTIONS, prepared_statements, wait=engine.wait) as leases:
         leased = LeasedSupervisor(
-            supervisor,
             engine,
-            parts.store,
             parts.live,
             lambda accounts, configured: Replicas(
                 engine, leases.pool, accounts, configured, ticks, prepare=leases.prepare, ttl=database.lease_ttl
             ),
         )
-        try:
-            leases.prepare()
-        except StateError as error:
-            if not error.passing:
-                raise
-            log.error("database can't be reached yet", extra={"err": str(error)})
-        yield Running(leased, leased.not_ready)
+        replicas = leased.replicas
+        parts.store.exposed_until = lambda: replicas.exposed_until
+        _prepare(leases)
+        with opened(
+            url.read, url.shown(), database.pool_size, prepared_statements, replicas.fence, engine.wait
+        ) as records:
+            leased.use(_supervisor(LeasedState(records, replicas.refuse), parts, replicas.time))
+            yield Running(leased, leased.not_ready)
+
+
+def _prepare(leases: "PostgresState") -> None:
+    """Make or migrate the tables. Raises StateError if the database is not usable."""
+    try:
+        leases.prepare()
+    except StateError as error:
+        if not error.passing:
+            raise
+        log.error("database can't be reached yet", extra={"err": str(error)})
 
 
 def _supervisor(state: State, parts: Parts, clock: Callable[[], float] = time.time) -> Supervisor:

@@ -217,7 +217,6 @@ def test_without_the_database_it_exposes_for_fifteen_seconds_and_then_ends_all(s
     stage.down = "nothing answers there"
     stage.run(13.0)
     assert stage.polled == set(stage.replicas.owned()) == set(NAMES)
-    assert not stage.replicas.may_poll("a")
     assert stage.replicas.status.not_ready is None
     stage.run(4.0)
     assert stage.polled == set(stage.replicas.owned()) == set()
