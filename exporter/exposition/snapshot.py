@@ -133,7 +133,7 @@ class SnapshotStore:
         self.last_scrape: float | None = None
         """When the last scrape began that was answered to its end, in seconds of the boot clock."""
         self.exposed_until: Callable[[], float] = lambda: math.inf
-        """Return when other replicas may own the accounts, in seconds of the boot clock: none is exposed from then on."""
+        """Return when other replicas may own the accounts, by the boot clock: none is exposed from then on."""
 
     @property
     def snapshot(self) -> Snapshot:
