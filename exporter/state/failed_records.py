@@ -1,88 +1,80 @@
-"""Keep the last failed records of one collector. `accounting` decides which records have failed."""
+"""Keep the last failed records of one collector. `accounting` decides which records have failed. No SQL here."""
 
 import heapq
-import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from exporter.model.record import LAST_FAILURES
 from exporter.model.totals import Failed
+from exporter.state.rows import FailureRow, Rows
 from exporter.state.series import Series
 
 
 class Failures:
     """The last failed records of one collector. One object serves one poll."""
 
-    def __init__(self, connection: sqlite3.Connection, collector: int, series: Series) -> None:
-        self._db = connection
-        self._collector = collector
+    def __init__(self, rows: Rows, series: Series) -> None:
+        self._rows = rows
         self._series = series
+        self._kept: dict[str, FailureRow] | None = None
+        """By ID; None until they are needed."""
         self.changed = False
         """Whether any were added in this poll."""
 
-    def add(self, failed: Sequence[Failed]) -> None:
+    def add(self, failed: Sequence[Failed]) -> tuple[Sequence[FailureRow], Sequence[str]]:
         """Keep records that failed now, and drop the oldest ones beyond the limit. A record is kept once.
 
-        Call it within the transaction that counts them.
+        Return the rows to write, and the IDs of those to delete.
         """
         if not failed:
-            return
-        newest = heapq.nlargest(LAST_FAILURES, failed, key=lambda record: record.created_at)
-        known = self._known([record.record_id for record in newest])
+            return (), ()
+        before = self._loaded()
         turn = self._turn(max(record.at for record in failed))
-        self._write([_joined(known.get(record.record_id), record) for record in newest], turn)
-        drop = """DELETE FROM failures WHERE collector = ? AND id NOT IN (
-                  SELECT id FROM failures WHERE collector = ? ORDER BY turn DESC, created_at DESC, id LIMIT ?)"""
-        self._db.execute(drop, (self._collector, self._collector, LAST_FAILURES))
+        newest = heapq.nlargest(LAST_FAILURES, failed, key=lambda record: record.created_at)
+        added = [self._row(self._joined(before.get(record.record_id), record), turn) for record in newest]
+        kept = sorted({**before, **{row.id: row for row in added}}.values(), key=_order)[:LAST_FAILURES]
+        self._kept = {row.id: row for row in kept}
         self.changed = True
+        return [row for row in added if row.id in self._kept], [name for name in before if name not in self._kept]
 
     def all(self) -> Sequence[Failed]:
         """Return the kept records, those that failed last first."""
-        return list(self._select("TRUE ORDER BY turn DESC, created_at DESC, id"))
+        return [self._failed(row) for row in sorted(self._loaded().values(), key=_order)]
+
+    def reload(self) -> None:
+        """Drop what is in memory, because it was not written."""
+        self._kept = None
+
+    def _loaded(self) -> dict[str, FailureRow]:
+        if self._kept is None:
+            self._kept = {row.id: row for row in self._rows.failures()}
+        return self._kept
 
     def _turn(self, at: float) -> int:
         """Return the number of this poll among those with failures: the pages of a poll have the same time.
 
         The time alone does not suffice: after the clock was set back, the next failures would be dropped as the oldest.
         """
-        query = """SELECT coalesce(
-                   (SELECT turn + (at != ?) FROM failures WHERE collector = ? ORDER BY turn DESC LIMIT 1), 1)"""
-        (turn,) = self._db.execute(query, (at, self._collector)).fetchone()
-        return int(turn)
+        last = max(self._loaded().values(), key=lambda row: row.turn, default=None)
+        return 1 if last is None else last.turn + (last.at != at)
 
-    def _known(self, ids: Sequence[str]) -> Mapping[str, Failed]:
-        return {record.record_id: record for record in self._select(f"id IN ({','.join('?' * len(ids))})", *ids)}
+    def _joined(self, row: FailureRow | None, now: Failed) -> Failed:
+        """Return a record that fails bit by bit with everything that failed of it, and the time of the last failure."""
+        if row is None:
+            return now
+        before = self._failed(row)
+        amounts = Counter(before.amounts) + Counter(now.amounts)
+        return replace(now, amounts=amounts, workflow=now.workflow or before.workflow)
 
-    def _select(self, condition: str, *parameters: object) -> Iterator[Failed]:
-        query = f"SELECT id, created_at, at, amounts, workflow FROM failures WHERE collector = ? AND {condition}"  # noqa: S608
-        for record_id, created_at, at, amounts, workflow in self._db.execute(query, (self._collector, *parameters)):
-            yield Failed(record_id, created_at, at, self._series.decode(amounts), workflow)
+    def _failed(self, row: FailureRow) -> Failed:
+        return Failed(row.id, row.created_at, row.at, self._series.decode(row.amounts), row.workflow)
 
-    def _write(self, failed: Sequence[Failed], turn: int) -> None:
-        query = """
-            INSERT INTO failures (collector, id, turn, created_at, at, amounts, workflow) VALUES (?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT (collector, id) DO UPDATE SET turn = excluded.turn, created_at = excluded.created_at,
-            at = excluded.at, amounts = excluded.amounts, workflow = excluded.workflow"""
-        rows = [
-            (
-                self._collector,
-                record.record_id,
-                turn,
-                record.created_at,
-                record.at,
-                self._series.encode(record.amounts),
-                record.workflow,
-            )
-            for record in failed
-        ]
-        self._db.executemany(query, rows)
+    def _row(self, failed: Failed, turn: int) -> FailureRow:
+        amounts = self._series.encode(failed.amounts)
+        return FailureRow(failed.record_id, turn, failed.created_at, failed.at, amounts, failed.workflow)
 
 
-def _joined(before: Failed | None, now: Failed) -> Failed:
-    """Return a record that fails bit by bit with everything that failed of it, and the time of the last failure."""
-    if before is None:
-        return now
-    return replace(
-        now, amounts=Counter(before.amounts) + Counter(now.amounts), workflow=now.workflow or before.workflow
-    )
+def _order(row: FailureRow) -> tuple[int, float, str]:
+    """Return what sorts the record that failed last first."""
+    return -row.turn, -row.created_at, row.id

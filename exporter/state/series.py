@@ -1,131 +1,110 @@
-"""Keep the series of one collector: their totals, and the numbers that other tables name them by.
+"""Keep the series of one collector: their totals, and the numbers that records and failures name them by. No SQL here.
 
-The caller opens and commits transactions.
+All are read once, changed in memory, and written by the caller.
 """
 
 import bisect
-import itertools
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from functools import cached_property, lru_cache
-from typing import cast
+from functools import lru_cache
 
 from exporter.model.record import Key
 from exporter.model.totals import Cause, CounterState, HistogramState, Observations, Sums
 from exporter.state.pending import PendingChanges
-
-_NOTHING = "total = 0 AND events = 0 AND spread IS NULL AND rose IS NULL"
-"""An unused row: no record contributes to it, and it never counted. A row that did keeps its place in the order."""
+from exporter.state.rows import Rows, SeriesRow
 
 
 class Series:
     """The series of one collector. One object serves one poll."""
 
-    def __init__(self, connection: sqlite3.Connection, collector: int) -> None:
-        self._db = connection
-        self._collector = collector
-        self._places: Iterator[int] | None = None
-
-    @cached_property
-    def _keys(self) -> dict[int, Key]:
-        """The series by number. A poll that finds nothing new does not need them."""
-        rows = self._db.execute("SELECT id, key FROM series WHERE collector = ?", (self._collector,))
-        return {number: _key(text) for number, text in rows}
-
-    @cached_property
-    def _numbers(self) -> dict[Key, int]:
-        return {key: number for number, key in self._keys.items()}
+    def __init__(self, rows: Rows) -> None:
+        self._stored = rows
+        self._rows: dict[int, SeriesRow] = {}
+        """By number."""
+        self._keys: dict[int, Key] = {}
+        self._numbers: dict[Key, int] = {}
+        self._loaded = False
+        self._next_number = self._next_place = 1
+        self._changed: set[int] = set()
+        self._dropped: list[int] = []
 
     def add(self, moved: PendingChanges) -> None:
         """Add changes to gauges, to counters with their causes, and to histograms."""
-        update = "UPDATE series SET total = total + ? WHERE id = ?"
-        self._db.executemany(update, [(amount, self._number(key)) for key, amount in moved.gauges.items() if amount])
+        for key, amount in moved.gauges.items():
+            if amount:
+                row = self._row(key)
+                self._set(row._replace(total=row.total + amount))
         self._count(moved.events)
-        update = "UPDATE series SET cause = ? WHERE id = ?"
-        causes = [(json.dumps([*_fields(cause)]), self._number(key)) for key, cause in moved.causes.items()]
-        self._db.executemany(update, causes)
+        for key, cause in moved.causes.items():
+            self._set(self._row(key)._replace(cause=json.dumps([cause.record_id, cause.amount, cause.at])))
         for key, observed in moved.observed.items():
             self._observe(key, observed, moved.rules.histograms[key[0]])
 
     def empty_gauges(self) -> None:
         """Set all gauges to 0, because there are no records. Counters stay."""
-        self._db.execute("UPDATE series SET total = 0 WHERE collector = ?", (self._collector,))
+        for row in [row for row in self._all().values() if row.total]:
+            self._set(row._replace(total=0))
 
     def publish(self, keys: Iterable[Key]) -> None:
         """Note that everything that these series have counted is published."""
-        numbers = [(self._numbers[key],) for key in keys]
-        self._db.executemany("UPDATE series SET published = events, published_spread = spread WHERE id = ?", numbers)
+        for key in keys:
+            row = self._known(key)
+            self._set(row._replace(published=row.events, published_spread=row.spread))
 
     def sums(self) -> Sums:
         """Return the totals, without the oldest record in flight."""
         gauges: dict[Key, int] = {}
         counters: dict[Key, CounterState] = {}
         histograms: dict[Key, HistogramState] = {}
-        query = """SELECT key, total, events, published, cause, spread, published_spread, rose FROM series
-                   WHERE collector = ? ORDER BY rose, id"""
-        for text, total, events, published, cause, spread, shown, rose in self._db.execute(query, (self._collector,)):
-            key = _key(text)
+        rows = self._all().values()
+        keys = self._keys
+        for number, _, total, events, published, cause, spread, shown, rose in sorted(rows, key=_place):
             if spread is not None:
                 observed = _observations(spread)
-                histograms[key] = HistogramState(observed, None if shown is None else _observations(shown))
+                before = observed if shown == spread else None if shown is None else _observations(shown)
+                histograms[keys[number]] = HistogramState(observed, before)
             elif events or rose:
-                counters[key] = CounterState(events, published, None if cause is None else Cause(*json.loads(cause)))
+                counters[keys[number]] = CounterState(
+                    events, published, None if cause is None else Cause(*json.loads(cause))
+                )
             elif total:
-                gauges[key] = total
+                gauges[keys[number]] = total
         return Sums(gauges, counters, histograms)
 
     def move_waiting(self, relabeled: Mapping[Key, Key]) -> None:
         """Move counts that are not published yet from one series to another."""
         for key, into in relabeled.items():
-            query = "SELECT events - published, cause FROM series WHERE id = ? AND events > published"
-            for waiting, cause in self._db.execute(query, (self._numbers[key],)).fetchall():
-                self._count({into: waiting})
-                self._db.execute("UPDATE series SET cause = ? WHERE id = ?", (cause, self._number(into)))
-                self._db.execute("UPDATE series SET events = published WHERE id = ?", (self._numbers[key],))
+            row = self._known(key)
+            if key != into and row.events > row.published:
+                self._count({into: row.events - row.published})
+                self._set(self._row(into)._replace(cause=row.cause))
+                self._set(self._known(key)._replace(events=row.published))
 
     def all_keys(self) -> Sequence[Key]:
         """Return all series, whatever their labels."""
+        self._all()
         return list(self._numbers)
 
     def unused(self) -> int:
         """Return how many series are unused. Records may still name them."""
-        query = f"SELECT count(*) FROM series WHERE collector = ? AND {_NOTHING}"  # noqa: S608
-        (count,) = self._db.execute(query, (self._collector,)).fetchone()
-        return int(count)
+        return sum(map(_is_unused, self._all().values()))
 
     def drop(self, named: Set[int], folded: Mapping[Key, Key]) -> None:
         """Delete unused series. Those that are `folded` first add their count to the series that shows them.
 
-        `named` has the numbers of series that other tables name, which stay.
+        `named` has the numbers of series that records and failures name, which stay.
         """
-        query = f"SELECT id FROM series WHERE collector = ? AND {_NOTHING}"  # noqa: S608
-        unused = [number for (number,) in self._db.execute(query, (self._collector,)) if number not in named]
+        self._all()
         merged = [
-            key for key in folded if self._numbers.get(key) not in (None, *named) and self._merge(key, folded[key])
+            self._numbers[key]
+            for key, into in folded.items()
+            if key in self._numbers and self._numbers[key] not in named and self._merge(key, into)
         ]
-        deleted = [*unused, *(self._numbers[key] for key in merged)]
-        for number in deleted:
-            del self._numbers[self._keys.pop(number)]
-        self._db.executemany("DELETE FROM series WHERE id = ?", [(number,) for number in deleted])
-
-    def _merge(self, key: Key, into: Key) -> bool:
-        """Add the count of a series to another series, once all of it is published. Return whether it was."""
-        query = """SELECT events, cause, spread FROM series
-                   WHERE id = ? AND total = 0 AND events = published AND spread IS published_spread"""
-        found = self._db.execute(query, (self._numbers[key],)).fetchone()
-        if found is None or key == into:
-            return False
-        events, cause, spread = found
-        number = self._number(into)
-        update = """UPDATE series SET events = events + ?, published = published + ?, cause = coalesce(?, cause),
-                    rose = coalesce(rose, ?) WHERE id = ?"""
-        self._db.execute(update, (events, events, cause, self._place(), number))
-        if spread is not None:
-            query = "SELECT spread, published_spread FROM series WHERE id = ?"
-            sums = [_added(spread, other) for other in self._db.execute(query, (number,)).fetchone()]
-            self._db.execute("UPDATE series SET spread = ?, published_spread = ? WHERE id = ?", (*sums, number))
-        return True
+        unused = [number for number, row in self._rows.items() if number not in named and _is_unused(row)]
+        for number in dict.fromkeys([*unused, *merged]):
+            del self._rows[number], self._numbers[self._keys.pop(number)]
+            self._changed.discard(number)
+            self._dropped.append(number)
 
     def encode(self, amounts: Mapping[Key, int]) -> str:
         """Return amounts by series as text. A new series gets its number."""
@@ -138,43 +117,97 @@ class Series:
 
     def decode(self, amounts: str) -> Mapping[Key, int]:
         """Return the amounts that `encode` was given."""
+        self._all()
         pairs = (amount.split(":") for amount in amounts.split())
         return {self._keys[int(number)]: int(amount) for number, amount in pairs}
 
-    def _count(self, events: Mapping[Key, int]) -> None:
-        if events:
-            # A series may be known long before its first event, from records that were no new events.
-            update = "UPDATE series SET events = events + ?, rose = coalesce(rose, ?) WHERE id = ?"
-            counted = [(amount, self._place(), self._number(key)) for key, amount in events.items()]
-            self._db.executemany(update, counted)
+    def take_changes(self) -> tuple[Sequence[SeriesRow], Sequence[int]]:
+        """Return the rows that changed since the last call, and the numbers of those that were dropped."""
+        changed, dropped = [self._rows[number] for number in sorted(self._changed)], self._dropped
+        self._changed, self._dropped = set(), []
+        return changed, dropped
 
-    def _place(self) -> int:
-        """Return the next place in the order in which series first rose."""
-        if self._places is None:
-            query = "SELECT coalesce(max(rose), 0) + 1 FROM series WHERE collector = ?"
-            (first,) = self._db.execute(query, (self._collector,)).fetchone()
-            self._places = itertools.count(first)
-        return next(self._places)
+    def reload(self) -> None:
+        """Drop what is in memory, because it was not written."""
+        self._rows, self._keys, self._numbers, self._loaded = {}, {}, {}, False
+        self._changed, self._dropped = set(), []
+
+    def _all(self) -> Mapping[int, SeriesRow]:
+        if not self._loaded:
+            self._rows = {row.number: row for row in self._stored.series()}
+            self._keys = {number: _key(row.key) for number, row in self._rows.items()}
+            self._numbers = {key: number for number, key in self._keys.items()}
+            self._next_number = 1 + max(self._rows, default=0)
+            self._next_place = 1 + max(map(_place, self._rows.values()), default=0)
+            self._loaded = True
+        return self._rows
+
+    def _number(self, key: Key) -> int:
+        self._all()
+        number = self._numbers.get(key)
+        if number is None:
+            number, self._next_number = self._next_number, self._next_number + 1
+            self._keys[number], self._numbers[key] = key, number
+            self._set(SeriesRow(number, json.dumps(key)))
+        return number
+
+    def _row(self, key: Key) -> SeriesRow:
+        """Return the row of a series, a new one if there is none."""
+        number = self._number(key)
+        return self._rows[number]
+
+    def _known(self, key: Key) -> SeriesRow:
+        return self._all()[self._numbers[key]]
+
+    def _set(self, row: SeriesRow) -> None:
+        self._rows[row.number] = row
+        self._changed.add(row.number)
+
+    def _rise(self, row: SeriesRow) -> SeriesRow:
+        """Return the row with its place in the order in which series first rose: after all others, if it has none."""
+        if row.rose is not None:
+            return row
+        place, self._next_place = self._next_place, self._next_place + 1
+        return row._replace(rose=place)
+
+    def _count(self, events: Mapping[Key, int]) -> None:
+        # A series may be known long before its first event, from records that were no new events.
+        for key, amount in events.items():
+            row = self._rise(self._row(key))
+            self._set(row._replace(events=row.events + amount))
 
     def _observe(self, key: Key, observed: Sequence[tuple[int, float]], bounds: Sequence[float]) -> None:
-        number = self._number(key)
-        (kept,) = self._db.execute("SELECT spread FROM series WHERE id = ?", (number,)).fetchone()
-        counts, total = json.loads(kept) if kept else ([0] * (len(bounds) + 1), 0.0)
+        row = self._rise(self._row(key))
+        counts, total = json.loads(row.spread) if row.spread else ([0] * (len(bounds) + 1), 0.0)
         for times, seconds in observed:
             counts[bisect.bisect_left(bounds, seconds)] += times
             total += times * seconds
-        update = "UPDATE series SET spread = ?, rose = coalesce(rose, ?) WHERE id = ?"
-        self._db.execute(update, (json.dumps([counts, total]), self._place(), number))
+        self._set(row._replace(spread=json.dumps([counts, total])))
 
-    def _number(self, key: Key) -> int:
-        number = self._numbers.get(key)
-        if number is None:
-            query = "INSERT INTO series (collector, key) VALUES (?, ?)"
-            cursor = self._db.execute(query, (self._collector, json.dumps(key)))
-            number = cast("int", cursor.lastrowid)
-            self._keys[number] = key
-            self._numbers[key] = number
-        return number
+    def _merge(self, key: Key, into: Key) -> bool:
+        """Add the count of a series to another series, once all of it is published. Return whether it was."""
+        row = self._known(key)
+        if key == into or row.total or row.events != row.published or row.spread != row.published_spread:
+            return False
+        other = self._rise(self._row(into))
+        other = other._replace(events=other.events + row.events, published=other.published + row.events)
+        if row.cause is not None:
+            other = other._replace(cause=row.cause)
+        if row.spread is not None:
+            spread, shown = _added(row.spread, other.spread), _added(row.spread, other.published_spread)
+            other = other._replace(spread=spread, published_spread=shown)
+        self._set(other)
+        return True
+
+
+def _place(row: SeriesRow) -> int:
+    """Return where a series stands in the order in which series first rose; before all others if it never did."""
+    return row.rose or 0
+
+
+def _is_unused(row: SeriesRow) -> bool:
+    """Return whether no record contributes to a series, and it never counted. One that did keeps its place in order."""
+    return row.total == 0 and row.events == 0 and row.spread is None and row.rose is None
 
 
 @lru_cache(maxsize=10_000)
@@ -194,7 +227,3 @@ def _added(spread: str, other: str | None) -> str:
         return spread
     (counts, total), (others, more) = json.loads(spread), json.loads(other)
     return json.dumps([[sum(pair) for pair in zip(counts, others, strict=True)], total + more])
-
-
-def _fields(cause: Cause) -> tuple[str, int, float]:
-    return cause.record_id, cause.amount, cause.at

@@ -17,7 +17,8 @@ from exporter.demo.inkit_api import InkitApi
 from exporter.demo.packagex.api import PackagexApi
 from exporter.model.accounting import Rules
 from exporter.model.record import FetchError, Reason
-from exporter.state import Records
+from exporter.state import Records, Sizes
+from exporter.state.sqlite.rows import SqliteRows
 
 _AHEAD = 3
 
@@ -149,4 +150,7 @@ class MortalState:
             connection.execute("PRAGMA synchronous = OFF")
             connection.left = None if self.statements is None else [self.statements]
             connection.set_trace_callback(self.trace)
-            yield Records(connection, account, collector, rules)
+            yield Records(SqliteRows(connection, account, collector), rules)
+
+    def sizes(self) -> Sizes | None:
+        return None

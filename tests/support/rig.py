@@ -31,7 +31,7 @@ from exporter.polling.collector import Collector, Limits
 from exporter.polling.collector.list_end import ACCEPTED_AFTER
 from exporter.polling.poller import Poller
 from exporter.polling.publisher import Output, Pace
-from exporter.state import State
+from exporter.state import SqliteState, State
 from exporter.systems import sources
 from exporter.systems.base import Options
 from tests.support import counting
@@ -135,7 +135,7 @@ def own_counters(state: State, account: str, collector: str) -> Own:
 class Rig:
     """A world, its mock API, and what polls it; the clock stands still unless a test moves it."""
 
-    state: State
+    state: SqliteState
     clock: Clock = field(default_factory=Clock)
     account: str = "prod"
     system: str = "inkit"

@@ -23,7 +23,7 @@ from exporter.model.record import FetchError
 from exporter.polling.collector import Collector, Limits
 from exporter.polling.poller import Poller
 from exporter.polling.publisher import Output, Pace
-from exporter.state import State, prepared
+from exporter.state import prepared
 from exporter.systems import sources
 from exporter.systems.base import Options
 from tests.support.doubles import MemoryApi, MortalState, digest
@@ -158,7 +158,7 @@ class Twins:
             Poller(
                 Collector(source.listing(self.kind, Options()), source.families, self.limits),
                 cast("Client", client),
-                cast("State", state),
+                state,
                 Output(board.publish, lambda: None),
                 facts,
                 Pace(60.0, 600.0, 3600.0),

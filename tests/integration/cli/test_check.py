@@ -14,7 +14,7 @@ import pytest
 
 from exporter.demo import faults
 from exporter.state import prepared, problem
-from exporter.state.schema import VERSION
+from exporter.state.sqlite.schema import VERSION
 from tests.support.program import config, run
 from tests.support.rig import TOKEN, Rig
 

@@ -30,7 +30,7 @@ from exporter.polling.collector import Collector, Limits
 from exporter.polling.collector.list_end import ACCEPTED_AFTER
 from exporter.polling.poller import Poller
 from exporter.polling.publisher import Output, Pace
-from exporter.state import Records, State, prepared
+from exporter.state import Records, prepared
 from exporter.systems import sources
 from exporter.systems.base import Options
 from tests.support import counting
@@ -136,7 +136,7 @@ class Machine(RuleBasedStateMachine):
         self.poller = Poller(
             Collector(listing, source.families, limits, str(filters), labels="workflow" if labeled else ""),
             cast("Client", self.api),
-            cast("State", self.state),
+            self.state,
             Output(self.board.publish, lambda: self.board.last_scrape),
             self.facts,
             Pace(60.0, 600.0, 3600.0),

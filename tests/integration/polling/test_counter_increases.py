@@ -30,7 +30,7 @@ from exporter.model.record import FetchError, Reason
 from exporter.polling.collector import Collector, Limits
 from exporter.polling.poller import Poller
 from exporter.polling.publisher import Output, Pace
-from exporter.state import State, prepared
+from exporter.state import prepared
 from exporter.systems import sources
 from exporter.systems.base import Options
 from tests.support.doubles import Killed, MemoryApi, MortalState
@@ -186,7 +186,7 @@ class Simulation:
         poller = Poller(
             Collector(listing, source.families, limits),
             cast("Client", self.api),
-            cast("State", self.state),
+            self.state,
             Output(board.publish, lambda: board.last_scrape),
             CollectorStatus("prod", "inkit", "invocations"),
             Pace(INTERVAL, 600.0, HOUR),

@@ -20,7 +20,7 @@ from exporter.exposition.status import CollectorStatus
 from exporter.polling.collector import Collector, Limits
 from exporter.polling.poller import Poller
 from exporter.polling.publisher import Output, Pace
-from exporter.state import State, prepared
+from exporter.state import prepared
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options, Page
 from tests.support.doubles import MemoryApi, MortalState
@@ -58,7 +58,7 @@ class Reading:
         self.poller = Poller(
             Collector(cast("Listing", self), source.families, limits),
             cast("Client", self.api),
-            cast("State", self.state),
+            self.state,
             Output(lambda _: None, lambda: None),
             CollectorStatus("prod", system, self.collector),
             Pace(60.0, 600.0, HOUR),
@@ -163,7 +163,7 @@ def test_records_that_can_not_be_read_are_counted_at_each_poll(state: MortalStat
     reading.world.add("document_batches", {**document_batch("x_2", reading.clock.now - HOUR), "status": 5})
     for _ in range(5):
         reading.poll()
-    counted = own_counters(cast("State", state), "prod", "document_batches").rejected
+    counted = own_counters(state, "prod", "document_batches").rejected
     assert counted == {"status": 5}
 
 

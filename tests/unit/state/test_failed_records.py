@@ -1,25 +1,15 @@
 """The last failed records: which are kept, in which order, and for how long."""
 
-import sqlite3
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-
-import pytest
+from collections.abc import Iterable
 
 from exporter.model.accounting import Rules
 from exporter.model.record import LAST_FAILURES as KEPT
 from exporter.model.record import Record
 from exporter.model.totals import Failed
-from exporter.state import Checkpoint, Observation, Records, State, prepared
+from exporter.state import Checkpoint, Observation, State
 
 RULES = Rules(frozenset({"c"}), outcomes={"c": (2, frozenset({"failed"}))})
 SEPIRE, BOX, DONE = ("c", "sepire", "failed"), ("c", "box", "failed"), ("c", "sepire", "completed")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    with prepared(tmp_path / "state.db") as made:
-        yield made
 
 
 def record(name: str, created_at: float = 0.0, workflow: str | None = None, **failed: int) -> Record:
@@ -124,27 +114,3 @@ def test_the_caller_learns_whether_a_poll_has_changed_them(state: State) -> None
     assert changed([record("a", box=1)])
     assert not changed([record("a", box=1)])
     assert not changed([Record("b", 0.0, False, {DONE: 5})])
-
-
-class _Statements(Records):
-    """Tells which statements were run."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.statements: list[str] = []
-        connection.set_trace_callback(self.statements.append)
-        super().__init__(connection, "prod", "x", RULES)
-
-
-def test_a_page_without_a_failure_does_not_touch_the_table(state: State) -> None:
-    connection = sqlite3.connect(state.path, isolation_level=None)
-    records = _Statements(connection)
-    records.apply([Record("b", 0.0, False, {DONE: 5})], Observation(10.0, 0.0))
-    assert not [statement for statement in records.statements if "failures" in statement]
-    records.apply([record("a", box=1)], Observation(10.0, 0.0))
-    assert [statement for statement in records.statements if "failures" in statement]
-    connection.close()
-
-
-def test_without_a_file_they_are_kept_as_well() -> None:
-    with prepared(None) as state:
-        assert names(see(state, [record("a", box=1)])) == ["a"]

@@ -1,10 +1,7 @@
 """The records of one collector: what a transaction keeps, and which series leave the state."""
 
-import contextlib
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -12,7 +9,7 @@ import pytest
 from exporter.model.accounting import RECORDS, Rules
 from exporter.model.record import Key, Record
 from exporter.model.totals import Cause, CounterState, HistogramState, Observations
-from exporter.state import Checkpoint, Observation, Records, State, prepared
+from exporter.state import Checkpoint, Observation, Records, State
 
 RULES = Rules(frozenset({"c"}), {"h": (10.0, 100.0)}, {"c": (2, frozenset({"failed"}))})
 A: Key = ("c", "a", "failed")
@@ -21,12 +18,6 @@ OTHER: Key = ("c", "other", "failed")
 NEW = Observation(200.0, 0.0)
 MANY = 1000
 """So many series without a use are worth a search for those in use."""
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    with prepared(tmp_path / "state.db") as made:
-        yield made
 
 
 @pytest.fixture
@@ -46,12 +37,12 @@ def publish(records: Records, *keys: Key) -> None:
 
 
 def test_what_an_error_interrupts_is_not_in_the_sums_and_not_in_the_way_of_what_follows(records: Records) -> None:
-    records.apply([record("r1", {A: 1})], NEW)
-    before = records.sums()
-    no_text = cast("str", object())
-    with pytest.raises(Exception, match="type 'object' is not supported"):
-        records.apply([Record("r2", 0.0, False, {A: 1}, batch_id=no_text)], NEW)
-    assert records.sums() == before
+    gauge, unwritable = ("g", "x"), cast("Key", (object(),))
+    records.apply([record("r1", {A: 1, gauge: 1})], NEW)
+    before, failed = records.sums(), list(records.failures.all())
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        records.apply([record("r2", {A: 1, gauge: 1}), record("r3", {unwritable: 1})], NEW)
+    assert (records.sums(), records.failures.all()) == (before, failed)
     records.apply([record("r2", {A: 1})], NEW)
     assert records.sums().counters[A].counted == 2
 
@@ -223,23 +214,6 @@ def test_events_that_are_of_no_record_are_counted(records: Records) -> None:
     records.count({})
     records.count({A: 2, B: 1})
     assert records.sums().counters == {A: CounterState(2, 0), B: CounterState(1, 0)}
-
-
-def test_a_file_says_by_the_same_numbers_as_ever_what_became_of_a_record(records: Records, state: State) -> None:
-    with contextlib.closing(sqlite3.connect(state.path, isolation_level=None)) as database:
-        insert = "INSERT INTO records (collector, id, created_at, state, adds) VALUES (1, ?, 1.0, ?, '')"
-        database.executemany(insert, [("finished", 0), ("open", 1), ("gone", 2)])
-    assert records.get(["finished", "open", "gone"]) == {
-        "finished": Record("finished", 1.0, False, {}),
-        "open": Record("open", 1.0, True, {}),
-        "gone": Record("gone", 1.0, False, {}, deleted=True),
-    }
-    for name, number in (("finished", 0), ("open", 1), ("gone", 2)):
-        records.apply([Record(f"new {name}", 1.0, name == "open", {})], NEW)
-        records.apply([], NEW, deleted=["new gone"])
-        with contextlib.closing(sqlite3.connect(state.path)) as database:
-            kept = database.execute("SELECT state FROM records WHERE id = ?", (f"new {name}",)).fetchone()
-        assert kept == (number,)
 
 
 @pytest.mark.parametrize("count", [499, 500, 501, 1001])

@@ -1,4 +1,4 @@
-"""Records and ledger by themselves: after any sequence, and any death in between, the sums are those of a model."""
+"""After any sequence of writes, with the program killed at any statement, the records and sums are those of a model."""
 
 import tempfile
 from collections import Counter
@@ -12,15 +12,20 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from exporter.model.accounting import RECORDS, Rules
 from exporter.model.record import Key, Record
-from exporter.state import Checkpoint, Observation, prepared
-from tests.support.doubles import Killed, MortalState
+from exporter.state import Checkpoint, Observation, Records
+from tests.support.doubles import Killed
 from tests.support.properties import examples
+from tests.support.state import MORTAL_STATES
 
 RULES = Rules(frozenset({"c"}), {"h": (10.0, 100.0)}, {"c": (1, frozenset({"failed"}))})
-IDS = st.sampled_from(["a", "b", "c", "d"])
+NAMES = ["a", "B", "\u00e9", "\uff3a", "\U0001f600"]
+"""In the order of their bytes they are not as a language sorts them, nor as UTF-16 does."""
+IDS = st.sampled_from(NAMES)
 KEYS = st.sampled_from([("g", "x"), ("g", "y"), ("c", "x"), ("c", "failed"), ("h",)])
+COUNTERS = st.sampled_from([("c", "x"), ("c", "failed"), ("c", "new")])
 ADDS = st.dictionaries(KEYS, st.integers(1, 3))
-RECORD = st.builds(Record, IDS, st.sampled_from([0.0, 50.0, 100.0]), st.booleans(), ADDS)
+BATCH_IDS = st.sampled_from([None, "b", "c"])
+RECORD = st.builds(Record, IDS, st.sampled_from([0.0, 50.0, 100.0]), st.booleans(), ADDS, BATCH_IDS)
 SEEN = st.lists(RECORD, max_size=4, unique_by=lambda record: record.id)
 LIVES = st.none() | st.integers(0, 25)
 
@@ -31,6 +36,7 @@ class Model:
     def __init__(self) -> None:
         self.records: dict[str, Record] = {}
         self.events: Counter[Key] = Counter()
+        self.published: Counter[Key] = Counter()
         self.failed: dict[str, int] = {}
         """By record, how much of it has failed; the one that failed last is the last."""
         self.marks = Checkpoint()
@@ -38,7 +44,7 @@ class Model:
     def copy(self) -> "Model":
         other = Model()
         other.records, other.events, other.marks = dict(self.records), Counter(self.events), self.marks
-        other.failed = dict(self.failed)
+        other.published, other.failed = Counter(self.published), dict(self.failed)
         return other
 
     def apply(self, seen: list[Record], deleted: list[str], horizon: float | None, marks: Checkpoint) -> None:
@@ -71,12 +77,13 @@ class Model:
 class Machine(RuleBasedStateMachine):
     """One collector's records; each rule opens them again, as each poll does."""
 
+    database: str
+
     def __init__(self) -> None:
         super().__init__()
         self.resources = ExitStack()
         folder = Path(self.resources.enter_context(tempfile.TemporaryDirectory()))
-        self.resources.enter_context(prepared(folder / "state.db"))
-        self.state = MortalState(folder / "state.db")
+        self.state = self.resources.enter_context(MORTAL_STATES[self.database](folder))
         self.model = Model()
         self.turn = 0
 
@@ -125,18 +132,51 @@ class Machine(RuleBasedStateMachine):
             self.find_out_which(after)
         self.look()
 
+    @rule(lives=LIVES)
+    def publish(self, lives: int | None) -> None:
+        self.turn += 1
+        after = self.model.copy()
+        after.published = Counter(after.events)
+        after.marks = replace(after.marks, published_at=float(self.turn))
+        self.state.statements = lives
+        try:
+            with self.state.records("prod", "x", RULES) as records:
+                sums = records.sums()
+                records.publish([*sums.counters, *sums.histograms, *sums.gauges], float(self.turn))
+                if not (sums.counters or sums.histograms or sums.gauges):
+                    after.marks = self.model.marks
+            self.model = after
+        except Killed:
+            self.find_out_which(after)
+        self.look()
+
+    @rule(key=COUNTERS, into=COUNTERS)
+    def relabel_waiting(self, key: Key, into: Key) -> None:
+        """What waits to be published moves on to another series, but for series that nobody knows."""
+        waiting = self.model.events[key] - self.model.published[key]
+        self.state.statements = None
+        with self.state.records("prod", "x", RULES) as records:
+            if key not in records.series.all_keys():
+                return
+            records.relabel_waiting({key: into})
+        if waiting and key != into:
+            self.model.events[into] += waiting
+            self.model.events[key] -= waiting
+        self.look()
+
     def find_out_which(self, after: Model) -> None:
         """It died before or after it was done, and nowhere in between: `look` finds out which."""
         self.state.statements = None
         with self.state.records("prod", "x", RULES) as records:
-            if records.marks == after.marks and set(records.get(["a", "b", "c", "d"])) == set(after.records):
+            if records.marks == after.marks and set(records.get(NAMES)) == set(after.records):
                 self.model = after
 
     def look(self) -> None:
         self.state.statements = None
         with self.state.records("prod", "x", RULES) as records:
-            sums, found, marks = records.sums(), records.get(["a", "b", "c", "d"]), records.marks
+            sums, found, marks = records.sums(), records.get(NAMES), records.marks
             failed = records.failures.all()
+            self.look_up(records)
         model = self.model
         assert found == model.records
         assert marks == model.marks
@@ -144,16 +184,47 @@ class Machine(RuleBasedStateMachine):
         assert {key: count.counted for key, count in sums.counters.items()} == {
             key: count for key, count in model.events.items() if key[0] == "c"
         }
+        assert {key: count.published for key, count in sums.counters.items()} == {
+            key: model.published[key] for key in model.events if key[0] == "c"
+        }
         assert {record.record_id: record.amounts for record in failed} == {
             name: {("c", "failed"): count} for name, count in model.failed.items()
         }
         observed = {key: sum(spread.observed.counts) for key, spread in sums.histograms.items()}
+        shown = {key: sum(kept.published.counts) for key, kept in sums.histograms.items() if kept.published}
+        assert shown == {key: count for key, count in model.published.items() if key[0] == "h"}
         assert observed == {key: count for key, count in model.events.items() if key[0] == "h"}
         open_since = [record.created_at for record in model.records.values() if record.in_flight]
         assert sums.oldest_in_flight == min(open_since, default=None)
 
+    def look_up(self, records: Records) -> None:
+        """Every way to find records finds those of the model."""
+        all_ = sorted(self.model.records.values(), key=lambda record: record.id.encode())
+        assert [record.id for record in records.following("", 9)] == [record.id for record in all_]
+        assert list(records.following("B", 1)) == [record for record in all_ if record.id.encode() > b"B"][:1]
+        assert records.newest() == max((record.created_at for record in all_), default=None)
+        recent = [record for record in all_ if 0.0 < record.created_at <= 100.0]
+        listed = sorted((record for record in recent if not record.deleted), key=lambda record: -record.created_at)
+        assert list(records.between(0.0, 100.0)) == [(record.id, record.created_at) for record in listed]
+        assert records.count_between(0.0, 100.0) == len(recent)
+        old = [record for record in all_ if record.created_at < 100.0]
+        ended, stuck = [one for one in old if not one.in_flight], [one for one in old if one.in_flight]
+        assert sorted(records.finished_before(100.0, 9), key=lambda record: record.id.encode()) == ended
+        assert len(records.finished_before(100.0, 1)) == min(1, len(ended))
+        assert sorted(records.stuck_before(100.0), key=lambda record: record.id.encode()) == stuck
+        assert records.count_in_flight(100.0) == len(stuck)
+        opened = list(records.in_flight(50.0, 101.0))
+        assert [at for _, at in opened] == sorted((at for _, at in opened), reverse=True)
+        assert set(opened) == {(one.id, one.created_at) for one in all_ if one.in_flight and one.created_at >= 50.0}
+        named = {one.batch_id for one in all_ if one.created_at >= 50.0 and one.batch_id and not one.deleted}
+        assert sorted(records.batches_named_by("x", 50.0)) == sorted(named)
 
-TestRecords = Machine.TestCase
-TestRecords.settings = settings(
+
+class InSqlite(Machine):
+    database = "sqlite"
+
+
+TestSqlite = InSqlite.TestCase
+TestSqlite.settings = settings(
     max_examples=examples(25), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.state import State, prepared
+from exporter.state import SqliteState, prepared
 from tests.support.rig import Clock
 from tests.support.state_file import RULES, alone, other_program, write
 
@@ -23,12 +23,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def state(tmp_path: Path, clock: Clock) -> Iterator[State]:
+def state(tmp_path: Path, clock: Clock) -> Iterator[SqliteState]:
     with prepared(tmp_path / "state.db", clock) as made:
         yield made
 
 
-def test_sizes_are_read_after_a_write_at_most_once_in_ten_seconds(state: State, clock: Clock) -> None:
+def test_sizes_are_read_after_a_write_at_most_once_in_ten_seconds(state: SqliteState, clock: Clock) -> None:
     at_start = state.sizes()
     assert at_start is not None
     assert at_start == (state.path.stat().st_size, 0)
@@ -41,7 +41,7 @@ def test_sizes_are_read_after_a_write_at_most_once_in_ten_seconds(state: State, 
         assert state.sizes() != at_start
 
 
-def test_no_size_is_known_of_a_file_that_was_deleted(state: State, clock: Clock) -> None:
+def test_no_size_is_known_of_a_file_that_was_deleted(state: SqliteState, clock: Clock) -> None:
     with state.records("prod", "x", RULES) as records:
         for path in state.path.parent.glob("state.db*"):
             path.unlink()
@@ -50,7 +50,7 @@ def test_no_size_is_known_of_a_file_that_was_deleted(state: State, clock: Clock)
     assert state.sizes() is None
 
 
-def test_the_log_grows_while_another_program_reads_and_is_cut_afterwards(state: State, clock: Clock) -> None:
+def test_the_log_grows_while_another_program_reads_and_is_cut_afterwards(state: SqliteState, clock: Clock) -> None:
     with state.records("prod", "x", RULES) as records:
         with other_program(state.path, "BEGIN", "SELECT count(*) FROM records"):
             for number in range(40):
@@ -68,7 +68,9 @@ def test_the_log_grows_while_another_program_reads_and_is_cut_afterwards(state: 
         assert cut.log <= LOG_LIMIT
 
 
-def test_the_log_is_folded_back_each_minute_however_short_it_is(state: State, clock: Clock, tmp_path: Path) -> None:
+def test_the_log_is_folded_back_each_minute_however_short_it_is(
+    state: SqliteState, clock: Clock, tmp_path: Path
+) -> None:
     with state.records("prod", "x", RULES) as records:
         write(records, "r1")
         clock.now += 59.0
@@ -80,7 +82,7 @@ def test_the_log_is_folded_back_each_minute_however_short_it_is(state: State, cl
     assert alone(state.path, tmp_path) == 3
 
 
-def test_what_a_killed_program_left_in_the_log_is_folded_back_at_the_start(state: State, tmp_path: Path) -> None:
+def test_what_a_killed_program_left_in_the_log_is_folded_back_at_the_start(state: SqliteState, tmp_path: Path) -> None:
     with state.records("prod", "x", RULES) as records:
         write(records, "r1")
     killed = tmp_path / "killed"
@@ -105,7 +107,7 @@ def test_at_the_end_the_file_alone_is_complete_although_another_program_reads_it
 
 
 @pytest.mark.parametrize("way", ["VACUUM INTO", ".backup"])
-def test_a_backup_while_it_runs_is_complete_and_fails_no_poll(state: State, tmp_path: Path, way: str) -> None:
+def test_a_backup_while_it_runs_is_complete_and_fails_no_poll(state: SqliteState, tmp_path: Path, way: str) -> None:
     made = tmp_path / "backup.db"
     with state.records("prod", "x", RULES) as records:
         write(records, "r1")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 APPLICATION_ID = 0x62617463
 """Written in the file's header (`PRAGMA application_id`), so that another program's database is not taken for ours."""
 
-VERSION = 4
+VERSION = 5
 """Written there too (`PRAGMA user_version`)."""
 
 _TABLES = """
@@ -80,6 +80,27 @@ DROP TABLE series;
 ALTER TABLE new_series RENAME TO series;
 """
 """The value of a series that scrapes may have shown, which is lower than its count until that is published."""
+
+_NUMBERED = """
+CREATE TABLE new_series (
+    collector INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    total INTEGER NOT NULL,
+    events INTEGER NOT NULL,
+    published INTEGER NOT NULL,
+    cause TEXT,
+    spread TEXT,
+    published_spread TEXT,
+    rose INTEGER,
+    PRIMARY KEY (collector, number)
+) WITHOUT ROWID;
+INSERT INTO new_series (collector, number, key, total, events, published, cause, spread, published_spread, rose)
+    SELECT collector, id, key, total, events, published, cause, spread, published_spread, rose FROM series;
+DROP TABLE series;
+ALTER TABLE new_series RENAME TO series;
+"""
+"""Each collector numbers its series, so that a write needs to read nothing back. Present series keep their numbers."""
 
 _INVOCATIONS = "inkit_invocations_finished_total"
 _GENERATIONS = "inkit_invocation_generations_finished_total"
@@ -181,6 +202,7 @@ _MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: lambda connection: _execute(connection, _ORDER),
     2: lambda connection: _execute(connection, _FAILURES),
     3: _publish,
+    4: lambda connection: _execute(connection, _NUMBERED),
 }
 """Migrations by the version they start from; each brings a file to the next version."""
 

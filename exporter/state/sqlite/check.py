@@ -8,8 +8,8 @@ import urllib.parse
 from contextlib import closing
 from pathlib import Path
 
-from exporter.state.damage import DAMAGED
-from exporter.state.schema import APPLICATION_ID, VERSION
+from exporter.state.sqlite.damage import DAMAGED
+from exporter.state.sqlite.schema import APPLICATION_ID, VERSION
 
 NO_TEMPORARY_FOLDER = (
     "without a state.path the state is kept in a temporary folder, and none can be made: "

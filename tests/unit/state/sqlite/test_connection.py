@@ -14,8 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporter.model.record import Reason, StateError
-from exporter.state import Records, State, prepared
-from exporter.state.connection import connect
+from exporter.state import Records, SqliteState, prepared
+from exporter.state.sqlite.connection import connect
 from tests.support.properties import examples
 from tests.support.rig import Clock
 from tests.support.state_file import RULES, counted, other_program, write
@@ -30,7 +30,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def state(tmp_path: Path, clock: Clock) -> Iterator[State]:
+def state(tmp_path: Path, clock: Clock) -> Iterator[SqliteState]:
     with prepared(tmp_path / "state.db", clock) as made:
         yield made
 
@@ -41,12 +41,12 @@ def error(code: int) -> sqlite3.OperationalError:
     return made
 
 
-def fail(state: State, cause: Exception, collector: str = "x") -> None:
+def fail(state: SqliteState, cause: Exception, collector: str = "x") -> None:
     with state.records("prod", collector, RULES):
         raise cause
 
 
-def test_all_records_share_a_connection(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_records_share_a_connection(state: SqliteState, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sqlite3.connect", None)
     for _ in range(3):
         with state.records("prod", "x", RULES) as first, state.records("prod", "y", RULES) as second:
@@ -56,7 +56,7 @@ def test_all_records_share_a_connection(state: State, monkeypatch: pytest.Monkey
     assert (counted(state, "x"), counted(state, "y")) == (2, 1)
 
 
-def test_threads_may_use_it_one_after_the_other(state: State) -> None:
+def test_threads_may_use_it_one_after_the_other(state: SqliteState) -> None:
     def poll(name: str) -> None:
         with state.records("prod", "x", RULES) as records:
             write(records, name)
@@ -70,7 +70,7 @@ def test_threads_may_use_it_one_after_the_other(state: State) -> None:
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY])
 def test_after_an_error_of_the_disk_the_next_poll_connects_again_and_others_under_way_fail_with_its_cause(
-    state: State, code: int
+    state: SqliteState, code: int
 ) -> None:
     causes: list[StateError] = []
 
@@ -92,7 +92,7 @@ def test_after_an_error_of_the_disk_the_next_poll_connects_again_and_others_unde
 
 
 @pytest.mark.parametrize("cause", [error(sqlite3.SQLITE_CORRUPT), error(sqlite3.SQLITE_BUSY), ValueError("ours")])
-def test_damage_a_lock_and_mistakes_fail_no_other_poll_under_way(state: State, cause: Exception) -> None:
+def test_damage_a_lock_and_mistakes_fail_no_other_poll_under_way(state: SqliteState, cause: Exception) -> None:
     with state.records("prod", "y", RULES) as records:
         with pytest.raises((StateError, ValueError)):
             fail(state, cause)
@@ -109,7 +109,7 @@ def test_records_that_outlive_the_state_fail_with_a_state_error(tmp_path: Path) 
                 stack.close()
                 write(records, "r1")
 
-    states: list[State] = []
+    states: list[SqliteState] = []
     with pytest.raises(StateError, match="closed at the end of the exporter"):
         outlived()
     with pytest.raises(StateError, match="closed at the end of the exporter"):
@@ -153,7 +153,7 @@ def test_whatever_fails_in_between_all_that_was_written_is_kept(
             assert {name: counted(state, name) for name in "xyz"} == {name: written[name] for name in "xyz"}
 
 
-def locked(state: State) -> tuple[StateError, float]:
+def locked(state: SqliteState) -> tuple[StateError, float]:
     """What a poll says that can't write, and how many seconds it took."""
 
     def poll() -> None:
@@ -166,7 +166,7 @@ def locked(state: State) -> tuple[StateError, float]:
     return caught.value, time.monotonic() - started
 
 
-def test_the_lock_of_another_program_fails_a_poll_soon_with_a_reason_of_its_own(state: State) -> None:
+def test_the_lock_of_another_program_fails_a_poll_soon_with_a_reason_of_its_own(state: SqliteState) -> None:
     assert counted(state, "x") == counted(state, "y") == 0
     with state.records("prod", "y", RULES) as under_way:
         with other_program(state.path, "BEGIN IMMEDIATE"):
@@ -180,7 +180,7 @@ def test_the_lock_of_another_program_fails_a_poll_soon_with_a_reason_of_its_own(
     assert (counted(state, "x"), counted(state, "y")) == (1, 1)
 
 
-def test_many_polls_wait_for_a_lock_as_long_as_one(state: State, clock: Clock) -> None:
+def test_many_polls_wait_for_a_lock_as_long_as_one(state: SqliteState, clock: Clock) -> None:
     assert counted(state, "x") == 0
     with other_program(state.path, "BEGIN IMMEDIATE"):
         assert locked(state)[1] > 0.5
@@ -218,7 +218,7 @@ def test_a_connection_that_another_thread_does_not_come_back_from_is_not_waited_
         with contextlib.suppress(StateError):
             write(records, "r2")
 
-    monkeypatch.setattr("exporter.state.database.connect", traced)
+    monkeypatch.setattr("exporter.state.sqlite.database.connect", traced)
     began = time.monotonic()
     with prepared(tmp_path / "state.db") as state, state.records("prod", "x", RULES) as records:
         write(records, "r1")

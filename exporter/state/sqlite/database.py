@@ -12,11 +12,13 @@ from pathlib import Path
 
 from exporter.model.accounting import Rules
 from exporter.model.record import Reason, StateError
-from exporter.state.check import NO_TEMPORARY_FOLDER
-from exporter.state.connection import Sizes, connect, fold, sizes, wait_for_locks
-from exporter.state.damage import FileId, damaged, file_id, is_damage, moved, understood
 from exporter.state.records import Records
-from exporter.state.schema import Foreign, migrate
+from exporter.state.sqlite.check import NO_TEMPORARY_FOLDER
+from exporter.state.sqlite.connection import connect, fold, sizes, wait_for_locks
+from exporter.state.sqlite.damage import FileId, damaged, file_id, is_damage, moved, understood
+from exporter.state.sqlite.rows import SqliteRows
+from exporter.state.sqlite.schema import Foreign, migrate
+from exporter.state.state import Sizes
 
 _MEASURE_SECONDS = 10.0
 """How often the sizes of the files are read."""
@@ -28,7 +30,7 @@ _IMPATIENT_SECONDS = 10.0
 """How long nothing waits for a lock after one was not released in time: all polls wait together."""
 
 
-class State:
+class SqliteState:
     """The state file in use, through one connection.
 
     Use it from one thread at a time. The records of several collectors may be open at once.
@@ -61,7 +63,7 @@ class State:
         self._users += 1
         try:
             connection = self._connected()
-            yield Records(connection, account, collector, rules, self._tend)
+            yield Records(SqliteRows(connection, account, collector, self._tend), rules)
         except Exception as error:
             meant = self._understood(connection, error)
             if meant is None:
@@ -147,7 +149,7 @@ class State:
 
 
 @contextlib.contextmanager
-def prepared(path: Path | None, clock: Callable[[], float] = time.monotonic) -> Iterator[State]:
+def prepared(path: Path | None, clock: Callable[[], float] = time.monotonic) -> Iterator[SqliteState]:
     """Open the state at `path` for this program alone; without a path, in a temporary folder.
 
     `clock` measures elapsed seconds. When the block ends, the file alone holds everything: its log is folded back.
@@ -161,7 +163,7 @@ def prepared(path: Path | None, clock: Callable[[], float] = time.monotonic) -> 
         return
     with _alone(path):
         with _understanding(path):
-            state = State(path, _made(path), clock)
+            state = SqliteState(path, _made(path), clock)
         with contextlib.closing(state):
             with _understanding(path):
                 state.start()

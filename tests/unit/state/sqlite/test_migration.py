@@ -1,4 +1,4 @@
-"""Files of schema 3, whose counters meant something else: no event is counted again, and none is lost."""
+"""Files of older versions: no event is counted again, and none is lost, also where counters meant something else."""
 
 import contextlib
 import json
@@ -10,9 +10,10 @@ import pytest
 
 from exporter.demo.items import invocation
 from exporter.model.accounting import Rules
-from exporter.model.record import Key
-from exporter.state import prepared
-from exporter.state.schema import migrate
+from exporter.model.record import Key, Record
+from exporter.model.totals import Cause, CounterState, HistogramState, Observations
+from exporter.state import Checkpoint, Observation, prepared
+from exporter.state.sqlite.schema import VERSION, migrate
 from exporter.systems import sources
 from tests.support.rig import NOW, Rig
 
@@ -174,3 +175,74 @@ def test_a_workflow_that_has_the_name_of_a_status_is_no_collision(tmp_path: Path
         ("completed",): 1,
         ("completed", "failed"): 2,
     }
+
+
+FAILED: Key = ("c", "failed")
+LATER: Key = ("c", "later")
+GAUGE: Key = ("g", "a")
+TOOK: Key = ("h",)
+PLAIN = Rules(frozenset({"c"}), {"h": (10.0,)}, outcomes={"c": (1, frozenset({"failed"}))})
+
+
+def filled(path: Path, version: int) -> None:
+    """Make a file of a version, with two collectors that have the odd and the even numbers."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        migrate(database, to=version)
+        for collector, name in ((1, "x"), (2, "y")):
+            insert = "INSERT INTO collectors (id, account, collector, marks) VALUES (?, 'prod', ?, ?)"
+            database.execute(insert, (collector, name, json.dumps({"scope": name})))
+            rows: dict[Key, tuple[int, int, str | None, str | None]] = {
+                FAILED: (0, 7, '["r0", 2, 5.0]', None),
+                LATER: (0, 5, None, None),
+                GAUGE: (3, 0, None, None),
+                TOOK: (0, 0, None, "[[1, 2], 30.0]"),
+            }
+            for place, (key, (total, events, cause, spread)) in enumerate(rows.items()):
+                insert = """INSERT INTO series (id, collector, key, total, events, cause, spread)
+                            VALUES (?, ?, ?, ?, ?, ?, ?)"""
+                row = (collector + 2 * place, collector, json.dumps(key), total, events, cause, spread)
+                database.execute(insert, row)
+            amounts = f"{collector}:2 {collector + 4}:3"
+            insert = (
+                "INSERT INTO records (collector, id, created_at, state, adds, part_of) VALUES (?, 'r1', 1.0, 1, ?, 'b')"
+            )
+            database.execute(insert, (collector, amounts))
+        shown = "published = events, published_spread = '[[1, 1], 20.0]'" if version > 3 else "shown = 1"
+        database.execute(f"UPDATE series SET {shown} WHERE events != 5")  # noqa: S608
+        if version > 1:
+            database.execute("UPDATE series SET rose = 100 - id WHERE events OR spread IS NOT NULL")
+        if version > 2:
+            insert = "INSERT INTO failures SELECT collector, id, 1, created_at, 2.0, adds, 'Invoices' FROM records"
+            database.execute(insert)
+
+
+@pytest.mark.parametrize("version", range(1, VERSION))
+@pytest.mark.parametrize("collector", ["x", "y"])
+def test_a_file_of_each_version_before_is_brought_up_to_date(tmp_path: Path, version: int, collector: str) -> None:
+    filled(tmp_path / "state.db", version)
+    with prepared(tmp_path / "state.db") as state, state.records("prod", collector, PLAIN) as records:
+        sums, took = records.sums(), Observations((1, 2), 30.0)
+        assert sums.counters == {FAILED: CounterState(7, 7, Cause("r0", 2, 5.0)), LATER: CounterState(5, 0)}
+        assert list(sums.counters) == ([LATER, FAILED] if version > 1 else [FAILED, LATER])
+        before = Observations((1, 1), 20.0) if version > 3 else took
+        assert (sums.gauges, sums.histograms) == ({GAUGE: 3}, {TOOK: HistogramState(took, before)})
+        assert records.marks == Checkpoint(scope=collector)
+        assert records.get(["r1"]) == {"r1": Record("r1", 1.0, True, {FAILED: 2, GAUGE: 3}, "b")}
+        listed = [("r1", {FAILED: 2, GAUGE: 3}, "Invoices")] if version > 2 else []
+        assert [(one.record_id, one.amounts, one.workflow) for one in records.failures.all()] == listed
+        records.apply([Record("r2", 3.0, False, {FAILED: 2, ("g", "new"): 1})], Observation(5.0, 0.0))
+        assert records.sums().counters[FAILED] == CounterState(9, 7, Cause("r2", 2, 5.0))
+        assert records.failures.all()[0].record_id == "r2"
+
+
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_series_keep_their_numbers_and_new_ones_follow_within_their_collector(tmp_path: Path, version: int) -> None:
+    filled(tmp_path / "state.db", version)
+    with prepared(tmp_path / "state.db") as state:
+        for collector in ("x", "y"):
+            with state.records("prod", collector, PLAIN) as records:
+                records.apply([Record("r2", 3.0, False, {("g", "new"): 1})], Observation(5.0, 0.0))
+    with contextlib.closing(sqlite3.connect(tmp_path / "state.db")) as database:
+        numbers = database.execute("SELECT collector, number FROM series ORDER BY collector, number").fetchall()
+    # The last one counts the records themselves.
+    assert numbers == [(1, n) for n in (1, 3, 5, 7, 8, 9)] + [(2, n) for n in (2, 4, 6, 8, 9, 10)]

@@ -138,4 +138,4 @@ def _raised_by_state(error: Exception) -> bool:
     for frame, _ in traceback.walk_tb(error.__traceback__):
         name = str(frame.f_globals.get("__name__"))
         innermost = name if name.startswith("exporter.") else innermost
-    return innermost.startswith("exporter.state.") and innermost != "exporter.state.database"
+    return innermost.startswith("exporter.state.") and innermost != "exporter.state.sqlite.database"

@@ -4,9 +4,9 @@ import contextlib
 import sqlite3
 import urllib.parse
 from pathlib import Path
-from typing import NamedTuple
 
-from exporter.state.damage import damaged
+from exporter.state.sqlite.damage import damaged
+from exporter.state.state import Sizes
 
 _WAIT_SECONDS = 1.0
 """How long a statement waits for the lock of another program. All polls wait with it."""
@@ -21,14 +21,6 @@ _LOG_BYTES = _LOG_PAGES * (4096 + 24)
 
 _STATEMENTS = 256
 """How many prepared statements are kept."""
-
-
-class Sizes(NamedTuple):
-    """The sizes of the state's files, in bytes."""
-
-    state: int
-    log: int
-    """The write-ahead log."""
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -1,0 +1,1 @@
+"""The state in an SQLite file that one program uses."""
