@@ -147,4 +147,4 @@ def test_a_file_of_each_version_before_is_brought_up_to_date(tmp_path: Path, ver
         assert records.sums().counters["c", "failed"].counted == 7
         records.apply([Record("rb_1", 0.0, False, {("c", "failed"): 2})], Observation(5.0, 0.0))
         assert records.sums().counters["c", "failed"].counted == 9
-        assert [one.record_id for one in records.failures.all()] == ["rb_1"]
+        assert [failure.record_id for failure in records.failures.all()] == ["rb_1"]
