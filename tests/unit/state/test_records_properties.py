@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,7 +76,7 @@ class Machine(RuleBasedStateMachine):
         self.resources = ExitStack()
         folder = Path(self.resources.enter_context(tempfile.TemporaryDirectory()))
         self.resources.enter_context(prepared(folder / "state.db"))
-        self.state = MortalState(folder / "state.db")
+        self.state = self.resources.enter_context(closing(MortalState(folder / "state.db")))
         self.model = Model()
         self.turn = 0
 
