@@ -9,8 +9,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from tests.support.chain import Chain, apis, chain
 from tests.support.e2e_intervals import QUICK, Account
 from tests.support.happenings import BATCH, FIRST_BATCH, GENERATION, NEW_DESTINATION, OWN_FAILURE, Kind, Sample
 from tests.support.rig import HOUR
+from tests.support.side_by_side import Results, Scene, come_to, side_by_side
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
@@ -234,62 +235,45 @@ def all_is_over(night: Night) -> None:
         assert {found["account"] for found in counted} == {sample.account for sample in happened}
 
 
-Scene = Callable[[Night], None]
-Results = Mapping[Scene, Sequence["Future[None]"]]
-NIGHTS: Sequence[tuple[Sequence[str], Sequence[Scene]]] = (
+NIGHTS: Sequence[tuple[Sequence[str], Sequence[Scene[Night]]]] = (
     (
         ("unpublished", "unpublished-for-long", "down"),
-        (the_exporter_is_killed_before_it_publishes, the_exporter_is_down),
+        (the_exporter_is_killed_before_it_publishes, the_exporter_is_down, all_is_over),
     ),
-    (("refused-401", "refused-500", "slow"), (polls_fail, polls_are_slow)),
-    (("unscraped",), (nobody_scrapes,)),
+    (("refused-401", "refused-500", "slow"), (polls_fail, polls_are_slow, all_is_over)),
+    (("unscraped",), (nobody_scrapes, all_is_over)),
 )
 """For each chain: its accounts, and what happens to it, one thing after the other."""
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
-    """Begin all nights, and say what each scene comes to; the last one is that of all nights."""
-    with ExitStack() as stack:
-        found: dict[Scene, list[Future[None]]] = {}
-        for scenarios, scenes in NIGHTS:
-            folder = tmp_path_factory.mktemp("night")
-            there = stack.enter_context(ExitStack())
-            thread = stack.enter_context(ThreadPoolExecutor(1))
-            begun = thread.submit(there.enter_context, night(folder, scenarios))
-            for scene in (*scenes, all_is_over):
-                result = thread.submit(lambda scene=scene, begun=begun: scene(begun.result()))  # type: ignore[misc]
-                found.setdefault(scene, []).append(result)
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results[Night]]:
+    nights = [(night(tmp_path_factory.mktemp("night"), scenarios), scenes) for scenarios, scenes in NIGHTS]
+    with side_by_side(*nights) as found:
         yield found
 
 
-def test_what_was_counted_and_not_published_when_the_exporter_was_killed_pages(results: Results) -> None:
+def test_what_was_counted_and_not_published_when_the_exporter_was_killed_pages(results: Results[Night]) -> None:
     come_to(results, the_exporter_is_killed_before_it_publishes)
 
 
-def test_what_failed_while_the_exporter_was_down_for_many_windows_pages(results: Results) -> None:
+def test_what_failed_while_the_exporter_was_down_for_many_windows_pages(results: Results[Night]) -> None:
     come_to(results, the_exporter_is_down)
 
 
-def test_what_failed_while_polls_failed_for_longer_than_stale_after_pages(results: Results) -> None:
+def test_what_failed_while_polls_failed_for_longer_than_stale_after_pages(results: Results[Night]) -> None:
     come_to(results, polls_fail)
 
 
-def test_a_failure_that_a_slow_poll_meets_pages_though_the_next_poll_follows_at_once(results: Results) -> None:
+def test_a_failure_that_a_slow_poll_meets_pages_though_the_next_poll_follows_at_once(results: Results[Night]) -> None:
     come_to(results, polls_are_slow)
 
 
 def test_what_failed_while_nobody_scraped_for_many_windows_pages_from_each_prometheus_that_is_back(
-    results: Results,
+    results: Results[Night],
 ) -> None:
     come_to(results, nobody_scrapes)
 
 
-def test_each_failure_was_one_page_from_each_prometheus_and_nothing_else_paged(results: Results) -> None:
+def test_each_failure_was_one_page_from_each_prometheus_and_nothing_else_paged(results: Results[Night]) -> None:
     come_to(results, all_is_over)
-
-
-def come_to(results: Results, scene: Scene) -> None:
-    """Wait for the end of a scene, and raise what it raised."""
-    for result in results[scene]:
-        result.result()

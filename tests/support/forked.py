@@ -3,6 +3,7 @@
 import importlib
 import multiprocessing
 import os
+import resource
 import sys
 import tempfile
 import threading
@@ -19,6 +20,7 @@ for _command in ("check", "demo", "inspect", "metrics", "once", "serve"):
 exporter.systems.sources()
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
+_PATIENCE_SECONDS = 60.0
 _LOCK = threading.Lock()
 """To start a process reads what others have ended with, and no two threads may read that of one process."""
 
@@ -31,31 +33,37 @@ def start(arguments: Sequence[str]) -> multiprocessing.context.ForkServerProcess
 
 
 def run(
-    arguments: Sequence[str], environ: Mapping[str, str], cwd: Path | None = None, patience: float = 60.0
+    arguments: Sequence[str], environ: Mapping[str, str], cwd: Path | None = None, descriptors: int | None = None
 ) -> CompletedProcess[bytes]:
     """Run the program to its end, and return its status and what it printed.
 
-    It finds what a process of its own would find, but for what Python itself reads before a program begins. Raises
-    TimeoutExpired after so many seconds.
+    It finds what a process of its own would find, but for what Python itself reads before a program begins.
+    `descriptors` is how many files it may have open. Raises TimeoutExpired after a minute.
     """
     with tempfile.TemporaryDirectory() as folder:
         files = {1: f"{folder}/stdout", 2: f"{folder}/stderr"}
-        process = _CONTEXT.Process(target=_run, args=(list(arguments), files, dict(environ), str(cwd or Path.cwd())))
+        given = (list(arguments), files, dict(environ), str(cwd or Path.cwd()), descriptors)
+        process = _CONTEXT.Process(target=_run, args=given)
         with _LOCK:
             process.start()
-        ended = connection.wait([process.sentinel], patience)
+        ended = connection.wait([process.sentinel], _PATIENCE_SECONDS)
         with _LOCK:
             if not ended:
                 process.kill()
             process.join()
         if not ended:
-            raise TimeoutExpired(list(arguments), patience)
+            raise TimeoutExpired(list(arguments), _PATIENCE_SECONDS)
         printed, logged = (Path(file).read_bytes() for file in files.values())
-        return CompletedProcess(list(arguments), process.exitcode or 0, printed, logged)
+        assert process.exitcode is not None
+        return CompletedProcess(list(arguments), process.exitcode, printed, logged)
 
 
 def _run(
-    arguments: Sequence[str], files: Mapping[int, str], environ: Mapping[str, str] | None = None, cwd: str | None = None
+    arguments: Sequence[str],
+    files: Mapping[int, str],
+    environ: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    descriptors: int | None = None,
 ) -> None:
     """Be the program. `files` are those that it prints to, by the number of the stream."""
     for stream, file in files.items():
@@ -69,5 +77,7 @@ def _run(
         tempfile.tempdir = None
     if cwd is not None:
         os.chdir(cwd)
+    if descriptors is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
     sys.argv = ["batch-exporter", *arguments]
     main()

@@ -20,9 +20,14 @@ PROGRAM = (sys.executable, "-m", "exporter")
 PATH = {name: value for name, value in os.environ.items() if name not in ("INKIT_API_TOKEN", "PX_API_KEY")}
 
 
-def run(*arguments: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the program to its end, in a process that has its modules already."""
-    done = forked.run(arguments, {**PATH, **environ}, cwd)
+def run(
+    *arguments: str, cwd: Path | None = None, descriptors: int | None = None, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end, in a process that has its modules already.
+
+    `descriptors`: how many files it may have open.
+    """
+    done = forked.run(arguments, {**PATH, **environ}, cwd, descriptors)
     printed, logged = done.stdout.decode(), done.stderr.decode()
     assert "Traceback" not in logged
     return subprocess.CompletedProcess(done.args, done.returncode, printed, logged)
