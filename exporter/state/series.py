@@ -101,9 +101,8 @@ class Series:
         """
         query = f"SELECT id FROM series WHERE collector = ? AND {_NOTHING}"  # noqa: S608
         unused = [number for (number,) in self._db.execute(query, (self._collector,)) if number not in named]
-        merged = [
-            key for key in folded if self._numbers.get(key) not in (None, *named) and self._merge(key, folded[key])
-        ]
+        left = {None, *named}
+        merged = [key for key in folded if self._numbers.get(key) not in left and self._merge(key, folded[key])]
         deleted = [*unused, *(self._numbers[key] for key in merged)]
         for number in deleted:
             del self._numbers[self._keys.pop(number)]
