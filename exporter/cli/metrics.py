@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 
 from exporter.exposition.catalog import LIVE, OWN
+from exporter.exposition.replica_families import REPLICAS
 from exporter.model.family import Family
 from exporter.systems import Source, sources
 
@@ -38,6 +39,7 @@ def page(sources: Iterable[Source]) -> str:
     parts = [_HEAD]
     parts += [_section(f"Records: {source.system.name}", source.families) for source in sources]
     parts.append(_section("The exporter itself", [*OWN, *LIVE]))
+    parts.append(_section("Replicas that share a database", REPLICAS))
     parts.append("The client library adds `process_*`, `python_info` and `python_gc_*`.\n")
     return "\n".join(parts)
 

@@ -6,6 +6,7 @@ The rows of a system are in systems/, with the code that feeds them. No metric i
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from exporter.exposition.replica_families import REPLICAS
 from exporter.exposition.status import CollectorStatus
 from exporter.model.family import Family
 from exporter.model.record import Key, Reason
@@ -249,4 +250,4 @@ LIVE = (
 
 def catalog(records: Iterable[Family]) -> tuple[Family, ...]:
     """Return every family that the exporter may expose, in order; `records` are those of the systems."""
-    return (*records, *OWN, *LIVE)
+    return (*records, *OWN, *LIVE, *REPLICAS)

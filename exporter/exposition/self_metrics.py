@@ -4,10 +4,10 @@ Their names, labels and help texts are in the catalog.
 """
 
 import platform
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import prometheus_client
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector as LibraryCollector
 from prometheus_client.registry import CollectorRegistry
 
@@ -24,6 +24,7 @@ from exporter.exposition.catalog import (
     WORKERS_BUSY,
 )
 from exporter.exposition.meter import METERED, AccountMeter, RenderedMetric
+from exporter.exposition.replica_families import REPLICAS
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.model.family import Family
 
@@ -58,6 +59,10 @@ class SelfMetrics:
     def show_state(self, sizes: Callable[[], tuple[int, int] | None]) -> None:
         """Expose the sizes of the state file and its log. `sizes` returns them in bytes, without I/O."""
         self.registry.register(_StateSizes(sizes))
+
+    def show_replicas(self, samples: Callable[[], Iterable[tuple[Family, Sequence[str], float]]]) -> None:
+        """Expose what `samples` yields: the families about replicas, the labels and the values, without I/O."""
+        self.registry.register(_Replicas(samples))
 
     def watch(self, workers: int, busy: Callable[[], int], overdue: Callable[[], int]) -> None:
         """Expose how many requests may be under way, how many are, and how many polls are overdue."""
@@ -113,6 +118,20 @@ class _Folded(LibraryCollector):
             if count:
                 made.add_metric(key, count)
         yield made
+
+
+class _Replicas(LibraryCollector):
+    """Expose samples of the families about replicas, as they are at a scrape."""
+
+    def __init__(self, samples: Callable[[], Iterable[tuple[Family, Sequence[str], float]]]) -> None:
+        self._samples = samples
+
+    def collect(self) -> Iterator[Metric]:
+        kinds = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
+        made = {each.name: kinds[each.kind](each.name, each.help, labels=each.labels) for each in REPLICAS}
+        for family, labels, value in self._samples():
+            made[family.name].add_metric(labels, value)
+        yield from made.values()
 
 
 class _StateSizes(LibraryCollector):
