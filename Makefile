@@ -80,7 +80,7 @@ manifests: ## write the manifest that is generated from prometheus/rules (RULES=
 
 lock: $(BIN)/batch-exporter ## lock what the image installs to the newest versions that pyproject.toml allows
 	$(BIN)/pip install --quiet uv
-	$(LOCK) --output-file deploy/image/requirements.txt pyproject.toml
+	$(LOCK) --extra postgres --output-file deploy/image/requirements.txt pyproject.toml
 	sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | $(LOCK) --output-file deploy/image/build-requirements.txt -
 
 image: ## build the container image

@@ -39,7 +39,7 @@ GROUPS = {
         "exporter/exposition/samples.py",
         "exporter/model/totals.py",
     ),
-    "state": ("exporter/state/*.py",),
+    "state": ("exporter/state/*.py", "exporter/state/sqlite/*.py"),
     "client": ("exporter/client/*.py",),
     "collector": ("exporter/polling/collector/*.py",),
     "scheduler": ("exporter/polling/schedule.py", "exporter/polling/admission.py"),
@@ -50,8 +50,8 @@ _COUNTED = "polling/counters polling/scopes polling/exposed"
 _CLOCK = "polling/trusted_clock"
 _OWN = "polling/collector"
 _POLLS = "polling/collector polling/reconcile polling/collector_properties"
-_STATE = "state/records state/failed_records state/migration state/records_properties"
-_FILES = "state/database state/damage state/state"
+_STATE = "state/records state/failed_records state/sqlite/rows state/sqlite/migration state/records_properties"
+_FILES = "state/sqlite/database state/sqlite/damage state/state"
 _ENDS = "polling/list_end polling/unknown_order"
 _KNOWN = "polling/collector/known_page polling/quiet_poll polling/known_page"
 _SERIES = "polling/packagex_list polling/scopes"
@@ -69,11 +69,12 @@ TESTS = {
     "exporter/model/publication": "model/publication",
     "exporter/exposition/samples": "exposition/catalog polling/golden",
     "exporter/model/totals": f"exposition/failed_records exposition/catalog {_STATE} polling/golden",
-    "exporter/state/": f"{_STATE} {_FILES} polling/counters",
-    "exporter/state/records": f"{_STATE} state/database polling/exposed polling/counters {_SERIES}",
-    "exporter/state/series": f"{_STATE} state/database polling/exposed {_SERIES}",
+    "exporter/state/": f"{_STATE} polling/counters",
+    "exporter/state/records": f"{_STATE} polling/exposed polling/counters {_SERIES}",
+    "exporter/state/series": f"{_STATE} polling/exposed {_SERIES}",
     "exporter/state/checkpoint": "state/records polling/trusted_clock polling/scopes polling/counters",
-    "exporter/state/check": " ".join(f"cli/check::test_{name}" for name in _EXAMINED),
+    "exporter/state/sqlite/": f"{_STATE} {_FILES} polling/counters",
+    "exporter/state/sqlite/check": " ".join(f"cli/check::test_{name}" for name in _EXAMINED),
     "exporter/client/": "client/client client/download",
     "exporter/client/authorities": "client/tls",
     "exporter/client/rate_limit": "client/rate_limit client/memory_budget",

@@ -7,13 +7,14 @@ the URL.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from urllib.parse import quote, unquote
 
 SCHEMES = ("postgresql", "postgres")
 _CHARACTERS = re.compile(r"[!-~]*")
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
-_HOST = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(?:%25[\w.-]+)?\]|%2[Ff][^:]*|/[^:]*")
-_HOST_SHOWN = re.compile(r"[A-Za-z0-9_.,/:%-]+")
+_HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+(?:%[\w.-]+)?|[/@][\w./@:-]*")
+"""A name, an address, or the folder of a socket, which may be an abstract one."""
 _PORT = re.compile(r"[0-9]{1,5}")
 _DATABASE_SHOWN = re.compile(r"[\w$ .-]+")
 
@@ -21,7 +22,6 @@ _DATABASE_SHOWN = re.compile(r"[\w$ .-]+")
 @dataclass(frozen=True, slots=True)
 class _Parts:
     scheme: str
-    credentials: str
     hosts: Sequence[tuple[str, str]]
     """Hosts and ports as written, each perhaps empty."""
     database: str
@@ -41,7 +41,7 @@ def problem(url: str) -> str | None:
     if _PERCENT.search(url):
         return 'has a "%" that two hexadecimal digits do not follow, or "%00": write "%" itself as %25'
     parts = _parts(url)
-    if any("@" in text for text in (*(host for host, _ in parts.hosts), parts.database)) or "/" in parts.database:
+    if "@" in "".join([*(text for host in parts.hosts for text in host), parts.database]) or "/" in parts.database:
         return 'has more than one "@" or "/": in a user name or password, write them as %40 and %2F'
     return _hosts_problem(parts) or _database_problem(parts)
 
@@ -55,13 +55,14 @@ def shown(url: str) -> str:
         scheme = url.partition("://")[0]
         return f"{scheme if scheme in SCHEMES else SCHEMES[0]}://"
     parts = _parts(url)
-    # Parameters take precedence over what stands before them.
-    host = parts.parameter("host") or parts.parameter("hostaddr")
-    port = parts.parameter("port")
-    if host:
-        place = f"{quote(host, safe=',:')}:{port}" if port else quote(host, safe=",:")
-    else:
-        place = ",".join(f"{name}:{port or number}" if port or number else name for name, number in parts.hosts)
+    names, ports = _names(parts), _ports(parts)
+    if len(ports) == 1:
+        ports = ports * len(names)
+    places = [
+        (f"[{name}]" if ":" in name else quote(name, safe="")) + (f":{port}" if port else "")
+        for name, port in zip_longest(names, ports[: len(names)], fillvalue="")
+    ]
+    place = ",".join(places)
     database = parts.parameter("dbname") or unquote(parts.database)
     return f"{parts.scheme}://{place}/{quote(database)}"
 
@@ -72,17 +73,25 @@ def parameter_names(url: str) -> Sequence[str]:
 
 
 def _hosts_problem(parts: _Parts) -> str | None:
-    hosts = parts.parameter("host") or parts.parameter("hostaddr")
-    if not hosts and not all(name for name, _ in parts.hosts):
+    names = _names(parts)
+    if not all(names):
         return "must name a host, or the folder of a socket as host=/run/postgresql after a ?"
-    if hosts and not _HOST_SHOWN.fullmatch(hosts):
+    if not all(_HOST.fullmatch(name) for name in names):
         return "must have a valid host"
-    if any(name and not _HOST.fullmatch(name) for name, _ in parts.hosts):
-        return "must have a valid host"
-    ports = [*(number for _, number in parts.hosts), *parts.parameter("port").split(",")]
-    if any(number and not (_PORT.fullmatch(number) and 0 < int(number) < 65536) for number in ports):
+    if any(number and not (_PORT.fullmatch(number) and 0 < int(number) < 65536) for number in _ports(parts)):
         return "must have a port from 1 to 65535, or none: in a user name or password, write : / ? @ as %3A %2F %3F %40"
     return None
+
+
+def _names(parts: _Parts) -> list[str]:
+    """Return hosts, addresses and folders of sockets. Parameters take precedence over what stands before them."""
+    before = [unquote(name).strip("[]") for name, _ in parts.hosts]
+    named = parts.parameter("host") or (not any(before) and parts.parameter("hostaddr"))
+    return named.split(",") if named else before
+
+
+def _ports(parts: _Parts) -> list[str]:
+    return (parts.parameter("port") or ",".join(number for _, number in parts.hosts)).split(",")
 
 
 def _database_problem(parts: _Parts) -> str | None:
@@ -96,15 +105,14 @@ def _database_problem(parts: _Parts) -> str | None:
 
 def _parts(url: str) -> _Parts:
     scheme, _, rest = url.partition("://")
-    before = re.match(r"([^@/]*)@", rest)
-    credentials = "" if before is None else before[1]
-    rest = rest if before is None else rest[before.end() :]
+    credentials = re.match(r"[^@/]*@", rest)
+    rest = rest if credentials is None else rest[credentials.end() :]
     rest, _, query = rest.partition("?")
     place, _, database = rest.partition("/")
     hosts = [(name, number) for name, number in map(_host, place.split(","))]
     pairs = [pair.partition("=") for pair in query.split("&") if pair]
     parameters = [(unquote(key), unquote(value)) for key, _, value in pairs]
-    return _Parts(scheme, credentials, hosts, database, parameters)
+    return _Parts(scheme, hosts, database, parameters)
 
 
 def _host(text: str) -> tuple[str, str]:

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import itertools
 import os
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -14,15 +13,15 @@ from typing import Any
 
 import psycopg
 
-_BINARIES = Path("/usr/lib/postgresql")
+from tools.programs import path_of
+
 SUPERUSER = "postgres"
 _numbers = itertools.count(1)
 
 
 def binary(name: str) -> str:
-    """Return the path of a program of PostgreSQL. Debian keeps those of the server out of PATH."""
-    versions = sorted(_BINARIES.glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
-    found = shutil.which(name) or (str(versions[-1]) if versions else None)
+    """Return the path of a program of PostgreSQL."""
+    found = path_of(name)
     if found is None:
         raise FileNotFoundError(f"{name} is missing: run `make programs`")
     return found

@@ -54,6 +54,11 @@ def test_a_library_is_imported_only_where_it_is_at_home() -> None:
     assert strays == []
 
 
+def test_only_the_folder_of_a_database_knows_its_library() -> None:
+    folder = PACKAGE / "state" / "sqlite"
+    assert {path.parent for path in MODULES if "sqlite3" in imports(path)} == {folder}
+
+
 def test_the_program_has_one_lock_and_it_is_on_the_snapshot_store() -> None:
     served = [path for path in MODULES if room(path) != "demo"]
     holders = [path for path in served if re.search(r"\b(R?Lock|Condition)\(", path.read_text())]

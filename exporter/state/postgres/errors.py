@@ -10,8 +10,6 @@ import psycopg
 
 from exporter.model.record import StateError
 
-_LOG = "see the log of the database"
-
 _CONNECTING: Sequence[tuple[str, str, bool]] = (
     (
         r"password authentication failed|no password supplied|authentication failed for user",
@@ -62,7 +60,7 @@ _SQLSTATES: Sequence[tuple[str, str, bool]] = (
     ("53100", "its disk is full: make room on its volume", True),
     ("53200", "it is out of memory: raise its memory", True),
     ("53300", "it has no connection left: raise its max_connections, or lower state.pool_size", True),
-    ("53", "its disk, memory or quota does not suffice: " + _LOG, True),
+    ("53", "its disk, memory or quota does not suffice: see the log of the database", True),
     ("25006", "it is a standby or read-only, and can't be written to: name the primary in state.url", True),
     ("42501", "the user lacks a privilege: GRANT it the tables of the exporter, or let it own them", False),
     ("28", "it refuses the user or the password: check state.url or state.url_file", False),
@@ -75,9 +73,9 @@ _SQLSTATES: Sequence[tuple[str, str, bool]] = (
     ("40", "another transaction was in the way", True),
     ("55P03", "another transaction holds a lock for too long: end it", True),
     ("55", "an object is in use by another program", True),
-    ("54", "a limit of the database is exceeded: " + _LOG, False),
-    ("58", "its disk can't be read or written: " + _LOG, True),
-    ("XX", "it is damaged: " + _LOG, False),
+    ("54", "a limit of the database is exceeded: see the log of the database", False),
+    ("58", "its disk can't be read or written: see the log of the database", True),
+    ("XX", "it is damaged: see the log of the database", False),
     ("08", "the connection was cut", True),
     ("22", "it refuses a value: its encoding must be UTF8, and the tables as the exporter made them", False),
     ("23", "a table has rows that the exporter did not write: restore it, or use another database", False),
@@ -114,7 +112,7 @@ def unavailable(place: str, error: Exception) -> StateError | None:
     for pattern, meaning, passing in _CONNECTING:
         if re.search(pattern, text):
             return state_error(place, meaning, passing=passing)
-    return state_error(place, f"it can't be connected to: {_LOG}", passing=True)
+    return state_error(place, "it can't be connected to: see the log of the database", passing=True)
 
 
 def understood(place: str, error: Exception) -> StateError | None:
@@ -129,7 +127,7 @@ def understood(place: str, error: Exception) -> StateError | None:
     for beginning, meaning, passing in _SQLSTATES:
         if code.startswith(beginning):
             return state_error(place, f"{meaning} (SQLSTATE {code})", passing=passing)
-    return state_error(place, f"a statement failed: {_LOG} (SQLSTATE {code})")
+    return state_error(place, f"a statement failed: see the log of the database (SQLSTATE {code})")
 
 
 def damaged(place: str, error: Exception) -> StateError:
