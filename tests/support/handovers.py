@@ -9,6 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 Values = Mapping[str, float]
@@ -87,7 +88,7 @@ def violations(scrapes: Sequence[Scrape], owned: Mapping[str, Sequence[Term]]) -
 def _epochs(owned: Mapping[str, Sequence[Term]]) -> Iterator[str]:
     """Each new owner has a higher epoch than all before."""
     for account, held in owned.items():
-        for before, after in zip(held, held[1:], strict=False):
+        for before, after in pairwise(held):
             if after.epoch <= before.epoch:
                 yield f"{account}: {after.process} owns it with epoch {after.epoch} after {before.epoch}"
 
@@ -130,15 +131,13 @@ def _order(account: str, seen: Sequence[Scrape], held: Sequence[Term]) -> Iterat
 
 
 def _falls(account: str, seen: Sequence[Scrape]) -> Iterator[str]:
-    """A counter begins at 0, and never falls or goes from one scrape to a later one, whoever exposes it."""
+    """A counter begins at 0, and never falls from one scrape to a later one, whoever exposes it.
+
+    It may be absent for a moment, while it is read from the state: Prometheus sees a gap, and no rise in it.
+    """
     ended = sorted(seen, key=lambda scrape: scrape.end)
+    yield from _beginnings(account, ended)
     highest: dict[str, tuple[float, Scrape]] = {}
-    for scrape in ended:
-        for series, value in scrape.accounts[account].items():
-            if series not in highest and value:
-                yield f"{account}: {series} begins at {value:g} at {scrape.end:.3f} in {scrape.process}"
-            highest.setdefault(series, (value, scrape))
-    highest.clear()
     place = 0
     for scrape in seen:
         while place < len(ended) and ended[place].end < scrape.start:
@@ -149,14 +148,24 @@ def _falls(account: str, seen: Sequence[Scrape]) -> Iterator[str]:
         yield from _fallen(account, scrape, highest)
 
 
+def _beginnings(account: str, ended: Sequence[Scrape]) -> Iterator[str]:
+    first: dict[str, Scrape] = {}
+    lowest: dict[str, float] = {}
+    for scrape in ended:
+        for series, value in scrape.accounts[account].items():
+            if scrape.start <= first.setdefault(series, scrape).end:
+                lowest[series] = min(value, lowest.get(series, value))
+    for series, value in lowest.items():
+        if value:
+            yield f"{account}: {series} begins at {value:g} at {first[series].end:.3f} in {first[series].process}"
+
+
 def _fallen(account: str, scrape: Scrape, highest: Mapping[str, tuple[float, Scrape]]) -> Iterator[str]:
-    values = scrape.accounts[account]
-    for series, (value, before) in highest.items():
-        now = values.get(series)
-        if now is None or now < value:
-            fell = "is absent" if now is None else f"is {now:g}"
+    for series, now in scrape.accounts[account].items():
+        value, before = highest.get(series, (0.0, scrape))
+        if now < value:
             yield (
-                f"{account}: {series} {fell} at {scrape.start:.3f} in {scrape.process}, after {value:g} at "
+                f"{account}: {series} is {now:g} at {scrape.start:.3f} in {scrape.process}, after {value:g} at "
                 f"{before.end:.3f} in {before.process}"
             )
 
@@ -166,7 +175,9 @@ def differences(expected: Mapping[str, Counter[str]], found: Mapping[str, Counte
     problems = []
     for account in sorted(expected.keys() | found.keys()):
         right, counted = expected.get(account, Counter()), found.get(account, Counter())
-        for key in sorted(right.keys() | counted.keys(), key=str):
-            if right[key] != counted[key]:
-                problems.append(f"{account}: {key} is {counted[key]}, and {right[key]} have happened")
+        problems += [
+            f"{account}: {key} is {counted[key]}, and {right[key]} have happened"
+            for key in sorted(right.keys() | counted.keys())
+            if right[key] != counted[key]
+        ]
     return problems

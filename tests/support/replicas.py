@@ -6,7 +6,6 @@ A trigger in the database keeps who got which account when, so that tests.suppor
 import contextlib
 import http.client
 import json
-import os
 import random
 import re
 import signal
@@ -17,10 +16,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
-
-import psycopg
+from typing import Any
 
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
@@ -44,16 +42,16 @@ CREATE FUNCTION note_lease() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER note AFTER INSERT OR UPDATE ON leases FOR EACH ROW EXECUTE FUNCTION note_lease();
 """
-FAKE_TIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
 
 class Replica:
     """One process of the program. It is started once; a restart is another replica."""
 
-    def __init__(self, name: str, folder: Path, config: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    def __init__(self, name: str, folder: Path, config: Mapping[str, Any]) -> None:
         self.name = name
         self.port = postgres.free_port()
         self.config = folder / f"{name}.json"
+        self.settings = config
         self.config.write_text(json.dumps(config))
         self.log = folder / f"{name}.log"
         self.proxy: TcpProxy | None = None
@@ -64,7 +62,7 @@ class Replica:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [*PROGRAM, f"--web.listen-address=127.0.0.1:{self.port}", f"--config.file={self.config}"],
-                env={**PATH, **environ},
+                env=PATH,
                 stdout=log,
                 stderr=log,
             )
@@ -106,6 +104,7 @@ class Replica:
         return self.process.wait(20)
 
     def reload(self, config: Mapping[str, Any]) -> None:
+        self.settings = config
         self.config.write_text(json.dumps(config))
         self.process.send_signal(signal.SIGHUP)
 
@@ -172,13 +171,12 @@ class Stage:
         *,
         proxy: bool = False,
         scraped: bool = True,
-        **environ: str,
     ) -> Replica:
         """Start one more replica, with a proxy between it and the database if it is to have one."""
         tunnel = self.stack.enter_context(TcpProxy(self.socket)) if proxy else None
         if tunnel is not None:
             config = self.config(f"postgresql://postgres@127.0.0.1:{tunnel.port}/{self.database}")
-        replica = Replica(f"r{len(self.replicas)}", self.folder, config or self.config(), environ)
+        replica = Replica(f"r{len(self.replicas)}", self.folder, config or self.config())
         replica.proxy = tunnel
         self.replicas.append(replica)
         self.note(f"start {replica.name}")
@@ -186,6 +184,19 @@ class Stage:
         if scraped:
             threading.Thread(target=self._scrape, args=(replica,), daemon=True).start()
         return replica
+
+    def fresh(self, count: int) -> tuple[Replica, ...]:
+        """Return so many replicas with a proxy each that share all accounts, and let no other run."""
+        live = [replica for replica in self.replicas if replica.alive]
+        usable = all(r.proxy is not None and r.proxy.forwards for r in live)
+        if not usable or len(live) != count or not self.shared(*live):
+            # Those that start at once share at once.
+            for replica in live:
+                replica.process.terminate()
+            live = [self.start(proxy=True) for _ in range(count)]
+        self.until(lambda: self.shared(*live), f"that {count} share all accounts")
+        self._moving.set()
+        return tuple(live)
 
     @property
     def socket(self) -> str:
@@ -256,14 +267,10 @@ class Stage:
         longest = 0.0
         for account in self.apis:
             seen = sorted(s.end for s in list(self.scrapes) if s.end >= since and account in s.accounts)
-            longest = max([longest, *(after - before for before, after in zip(seen, seen[1:], strict=False))])
+            longest = max([longest, *(after - before for before, after in pairwise(seen))])
         return longest
 
     # The judgment.
-
-    def begin(self) -> None:
-        """Let work begin and end in the APIs from now on."""
-        self._moving.set()
 
     @contextlib.contextmanager
     def still(self) -> Iterator[None]:
@@ -359,7 +366,7 @@ def _words(counted: Mapping[tuple[str, ...], int]) -> Counter[str]:
 
 
 @contextlib.contextmanager
-def stage(folder: Path, accounts: Sequence[str] = ("a", "b", "c", "d"), seed: int | None = None) -> Iterator[Stage]:
+def stage(folder: Path, accounts: Sequence[str] = tuple("abcde"), seed: int | None = None) -> Iterator[Stage]:
     """Set up the database and the APIs. Replicas are started by the test."""
     with ExitStack() as stack:
         server = stack.enter_context(postgres.running("synchronous_commit=on"))

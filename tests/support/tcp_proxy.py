@@ -28,6 +28,11 @@ class TcpProxy:
         for direction in directions:
             self._open[direction].clear()
 
+    @property
+    def forwards(self) -> bool:
+        """Whether it is no black hole."""
+        return all(opened.is_set() for opened in self._open.values())
+
     def forward(self) -> None:
         """Forward all, beginning with what was held back."""
         for opened in self._open.values():
