@@ -1,13 +1,16 @@
 """Replicas as processes on a real PostgreSQL: whatever fails, one exposes an account, and each event counts once."""
 
+import random
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from exporter.demo import faults
 from exporter.replicas.leases import exposure_seconds
 from tests.support.pgbouncer import pooled
+from tests.support.random_faults import Walk
 from tests.support.replicas import TTL, Replica, Stage, stage
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
@@ -166,3 +169,11 @@ def ready(replica: Replica) -> bool:
         return replica.get("/-/ready").startswith("200")
     except OSError:
         return False
+
+
+def test_random_faults_break_no_promise(tmp_path: Path) -> None:
+    seed = random.randrange(1_000_000)
+    with stage(tmp_path, seed=seed) as made:
+        report = Walk(made, random.Random(seed)).run(20.0)
+    assert not report.violations, f"seed {seed}\n{report.text()}"
+    assert report.events

@@ -146,7 +146,8 @@ class Stage:
     began: float = field(default_factory=time.time)
     _moving: threading.Event = field(default_factory=threading.Event)
     _pause: threading.Event = field(default_factory=threading.Event)
-    _changes: list[LeaseChange] = field(default_factory=list)
+    _step: threading.Lock = field(default_factory=threading.Lock)
+    """Held while work begins and ends."""
 
     def config(self, url: str | None = None, **changed: Any) -> dict[str, Any]:
         """Return a configuration; `changed` keys replace others, and `accounts` are names."""
@@ -195,8 +196,15 @@ class Stage:
                 replica.process.terminate()
             live = [self.start(proxy=True) for _ in range(count)]
         self.until(lambda: self.shared(*live), f"that {count} share all accounts")
-        self._moving.set()
+        if not self._moving.is_set():
+            # What a first reading finds is no new event.
+            self.until(self._all_read, "that all lists were read once")
+            self._moving.set()
         return tuple(live)
+
+    def _all_read(self) -> bool:
+        query = """SELECT count(*) FROM collectors WHERE marks LIKE '%"complete": true%'"""
+        return bool(self.select(query)[0][0] == len(self.apis) * len(KINDS))
 
     @property
     def socket(self) -> str:
@@ -275,7 +283,8 @@ class Stage:
     @contextlib.contextmanager
     def still(self) -> Iterator[None]:
         """Let nothing happen in the APIs meanwhile."""
-        self._moving.clear()
+        with self._step:
+            self._moving.clear()
         try:
             yield
         finally:
@@ -333,12 +342,16 @@ class Stage:
     def move(self) -> None:
         """Let work begin and end while it may, until the stage ends."""
         while not self._pause.wait(0.4):
-            for api in self.apis.values():
+            with self._step:
                 if self._moving.is_set():
-                    for _ in range(self.random.choice([0, 0, 1, 2])):
-                        api.work.begin()
-                    for _ in range(self.random.randint(0, 4)):
-                        api.work.go_on()
+                    for api in self.apis.values():
+                        self._move_one(api.work)
+
+    def _move_one(self, work: Work) -> None:
+        for _ in range(self.random.choice([0, 0, 1, 2])):
+            work.begin()
+        for _ in range(self.random.randint(0, 4)):
+            work.go_on()
 
     def end(self) -> None:
         self._pause.set()
