@@ -31,8 +31,8 @@ def test_those_that_are_gone_lose_their_accounts_to_those_that_live(made: Stage)
     killed, left, stopped, cut_off = made.fresh(4)
     for api in made.apis.values():
         # Polls are under way when they stop, and their writes come too late.
-        api.mock_api.faults.add(faults.latency(0.4), times=20)
-    time.sleep(0.3)
+        api.mock_api.faults.add(faults.latency(1.5), times=4)
+    time.sleep(1.2)
     assert cut_off.proxy is not None
     killed.kill()
     stopped.stop()
