@@ -102,10 +102,10 @@ def test_when_an_account_is_lost_no_poll_of_it_is_under_way_any_more(
     program.rig.mock_api.faults.add(faults.hang())
     leased.start(program.accounts(a=BATCHES))
     do(program, leased, "claimed", "a")
-    [line] = program.lines
-    eventually(lambda: program.scheduler.engine.owned(line.over) > 0)
+    [line], engine = program.lines, program.scheduler.engine
+    eventually(lambda: engine.submit("test", lambda: engine.owned(line.over)).result() > 0)
     do(program, leased, "lost", "a")
-    assert program.scheduler.engine.owned(line.over) == 0
+    assert engine.submit("test", lambda: engine.owned(line.over)).result() == 0
 
 
 def test_accounts_of_which_one_can_not_be_restored_do_not_begin_and_may_be_tried_again(
@@ -195,4 +195,4 @@ def test_a_poll_whose_write_is_refused_ends_without_a_trace_in_metrics(rig: Rig)
             step()
     assert refused == ["prod", "prod"]
     assert (poller.facts.up, poller.facts.error) == (None, None)
-    assert rig.board.snapshot.collectors == ()
+    assert [collector.counters for collector in rig.board.snapshot.collectors] == [{}], "nothing has risen"
