@@ -12,6 +12,7 @@ from exporter.client.transport import RequestLimits
 from exporter.config import Account, Database
 from exporter.config.diff import Changes
 from exporter.exposition.boot_clock import ticks
+from exporter.exposition.replica_metrics import ReplicaFigures, ReplicaView
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.model.record import StateError
@@ -20,6 +21,8 @@ from exporter.polling.leased import LeasedState, LeasedSupervisor
 from exporter.polling.scheduler import Scheduler
 from exporter.polling.supervisor import Supervisor
 from exporter.replicas.replica import Replicas
+from exporter.replicas.status import ReplicaStatus
+from exporter.replicas.values import Phase
 from exporter.state import State, prepared
 from exporter.systems import sources
 
@@ -95,7 +98,10 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
 
     url, engine = database.url, parts.scheduler.engine
     prepared_statements = database.prepared_statements
-    with opened(url.read, url.shown(), _LEASE_CONNECTIONS, prepared_statements, wait=engine.wait) as leases:
+    lease_took, records_took = parts.live.time_database("leases", "records")
+    with opened(
+        url.read, url.shown(), _LEASE_CONNECTIONS, prepared_statements, wait=engine.wait, observe=lease_took
+    ) as leases:
         leased = LeasedSupervisor(
             engine,
             parts.live,
@@ -105,12 +111,29 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
         )
         replicas = leased.replicas
         parts.store.exposed_until = lambda: replicas.exposed_until
+        parts.live.show_replica(lambda: figures(replicas.status))
         _prepare(leases)
         with opened(
-            url.read, url.shown(), database.pool_size, prepared_statements, replicas.fence, engine.wait
+            url.read, url.shown(), database.pool_size, prepared_statements, replicas.fence, engine.wait, records_took
         ) as records:
             leased.use(_supervisor(LeasedState(records, replicas.refuse), parts, replicas.time))
             yield Running(leased, leased.not_ready)
+
+
+def figures(status: ReplicaStatus) -> ReplicaFigures:
+    """Return what metrics show of a replica's status: what it last read only while it may act on it."""
+    view = None
+    if status.clock_offset is not None and status.phase is not Phase.SILENT:
+        view = ReplicaView(
+            status.clock_offset,
+            len(status.live),
+            len(status.config_hashes),
+            status.leases_held,
+            status.target,
+            status.accounts_unowned if status.has_current_config else None,
+        )
+    changes = {change.value: count for change, count in status.lease_changes.items()}
+    return ReplicaFigures(status.database_up, view, changes, status.commits_refused)
 
 
 def _prepare(leases: "PostgresState") -> None:
