@@ -11,9 +11,10 @@ from exporter.cli.api_client import api_client
 from exporter.cli.load_config import checked_configuration, systems, web_configuration
 from exporter.cli.printing import Printer
 from exporter.client import JSON, Client, Request
-from exporter.config import Account, Config, ConfigError, Problem, json_schema
-from exporter.model.record import FetchError, Reason
+from exporter.config import Account, Config, ConfigError, Database, Problem, json_schema
+from exporter.model.record import FetchError, Reason, StateError
 from exporter.polling.collector.paged_list import PagedList
+from exporter.state import postgres
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options, Page
 from exporter.web.config import WebConfigFile
@@ -36,8 +37,26 @@ def run(args: argparse.Namespace) -> bool:
         printer.result(f"{web.path}: OK, {tls}, {_counted(len(web.config.users), 'user')}")
     if not args.online:
         return True
-    results = [_online(account, printer) for account in config.accounts]
+    results = [_database(config.database, printer)] if config.database is not None else []
+    results += [_online(account, printer) for account in config.accounts]
     return all(results)
+
+
+def _database(database: Database, printer: Printer) -> bool:
+    """Connect to the database of the state, and print a line. Return whether it can be used. Nothing is made in it."""
+    try:
+        postgres.require()
+        from exporter.state.postgres.database import opened
+
+        place = database.url.shown()
+        with opened(database.url.read, place, 1, database.prepared_statements) as state:
+            version = state.inspect()
+    except StateError as error:
+        printer.problem(str(error), reason=str(error.reason))
+        return False
+    found = f"tables of version {version}" if version else "empty, the exporter makes its tables at the start"
+    printer.result(f"state database {place}: OK, {found}", schema=version)
+    return True
 
 
 def _checked(args: argparse.Namespace) -> tuple[Config, WebConfigFile | None]:

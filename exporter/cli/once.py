@@ -13,7 +13,7 @@ from exporter.cli.atomic_write import atomic_write
 from exporter.cli.load_config import configuration, log_warnings, revision
 from exporter.cli.printing import Printer
 from exporter.cli.streams import OutputError
-from exporter.client.memory_budget import return_large_blocks
+from exporter.client.memory_budget import save_memory
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.self_metrics import SelfMetrics
@@ -32,7 +32,7 @@ _BAR = "{bar:30}| {n_fmt} of {total_fmt} collectors{postfix}"
 def run(args: argparse.Namespace) -> bool:
     """Poll every collector once, all at the same time. Return whether all polls succeeded."""
     config = log_warnings(configuration(args))
-    return_large_blocks()
+    save_memory()
     printer = Printer(args.log_format)
     if args.output is not None:
         problem = _problem(args.output)

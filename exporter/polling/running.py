@@ -12,7 +12,6 @@ from exporter.client.transport import RequestLimits
 from exporter.config import Account, Database
 from exporter.config.diff import Changes
 from exporter.exposition.boot_clock import ticks
-from exporter.exposition.replica_metrics import ReplicaFigures, ReplicaView
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.model.record import StateError
@@ -20,9 +19,6 @@ from exporter.polling.build import Shared, account_pipeline
 from exporter.polling.leased import LeasedState, LeasedSupervisor
 from exporter.polling.scheduler import Scheduler
 from exporter.polling.supervisor import Supervisor
-from exporter.replicas.replica import Replicas
-from exporter.replicas.status import ReplicaStatus
-from exporter.replicas.values import Phase
 from exporter.state import State, prepared
 from exporter.systems import sources
 
@@ -94,6 +90,9 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
     from exporter.state.postgres import require
 
     require()
+    # They import psycopg, or are of no use without it.
+    from exporter.polling.figures import figures
+    from exporter.replicas.replica import Replicas
     from exporter.state.postgres.database import opened
 
     url, engine = database.url, parts.scheduler.engine
@@ -118,22 +117,6 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
         ) as records:
             leased.use(_supervisor(LeasedState(records, replicas.refuse), parts, replicas.time))
             yield Running(leased, leased.not_ready)
-
-
-def figures(status: ReplicaStatus) -> ReplicaFigures:
-    """Return what metrics show of a replica's status: what it last read only while it may act on it."""
-    view = None
-    if status.clock_offset is not None and status.phase is not Phase.SILENT:
-        view = ReplicaView(
-            status.clock_offset,
-            len(status.live),
-            len(status.config_hashes),
-            status.leases_held,
-            status.target,
-            status.accounts_unowned if status.has_current_config else None,
-        )
-    changes = {change.value: count for change, count in status.lease_changes.items()}
-    return ReplicaFigures(status.database_up, view, changes, status.commits_refused)
 
 
 def _prepare(leases: "PostgresState") -> None:

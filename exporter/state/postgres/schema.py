@@ -109,6 +109,14 @@ def prepare(place: str) -> Callable[[Connection], None]:
     return call
 
 
+def inspect(place: str) -> Callable[[Connection], int]:
+    """Return the call that returns the version of the tables, 0 if there are none, and raises StateError as `prepare`.
+
+    Nothing is made or locked.
+    """
+    return lambda connection: _version(connection, place)
+
+
 def _version(connection: Connection, place: str) -> int:
     """Return the version of the tables, 0 for an empty database. Raises StateError for one that is not ours."""
     query = """SELECT (SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()),

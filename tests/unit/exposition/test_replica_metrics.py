@@ -10,7 +10,7 @@ from exporter.exposition.catalog import LIVE
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.polling.running import figures
+from exporter.polling.figures import figures
 from exporter.replicas.leases import Replica
 from exporter.replicas.status import ReplicaStatus, Tally, describe
 from exporter.replicas.values import Change, Peer, Phase, Tick, Unowned
