@@ -24,6 +24,8 @@ class ReplicaStatus:
     """The holders that are live, as of the last tick."""
     config_hashes: tuple[str, ...]
     """The different configurations of those, the one that counts first."""
+    has_current_config: bool
+    """Whether this replica has the one that counts. If not, it does not know which accounts need an owner."""
     lease_changes: Mapping[Change, int]
     commits_refused: int
     tick_seconds: float | None
@@ -60,6 +62,7 @@ def describe(
         accounts_unowned=len(replica.unowned),
         live=tuple(peer.holder for peer in live),
         config_hashes=tuple(dict.fromkeys(peer.config for peer in newest_first)),
+        has_current_config=replica.has_current_config,
         lease_changes={change: tally.changes[change] for change in Change},
         commits_refused=tally.refused,
         tick_seconds=tally.tick_seconds,
