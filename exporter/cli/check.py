@@ -11,9 +11,10 @@ from exporter.cli.api_client import api_client
 from exporter.cli.load_config import checked_configuration, systems, web_configuration
 from exporter.cli.printing import Printer
 from exporter.client import JSON, Client, Request
-from exporter.config import Account, Config, ConfigError, Problem, json_schema
-from exporter.model.record import FetchError, Reason
+from exporter.config import Account, Config, ConfigError, Database, Problem, json_schema
+from exporter.model.record import FetchError, Reason, StateError
 from exporter.polling.collector.paged_list import PagedList
+from exporter.state.postgres import require
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options, Page
 from exporter.web.config import WebConfigFile
@@ -37,7 +38,28 @@ def run(args: argparse.Namespace) -> bool:
     if not args.online:
         return True
     results = [_online(account, printer) for account in config.accounts]
-    return all(results)
+    return all([_database(config.database, printer), *results])
+
+
+def _database(database: Database | None, printer: Printer) -> bool:
+    """Connect to the database of the state, if there is one, and print a line. Return whether it is usable."""
+    if database is None:
+        return True
+    try:
+        require()
+        from exporter.state.postgres.check import check
+
+        place = database.url.shown()
+        found = check(database.url.read, place, prepared_statements=database.prepared_statements)
+    except StateError as error:
+        printer.problem(str(error))
+        return False
+    tables = f"schema {found.schema}" if found.schema else "no tables yet"
+    printer.result(
+        f"state database {place}: OK, PostgreSQL {found.server}, {tables}, {_counted(found.live, 'live replica')}",
+        **found._asdict(),
+    )
+    return True
 
 
 def _checked(args: argparse.Namespace) -> tuple[Config, WebConfigFile | None]:

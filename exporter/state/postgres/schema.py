@@ -14,7 +14,7 @@ MIN_READER = 1
 _PROGRAM = "batch-exporter"
 _LOCK = 0x62617463
 """The key of the advisory lock under which the tables are made and migrated."""
-_TABLES = ("meta", "collectors", "series", "records", "failures", "replicas", "leases")
+TABLES = ("meta", "collectors", "series", "records", "failures", "replicas", "leases")
 
 _FIRST = """
 CREATE TABLE meta (
@@ -92,12 +92,12 @@ def prepare(place: str) -> Callable[[Connection], None]:
     """
 
     def call(connection: Connection) -> None:
-        if _version(connection, place) >= VERSION:
+        if schema_version(connection, place) >= VERSION:
             return
         with patient(connection):
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
             # Another replica may have made them meanwhile.
-            version = _version(connection, place)
+            version = schema_version(connection, place)
             for start in range(version, VERSION):
                 connection.execute(_MIGRATIONS[start].encode())
             if version == 0:
@@ -109,15 +109,15 @@ def prepare(place: str) -> Callable[[Connection], None]:
     return call
 
 
-def _version(connection: Connection, place: str) -> int:
-    """Return the version of the tables, 0 for an empty database. Raises StateError for one that is not ours."""
+def schema_version(connection: Connection, place: str) -> int:
+    """Return the version of the tables, 0 if there are none. Raises StateError for one that is not ours."""
     query = """SELECT (SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()),
                current_schema(),
                ARRAY(SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace
                      AND relname = ANY(%s) ORDER BY relname),
                (SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('meta') AND NOT attisdropped
                 AND attname IN ('program', 'version', 'min_reader'))"""
-    found = connection.execute(query, (list(_TABLES),)).fetchone()
+    found = connection.execute(query, (list(TABLES),)).fetchone()
     encoding, schema, tables, columns = found or ("", None, [], 0)
     if encoding != "UTF8":
         raise state_error(place, "its encoding is not UTF8: create it with ENCODING 'UTF8' TEMPLATE template0")
