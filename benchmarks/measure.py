@@ -65,7 +65,7 @@ def quiet_polls(url: str, folder: Path, collector: str, times: int) -> Cost:
 def reconciling_poll(url: str, folder: Path, collector: str) -> Cost:
     """One poll with a slice of a reconciliation, which is due: of an account with all collectors and the defaults."""
     with _exporter(url, folder, list(PATHS), {}) as (made, state):
-        [poller] = [one for one in made if one.facts.collector == collector]
+        [poller] = [candidate for candidate in made if candidate.facts.collector == collector]
         with state.records(poller.facts.account, collector, Rules.of(sources()["inkit"].families)) as records:
             records.mark(replace(records.marks, reconciled_at=0.0))
         return _cost([poller])
@@ -141,7 +141,7 @@ def _exporter(
     with prepared(folder / "state.db") as state:
         board = board or SnapshotStore()
         shared = Shared(state, board, SelfMetrics("0", "", board), runner)
-        yield [one for each in alike for one in account_pipeline(each, sources(), shared).pollers], state
+        yield [poller for each in alike for poller in account_pipeline(each, sources(), shared).pollers], state
 
 
 def _cost(made: Sequence[Poller]) -> Cost:

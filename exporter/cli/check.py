@@ -14,7 +14,7 @@ from exporter.client import JSON, Client, Request
 from exporter.config import Account, Config, ConfigError, Database, Problem, json_schema
 from exporter.model.record import FetchError, Reason, StateError
 from exporter.polling.collector.paged_list import PagedList
-from exporter.state.postgres import require
+from exporter.state import postgres
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options, Page
 from exporter.web.config import WebConfigFile
@@ -37,28 +37,27 @@ def run(args: argparse.Namespace) -> bool:
         printer.result(f"{web.path}: OK, {tls}, {_counted(len(web.config.users), 'user')}")
     if not args.online:
         return True
-    results = [_online(account, printer) for account in config.accounts]
-    return all([_database(config.database, printer), *results])
+    results = [_database(config.database, printer)] if config.database is not None else []
+    results += [_online(account, printer) for account in config.accounts]
+    return all(results)
 
 
-def _database(database: Database | None, printer: Printer) -> bool:
-    """Connect to the database of the state, if there is one, and print a line. Return whether it is usable."""
-    if database is None:
-        return True
+def _database(database: Database, printer: Printer) -> bool:
+    """Connect to the database of the state, and print a line. Return whether it can be used. Nothing is made in it."""
     try:
-        require()
+        postgres.require()
         from exporter.state.postgres.check import check
 
         place = database.url.shown()
         found = check(database.url.read, place, prepared_statements=database.prepared_statements)
     except StateError as error:
-        printer.problem(str(error))
+        printer.problem(str(error), reason=str(error.reason))
         return False
-    tables = f"schema {found.schema}" if found.schema else "no tables yet"
-    printer.result(
-        f"state database {place}: OK, PostgreSQL {found.server}, {tables}, {_counted(found.live, 'live replica')}",
-        **found._asdict(),
+    tables = (
+        f"tables of version {found.schema}" if found.schema else "empty, the exporter makes its tables at the start"
     )
+    text = f"state database {place}: OK, {tables}, PostgreSQL {found.server}, {_counted(found.live, 'live replica')}"
+    printer.result(text, **found._asdict())
     return True
 
 

@@ -14,7 +14,7 @@ from exporter.cli.flags import UsageError
 from exporter.cli.load_config import configuration, log_warnings, revision
 from exporter.cli.printing import Printer
 from exporter.cli.streams import OutputError
-from exporter.client.memory_budget import return_large_blocks
+from exporter.client.memory_budget import save_memory
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.self_metrics import SelfMetrics
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> bool:
             "once can't share the state of replicas: name a configuration with state.path instead of state.url and"
             " state.url_file, and give once that file for itself"
         )
-    return_large_blocks()
+    save_memory()
     printer = Printer(args.log_format)
     if args.output is not None:
         problem = _problem(args.output)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from exporter import __version__
 from exporter.cli.load_config import configuration, log_limits, log_warnings, revision, web_configuration
 from exporter.cli.sd_notify import ServiceManager
-from exporter.client.memory_budget import return_large_blocks
+from exporter.client.memory_budget import save_memory
 from exporter.config import Config
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
@@ -81,7 +81,7 @@ def serve(
     Raises ConfigError for both configurations, ListenError for an address that is not available, and StateError.
     """
     signals = signals or catch_signals(reload=True)
-    return_large_blocks()
+    save_memory()
     config = loading.load()
     web = web_configuration(args)
     addresses = args.listen_address

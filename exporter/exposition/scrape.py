@@ -118,6 +118,12 @@ class Exposition:
         kept, now = self._scrapes.get((openmetrics_preferred(accept), gzip_preferred(accept_encoding))), self._clock()
         return kept.scrape if kept is not None and kept.holds(self._store.exposed(now), now) else None
 
+    def drop_expired(self) -> None:
+        """Free the cached scrapes that are no longer valid: those of thousands of collectors are large."""
+        now = self._clock()
+        snapshot = self._store.exposed(now)
+        self._scrapes = {form: scrape for form, scrape in self._scrapes.items() if scrape.holds(snapshot, now)}
+
     def render(self, accept: str = "", accept_encoding: str = "", names: Sequence[str] = ()) -> Scrape:
         """Return a scrape for these headers; with `names`, only the families that have a sample of one of these names.
 
@@ -144,10 +150,10 @@ class Exposition:
         """Return the scrape of all families, from the cache if it is still valid."""
         kept, snapshot = self._scrapes.get(form), self._store.exposed(now)
         if kept is None or not kept.holds(snapshot, now):
+            kept = None
+            self.drop_expired()
             kept = self._whole(snapshot, now, *form)
-            # Those of other forms that hold no more would be kept for as long as nobody asks for them again.
-            held = {other: scrape for other, scrape in self._scrapes.items() if scrape.holds(snapshot, now)}
-            self._scrapes = {**held, form: kept}
+            self._scrapes = {**self._scrapes, form: kept}
         return kept.scrape
 
     def _whole(self, snapshot: Snapshot, now: float, openmetrics: bool, compressed: bool) -> _Cached:

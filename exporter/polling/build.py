@@ -139,6 +139,7 @@ def account_pipeline(
     )
     scope = json.dumps([account.base_url, account.filters], sort_keys=True)
     facts_by_name = {facts.collector: facts.going_on() for facts in known if facts.system == account.system}
+    rules = shared.rules.get(account.system) or shared.rules.setdefault(account.system, Rules.of(source.families))
     pollers = tuple(
         Poller(
             Collector(
@@ -149,7 +150,7 @@ def account_pipeline(
                 account.name,
                 labels="workflow" if account.workflow_label and _has_optional_labels(source, name) else "",
                 boot=boot(),
-                rules=shared.rules.setdefault(account.system, Rules.of(source.families)),
+                rules=rules,
             ),
             api_client,
             shared.state,

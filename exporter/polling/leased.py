@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from exporter.client import Stopping
 from exporter.config import Account
@@ -17,10 +17,12 @@ from exporter.model.accounting import Rules
 from exporter.model.record import Refused
 from exporter.polling.engine import Engine
 from exporter.polling.supervisor import Supervisor
-from exporter.replicas.replica import Replicas
 from exporter.replicas.surroundings import Accounts
 from exporter.replicas.values import Configured
 from exporter.state import Records, Sizes, State
+
+if TYPE_CHECKING:
+    from exporter.replicas.replica import Replicas
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,7 @@ class LeasedState:
 class MakeReplicas(Protocol):
     """Makes the keeper of the leases, which calls `accounts` as they come and go."""
 
-    def __call__(self, accounts: Accounts, configured: Configured, /) -> Replicas: ...
+    def __call__(self, accounts: Accounts, configured: Configured, /) -> "Replicas": ...
 
 
 class LeasedSupervisor:

@@ -19,7 +19,6 @@ from exporter.polling.build import Shared, account_pipeline
 from exporter.polling.leased import LeasedState, LeasedSupervisor
 from exporter.polling.scheduler import Scheduler
 from exporter.polling.supervisor import Supervisor
-from exporter.replicas.replica import Replicas
 from exporter.state import State, prepared
 from exporter.systems import sources
 
@@ -91,6 +90,8 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
     from exporter.state.postgres import require
 
     require()
+    # They import psycopg.
+    from exporter.replicas.replica import Replicas
     from exporter.state.postgres.database import opened
 
     url, engine = database.url, parts.scheduler.engine

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from exporter.replicas.ticks import Connection
+if TYPE_CHECKING:
+    from exporter.replicas.ticks import Connection
 
 _T = TypeVar("_T")
 
@@ -25,7 +26,7 @@ class Engine(Protocol):
 class Pool(Protocol):
     """Calls functions with a connection in autocommit, in threads of its own."""
 
-    def submit(self, function: Callable[[Connection], _T], seconds: float | None = None) -> "Future[_T]":
+    def submit(self, function: "Callable[[Connection], _T]", seconds: float | None = None) -> "Future[_T]":
         """Call a function. Its future raises StateError, also when it has taken too long."""
 
 

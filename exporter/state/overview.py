@@ -20,8 +20,8 @@ class CollectorOverview(NamedTuple):
     failures: int
     last_poll: float | None
     """When the last successful poll began, epoch seconds; None if there was none or it can't be read."""
-    owner: str | None = None
-    """The replica that has the account's lease, live or not."""
+    owner: str | None
+    """The replica that has the account's lease, live or not; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)

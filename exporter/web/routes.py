@@ -1,5 +1,6 @@
 """Answer the exporter's paths: metrics, the pages for people, and the two probes. HTTP itself is in app.py."""
 
+import asyncio
 import functools
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from exporter import __version__
 from exporter.config.diff import Outcome
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.negotiation import everything_refused, json_preferred
-from exporter.exposition.scrape import Exposition, Scrape
+from exporter.exposition.scrape import LIVE_SECONDS, Exposition, Scrape
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.web.background import OneAtATime
 from exporter.web.messages import Answer, Handler, Request, Response, text
@@ -103,7 +104,9 @@ def _metrics(exposition: Exposition, scrapes: OneAtATime, request: Request, on_s
         return _scraped(kept, on_sent)
 
     async def rendered() -> Response:
-        return _scraped(await scrapes.run(lambda: exposition.render(accept, codings, names)), on_sent)
+        scrape = await scrapes.run(lambda: exposition.render(accept, codings, names))
+        asyncio.get_running_loop().call_later(2 * LIVE_SECONDS, exposition.drop_expired)
+        return _scraped(scrape, on_sent)
 
     return rendered()
 

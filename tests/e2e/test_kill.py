@@ -107,6 +107,7 @@ def reconciled_since(url: str, moment: float) -> str:
         if len(times) == len(KINDS) and min(times) > moment:
             return page
         assert time.monotonic() < deadline, page
+        time.sleep(0.05)
 
 
 def killed_at_work(rig: Rig, work: Work, arguments: list[str]) -> bool:

@@ -1,4 +1,7 @@
-"""Failures while a part of the chain is down, slow or refused: each of two Prometheus pages once for each of them."""
+"""Failures while a part of the chain is down, slow or refused: each of two Prometheus pages once for each of them.
+
+Most of it is waiting. So there are several chains, at which different things go wrong at the same time.
+"""
 
 import contextlib
 import json
@@ -8,8 +11,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +26,7 @@ from tests.support.chain import Chain, apis, chain
 from tests.support.e2e_intervals import QUICK, Account
 from tests.support.happenings import BATCH, FIRST_BATCH, GENERATION, NEW_DESTINATION, OWN_FAILURE, Kind, Sample
 from tests.support.rig import HOUR
+from tests.support.side_by_side import Results, Scene, come_to, side_by_side
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
@@ -115,13 +120,14 @@ def pass_time(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-@pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
-    """One chain for all tests, which keep apart by their accounts. In one account something failed an hour ago."""
+@contextmanager
+def night(folder: Path, scenarios: Sequence[str]) -> Iterator[Night]:
+    """A chain for what happens in these accounts. In one more account something failed an hour ago."""
     with ExitStack() as stack:
         accounts = []
         samples: dict[str, list[Sample]] = {}
-        for scenario, (settings, kinds) in SCENARIOS.items():
+        for scenario in scenarios:
+            settings, kinds = SCENARIOS[scenario]
             for number, kind in enumerate(kinds):
                 sample = Sample(kind, f"{scenario}-{number}", stack.enter_context(apis()), killed=False)
                 sample.before(0.0)
@@ -132,11 +138,11 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
         old = invocation("rend_old", time.time() - HOUR, destinations={"docusign": "Failed"})
         there.world.add("invocations", old)
         accounts.append(Account(QUIET, "inkit", "invocations", there.mock_api.url))
-        made = stack.enter_context(chain(tmp_path_factory.mktemp("night"), accounts, QUICK, OTHER))
+        made = stack.enter_context(chain(folder, accounts, QUICK, OTHER))
         yield Night(made, samples)
 
 
-def test_what_was_counted_and_not_published_when_the_exporter_was_killed_pages(night: Night) -> None:
+def the_exporter_is_killed_before_it_publishes(night: Night) -> None:
     samples = night.samples["unpublished"]
     for sample in samples:
         sample.happen()
@@ -148,7 +154,7 @@ def test_what_was_counted_and_not_published_when_the_exporter_was_killed_pages(n
     night.paged(samples)
 
 
-def test_what_failed_while_the_exporter_was_down_for_many_windows_pages(night: Night) -> None:
+def the_exporter_is_down(night: Night) -> None:
     before = night.happen("unpublished-for-long")
     night.noticed(before)
     night.made.exporter.kill()
@@ -164,7 +170,7 @@ def test_what_failed_while_the_exporter_was_down_for_many_windows_pages(night: N
     night.paged(samples)
 
 
-def test_what_failed_while_polls_failed_for_longer_than_stale_after_pages(night: Night) -> None:
+def polls_fail(night: Night) -> None:
     for scenario, code in (("refused-401", 401), ("refused-500", 500)):
         for sample in night.samples[scenario]:
             sample.apis.mock_api.faults.add(faults.status(code))
@@ -181,7 +187,7 @@ def test_what_failed_while_polls_failed_for_longer_than_stale_after_pages(night:
     night.paged(samples)
 
 
-def test_a_failure_that_a_slow_poll_meets_pages_though_the_next_poll_follows_at_once(night: Night) -> None:
+def polls_are_slow(night: Night) -> None:
     def happen(sample: Sample) -> None:
         requests = sample.apis.mock_api.requests
         requests.clear()
@@ -199,11 +205,9 @@ def test_a_failure_that_a_slow_poll_meets_pages_though_the_next_poll_follows_at_
     night.everywhere(slow, "that each had a slow poll")
 
 
-def test_what_failed_while_nobody_scraped_for_many_windows_pages_from_each_prometheus_that_is_back(
-    night: Night,
-) -> None:
-    # Of a Prometheus that is killed, Alertmanager takes minutes to end the pages.
-    night.over()
+def nobody_scrapes(night: Night) -> None:
+    # Of a Prometheus that is killed, Alertmanager takes minutes to end the pages: there must be none.
+    assert not any(sample.ended for samples in night.samples.values() for sample in samples)
     for watch in night.made.watches:
         watch.prometheus.kill()
     assert QUICK.unscraped_seconds is not None
@@ -216,7 +220,8 @@ def test_what_failed_while_nobody_scraped_for_many_windows_pages_from_each_prome
     night.paged(samples)
 
 
-def test_each_failure_was_one_page_from_each_prometheus_and_nothing_else_paged(night: Night) -> None:
+def all_is_over(night: Night) -> None:
+    """Each failure was one page from each Prometheus, and nothing else paged."""
     happened = night.over()
     for number, watch in enumerate(night.made.watches):
         for sample in happened:
@@ -228,3 +233,47 @@ def test_each_failure_was_one_page_from_each_prometheus_and_nothing_else_paged(n
         assert {alert for alert in ours if alert[0] != "PackageXItemErrors"} == wanted
         counted = watch.query('sum by (account) ({__name__=~".+_finished_total",status="failed"}) == 1')
         assert {found["account"] for found in counted} == {sample.account for sample in happened}
+
+
+NIGHTS: Sequence[tuple[Sequence[str], Sequence[Scene[Night]]]] = (
+    (
+        ("unpublished", "unpublished-for-long", "down"),
+        (the_exporter_is_killed_before_it_publishes, the_exporter_is_down, all_is_over),
+    ),
+    (("refused-401", "refused-500", "slow"), (polls_fail, polls_are_slow, all_is_over)),
+    (("unscraped",), (nobody_scrapes, all_is_over)),
+)
+"""For each chain: its accounts, and what happens to it, one thing after the other."""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results[Night]]:
+    nights = [(night(tmp_path_factory.mktemp("night"), scenarios), scenes) for scenarios, scenes in NIGHTS]
+    with side_by_side(*nights) as found:
+        yield found
+
+
+def test_what_was_counted_and_not_published_when_the_exporter_was_killed_pages(results: Results[Night]) -> None:
+    come_to(results, the_exporter_is_killed_before_it_publishes)
+
+
+def test_what_failed_while_the_exporter_was_down_for_many_windows_pages(results: Results[Night]) -> None:
+    come_to(results, the_exporter_is_down)
+
+
+def test_what_failed_while_polls_failed_for_longer_than_stale_after_pages(results: Results[Night]) -> None:
+    come_to(results, polls_fail)
+
+
+def test_a_failure_that_a_slow_poll_meets_pages_though_the_next_poll_follows_at_once(results: Results[Night]) -> None:
+    come_to(results, polls_are_slow)
+
+
+def test_what_failed_while_nobody_scraped_for_many_windows_pages_from_each_prometheus_that_is_back(
+    results: Results[Night],
+) -> None:
+    come_to(results, nobody_scrapes)
+
+
+def test_each_failure_was_one_page_from_each_prometheus_and_nothing_else_paged(results: Results[Night]) -> None:
+    come_to(results, all_is_over)

@@ -1,7 +1,10 @@
 """From a change in an API to the page, and to its end, through real programs; the exporter is killed meanwhile."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +16,7 @@ from tests.support.e2e_intervals import QUICK, Account
 from tests.support.pager import Page
 from tests.support.program import get
 from tests.support.rig import HOUR
+from tests.support.side_by_side import Results, Scene, come_to, side_by_side
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
@@ -20,28 +24,30 @@ ONCE_AND_OVER = [("pager", "firing"), ("pager", "resolved")]
 TOLD_AND_OVER = [("tickets", "firing"), ("tickets", "resolved")]
 
 
-@pytest.fixture(scope="module")
-def there() -> Iterator[Apis]:
-    """APIs where something failed an hour ago."""
-    with apis() as made:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A chain, and the APIs that it watches, where something failed an hour ago."""
+
+    running: Chain
+    there: Apis
+
+
+@contextmanager
+def place(folder: Path) -> Iterator[Place]:
+    with apis() as there:
         old = time.time() - HOUR
-        made.world.add("document_batches", document_batch("rb_old", old, destinations={"sepire": generations(2, 0, 2)}))
-        made.world.add("invocations", invocation("rend_old", old, destinations={"docusign": "Failed"}))
-        made.batches.add(packagex_batch("batch_old", old, resource="shipment", status="failed"))
-        yield made
-
-
-@pytest.fixture(scope="module")
-def running(there: Apis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """One chain for all tests, which keep apart by what alerts of which account they look at."""
-    url = there.mock_api.url
-    accounts = (
-        Account("production", "inkit", "document_batches", url),
-        Account("letters", "inkit", "invocations", url),
-        Account("logistics", "packagex", "batches", url),
-    )
-    with chain(tmp_path_factory.mktemp("chain"), accounts, QUICK) as made:
-        yield made
+        failed = document_batch("rb_old", old, destinations={"sepire": generations(2, 0, 2)})
+        there.world.add("document_batches", failed)
+        there.world.add("invocations", invocation("rend_old", old, destinations={"docusign": "Failed"}))
+        there.batches.add(packagex_batch("batch_old", old, resource="shipment", status="failed"))
+        url = there.mock_api.url
+        accounts = (
+            Account("production", "inkit", "document_batches", url),
+            Account("letters", "inkit", "invocations", url),
+            Account("logistics", "packagex", "batches", url),
+        )
+        with chain(folder, accounts, QUICK) as running:
+            yield Place(running, there)
 
 
 def notified(pages: list[Page]) -> list[tuple[str, str]]:
@@ -55,9 +61,8 @@ def asked(running: Chain, there: Apis) -> None:
     running.until(lambda: paths <= {request.path for request in list(there.mock_api.requests)}, "the next polls")
 
 
-def test_each_thing_pages_once_and_is_over_though_the_exporter_is_killed_before_the_page_and_after(
-    running: Chain, there: Apis
-) -> None:
+def all_kinds_page_and_are_over(place: Place) -> None:
+    running, there = place.running, place.there
     world, batches, pager = there.world, there.batches, running.pager
     began = time.time() - 5
     world.add("document_batches", document_batch("rb_1", began, destinations={"sepire": generations(3)}))
@@ -96,9 +101,8 @@ def test_each_thing_pages_once_and_is_over_though_the_exporter_is_killed_before_
     ]
 
 
-def test_what_failed_while_the_exporter_was_away_pages_when_it_is_back_and_what_is_old_does_not(
-    running: Chain, there: Apis
-) -> None:
+def something_fails_while_the_exporter_is_away(place: Place) -> None:
+    running, there = place.running, place.there
     old = [("InkitGenerationFailed", "production"), ("PackageXBatchFailed", "logistics")]
     before = [running.pager.pages(*group) for group in old]
     running.exporter.kill()
@@ -111,9 +115,8 @@ def test_what_failed_while_the_exporter_was_away_pages_when_it_is_back_and_what_
     assert [running.pager.pages(*group) for group in old] == before
 
 
-def test_the_first_failure_of_its_kind_pages_though_the_exporter_is_killed_as_soon_as_it_is_exposed(
-    running: Chain, there: Apis
-) -> None:
+def the_exporter_is_killed_as_soon_as_something_is_exposed(place: Place) -> None:
+    running, there = place.running, place.there
     there.batches.add(packagex_batch("batch_2", time.time(), resource="tracker", status="failed"))
     running.until(lambda: 'resource="tracker",status="failed"' in get(running.exporter.url + "/metrics"), "its series")
     running.exporter.kill()
@@ -126,9 +129,9 @@ def test_the_first_failure_of_its_kind_pages_though_the_exporter_is_killed_as_so
     running.until(paged, "the page")
 
 
-def test_an_exporter_that_is_down_pages_and_silences_what_was_last_seen_of_it_but_no_failure(
-    running: Chain, there: Apis
-) -> None:
+def the_exporter_is_down(place: Place) -> None:
+    running, there = place.running, place.there
+
     def failures() -> list[Page]:
         return running.pager.pages("InkitGenerationFailed", "production")[before:]
 
@@ -157,3 +160,44 @@ def test_an_exporter_that_is_down_pages_and_silences_what_was_last_seen_of_it_bu
     running.until(lambda: down()[1:], "that the exporter is back")
     assert notified(failures()) == [*ONCE_AND_OVER, ("pager", "firing")]
     assert notified(down()) == ONCE_AND_OVER
+
+
+SCENES: Sequence[Sequence[Scene[Place]]] = (
+    (all_kinds_page_and_are_over,),
+    (
+        something_fails_while_the_exporter_is_away,
+        the_exporter_is_killed_as_soon_as_something_is_exposed,
+        the_exporter_is_down,
+    ),
+)
+"""For each chain, what happens to it. What happens keeps apart by what alerts of which account it looks at."""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results[Place]]:
+    with side_by_side(*((place(tmp_path_factory.mktemp("chain")), scenes) for scenes in SCENES)) as found:
+        yield found
+
+
+def test_each_thing_pages_once_and_is_over_though_the_exporter_is_killed_before_the_page_and_after(
+    results: Results[Place],
+) -> None:
+    come_to(results, all_kinds_page_and_are_over)
+
+
+def test_what_failed_while_the_exporter_was_away_pages_when_it_is_back_and_what_is_old_does_not(
+    results: Results[Place],
+) -> None:
+    come_to(results, something_fails_while_the_exporter_is_away)
+
+
+def test_the_first_failure_of_its_kind_pages_though_the_exporter_is_killed_as_soon_as_it_is_exposed(
+    results: Results[Place],
+) -> None:
+    come_to(results, the_exporter_is_killed_as_soon_as_something_is_exposed)
+
+
+def test_an_exporter_that_is_down_pages_and_silences_what_was_last_seen_of_it_but_no_failure(
+    results: Results[Place],
+) -> None:
+    come_to(results, the_exporter_is_down)

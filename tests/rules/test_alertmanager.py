@@ -25,20 +25,20 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def only_inhibits(url: str, job: str, source: Labels, inhibited: list[Labels], others: list[Labels]) -> None:
     """Hold that of alerts that fire together, all of this job, the source silences these and not the others."""
-    firing = [one | {"job": job} for one in (source, *inhibited, *others)]
-    ask(url, [{"labels": one} for one in firing])
+    firing = [labels | {"job": job} for labels in (source, *inhibited, *others)]
+    ask(url, [{"labels": labels} for labels in firing])
 
     def silenced() -> list[Labels] | None:
         """Once everything has arrived and as many are silenced as should be."""
-        shown = [one for one in ask(url) if one["labels"].get("job") == job]
-        found = [one["labels"] for one in shown if one["status"]["state"] == "suppressed"]
+        shown = [alert for alert in ask(url) if alert["labels"].get("job") == job]
+        found = [alert["labels"] for alert in shown if alert["status"]["state"] == "suppressed"]
         return found if len(shown) == len(firing) and len(found) >= len(inhibited) else None
 
-    assert by_name(eventually(silenced)) == by_name(one | {"job": job} for one in inhibited)
+    assert by_name(eventually(silenced)) == by_name(labels | {"job": job} for labels in inhibited)
 
 
 def by_name(found: Iterable[Labels]) -> list[Labels]:
-    return sorted(found, key=lambda one: sorted(one.items()))
+    return sorted(found, key=lambda labels: sorted(labels.items()))
 
 
 def of(name: str, account: str = "production", collector: str = "invocations", instance: str = "a") -> Labels:
@@ -97,7 +97,7 @@ def test_an_exporter_that_is_down_says_nothing_of_another_job_or_cluster(url: st
     elsewhere = of("BatchExporterDataStale") | {"job": job} | other
     ask(url, [{"labels": elsewhere}])
     only_inhibits(url, job, of(down), [of("BatchExporterDataStale")], [elsewhere] if "cluster" in other else [])
-    assert [one["status"]["state"] for one in ask(url) if one["labels"] == elsewhere] != ["suppressed"]
+    assert [alert["status"]["state"] for alert in ask(url) if alert["labels"] == elsewhere] != ["suppressed"]
 
 
 @pytest.mark.programs
@@ -106,7 +106,7 @@ def test_two_jobs_that_poll_one_account_are_reported_though_one_of_them_is_down(
     ask(url, [{"labels": twice}, {"labels": {"alertname": "BatchExporterDown", "job": "sixth"}}])
 
     def shown() -> list[str]:
-        return [one["status"]["state"] for one in ask(url) if one["labels"] == twice]
+        return [alert["status"]["state"] for alert in ask(url) if alert["labels"] == twice]
 
     only_inhibits(url, "sixth", {"alertname": "BatchExporterDown"}, [of("BatchExporterDataStale")], [])
     assert shown() == ["active"]
@@ -140,7 +140,7 @@ def test_the_same_failure_in_two_clusters_is_two_pages() -> None:
     """Each cluster may set the label `cluster`; without it the groups are those of alert and account."""
     route = yaml.safe_load(CONFIG.read_text())["route"]
     assert route["group_by"] == ["alertname", "cluster", "account"]
-    assert not [one for one in route["routes"] if "group_by" in one]
+    assert not [child for child in route["routes"] if "group_by" in child]
 
 
 @pytest.mark.programs

@@ -15,6 +15,7 @@ from typing import Any
 from tests.support.paths import ROOT
 
 _PATIENCE_SECONDS = 40
+_LOOK_SECONDS = 0.05
 Labels = dict[str, str]
 
 
@@ -68,6 +69,7 @@ def eventually(look: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not (found := look()):
         assert time.monotonic() < deadline
+        time.sleep(_LOOK_SECONDS)
     return found
 
 

@@ -134,7 +134,11 @@ class _Connection(sqlite3.Connection):
 
 
 class MortalState:
-    """A state file whose program can be made to die after so many statements; a new one may then go on with it."""
+    """A state file whose program can be made to die after so many statements; a new one may then go on with it.
+
+    As in the program, one connection stays open from poll to poll. It ends with what fails in it, and nothing of an
+    open transaction is kept.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -142,15 +146,30 @@ class MortalState:
         """How many statements the program still lives for; None is for ever."""
         self.trace: Callable[[str], None] | None = None
         """Called with each statement, its parameters filled in."""
+        self._connection: _Connection | None = None
 
     @contextlib.contextmanager
     def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
-        # With "synchronous" off: that is for the loss of power, and costs the time here.
-        with contextlib.closing(sqlite3.connect(self.path, factory=_Connection, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous = OFF")
-            connection.left = None if self.statements is None else [self.statements]
-            connection.set_trace_callback(self.trace)
+        connection = self._connected()
+        connection.left = None if self.statements is None else [self.statements]
+        connection.set_trace_callback(self.trace)
+        try:
             yield Records(SqliteRows(connection, account, collector), rules)
+        except BaseException:
+            self.close()
+            raise
 
     def sizes(self) -> Sizes | None:
         return None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connected(self) -> _Connection:
+        if self._connection is None:
+            self._connection = sqlite3.connect(self.path, factory=_Connection, isolation_level=None)
+            # It is for the loss of power, and costs the time here.
+            self._connection.execute("PRAGMA synchronous = OFF")
+        return self._connection

@@ -1,30 +1,83 @@
-"""The program in processes that are forked where all its modules are loaded: they begin to poll in milliseconds."""
+"""The program in processes that are forked where all its modules are loaded: they begin to work in milliseconds."""
 
+import importlib
 import multiprocessing
 import os
+import resource
 import sys
-from collections.abc import Sequence
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from multiprocessing import connection
+from pathlib import Path
+from subprocess import CompletedProcess, TimeoutExpired
 
-import exporter.cli.load_config
-import exporter.cli.serve
 import exporter.systems
 from exporter.__main__ import main
 
+for _command in ("check", "demo", "inspect", "metrics", "once", "serve"):
+    importlib.import_module(f"exporter.cli.{_command}")
 exporter.systems.sources()
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
+_PATIENCE_SECONDS = 60.0
+_LOCK = threading.Lock()
+"""To start a process reads what others have ended with, and no two threads may read that of one process."""
 
 
 def start(arguments: Sequence[str]) -> multiprocessing.context.ForkServerProcess:
     """Start the program with these arguments. What it prints is dropped."""
-    process = _CONTEXT.Process(target=_run, args=(list(arguments),), daemon=True)
+    process = _CONTEXT.Process(target=_run, args=(list(arguments), {1: os.devnull, 2: os.devnull}), daemon=True)
     process.start()
     return process
 
 
-def _run(arguments: list[str]) -> None:
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in (1, 2):
-        os.dup2(nothing, stream)
+def run(
+    arguments: Sequence[str], environ: Mapping[str, str], cwd: Path | None = None, descriptors: int | None = None
+) -> CompletedProcess[bytes]:
+    """Run the program to its end, and return its status and what it printed.
+
+    It finds what a process of its own would find, but for what Python itself reads before a program begins.
+    `descriptors` is how many files it may have open. Raises TimeoutExpired after a minute.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        files = {1: f"{folder}/stdout", 2: f"{folder}/stderr"}
+        given = (list(arguments), files, dict(environ), str(cwd or Path.cwd()), descriptors)
+        process = _CONTEXT.Process(target=_run, args=given)
+        with _LOCK:
+            process.start()
+        ended = connection.wait([process.sentinel], _PATIENCE_SECONDS)
+        with _LOCK:
+            if not ended:
+                process.kill()
+            process.join()
+        if not ended:
+            raise TimeoutExpired(list(arguments), _PATIENCE_SECONDS)
+        printed, logged = (Path(file).read_bytes() for file in files.values())
+        assert process.exitcode is not None
+        return CompletedProcess(list(arguments), process.exitcode, printed, logged)
+
+
+def _run(
+    arguments: Sequence[str],
+    files: Mapping[int, str],
+    environ: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    descriptors: int | None = None,
+) -> None:
+    """Be the program. `files` are those that it prints to, by the number of the stream."""
+    for stream, file in files.items():
+        opened = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.dup2(opened, stream)
+        os.close(opened)
+    if environ is not None:
+        os.environ.clear()
+        os.environ.update(environ)
+        # It was chosen for the process that all are forked from.
+        tempfile.tempdir = None
+    if cwd is not None:
+        os.chdir(cwd)
+    if descriptors is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
     sys.argv = ["batch-exporter", *arguments]
     main()

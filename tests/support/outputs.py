@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.support import forked
 from tests.support.program import PATH, PROGRAM
 from tests.support.security_stage import ENVIRONMENT, Stage
 
@@ -71,9 +72,7 @@ def inspect(there: Stage, style: str, what: str) -> list[Output]:
 
 def run(*arguments: str) -> list[Output]:
     """What a command says."""
-    done = subprocess.run(
-        [*PROGRAM, *arguments], env={**PATH, **ENVIRONMENT}, capture_output=True, timeout=60, check=False
-    )
+    done = forked.run(arguments, {**PATH, **ENVIRONMENT})
     assert b"Traceback" not in done.stderr
     return [Output(f"{arguments[0]} {name}", text) for name, text in (("stdout", done.stdout), ("stderr", done.stderr))]
 
@@ -149,5 +148,5 @@ def _until(process: "subprocess.Popen[bytes]", found: Callable[[], Found | None]
     while not (result := found()):
         assert time.monotonic() < deadline
         with contextlib.suppress(subprocess.TimeoutExpired):
-            pytest.fail(f"it ended with status {process.wait(0.05)}")
+            pytest.fail(f"it ended with status {process.wait(0.25)}")
     return result

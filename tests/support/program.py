@@ -12,24 +12,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import forked
 from tests.support.rig import TOKEN, Rig
 
+_LOOK_SECONDS = 0.02
 PROGRAM = (sys.executable, "-m", "exporter")
 PATH = {name: value for name, value in os.environ.items() if name not in ("INKIT_API_TOKEN", "PX_API_KEY")}
 
 
-def run(*arguments: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*PROGRAM, *arguments],
-        cwd=cwd,
-        env={**PATH, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    return done
+def run(
+    *arguments: str, cwd: Path | None = None, descriptors: int | None = None, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end, in a process that has its modules already.
+
+    `descriptors`: how many files it may have open.
+    """
+    done = forked.run(arguments, {**PATH, **environ}, cwd, descriptors)
+    printed, logged = done.stdout.decode(), done.stderr.decode()
+    assert "Traceback" not in logged
+    return subprocess.CompletedProcess(done.args, done.returncode, printed, logged)
 
 
 @contextmanager
@@ -74,4 +75,5 @@ def eventually(url: str, wanted: str) -> str:
     deadline = time.monotonic() + 20
     while wanted not in (page := get(url)):
         assert time.monotonic() < deadline, page
+        time.sleep(_LOOK_SECONDS)
     return page

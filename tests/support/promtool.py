@@ -22,8 +22,10 @@ def promtools() -> tuple[str, ...]:
 
 def run(*arguments: str | Path) -> None:
     """Run each of them. Raises AssertionError with the output of one that finds something."""
+    # Collecting garbage less often takes a fifth less time.
+    environment = os.environ | {"GOGC": "400"}
     for command in promtools():
-        done = subprocess.run([command, *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run([command, *arguments], env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
 

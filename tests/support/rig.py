@@ -213,12 +213,12 @@ class Rig:
         """Are the gauges those of the world's records in the window."""
         since = self.clock.now - lookback
         items = self.batches.items() if kind == "batches" else self.world.items(kind)
-        expected = counting.gauges(kind, (one for one in items if counting.created_at(one) >= since))
+        expected = counting.gauges(kind, (item for item in items if counting.created_at(item) >= since))
         return self.gauges(kind) == expected
 
     def lines(self, poller: Poller, family: str, openmetrics: bool = False) -> list[str]:
         """The lines of a family as they stand in the snapshot."""
-        shown = next(one for one in self.board.snapshot.collectors if one.collector == poller.facts.collector)
+        shown = next(made for made in self.board.snapshot.collectors if made.collector == poller.facts.collector)
         block = {**shown.gauges, **shown.counters}.get(family)
         return [] if block is None else (block.openmetrics if openmetrics else block.text).decode().splitlines()
 
@@ -228,12 +228,12 @@ class Rig:
         for line in self.lines(poller, family):
             name, _, value = line.rpartition(" ")
             labels = dict(re.findall(r'(\w+)="([^"]*)"', name))
-            found[tuple(labels[one] for one in _labels(family) if one in labels)] = float(value)
+            found[tuple(labels[label] for label in _labels(family) if label in labels)] = float(value)
         return found
 
     def asked(self, name: str) -> list[str]:
         """The values of a parameter in the requests made, in their order; "" where it was not given."""
-        return [one.params.get(name, "") for one in self.mock_api.requests]
+        return [request.params.get(name, "") for request in self.mock_api.requests]
 
     def fail_after(self, page: int) -> None:
         """Let all requests fail once this page of a list has been asked for."""
@@ -264,5 +264,5 @@ class Rig:
 
 def _labels(family: str) -> tuple[str, ...]:
     """The labels of a family, without the account's name."""
-    families = (one for source in sources().values() for one in source.families)
-    return next(one.labels[1:] for one in families if one.name == family)
+    families = (declared for source in sources().values() for declared in source.families)
+    return next(declared.labels[1:] for declared in families if declared.name == family)

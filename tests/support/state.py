@@ -1,7 +1,7 @@
 """States for tests that hold for every database: each entry makes the state of one database."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,8 +28,8 @@ class Mortal(Protocol):
 @contextmanager
 def _mortal_sqlite(folder: Path) -> Iterator[Mortal]:
     """Open a state that dies in a file in the folder."""
-    with prepared(folder / "state.db"):
-        yield MortalState(folder / "state.db")
+    with prepared(folder / "state.db"), closing(MortalState(folder / "state.db")) as state:
+        yield state
 
 
 @contextmanager

@@ -118,6 +118,7 @@ class Twins:
         self.states = [MortalState(folder / name) for name in ("state.db", "twin.db")]
         for state in self.states:
             self.resources.enter_context(prepared(state.path))
+            self.resources.callback(state.close)
         self.limits = Limits(HOUR, RECONCILE, DAY, page_size=4, allowance=3)
         self.unchanged = 0
         """How often a page was known."""

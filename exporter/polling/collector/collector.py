@@ -73,7 +73,7 @@ class Collector:
         self.boot = boot
         self._limits = limits
         self._where = {"account": account, "collector": listing.name}
-        self._scope = Scope(scope, labels, limits.lookback, OptionalLabel(self.families), self._where)
+        self._scope = Scope(scope, labels, limits.lookback, OptionalLabel(self.rules), self._where)
         self._pages = PagedList(listing, limits.page_size, where=self._where)
         self._has_list = True
         self._in_order = True

@@ -1,19 +1,17 @@
 """Optional labels, such as a workflow's name: a record is the same with and without them."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 
 from exporter.model.accounting import Rules
-from exporter.model.family import Family
 from exporter.model.record import Key, Record
 
 
 class OptionalLabel:
     """Count known records with the optional label, or without it."""
 
-    def __init__(self, families: Iterable[Family]) -> None:
-        self._rules = Rules.of(families)
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
 
     def as_configured(self, record: Record, has_label: bool) -> Record:
         """Return the record, counted with the label or without. The label's value is known once it is seen again."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from exporter.state.postgres.connection import connector
 from exporter.state.postgres.errors import state_error
 from exporter.state.postgres.pool import Connection
-from exporter.state.postgres.schema import TABLES, schema_version
+from exporter.state.postgres.schema import TABLES, inspect
 from exporter.state.postgres.tables import opened, understanding
 
 _LEAST = 130000
@@ -35,7 +35,7 @@ def check(url: Callable[[], str], place: str, *, prepared_statements: bool) -> F
             raise state_error(place, f"it is PostgreSQL {server}: PostgreSQL 13 or newer is required")
         if recovering:
             raise state_error(place, "it is a standby, and can't be written to: name the primary in state.url")
-        schema = schema_version(connection, place)
+        schema = inspect(place)(connection)
         lacking = _lacking(connection, tables=schema > 0)
         if lacking:
             raise state_error(place, f"the user lacks privileges: {'; '.join(lacking)}")

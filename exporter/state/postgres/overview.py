@@ -5,7 +5,7 @@ from collections.abc import Callable
 from exporter.state.overview import CollectorOverview, Overview, ReplicaOverview, last_poll
 from exporter.state.postgres.errors import state_error
 from exporter.state.postgres.pool import Connection
-from exporter.state.postgres.schema import TABLES, schema_version
+from exporter.state.postgres.schema import TABLES, inspect
 from exporter.state.postgres.tables import opened, understanding, unpooled
 from exporter.state.rows import DELETED, FINISHED, IN_FLIGHT
 
@@ -37,7 +37,7 @@ def overview(url: Callable[[], str], place: str) -> Overview:
     """Return what the database holds. Raises StateError, also if it has no tables of the exporter."""
     with opened(unpooled(url), place) as connection, understanding(place):
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        version = schema_version(connection, place)
+        version = inspect(place)(connection)
         if version == 0:
             raise state_error(place, "it has no state: check the name of the database and its search_path")
         return _read(connection, place, version)

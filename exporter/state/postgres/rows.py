@@ -68,7 +68,7 @@ class PostgresRows:
 
     def get(self, ids: Sequence[str]) -> Iterable[RecordRow]:
         """Return the records with these IDs that exist, in any order."""
-        found = self._records(statements.GET, list(ids), self._collector) if ids else []
+        found = self._records(statements.GET, statements.array(ids), self._collector) if ids else []
         self._met = {**dict.fromkeys(ids), **{row.id: row.created_at for row in found}}
         return found
 

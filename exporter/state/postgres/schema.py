@@ -92,12 +92,12 @@ def prepare(place: str) -> Callable[[Connection], None]:
     """
 
     def call(connection: Connection) -> None:
-        if schema_version(connection, place) >= VERSION:
+        if _version(connection, place) >= VERSION:
             return
         with patient(connection):
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
             # Another replica may have made them meanwhile.
-            version = schema_version(connection, place)
+            version = _version(connection, place)
             for start in range(version, VERSION):
                 connection.execute(_MIGRATIONS[start].encode())
             if version == 0:
@@ -109,8 +109,16 @@ def prepare(place: str) -> Callable[[Connection], None]:
     return call
 
 
-def schema_version(connection: Connection, place: str) -> int:
-    """Return the version of the tables, 0 if there are none. Raises StateError for one that is not ours."""
+def inspect(place: str) -> Callable[[Connection], int]:
+    """Return the call that returns the version of the tables, 0 if there are none, and raises StateError as `prepare`.
+
+    Nothing is made or locked.
+    """
+    return lambda connection: _version(connection, place)
+
+
+def _version(connection: Connection, place: str) -> int:
+    """Return the version of the tables, 0 for an empty database. Raises StateError for one that is not ours."""
     query = """SELECT (SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()),
                current_schema(),
                ARRAY(SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace

@@ -1,5 +1,6 @@
 """The SQL of one collector's rows. Each statement is one round trip."""
 
+from collections.abc import Iterable
 from typing import LiteralString
 
 from exporter.state.rows import Write
@@ -118,17 +119,30 @@ def parameters(write: Write) -> dict[str, object]:
     found: dict[str, object] = {"marks": write.marks}
     for prefix, rows in (("s", write.series), ("r", write.records), ("x", write.failures)):
         if rows:
-            found |= {f"{prefix}{place}": list(column) for place, column in enumerate(zip(*rows, strict=True))}
+            found |= {f"{prefix}{place}": array(column) for place, column in enumerate(zip(*rows, strict=True))}
     if write.start_over is not None:
         touched = [*(row.id for row in write.records), *write.forgotten]
-        found |= {"start_over": write.start_over, "touched": touched}
+        found |= {"start_over": write.start_over, "touched": array(touched)}
     if write.dropped_series:
-        found["dropped_series"] = list(write.dropped_series)
+        found["dropped_series"] = array(write.dropped_series)
     if write.forgotten:
-        found["forgotten"] = list(write.forgotten)
+        found["forgotten"] = array(write.forgotten)
     if write.dropped_failures:
-        found["dropped_failures"] = list(write.dropped_failures)
+        found["dropped_failures"] = array(write.dropped_failures)
     return found
+
+
+def array(values: Iterable[str | float | None]) -> str:
+    """Return the text of an array. psycopg takes ten times as long for one."""
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: str | float | None) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return repr(value)
 
 
 def in_order(write: Write) -> Write:

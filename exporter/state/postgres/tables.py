@@ -11,7 +11,7 @@ from exporter.model.record import StateError
 from exporter.state.postgres.connection import connector
 from exporter.state.postgres.errors import state_error, unavailable, understood
 from exporter.state.postgres.pool import Connection
-from exporter.state.postgres.schema import prepare, schema_version
+from exporter.state.postgres.schema import inspect, prepare
 from exporter.state.tables import COLLECTORS, TABLES, Row, Table
 
 _ROWS_AT_ONCE = 5000
@@ -87,7 +87,7 @@ def source(url: Callable[[], str], place: str) -> Iterator[PostgresTables]:
     """Open a database to copy from, which no live replica uses. Nobody can write before the block ends."""
     with opened(unpooled(url), place) as connection:
         with understanding(place):
-            if schema_version(connection, place) == 0:
+            if inspect(place)(connection) == 0:
                 raise state_error(place, "it has no state: check the name of the database and its search_path")
             # Of an older version, its tables are migrated as the next exporter would.
             prepare(place)(connection)

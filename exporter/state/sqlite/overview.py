@@ -39,7 +39,7 @@ def overview(path: Path) -> Overview:
             version = _version(path, connection, size)
             query = _COUNTED.format(failures=_FAILURES if version >= _WITH_FAILURES else "0")
             found = connection.execute(query, (FINISHED, IN_FLIGHT, DELETED)).fetchall() if version else []
-    collectors = [CollectorOverview._make([*row[:-1], last_poll(row[-1])]) for row in found]
+    collectors = [CollectorOverview._make([*row[:-1], last_poll(row[-1]), None]) for row in found]
     return Overview(str(path), version, sum(sizes(path) or (size,)), collectors)
 
 

@@ -20,12 +20,22 @@ from exporter.demo.items import document_batch, invocation
 from exporter.model.record import Record
 from exporter.systems.base import Page
 from tests.support.paths import ROOT
-from tests.support.program import PROGRAM, config, eventually, get, run, running
+from tests.support.program import PATH, PROGRAM, config, eventually, get, run, running
 from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig
 
 
 def test_version_is_printed() -> None:
     assert run("--version").stdout == f"batch-exporter {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["metrics"], ["check", "--config.file=none.yaml"]])
+def test_a_program_that_was_forked_says_and_ends_as_one_that_was_started(arguments: list[str], tmp_path: Path) -> None:
+    """Most tests of commands rely on it: see tests/support/forked.py."""
+    started = subprocess.run(
+        [*PROGRAM, *arguments], cwd=tmp_path, env=PATH, capture_output=True, text=True, timeout=60, check=False
+    )
+    forked = run(*arguments, cwd=tmp_path)
+    assert (forked.returncode, forked.stdout, forked.stderr) == (started.returncode, started.stdout, started.stderr)
 
 
 @pytest.mark.parametrize(

@@ -327,7 +327,10 @@ def test_what_a_server_writes_is_not_obeyed_by_the_terminal(api: Api) -> None:
 
 def test_a_terminal_with_few_characters_gets_them_escaped(api: Api) -> None:
     api.world.add("document_batches", document_batch("rb_1", time.time(), name="漢字"))
-    done = run("inspect", api.config, "prod", "rb_1", PYTHONIOENCODING="ascii")
+    # Python reads it before the program begins.
+    few = {**PATH, "PYTHONIOENCODING": "ascii"}
+    command = [*PROGRAM, "inspect", api.config, "prod", "rb_1"]
+    done = subprocess.run(command, env=few, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0
     assert "\\u6f22\\u5b57" in done.stdout
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.program import PATH, PROGRAM, config, eventually, get
+from tests.support.program import PATH, PROGRAM, config, eventually, get, run
 from tests.support.rig import TOKEN, Rig
 
 GENEROUS = 60.0
@@ -41,14 +41,7 @@ def serving(descriptors: int, flag: str, log: Path) -> Iterator[str]:
 
 
 def limited(descriptors: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*LIMITED, str(descriptors), *PROGRAM, *arguments],
-        env=PATH,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run(*arguments, descriptors=descriptors)
 
 
 def test_the_bounds_are_logged_at_the_start_in_one_line(rig: Rig, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import itertools
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -155,8 +156,10 @@ def test_families_take_turns_and_keep_their_order(addresses: list[Address]) -> N
     ordered = alternating(addresses)
     assert sorted(map(repr, ordered)) == sorted(map(repr, addresses))
     assert ordered[:1] == addresses[:1]
-    for family in {one.family for one in addresses}:
-        assert [one for one in ordered if one.family == family] == [one for one in addresses if one.family == family]
-    fewer = min((sum(one.family == family for one in addresses) for family in {a.family for a in addresses}), default=0)
+    for family in {address.family for address in addresses}:
+        assert [address for address in ordered if address.family == family] == [
+            address for address in addresses if address.family == family
+        ]
+    fewer = min(Counter(address.family for address in addresses).values(), default=0)
     if fewer < len(addresses):
-        assert all(one.family != other.family for one, other in itertools.pairwise(ordered[: 2 * fewer]))
+        assert all(before.family != after.family for before, after in itertools.pairwise(ordered[: 2 * fewer]))

@@ -63,7 +63,7 @@ class Large(http.server.ThreadingHTTPServer):
         now = time.time()
         filler = {"field": text[0] * (record_bytes // len(text[0].encode())) + text[1:]}
         made = (invocation(f"rend_{number}", now - number, merge_parameters=filler) for number in range(records))
-        self.items = [json.dumps(one, ensure_ascii=False).encode() for one in made]
+        self.items = [json.dumps(item, ensure_ascii=False).encode() for item in made]
         self.compress = compress
         self.pages: list[int] = []
 

@@ -4,7 +4,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 from typing import Literal, cast
 
@@ -96,7 +96,7 @@ class Machine(RuleBasedStateMachine):
         self.resources.enter_context(prepared(folder / "state.db"))
         self.clock = Clock()
         self.api = self.served()
-        self.state = MortalState(folder / "state.db")
+        self.state = self.resources.enter_context(closing(MortalState(folder / "state.db")))
         self.model = Model(self.kind, self.clock, LOOKBACKS[1], MAX_AGE)
         self.published: dict[str, float] = {}
         self.leapt = 0.0
@@ -219,7 +219,7 @@ class Machine(RuleBasedStateMachine):
 
     def truncated(self) -> bool:
         """Does the exporter say that it does not get the whole window."""
-        with MortalState(self.state.path).records("prod", self.kind, Rules()) as records:
+        with self.state.records("prod", self.kind, Rules()) as records:
             return records.marks.broken_polls >= ACCEPTED_AFTER
 
     # What happens

@@ -11,7 +11,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -262,6 +262,7 @@ def judge(plan: Plan) -> None:
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory()))
         resources.enter_context(prepared(folder / "state.db"))
         simulation = Simulation(plan, folder)
+        resources.callback(simulation.state.close)
         simulation.run()
         for scraper in simulation.scrapers:
             assert seen(scraper, simulation) == simulation.truth
@@ -289,7 +290,8 @@ def test_what_fails_while_nobody_scrapes_is_seen_by_each_who_scrapes_again(
     plan = Plan(scrapers, ((failure, "A", "box"),), (), (), (), (), ((10.0, 1200.0),), latencies)
     with tempfile.TemporaryDirectory() as folder, prepared(Path(folder) / "state.db"):
         simulation = Simulation(plan, Path(folder))
-        simulation.run()
+        with closing(simulation.state):
+            simulation.run()
     for scraper in simulation.scrapers:
         assert seen(scraper, simulation) == simulation.truth
         for samples in scraper.samples.values():

@@ -23,7 +23,7 @@ from tests.support.state_file import other_program
 
 
 def shown(rig: Rig, poller: Poller) -> CollectorSnapshot:
-    return next(one for one in rig.board.snapshot.collectors if one.collector == poller.facts.collector)
+    return next(made for made in rig.board.snapshot.collectors if made.collector == poller.facts.collector)
 
 
 def gauge(rig: Rig, poller: Poller, family: str) -> Mapping[str, float]:
@@ -44,16 +44,16 @@ def independent_count(rig: Rig, since: float) -> Counter[Key]:
                 continue
             counted["inkit_batches", kind, item["status"].lower().replace(" ", "_")] += 1
             counted["inkit_batch_documents", kind] += item["total"]
-            for name, one in item["destinations"].items():
+            for name, counts in item["destinations"].items():
                 for status in ("completed", "failed", "in_progress"):
-                    counted["inkit_batch_generations", kind, name, status] += one[status]
+                    counted["inkit_batch_generations", kind, name, status] += counts[status]
     for item in rig.world.items("invocations"):
         if datetime.fromisoformat(item["created_at"]).timestamp() < since:
             continue
         status, rollup = (item[key].lower().replace(" ", "_") for key in ("status", "destination_status"))
         counted["inkit_invocations", status, rollup] += 1
-        for name, one in item["destinations"].items():
-            counted["inkit_invocation_generations", name, one["status"].lower().replace(" ", "_")] += 1
+        for name, delivery in item["destinations"].items():
+            counted["inkit_invocation_generations", name, delivery["status"].lower().replace(" ", "_")] += 1
     return +counted
 
 
@@ -156,7 +156,7 @@ def test_a_record_that_cannot_be_understood_is_counted_and_stops_nothing(
         'inkit_batches{account="prod",kind="document",status="completed"}': 1.0
     }
     assert len(caplog.records) == 1, "once a poll, however many they are"
-    assert "CANARY" not in str([vars(one) for one in caplog.records])
+    assert "CANARY" not in str([vars(record) for record in caplog.records])
 
 
 def test_unknown_statuses_and_destinations_are_shown_and_counted_once(rig: Rig) -> None:
@@ -213,7 +213,7 @@ def test_a_record_pulled_up_by_a_deletion_while_reading_was_not_deleted(rig: Rig
     assert poller.poll()
     assert sum(gauge(rig, poller, "inkit_batches").values()) == 60, "the deleted one was read before it was deleted"
     assert rig.own(poller).vanished == 0
-    assert "/batch/rb_25" in [one.path for one in rig.mock_api.requests], "the one that moved up was asked for"
+    assert "/batch/rb_25" in [request.path for request in rig.mock_api.requests], "the one that moved up was asked for"
     rig.mock_api.faults.clear()
     rig.clock.now += HOUR
     assert poller.poll()

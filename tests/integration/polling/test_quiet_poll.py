@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -91,8 +92,8 @@ class Reading:
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[MortalState]:
-    with prepared(tmp_path / "state.db"):
-        yield MortalState(tmp_path / "state.db")
+    with prepared(tmp_path / "state.db"), closing(MortalState(tmp_path / "state.db")) as made:
+        yield made
 
 
 @pytest.mark.parametrize("count", [20, 60])

@@ -125,9 +125,9 @@ class Crowd:
                 self.all_came.set()
 
     def _leave(self) -> None:
-        for one in self._clients:
-            if one is not None:
-                one[0].close()
+        for client in self._clients:
+            if client is not None:
+                client[0].close()
 
     def _turn(self, number: int) -> None:
         client, turn = self._clients[number] or (self._connect(number), 0)

@@ -137,7 +137,7 @@ def test_what_may_pass_is_asked_again_and_counted_each_time(rig: Rig) -> None:
     rig.mock_api.faults.add(faults.reset(), times=1)
     client(rig.mock_api.url, meter=meter, wait=pauses).get(BATCHES)
     assert meter.codes == [("/batch", "503"), ("/batch", "error"), ("/batch", "200")]
-    assert len([one for one in pauses.seconds if one >= 0.25]) == 2
+    assert len([pause for pause in pauses.seconds if pause >= 0.25]) == 2
 
 
 def test_it_is_not_asked_for_ever(rig: Rig, asking: Client) -> None:
@@ -222,7 +222,7 @@ def test_stopping_ends_a_wait() -> None:
 def test_a_redirect_is_not_followed_so_the_token_goes_nowhere_else(rig: Rig, asking: Client) -> None:
     rig.mock_api.faults.add(faults.redirect(rig.mock_api.url + "/elsewhere"))
     failure(asking)
-    assert {one.path for one in rig.mock_api.requests} == {"/batch"}
+    assert {request.path for request in rig.mock_api.requests} == {"/batch"}
 
 
 def test_each_request_reads_the_token_again(rig: Rig) -> None:

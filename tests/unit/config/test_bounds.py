@@ -51,7 +51,7 @@ def test_more_of_anything_makes_no_bound_smaller(
     resources: Resources, descriptors: int, memory: int, cpus: float
 ) -> None:
     more = Resources(resources.descriptors + descriptors, resources.memory + memory, resources.cpus + cpus)
-    before, after = (replace(derive(one, NOTHING_SET), resources=PLENTY) for one in (resources, more))
+    before, after = (replace(derive(given, NOTHING_SET), resources=PLENTY) for given in (resources, more))
     assert all(large >= small for small, large in zip(astuple(before)[:-1], astuple(after)[:-1], strict=True))
 
 
@@ -75,12 +75,14 @@ def test_few_file_descriptors_make_few_workers_and_clients(
 
 
 @pytest.mark.parametrize(
-    ("memory", "workers", "answers", "one"), [(64, 16, 2, 0), (128, 32, 4, 8), (512, 64, 16, 55), (4096, 64, 16, 64)]
+    ("memory", "workers", "answers", "answer"), [(64, 16, 2, 0), (128, 32, 4, 8), (512, 64, 16, 55), (4096, 64, 16, 64)]
 )
-def test_little_memory_makes_small_answers_and_few_workers(memory: int, workers: int, answers: int, one: int) -> None:
+def test_little_memory_makes_small_answers_and_few_workers(
+    memory: int, workers: int, answers: int, answer: int
+) -> None:
     bounds = derive(Resources(1024, memory * MIB, 4.0), NOTHING_SET)
     found = bounds.workers, bounds.answer_bytes // MIB, bounds.response_bytes // MIB
-    assert found == (workers, answers, one)
+    assert found == (workers, answers, answer)
 
 
 @pytest.mark.parametrize(("cpus", "workers"), [(0.1, 16), (0.5, 32), (1.0, 64), (16.0, 64)])

@@ -209,8 +209,8 @@ def test_folded_series_of_several_collectors_add_up() -> None:
     live = SelfMetrics("1", "abc", board)
     for collector, folded in (("a", 5), ("b", 2), ("a", 3), ("c", 0)):
         board.publish(CollectorSnapshot("prod", "inkit", collector, folded={"x": folded, "y": 0}))
-    [folds] = [one for one in live.registry.collect() if one.name == "batch_exporter_series_folded"]
-    assert [(one.labels, one.value) for one in folds.samples] == [({"account": "prod", "family": "x"}, 5)]
+    [folds] = [metric for metric in live.registry.collect() if metric.name == "batch_exporter_series_folded"]
+    assert [(sample.labels, sample.value) for sample in folds.samples] == [({"account": "prod", "family": "x"}, 5)]
 
 
 def test_counters_about_the_polling_are_exposed_at_zero_from_the_first_scrape() -> None:

@@ -39,6 +39,23 @@ def test_a_scrape_is_kept_whole_for_a_second_of_a_snapshot(scene: Scene, accept:
     assert scene.exposition.render(accept, encoding) is not first
 
 
+@ENCODINGS
+@FORMATS
+def test_a_scrape_that_is_no_longer_valid_is_freed_when_that_is_asked_for(
+    scene: Scene, accept: str, encoding: str
+) -> None:
+    scene.publish("a", 1)
+    first = scene.exposition.render(accept, encoding)
+    chunk = first.chunks[0]
+    scene.exposition.drop_expired()
+    assert scene.exposition.kept(accept, encoding) is first
+    del first
+    references = sys.getrefcount(chunk)
+    scene.clock.now += LIVE_SECONDS + 0.1
+    scene.exposition.drop_expired()
+    assert sys.getrefcount(chunk) == references - 1
+
+
 @FORMATS
 def test_a_family_is_compressed_again_only_when_a_line_of_it_has_changed(scene: Scene, accept: str) -> None:
     def large() -> bytes:

@@ -451,6 +451,19 @@ def test_a_replica_that_dies_as_soon_as_it_has_joined_moves_each_account_once_at
     assert tried.table.moves.total() == 30 + 3
 
 
+def test_nothing_more_is_shed_before_what_was_shed_is_released() -> None:
+    ticks = [tick(at, ONE, TWO, held=names(9)) for at in (0.0, 6.0, 7.0)]
+    one = ticked(*ticks[:2])
+    one = one.give(one.decide(6.0).give).after(ticks[2])
+    assert one.decide(7.0).give == {}
+
+
+def test_an_account_that_is_being_given_away_does_not_count_for_the_share() -> None:
+    held = sorted(names(10))[:5]
+    one = ticked(tick(0.0, ONE, TWO), tick(2.0, ONE, TWO, held=held)).give({held[0]: Change.SHED})
+    assert one.after(tick(3.0, ONE, TWO, held=held, free=["account-009"], since=3.0)).decide(3.0).claim == 1
+
+
 def test_nothing_is_shed_while_an_account_is_unowned() -> None:
     ticks = [tick(at, ONE, TWO, held=names(9), free=["account-009"], since=at) for at in (0.0, 6.0)]
     assert ticked(*ticks).decide(6.0).give == {}

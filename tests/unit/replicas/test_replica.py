@@ -453,6 +453,8 @@ def test_a_claim_that_is_under_way_at_the_end_is_released_and_begins_nothing(
     engine.submit("replicas", made.run)
     assert claiming.wait(GENEROUS)
     leaving = engine.submit("leaving", made.leave)
+    with pytest.raises(TimeoutError):
+        leaving.result(0.2)
     go_on.set()
     leaving.result(GENEROUS)
     assert stage.holders() == dict.fromkeys(NAMES, None)

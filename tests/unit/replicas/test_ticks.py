@@ -163,6 +163,8 @@ def test_a_configuration_that_a_live_replica_has_is_not_newer_for_a_restart(made
 
 def test_a_configuration_counts_from_when_it_was_loaded(made: Leases) -> None:
     first = made.tick("one", "old").live[0].config_since
+    # Also for a replica that was stopped for so long that it had expired.
+    made.expire("one")
     assert made.tick("one", "old").live[0].config_since == first
     assert made.tick("one", "new").live[0].config_since > first
 

@@ -1,5 +1,6 @@
 """Records that are counted with a label that only some accounts have, or without it."""
 
+from exporter.model.accounting import Rules
 from exporter.model.family import Family
 from exporter.model.record import Key, Record
 from exporter.polling.collector.labels import OptionalLabel
@@ -13,7 +14,7 @@ PLAIN: Key = ("inkit_batches", "x")
 
 
 def label(families: list[Family] = FAMILIES) -> OptionalLabel:
-    return OptionalLabel(families)
+    return OptionalLabel(Rules.of(families))
 
 
 def test_a_series_gets_the_label_or_loses_it() -> None:

@@ -29,8 +29,9 @@ pytestmark = pytest.mark.programs
 
 IDS = st.sampled_from(["a", "B", "b", "a.b", "a-b", "_", "Z", "z9"])
 TIMES = st.sampled_from([0.0, 0.1, 1.5, 1e9 + 1 / 3, 2.0])
-TEXT = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5)
-LINE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5)
+CHARACTERS = st.sampled_from([*'"\\{},NUL ']) | st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+TEXT = st.none() | st.text(CHARACTERS, max_size=5)
+LINE = st.text(CHARACTERS, max_size=5)
 LARGE = st.integers(0, 2**62)
 RECORDS = st.builds(RecordRow, IDS, TIMES, st.sampled_from([FINISHED, IN_FLIGHT, DELETED]), LINE, TEXT)
 SERIES = st.builds(SeriesRow, st.integers(1, 4), LINE, LARGE, LARGE, LARGE, TEXT, TEXT, TEXT, st.none() | LARGE)

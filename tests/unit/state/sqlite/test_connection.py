@@ -85,7 +85,7 @@ def test_after_an_error_of_the_disk_the_next_poll_connects_again_and_others_unde
 
     with pytest.raises(StateError) as under_way:
         failed_meanwhile()
-    assert [(str(one), one.passing, one.reason) for one in causes] == [
+    assert [(str(cause), cause.passing, cause.reason) for cause in causes] == [
         (str(under_way.value), under_way.value.passing, Reason.STATE)
     ]
     assert counted(state, "y") == 1, "nothing that succeeded is lost"

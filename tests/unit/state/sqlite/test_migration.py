@@ -191,8 +191,12 @@ def filled(path: Path, version: int) -> None:
         for collector, name in ((1, "x"), (2, "y")):
             insert = "INSERT INTO collectors (id, account, collector, marks) VALUES (?, 'prod', ?, ?)"
             database.execute(insert, (collector, name, json.dumps({"scope": name})))
-            rows = {FAILED: (0, 7, '["r0", 2, 5.0]', None), LATER: (0, 5, None, None), GAUGE: (3, 0, None, None)}
-            rows[TOOK] = (0, 0, None, "[[1, 2], 30.0]")
+            rows: dict[Key, tuple[int, int, str | None, str | None]] = {
+                FAILED: (0, 7, '["r0", 2, 5.0]', None),
+                LATER: (0, 5, None, None),
+                GAUGE: (3, 0, None, None),
+                TOOK: (0, 0, None, "[[1, 2], 30.0]"),
+            }
             for place, (key, (total, events, cause, spread)) in enumerate(rows.items()):
                 insert = """INSERT INTO series (id, collector, key, total, events, cause, spread)
                             VALUES (?, ?, ?, ?, ?, ?, ?)"""
