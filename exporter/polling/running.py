@@ -19,6 +19,7 @@ from exporter.polling.build import Shared, account_pipeline
 from exporter.polling.leased import LeasedState, LeasedSupervisor
 from exporter.polling.scheduler import Scheduler
 from exporter.polling.supervisor import Supervisor
+from exporter.replicas.status import ReplicaStatus
 from exporter.state import State, prepared
 from exporter.systems import sources
 
@@ -68,6 +69,8 @@ class Running:
     accounts: Accounts
     not_ready: Callable[[], str | None]
     """Returns why the exporter is not ready; None if it is."""
+    replicas: Callable[[], ReplicaStatus] | None = None
+    """Returns what is known of this replica and the others; None where there are no replicas."""
     leave: Callable[[], None] = lambda: None
     """Leave the state to a thread that does not come back from using it."""
 
@@ -78,7 +81,7 @@ def of_file(path: Path | None, parts: Parts) -> Iterator[Running]:
     with prepared(path) as state:
         parts.live.show_state(state.sizes)
         supervisor = _supervisor(state, parts)
-        yield Running(supervisor, supervisor.not_ready, state.leave)
+        yield Running(supervisor, supervisor.not_ready, leave=state.leave)
 
 
 @contextlib.contextmanager
@@ -111,7 +114,7 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
             url.read, url.shown(), database.pool_size, prepared_statements, replicas.fence, engine.wait
         ) as records:
             leased.use(_supervisor(LeasedState(records, replicas.refuse), parts, replicas.time))
-            yield Running(leased, leased.not_ready)
+            yield Running(leased, leased.not_ready, lambda: replicas.status)
 
 
 def _prepare(leases: "PostgresState") -> None:

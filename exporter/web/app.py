@@ -9,6 +9,7 @@ from exporter.config.diff import Outcome
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.web.messages import Request, Response, answer
+from exporter.web.pages.replicas import ReplicasView
 from exporter.web.reload import Reload, lifecycle
 from exporter.web.routes import Probes, routes
 
@@ -50,9 +51,10 @@ class App:
         telemetry_path: str = "/metrics",
         reload: Reload | None = None,
         reload_failed: Callable[[], Outcome | None] = lambda: None,
+        replicas: Callable[[], ReplicasView] | None = None,
     ) -> None:
-        """Make the application. Without `reload` the lifecycle API is off."""
-        probes = Probes(healthy, not_ready, reload_failed)
+        """Make the application. Without `reload` the lifecycle API is off, without `replicas` there are none."""
+        probes = Probes(healthy, not_ready, reload_failed, replicas)
         self.routes = lifecycle(reload) | routes(exposition, store, probes, telemetry_path)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:

@@ -19,6 +19,7 @@ from exporter.web.pages.failures_query import BadQuery, Query, as_json, choose
 from exporter.web.pages.html import Link, headers, render
 from exporter.web.pages.landing import landing_page
 from exporter.web.pages.problems import problems
+from exporter.web.pages.replicas import ReplicasView, replica_problems
 from exporter.web.pages.runbooks import PAGE as RUNBOOKS
 from exporter.web.pages.runbooks import runbooks_page
 
@@ -35,6 +36,8 @@ class Probes:
     """Returns why the exporter is not ready; None if it is."""
     reload_failed: Callable[[], Outcome | None] = lambda: None
     """Return how the last reload failed, or None if it did not."""
+    replicas: Callable[[], ReplicasView] | None = None
+    """Return what is known of this replica and the others; None where there are no replicas."""
 
 
 def routes(
@@ -64,7 +67,10 @@ def routes(
     def overview() -> Response:
         snapshot, now = store.snapshot, clock()
         found = problems(snapshot, now, ticks(), healthy=probes.healthy(), reload_failed=probes.reload_failed())
-        return html(landing_page(links, __version__, found, snapshot.collectors, now))
+        replicas = None if probes.replicas is None else probes.replicas()
+        if replicas is not None:
+            found = [*replica_problems(replicas, now), *found]
+        return html(landing_page(links, __version__, found, snapshot.collectors, now, replicas))
 
     def failures(request: Request) -> Response:
         """In the format that the query names, or else in the one that the client accepts."""
