@@ -110,6 +110,7 @@ def serve(
             telemetry_path=args.telemetry_path,
             reload=reloader.ask if args.enable_lifecycle else None,
             reload_failed=reloader.failed,
+            elsewhere=running.elsewhere,
             replicas=None if status is None else lambda: view(status()),
         )
         server = Server(app, sockets, limits_within(config.bounds), web)
