@@ -24,7 +24,7 @@ def written(rig: Rig, folder: Path, state: str) -> str:
 @pytest.fixture
 def database(postgres: Server) -> Iterator[str]:
     name = postgres.database()
-    postgres.execute(name, f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'")
+    postgres.execute(name, f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'; GRANT CREATE ON SCHEMA public TO {name}")
     yield name
     postgres.drop(name)
 
@@ -35,7 +35,7 @@ def test_online_it_connects_and_makes_nothing(rig: Rig, postgres: Server, databa
     (tmp_path / "url").chmod(0o600)
     done = run("check", "--online", written(rig, tmp_path, "{url_file: url}"))
     place = f"state database postgresql://127.0.0.1:{postgres.port}/{database}"
-    assert f"{place}: OK, empty, the exporter makes its tables at the start" in done.stdout.splitlines()
+    assert f"{place}: OK, empty, the exporter makes its tables at the start, PostgreSQL " in done.stdout
     with postgres.admin(database) as connection:
         tables = connection.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
         assert tables.fetchone() == (0,)
