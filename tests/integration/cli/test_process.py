@@ -88,6 +88,14 @@ def test_an_early_hangup_is_harmless_and_a_later_one_reloads(rig: Rig, tmp_path:
         assert process.poll() is None
 
 
+def test_an_exit_does_not_look_through_all_objects() -> None:
+    """With thousands of accounts that takes longer than all else at the end."""
+    code = "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 1000)); "
+    code += "sys.argv[1:] = ['--version']; from exporter.__main__ import main; main()"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[1:] == ["True"]
+
+
 def test_output_that_is_closed_is_said_and_nothing_else_gets_it(tmp_path: Path) -> None:
     for command in (["metrics"], ["version"], ["help"], ["check", "--print-schema"]):
         done = subprocess.run(
