@@ -56,6 +56,24 @@ def test_one_that_ends_hands_its_accounts_over_at_once(made: Stage) -> None:
     assert made.wrong() == []
 
 
+def test_a_write_that_arrives_after_the_account_has_another_owner_is_refused(made: Stage) -> None:
+    made.fresh(2)
+    # With a prepared statement, its text would not be in each request.
+    late = made.start(proxy=True, prepared=False)
+    assert late.proxy is not None
+    made.until(lambda: bool(late.exposed()), "that it has an account")
+    late.proxy.hold_at(b"INSERT INTO records")
+    made.until(lambda: not late.proxy.forwards, "that a write is under way")  # type: ignore[union-attr]
+    made.note(f"black hole of {late.name} with its write in it")
+    others = [replica for replica in made.replicas if replica.alive and replica is not late]
+    made.until(lambda: made.exposed_by(*others), "that others have all", 2 * TAKEN_OVER_WITHIN)
+    time.sleep(2.0)
+    late.proxy.forward()
+    made.note("the write arrives")
+    assert made.wrong() == []
+    assert late.terminate() == 0
+
+
 def test_a_rolling_restart_leaves_no_account_for_long(made: Stage) -> None:
     pair = made.fresh(2)
     began = time.time()

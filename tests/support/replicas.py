@@ -172,11 +172,13 @@ class Stage:
         *,
         proxy: bool = False,
         scraped: bool = True,
+        prepared: bool = True,
     ) -> Replica:
         """Start one more replica, with a proxy between it and the database if it is to have one."""
         tunnel = self.stack.enter_context(TcpProxy(self.socket)) if proxy else None
         if tunnel is not None:
-            config = self.config(f"postgresql://postgres@127.0.0.1:{tunnel.port}/{self.database}")
+            url = f"postgresql://postgres@127.0.0.1:{tunnel.port}/{self.database}"
+            config = self.config(url, state={"prepared_statements": prepared})
         replica = Replica(f"r{len(self.replicas)}", self.folder, config or self.config())
         replica.proxy = tunnel
         self.replicas.append(replica)

@@ -17,6 +17,7 @@ class TcpProxy:
         self._target = target
         self._open = {REQUESTS: threading.Event(), ANSWERS: threading.Event()}
         self._ended = False
+        self._trap: bytes | None = None
         self._sockets: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -27,6 +28,10 @@ class TcpProxy:
         """Forward nothing in these directions, the end of a connection included."""
         for direction in directions:
             self._open[direction].clear()
+
+    def hold_at(self, text: bytes) -> None:
+        """Become a black hole in both directions with the next request that has this text. It is held back, too."""
+        self._trap = text
 
     @property
     def forwards(self) -> bool:
@@ -91,6 +96,9 @@ class TcpProxy:
                 data = source.recv(_SIZE)
             except OSError:
                 data = b""
+            if direction == REQUESTS and self._trap is not None and self._trap in data:
+                self._trap = None
+                self.hold(REQUESTS, ANSWERS)
             self._open[direction].wait()
             try:
                 if data:
