@@ -310,11 +310,11 @@ class Stage:
         with self.still():
             expected = {account: api.events() for account, api in self.apis.items()}
             until = time.monotonic() + seconds
-            while missed := differences(expected, self.counted()):
+            while missed := differences(expected, self.counted()) or self._tables():
                 if time.monotonic() > until:
                     break
                 time.sleep(_LOOK_SECONDS)
-            return [*self.violations(), *missed, *([] if missed else self._tables())]
+            return [*self.violations(), *missed]
 
     def violations(self) -> list[str]:
         query = "SELECT extract(epoch FROM at)::float8, account, epoch, holder FROM lease_history"
