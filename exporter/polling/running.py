@@ -101,13 +101,17 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
     from exporter.state.postgres import require
 
     require()
-    # They import psycopg.
+    # They import psycopg, or are of no use without it.
+    from exporter.polling.figures import figures
     from exporter.replicas.replica import Replicas
     from exporter.state.postgres.database import opened
 
     url, engine = database.url, parts.scheduler.engine
     prepared_statements = database.prepared_statements
-    with opened(url.read, url.shown(), _LEASE_CONNECTIONS, prepared_statements, wait=engine.wait) as leases:
+    lease_took, records_took = parts.live.time_database("leases", "records")
+    with opened(
+        url.read, url.shown(), _LEASE_CONNECTIONS, prepared_statements, wait=engine.wait, observe=lease_took
+    ) as leases:
         leased = LeasedSupervisor(
             engine,
             parts.live,
@@ -117,9 +121,10 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
         )
         replicas = leased.replicas
         parts.store.exposed_until = lambda: replicas.exposed_until
+        parts.live.show_replica(lambda: figures(replicas.status))
         _prepare(leases)
         with opened(
-            url.read, url.shown(), database.pool_size, prepared_statements, replicas.fence, engine.wait
+            url.read, url.shown(), database.pool_size, prepared_statements, replicas.fence, engine.wait, records_took
         ) as records:
             leased.use(_supervisor(LeasedState(records, replicas.refuse), parts, replicas.time))
             elsewhere = FailuresElsewhere(_failures(records), leased.configured, lambda name: sources()[name].families)

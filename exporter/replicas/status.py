@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exporter.replicas.leases import Replica, current_config
+from exporter.replicas.leases import Replica
 from exporter.replicas.values import Change, Phase
 
 
@@ -24,6 +24,8 @@ class ReplicaStatus:
     """The holders that are live, as of the last tick."""
     config_hashes: tuple[str, ...]
     """The different configurations of those, the one that counts first."""
+    has_current_config: bool
+    """Whether this replica has the one that counts. If not, it does not know which accounts need an owner."""
     lease_changes: Mapping[Change, int]
     commits_refused: int
     tick_seconds: float | None
@@ -32,8 +34,6 @@ class ReplicaStatus:
     """The database's clock minus this machine's, seconds."""
     not_ready: str | None
     """Why the replica is not ready; None if it is."""
-    is_current: bool = True
-    """Whether this replica has the configuration that counts."""
     error: str | None = None
     """Why the last tick failed; None if it succeeded."""
     failing_since: float | None = None
@@ -67,12 +67,12 @@ def describe(
         accounts_unowned=len(replica.unowned),
         live=tuple(peer.holder for peer in live),
         config_hashes=tuple(dict.fromkeys(peer.config for peer in newest_first)),
+        has_current_config=replica.has_current_config,
         lease_changes={change: tally.changes[change] for change in Change},
         commits_refused=tally.refused,
         tick_seconds=tally.tick_seconds,
         clock_offset=clock_offset,
         not_ready=_not_ready(replica, running, tally.error, now),
-        is_current=current_config(live) in (None, *(peer.config for peer in live if peer.holder == replica.holder)),
         error=tally.error,
         failing_since=tally.failing_since,
     )

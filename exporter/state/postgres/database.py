@@ -87,11 +87,13 @@ def opened(
     prepared_statements: bool = True,
     fences: Fences | None = None,
     wait: Wait = Future.result,
+    observe: Callable[[float], None] | None = None,
 ) -> Iterator[PostgresState]:
     """Yield the state in a database. Nothing is connected to before something is asked of it.
 
     `url` is called for each new connection. It may raise StateError. `place` is the URL without credentials.
+    `observe` is called with the seconds that each call took, in any thread.
     """
-    pool = Pool(connector(url, prepared_statements=prepared_statements), place, pool_size)
+    pool = Pool(connector(url, prepared_statements=prepared_statements), place, pool_size, observe=observe)
     with contextlib.closing(PostgresState(pool, place, fences, wait)) as state:
         yield state

@@ -1,5 +1,6 @@
 """`batch-exporter check` of a state in PostgreSQL: it names what is wrong, makes nothing, and shows no password."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.support.canaries import canary, holds
 from tests.support.postgres import Server
-from tests.support.program import run
+from tests.support.program import PATH, PROGRAM, run
 from tests.support.rig import TOKEN, Rig
 
 PASSWORD = canary("database.password")
@@ -61,11 +62,15 @@ def test_offline_nothing_is_connected_to(rig: Rig, tmp_path: Path) -> None:
 def test_without_psycopg_the_extra_is_named(rig: Rig, tmp_path: Path) -> None:
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "psycopg.py").write_text("raise ImportError('hidden')")
-    done = run("check", written(rig, tmp_path, "{url: postgresql://db/x}"), PYTHONPATH=str(tmp_path / "hidden"))
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Start the program anew: one that is forked has the module already."""
+        environ = {**PATH, "PYTHONPATH": str(tmp_path / "hidden")}
+        return subprocess.run([*PROGRAM, *arguments], env=environ, capture_output=True, text=True, check=False)
+
+    done = run("check", written(rig, tmp_path, "{url: postgresql://db/x}"))
     assert done.returncode == 2
     message = "state.url: PostgreSQL needs psycopg, which is not installed: pip install '.[postgres]'"
     assert message in done.stderr
-    without = run(
-        "check", written(rig, tmp_path, f"{{path: {tmp_path}/state.db}}"), PYTHONPATH=str(tmp_path / "hidden")
-    )
+    without = run("check", written(rig, tmp_path, f"{{path: {tmp_path}/state.db}}"))
     assert (without.returncode, without.stderr) == (0, "")
