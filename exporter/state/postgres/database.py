@@ -11,7 +11,7 @@ from exporter.state.postgres.connection import connector
 from exporter.state.postgres.errors import damaged
 from exporter.state.postgres.pool import Connection, Pool
 from exporter.state.postgres.rows import Fence, PostgresRows
-from exporter.state.postgres.schema import inspect, prepare
+from exporter.state.postgres.schema import prepare
 from exporter.state.records import Records
 from exporter.state.sqlite.damage import DAMAGE, raised_by_state
 from exporter.state.state import Sizes
@@ -70,10 +70,6 @@ class PostgresState:
     def sizes(self) -> Sizes | None:
         """Return None: the database's size is its operator's matter."""
         return None
-
-    def inspect(self) -> int:
-        """Return the version of the tables, 0 if there are none. Raises StateError as `prepare` does. Makes nothing."""
-        return self.wait(self.pool.submit(inspect(self.place)))
 
     def close(self) -> None:
         """End in less than a second. Records that are open fail."""
