@@ -14,7 +14,7 @@ def view(status: ReplicaStatus) -> ReplicasView:
         unowned=status.accounts_unowned,
         others=tuple(holder for holder in status.live if holder != status.holder),
         configurations=len(status.config_hashes),
-        is_current=status.is_current,
+        is_current=status.has_current_config,
         error=status.error,
         down_since=status.failing_since,
     )

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exporter.replicas.leases import Replica, current_config
+from exporter.replicas.leases import Replica
 from exporter.replicas.values import Change, Phase
 
 
@@ -34,8 +34,6 @@ class ReplicaStatus:
     """The database's clock minus this machine's, seconds."""
     not_ready: str | None
     """Why the replica is not ready; None if it is."""
-    is_current: bool = True
-    """Whether this replica has the configuration that counts."""
     error: str | None = None
     """Why the last tick failed; None if it succeeded."""
     failing_since: float | None = None
@@ -75,7 +73,6 @@ def describe(
         tick_seconds=tally.tick_seconds,
         clock_offset=clock_offset,
         not_ready=_not_ready(replica, running, tally.error, now),
-        is_current=current_config(live) in (None, *(peer.config for peer in live if peer.holder == replica.holder)),
         error=tally.error,
         failing_since=tally.failing_since,
     )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from exporter import __version__
 from exporter.cli import flags
+from exporter.cli.commands import DEFAULTS
 from exporter.systems import sources
 from exporter.web.routes import Probes, routes
 
@@ -178,7 +179,7 @@ def test_flags_may_stand_before_the_command_and_after_it() -> None:
 
 def test_what_is_not_given_has_its_default_and_an_address_that_is_given_takes_its_place() -> None:
     given = flags.parse([])
-    assert {key: getattr(given, key) for key in flags.DEFAULTS} == flags.DEFAULTS
+    assert {key: getattr(given, key) for key in DEFAULTS} == DEFAULTS
     assert given.command == "serve"
     assert flags.parse(["--web.listen-address=:1", "--web.listen-address=:2"]).listen_address == [":1", ":2"]
     assert flags.parse([]).listen_address == [":10977"]

@@ -66,12 +66,12 @@ def test_the_view_is_what_the_replica_knows() -> None:
         accounts_unowned=1,
         live=("a-1", "b-2"),
         config_hashes=("x", "y"),
+        has_current_config=False,
         lease_changes=dict.fromkeys(Change, 0),
         commits_refused=0,
         tick_seconds=None,
         clock_offset=None,
         not_ready=None,
-        is_current=False,
         error="it is down",
         failing_since=NOW,
     )
