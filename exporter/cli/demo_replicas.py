@@ -73,7 +73,9 @@ def run_replicas(args: argparse.Namespace, folder: Path, config: str, signals: S
         path = folder / "config.yaml"
         path.write_text(f"state: {{url: '{url}', lease_ttl: {LEASE_TTL}}}\n{config}")
         with contextlib.ExitStack() as started:
-            replicas = [_replica(number, args, path, started) for number in range(1, args.replicas + 1)]
+            # All at once: each gets its share at the start.
+            processes = [_started(number, args, path, started) for number in range(1, args.replicas + 1)]
+            replicas = [_serving(number, *process) for number, process in enumerate(processes, 1)]
             _print(replicas)
             _watch(replicas, signals)
     return True
@@ -136,8 +138,10 @@ def _wait_for(server: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
         time.sleep(_LOOK_SECONDS)
 
 
-def _replica(number: int, args: argparse.Namespace, config: Path, started: contextlib.ExitStack) -> _Replica:
-    """Start an exporter, and wait until it serves. It ends with `started`."""
+def _started(
+    number: int, args: argparse.Namespace, config: Path, started: contextlib.ExitStack
+) -> tuple["subprocess.Popen[bytes]", Path]:
+    """Start an exporter, and return its process and its log. It ends with `started`."""
     host, _, port = args.listen_address[0].rpartition(":")
     address = f"{host}:{int(port) and int(port) + _PORTS_APART * (number - 1)}"
     flags = [
@@ -145,7 +149,8 @@ def _replica(number: int, args: argparse.Namespace, config: Path, started: conte
         f"--web.listen-address={address}",
         f"--web.telemetry-path={args.telemetry_path}",
     ]
-    flags += [f"--log.level={args.log_level}"]
+    # The line with its port is of the level info.
+    flags += ["--log.level=debug"] if args.log_level == "debug" else []
     flags += ["--web.enable-lifecycle"] if args.enable_lifecycle else []
     flags += [f"--web.config.file={args.web_config_file}"] if args.web_config_file else []
     log = config.with_name(f"replica-{number}.log")
@@ -158,6 +163,11 @@ def _replica(number: int, args: argparse.Namespace, config: Path, started: conte
             start_new_session=True,
         )
     started.callback(_end, process, signal.SIGTERM)
+    return process, log
+
+
+def _serving(number: int, process: "subprocess.Popen[bytes]", log: Path) -> _Replica:
+    """Wait until an exporter serves. Raises UsageError if it does not."""
     until = time.monotonic() + _START_SECONDS
     while (found := _PORT.search(log.read_text(errors="replace"))) is None:
         if process.poll() is not None or time.monotonic() > until:

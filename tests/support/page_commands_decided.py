@@ -165,8 +165,6 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
     },
     "docs/high-availability.md": {
         "kubectl --namespace batch-exporter create secret generic batch-exporter-state --from-file=url=./url": _CLUSTER,
-        "helm upgrade batch-exporter deploy/helm/batch-exporter --namespace batch-exporter --reuse-values "
-        "--set replicaCount=2 --set state.existingSecret=batch-exporter-state": _CLUSTER,
     },
 }
 """By page and command, as the page has them. A command that is not here fails a test, and so does one that is gone."""

@@ -8,7 +8,7 @@ from exporter.exposition.snapshot import CollectorSnapshot, Elsewhere
 from exporter.web.app import App
 from tests.support.examples import failure
 from tests.support.html_reader import Reader
-from tests.support.serving import GENEROUS, Program, ask, serving
+from tests.support.serving import GENEROUS, Program, ask, eventually, serving
 
 
 class Replica(Program):
@@ -67,6 +67,7 @@ def test_no_other_page_waits_for_the_database() -> None:
     with serving(program) as place:
         waiting = threading.Thread(target=ask, args=(place, "GET", "/failures"))
         waiting.start()
+        eventually(lambda: bool(program.asked))
         try:
             for path in ("/", "/metrics", "/-/healthy", "/-/ready"):
                 assert ask(place, "GET", path)[0].status == 200
