@@ -249,7 +249,7 @@ def test_the_commands_of_state_are_listed_and_the_nearest_one_is_named(capsys: p
     assert "  copy " in text("help", "state")
     assert "  show " in text("help", "state")
     assert "state needs a command: show or copy" in refusal(["state"], capsys)
-    assert "did you mean copy?" in refusal(["state", "coppy", "a", "b"], capsys)
+    assert "did you mean copy?" in refusal(["state", "ccopy", "a", "b"], capsys)
 
 
 URL = "postgresql://exporter:pa55word@db.example/state"
