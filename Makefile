@@ -17,9 +17,12 @@ export EXAMPLES
 SAMPLE ?= 50
 SEED ?= 1
 ONLY ?=
+# How long `make chaos` takes. Without SEED= on the command line, each run chooses other faults.
+SECONDS ?= 1800
+CHAOS_SEED = $(if $(filter command environment,$(firstword $(origin SEED))),$(SEED))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image bench audit version clean
+.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image bench audit chaos version clean
 
 .NOTPARALLEL:
 
@@ -80,7 +83,7 @@ manifests: ## write the manifest that is generated from prometheus/rules (RULES=
 
 lock: $(BIN)/batch-exporter ## lock what the image installs to the newest versions that pyproject.toml allows
 	$(BIN)/pip install --quiet uv
-	$(LOCK) --output-file deploy/image/requirements.txt pyproject.toml
+	$(LOCK) --extra postgres --output-file deploy/image/requirements.txt pyproject.toml
 	sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | $(LOCK) --output-file deploy/image/build-requirements.txt -
 
 image: ## build the container image
@@ -95,6 +98,9 @@ audit: $(VENV)/.made ## look for known vulnerabilities in what the image install
 	$(BIN)/pip install --quiet --editable '.[audit]'
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes \
 		--requirement deploy/image/requirements.txt --requirement deploy/image/build-requirements.txt
+
+chaos: programs $(VENV)/.test ## put replicas through random faults, and check what they count (SECONDS=1800 SEED=)
+	$(BIN)/python -m tools.chaos $(SECONDS) $(CHAOS_SEED)
 
 version: ## print the version
 	@echo $(VERSION)

@@ -193,7 +193,7 @@ def _serve(connection: "Connection[object, object]", accounts: int) -> None:
     crowd = Crowd(accounts)
     exposition = Exposition(crowd.board, catalog(families()), crowd.live.registry)
     sockets = listen("127.0.0.1:0")
-    server = Server(App(exposition, crowd.board, lambda: True, lambda: True, telemetry_path=METRICS), sockets)
+    server = Server(App(exposition, crowd.board, lambda: True, lambda: None, telemetry_path=METRICS), sockets)
     server.start()
     connection.send(sockets[0].getsockname()[:2])
     for member in itertools.cycle(crowd.members):

@@ -122,7 +122,7 @@ def _serve(connection: "Connection[object, object]", count: int, polled: tuple[s
     board = _board(count)
     live = series.live(count, board)
     exposition = Exposition(board, series.families(), live.registry)
-    app = App(exposition, board, lambda: True, lambda: True, telemetry_path=METRICS)
+    app = App(exposition, board, lambda: True, lambda: None, telemetry_path=METRICS)
     app.routes[FILE] = {"GET": _file(exposition)}
     sockets = listen("127.0.0.1:0")
     server = Server(app, sockets)

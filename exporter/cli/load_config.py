@@ -8,6 +8,7 @@ from exporter import state
 from exporter.config import Bounds, Config, from_environment, load
 from exporter.config.resources import available
 from exporter.model.system import System
+from exporter.state import postgres
 from exporter.systems import sources
 from exporter.web.config import WebConfigFile
 
@@ -23,7 +24,7 @@ def configuration(args: argparse.Namespace) -> Config:
     """Load the configuration, to run with it. Raises ConfigError."""
     if args.config_file is None:
         return from_environment(systems(), os.environ, resources=available())
-    return load(args.config_file, systems(), os.environ, resources=available())
+    return load(args.config_file, systems(), os.environ, resources=available(), database=postgres.problem)
 
 
 def checked_configuration(args: argparse.Namespace) -> Config:
@@ -32,7 +33,7 @@ def checked_configuration(args: argparse.Namespace) -> Config:
         return from_environment(systems(), os.environ, state.problem, available())
     # systemd sets this variable for a unit's own commands, and then the unit's credentials exist.
     before_start = "CREDENTIALS_DIRECTORY" not in os.environ
-    return load(args.config_file, systems(), os.environ, state.problem, before_start, available())
+    return load(args.config_file, systems(), os.environ, state.problem, before_start, available(), postgres.problem)
 
 
 def web_configuration(args: argparse.Namespace) -> WebConfigFile | None:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from exporter import __version__
 from exporter.cli.load_config import configuration, log_limits, log_warnings, revision, web_configuration
+from exporter.cli.replica_page import view
 from exporter.cli.sd_notify import ServiceManager
 from exporter.client.memory_budget import save_memory
 from exporter.config import Config
@@ -21,12 +22,11 @@ from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.polling.build import Shared, account_pipeline, request_limits
+from exporter.polling.build import request_limits
 from exporter.polling.reload import Asked, Loading, Reloader
+from exporter.polling.running import Parts, of_database, of_file
 from exporter.polling.scheduler import Scheduler
-from exporter.polling.supervisor import Supervisor
-from exporter.state import prepared
-from exporter.systems import families, sources
+from exporter.systems import families
 from exporter.web.app import App
 from exporter.web.config import WebConfigFile
 from exporter.web.server.connection import limits_within
@@ -92,29 +92,29 @@ def serve(
     threading.excepthook = _log_dead_thread
     store = SnapshotStore()
     self_metrics = SelfMetrics(__version__, revision(), store)
-    with prepared(config.state_path) as state:
-        self_metrics.show_state(state.sizes)
-        scheduler = Scheduler(config.bounds.workers)
-        self_metrics.watch(scheduler.workers.most, lambda: scheduler.workers.busy, lambda: scheduler.overdue)
-        shared = Shared(state, store, self_metrics, scheduler.runner, request_limits(config.bounds))
-        supervisor = Supervisor(
-            store, lambda account, known: account_pipeline(account, sources(), shared, known), scheduler
-        )
+    scheduler = Scheduler(config.bounds.workers)
+    self_metrics.watch(scheduler.workers.most, lambda: scheduler.workers.busy, lambda: scheduler.overdue)
+    parts = Parts(store, self_metrics, scheduler, request_limits(config.bounds))
+    polling = of_file(config.state_path, parts) if config.database is None else of_database(config.database, parts)
+    with polling as running:
         manager = ServiceManager()
+        status = running.replicas
         reloader = Reloader(
-            signals.reloads, loading, config, supervisor, self_metrics, manager.reloading, manager.ready
+            signals.reloads, loading, config, running.accounts, self_metrics, manager.reloading, manager.ready
         )
         app = App(
             Exposition(store, catalog(families()), self_metrics.registry),
             store,
-            lambda: supervisor.healthy() and reloader.alive(),
-            supervisor.ready,
+            lambda: running.accounts.healthy() and reloader.alive(),
+            running.not_ready,
             telemetry_path=args.telemetry_path,
             reload=reloader.ask if args.enable_lifecycle else None,
             reload_failed=reloader.failed,
+            elsewhere=running.elsewhere,
+            replicas=None if status is None else lambda: view(status()),
         )
         server = Server(app, sockets, limits_within(config.bounds), web)
-        supervisor.start(config.accounts)
+        running.accounts.start(config.accounts)
         server.start()
         manager.ready()
         reloader.start()
@@ -123,10 +123,10 @@ def serve(
             started(first_port(sockets))
         stopped = _wait(signals.stops, server)
         log.info("stopping" if stopped else "the web server has ended unexpectedly")
-        supervisor.stop()
+        running.accounts.stop()
         manager.stopping()
         if not scheduler.engine.stop(STOP_WITHIN_SECONDS / 2):
-            state.leave()
+            running.leave()
         server.stop(STOP_WITHIN_SECONDS)
     return stopped
 
@@ -137,7 +137,8 @@ def _log_start(loading: Loading, config: Config, sockets: Sequence[socket.socket
     log_limits(config.bounds)
     extra = {"version": __version__, "address": ",".join(map(name_of, sockets)), "port": first_port(sockets)}
     extra |= {"tls": web is not None and web.config.tls is not None}
-    extra |= {"config": loading.file or "the environment", "state": str(config.state_path or "none")}
+    state = str(config.state_path or "none") if config.database is None else config.database.url.shown()
+    extra |= {"config": loading.file or "the environment", "state": state}
     log.info("serving", extra=extra | {"accounts": len(config.accounts)})
 
 

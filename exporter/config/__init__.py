@@ -1,9 +1,10 @@
 """Load, validate and describe the configuration. Systems are passed in by the caller."""
 
 from exporter.config.bounds import Bounds
+from exporter.config.database import DatabaseUrl
 from exporter.config.json_schema import json_schema
 from exporter.config.load import from_environment, load
-from exporter.config.model import Account, Config, TLSConfig
+from exporter.config.model import Account, Config, Database, TLSConfig
 from exporter.config.source.problems import ConfigError, Problem
 from exporter.config.token import Token, TokenError
 
@@ -12,6 +13,8 @@ __all__ = [
     "Bounds",
     "Config",
     "ConfigError",
+    "Database",
+    "DatabaseUrl",
     "Problem",
     "TLSConfig",
     "Token",

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from exporter.config import bounds, defaults, schema, validate
-from exporter.config.model import Account, Config, TLSConfig
+from exporter.config.database import DatabaseUrl
+from exporter.config.model import Account, Config, Database, TLSConfig
 from exporter.config.resources import PLENTY, Resources
 from exporter.config.source import files, messages, yaml_document
 from exporter.config.source.partial import Draft
@@ -23,11 +24,12 @@ def load(
     state: validate.StateProblem = lambda _: None,
     before_start: bool = False,
     resources: Resources = PLENTY,
+    database: validate.DatabaseProblem = lambda _: None,
 ) -> Config:
     """Read a configuration file. Raises ConfigError with all that is wrong in it.
 
-    `state` checks the state file. With `before_start`, credentials of a service that does not run yet may be missing.
-    `resources` is what the process may use.
+    `state` checks the state file, and `database` the URL of a database. With `before_start`, credentials of a service
+    that does not run yet may be missing. `resources` is what the process may use.
     """
     try:
         document = yaml_document.parse(files.read(path, _LARGEST_FILE_BYTES))
@@ -37,7 +39,7 @@ def load(
     except yaml_document.NotYaml as error:
         raise ConfigError([Problem(str(path), error.line, "", str(error))]) from None
     return _checked(
-        document, str(path), validate.Context(systems, environ, path.parent, state, before_start, resources)
+        document, str(path), validate.Context(systems, environ, path.parent, state, before_start, resources, database)
     )
 
 
@@ -89,13 +91,23 @@ def _config(read: schema.File, context: validate.Context, warnings: Sequence[Pro
     return Config(
         accounts=tuple(_account(account, read, context) for account in read.accounts),
         state_path=_state_path(read.state, context),
+        database=_database(read.state, context),
         warnings=tuple(warnings),
         limits=limits,
         bounds=bounds.derive(context.resources, limits),
     )
 
 
+def _database(read: schema.State, context: validate.Context) -> Database | None:
+    if read.url is None and read.url_file is None:
+        return None
+    source = read.url.get_secret_value() if read.url is not None else context.directory / str(read.url_file)
+    return Database(DatabaseUrl(source), read.pool_size, read.lease_ttl, read.prepared_statements)
+
+
 def _state_path(read: schema.State, context: validate.Context) -> Path | None:
+    if read.url is not None or read.url_file is not None:
+        return None
     if "path" not in read.model_fields_set:
         return context.default_state_path
     return None if read.path is None else context.directory / read.path

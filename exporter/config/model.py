@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from exporter.config.bounds import Bounds, ConfiguredLimits, derive
+from exporter.config.database import DatabaseUrl
 from exporter.config.resources import PLENTY
 from exporter.config.source.problems import Problem
 from exporter.config.token import Token
@@ -54,14 +55,27 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Database:
+    """A PostgreSQL database that holds the state, for one or several replicas."""
+
+    url: DatabaseUrl
+    pool_size: int
+    lease_ttl: float
+    """Seconds for which a replica owns its accounts after it was last heard of."""
+    prepared_statements: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A complete configuration."""
 
     accounts: tuple[Account, ...]
     state_path: Path | None
-    """The state file; None keeps the state in memory."""
+    """The state file; None keeps the state in memory, unless there is a database."""
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     """What the operator should change in a valid configuration."""
+    database: Database | None = None
+    """The database that holds the state instead of a file."""
     limits: ConfiguredLimits = field(default_factory=ConfiguredLimits)
     bounds: Bounds = field(default_factory=lambda: derive(PLENTY, ConfiguredLimits()), compare=False)
     """What follows from the limits and from what the process may use."""

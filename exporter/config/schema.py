@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from exporter.config import durations, sizes, values
 from exporter.config.source.problems import shown
+from exporter.model import database_url
 
 
 def _duration(value: object) -> float:
@@ -35,6 +36,13 @@ def _proxy(value: SecretStr) -> SecretStr:
     return value
 
 
+def _database_url(value: SecretStr) -> SecretStr:
+    found = database_url.problem(value.get_secret_value())
+    if found is not None:
+        raise ValueError(found)
+    return value
+
+
 def _default(duration: str) -> Any:
     """Return the default of a duration, written and parsed as in a file."""
     return Field(duration)
@@ -51,6 +59,7 @@ Name = Annotated[str, AfterValidator(values.name), _NOT_EMPTY]
 Url = Annotated[str, AfterValidator(values.base_url), _NOT_EMPTY]
 BatchId = Annotated[str, AfterValidator(values.batch_id), _NOT_EMPTY]
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 # YAML has lists, no tuples.
 Texts = Annotated[tuple[Text, ...], Strict(False)]
 BatchIds = Annotated[tuple[BatchId, ...], Strict(False)]
@@ -97,6 +106,16 @@ class State(_Shape):
 
     path: Text | None = "batch-exporter.db"
     """The file. Null keeps the state in memory, and a restart starts over."""
+    url: DatabaseUrl | None = None
+    """The URL of a PostgreSQL database that holds the state instead of a file. A file with it is safer."""
+    url_file: Text | None = None
+    """A file with the URL of the database, read again for each new connection."""
+    pool_size: int = Field(default=4, ge=1, le=64)
+    """Most connections to the database for polls."""
+    lease_ttl: Duration = _default("20s")
+    """How long a replica owns its accounts after it was last heard of."""
+    prepared_statements: bool = True
+    """Whether statements are prepared, and settings of the session made. False for a pooler such as PgBouncer."""
 
 
 class Limits(_Shape):

@@ -4,11 +4,12 @@ The rules read the file's data, not its model, so that one run reports all probl
 invalid value reports nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.config import bounds, intervals, schema
+from exporter.config import bounds, durations, intervals, schema
+from exporter.config.database import DatabaseUrl, UrlError
 from exporter.config.resources import PLENTY, Resources
 from exporter.config.source import files
 from exporter.config.source.partial import Draft
@@ -19,6 +20,9 @@ from exporter.model.system import System
 SYSTEM_OPTIONS = ("workflow_batch_ids", "workflow_label")
 """Keys that only accounts of some systems have."""
 TOKEN_KEYS = ("api_token_file", "api_token_env", "api_token")
+DATABASE_KEYS = ("pool_size", "lease_ttl", "prepared_statements")
+"""Keys that only a state in a database has."""
+_LEAST_TTL, _LARGEST_TTL = 8.0, 600.0
 _CREDENTIALS = Path("/run/credentials")
 """The folder of systemd for the credentials of running services, with a folder for each unit."""
 _LARGEST_PEM_BYTES = 1024 * 1024
@@ -26,6 +30,10 @@ _LARGEST_PEM_BYTES = 1024 * 1024
 
 StateProblem = Callable[[Path | None], str | None]
 """Returns the problem of a state file, or for None of the state in memory."""
+
+
+DatabaseProblem = Callable[[str], str | None]
+"""Returns what libpq would refuse in the URL of a database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,8 @@ class Context:
     """Whether the service may not run yet, so that systemd has not made its credentials."""
     resources: Resources = PLENTY
     """What the process may use."""
+    database: "DatabaseProblem" = lambda _: None
+    """Checks the URL of a database."""
 
     @property
     def default_state_path(self) -> Path:
@@ -68,14 +78,18 @@ def findings(draft: Draft, context: Context) -> Iterator[Finding]:
 
 def warnings(draft: Draft, context: Context) -> Iterator[Finding]:
     """Yield what an operator should change in a valid configuration."""
-    for index in draft.indexes("accounts"):
-        account = ("accounts", index)
-        for place in ((*account, "api_token_file"), (*account, "tls_config", "key_file")):
-            text = draft.text(*place)
-            if text is not None and place[-1] == "api_token_file" and _comes_later(text, context):
-                yield Finding(place, "not checked: systemd makes this file when it starts the service")
-            if text is not None and files.is_open_to_all(context.directory / text):
-                yield Finding(place, "every user of this machine can read the file: run chmod o-r")
+    accounts = [("accounts", index) for index in draft.indexes("accounts")]
+    places = [(*account, *key) for account in accounts for key in (("api_token_file",), ("tls_config", "key_file"))]
+    yield from _file_warnings(draft, [("state", "url_file"), *places], context)
+
+
+def _file_warnings(draft: Draft, places: Iterable[Place], context: Context) -> Iterator[Finding]:
+    for place in places:
+        text = draft.text(*place)
+        if text is not None and place[-1] != "key_file" and _comes_later(text, context):
+            yield Finding(place, "not checked: systemd makes this file when it starts the service")
+        if text is not None and files.is_open_to_all(context.directory / text):
+            yield Finding(place, "every user of this machine can read the file: run chmod o-r")
 
 
 def _state(draft: Draft, context: Context) -> Iterator[Finding]:
@@ -83,6 +97,13 @@ def _state(draft: Draft, context: Context) -> Iterator[Finding]:
     state = draft.get("state")
     if {place, ("state",)} & draft.wrong or (state is not None and not isinstance(state, dict)):
         return
+    given = draft.keys("state")
+    if {"url", "url_file"} & {*given}:
+        yield from _database(draft, given, context)
+        return
+    for key in DATABASE_KEYS:
+        if key in given:
+            yield Finding(("state", key), "needs state.url or state.url_file, which are missing")
     path: Path | None = context.default_state_path
     if isinstance(state, dict) and "path" in state:
         text = draft.text(*place)
@@ -93,6 +114,38 @@ def _state(draft: Draft, context: Context) -> Iterator[Finding]:
     problem = context.state(path)
     if problem is not None:
         yield Finding(place, problem)
+
+
+def _database(draft: Draft, given: Sequence[str], context: Context) -> Iterator[Finding]:
+    places = [key for key in ("path", "url", "url_file") if key in given]
+    if len(places) != 1:
+        yield Finding(
+            ("state", places[-1]), f"the state is kept in one place: give one of {' and '.join(places)} alone"
+        )
+        return
+    yield from _lease_ttl(draft)
+    place: Place = ("state", places[0])
+    text = draft.text(*place)
+    if text is None or (places[0] == "url_file" and _comes_later(text, context)):
+        return
+    try:
+        url = DatabaseUrl(text if places[0] == "url" else context.directory / text).check()
+    except UrlError as error:
+        # That of `url` itself is reported with the types.
+        yield Finding(place, str(error))
+        return
+    problem = context.database(url)
+    if problem is not None:
+        yield Finding(place, problem)
+
+
+def _lease_ttl(draft: Draft) -> Iterator[Finding]:
+    place: Place = ("state", "lease_ttl")
+    text = draft.text(*place)
+    if text is not None and not _LEAST_TTL <= durations.parse(text) <= _LARGEST_TTL:
+        least, largest = durations.write(_LEAST_TTL), durations.write(_LARGEST_TTL)
+        message = f"must be from {least} to {largest}: a replica gives up its accounts 5s before, to be sure"
+        yield Finding(place, message)
 
 
 def _names(draft: Draft) -> Iterator[Finding]:

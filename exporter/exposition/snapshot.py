@@ -104,6 +104,18 @@ class CollectorSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The failed records of accounts that other replicas poll. Nothing else is known of their collectors here."""
+
+    collectors: tuple[CollectorSnapshot, ...] = ()
+    """All of them, also those without failures."""
+    error: str | None = None
+    """Why the database did not answer, so that failures are missing; None if it did."""
+    accounts_missing: int = 0
+    """Of how many accounts that were asked for they are missing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The snapshots of all collectors at one moment, in the order of the configuration."""
 
@@ -132,8 +144,8 @@ class SnapshotStore:
         """As it was read last; current if it has the present generation."""
         self.last_scrape: float | None = None
         """When the last scrape began that was answered to its end, in seconds of the boot clock."""
-        self.exposed_until = math.inf
-        """When other replicas may own the accounts, in seconds of the boot clock: nothing of them is exposed then."""
+        self.exposed_until: Callable[[], float] = lambda: math.inf
+        """Return when other replicas may own the accounts, by the boot clock: none is exposed from then on."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -144,7 +156,7 @@ class SnapshotStore:
 
     def is_silent(self, now: float) -> bool:
         """Return whether nothing of any account may be exposed at this moment."""
-        return now >= self.exposed_until
+        return now >= self.exposed_until()
 
     def exposed(self, now: float) -> Snapshot:
         """Return the snapshot for a scrape at this moment."""

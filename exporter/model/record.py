@@ -87,3 +87,11 @@ class StateError(PollError):
         super().__init__(reason, message)
         self.passing = passing
         """Whether the next attempt may succeed without a fix."""
+
+
+class Refused(Exception):
+    """The database did not accept a write, because another replica owns the account now, or has written since."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"another replica owns the account {account} now")
+        self.account = account

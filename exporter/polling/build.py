@@ -43,6 +43,8 @@ class Shared:
     live: SelfMetrics
     runner: MakeRunner
     requests: RequestLimits = field(default_factory=RequestLimits)
+    clock: Callable[[], float] = time.time
+    """Epoch seconds."""
     rules: dict[str, Rules] = field(default_factory=dict)
     """What changes count, by system."""
     limiters: dict[str, tuple[str, Token, RateLimiter]] = field(default_factory=dict)
@@ -156,6 +158,7 @@ def account_pipeline(
             facts_by_name.get(name) or CollectorStatus(account.name, account.system, name),
             Pace(account.poll_interval, account.stale_after, account.stuck_after),
             account.workflow_label,
+            shared.clock,
         )
         for name in account.collectors
     )

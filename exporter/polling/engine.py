@@ -191,6 +191,10 @@ class Engine:
             task.wait(lambda resume: future.add_done_callback(lambda _: self.post(resume)))
         return future.result()
 
+    def wait(self, future: "Future[_T]") -> _T:
+        """Do as `result` in a task; in another thread, block until the future is done."""
+        return self.result(future) if isinstance(getcurrent(), Task) else future.result()
+
     def result_of_others(self, future: "Future[_T]") -> _T:
         """Do as `result`, for a future that other tasks bring about: the current one is idle until then."""
         with self._as_idle() as task:

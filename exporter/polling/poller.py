@@ -145,6 +145,8 @@ class Poller:
         except StateError as error:
             if self._facts.reason not in STATE_REASONS:
                 self._failed(error.reason, str(error))
+        except Stopping:
+            raise
         except Exception:
             log.exception("internal error", extra=self._where())
             self._failed(Reason.INTERNAL, _INTERNAL_ERROR)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from exporter.config import Config, ConfigError, Problem
 from exporter.config.diff import Outcome
 from exporter.exposition.self_metrics import SelfMetrics
-from exporter.polling.supervisor import Supervisor
+from exporter.polling.running import Accounts
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Reloader:
         asked: Asked,
         loading: Loading,
         config: Config,
-        running: Supervisor,
+        running: Accounts,
         live: SelfMetrics,
         begins: Callable[[], None] = lambda: None,
         ends: Callable[[], None] = lambda: None,
@@ -53,7 +53,7 @@ class Reloader:
         self._failed: Outcome | None = None
         self._asked = asked
         self._loading = loading
-        self._state_path = config.state_path
+        self._state = config.state_path, config.database
         self._limits = config.limits
         self._running = running
         self._live = live
@@ -123,9 +123,9 @@ class Reloader:
         return Outcome(True, f"Reloaded. Accounts: {summary}.")
 
     def _check(self, config: Config, file: str) -> None:
-        if config.state_path != self._state_path:
-            message = "can't be changed while the program runs: restart it to use another state file"
-            raise ConfigError([Problem(file, None, "state.path", message)])
+        if (config.state_path, config.database) != self._state:
+            message = "can't be changed while the program runs: restart it to use another state"
+            raise ConfigError([Problem(file, None, "state", message)])
         if config.limits != self._limits:
             message = "can't be changed while the program runs: restart it to use other limits"
             raise ConfigError([Problem(file, None, "limits", message)])

@@ -5,7 +5,7 @@ Pollers are built elsewhere, and run by the scheduler.
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 
@@ -95,6 +95,33 @@ class Supervisor:
         engine.submit("reload", lambda: self._begin_restored(list(made.values()), pipelines)).result()
         return found
 
+    @property
+    def accounts(self) -> Sequence[Account]:
+        """The accounts that are polled."""
+        return [pipeline.account for pipeline in self._pipelines]
+
+    def begin(self, accounts: Sequence[Account]) -> None:
+        """Poll these accounts as well. Called in a task. Raises StateError if one can't be restored: none is polled."""
+        new = [self._make(account, ()) for account in accounts]
+        try:
+            for poller in _pollers(new):
+                poller.restore()
+        except BaseException:
+            for pipeline in new:
+                pipeline.over.set()
+                pipeline.close()
+            raise
+        self._begin(new, [*self._pipelines, *new])
+
+    def end(self, names: Collection[str]) -> None:
+        """Take these accounts off the store, at once, and return when no poll of theirs is under way. In a task."""
+        ending = [pipeline for pipeline in self._pipelines if pipeline.account.name in names]
+        self._pipelines = tuple(pipeline for pipeline in self._pipelines if pipeline.account.name not in names)
+        for pipeline in ending:
+            pipeline.over.set()
+        self._board.arrange([poller.id for poller in _pollers(self._pipelines)])
+        self._end(ending)
+
     def stop(self) -> None:
         """Stop all pollers, without waiting for them."""
         self._stopping = True
@@ -108,9 +135,10 @@ class Supervisor:
         """
         return not self._broken and self._scheduler.engine.alive
 
-    def ready(self) -> bool:
-        """Return whether every collector has completed its backfill."""
-        return all(not poller.facts.backfilling for poller in _pollers(self._pipelines))
+    def not_ready(self) -> str | None:
+        """Return what is still to be read; None once every collector has completed its backfill."""
+        reading = ["/".join(poller.id) for poller in _pollers(self._pipelines) if poller.facts.backfilling]
+        return f"still reading the window: {', '.join(reading)}" if reading else None
 
     def _begin_restored(self, new: Sequence[AccountPipeline], pipelines: Sequence[AccountPipeline]) -> None:
         for poller in _pollers(new):

@@ -20,6 +20,12 @@ def pyproject() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
+def installed() -> list[str]:
+    """What the image installs: it can keep its state in PostgreSQL."""
+    project = pyproject()["project"]
+    return [*project["dependencies"], *project["optional-dependencies"]["postgres"]]
+
+
 def pins(file: str) -> dict[str, str]:
     return {canonicalize_name(pin["name"]): pin["version"] for pin in PIN.finditer((FOLDER / file).read_text())}
 
@@ -27,7 +33,7 @@ def pins(file: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("file", "wanted"),
     [
-        ("requirements.txt", pyproject()["project"]["dependencies"]),
+        ("requirements.txt", installed()),
         ("build-requirements.txt", pyproject()["build-system"]["requires"]),
     ],
 )
@@ -41,9 +47,7 @@ def test_every_dependency_is_locked_to_a_version_it_allows(file: str, wanted: li
 
 def test_nothing_is_locked_that_nothing_needs() -> None:
     text = (FOLDER / "requirements.txt").read_text()
-    direct = {
-        canonicalize_name(Requirement(requirement).name) for requirement in pyproject()["project"]["dependencies"]
-    }
+    direct = {canonicalize_name(Requirement(requirement).name) for requirement in installed()}
     for name, block in zip(pins("requirements.txt"), PIN.split(text)[3::3], strict=True):
         needed_by = set(re.findall(r"#\s+(?:via )?([\w-]+)", block)) - {"via"}
         assert needed_by <= {"batch-exporter", *pins("requirements.txt")}

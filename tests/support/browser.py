@@ -34,7 +34,7 @@ def chromium() -> Iterator["Browser"]:
 def showing(board: SnapshotStore, now: float = NOW) -> Iterator[str]:
     """An exporter that serves what is on the board, at a time that stands still; its address."""
     program = Program()
-    everything_well = Probes(lambda: True, lambda: True)
+    everything_well = Probes(lambda: True, lambda: None)
     program.app.routes = routes(program.exposition, board, everything_well, "/metrics", lambda: now, lambda: now)
     with serving(program) as (host, port):
         yield f"http://{host}:{port}"

@@ -49,7 +49,7 @@ class Program:
     def __init__(self, telemetry_path: str = "/metrics", reload: Reload | None = None) -> None:
         self.board = SnapshotStore()
         self.well = True
-        self.read = True
+        self.not_ready: str | None = None
         registry = CollectorRegistry()
         Gauge("live", "Live.", registry=registry)
         self.exposition = Exposition(self.board, [WIDE], registry)
@@ -57,7 +57,7 @@ class Program:
             self.exposition,
             self.board,
             lambda: self.well,
-            lambda: self.read,
+            lambda: self.not_ready,
             telemetry_path=telemetry_path,
             reload=reload,
         )

@@ -33,7 +33,7 @@ def test_the_rooms_are_those_of_the_page() -> None:
 def test_a_room_imports_what_its_row_allows_and_nothing_else() -> None:
     used = dict(room_imports())
     assert used.pop(BEGINNING) == {"cli"}
-    assert used.pop("cli") == set(ROOMS) - {"cli"}
+    assert used.pop("cli") <= set(ROOMS) - {"cli"}
     assert used == {name: allowed for name, allowed in ROOMS.items() if name != "cli"}
 
 
@@ -74,7 +74,7 @@ def test_importing_a_module_does_nothing() -> None:
     for path in MODULES:
         for node in ast.parse(path.read_text()).body:
             docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-            guard = isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
+            guard = isinstance(node, ast.If) and ast.unparse(node.test).split()[0] in ("__name__", "TYPE_CHECKING")
             assert docstring or guard or isinstance(node, quiet), f"{path}:{node.lineno}"
 
 

@@ -11,8 +11,8 @@ from exporter.model.record import Reason, StateError
 FileId = tuple[int, int]
 """Device and inode, which identify a file whatever its name is."""
 
-_DAMAGE = (ValueError, TypeError, LookupError)
-"""Errors that reading raises if a file does not hold what was written."""
+DAMAGE = (ValueError, TypeError, LookupError)
+"""Errors that reading raises if the state does not hold what was written."""
 
 _FULL = (sqlite3.SQLITE_FULL,)
 _NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH)
@@ -71,7 +71,7 @@ def understood(path: Path, error: Exception) -> StateError | None:
         return _of_sqlite(path, error)
     if isinstance(error, OSError):
         return _of_system(path, error)
-    if isinstance(error, _DAMAGE) and not isinstance(error, UnicodeEncodeError) and _raised_by_state(error):
+    if isinstance(error, DAMAGE) and not isinstance(error, UnicodeEncodeError) and raised_by_state(error):
         return damaged(path, f"its content can't be read: {type(error).__name__}")
     return None
 
@@ -132,10 +132,10 @@ def _full(path: Path, how: str) -> StateError:
     return StateError(f"state file {path}: there is no room for it ({how}); make room on its volume", passing=True)
 
 
-def _raised_by_state(error: Exception) -> bool:
-    """Return whether the error was raised while the exporter read the file's content."""
+def raised_by_state(error: Exception) -> bool:
+    """Return whether the error was raised while the exporter read the state's content."""
     innermost = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         name = str(frame.f_globals.get("__name__"))
         innermost = name if name.startswith("exporter.") else innermost
-    return innermost.startswith("exporter.state.") and innermost != "exporter.state.sqlite.database"
+    return innermost.startswith("exporter.state.") and not innermost.endswith(".database")

@@ -76,7 +76,7 @@ def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
                 poller.written()
     exposition = Exposition(board, catalog(families()), live.registry)
     sockets = listen("127.0.0.1:0")
-    server = Server(App(exposition, board, lambda: True, lambda: True), sockets)
+    server = Server(App(exposition, board, lambda: True, lambda: None), sockets)
     server.start()
     yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}/metrics"
     assert server.stop()

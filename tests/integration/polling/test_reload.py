@@ -139,7 +139,7 @@ def test_another_state_file_needs_a_restart(path: Path | None) -> None:
     reloads.read = Config((B,), path)
     outcome = reloads.reload()
     assert not outcome.successful
-    assert "config.yaml: state.path: can't be changed while the program runs: restart it" in outcome.message
+    assert "config.yaml: state: can't be changed while the program runs: restart it" in outcome.message
     assert list(reloads.ran.accounts) == [A]
 
 

@@ -53,9 +53,9 @@ def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(p
     [batches], [invocations] = (line.pollers for line in program.lines)
     eventually(lambda: program.on_board("b")[0].health.up is False and batches.facts.up is True)
     assert program.running.healthy()
-    assert not program.running.ready()
+    assert program.running.not_ready() is not None
     assert program.poll(invocations)
-    assert program.running.ready()
+    assert program.running.not_ready() is None
 
 
 def test_collectors_are_on_the_board_before_their_first_poll(program: Program) -> None:
@@ -90,7 +90,7 @@ def test_an_account_that_is_the_same_is_not_polled_again(program: Program) -> No
     assert program.on_board("a") == before
     assert program.asked() == [*asked, "/invoke"]
     assert running.healthy()
-    assert running.ready()
+    assert running.not_ready() is None
 
 
 def test_accounts_mock_api_the_order_of_the_last_configuration(program: Program) -> None:
@@ -129,7 +129,7 @@ def test_the_series_of_an_account_that_changes_stay_and_what_was_counted_goes_on
     assert set(after.status) >= set(before[0].status) - {"batch_exporter_incremental"}
     assert after.counters["batch_exporter_poll_errors_total"] == before[0].counters["batch_exporter_poll_errors_total"]
     assert after.health.up is False
-    assert program.running.ready()
+    assert program.running.not_ready() is None
 
 
 def test_what_is_asked_for_anew_is_withheld_until_it_is_read(program: Program) -> None:
@@ -143,7 +143,7 @@ def test_what_is_asked_for_anew_is_withheld_until_it_is_read(program: Program) -
     assert program.shown("a", "inkit_batch_documents") == ""
     health = program.on_board("a")[0].health
     assert (health.last_success, health.in_flight, health.oldest_in_flight) == (None, 0, None)
-    assert not program.running.ready()
+    assert program.running.not_ready() is not None
 
 
 def test_a_poller_that_was_told_to_end_publishes_nothing_any_more(program: Program) -> None:

@@ -29,6 +29,7 @@ def bin_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str]
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(programs, "POSTGRESQL", tmp_path / "postgresql")
 
     def put(name: str, script: str) -> None:
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
@@ -61,6 +62,18 @@ def test_a_program_is_judged_by_its_version_and_not_by_its_name(
         bin_("tool", script)
     found = problem(Program("tool", (1, 20), "package"))
     assert found is None if wrong is None else (found or "").endswith(wrong)
+
+
+def test_the_newest_server_of_postgresql_is_found_where_debian_keeps_it(
+    bin_: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    for version in ("9", "15", "14"):
+        folder = tmp_path / "postgresql" / version / "bin"
+        folder.mkdir(parents=True)
+        (folder / "initdb").touch()
+    assert programs.path_of("initdb") == str(tmp_path / "postgresql/15/bin/initdb")
+    bin_("initdb", "")
+    assert programs.path_of("initdb") == str(tmp_path / "bin/initdb")
 
 
 def test_without_root_the_one_apt_line_is_printed_and_it_stops(

@@ -36,7 +36,8 @@ def _served() -> Iterator[tuple[Program, Place]]:
 @pytest.fixture
 def program(_served: tuple[Program, Place]) -> Program:
     program = _served[0]
-    program.well = program.read = True
+    program.well = True
+    program.not_ready = None
     program.publish("production", READY)
     return program
 
@@ -132,15 +133,12 @@ def test_healthy_while_the_poll_loops_are_alive(program: Program, place: Place) 
     assert b"a poll loop has ended" in body
 
 
-def test_ready_once_every_collector_has_read_its_window(program: Program, place: Place) -> None:
+def test_ready_says_what_is_not_ready(program: Program, place: Place) -> None:
     assert ask(place, "GET", "/-/ready")[0].status == 200
-    program.read = False
-    program.publish("staging", READING)
+    program.not_ready = "still reading the window: staging/invocations"
     answer, body = ask(place, "GET", "/-/ready")
     assert answer.status == 503
     assert body == b"batch-exporter is not ready: still reading the window: staging/invocations.\n"
-    program.publish("staging", READY)
-    assert b"some collectors were never polled yet" in ask(place, "GET", "/-/ready")[1]
 
 
 def test_the_landing_page_is_html_that_may_load_nothing(place: Place) -> None:
@@ -291,7 +289,7 @@ def test_a_scrape_and_a_page_that_take_long_keep_no_probe_and_not_each_other_wai
         assert may_show.wait(GENEROUS)
 
     exposition = Slow(program, may_scrape)
-    program.app = App(exposition, program.board, lambda: True, lambda: True, reload_failed=reload_failed)
+    program.app = App(exposition, program.board, lambda: True, lambda: None, reload_failed=reload_failed)
     with serving(program) as place, ThreadPoolExecutor(3) as pool:
         page, *scrapes = (pool.submit(ask, place, "GET", path) for path in ("/", "/metrics", "/metrics"))
         try:

@@ -133,6 +133,10 @@ def test_the_example_has_every_key_and_every_default(systems: Mapping[str, Syste
     assert account["base_url"] == inkit.base_url
     assert data["limits"] == dict.fromkeys(schema.Limits.model_fields)
     assert data["state"] == {"path": schema.State.model_fields["path"].default}
+    for key, default in defaults(schema.State).items():
+        assert key == "path" or default == "`null`" or f"\n  # {key}: {default.strip('`')}" in EXAMPLE.read_text()
+    assert "\n  # url_file: " in EXAMPLE.read_text()
+    assert "\n  # url: " in EXAMPLE.read_text()
 
 
 def test_the_example_is_read_and_comes_to_the_defaults(systems: Mapping[str, System], tmp_path: Path) -> None:

@@ -33,13 +33,13 @@ def test_from_that_moment_on_no_account_is_shown_and_afterwards_all_are(
     scene: Scene, accept: str, encoding: str, names: tuple[str, ...]
 ) -> None:
     scene.publish("a", 1)
-    scene.board.exposed_until = 100.2
+    scene.board.exposed_until = lambda: 100.2
     assert shown(scene, accept, encoding, names)
     scene.clock.now = 100.2
     assert not shown(scene, accept, encoding, names)
-    scene.board.exposed_until = 101.2
+    scene.board.exposed_until = lambda: 101.2
     assert shown(scene, accept, encoding, names)
-    scene.board.exposed_until = 100.0
+    scene.board.exposed_until = lambda: 100.0
     assert not shown(scene, accept, encoding, names), "the moment may be brought forward"
 
 
@@ -57,7 +57,7 @@ class Slow:
 @pytest.mark.parametrize("names", [(), ("batch_exporter_up", "slow")])
 def test_a_scrape_that_took_until_after_that_moment_shows_no_account(scene: Scene, names: tuple[str, ...]) -> None:
     scene.publish("a", 1)
-    scene.board.exposed_until = 110.0
+    scene.board.exposed_until = lambda: 110.0
     slow = Slow(scene.clock)
     scene.registry.register(slow)
     slow.until = 109.9
@@ -76,7 +76,7 @@ def test_requests_and_folded_series_of_accounts_are_silent_too() -> None:
     def text() -> str:
         return b"".join(exposition.render().chunks).decode()
 
-    store.exposed_until = 110.0
+    store.exposed_until = lambda: 110.0
     assert text().count(ACCOUNT) == 3
     clock.now = 110.0
     assert ACCOUNT not in text()

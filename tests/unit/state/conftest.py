@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from exporter.state import State
-from tests.support.state import STATES
+from tests.support.state import PARAMETERS, STATES
 
 MakeState = Callable[[], AbstractContextManager[State]]
 
 
-@pytest.fixture(params=STATES)
+@pytest.fixture(params=PARAMETERS)
 def make_state(request: pytest.FixtureRequest, tmp_path: Path) -> MakeState:
     """Open the state as a program does; opened again, it is the state of the next program."""
     return lambda: STATES[request.param](tmp_path)

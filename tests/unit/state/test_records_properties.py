@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
@@ -224,6 +225,14 @@ class InSqlite(Machine):
     database = "sqlite"
 
 
+class InPostgres(Machine):
+    database = "postgres"
+
+
+TestPostgres = pytest.mark.programs(InPostgres.TestCase)
+TestPostgres.settings = settings(
+    max_examples=examples(20), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+)
 TestSqlite = InSqlite.TestCase
 TestSqlite.settings = settings(
     max_examples=examples(25), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)

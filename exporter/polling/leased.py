@@ -1,0 +1,154 @@
+"""Poll the accounts that this replica owns: they begin and end with its leases."""
+
+import contextlib
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import TYPE_CHECKING, Protocol
+
+from exporter.client import Stopping
+from exporter.config import Account
+from exporter.config.diff import Changes, changes
+from exporter.exposition.self_metrics import SelfMetrics
+from exporter.model.accounting import Rules
+from exporter.model.record import Refused
+from exporter.polling.engine import Engine
+from exporter.polling.supervisor import Supervisor
+from exporter.replicas.surroundings import Accounts
+from exporter.replicas.values import Configured
+from exporter.state import Records, Sizes, State
+
+if TYPE_CHECKING:
+    from exporter.replicas.replica import Replicas
+
+log = logging.getLogger(__name__)
+
+LEAVE_SECONDS = 1.5
+"""How long ending the accounts and releasing their leases may take at the end. After it they expire."""
+
+_OWNER = "replicas"
+_NOT_COMPARED = ("token", "proxy_url", "tls_config")
+"""Settings of accounts that replicas may differ in: secrets, and paths of their machines."""
+
+
+class LeasedState:
+    """A state that ends the poll whose write is refused, because another replica owns the account."""
+
+    def __init__(self, state: State, refuse: Callable[[str], None]) -> None:
+        """`refuse` is called with the account, before the poll ends."""
+        self._state = state
+        self._refuse = refuse
+
+    @contextlib.contextmanager
+    def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
+        """Open the records of one collector for one poll. Raises StateError, and Stopping after a refused write."""
+        try:
+            with self._state.records(account, collector, rules) as records:
+                yield records
+        except Refused as error:
+            self._refuse(account)
+            raise Stopping from error
+
+    def sizes(self) -> Sizes | None:
+        return self._state.sizes()
+
+
+class MakeReplicas(Protocol):
+    """Makes the keeper of the leases, which calls `accounts` as they come and go."""
+
+    def __call__(self, accounts: Accounts, configured: Configured, /) -> "Replicas": ...
+
+
+class LeasedSupervisor:
+    """Run the pipelines of the accounts whose leases this replica has, until `stop`."""
+
+    def __init__(self, engine: Engine, live: SelfMetrics, make: MakeReplicas) -> None:
+        """Nothing runs before `start`, and `use` has to be called before it."""
+        self._engine = engine
+        self._live = live
+        self._accounts: Mapping[str, Account] = {}
+        self._supervisor: Supervisor
+        self._leaving: Future[None] | None = None
+        self.replicas = make(self, _configured(()))
+
+    def use(self, supervisor: Supervisor) -> None:
+        """Poll with this supervisor. The state that its pollers use needs the leases of `replicas`."""
+        self._supervisor = supervisor
+
+    def start(self, accounts: Sequence[Account]) -> None:
+        """Begin to keep leases, and to poll what is owned."""
+        self._accounts = {account.name: account for account in accounts}
+        self.replicas.configure(_configured(accounts))
+        self._supervisor.start(())
+        self._engine.submit(_OWNER, self.replicas.run)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called. Changes made after it have no effect."""
+        return self._supervisor.stopping
+
+    def change(self, accounts: Sequence[Account]) -> Changes:
+        """Keep leases of these accounts from now on. Changed accounts that are polled begin anew. Return what changed.
+
+        Not called in the engine.
+        """
+        if self.stopping:
+            return Changes()
+        try:
+            return self._engine.submit("reload", lambda: self._change(accounts)).result()
+        except CancelledError:
+            # The engine has ended.
+            return Changes()
+
+    def stop(self) -> None:
+        """End all accounts, and give them to other replicas."""
+        if self._leaving is None:
+            self._leaving = self._engine.submit(_OWNER, self.replicas.leave)
+            try:
+                self._leaving.result(LEAVE_SECONDS)
+            except (FutureTimeoutError, CancelledError, Stopping):
+                log.warning("leases are not released: they expire")
+        self._supervisor.stop()
+
+    def healthy(self) -> bool:
+        """Return whether the engine runs."""
+        return self._supervisor.healthy()
+
+    def configured(self) -> Collection[Account]:
+        """Return the accounts of the configuration, whoever owns them. Any thread may call it."""
+        return self._accounts.values()
+
+    def not_ready(self) -> str | None:
+        """Return why this replica is not ready; None if it is: it keeps leases, and has restored what it owns."""
+        return self.replicas.status.not_ready
+
+    # What the keeper of the leases calls, in a task of the engine.
+
+    def claimed(self, accounts: Collection[str]) -> None:
+        """Restore these accounts, and begin to poll and expose them. Raises StateError."""
+        self._supervisor.begin([self._accounts[name] for name in accounts if name in self._accounts])
+
+    def lost(self, accounts: Collection[str]) -> None:
+        """End these accounts. Nothing of them is exposed any more, and no poll of theirs is under way."""
+        self._supervisor.end(accounts)
+        self._live.keep({(account.name, account.system) for account in self._supervisor.accounts})
+
+    def _change(self, accounts: Sequence[Account]) -> Changes:
+        found = changes(tuple(self._accounts.values()), accounts)
+        self._accounts = {account.name: account for account in accounts}
+        self.replicas.configure(_configured(accounts))
+        self.replicas.begin_anew([account.name for account in found.changed])
+        return found
+
+
+def _configured(accounts: Sequence[Account]) -> Configured:
+    """Return the names of accounts with a hash of their settings, in which no secret takes part."""
+    settings = [
+        {name: getattr(account, name) for name in account.__slots__ if name not in _NOT_COMPARED}
+        for account in sorted(accounts, key=lambda account: account.name)
+    ]
+    text = json.dumps(settings, sort_keys=True, default=dict)
+    return Configured(frozenset(account.name for account in accounts), hashlib.sha256(text.encode()).hexdigest()[:16])

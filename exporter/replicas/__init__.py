@@ -1,0 +1,1 @@
+"""Which replica polls and exposes which account: leases in PostgreSQL."""

@@ -1,0 +1,297 @@
+"""Keep this replica's leases: a tick each second, and accounts that begin and end with their leases.
+
+All of it runs in the engine, in two tasks. One makes the ticks, and never waits for accounts to begin or end: so
+restoring thousands of accounts delays no heartbeat. The other one begins and ends accounts, and releases leases.
+"""
+
+import logging
+import secrets
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Future
+from itertools import islice
+from typing import TypeVar
+
+from exporter.client.runner import Stopping
+from exporter.model.record import StateError
+from exporter.replicas import ticks as statements
+from exporter.replicas.leases import DEFAULT_TTL, TICK_SECONDS, Replica, changes
+from exporter.replicas.status import ReplicaStatus, Tally, describe
+from exporter.replicas.surroundings import Accounts, Engine, Pool
+from exporter.replicas.ticks import Connection
+from exporter.replicas.values import Change, Configured, Tick, Unowned
+
+log = logging.getLogger(__name__)
+
+BEGUN_AT_ONCE = 50
+"""How many accounts begin together: before the next ones, what was lost meanwhile is ended."""
+
+ADD_SECONDS = 30.0
+"""How long making the leases of new accounts may take."""
+
+_T = TypeVar("_T")
+
+
+def holder_id() -> str:
+    """Return a name for this process that no other process has ever had, beginning with the name of the host."""
+    return f"{socket.gethostname()}-{secrets.token_hex(4)}"
+
+
+class Replicas:
+    """This replica among all. Methods are called in the engine, but for those that any thread may call."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        pool: Pool,
+        accounts: Accounts,
+        configured: Configured,
+        ticks: Callable[[], float],
+        *,
+        prepare: Callable[[], None] = lambda: None,
+        holder: str | None = None,
+        ttl: float = DEFAULT_TTL,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare to keep leases through `pool`, which nothing else should keep busy: heartbeats must not wait.
+
+        `prepare` makes the tables before the first tick, and may raise StateError. `ticks` is a clock of this machine
+        that is never set and counts suspension.
+        """
+        self.holder = holder_id() if holder is None else holder
+        self._engine = engine
+        self._pool = pool
+        self._accounts = accounts
+        self._configured = configured
+        self._ticks = ticks
+        self._clock = clock
+        self._prepare = prepare
+        self._replica = Replica(self.holder, ttl, configured.accounts)
+        """Replaced as a whole, because any thread may read it."""
+        self._running: dict[str, int] = {}
+        """The accounts that have begun, with their epochs."""
+        self._added: frozenset[str] | None = None
+        """The accounts whose leases are known to be in the table."""
+        self._tick_ended = _done()
+        self._apply_ended = _done()
+        self._tally = Tally()
+
+    # What any thread may call.
+
+    def fence(self, account: str) -> tuple[str, int] | None:
+        """Return the holder and the epoch that a write of the account has to prove; None: nothing may be written."""
+        epoch = self.owned().get(account)
+        return None if epoch is None else (self.holder, epoch)
+
+    def owned(self) -> Mapping[str, int]:
+        """Return the accounts that may be polled and exposed at this moment, with their epochs.
+
+        A scrape asks when it answers, because it may be late: the leases may have expired meanwhile.
+        """
+        return self._replica.at_work(self._ticks())
+
+    @property
+    def exposed_until(self) -> float:
+        """The moment from which nothing may be exposed or polled, until another tick succeeds. By `ticks`."""
+        return self._replica.exposed_until
+
+    def time(self) -> float:
+        """Return the time by the database's clock, epoch seconds; by this machine's before the first tick.
+
+        Setting the clock of this machine has no effect.
+        """
+        tick = self._replica.tick
+        return self._clock() if tick is None else tick.database_time + (self._ticks() - tick.read_at)
+
+    @property
+    def status(self) -> ReplicaStatus:
+        """What is known now."""
+        replica, now = self._replica, self._ticks()
+        offset = None if replica.tick is None else self.time() - self._clock()
+        return describe(replica, self._running, self._tally, now, offset)
+
+    def configure(self, configured: Configured) -> None:
+        """Keep leases of these accounts from the next tick on."""
+        self._configured = configured
+
+    # What the engine calls.
+
+    def run(self) -> None:
+        """Make a tick each second, until the replica leaves. Raises Stopping."""
+        while not self._replica.leaving:
+            started = self._ticks()
+            self._tick_ended = Future()
+            try:
+                self._tick()
+            except StateError as error:
+                self._failed(str(error))
+            except Stopping:
+                raise
+            except Exception:
+                # Without ticks no account would be polled any more: the next one tries again.
+                log.exception("internal error")
+                self._failed("internal error: see the log for the traceback")
+            finally:
+                self._tick_ended.set_result(None)
+            self._begin_applying()
+            self._engine.pause(max(0.0, started + TICK_SECONDS - self._ticks()))
+
+    def refuse(self, account: str) -> None:
+        """Note that a write of the account was refused: it ends now, and begins anew if a tick finds its lease."""
+        self._tally.refused += account in self._running
+        self._replica = self._replica.refused(account, self._ticks())
+        self._begin_applying()
+
+    def begin_anew(self, accounts: Collection[str]) -> None:
+        """End these accounts now, as far as they have begun, and begin those anew whose lease a tick finds."""
+        for account in accounts:
+            if account in self._running:
+                self._replica = self._replica.refused(account, self._ticks())
+        self._begin_applying()
+
+    def leave(self) -> None:
+        """End all accounts and give them to other replicas. If the database is down, they expire."""
+        self._replica = self._replica.leave()
+        self._engine.result(self._tick_ended)
+        held = () if self._replica.tick is None else tuple(self._replica.tick.leases)
+        try:
+            # Others take over what is released as soon as they count without this replica.
+            self._ask(lambda to: self._heartbeat(to, leaving=True))
+        except StateError as error:
+            self._end_all()
+            log.warning("leases are not released: they expire", extra={"accounts": len(held), "err": str(error)})
+            return
+        self._end_all()
+        try:
+            self._ask(lambda to: statements.leave(to, self.holder))
+        except StateError as error:
+            log.warning("leases are not released: they expire", extra={"accounts": len(held), "err": str(error)})
+        else:
+            self._tally.changes[Change.RELEASED] += len(held)
+            log.info("leases released", extra={"accounts": len(held)})
+
+    # One tick.
+
+    def _tick(self) -> None:
+        configured = self._configured
+        self._replica = self._replica.configure(configured.accounts)
+        self._prepare()
+        started = self._ticks()
+        tick = self._ask(lambda to: statements.tick(to, self.holder, self._replica.ttl, configured.config, self._ticks))
+        self._tally.tick_seconds = self._ticks() - started
+        self._take(tick)
+        if self._added != configured.accounts:
+            self._ask(lambda to: statements.add_accounts(to, tuple(configured.accounts)), ADD_SECONDS)
+            self._added = configured.accounts
+        decision = self._replica.decide(self._ticks())
+        if decision.give:
+            self._replica = self._replica.give(decision.give)
+            self._log(decision.give.values())
+        self._begin_applying()
+        if decision.claim:
+            self._claim(decision.candidates, decision.claim)
+
+    def _take(self, tick: Tick) -> None:
+        if self._tally.error is not None:
+            log.info("database answers", extra={"holder": self.holder})
+        self._tally.error = self._tally.failing_since = None
+        came_and_went = changes(self._replica, tick)
+        self._replica = self._replica.after(tick)
+        self._tally.changes.update(came_and_went.values())
+        self._log(came_and_went.values())
+
+    def _claim(self, free: tuple[Unowned, ...], count: int) -> None:
+        claimed = self._ask(lambda to: statements.claim(to, self.holder, free, count))
+        self._replica = self._replica.claimed(claimed)
+        owners = {each.account: each.holder for each in free}
+        why = [Change.CLAIMED if owners[account] is None else Change.TAKEN_OVER for account in claimed]
+        self._tally.changes.update(why)
+        self._log(why)
+
+    def _failed(self, error: str) -> None:
+        if self._tally.error is None:
+            log.error("tick failed: leases expire if this goes on", extra={"err": error})
+        self._tally.error = error
+        if self._tally.failing_since is None:
+            self._tally.failing_since = self._clock()
+        # What is in the table now may be an older copy of it.
+        self._added = None
+
+    def _heartbeat(self, connection: Connection, *, leaving: bool) -> None:
+        ttl, config = self._replica.ttl, self._configured.config
+        statements.heartbeat(connection, self.holder, ttl, config, leaving=leaving)
+
+    # Accounts begin and end.
+
+    def _begin_applying(self) -> None:
+        if self._apply_ended.done() and not self._replica.leaving and self._has_work():
+            self._apply_ended = Future()
+            self._engine.spawn("replicas", self._apply)
+
+    def _has_work(self) -> bool:
+        replica, running, now = self._replica, self._running, self._ticks()
+        return bool(replica.to_end(running, now) or replica.to_release(running) or replica.to_begin(running, now))
+
+    def _end_all(self) -> None:
+        self._engine.result(self._apply_ended)
+        while self._apply_step():
+            pass
+
+    def _apply(self) -> None:
+        try:
+            while self._apply_step():
+                pass
+        finally:
+            self._apply_ended.set_result(None)
+
+    def _apply_step(self) -> bool:
+        """End what is no longer owned, or release what has ended, or begin some accounts. Return whether to go on."""
+        now = self._ticks()
+        if ending := self._replica.to_end(self._running, now):
+            self._accounts.lost(ending)
+            self._running = {account: epoch for account, epoch in self._running.items() if account not in set(ending)}
+            return True
+        if self._replica.leaving:
+            return False
+        if releasing := self._replica.to_release(self._running):
+            return self._release(releasing)
+        beginning = dict(islice(self._replica.to_begin(self._running, now).items(), BEGUN_AT_ONCE))
+        if beginning:
+            self._begin(beginning)
+        return bool(beginning)
+
+    def _release(self, accounts: Mapping[str, Change]) -> bool:
+        try:
+            self._ask(lambda to: statements.release(to, self.holder, tuple(accounts)))
+        except StateError:
+            # The next tick reports it, and this is tried again after it.
+            return False
+        self._replica = self._replica.released(accounts, self._ticks())
+        self._tally.changes.update(accounts.values())
+        return True
+
+    def _begin(self, accounts: Mapping[str, int]) -> None:
+        try:
+            self._accounts.claimed(tuple(accounts))
+        except StateError as error:
+            log.error("accounts can't be restored yet", extra={"accounts": len(accounts), "err": str(error)})
+            self._accounts.lost(tuple(accounts))
+            for account in accounts:
+                self._replica = self._replica.refused(account, self._ticks())
+        else:
+            self._running = {**self._running, **accounts}
+
+    def _ask(self, function: Callable[[Connection], _T], seconds: float | None = None) -> _T:
+        return self._engine.result(self._pool.submit(function, seconds))
+
+    def _log(self, changed: Iterable[Change]) -> None:
+        for change, count in Counter(changed).items():
+            log.info("leases changed", extra={"reason": change.value, "accounts": count})
+
+
+def _done() -> "Future[None]":
+    future: Future[None] = Future()
+    future.set_result(None)
+    return future

@@ -1,0 +1,92 @@
+"""What metrics, landing page and readiness say about this replica and the others."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from exporter.replicas.leases import Replica
+from exporter.replicas.values import Change, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaStatus:
+    """What metrics, landing page and readiness say about this replica and the others."""
+
+    holder: str
+    phase: Phase
+    database_up: bool
+    """Whether the last tick succeeded."""
+    leases_held: int
+    target: int
+    """How many accounts this replica should own."""
+    accounts_unowned: int
+    live: tuple[str, ...]
+    """The holders that are live, as of the last tick."""
+    config_hashes: tuple[str, ...]
+    """The different configurations of those, the one that counts first."""
+    has_current_config: bool
+    """Whether this replica has the one that counts. If not, it does not know which accounts need an owner."""
+    lease_changes: Mapping[Change, int]
+    commits_refused: int
+    tick_seconds: float | None
+    """How long the last tick took that succeeded."""
+    clock_offset: float | None
+    """The database's clock minus this machine's, seconds."""
+    not_ready: str | None
+    """Why the replica is not ready; None if it is."""
+    error: str | None = None
+    """Why the last tick failed; None if it succeeded."""
+    failing_since: float | None = None
+    """When the first tick failed since one succeeded, epoch seconds by this machine's clock."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has happened since the start."""
+
+    changes: Counter[Change] = field(default_factory=Counter)
+    refused: int = 0
+    tick_seconds: float | None = None
+    error: str | None = "the database has not answered yet"
+    """Why the last tick failed; None if it succeeded."""
+    failing_since: float | None = None
+
+
+def describe(
+    replica: Replica, running: Mapping[str, int], tally: Tally, now: float, clock_offset: float | None
+) -> ReplicaStatus:
+    """Return the status at this moment; `running` are the accounts that have begun, with their epochs."""
+    live = () if replica.tick is None else replica.tick.live
+    newest_first = sorted(live, key=lambda peer: (peer.config_since, peer.config), reverse=True)
+    return ReplicaStatus(
+        holder=replica.holder,
+        phase=replica.phase(now),
+        database_up=tally.error is None,
+        leases_held=0 if replica.tick is None else len(replica.tick.leases),
+        target=replica.target,
+        accounts_unowned=len(replica.unowned),
+        live=tuple(peer.holder for peer in live),
+        config_hashes=tuple(dict.fromkeys(peer.config for peer in newest_first)),
+        has_current_config=replica.has_current_config,
+        lease_changes={change: tally.changes[change] for change in Change},
+        commits_refused=tally.refused,
+        tick_seconds=tally.tick_seconds,
+        clock_offset=clock_offset,
+        not_ready=_not_ready(replica, running, tally.error, now),
+        error=tally.error,
+        failing_since=tally.failing_since,
+    )
+
+
+def _not_ready(replica: Replica, running: Mapping[str, int], error: str | None, now: float) -> str | None:
+    phase = replica.phase(now)
+    if phase is Phase.LEAVING:
+        return "leaving: its accounts go to other replicas"
+    if replica.tick is None:
+        return f"joining: {error}"
+    if phase is Phase.SILENT:
+        return f"silent: its leases may have expired: {error or 'it was stopped'}"
+    if phase is Phase.JOINING:
+        return "joining: it claims no accounts yet"
+    waiting = len(replica.to_begin(running, now))
+    return f"{waiting} of {len(replica.owned)} accounts are not restored yet" if waiting else None

@@ -1,0 +1,238 @@
+"""Read and write the rows of one collector in PostgreSQL, in as few round trips as possible."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, LiteralString, NamedTuple, Protocol, TypeVar
+
+from exporter.model.record import Refused
+from exporter.state.postgres import statements
+from exporter.state.postgres.connection import patient
+from exporter.state.postgres.pool import Connection
+from exporter.state.postgres.statements import MOST_IN_FLIGHT
+from exporter.state.rows import IN_FLIGHT, FailureRow, RecordRow, SeriesRow, Write
+
+_LONG_SECONDS = 60.0
+"""How long a statement may take that reads or changes all records of a collector."""
+
+_T = TypeVar("_T")
+
+
+class Fence(NamedTuple):
+    """The proof that an account is owned: at each write, its lease must have this holder and this epoch."""
+
+    holder: str
+    epoch: int
+
+
+class Run(Protocol):
+    """Makes a call with a connection and waits for it; `seconds` is how long it may take if not as long as usual."""
+
+    def __call__(self, function: Callable[[Connection], _T], seconds: float | None = None) -> _T: ...
+
+
+class PostgresRows:
+    """The rows of one collector; see `Rows`.
+
+    What a quiet poll needs is read at once, and `write` keeps it true: if somebody else has written, it is refused.
+    """
+
+    def __init__(self, run: Run, account: str, collector: str, fence: Fence | None) -> None:
+        """Read the collector, and make its row if there is none. Without a fence, only the version is checked."""
+        self._run = run
+        self._account = account
+        self._fence = fence
+        found = run(_loading(account, collector))
+        self._collector, self._version, self._marks, newest, oldest, ids, times, *columns = found
+        self._series = {row.number: row for row in map(SeriesRow, *(column or () for column in columns))}
+        self._newest: float | None = newest
+        self._newest_is_known = True
+        self._none_finished_before: float = math.inf if oldest is None else oldest
+        self._in_flight: dict[str, float] | None = None
+        """All records in flight with their times of creation; None if they are too many."""
+        if ids is None or len(ids) < MOST_IN_FLIGHT:
+            self._in_flight = dict(zip(ids or (), times or (), strict=True))
+        self._met: Mapping[str, float | None] = {}
+        """When the records that `get` was last asked for were created; None for those that do not exist."""
+
+    def marks(self) -> str:
+        """Return the checkpoint as JSON."""
+        return str(self._marks)
+
+    def series(self) -> Sequence[SeriesRow]:
+        """Return all series, by number."""
+        return [self._series[number] for number in sorted(self._series)]
+
+    def failures(self) -> Sequence[FailureRow]:
+        """Return all failures, in any order."""
+        return [FailureRow(*row) for row in self._rows(statements.FAILURES, self._collector)]
+
+    def get(self, ids: Sequence[str]) -> Iterable[RecordRow]:
+        """Return the records with these IDs that exist, in any order."""
+        found = self._records(statements.GET, statements.array(ids), self._collector) if ids else []
+        self._met = {**dict.fromkeys(ids), **{row.id: row.created_at for row in found}}
+        return found
+
+    def following(self, record_id: str, limit: int) -> Iterable[RecordRow]:
+        """Return up to `limit` records with IDs after this one, by the bytes of the ID."""
+        return self._records(statements.FOLLOWING, self._collector, record_id, limit)
+
+    def finished_before(self, moment: float, limit: int) -> Iterable[RecordRow]:
+        """Return up to `limit` records, finished or deleted, that were created before."""
+        if self._none_finished_before >= moment:
+            return ()
+        found = self._records(statements.FINISHED_BEFORE, self._collector, moment, limit)
+        if not found:
+            self._none_finished_before = moment
+        return found
+
+    def stuck_before(self, moment: float) -> Iterable[RecordRow]:
+        """Return the records in flight that were created before."""
+        if self._in_flight is not None and all(created_at >= moment for created_at in self._in_flight.values()):
+            return ()
+        return self._records(statements.STUCK_BEFORE, self._collector, moment)
+
+    def newest(self) -> float | None:
+        """Return when the newest record was created, a deleted one too; None if there is no record."""
+        if not self._newest_is_known:
+            self._newest = self._value(statements.NEWEST, self._collector)
+            self._newest_is_known = True
+        return self._newest
+
+    def oldest_in_flight(self) -> float | None:
+        """Return when the oldest record in flight was created; None if there is none."""
+        if self._in_flight is not None:
+            return min(self._in_flight.values(), default=None)
+        oldest: float | None = self._value(statements.OLDEST_IN_FLIGHT, self._collector)
+        return oldest
+
+    def between(self, low: float, high: float) -> Sequence[tuple[str, float]]:
+        """Return IDs and times of creation of records created in (low, high] and not deleted, newest first."""
+        return self._rows(statements.BETWEEN, self._collector, low, high)
+
+    def count_between(self, low: float, high: float) -> int:
+        """Return how many records were created in (low, high], deleted ones too."""
+        return int(self._value(statements.COUNT_BETWEEN, self._collector, low, high))
+
+    def in_flight(self, since: float, before: float) -> Sequence[tuple[str, float]]:
+        """Return IDs and times of creation of records in flight created in [since, before), newest first."""
+        if self._in_flight is None:
+            return self._rows(statements.IN_FLIGHT, self._collector, since, before)
+        found = [record for record in self._in_flight.items() if since <= record[1] < before]
+        return sorted(found, key=lambda record: record[1], reverse=True)
+
+    def count_in_flight(self, before: float) -> int:
+        """Return how many records in flight were created before."""
+        if self._in_flight is None:
+            return int(self._value(statements.COUNT_IN_FLIGHT, self._collector, before))
+        return sum(created_at < before for created_at in self._in_flight.values())
+
+    def batch_ids(self, collector: str, since: float) -> Sequence[str]:
+        """Return the IDs of batches that another collector's records, created since and not deleted, belong to."""
+        return [batch_id for (batch_id,) in self._rows(statements.BATCH_IDS, self._account, collector, since)]
+
+    def amounts_in_use(self) -> Iterable[str]:
+        """Return the distinct amounts of all records and failures."""
+        parameters = (self._collector, self._collector)
+
+        def call(connection: Connection) -> list[str]:
+            with patient(connection):
+                return [amounts for (amounts,) in connection.execute(statements.AMOUNTS_IN_USE, parameters)]
+
+        return self._run(call, _LONG_SECONDS)
+
+    def write(self, write: Write) -> None:
+        """Write everything or nothing. Raises Refused if the lease or the collector has changed since it was read."""
+        write = statements.in_order(write)
+        parameters = statements.parameters(write)
+        parameters |= {"account": self._account, "collector": self._collector, "version": self._version}
+        if self._fence is not None:
+            parameters |= self._fence._asdict()
+        text = statements.statement(write, fenced=self._fence is not None)
+        is_long = write.start_over is not None
+        (written,) = self._run(_one(text, parameters, is_long=is_long), _LONG_SECONDS if is_long else None)
+        if not written:
+            raise Refused(self._account)
+        self._version += 1
+        self._note(write)
+
+    def _note(self, write: Write) -> None:
+        """Keep what is in memory as the database has it now."""
+        if write.marks is not None:
+            self._marks = write.marks
+        self._series.update((row.number, row) for row in write.series)
+        for number in write.dropped_series:
+            self._series.pop(number, None)
+        if write.start_over is not None:
+            self._note_start(write.start_over)
+        for row in write.records:
+            self._note_record(row)
+        if write.forgotten:
+            self._newest_is_known = False
+            for record_id in write.forgotten:
+                (self._in_flight if self._in_flight is not None else {}).pop(record_id, None)
+        self._met = {}
+
+    def _note_start(self, before: float) -> None:
+        if self._in_flight is None:
+            self._none_finished_before = -math.inf
+            return
+        deleted = [created_at for created_at in self._in_flight.values() if created_at >= before]
+        self._none_finished_before = min([self._none_finished_before, *deleted])
+        self._in_flight = {name: created_at for name, created_at in self._in_flight.items() if created_at < before}
+
+    def _note_record(self, row: RecordRow) -> None:
+        if self._in_flight is not None:
+            if row.state == IN_FLIGHT:
+                self._in_flight[row.id] = row.created_at
+            else:
+                self._in_flight.pop(row.id, None)
+        if row.state != IN_FLIGHT:
+            self._none_finished_before = min(self._none_finished_before, row.created_at)
+        if not self._newest_is_known:
+            return
+        if self._newest is None or row.created_at >= self._newest:
+            self._newest = row.created_at
+        elif row.id not in self._met or self._met[row.id] not in (None, row.created_at):
+            # It may have been the newest.
+            self._newest_is_known = False
+
+    def _records(self, query: LiteralString, *parameters: object) -> list[RecordRow]:
+        return [RecordRow(*row) for row in self._rows(query, *parameters)]
+
+    def _rows(self, query: LiteralString, *parameters: object) -> list[Any]:
+        return self._run(lambda connection: connection.cursor(binary=True).execute(query, parameters).fetchall())
+
+    def _value(self, query: LiteralString, *parameters: object) -> Any:
+        (value,) = self._run(_one(query, parameters))
+        return value
+
+
+def _loading(account: str, collector: str) -> Callable[[Connection], tuple[Any, ...]]:
+    load = {"account": account, "collector": collector, "most": MOST_IN_FLIGHT}
+
+    def call(connection: Connection) -> tuple[Any, ...]:
+        cursor = connection.cursor(binary=True)
+        found = cursor.execute(statements.LOAD, load).fetchone()
+        if found is None:
+            cursor.execute(statements.MAKE, (account, collector))
+            found = cursor.execute(statements.LOAD, load).fetchone()
+        if found is None:
+            raise LookupError("the row of the collector was deleted")
+        return found
+
+    return call
+
+
+def _one(query: LiteralString, parameters: Any, *, is_long: bool = False) -> Callable[[Connection], tuple[Any, ...]]:
+    """Return the call that reads one row."""
+
+    def call(connection: Connection) -> tuple[Any, ...]:
+        if is_long:
+            with patient(connection):
+                return _one(query, parameters)(connection)
+        found = connection.cursor(binary=True).execute(query, parameters).fetchone()
+        if found is None:
+            raise LookupError("a query that has one row has none")
+        return found
+
+    return call

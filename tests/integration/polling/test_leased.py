@@ -1,0 +1,198 @@
+"""Accounts begin and end with the leases of this replica. Replicas as processes: tests/e2e/test_replicas.py."""
+
+import contextlib
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from exporter.client import Stopping
+from exporter.config.token import Token
+from exporter.demo import faults
+from exporter.demo.items import document_batch, generations
+from exporter.model.accounting import Rules
+from exporter.model.record import Refused, StateError
+from exporter.polling.leased import LeasedState, LeasedSupervisor
+from exporter.replicas.replica import Replicas
+from exporter.replicas.surroundings import Accounts
+from exporter.replicas.values import Configured
+from exporter.state import Records, Sizes, SqliteState
+from tests.support.at_work import Program, eventually
+from tests.support.rig import NOW, Rig
+
+BATCHES = "collectors: [document_batches]"
+
+
+class Leases:
+    """In the place of the keeper of leases: what it was told, and what it is made to do."""
+
+    def __init__(self, accounts: Accounts, configured: Configured) -> None:
+        self.accounts = accounts
+        self.configured = configured
+        self.anew: list[str] = []
+        self.left = False
+
+    def configure(self, configured: Configured) -> None:
+        self.configured = configured
+
+    def begin_anew(self, accounts: Collection[str]) -> None:
+        self.anew += accounts
+
+    def run(self) -> None: ...
+
+    def leave(self) -> None:
+        self.left = True
+
+
+@pytest.fixture
+def program(rig: Rig, tmp_path: Path) -> Iterator[Program]:
+    made = Program(rig, tmp_path)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def leased(program: Program) -> LeasedSupervisor:
+    made = LeasedSupervisor(
+        program.scheduler.engine,
+        program.live,
+        lambda accounts, configured: cast("Replicas", Leases(accounts, configured)),
+    )
+    made.use(program.running)
+    return made
+
+
+def leases(leased: LeasedSupervisor) -> Leases:
+    return cast("Leases", leased.replicas)
+
+
+def do(program: Program, leased: LeasedSupervisor, what: str, *accounts: str) -> None:
+    """Have the keeper of leases say that accounts were claimed or lost."""
+    program.scheduler.engine.submit("test", lambda: getattr(leased, what)(accounts)).result(10)
+
+
+def exposed(program: Program) -> set[str]:
+    return {collector.account for collector in program.rig.board.snapshot.collectors}
+
+
+def test_only_what_was_claimed_is_polled_and_exposed_until_it_is_lost(
+    program: Program, leased: LeasedSupervisor
+) -> None:
+    leased.start(program.accounts(a=BATCHES, b=BATCHES))
+    assert leases(leased).configured.accounts == {"a", "b"}
+    assert exposed(program) == set()
+    do(program, leased, "claimed", "a")
+    program.wait_for_polls("a")
+    assert exposed(program) == {"a"}
+    do(program, leased, "claimed", "b")
+    program.wait_for_polls("a", "b")
+    do(program, leased, "lost", "a", "never begun")
+    assert exposed(program) == {"b"}
+    assert leased.healthy()
+    text = "".join(str(metric.samples) for metric in program.live.registry.collect())
+    assert "'account': 'b'" in text
+    assert "'account': 'a'" not in text, "requests of an account that is another's are not exposed"
+
+
+def test_when_an_account_is_lost_no_poll_of_it_is_under_way_any_more(
+    program: Program, leased: LeasedSupervisor
+) -> None:
+    program.rig.mock_api.faults.add(faults.hang())
+    leased.start(program.accounts(a=BATCHES))
+    do(program, leased, "claimed", "a")
+    [line], engine = program.lines, program.scheduler.engine
+    eventually(lambda: engine.submit("test", lambda: engine.owned(line.over)).result() > 0)
+    do(program, leased, "lost", "a")
+    assert engine.submit("test", lambda: engine.owned(line.over)).result() == 0
+
+
+def test_accounts_of_which_one_can_not_be_restored_do_not_begin_and_may_be_tried_again(
+    program: Program, leased: LeasedSupervisor
+) -> None:
+    class Broken:
+        """A state that can't be read."""
+
+        @contextlib.contextmanager
+        def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
+            if account == "b":
+                raise StateError("it is down")
+            with program.rig.state.records(account, collector, rules) as records:
+                yield records
+
+        def sizes(self) -> Sizes | None: ...
+
+    well = program.shared
+    program.shared = replace(well, state=Broken())
+    leased.start(program.accounts(a=BATCHES, b=BATCHES))
+    with pytest.raises(StateError, match="it is down"):
+        do(program, leased, "claimed", "a", "b")
+    assert exposed(program) == set()
+    do(program, leased, "lost", "a", "b")
+    program.shared = well
+    do(program, leased, "claimed", "a", "b")
+    program.wait_for_polls("a", "b")
+
+
+def test_a_reload_begins_changed_accounts_anew_with_their_new_settings(
+    program: Program, leased: LeasedSupervisor
+) -> None:
+    leased.start(program.accounts(a=BATCHES, b=BATCHES, c=BATCHES))
+    do(program, leased, "claimed", "a", "b")
+    found = leased.change(program.accounts(a=BATCHES, b=f"{BATCHES}, page_size: 7", d=BATCHES))
+    assert found.counts() == {"added": 1, "changed": 1, "removed": 1, "kept": 1}
+    assert leases(leased).anew == ["b"]
+    assert leases(leased).configured.accounts == {"a", "b", "d"}
+    do(program, leased, "lost", "b")
+    do(program, leased, "claimed", "b")
+    assert program.lines[-1].account.page_size == 7
+
+
+def test_at_the_end_leases_are_left_once_and_changes_have_no_effect(program: Program, leased: LeasedSupervisor) -> None:
+    leased.start(program.accounts(a=BATCHES))
+    leased.stop()
+    leased.stop()
+    assert leases(leased).left
+    assert leased.stopping
+    assert leased.change(program.accounts(b=BATCHES)).counts()["added"] == 0
+
+
+def test_configurations_are_the_same_if_their_accounts_differ_in_order_or_secrets_alone(
+    program: Program, leased: LeasedSupervisor
+) -> None:
+    def config(*accounts: object) -> str:
+        leased.change(accounts)  # type: ignore[arg-type]
+        return leases(leased).configured.config
+
+    leased.start(())
+    a, b = program.accounts(a=BATCHES, b=BATCHES)
+    same = config(a, b)
+    assert config(b, replace(a, token=Token("another-secret-token"))) == same
+    assert config(a, b) == same
+    assert len({same, config(a), config(a, replace(b, page_size=7)), config(a, replace(b, filters={"x": "y"}))}) == 4
+
+
+def test_a_poll_whose_write_is_refused_ends_without_a_trace_in_metrics(rig: Rig) -> None:
+    rig.world.add("document_batches", document_batch("rb_1", NOW, destinations={"email": generations(1, failed=1)}))
+    refused: list[str] = []
+
+    class Refusing:
+        """A state whose account has become another's."""
+
+        @contextlib.contextmanager
+        def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
+            with kept.records(account, collector, rules) as records:
+                yield records
+                raise Refused(account)
+
+        def sizes(self) -> Sizes | None: ...
+
+    kept, rig.state = rig.state, cast("SqliteState", LeasedState(Refusing(), refused.append))
+    poller = rig.poller("document_batches")
+    for step in (poller.rise, poller.poll):
+        with pytest.raises(Stopping):
+            step()
+    assert refused == ["prod", "prod"]
+    assert (poller.facts.up, poller.facts.error) == (None, None)
+    assert [collector.counters for collector in rig.board.snapshot.collectors] == [{}], "nothing has risen"

@@ -1,0 +1,244 @@
+"""The database: its tables, what it refuses to use, and the errors for the operator."""
+
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from exporter.model.accounting import Rules
+from exporter.model.database_url import shown
+from exporter.model.record import Refused, StateError
+from exporter.state.postgres.database import Fences, PostgresState, opened
+from exporter.state.postgres.schema import VERSION
+from tests.support.canaries import canary, holds
+from tests.support.postgres import Server, running
+from tests.support.state_file import counted, write
+
+pytestmark = pytest.mark.programs
+
+RULES = Rules(frozenset({"c"}))
+
+
+def state_of(url: str, fences: Fences | None = None) -> "contextlib.AbstractContextManager[PostgresState]":
+    return opened(lambda: url, shown(url), pool_size=1, fences=fences)
+
+
+def count(url: str, name: str) -> int:
+    with state_of(url) as state:
+        with state.records("prod", "x", RULES) as records:
+            write(records, name)
+        return counted(state, "x")
+
+
+def refused(url: str) -> StateError:
+    with state_of(url) as state, pytest.raises(StateError) as raised, state.records("prod", "x", RULES):
+        pass
+    assert str(raised.value).startswith(f"state database {shown(url)}: ")
+    return raised.value
+
+
+def what(url: str) -> str:
+    return str(refused(url)).removeprefix(f"state database {shown(url)}: ")
+
+
+def test_an_empty_database_gets_the_tables_and_keeps_what_is_counted(postgres: Server, database: str) -> None:
+    assert count(postgres.url(database), "a") == 1
+    assert count(postgres.url(database), "b") == 2
+
+
+def test_programs_that_start_at_once_make_the_tables_once(postgres: Server, database: str) -> None:
+    with contextlib.ExitStack() as stack:
+        states = [stack.enter_context(state_of(postgres.url(database))) for _ in range(6)]
+        with ThreadPoolExecutor(6) as threads:
+            for done in [threads.submit(state.prepare) for state in states]:
+                done.result()
+    with postgres.admin(database) as connection:
+        assert connection.execute("SELECT count(*), max(version) FROM meta").fetchone() == (1, VERSION)
+
+
+def test_a_user_who_owns_nothing_may_use_tables_that_are_there(postgres: Server, database: str) -> None:
+    count(postgres.url(database), "a")
+    privileges = f"""DROP ROLE IF EXISTS {database}_user; CREATE ROLE {database}_user LOGIN;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON collectors, series, records, failures, replicas, leases
+        TO {database}_user; GRANT SELECT ON meta TO {database}_user"""
+    postgres.execute(database, privileges)
+    assert count(postgres.url(database, f"{database}_user"), "b") == 2
+
+
+def test_tables_of_another_program_are_left_alone(postgres: Server, database: str) -> None:
+    postgres.execute(database, "CREATE TABLE records (id int); CREATE TABLE series (id int)")
+    error = refused(postgres.url(database))
+    assert "it has tables of another program (records, series): give the exporter a database" in str(error)
+    assert not error.passing
+    postgres.execute(database, "CREATE TABLE meta (program text, version int, min_reader int)")
+    assert "tables of another program (meta, records, series)" in what(postgres.url(database))
+    with postgres.admin(database) as connection:
+        tables = connection.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+        assert tables.fetchone() == (3,)
+
+
+def test_other_tables_do_not_matter_and_a_schema_of_its_own_may_be_named(postgres: Server, database: str) -> None:
+    postgres.execute(database, "CREATE TABLE orders (id int); CREATE TABLE records (id int); CREATE SCHEMA exporter")
+    url = f"{postgres.url(database)}&options=-c%20search_path%3Dexporter"
+    assert count(url, "a") == 1
+    with postgres.admin(database) as connection:
+        assert connection.execute("SELECT count(*) FROM exporter.records").fetchone() == (1,)
+
+
+def test_tables_of_a_newer_version_are_refused_unless_they_say_otherwise(postgres: Server, database: str) -> None:
+    count(postgres.url(database), "a")
+    postgres.execute(database, "UPDATE meta SET version = version + 5")
+    assert count(postgres.url(database), "b") == 2
+    postgres.execute(database, "UPDATE meta SET min_reader = version")
+    error = refused(postgres.url(database))
+    newer = f"it was written by a newer version of this program (schema {VERSION + 5}, known {VERSION})"
+    assert newer in str(error)
+    assert not error.passing
+
+
+def test_an_encoding_that_lacks_characters_is_refused(postgres: Server) -> None:
+    name = postgres.database("ENCODING 'LATIN1' TEMPLATE template0")
+    assert "its encoding is not UTF8" in what(postgres.url(name))
+    postgres.drop(name)
+
+
+def test_an_account_that_is_not_owned_is_refused_without_a_question(postgres: Server) -> None:
+    unowned = state_of(postgres.url("none"), fences=lambda account: None)
+    with unowned as state, pytest.raises(Refused), state.records("prod", "x", RULES):
+        pass
+
+
+def test_rows_that_hold_something_else_are_damage(postgres: Server, database: str) -> None:
+    count(postgres.url(database), "a")
+    with postgres.admin(database) as connection:
+        connection.execute("UPDATE collectors SET marks = %s", (canary("marks"),))
+    error = refused(postgres.url(database))
+    assert "its content can't be read (JSONDecodeError)" in str(error)
+    assert not holds(str(error).encode(), "marks")
+
+
+def test_a_mistake_elsewhere_is_not_taken_for_damage(postgres: Server, database: str) -> None:
+    with state_of(postgres.url(database)) as state, pytest.raises(KeyError), state.records("prod", "x", RULES):
+        raise KeyError("x")
+
+
+def test_what_cannot_be_connected_to_is_named_with_the_fix(postgres: Server, database: str) -> None:
+    postgres.execute(
+        database,
+        f"""CREATE ROLE {database}_reader LOGIN PASSWORD 'right';
+        CREATE ROLE {database}_nobody PASSWORD 'right'; REVOKE CONNECT ON DATABASE {database} FROM public""",
+    )
+    reader, nobody = f"{database}_reader", f"{database}_nobody"
+    assert "refuses the user or the password" in what(postgres.tcp_url(database, reader, "wrong"))
+    assert "refuses the user or the password" in what(postgres.tcp_url(database, reader))
+    assert "may not log in" in what(postgres.tcp_url(database, nobody, "right"))
+    assert "may not connect to this database" in what(postgres.tcp_url(database, reader, "right"))
+    assert "there is no such database" in what(postgres.url("none"))
+    assert "there is no such user" in what(postgres.url(database, "none"))
+    assert "TLS failed" in what(f"{postgres.tcp_url(database)}?sslmode=require")
+    assert "a value that libpq does not know" in what(f"{postgres.url(database)}&sslmode=wrong")
+    assert "refuses a parameter" in what(f"{postgres.url(database)}&options=-c%20wrong%3D1")
+    assert "nothing answers there" in what("postgresql://u@127.0.0.1:1/x")
+    assert "nothing answers there" in what("postgresql://u@/x?host=/nowhere")
+    assert "can't be resolved" in what("postgresql://u@nowhere.invalid/x")
+
+
+def test_what_a_statement_is_refused_for_is_named_with_the_fix(postgres: Server, database: str) -> None:
+    postgres.execute(database, f"CREATE ROLE {database}_reader LOGIN")
+    reader = postgres.url(database, f"{database}_reader")
+    assert "the user lacks a privilege" in what(reader)
+    count(postgres.url(database), "a")
+    assert "the user lacks a privilege" in what(reader)
+    postgres.execute(
+        database,
+        f"""CREATE ROLE {database}_standby LOGIN SUPERUSER;
+        ALTER ROLE {database}_standby SET default_transaction_read_only = on""",
+    )
+    standby = postgres.url(database, f"{database}_standby")
+    assert "a standby or read-only" in what(standby)
+    with pytest.raises(StateError, match=r"a standby or read-only.*\(SQLSTATE 25006\)"):
+        count(f"{standby}&target_session_attrs=any", "b")
+    postgres.execute(database, "DROP TABLE series")
+    assert "a table is missing" in what(postgres.url(database))
+
+
+def test_a_cut_connection_fails_one_poll_at_most(postgres: Server, database: str) -> None:
+    with state_of(postgres.url(database)) as state:
+        with state.records("prod", "x", RULES) as records:
+            write(records, "a")
+        cut = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'batch-exporter'"
+        postgres.execute(database, cut)
+        assert counted(state, "x") == 1
+        kill = state.pool.submit(lambda connection: connection.execute(cut.encode()))
+        with pytest.raises(StateError) as raised:
+            kill.result()
+        assert raised.value.passing
+        assert counted(state, "x") == 1
+
+
+def test_a_statement_that_waits_for_a_lock_ends_and_leaves_nothing_on_the_server(
+    postgres: Server, database: str
+) -> None:
+    count(postgres.url(database), "a")
+    with postgres.admin(database) as other, state_of(postgres.url(database)) as state:
+        state.prepare()
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE collectors")
+        with pytest.raises(StateError, match="no answer within 4 s") as raised:
+            counted(state, "x")
+        assert raised.value.passing
+        other.execute("ROLLBACK")
+        assert counted(state, "x") == 1
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running("temp_file_limit=64kB", "max_connections=5", "superuser_reserved_connections=0") as server:
+        yield server
+
+
+def test_a_server_without_room_is_named(small: Server) -> None:
+    name = small.database()
+    small.execute(name, f"CREATE ROLE small LOGIN; ALTER DATABASE {name} OWNER TO small")
+    url = small.url(name, "small")
+    count(url, "a")
+    query = b"SELECT max(t) FROM (SELECT repeat('x', 500) || n AS t FROM generate_series(1, 50000) n ORDER BY 1) q"
+    with state_of(url) as state:
+        sorting = state.pool.submit(lambda connection: connection.execute(query))
+        with pytest.raises(StateError, match=r"its disk, memory or quota does not suffice.*\(SQLSTATE 53400\)"):
+            sorting.result()
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(contextlib.closing(psycopg.connect(small.url())))
+        assert "it has no connection left" in what(url)
+
+
+CANARIES = ("user", "password", "option", "parameter")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://{user}:{password}@127.0.0.1:1/x?application_name={parameter}",
+        "postgresql://{user}:{password}%0A{password}@127.0.0.1:1/x?options=-c%20{option}%3D1",
+        "postgresql://127.0.0.1:1/x?user={user}&password={password}&sslpassword={parameter}",
+        "postgresql://{user}:{password}@/x?host=/nowhere&options={option}",
+        "postgresql://{user}:{password}@nowhere.invalid/x",
+        "{tcp}&options=-c%20{option}%3D{parameter}",
+        "{tcp}&sslmode={parameter}",
+        "{tcp}&application_name={parameter}",
+        "{tcp}&sslmode=require&sslrootcert=/{parameter}",
+        "{tcp}&passfile=/{parameter}",
+    ],
+)
+def test_no_error_holds_what_the_url_holds(
+    postgres: Server, database: str, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    names = {name: canary(name) for name in CANARIES}
+    tcp = f"{postgres.tcp_url(database, names['user'], names['password'])}?connect_timeout=9"
+    error = refused(url.format(tcp=tcp, **names))
+    told = "\n".join([str(error), repr(error), caplog.text])
+    assert [name for name in CANARIES if holds(told.encode(), name)] == []
