@@ -128,12 +128,23 @@ class LeasedSupervisor:
     # What the keeper of the leases calls, in a task of the engine.
 
     def claimed(self, accounts: Collection[str]) -> None:
-        """Restore these accounts, and begin to poll and expose them. Raises StateError."""
-        self._supervisor.begin([self._accounts[name] for name in accounts if name in self._accounts])
+        """Restore these accounts, and begin to poll and expose those that are still owned then. Raises StateError."""
+        owned = {name: self.replicas.fence(name) for name in accounts}
+        try:
+            self._supervisor.begin(
+                [self._accounts[name] for name in accounts if name in self._accounts],
+                lambda name: self.replicas.fence(name) == owned[name],
+            )
+        finally:
+            self._keep_meters()
 
     def lost(self, accounts: Collection[str]) -> None:
         """End these accounts. Nothing of them is exposed any more, and no poll of theirs is under way."""
         self._supervisor.end(accounts)
+        self._keep_meters()
+
+    def _keep_meters(self) -> None:
+        """Drop the meters of accounts that are not polled."""
         self._live.keep({(account.name, account.system) for account in self._supervisor.accounts})
 
     def _change(self, accounts: Sequence[Account]) -> Changes:
