@@ -106,11 +106,9 @@ class Supervisor:
 
         Raises StateError if the state does not answer: then none is polled.
         """
-        new: list[AccountPipeline] = []
+        new = [self._make(account, ()) for account in accounts]
         begun: list[AccountPipeline] = []
         try:
-            for account in accounts:
-                new.append(self._make(account, ()))
             for poller in _pollers(new):
                 _restore(poller)
             begun = [pipeline for pipeline in new if still(pipeline.account.name)]
@@ -188,7 +186,7 @@ def _restore(poller: Poller) -> None:
     except StateError as error:
         if error.passing:
             raise
-        log.error("state can't be restored", extra={"account": poller.id[0], "err": str(error)})
+        log.error("state can't be restored yet", extra={"account": poller.id[0], "err": str(error)})
     except Stopping:
         raise
     except Exception:
