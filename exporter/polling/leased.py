@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Protocol
@@ -34,22 +34,30 @@ _NOT_COMPARED = ("token", "proxy_url", "tls_config")
 """Settings of accounts that replicas may differ in: secrets, and paths of their machines."""
 
 
+class Refuse(Protocol):
+    """Is told the account of a poll that is refused; `commit`: the database has refused a write of it."""
+
+    def __call__(self, account: str, /, *, commit: bool) -> None: ...
+
+
 class LeasedState:
     """A state that ends the poll whose write is refused, because another replica owns the account."""
 
-    def __init__(self, state: State, refuse: Callable[[str], None]) -> None:
-        """`refuse` is called with the account, before the poll ends."""
+    def __init__(self, state: State, refuse: Refuse) -> None:
+        """`refuse` is called before the poll ends."""
         self._state = state
         self._refuse = refuse
 
     @contextlib.contextmanager
     def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
         """Open the records of one collector for one poll. Raises StateError, and Stopping after a refused write."""
+        opened = False
         try:
             with self._state.records(account, collector, rules) as records:
+                opened = True
                 yield records
         except Refused as error:
-            self._refuse(account)
+            self._refuse(account, commit=opened)
             raise Stopping from error
 
     def sizes(self) -> Sizes | None:

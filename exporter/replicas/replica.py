@@ -143,9 +143,12 @@ class Replicas:
             self._begin_applying()
             self._engine.pause(max(0.0, started + TICK_SECONDS - self._ticks()))
 
-    def refuse(self, account: str) -> None:
-        """Note that a write of the account was refused: it ends now, and begins anew if a tick finds its lease."""
-        self._tally.refused += account in self._running
+    def refuse(self, account: str, *, commit: bool) -> None:
+        """Note that a write of the account was refused: it ends now, and begins anew if a tick finds its lease.
+
+        If it was no `commit`, a poll could not even begin, because its lease may have expired.
+        """
+        self._tally.refused += commit and account in self._running
         self._replica = self._replica.refused(account, self._ticks())
         self._begin_applying()
 

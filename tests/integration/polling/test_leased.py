@@ -173,13 +173,15 @@ def test_an_account_whose_state_is_damaged_keeps_no_other_from_beginning(
 
 
 def test_nothing_is_left_of_accounts_whose_beginning_was_refused(program: Program, leased: LeasedSupervisor) -> None:
-    state = LeasedState(OneFails(program, Refused("b")), lambda *_: None)
+    refused: list[tuple[str, bool]] = []
+    state = LeasedState(OneFails(program, Refused("b")), lambda account, *, commit: refused.append((account, commit)))
     program.shared = replace(program.shared, state=state)
     leased.start(program.accounts(a=BATCHES, b=BATCHES, c=BATCHES))
     do(program, leased, "claimed", "c")
     with pytest.raises(Stopping):
         do(program, leased, "claimed", "a", "b")
     assert exposed(program) == metered(program) == {"c"}
+    assert refused == [("b", False)], "nothing was to be written"
 
 
 def test_an_account_that_was_lost_while_others_were_restored_does_not_begin(
@@ -245,7 +247,7 @@ def test_configurations_are_the_same_if_their_accounts_differ_in_order_or_secret
 
 def test_a_poll_whose_write_is_refused_ends_without_a_trace_in_metrics(rig: Rig) -> None:
     rig.world.add("document_batches", document_batch("rb_1", NOW, destinations={"email": generations(1, failed=1)}))
-    refused: list[str] = []
+    refused: list[tuple[str, bool]] = []
 
     class Refusing:
         """A state whose account has become another's."""
@@ -258,11 +260,14 @@ def test_a_poll_whose_write_is_refused_ends_without_a_trace_in_metrics(rig: Rig)
 
         def sizes(self) -> Sizes | None: ...
 
-    kept, rig.state = rig.state, cast("SqliteState", LeasedState(Refusing(), refused.append))
+    def refuse(account: str, *, commit: bool) -> None:
+        refused.append((account, commit))
+
+    kept, rig.state = rig.state, cast("SqliteState", LeasedState(Refusing(), refuse))
     poller = rig.poller("document_batches")
     for step in (poller.rise, poller.poll):
         with pytest.raises(Stopping):
             step()
-    assert refused == ["prod", "prod"]
+    assert refused == [("prod", True), ("prod", True)]
     assert (poller.facts.up, poller.facts.error) == (None, None)
     assert [collector.counters for collector in rig.board.snapshot.collectors] == [{}], "nothing has risen"

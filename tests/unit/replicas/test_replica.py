@@ -288,7 +288,7 @@ def test_what_can_not_be_released_is_released_later_and_not_polled_meanwhile(sta
 
 def test_an_account_whose_write_was_refused_ends_and_begins_anew(stage: Stage) -> None:
     alone(stage)
-    stage.at(0.0, lambda: stage.replicas.refuse("a"))
+    stage.at(0.0, lambda: stage.replicas.refuse("a", commit=True))
     stage.run(2.5)
     assert stage.events == [("end", ("a",)), ("begin", ("a",))]
     assert stage.replicas.status.commits_refused == 1
@@ -297,14 +297,23 @@ def test_an_account_whose_write_was_refused_ends_and_begins_anew(stage: Stage) -
 
 def test_an_account_whose_write_was_refused_is_exposed_no_longer_at_once(stage: Stage) -> None:
     alone(stage)
-    stage.replicas.refuse("a")
+    stage.replicas.refuse("a", commit=True)
     assert "a" not in stage.replicas.owned()
 
 
 def test_an_account_that_is_not_polled_counts_no_refused_commit(stage: Stage) -> None:
     alone(stage)
-    stage.replicas.refuse("elsewhere")
+    stage.replicas.refuse("elsewhere", commit=True)
     assert stage.replicas.status.commits_refused == 0
+
+
+def test_a_poll_that_may_not_even_begin_counts_no_refused_commit(stage: Stage) -> None:
+    alone(stage)
+    stage.replicas.refuse("a", commit=False)
+    assert stage.replicas.status.commits_refused == 0
+    assert "a" not in stage.replicas.owned()
+    stage.replicas.refuse("b", commit=True)
+    assert stage.replicas.status.commits_refused == 1
 
 
 def test_accounts_that_can_not_be_restored_are_tried_at_each_tick(stage: Stage) -> None:
