@@ -5,11 +5,8 @@ restoring thousands of accounts delays no heartbeat. The other one begins and en
 """
 
 import logging
-import secrets
-import socket
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from itertools import islice
 from typing import TypeVar
@@ -17,8 +14,9 @@ from typing import TypeVar
 from exporter.client.runner import Stopping
 from exporter.model.record import StateError
 from exporter.replicas import ticks as statements
+from exporter.replicas.holder import holder_id
 from exporter.replicas.leases import DEFAULT_TTL, TICK_SECONDS, Replica, changes
-from exporter.replicas.status import ReplicaStatus, Tally, describe
+from exporter.replicas.status import ReplicaStatus, Tally, describe, log_changes
 from exporter.replicas.surroundings import Accounts, Engine, Pool
 from exporter.replicas.ticks import Connection
 from exporter.replicas.values import Change, Configured, Tick, Unowned
@@ -35,11 +33,6 @@ _OUTDATED = -1
 """In the place of an epoch, which it never is: the account has begun with settings that are not valid any more."""
 
 _T = TypeVar("_T")
-
-
-def holder_id() -> str:
-    """Return a name for this process that no other process has ever had, beginning with the name of the host."""
-    return f"{socket.gethostname()}-{secrets.token_hex(4)}"
 
 
 class Replicas:
@@ -153,10 +146,7 @@ class Replicas:
         self._begin_applying()
 
     def begin_anew(self, accounts: Collection[str]) -> None:
-        """End these accounts now, as far as they have begun, and begin those anew whose lease a tick finds.
-
-        One that is just beginning ends as soon as it has begun.
-        """
+        """End these accounts, also those that are just beginning, and begin those anew whose lease a tick finds."""
         for account in accounts:
             if account in self._beginning:
                 self._beginning[account] = _OUTDATED
@@ -201,7 +191,7 @@ class Replicas:
         decision = self._replica.decide(self._ticks())
         if decision.give:
             self._replica = self._replica.give(decision.give)
-            self._log(decision.give.values())
+            log_changes(decision.give.values())
         self._begin_applying()
         if decision.claim:
             self._claim(decision.candidates, decision.claim)
@@ -213,7 +203,7 @@ class Replicas:
         came_and_went = changes(self._replica, tick)
         self._replica = self._replica.after(tick)
         self._tally.changes.update(came_and_went.values())
-        self._log(came_and_went.values())
+        log_changes(came_and_went.values())
 
     def _claim(self, free: tuple[Unowned, ...], count: int) -> None:
         claimed = self._ask(lambda to: statements.claim(to, self.holder, free, count))
@@ -221,7 +211,7 @@ class Replicas:
         owners = {each.account: each.holder for each in free}
         why = [Change.CLAIMED if owners[account] is None else Change.TAKEN_OVER for account in claimed]
         self._tally.changes.update(why)
-        self._log(why)
+        log_changes(why)
 
     def _failed(self, error: str) -> None:
         if self._tally.error is None:
@@ -301,10 +291,6 @@ class Replicas:
 
     def _ask(self, function: Callable[[Connection], _T], seconds: float | None = None) -> _T:
         return self._engine.result(self._pool.submit(function, seconds))
-
-    def _log(self, changed: Iterable[Change]) -> None:
-        for change, count in Counter(changed).items():
-            log.info("leases changed", extra={"reason": change.value, "accounts": count})
 
 
 def _done() -> "Future[None]":
