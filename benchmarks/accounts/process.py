@@ -91,6 +91,12 @@ class ExporterProcess:
             log.seek(since)
             return Logged.of(log.read().decode("utf-8", "replace").splitlines())
 
+    def kill(self) -> None:
+        """End the process without any chance to clean up."""
+        self._over.set()
+        self._child.kill()
+        self._child.wait()
+
     def end(self) -> float:
         """Stop the exporter, and return how many seconds that took."""
         self._over.set()

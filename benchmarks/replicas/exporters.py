@@ -1,0 +1,75 @@
+"""Exporters side by side: their configuration, and waiting until they are at work."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.accounts.api import Behavior, MockApiProcess
+from benchmarks.accounts.process import ExporterProcess, running
+from benchmarks.accounts.scenarios import FAST
+from benchmarks.accounts.scrapes import samples
+from benchmarks.world import TOKEN
+
+COLLECTOR = "invocations"
+_UP = "batch_exporter_up"
+_PACE = 1_000_000.0
+
+
+def behaviors(records: int) -> Mapping[str, Behavior]:
+    """Return how the API answers: lists of so many records that do not change."""
+    return {FAST: Behavior(records=records)}
+
+
+def config(api: MockApiProcess, accounts: int, interval: float, state: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a configuration of accounts with one collector each."""
+    names = [f"{FAST}-{number}" for number in range(accounts)]
+    return {
+        "poll_interval": f"{interval * 1000:.0f}ms",
+        "state": state,
+        "max_requests_per_second": _PACE,
+        "accounts": [
+            {
+                "name": name,
+                "system": "inkit",
+                "base_url": f"{api.url}/{name}",
+                "api_token": TOKEN,
+                "collectors": [COLLECTOR],
+            }
+            for name in names
+        ],
+    }
+
+
+@contextlib.contextmanager
+def exporters(
+    program: Path, configuration: Mapping[str, object], count: int, folder: Path
+) -> Iterator[Sequence[ExporterProcess]]:
+    """Run so many exporters with one configuration until the end, each on one core."""
+    cores = sorted(os.sched_getaffinity(0))
+    with contextlib.ExitStack() as stack:
+        started = []
+        for number in range(count):
+            own = folder / f"{number}"
+            own.mkdir(parents=True)
+            started.append(stack.enter_context(running(program, configuration, own, cores[number % len(cores)])))
+        yield started
+
+
+def exposed(exporter: ExporterProcess) -> frozenset[str]:
+    """Return the accounts that an exporter exposes."""
+    return frozenset(account for account, _ in samples(exporter.address, _UP))
+
+
+def wait_until(
+    reached: Callable[[], bool], seconds: float, what: str, needed: Sequence[ExporterProcess], every: float = 0.05
+) -> None:
+    """Wait until something is so. Raises TimeoutError, and RuntimeError if an exporter that is needed exits before."""
+    began = time.monotonic()
+    while not reached():
+        if not all(exporter.alive for exporter in needed):
+            raise RuntimeError("an exporter has exited: its log has the reason")
+        if time.monotonic() - began > seconds:
+            raise TimeoutError(f"{what} within {seconds:g} s")
+        time.sleep(every)
