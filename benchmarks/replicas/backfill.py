@@ -21,6 +21,7 @@ from tests.support.postgres import Server
 DELAY_SECONDS = 0.002
 """What the network adds in each direction."""
 SQLITE, LOOPBACK, DELAYED = "SQLite", "PostgreSQL", "PostgreSQL, 2 ms away"
+KINDS = (SQLITE, LOOPBACK, DELAYED)
 _INTERVAL_SECONDS = 500.0
 _BACKFILLING = "batch_exporter_backfilling"
 _DURATION = "batch_exporter_last_poll_duration_seconds"
@@ -52,9 +53,11 @@ class _Round:
     round_trip_seconds: float | None = None
 
 
-def backfills(program: Path, settings: Settings, rounds: int, server: Server, folder: Path) -> Mapping[str, Backfill]:
+def backfills(
+    program: Path, settings: Settings, rounds: int, server: Server, folder: Path, kinds: Sequence[str] = KINDS
+) -> Mapping[str, Backfill]:
     """Read the same list with each kind of state, in turns."""
-    found: dict[str, list[_Round]] = {SQLITE: [], LOOPBACK: [], DELAYED: []}
+    found: dict[str, list[_Round]] = {kind: [] for kind in kinds}
     for number in range(rounds):
         for where, measured in found.items():
             own = folder / f"{number} {where}"
