@@ -17,9 +17,12 @@ export EXAMPLES
 SAMPLE ?= 50
 SEED ?= 1
 ONLY ?=
+# How long `make chaos` takes. Without SEED= on the command line, each run chooses other faults.
+SECONDS ?= 1800
+CHAOS_SEED = $(if $(filter command environment,$(firstword $(origin SEED))),$(SEED))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image bench audit version clean
+.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image bench audit chaos version clean
 
 .NOTPARALLEL:
 
@@ -95,6 +98,9 @@ audit: $(VENV)/.made ## look for known vulnerabilities in what the image install
 	$(BIN)/pip install --quiet --editable '.[audit]'
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes \
 		--requirement deploy/image/requirements.txt --requirement deploy/image/build-requirements.txt
+
+chaos: programs $(VENV)/.test ## put replicas through random faults, and check what they count (SECONDS=1800 SEED=)
+	$(BIN)/python -m tools.chaos $(SECONDS) $(CHAOS_SEED)
 
 version: ## print the version
 	@echo $(VERSION)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from grafana import health, inkit, overview, packagex
+from grafana import health, inkit, overview, packagex, replicas
 from grafana.frame import Dashboard
 
 FOLDER = Path(__file__).parent / "dashboards"
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent / "dashboards"
 
 def dashboards() -> tuple[Dashboard, ...]:
     """Return all dashboards, the overview first."""
-    return overview.dashboard(), inkit.dashboard(), packagex.dashboard(), health.dashboard()
+    return overview.dashboard(), inkit.dashboard(), packagex.dashboard(), health.dashboard(), replicas.dashboard()
 
 
 def text(dashboard: Dashboard) -> str:

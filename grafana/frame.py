@@ -14,6 +14,7 @@ TITLES = {
     "batch-exporter-inkit": "Inkit",
     "batch-exporter-packagex": "PackageX",
     "batch-exporter-health": "Exporter health",
+    "batch-exporter-replicas": "Replicas",
 }
 _OF_ONE_SYSTEM = {"batch-exporter-inkit", "batch-exporter-packagex"}
 """Their accounts are not those of each other."""

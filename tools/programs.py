@@ -2,7 +2,7 @@
 
 Promtool and Prometheus judge what the exporter exposes, amtool and Alertmanager what becomes of its alerts; podman
 builds and runs the image (on a base from mmdebstrap); kubectl and systemd read deploy/; Chromium shows the pages;
-PostgreSQL keeps a state.
+PostgreSQL keeps a state, with PgBouncer before it.
 """
 
 import ctypes
@@ -39,6 +39,7 @@ PROGRAMS = (
     Program("mmdebstrap", (1, 3), "mmdebstrap debian-archive-keyring"),
     Program("podman", (4, 3), "podman"),
     Program("initdb", (13,), "postgresql"),
+    Program("pgbouncer", (1, 18), "pgbouncer"),
     Program("runc", (1, 1), "runc"),
     Program("systemd-analyze", (252,), "systemd"),
 )

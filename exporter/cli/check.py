@@ -46,16 +46,18 @@ def _database(database: Database, printer: Printer) -> bool:
     """Connect to the database of the state, and print a line. Return whether it can be used. Nothing is made in it."""
     try:
         postgres.require()
-        from exporter.state.postgres.database import opened
+        from exporter.state.postgres.check import check
 
         place = database.url.shown()
-        with opened(database.url.read, place, 1, database.prepared_statements) as state:
-            version = state.inspect()
+        found = check(database.url.read, place, prepared_statements=database.prepared_statements)
     except StateError as error:
         printer.problem(str(error), reason=str(error.reason))
         return False
-    found = f"tables of version {version}" if version else "empty, the exporter makes its tables at the start"
-    printer.result(f"state database {place}: OK, {found}", schema=version)
+    tables = (
+        f"tables of version {found.schema}" if found.schema else "empty, the exporter makes its tables at the start"
+    )
+    text = f"state database {place}: OK, {tables}, PostgreSQL {found.server}, {_counted(found.live, 'live replica')}"
+    printer.result(text, **found._asdict())
     return True
 
 

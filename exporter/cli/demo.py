@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from exporter.cli.demo_replicas import check_flags, programs, run_replicas
 from exporter.cli.flags import UsageError
 from exporter.cli.load_config import systems
 from exporter.cli.serve import Signals, catch_signals, serve
@@ -30,17 +31,17 @@ from exporter.web.server.server import ListenError
 _TOKEN = "demo-token"  # noqa: S105 (accepted by the mock API only)
 _KEY = "demo-key"
 _STEP_SECONDS = 1.0
-_CONFIG = """\
+_INTERVALS = """\
 poll_interval: 5s
 stale_after: 1m
-state: {{path: {folder}/demo.db}}
-accounts:
-  - name: demo
+"""
+_ACCOUNTS = """\
+  - name: demo{number}
     system: inkit
     base_url: {url}
     api_token: {token}
     workflow_label: true
-  - name: logistics
+  - name: logistics{number}
     system: packagex
     base_url: {url}
     api_token: {key}
@@ -54,7 +55,10 @@ class _Simulation(Protocol):
 
 
 def run(args: argparse.Namespace) -> bool:
-    """Run the mock APIs, and the exporter unless `--api-only` is given, until SIGTERM, SIGINT or SIGHUP."""
+    """Run the mock APIs, and the exporters unless `--api-only` is given, until SIGTERM, SIGINT or SIGHUP."""
+    if args.replicas > 1:
+        check_flags(args)
+        programs()
     rng = random.Random()
     world, batches = World(rng), Batches(rng)
     inkit, packagex = Simulation(world, rng), PackagexSimulation(batches, rng)
@@ -104,8 +108,17 @@ def _with_exporter(args: argparse.Namespace, mock_api: MockApi, signals: Signals
             f"set TMPDIR to a folder that can be written ({error.strerror})"
         ) from error
     with temporary as folder:
+        if args.replicas > 1:
+            accounts = "".join(
+                _ACCOUNTS.format(number=f"-{number}", url=mock_api.url, token=_TOKEN, key=_KEY)
+                for number in range(1, args.replicas + 1)
+            )
+            return run_replicas(args, Path(folder), f"{_INTERVALS}accounts:\n{accounts}", signals)
         path = Path(folder) / "config.yaml"
-        path.write_text(_CONFIG.format(folder=folder, url=mock_api.url, token=_TOKEN, key=_KEY))
+        path.write_text(
+            f"{_INTERVALS}state: {{path: {folder}/demo.db}}\naccounts:\n"
+            + _ACCOUNTS.format(number="", url=mock_api.url, token=_TOKEN, key=_KEY)
+        )
 
         def started(port: int) -> None:
             print("All data is invented: a mock API serves Inkit (account demo) and PackageX (account logistics)")

@@ -59,7 +59,7 @@ def _execute(args: argparse.Namespace) -> int:
     log_format.setup(args.log_level, args.log_format, sys.stderr)
     printer = Printer(args.log_format)
     try:
-        command = importlib.import_module(f"exporter.cli.{args.command}")
+        command = importlib.import_module(f"exporter.cli.{args.command.replace(' ', '.')}")
         # From here on there may be something to clean up.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         return OK if command.run(args) else FAILED

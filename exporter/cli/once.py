@@ -10,6 +10,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from exporter import __version__
 from exporter.cli.atomic_write import atomic_write
+from exporter.cli.flags import UsageError
 from exporter.cli.load_config import configuration, log_warnings, revision
 from exporter.cli.printing import Printer
 from exporter.cli.streams import OutputError
@@ -30,8 +31,13 @@ _BAR = "{bar:30}| {n_fmt} of {total_fmt} collectors{postfix}"
 
 
 def run(args: argparse.Namespace) -> bool:
-    """Poll every collector once, all at the same time. Return whether all polls succeeded."""
+    """Poll every collector once, all at the same time. Return whether all polls succeeded. Raises UsageError."""
     config = log_warnings(configuration(args))
+    if config.database is not None:
+        raise UsageError(
+            "once can't share the state of replicas: name a configuration with state.path instead of state.url and"
+            " state.url_file, and give once that file for itself"
+        )
     save_memory()
     printer = Printer(args.log_format)
     if args.output is not None:

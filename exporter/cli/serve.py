@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from exporter import __version__
 from exporter.cli.load_config import configuration, log_limits, log_warnings, revision, web_configuration
+from exporter.cli.replica_page import view
 from exporter.cli.sd_notify import ServiceManager
 from exporter.client.memory_budget import save_memory
 from exporter.config import Config
@@ -97,6 +98,7 @@ def serve(
     polling = of_file(config.state_path, parts) if config.database is None else of_database(config.database, parts)
     with polling as running:
         manager = ServiceManager()
+        status = running.replicas
         reloader = Reloader(
             signals.reloads, loading, config, running.accounts, self_metrics, manager.reloading, manager.ready
         )
@@ -108,6 +110,8 @@ def serve(
             telemetry_path=args.telemetry_path,
             reload=reloader.ask if args.enable_lifecycle else None,
             reload_failed=reloader.failed,
+            elsewhere=running.elsewhere,
+            replicas=None if status is None else lambda: view(status()),
         )
         server = Server(app, sockets, limits_within(config.bounds), web)
         running.accounts.start(config.accounts)

@@ -67,6 +67,10 @@ def _own(name: str, help_text: str, *labels: str, zeros: Callable[[Feeds], Itera
     return OwnCounter(family, (lambda feeds: [(value,) for value in zeros(feeds)]) if labels else lambda _: [()])
 
 
+def _plain(name: str, help_text: str) -> Family:
+    return Family(name, "gauge", help_text, ())
+
+
 def _unknown_fields(feeds: Feeds) -> list[str]:
     """Return the fields that may be unreadable and the labels with documented values, except those with only one."""
     known = (family.known(feeds.collector) for family in feeds.families)
@@ -193,10 +197,8 @@ THROTTLED = Family(
 WORKERS = Family(
     "batch_exporter_workers", "gauge", "Number of requests that may be under way at the same time, of all accounts.", ()
 )
-WORKERS_BUSY = Family("batch_exporter_workers_busy", "gauge", "Number of requests that are under way.", ())
-POLLS_OVERDUE = Family(
-    "batch_exporter_polls_overdue", "gauge", "Number of polls that are due and wait for others to end.", ()
-)
+WORKERS_BUSY = _plain("batch_exporter_workers_busy", "Number of requests that are under way.")
+POLLS_OVERDUE = _plain("batch_exporter_polls_overdue", "Number of polls that are due and wait for others to end.")
 BUILD_INFO = Family(
     "batch_exporter_build_info",
     "gauge",
@@ -224,8 +226,36 @@ RELOAD_SUCCESS_TIME = Family(
 STATE_BYTES = Family(
     "batch_exporter_state_size_bytes", "gauge", "Size of the state file, without its write-ahead log.", ()
 )
-STATE_LOG_BYTES = Family(
-    "batch_exporter_state_log_size_bytes", "gauge", "Size of the write-ahead log of the state file.", ()
+STATE_LOG_BYTES = _plain("batch_exporter_state_log_size_bytes", "Size of the write-ahead log of the state file.")
+STATE_UP = _plain(
+    "batch_exporter_state_up", "Whether this replica's last heartbeat reached the database that holds the state."
+)
+STATE_SECONDS = Family(
+    "batch_exporter_state_operation_duration_seconds",
+    "histogram",
+    "Duration of calls to the database, including the wait for a connection and calls that fail.",
+    ("operation",),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+CLOCK_OFFSET = _plain(
+    "batch_exporter_clock_offset_seconds", "Time by which the database's clock is ahead of this machine's."
+)
+REPLICAS_LIVE = _plain("batch_exporter_replicas_live", "Number of replicas that are live.")
+CONFIG_HASHES = _plain("batch_exporter_config_hashes", "Number of different configurations of the live replicas.")
+LEASES_HELD = _plain("batch_exporter_leases_held", "Number of accounts that this replica owns.")
+LEASES_TARGET = _plain("batch_exporter_leases_target", "Number of accounts that this replica should own.")
+ACCOUNTS_UNOWNED = _plain("batch_exporter_accounts_unowned", "Number of configured accounts that no live replica owns.")
+LEASE_CHANGES = Family(
+    "batch_exporter_lease_changes_total",
+    "counter",
+    "Accounts that this replica has come to own or owns no longer, by reason.",
+    ("reason",),
+)
+COMMITS_REFUSED = Family(
+    "batch_exporter_commits_refused_total",
+    "counter",
+    "Writes that the database refused because this replica no longer owned the account.",
+    (),
 )
 OWN = (*(row.family for row in STATUS), *(own.family for own in OWN_COUNTERS))
 """Families about the polling of a collector."""
@@ -237,6 +267,16 @@ LIVE = (
     THROTTLED,
     STATE_BYTES,
     STATE_LOG_BYTES,
+    STATE_UP,
+    STATE_SECONDS,
+    CLOCK_OFFSET,
+    REPLICAS_LIVE,
+    CONFIG_HASHES,
+    LEASES_HELD,
+    LEASES_TARGET,
+    ACCOUNTS_UNOWNED,
+    LEASE_CHANGES,
+    COMMITS_REFUSED,
     WORKERS,
     WORKERS_BUSY,
     POLLS_OVERDUE,

@@ -21,10 +21,12 @@ from exporter.exposition.catalog import (
     REQUEST_SECONDS,
     STATE_BYTES,
     STATE_LOG_BYTES,
+    STATE_SECONDS,
     WORKERS,
     WORKERS_BUSY,
 )
 from exporter.exposition.meter import METERED, AccountMeter, RenderedMetric
+from exporter.exposition.replica_metrics import ReplicaFigures, ReplicaMetrics
 from exporter.exposition.snapshot import Snapshot, SnapshotStore
 from exporter.model.family import Family
 
@@ -59,6 +61,20 @@ class SelfMetrics:
     def show_state(self, sizes: Callable[[], tuple[int, int] | None]) -> None:
         """Expose the sizes of the state file and its log. `sizes` returns them in bytes, without I/O."""
         self.registry.register(_StateSizes(sizes))
+
+    def time_database(self, *operations: str) -> Sequence[Callable[[float], None]]:
+        """Expose how long calls to the database take, by operation.
+
+        Return for each operation what is called with the seconds of a call, in any thread.
+        """
+        seconds = prometheus_client.Histogram(
+            *_declared(STATE_SECONDS), buckets=STATE_SECONDS.buckets, registry=self.registry
+        )
+        return [seconds.labels(operation).observe for operation in operations]
+
+    def show_replica(self, figures: Callable[[], ReplicaFigures]) -> None:
+        """Expose the numbers of this replica. `figures` returns them without I/O."""
+        self.registry.register(ReplicaMetrics(figures))
 
     def watch(self, workers: int, busy: Callable[[], int], overdue: Callable[[], int]) -> None:
         """Expose how many requests may be under way, how many are, and how many polls are overdue."""

@@ -104,6 +104,18 @@ class CollectorSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The failed records of accounts that other replicas poll. Nothing else is known of their collectors here."""
+
+    collectors: tuple[CollectorSnapshot, ...] = ()
+    """All of them, also those without failures."""
+    error: str | None = None
+    """Why the database did not answer, so that failures are missing; None if it did."""
+    accounts_missing: int = 0
+    """Of how many accounts that were asked for they are missing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The snapshots of all collectors at one moment, in the order of the configuration."""
 

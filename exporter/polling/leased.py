@@ -117,6 +117,10 @@ class LeasedSupervisor:
         """Return whether the engine runs."""
         return self._supervisor.healthy()
 
+    def configured(self) -> Collection[Account]:
+        """Return the accounts of the configuration, whoever owns them. Any thread may call it."""
+        return self._accounts.values()
+
     def not_ready(self) -> str | None:
         """Return why this replica is not ready; None if it is: it keeps leases, and has restored what it owns."""
         return self.replicas.status.not_ready

@@ -3,7 +3,8 @@
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,12 +14,15 @@ from exporter.config import Account, Database
 from exporter.config.diff import Changes
 from exporter.exposition.boot_clock import ticks
 from exporter.exposition.self_metrics import SelfMetrics
-from exporter.exposition.snapshot import SnapshotStore
+from exporter.exposition.snapshot import Elsewhere, SnapshotStore
 from exporter.model.record import StateError
+from exporter.model.totals import Failed
 from exporter.polling.build import Shared, account_pipeline
+from exporter.polling.elsewhere import FailuresElsewhere, Read
 from exporter.polling.leased import LeasedState, LeasedSupervisor
 from exporter.polling.scheduler import Scheduler
 from exporter.polling.supervisor import Supervisor
+from exporter.replicas.status import ReplicaStatus
 from exporter.state import State, prepared
 from exporter.systems import sources
 
@@ -68,6 +72,13 @@ class Running:
     accounts: Accounts
     not_ready: Callable[[], str | None]
     """Returns why the exporter is not ready; None if it is."""
+    replicas: Callable[[], ReplicaStatus] | None = None
+    """Returns what is known of this replica and the others; None where there are no replicas."""
+    elsewhere: Callable[[Collection[str], Collection[str]], Elsewhere] | None = None
+    """Returns the failures of accounts but those in the first collection, of those in the second alone if any is there.
+
+    It waits for the database, and is called from one thread at a time. None where there are no replicas.
+    """
     leave: Callable[[], None] = lambda: None
     """Leave the state to a thread that does not come back from using it."""
 
@@ -78,7 +89,7 @@ def of_file(path: Path | None, parts: Parts) -> Iterator[Running]:
     with prepared(path) as state:
         parts.live.show_state(state.sizes)
         supervisor = _supervisor(state, parts)
-        yield Running(supervisor, supervisor.not_ready, state.leave)
+        yield Running(supervisor, supervisor.not_ready, leave=state.leave)
 
 
 @contextlib.contextmanager
@@ -90,13 +101,17 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
     from exporter.state.postgres import require
 
     require()
-    # They import psycopg.
+    # They import psycopg, or are of no use without it.
+    from exporter.polling.figures import figures
     from exporter.replicas.replica import Replicas
     from exporter.state.postgres.database import opened
 
     url, engine = database.url, parts.scheduler.engine
     prepared_statements = database.prepared_statements
-    with opened(url.read, url.shown(), _LEASE_CONNECTIONS, prepared_statements, wait=engine.wait) as leases:
+    lease_took, records_took = parts.live.time_database("leases", "records")
+    with opened(
+        url.read, url.shown(), _LEASE_CONNECTIONS, prepared_statements, wait=engine.wait, observe=lease_took
+    ) as leases:
         leased = LeasedSupervisor(
             engine,
             parts.live,
@@ -106,12 +121,33 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
         )
         replicas = leased.replicas
         parts.store.exposed_until = lambda: replicas.exposed_until
+        parts.live.show_replica(lambda: figures(replicas.status))
         _prepare(leases)
         with opened(
-            url.read, url.shown(), database.pool_size, prepared_statements, replicas.fence, engine.wait
+            url.read, url.shown(), database.pool_size, prepared_statements, replicas.fence, engine.wait, records_took
         ) as records:
             leased.use(_supervisor(LeasedState(records, replicas.refuse), parts, replicas.time))
-            yield Running(leased, leased.not_ready)
+            elsewhere = FailuresElsewhere(_failures(records), leased.configured, lambda name: sources()[name].families)
+            yield Running(leased, leased.not_ready, lambda: replicas.status, elsewhere)
+
+
+def _failures(records: "PostgresState") -> Read:
+    """Return what reads failures from the database, in the caller's thread."""
+    from exporter.state.postgres.failures import last_failures
+    from exporter.state.postgres.pool import CALL_SECONDS
+
+    def read(accounts: Sequence[str], most: int) -> Iterable[tuple[str, str, Failed]]:
+        asked = records.pool.submit(last_failures(accounts, most))
+        try:
+            return asked.result(CALL_SECONDS)
+        except FutureTimeoutError:
+            # Polls may keep all connections busy: it is not to be read for nobody.
+            asked.cancel()
+            raise StateError(
+                f"state database {records.place}: no connection is free: see its load", passing=True
+            ) from None
+
+    return read
 
 
 def _prepare(leases: "PostgresState") -> None:

@@ -118,6 +118,11 @@ class Replica:
         return share(len(self.configured), len(voters), voters.index(self.holder)) if voters else len(self.owned)
 
     @property
+    def has_current_config(self) -> bool:
+        """Whether the replica has the configuration that counts, as far as it knows."""
+        return self.tick is None or bool(self._voters(self.tick))
+
+    @property
     def unowned(self) -> Sequence[Unowned]:
         """The configured accounts that no live replica owns."""
         return [] if self.tick is None else [free for free in self.tick.unowned if free.account in self.configured]

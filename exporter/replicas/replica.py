@@ -196,7 +196,7 @@ class Replicas:
     def _take(self, tick: Tick) -> None:
         if self._tally.error is not None:
             log.info("database answers", extra={"holder": self.holder})
-        self._tally.error = None
+        self._tally.error = self._tally.failing_since = None
         came_and_went = changes(self._replica, tick)
         self._replica = self._replica.after(tick)
         self._tally.changes.update(came_and_went.values())
@@ -214,6 +214,8 @@ class Replicas:
         if self._tally.error is None:
             log.error("tick failed: leases expire if this goes on", extra={"err": error})
         self._tally.error = error
+        if self._tally.failing_since is None:
+            self._tally.failing_since = self._clock()
         # What is in the table now may be an older copy of it.
         self._added = None
 

@@ -24,6 +24,8 @@ class ReplicaStatus:
     """The holders that are live, as of the last tick."""
     config_hashes: tuple[str, ...]
     """The different configurations of those, the one that counts first."""
+    has_current_config: bool
+    """Whether this replica has the one that counts. If not, it does not know which accounts need an owner."""
     lease_changes: Mapping[Change, int]
     commits_refused: int
     tick_seconds: float | None
@@ -32,6 +34,10 @@ class ReplicaStatus:
     """The database's clock minus this machine's, seconds."""
     not_ready: str | None
     """Why the replica is not ready; None if it is."""
+    error: str | None = None
+    """Why the last tick failed; None if it succeeded."""
+    failing_since: float | None = None
+    """When the first tick failed since one succeeded, epoch seconds by this machine's clock."""
 
 
 @dataclass(slots=True)
@@ -43,6 +49,7 @@ class Tally:
     tick_seconds: float | None = None
     error: str | None = "the database has not answered yet"
     """Why the last tick failed; None if it succeeded."""
+    failing_since: float | None = None
 
 
 def describe(
@@ -60,11 +67,14 @@ def describe(
         accounts_unowned=len(replica.unowned),
         live=tuple(peer.holder for peer in live),
         config_hashes=tuple(dict.fromkeys(peer.config for peer in newest_first)),
+        has_current_config=replica.has_current_config,
         lease_changes={change: tally.changes[change] for change in Change},
         commits_refused=tally.refused,
         tick_seconds=tally.tick_seconds,
         clock_offset=clock_offset,
         not_ready=_not_ready(replica, running, tally.error, now),
+        error=tally.error,
+        failing_since=tally.failing_since,
     )
 
 

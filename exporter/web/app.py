@@ -9,8 +9,9 @@ from exporter.config.diff import Outcome
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.web.messages import Request, Response, answer
+from exporter.web.pages.replicas import ReplicasView
 from exporter.web.reload import Reload, lifecycle
-from exporter.web.routes import Probes, routes
+from exporter.web.routes import FindElsewhere, Probes, routes
 
 PIECE_BYTES = 2**18
 """Most bytes given to a connection at once, and so about the most that it holds for a client that doesn't read."""
@@ -50,9 +51,14 @@ class App:
         telemetry_path: str = "/metrics",
         reload: Reload | None = None,
         reload_failed: Callable[[], Outcome | None] = lambda: None,
+        replicas: Callable[[], ReplicasView] | None = None,
+        elsewhere: FindElsewhere | None = None,
     ) -> None:
-        """Make the application. Without `reload` the lifecycle API is off."""
-        probes = Probes(healthy, not_ready, reload_failed)
+        """Make the application. Without `reload` the lifecycle API is off, without `replicas` there are none.
+
+        `elsewhere` finds the failures of the accounts of other replicas, and is called in a thread.
+        """
+        probes = Probes(healthy, not_ready, reload_failed, replicas, elsewhere)
         self.routes = lifecycle(reload) | routes(exposition, store, probes, telemetry_path)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from exporter import __version__
@@ -11,7 +11,7 @@ from exporter.config.diff import Outcome
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.negotiation import everything_refused, json_preferred
 from exporter.exposition.scrape import LIVE_SECONDS, Exposition, Scrape
-from exporter.exposition.snapshot import SnapshotStore
+from exporter.exposition.snapshot import Elsewhere, SnapshotStore
 from exporter.web.background import OneAtATime
 from exporter.web.messages import Answer, Handler, Request, Response, text
 from exporter.web.pages.failures import failures_page
@@ -19,15 +19,20 @@ from exporter.web.pages.failures_query import BadQuery, Query, as_json, choose
 from exporter.web.pages.html import Link, headers, render
 from exporter.web.pages.landing import landing_page
 from exporter.web.pages.problems import problems
+from exporter.web.pages.replicas import ReplicasView, replica_problems
 from exporter.web.pages.runbooks import PAGE as RUNBOOKS
 from exporter.web.pages.runbooks import runbooks_page
 
 _VARY = ("vary", "Accept, Accept-Encoding")
 
 
+FindElsewhere = Callable[[Collection[str], Collection[str]], Elsewhere]
+"""Finds failures of accounts but those in the first collection, of those in the second alone if any is there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """How the rest of the program is. Called at each request: they must be quick and never raise."""
+    """How the rest of the program is. Called at each request: they never raise, and all but one must be quick."""
 
     healthy: Callable[[], bool]
     """Whether the poll loops are alive."""
@@ -35,6 +40,10 @@ class Probes:
     """Returns why the exporter is not ready; None if it is."""
     reload_failed: Callable[[], Outcome | None] = lambda: None
     """Return how the last reload failed, or None if it did not."""
+    replicas: Callable[[], ReplicasView] | None = None
+    """Return what is known of this replica and the others; None where there are no replicas."""
+    elsewhere: FindElsewhere | None = None
+    """Find the failures of the accounts of other replicas. It may take seconds; one thread at a time calls it."""
 
 
 def routes(
@@ -56,7 +65,7 @@ def routes(
     )
 
     page_headers = headers()
-    scrapes, pages = OneAtATime("scrape"), OneAtATime("page")
+    scrapes, pages, searches = OneAtATime("scrape"), OneAtATime("page"), OneAtATime("failures elsewhere")
 
     def html(body: bytes) -> Response:
         return Response(200, "text/html; charset=utf-8", (body,), (*page_headers, ("vary", "Accept")))
@@ -64,26 +73,41 @@ def routes(
     def overview() -> Response:
         snapshot, now = store.snapshot, clock()
         found = problems(snapshot, now, ticks(), healthy=probes.healthy(), reload_failed=probes.reload_failed())
-        return html(landing_page(links, __version__, found, snapshot.collectors, now))
+        replicas = None if probes.replicas is None else probes.replicas()
+        if replicas is not None:
+            found = [*replica_problems(replicas, now), *found]
+        return html(landing_page(links, __version__, found, snapshot.collectors, now, replicas))
 
-    def failures(request: Request) -> Response:
+    async def failures(request: Request) -> Response:
         """In the format that the query names, or else in the one that the client accepts."""
-        collectors = store.snapshot.collectors
         try:
             query = Query.of(request.query)
         except BadQuery as error:
             return text(400, f"{error}.")
+        elsewhere = Elsewhere()
+        if probes.elsewhere is not None:
+            here = {collector.account for collector in store.snapshot.collectors}
+            # Not with the other pages: they do not wait for a database.
+            elsewhere = await searches.run(functools.partial(probes.elsewhere, here, query.accounts))
+        as_asked = json_preferred(request.headers.get("accept", "")) if not query.format else query.format == "json"
+        return await pages.run(functools.partial(rendered, query, elsewhere, as_json_asked=as_asked))
+
+    def rendered(query: Query, elsewhere: Elsewhere, *, as_json_asked: bool) -> Response:
+        own = store.snapshot.collectors
+        here = {collector.account for collector in own}
+        # One that was claimed meanwhile is in both.
+        collectors = (*own, *(collector for collector in elsewhere.collectors if collector.account not in here))
         chosen = choose(collectors, query)
-        if query.format == "json" or (not query.format and json_preferred(request.headers.get("accept", ""))):
-            return Response(200, "application/json", (as_json(chosen),), (("vary", "Accept"),))
-        return html(failures_page(links, collectors, query, chosen, clock()))
+        if as_json_asked:
+            return Response(200, "application/json", (as_json(chosen, elsewhere.error),), (("vary", "Accept"),))
+        return html(failures_page(links, collectors, query, chosen, clock(), elsewhere))
 
     # Read at the start: an incident is too late to find that the file is missing.
     runbooks = html(render("runbooks.html", links, RUNBOOKS, runbooks=runbooks_page()))
 
     return {
         "/": {"GET": lambda _: pages.run(overview)},
-        "/failures": {"GET": lambda request: pages.run(functools.partial(failures, request))},
+        "/failures": {"GET": failures},
         RUNBOOKS: {"GET": lambda _: runbooks},
         "/-/healthy": {"GET": lambda _: _healthy(probes)},
         "/-/ready": {"GET": lambda _: _ready(probes)},

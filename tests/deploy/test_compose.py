@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 DEPLOY = ROOT / "deploy"
 DEMO = DEPLOY / "compose.yaml"
 REAL = DEPLOY / "compose.real.yaml"
+REPLICAS = DEPLOY / "compose.replicas.yaml"
 
 Service = dict[str, Any]
 
@@ -33,7 +34,7 @@ def mounted(service: Service) -> dict[str, Path]:
     return {inside: (DEPLOY / outside).resolve() for outside, inside, _ in pairs}
 
 
-@pytest.mark.parametrize("file", [DEMO, REAL], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [DEMO, REAL, REPLICAS], ids=lambda file: file.name)
 def test_the_files_are_as_the_compose_specification_has_them(file: Path) -> None:
     output(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", file)
 
@@ -149,3 +150,53 @@ def test_secrets_are_files_that_git_leaves_out() -> None:
     assert "/secrets/" in (DEPLOY / ".gitignore").read_text().splitlines()
     assert "deploy/secrets" not in (ROOT / ".dockerignore").read_text()
     assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"
+
+
+def test_the_second_exporter_is_the_first_one_again() -> None:
+    one, changed = services()["exporter"] | services(REAL)["exporter"], services(REPLICAS)
+    first, second = one | changed["exporter"], changed["exporter-2"]
+    assert first.pop("ports") != second.pop("ports")
+    del first["build"]
+    assert first == second
+
+
+@pytest.mark.parametrize("name", ["exporter-2", "postgres"])
+def test_what_comes_with_replicas_has_no_rights_and_is_not_reached_from_outside(name: str) -> None:
+    service = services(REPLICAS)[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    assert re.fullmatch(r"[a-z-]+:\d+\.\d+(\.\d+)?", service["image"])
+
+
+def test_exporters_wait_for_a_database_that_reports_its_health() -> None:
+    known = services(REPLICAS)
+    for name in ("exporter", "exporter-2"):
+        assert known[name]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    assert "healthcheck" in known["postgres"]
+
+
+def test_the_password_of_the_database_is_a_file_that_git_leaves_out() -> None:
+    real = yaml.safe_load(REPLICAS.read_text())
+    assert [secret["file"] for secret in real["secrets"].values()] == ["./secrets/postgres_password"]
+    assert "POSTGRES_PASSWORD" not in services(REPLICAS)["postgres"]["environment"]
+
+
+def test_prometheus_scrapes_both_replicas_and_relabels_series_of_accounts() -> None:
+    one = yaml.safe_load((DEPLOY / "compose/prometheus.yml").read_text())
+    two = yaml.safe_load((DEPLOY / "compose/prometheus.replicas.yml").read_text())
+    job = two["scrape_configs"][0]
+    (targets,) = job.pop("static_configs")
+    assert targets["targets"] == ["exporter:10977", "exporter-2:10977"]
+    constant, without_pod = job.pop("metric_relabel_configs")
+    given = {"source_labels": ["account"], "regex": ".+"}
+    assert constant == given | {"target_label": "instance", "replacement": "batch-exporter"}
+    assert without_pod == given | {"target_label": "pod", "replacement": ""}
+    one["scrape_configs"][0].pop("static_configs")
+    assert two == one
+
+
+@pytest.mark.programs
+def test_promtool_takes_the_configuration_with_two_replicas() -> None:
+    output("promtool", "check", "config", "--syntax-only", DEPLOY / "compose/prometheus.replicas.yml")
+    assert mounted(services(REPLICAS)["prometheus"]).keys() == {"/etc/prometheus/prometheus.yml"}

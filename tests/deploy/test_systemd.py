@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from exporter.cli.flags import DEFAULTS
+from exporter.cli.commands import DEFAULTS
 from exporter.cli.main import MISUSED
 from tests.support.container_engine import run
 from tests.support.paths import ROOT

@@ -31,4 +31,6 @@ def test_what_a_page_says_to_type_works(name: str, tmp_path: Path) -> None:
                 "inkit.token": 0o444,
                 "config.yaml": 0o444,
                 "grafana_admin_password": 0o444,
+                "postgres_password": 0o444,
+                "state-url": 0o444,
             }

@@ -17,8 +17,9 @@ import pytest
 from exporter.demo import faults
 from exporter.demo.items import document_batch
 from exporter.model.record import Key
-from tests.e2e.test_kill import KINDS, Work, counted, figures, reconciled_since
+from tests.e2e.test_kill import counted, reconciled_since
 from tests.support import counting
+from tests.support.moving_world import KINDS, Work, figures
 from tests.support.program import PATH, PROGRAM, eventually, get, running
 from tests.support.rig import TOKEN, Rig
 

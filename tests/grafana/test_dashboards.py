@@ -44,7 +44,7 @@ def test_the_files_are_what_the_code_writes() -> None:
 
 def test_their_ids_are_those_that_alerts_lead_to() -> None:
     assert {dashboard["uid"] for dashboard in DASHBOARDS.values()} == {
-        f"batch-exporter-{name}" for name in ("overview", "inkit", "packagex", "health")
+        f"batch-exporter-{name}" for name in ("overview", "inkit", "packagex", "health", "replicas")
     }
     names("titles", [dashboard["title"] for dashboard in DASHBOARDS.values()])
 

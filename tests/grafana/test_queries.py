@@ -33,7 +33,8 @@ def known() -> Mapping[str, set[str]]:
         labels = {*family.labels, *family.optional, *TARGET}
         found[family.name] = labels
         if family.kind == "histogram":
-            found |= {f"{family.name}_bucket": labels | {"le"}, f"{family.name}_sum": labels}
+            found |= {f"{family.name}{part}": labels for part in ("_count", "_sum")}
+            found[f"{family.name}_bucket"] = labels | {"le"}
     for metric in SelfMetrics("1", "a", SnapshotStore()).registry.collect():
         for sample in metric.samples:
             if sample.name.startswith("process_"):

@@ -1,4 +1,4 @@
-"""What the dashboards are to show: an exporter of both systems and one refused account, scraped by a real Prometheus.
+"""What the dashboards are to show: a replica with accounts of both systems and a refused one, scraped by Prometheus.
 
 First all is quiet; then `act` lets generations, creations and batches fail, finish and get stuck. It takes ten
 seconds, for Prometheus begins to scrape after five.
@@ -27,13 +27,14 @@ from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.items import packagex_batch, phase
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
+from tests.support import postgres
 
 # A poll is longer than a scrape: a counter's series is new for one poll, at 0, and Prometheus must see that.
 _CONFIG = """\
 poll_interval: 2s
 stale_after: 5m
 reconcile_interval: 4s
-state: {{path: {folder}/state.db}}
+state: {{url: "{database}"}}
 accounts:
   - {{name: prod, system: inkit, base_url: "{url}", api_token: demo-token, workflow_label: true}}
   - {{name: refused, system: inkit, base_url: "{url}", api_token: wrong, collectors: [invocations]}}
@@ -183,7 +184,8 @@ def staged(folder: Path) -> Iterator[Prometheus]:
     stage.set()
     with (
         MockApi(world, apis=[PackagexApi(batches)]) as mock_api,
-        exporter(folder, mock_api.url) as port,
+        postgres.running() as database,
+        exporter(folder, mock_api.url, database.url(database.database())) as port,
         prometheus(folder, port) as found,
     ):
         found.until(_QUIET)
@@ -196,10 +198,10 @@ def staged(folder: Path) -> Iterator[Prometheus]:
 
 
 @contextmanager
-def exporter(folder: Path, url: str) -> Iterator[int]:
+def exporter(folder: Path, url: str, database: str) -> Iterator[int]:
     port = free_port()
     config = folder / "config.yaml"
-    config.write_text(_CONFIG.format(folder=folder, url=url))
+    config.write_text(_CONFIG.format(database=database, url=url))
     flags = (f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}")
     with process(folder / "exporter.log", sys.executable, "-m", "exporter", *flags):
         yield port

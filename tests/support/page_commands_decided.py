@@ -141,6 +141,13 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
         "kubectl --namespace batch-exporter create secret generic batch-exporter-tokens "
         "--from-file=inkit=./token": _CLUSTER,
         "kubectl apply --server-side -k deploy/kubernetes/operator": _CLUSTER,
+        "kubectl --namespace batch-exporter create secret generic batch-exporter-state --from-file=url=./url": _CLUSTER,
+        "kubectl apply --server-side -k deploy/kubernetes/replicas": _CLUSTER,
+        "openssl rand -hex 24 > deploy/secrets/postgres_password": Run(programs=True),
+        'echo "postgresql://batch_exporter:$(cat deploy/secrets/postgres_password)@postgres/batch_exporter" '
+        "> deploy/secrets/exporter/state-url": Run(programs=True),
+        "chmod 444 deploy/secrets/postgres_password deploy/secrets/exporter/*": Run(programs=True),
+        f"{_REAL} -f deploy/compose.replicas.yaml up --build": _CONTAINERS,
         _RULES: Run(),
         "make manifests RULES=build/rules": Run(),
         "helm install batch-exporter deploy/helm/batch-exporter --namespace batch-exporter --create-namespace "
@@ -155,6 +162,9 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
         ),
         "install -m 644 deploy/systemd/batch-exporter.service /etc/systemd/system/": Run(),
         "systemctl enable --now batch-exporter": _SERVICES,
+    },
+    "docs/high-availability.md": {
+        "kubectl --namespace batch-exporter create secret generic batch-exporter-state --from-file=url=./url": _CLUSTER,
     },
 }
 """By page and command, as the page has them. A command that is not here fails a test, and so does one that is gone."""

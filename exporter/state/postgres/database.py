@@ -11,7 +11,7 @@ from exporter.state.postgres.connection import connector
 from exporter.state.postgres.errors import damaged
 from exporter.state.postgres.pool import Connection, Pool
 from exporter.state.postgres.rows import Fence, PostgresRows
-from exporter.state.postgres.schema import inspect, prepare
+from exporter.state.postgres.schema import prepare
 from exporter.state.records import Records
 from exporter.state.sqlite.damage import DAMAGE, raised_by_state
 from exporter.state.state import Sizes
@@ -71,10 +71,6 @@ class PostgresState:
         """Return None: the database's size is its operator's matter."""
         return None
 
-    def inspect(self) -> int:
-        """Return the version of the tables, 0 if there are none. Raises StateError as `prepare` does. Makes nothing."""
-        return self.wait(self.pool.submit(inspect(self.place)))
-
     def close(self) -> None:
         """End in less than a second. Records that are open fail."""
         self.pool.close()
@@ -91,11 +87,13 @@ def opened(
     prepared_statements: bool = True,
     fences: Fences | None = None,
     wait: Wait = Future.result,
+    observe: Callable[[float], None] | None = None,
 ) -> Iterator[PostgresState]:
     """Yield the state in a database. Nothing is connected to before something is asked of it.
 
     `url` is called for each new connection. It may raise StateError. `place` is the URL without credentials.
+    `observe` is called with the seconds that each call took, in any thread.
     """
-    pool = Pool(connector(url, prepared_statements=prepared_statements), place, pool_size)
+    pool = Pool(connector(url, prepared_statements=prepared_statements), place, pool_size, observe=observe)
     with contextlib.closing(PostgresState(pool, place, fences, wait)) as state:
         yield state

@@ -86,10 +86,12 @@ class Pool:
         size: int = 4,
         seconds: float = CALL_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        observe: Callable[[float], None] | None = None,
     ) -> None:
         """Start the threads. A connection is opened by `connect` when a call needs one, and after an error again.
 
         `place` names the database in messages. `seconds` is the longest time of a call. `connect` must end by itself.
+        `observe` is called with the seconds from each `submit` until its result, in any thread.
         """
         # Its messages name users and quote what the server says.
         logging.getLogger("psycopg").setLevel(logging.CRITICAL)
@@ -97,6 +99,7 @@ class Pool:
         self._place = place
         self._seconds = seconds
         self._clock = clock
+        self._observe = observe
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._pause: tuple[float, StateError] | None = None
         self._end = threading.Event()
@@ -109,6 +112,8 @@ class Pool:
         `seconds` replaces the longest time of a call, for work that takes long.
         """
         call = _Call(function, self._seconds if seconds is None else seconds)
+        if self._observe is not None:
+            self._time(call.future, self._observe)
         self._calls.put(call)
         if self._end.is_set():
             call.fail(closed(self._place))
@@ -126,6 +131,10 @@ class Pool:
             self._calls.put(None)
         for thread in (self._watchman, *(worker.thread for worker in self._workers)):
             thread.join(max(0.0, until - time.monotonic()))
+
+    def _time(self, future: "Future[Any]", observe: Callable[[float], None]) -> None:
+        started = self._clock()
+        future.add_done_callback(lambda _: observe(self._clock() - started))
 
     def _drop_waiting(self) -> None:
         with contextlib.suppress(Empty):

@@ -14,7 +14,7 @@ MIN_READER = 1
 _PROGRAM = "batch-exporter"
 _LOCK = 0x62617463
 """The key of the advisory lock under which the tables are made and migrated."""
-_TABLES = ("meta", "collectors", "series", "records", "failures", "replicas", "leases")
+TABLES = ("meta", "collectors", "series", "records", "failures", "replicas", "leases")
 
 _FIRST = """
 CREATE TABLE meta (
@@ -125,7 +125,7 @@ def _version(connection: Connection, place: str) -> int:
                      AND relname = ANY(%s) ORDER BY relname),
                (SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('meta') AND NOT attisdropped
                 AND attname IN ('program', 'version', 'min_reader'))"""
-    found = connection.execute(query, (list(_TABLES),)).fetchone()
+    found = connection.execute(query, (list(TABLES),)).fetchone()
     encoding, schema, tables, columns = found or ("", None, [], 0)
     if encoding != "UTF8":
         raise state_error(place, "its encoding is not UTF8: create it with ENCODING 'UTF8' TEMPLATE template0")

@@ -162,10 +162,10 @@ def prepared(path: Path | None, clock: Callable[[], float] = time.monotonic) -> 
             yield made
         return
     with _alone(path):
-        with _understanding(path):
+        with understanding(path):
             state = SqliteState(path, _made(path), clock)
         with contextlib.closing(state):
-            with _understanding(path):
+            with understanding(path):
                 state.start()
             yield state
 
@@ -178,7 +178,7 @@ def _temporary() -> "tempfile.TemporaryDirectory[str]":
 
 
 @contextlib.contextmanager
-def _understanding(path: Path) -> Iterator[None]:
+def understanding(path: Path) -> Iterator[None]:
     """Raise StateError instead of the errors of SQLite, the system or our reading that the file causes."""
     try:
         yield
@@ -199,7 +199,7 @@ def _meaning(path: Path, opened: FileId | None, error: Exception) -> StateError 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Hold a lock beside the file. The system releases it when the process ends in any way."""
-    with _understanding(path):
+    with understanding(path):
         lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

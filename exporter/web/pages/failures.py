@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from exporter.exposition.snapshot import CollectorSnapshot
+from exporter.exposition.snapshot import CollectorSnapshot, Elsewhere
 from exporter.web.pages.failures_query import FILTERS, Chosen, Failed, Query
 from exporter.web.pages.html import Link, render, url
+
+_NOWHERE = Elsewhere()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +22,21 @@ class _Choice:
 
 
 def failures_page(
-    links: Sequence[Link], collectors: Sequence[CollectorSnapshot], query: Query, chosen: Chosen, now: float
+    links: Sequence[Link],
+    collectors: Sequence[CollectorSnapshot],
+    query: Query,
+    chosen: Chosen,
+    now: float,
+    elsewhere: Elsewhere = _NOWHERE,
 ) -> bytes:
-    """Return the page. `now` is in epoch seconds."""
+    """Return the page. `now` is in epoch seconds. `elsewhere` is what was found of other replicas' accounts."""
     asked = [sorted(values) for values in (query.accounts, query.collectors, query.destinations)]
     return render(
         "failures.html",
         links,
         "/failures",
         behind=chosen.behind,
+        elsewhere=elsewhere,
         choices=_choices(collectors, query),
         count=_count(chosen),
         filters=list(zip(("of", "in", "at"), asked, strict=True)),

@@ -89,13 +89,18 @@ def choose(collectors: Iterable[CollectorSnapshot], query: Query) -> Chosen:
     return Chosen(list(itertools.islice(merged, query.limit)), sum(map(len, matching)), behind)
 
 
-def as_json(chosen: Chosen) -> bytes:
-    """Return the failed records for programs: one JSON object, and a newline as at the end of any text."""
+def as_json(chosen: Chosen, others_missing: str | None = None) -> bytes:
+    """Return the failed records for programs: one JSON object, and a newline as at the end of any text.
+
+    `others_missing` is why those of accounts of other replicas are missing, if they are.
+    """
     behind = [
         {"account": collector.account, "system": collector.system, "collector": collector.collector}
         for collector in chosen.behind
     ]
-    answer = {"failures": [_object(failed) for failed in chosen.failed], "not_up_to_date": behind}
+    answer: dict[str, object] = {"failures": [_object(failed) for failed in chosen.failed], "not_up_to_date": behind}
+    if others_missing is not None:
+        answer["other_replicas_missing"] = others_missing
     return f"{json.dumps(answer)}\n".encode()
 
 

@@ -6,6 +6,7 @@ from exporter.exposition.snapshot import CollectorSnapshot
 from exporter.web.pages.html import Link, render
 from exporter.web.pages.problems import Problem
 from exporter.web.pages.recent_failures import RECENT, recent_failures
+from exporter.web.pages.replicas import ReplicasView
 
 MOST_PROBLEMS = 20
 """With a thousand accounts behind a network that is down, the rest would say the same."""
@@ -17,6 +18,7 @@ def landing_page(
     problems: Sequence[Problem],
     collectors: Sequence[CollectorSnapshot],
     now: float,
+    replicas: ReplicasView | None = None,
 ) -> bytes:
     """Return the page. `now` is in epoch seconds; ages are counted from it."""
     return render(
@@ -28,5 +30,6 @@ def landing_page(
         more=max(0, len(problems) - MOST_PROBLEMS),
         collectors=[(collector, recent_failures(collector, now)) for collector in collectors],
         recent=RECENT.name,
+        replicas=replicas,
         now=now,
     )

@@ -1,5 +1,6 @@
 """`batch-exporter check` of a state in PostgreSQL: it names what is wrong, makes nothing, and shows no password."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.support.canaries import canary, holds
 from tests.support.postgres import Server
-from tests.support.program import run
+from tests.support.program import PATH, PROGRAM, run
 from tests.support.rig import TOKEN, Rig
 
 PASSWORD = canary("database.password")
@@ -23,7 +24,7 @@ def written(rig: Rig, folder: Path, state: str) -> str:
 @pytest.fixture
 def database(postgres: Server) -> Iterator[str]:
     name = postgres.database()
-    postgres.execute(name, f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'")
+    postgres.execute(name, f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'; GRANT CREATE ON SCHEMA public TO {name}")
     yield name
     postgres.drop(name)
 
@@ -34,7 +35,7 @@ def test_online_it_connects_and_makes_nothing(rig: Rig, postgres: Server, databa
     (tmp_path / "url").chmod(0o600)
     done = run("check", "--online", written(rig, tmp_path, "{url_file: url}"))
     place = f"state database postgresql://127.0.0.1:{postgres.port}/{database}"
-    assert f"{place}: OK, empty, the exporter makes its tables at the start" in done.stdout.splitlines()
+    assert f"{place}: OK, empty, the exporter makes its tables at the start, PostgreSQL " in done.stdout
     with postgres.admin(database) as connection:
         tables = connection.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
         assert tables.fetchone() == (0,)
@@ -61,11 +62,15 @@ def test_offline_nothing_is_connected_to(rig: Rig, tmp_path: Path) -> None:
 def test_without_psycopg_the_extra_is_named(rig: Rig, tmp_path: Path) -> None:
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "psycopg.py").write_text("raise ImportError('hidden')")
-    done = run("check", written(rig, tmp_path, "{url: postgresql://db/x}"), PYTHONPATH=str(tmp_path / "hidden"))
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Start the program anew: one that is forked has the module already."""
+        environ = {**PATH, "PYTHONPATH": str(tmp_path / "hidden")}
+        return subprocess.run([*PROGRAM, *arguments], env=environ, capture_output=True, text=True, check=False)
+
+    done = run("check", written(rig, tmp_path, "{url: postgresql://db/x}"))
     assert done.returncode == 2
     message = "state.url: PostgreSQL needs psycopg, which is not installed: pip install '.[postgres]'"
     assert message in done.stderr
-    without = run(
-        "check", written(rig, tmp_path, f"{{path: {tmp_path}/state.db}}"), PYTHONPATH=str(tmp_path / "hidden")
-    )
+    without = run("check", written(rig, tmp_path, f"{{path: {tmp_path}/state.db}}"))
     assert (without.returncode, without.stderr) == (0, "")

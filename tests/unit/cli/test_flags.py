@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from exporter import __version__
 from exporter.cli import flags
+from exporter.cli.commands import DEFAULTS
 from exporter.systems import sources
 from exporter.web.routes import Probes, routes
 
-COMMANDS = ("serve", "check", "once", "inspect", "metrics", "demo")
+COMMANDS = ("serve", "check", "once", "inspect", "metrics", "demo", "state show", "state copy")
 OWN = {
     "serve": {
         "--config.file",
@@ -30,11 +31,14 @@ OWN = {
     "demo": {
         "--api-port",
         "--api-only",
+        "--replicas",
         "--web.config.file",
         "--web.listen-address",
         "--web.telemetry-path",
         "--web.enable-lifecycle",
     },
+    "state show": {"--config.file", "--json"},
+    "state copy": set(),
 }
 ALL = set().union(*OWN.values())
 
@@ -57,15 +61,16 @@ def test_version_is_a_command_and_a_flag() -> None:
 def test_help_is_a_command_and_a_flag_and_there_is_one_for_each_command() -> None:
     assert text("help") == text("--help") == text("-h") == text("help", "help")
     for command in COMMANDS:
-        assert f"  {command} " in text("help")
-        assert text("help", command) == text(command, "--help") == text("--help", command) == text(command, "-h")
+        words = command.split()
+        assert f"  {words[0]} " in text("help")
+        assert text("help", *words) == text(*words, "--help") == text("--help", *words) == text(*words, "-h")
         assert text("help", command).startswith(f"usage: batch-exporter {command} ")
 
 
 @pytest.mark.parametrize("command", [(), *((command,) for command in COMMANDS)])
 def test_help_fits_the_smallest_terminal(command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    lines = text("help", *command).splitlines()
+    lines = text("help", *" ".join(command).split()).splitlines()
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
 
@@ -81,18 +86,19 @@ def test_help_names_the_variables_that_are_enough_and_the_exit_statuses() -> Non
 def test_a_command_lists_its_own_flags_and_refuses_those_of_others(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = text("help", command)
+    words = command.split()
+    shown = text("help", *words)
     for flag in ALL:
         assert (f" {flag} " in shown) == (flag in OWN[command]), flag
     for flag in ALL - OWN[command]:
-        for arguments in ([command, f"{flag}=x"], [f"{flag}=x", command]):
+        for arguments in ([*words, f"{flag}=x"], [f"{flag}=x", *words]):
             assert f"{command} does not take {flag}; " in refusal(arguments, capsys)
 
 
 def test_the_demo_does_not_take_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["demo", "--config.file=x"], ["--config.file", "x", "demo"]):
         message = refusal(arguments, capsys)
-        assert "demo does not take --config.file; serve, check, once and inspect do" in message
+        assert "demo does not take --config.file; serve, check, once, inspect and state show do" in message
         assert message.startswith("usage: batch-exporter demo ")
 
 
@@ -173,7 +179,7 @@ def test_flags_may_stand_before_the_command_and_after_it() -> None:
 
 def test_what_is_not_given_has_its_default_and_an_address_that_is_given_takes_its_place() -> None:
     given = flags.parse([])
-    assert {key: getattr(given, key) for key in flags.DEFAULTS} == flags.DEFAULTS
+    assert {key: getattr(given, key) for key in DEFAULTS} == DEFAULTS
     assert given.command == "serve"
     assert flags.parse(["--web.listen-address=:1", "--web.listen-address=:2"]).listen_address == [":1", ":2"]
     assert flags.parse([]).listen_address == [":10977"]
@@ -181,7 +187,7 @@ def test_what_is_not_given_has_its_default_and_an_address_that_is_given_takes_it
 
 WORDS = st.sampled_from(
     [
-        *COMMANDS,
+        *" ".join(COMMANDS).split(),
         "help",
         "version",
         *ALL,
@@ -234,5 +240,33 @@ def test_what_only_prints_a_text_loads_no_library(arguments: list[str]) -> None:
     )
     result, modules = done.stderr.splitlines()
     assert result == "0 ['exporter']"
-    expected = ["__main__", "cli", "cli.flags", "cli.main", "cli.streams"]
+    expected = ["__main__", "cli", "cli.commands", "cli.flags", "cli.main", "cli.streams"]
     assert modules == str(["exporter", *(f"exporter.{name}" for name in expected)])
+
+
+def test_the_commands_of_state_are_listed_and_the_nearest_one_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert text("help", "state") == text("state", "--help") == text("-h", "state")
+    assert "  copy " in text("help", "state")
+    assert "  show " in text("help", "state")
+    assert "state needs a command: show or copy" in refusal(["state"], capsys)
+    assert "did you mean copy?" in refusal(["state", "ccopy", "a", "b"], capsys)
+
+
+URL = "postgresql://exporter:pa55word@db.example/state"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [URL],
+        ["state", URL],
+        ["state", "copy", "a", "b", URL],
+        ["state", "copy", "a", URL, f"--force={URL}"],
+        ["state", "copy", URL, "--log.level", URL],
+        ["help", URL],
+        ["demo", "--replicas", URL],
+        ["serve", URL],
+    ],
+)
+def test_no_refusal_quotes_the_password_of_a_url(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "pa55word" not in refusal(arguments, capsys)

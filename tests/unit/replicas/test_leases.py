@@ -95,7 +95,7 @@ def test_no_account_has_two_owners_or_none_for_long_whatever_happens(seed: int) 
     assert tried.violations == []
 
 
-@settings(max_examples=examples(8))
+@settings(max_examples=examples(20))
 @given(st.integers(0, 2**32))
 def test_after_any_trouble_shares_are_fair_and_nothing_moves(seed: int) -> None:
     tried = world(Random(seed))

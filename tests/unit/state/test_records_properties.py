@@ -231,7 +231,7 @@ class InPostgres(Machine):
 
 TestPostgres = pytest.mark.programs(InPostgres.TestCase)
 TestPostgres.settings = settings(
-    max_examples=examples(15), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(20), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestSqlite = InSqlite.TestCase
 TestSqlite.settings = settings(

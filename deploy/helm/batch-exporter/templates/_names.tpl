@@ -45,3 +45,13 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   | replace "http://localhost:3000" (regexReplaceAll "/+$" .root.Values.grafanaUrl "")
   | replace "http://localhost:10977" (include "externalUrl" .root) -}}
 {{- end -}}
+
+{{- /* The configuration file: config, with the place of the state. */ -}}
+{{- define "config" -}}
+{{- $place := dict "path" "/data/batch-exporter.db" -}}
+{{- if .Values.state.existingSecret -}}
+{{- $place = dict "url_file" "/run/secrets/batch-exporter-state/url" -}}
+{{- end -}}
+{{- $state := merge (dict) (.Values.config.state | default dict) $place -}}
+{{- toYaml (merge (dict "state" $state) (omit .Values.config "state")) -}}
+{{- end -}}

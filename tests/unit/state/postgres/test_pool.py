@@ -68,6 +68,25 @@ def pool_of(database: Database, size: int = 1, seconds: float = 4.0) -> Iterator
         pool.close()
 
 
+def test_the_time_of_each_call_is_observed_from_when_it_was_asked_for_also_if_it_fails(database: Database) -> None:
+    now, seen = [100.0], list[float]()
+
+    def fail(connection: Connection) -> None:
+        now[0] += 0.5
+        raise StateError("x")
+
+    pool = Pool(database.connect, "postgresql://db:5432/x", size=1, clock=lambda: now[0], observe=seen.append)
+    try:
+        with pytest.raises(StateError):
+            pool.submit(fail).result(5)
+        database.errors.append(StateError("down"))
+        with pytest.raises(StateError):
+            pool.submit(lambda connection: None).result(5)
+    finally:
+        pool.close()
+    assert seen == [0.5, 0.0]
+
+
 def test_a_connection_is_opened_when_first_needed_and_then_kept(database: Database) -> None:
     with pool_of(database) as pool:
         assert database.attempts == 0

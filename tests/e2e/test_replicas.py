@@ -1,0 +1,197 @@
+"""Replicas as processes on a real PostgreSQL: whatever fails, one exposes an account, and each event counts once."""
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from exporter.demo import faults
+from exporter.replicas.leases import exposure_seconds
+from tests.support.pgbouncer import pooled
+from tests.support.random_faults import Walk
+from tests.support.replicas import TTL, Replica, Stage, stage
+
+pytestmark = [pytest.mark.programs, pytest.mark.slow]
+
+TAKEN_OVER_WITHIN = TTL + 2
+HANDED_OVER_WITHIN = 3.0
+BALANCED_WITHIN = 30.0
+USAGE = 2
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with stage(tmp_path_factory.mktemp("replicas")) as it:
+        yield it
+
+
+def test_those_that_are_gone_lose_their_accounts_to_those_that_live(made: Stage) -> None:
+    killed, left, stopped, cut_off = made.fresh(4)
+    for api in made.apis.values():
+        # Polls are under way when they stop, and their writes come too late.
+        api.mock_api.faults.add(faults.latency(1.5), times=4)
+    time.sleep(1.2)
+    assert cut_off.proxy is not None
+    killed.kill()
+    stopped.stop()
+    cut_off.proxy.hold("requests", "answers")
+    made.note("kill, stop, cut off")
+    made.until(lambda: made.exposed_by(left), "that the one that is left has all", TAKEN_OVER_WITHIN)
+    assert not cut_off.exposed()
+    for api in made.apis.values():
+        api.mock_api.faults.clear()
+    stopped.go_on()
+    cut_off.proxy.forward()
+    made.note("they go on")
+    made.until(lambda: ready(stopped) and ready(cut_off), "that they are ready again")
+    assert made.wrong() == []
+
+
+def test_one_that_ends_hands_its_accounts_over_at_once(made: Stage) -> None:
+    leaving, left = made.fresh(2)
+    assert leaving.terminate() == 0
+    made.until(lambda: made.exposed_by(left), "that the other has all", HANDED_OVER_WITHIN)
+    assert made.wrong() == []
+
+
+def test_a_write_that_arrives_after_the_account_has_another_owner_is_refused(made: Stage) -> None:
+    made.fresh(2)
+    # With a prepared statement, its text would not be in each request.
+    late = made.start(proxy=True, prepared=False)
+    assert late.proxy is not None
+    made.until(lambda: bool(late.exposed()), "that it has an account")
+    late.proxy.hold_at(b"INSERT INTO records")
+    made.until(lambda: not late.proxy.forwards, "that a write is under way")  # type: ignore[union-attr]
+    made.note(f"black hole of {late.name} with its write in it")
+    others = [replica for replica in made.replicas if replica.alive and replica is not late]
+    made.until(lambda: made.exposed_by(*others), "that others have all", 2 * TAKEN_OVER_WITHIN)
+    time.sleep(2.0)
+    late.proxy.forward()
+    made.note("the write arrives")
+    assert made.wrong() == []
+    assert late.terminate() == 0
+
+
+def test_a_rolling_restart_leaves_no_account_for_long(made: Stage) -> None:
+    pair = made.fresh(2)
+    began = time.time()
+    for old in pair:
+        new = made.start(proxy=True)
+        made.until(lambda new=new: ready(new), "that the new one is ready")  # type: ignore[misc]
+        made.note(f"terminate {old.name}")
+        assert old.terminate() == 0
+    live = [replica for replica in made.replicas if replica.alive]
+    made.until(lambda: made.exposed_by(*live), "that they have all", HANDED_OVER_WITHIN)
+    assert made.wrong() == []
+    assert made.longest_gap(began) < HANDED_OVER_WITHIN
+
+
+def test_connections_that_are_cut_and_a_restart_of_the_database_move_no_account(made: Stage) -> None:
+    pair = made.fresh(2)
+    owners = made.owners()
+    made.cut_connections()
+    time.sleep(0.5)
+    made.cut_connections()
+    made.restart_database()
+    made.cut_connections()
+    time.sleep(1.5)
+    made.until(lambda: made.shared(*pair), "that both expose their accounts")
+    assert made.wrong() == []
+    assert made.owners() == owners
+
+
+def test_while_the_database_is_down_no_account_is_exposed_for_long_and_all_is_counted_later(made: Stage) -> None:
+    pair = made.fresh(2)
+    made.server.stop()
+    made.note("database down")
+    time.sleep(exposure_seconds(TTL) + 1.5)
+    assert not any(replica.exposed() for replica in pair)
+    assert all("503" in replica.get("/-/ready") for replica in pair)
+    made.restart_database()
+    made.until(lambda: made.exposed_by(*pair), "that they expose all again")
+    assert made.wrong() == []
+
+
+def test_one_with_a_newer_configuration_takes_over_and_the_others_keep_what_they_have(made: Stage) -> None:
+    leaving, older = made.fresh(2)
+    kept = older.exposed()
+    new = made.config(stuck_after="2h")
+    newer = made.start(new)
+    made.until(lambda: ready(newer), "that the new one is ready")
+    time.sleep(1.0)
+    assert not newer.exposed()
+    assert made.shared(leaving, older)
+    leaving.terminate()
+    made.until(lambda: newer.exposed() == set(made.apis) - kept, "that the newer one has the rest", HANDED_OVER_WITHIN)
+    assert older.exposed() == kept
+    older.reload(new)
+    made.note("reload")
+    made.until(lambda: made.shared(newer, older), "that both have their share")
+    assert made.wrong() == []
+
+
+def test_behind_a_pooler_of_transactions_accounts_are_shared_and_handed_over(made: Stage) -> None:
+    before = made.fresh(2)
+    with pooled(made.server) as port:
+        url = f"postgresql://anyone@127.0.0.1:{port}/{made.database}"
+        behind = [made.start(made.config(url, state={"prepared_statements": False})) for _ in range(2)]
+        for replica in before:
+            assert replica.terminate() == 0
+        made.until(lambda: made.shared(*behind), "that both have their share", BALANCED_WITHIN)
+        assert behind[0].terminate() == 0
+        made.until(lambda: made.exposed_by(behind[1]), "that the other has all", HANDED_OVER_WITHIN)
+        assert made.wrong() == []
+        assert behind[1].terminate() == 0
+
+
+def test_accounts_are_shared_anew_when_replicas_join_and_when_they_leave(made: Stage) -> None:
+    pair = made.fresh(2)
+    joined = [made.start(proxy=True) for _ in range(3)]
+    made.until(lambda: made.shared(*pair, *joined), "that five share", BALANCED_WITHIN)
+    for replica in joined:
+        replica.process.terminate()
+    made.until(lambda: made.exposed_by(*pair), "that two have all", HANDED_OVER_WITHIN)
+    assert made.wrong() == []
+
+
+def test_two_that_start_at_once_make_the_tables_of_an_empty_database_and_share_the_accounts(made: Stage) -> None:
+    database = made.server.database()
+
+    def owners(both: Sequence[Replica]) -> list[int]:
+        pages = [replica.get("/metrics") for replica in both]
+        return [sum(f'account="{account}"' in page for page in pages) for account in made.apis]
+
+    config = made.config(made.server.url(database))
+    both = made.start(config, scraped=False), made.start(config, scraped=False)
+    made.until(lambda: all(map(ready, both)) and owners(both) == [1] * len(made.apis), "that they share all accounts")
+    assert ["level=ERROR" in replica.log.read_text() for replica in both] == [False, False]
+    for replica in both:
+        assert replica.terminate() == 0
+
+
+def test_tables_of_a_newer_program_are_refused_at_the_start(made: Stage) -> None:
+    database = made.server.database()
+    made.prepare(database)
+    made.server.execute(database, "UPDATE meta SET version = 99, min_reader = 99")
+    replica = made.start(made.config(made.server.url(database)), scraped=False)
+    assert replica.process.wait(20) == USAGE
+    log = replica.log.read_text()
+    assert "written by a newer version of this program (schema 99, known 1): run that version" in log
+    assert "Traceback" not in log
+
+
+def ready(replica: Replica) -> bool:
+    try:
+        return replica.get("/-/ready").startswith("200")
+    except OSError:
+        return False
+
+
+def test_random_faults_break_no_promise(tmp_path: Path) -> None:
+    seed = random.randrange(1_000_000)
+    with stage(tmp_path, seed=seed) as made:
+        report = Walk(made, random.Random(seed)).run(20.0)
+    assert not report.violations, f"seed {seed}\n{report.text()}"
+    assert report.events
