@@ -1,7 +1,9 @@
 """The exporter as a process: starting, observing, pausing and stopping it. What is polled is not known here."""
 
+import contextlib
 import json
 import os
+import random
 import re
 import resource
 import signal
@@ -13,7 +15,6 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,7 +145,7 @@ class Logged:
         return cls(len(lines), dict(reasons), dict(messages.most_common(5)))
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(
     program: Path, config: Mapping[str, object], folder: Path, core: int, descriptors: int | None = None
 ) -> Iterator[ExporterProcess]:
@@ -179,9 +180,11 @@ def cores() -> tuple[int, Collection[int]]:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """Return a port that is free, and that no connection gets before the exporter has it: below the ephemeral ones."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def _cpu_seconds(pid: int) -> float:
