@@ -13,7 +13,7 @@ from benchmarks.accounts.scrapes import samples
 from benchmarks.world import TOKEN
 
 COLLECTOR = "invocations"
-_UP = "batch_exporter_up"
+_EXPOSED = "batch_exporter_last_success_timestamp_seconds"
 _PACE = 1_000_000.0
 
 
@@ -58,8 +58,8 @@ def exporters(
 
 
 def exposed(exporter: ExporterProcess) -> frozenset[str]:
-    """Return the accounts that an exporter exposes."""
-    return frozenset(account for account, _ in samples(exporter.address, _UP))
+    """Return the accounts that an exporter exposes with what is in the state."""
+    return frozenset(account for account, _ in samples(exporter.address, _EXPOSED))
 
 
 def wait_until(

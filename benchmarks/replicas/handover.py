@@ -28,6 +28,8 @@ class Moved:
     """Those that the ended replica had."""
     seconds: float
     """Until the other one exposed them all."""
+    polled: float
+    """Until each of them was polled again."""
     polls: int
     """Those that came or were due until an interval after that."""
     lost: int
@@ -80,4 +82,5 @@ def _moved(
                 polls[account].extend(times)
         late = lateness([polls[account] for account in had], settings.interval, began, ended)
         lost = sum(each > settings.interval for each in late)
-        return Moved(settings, len(had), seconds, len(late), lost, max(late, default=0.0))
+        again = [min((at for at in polls[account] if at >= began), default=ended) for account in had]
+        return Moved(settings, len(had), seconds, max(again) - began, len(late), lost, max(late))

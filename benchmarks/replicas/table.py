@@ -95,7 +95,9 @@ def _moved(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> Sequence[Seque
             where = f"{accounts}, polled every {settings['interval']:g} s, {len(runs)} times"
             lost, polls = (sum(run[count] for run in runs) for count in ("lost", "polls"))
             latest = _seconds(max(run["late_max"] for run in runs))
-            lines.append([f"{name}, each", where, ", ".join(_seconds(run["seconds"]) for run in runs), wanted])
+            for figure, what, limit in (("seconds", "exposed", wanted), ("polled", "polled", "")):
+                times = ", ".join(_seconds(run[figure]) for run in runs)
+                lines.append([f"{name}, until all are {what} again", where, times, limit])
             shown = f"{number(lost)} of {number(polls)}, the latest by {latest}"
             lines.append([f"{name}, polls more than an interval late", where, shown, lost_wanted])
     return lines

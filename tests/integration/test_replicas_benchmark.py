@@ -56,6 +56,7 @@ def test_a_handover_is_watched_until_the_other_replica_exposes_all(tmp_path: Pat
     moved = handover(PROGRAM, Settings(4, 10, 0.5, 0.0, 30.0), shared(), tmp_path)
     assert moved.accounts == 2
     assert 0.0 < moved.seconds < 30.0
+    assert 0.0 < moved.polled < 30.0
     assert moved.polls >= 2
 
 
@@ -133,12 +134,20 @@ def test_what_was_not_measured_has_an_empty_cell_or_no_table() -> None:
 def test_polls_of_all_handovers_are_counted_together() -> None:
     settings = {"accounts": 4, "records": 9, "interval": 5.0}
     runs = [
-        {"settings": settings, "accounts": 2, "seconds": seconds, "polls": 4, "lost": lost, "late_max": 6.0}
+        {
+            "settings": settings,
+            "accounts": 2,
+            "seconds": seconds,
+            "polled": 3.0,
+            "polls": 4,
+            "lost": lost,
+            "late_max": 6.0,
+        }
         for seconds, lost in ((0.5, 0), (2.0, 1))
     ]
     lines = tables({MOVED: {HANDOVER: runs}}, "command").splitlines()
     where = "2 of 4 accounts, polled every 5 s, 2 times"
-    assert f"| handover at SIGTERM, each | {where} | 500 ms, 2.0 s | about 1 s |" in lines
+    assert f"| handover at SIGTERM, until all are exposed again | {where} | 500 ms, 2.0 s | about 1 s |" in lines
     late = "handover at SIGTERM, polls more than an interval late"
     assert f"| {late} | {where} | 1 of 8, the latest by 6.0 s | none |" in lines
 
