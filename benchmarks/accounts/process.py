@@ -147,14 +147,14 @@ class Logged:
 
 @contextlib.contextmanager
 def running(
-    program: Path, config: Mapping[str, object], folder: Path, core: int, descriptors: int | None = None
+    program: Path, config: Mapping[str, object] | str, folder: Path, core: int, descriptors: int | None = None
 ) -> Iterator[ExporterProcess]:
-    """Run `batch-exporter serve` with a configuration until the end; its state and log are kept in the folder.
+    """Run `batch-exporter serve` with a configuration, or its YAML, until the end. The folder keeps its state and log.
 
     `core`: the only one that it may use. `descriptors`: how many file descriptors it may have.
     """
     path = folder / "config.yaml"
-    path.write_text(json.dumps(config))
+    path.write_text(config if isinstance(config, str) else json.dumps(config))
     port = _free_port()
     arguments = [str(program), "serve", f"--config.file={path}", f"--web.listen-address=127.0.0.1:{port}"]
     # The version beside the program is measured, not the one that measures.

@@ -1,6 +1,7 @@
 """Exporters side by side: their configuration, and waiting until they are at work."""
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,30 +23,24 @@ def behaviors(records: int) -> Mapping[str, Behavior]:
     return {FAST: Behavior(records=records)}
 
 
-def config(api: MockApiProcess, accounts: int, interval: float, state: Mapping[str, object]) -> Mapping[str, object]:
-    """Return a configuration of accounts with one collector each."""
+def config(api: MockApiProcess, accounts: int, interval: float, state: Mapping[str, object]) -> str:
+    """Return the YAML of a configuration of accounts with one collector each: 10,000 have to fit into 1 MiB."""
+    first = {"system": "inkit", "api_token": TOKEN, "collectors": [COLLECTOR]}
     names = [f"{FAST}-{number}" for number in range(accounts)]
-    return {
-        "poll_interval": f"{interval * 1000:.0f}ms",
-        "state": state,
-        "max_requests_per_second": _PACE,
-        "accounts": [
-            {
-                "name": name,
-                "system": "inkit",
-                "base_url": f"{api.url}/{name}",
-                "api_token": TOKEN,
-                "collectors": [COLLECTOR],
-            }
-            for name in names
-        ],
-    }
+    urls = [f"{name}, base_url: {json.dumps(f'{api.url}/{name}')}" for name in names]
+    lines = [
+        f"poll_interval: {interval * 1000:.0f}ms",
+        f"max_requests_per_second: {_PACE}",
+        f"state: {json.dumps(state)}",
+        "accounts:",
+        f"- &alike {{name: {urls[0]}, {json.dumps(first)[1:]}",
+        *(f"- {{<<: *alike, name: {url}}}" for url in urls[1:]),
+    ]
+    return "\n".join([*lines, ""])
 
 
 @contextlib.contextmanager
-def exporters(
-    program: Path, configuration: Mapping[str, object], count: int, folder: Path
-) -> Iterator[Sequence[ExporterProcess]]:
+def exporters(program: Path, configuration: str, count: int, folder: Path) -> Iterator[Sequence[ExporterProcess]]:
     """Run so many exporters with one configuration until the end, each on one core."""
     cores = sorted(os.sched_getaffinity(0))
     with contextlib.ExitStack() as stack:
