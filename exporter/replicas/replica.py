@@ -149,7 +149,7 @@ class Replicas:
         If it was no `commit`, a poll could not even begin, because its lease may have expired.
         """
         self._tally.refused += commit and account in self._running
-        self._replica = self._replica.refused(account, self._ticks())
+        self._become(self._replica.refused(account, self._ticks()))
         self._begin_applying()
 
     def begin_anew(self, accounts: Collection[str]) -> None:
@@ -157,16 +157,18 @@ class Replicas:
 
         One that is just beginning ends as soon as it has begun.
         """
+        replica, now = self._replica, self._ticks()
         for account in accounts:
             if account in self._beginning:
                 self._beginning[account] = _OUTDATED
             if account in self._running:
-                self._replica = self._replica.refused(account, self._ticks())
+                replica = replica.refused(account, now)
+        self._become(replica)
         self._begin_applying()
 
     def leave(self) -> None:
         """End all accounts and give them to other replicas. If the database is down, they expire."""
-        self._replica = self._replica.leave()
+        self._become(self._replica.leave())
         self._engine.result(self._tick_ended)
         held = () if self._replica.tick is None else tuple(self._replica.tick.leases)
         try:
@@ -200,7 +202,7 @@ class Replicas:
             self._added = configured.accounts
         decision = self._replica.decide(self._ticks())
         if decision.give:
-            self._replica = self._replica.give(decision.give)
+            self._become(self._replica.give(decision.give))
             self._log(decision.give.values())
         self._begin_applying()
         if decision.claim:
@@ -211,7 +213,7 @@ class Replicas:
             log.info("database answers", extra={"holder": self.holder})
         self._tally.error = self._tally.failing_since = None
         came_and_went = changes(self._replica, tick)
-        self._replica = self._replica.after(tick)
+        self._become(self._replica.after(tick))
         self._tally.changes.update(came_and_went.values())
         self._log(came_and_went.values())
 
@@ -222,6 +224,12 @@ class Replicas:
         why = [Change.CLAIMED if owners[account] is None else Change.TAKEN_OVER for account in claimed]
         self._tally.changes.update(why)
         self._log(why)
+
+    def _become(self, replica: Replica) -> None:
+        """Believe this from now on. Before that, what is not owned by it leaves the exposition."""
+        if gone := replica.to_end(self._running, self._ticks()):
+            self._accounts.hide(gone)
+        self._replica = replica
 
     def _failed(self, error: str) -> None:
         if self._tally.error is None:
@@ -281,7 +289,7 @@ class Replicas:
         except StateError:
             # The next tick reports it, and this is tried again after it.
             return False
-        self._replica = self._replica.released(accounts, self._ticks())
+        self._become(self._replica.released(accounts, self._ticks()))
         self._tally.changes.update(accounts.values())
         return True
 
@@ -293,7 +301,7 @@ class Replicas:
             log.error("accounts can't be restored yet", extra={"accounts": len(accounts), "err": str(error)})
             self._accounts.lost(tuple(accounts))
             for account in accounts:
-                self._replica = self._replica.refused(account, self._ticks())
+                self._become(self._replica.refused(account, self._ticks()))
         else:
             self._running = {**self._running, **self._beginning}
         finally:
