@@ -146,10 +146,17 @@ class LeasedSupervisor:
         finally:
             self._keep_meters()
 
+    def hide(self, accounts: Collection[str]) -> None:
+        """Expose nothing of these accounts any more."""
+        self._supervisor.mute(accounts)
+        # Before the store changes: a scrape that is made in between is not kept.
+        self._keep_meters()
+        self._supervisor.take_muted_off()
+
     def lost(self, accounts: Collection[str]) -> None:
         """End these accounts. Nothing of them is exposed any more, and no poll of theirs is under way."""
+        self.hide(accounts)
         self._supervisor.end(accounts)
-        self._keep_meters()
 
     def _keep_meters(self) -> None:
         """Drop the meters of accounts that are not polled."""

@@ -98,8 +98,8 @@ class Supervisor:
 
     @property
     def accounts(self) -> Sequence[Account]:
-        """The accounts that are polled."""
-        return [pipeline.account for pipeline in self._pipelines]
+        """The accounts that are polled and exposed."""
+        return [pipeline.account for pipeline in self._pipelines if not pipeline.over.is_set()]
 
     def begin(self, accounts: Sequence[Account], still: Callable[[str], bool] = lambda _: True) -> None:
         """Poll these accounts as well, if they may `still` be polled once all are restored. Called in a task.
@@ -119,13 +119,21 @@ class Supervisor:
                     pipeline.close()
         self._begin(begun, [*self._pipelines, *begun])
 
+    def mute(self, names: Collection[str]) -> None:
+        """Publish nothing more of these accounts, whose polls `end` ends later. Called in the engine."""
+        for pipeline in self._pipelines:
+            if pipeline.account.name in names:
+                pipeline.over.set()
+
+    def take_muted_off(self) -> None:
+        """Take the accounts that were muted off the store."""
+        shown = [pipeline for pipeline in self._pipelines if not pipeline.over.is_set()]
+        self._board.arrange([poller.id for poller in _pollers(shown)])
+
     def end(self, names: Collection[str]) -> None:
-        """Take these accounts off the store, at once, and return when no poll of theirs is under way. In a task."""
+        """Poll these accounts no longer, and return when no poll of theirs is under way. Called in a task."""
         ending = [pipeline for pipeline in self._pipelines if pipeline.account.name in names]
         self._pipelines = tuple(pipeline for pipeline in self._pipelines if pipeline.account.name not in names)
-        for pipeline in ending:
-            pipeline.over.set()
-        self._board.arrange([poller.id for poller in _pollers(self._pipelines)])
         self._end(ending)
 
     def stop(self) -> None:

@@ -17,7 +17,7 @@ from exporter.replicas import ticks as statements
 from exporter.replicas.holder import holder_id
 from exporter.replicas.leases import DEFAULT_TTL, TICK_SECONDS, Replica, changes
 from exporter.replicas.status import ReplicaStatus, Tally, describe, log_changes
-from exporter.replicas.surroundings import Accounts, Engine, Pool
+from exporter.replicas.surroundings import Accounts, Engine, Pool, done
 from exporter.replicas.ticks import Connection
 from exporter.replicas.values import Change, Configured, Tick, Unowned
 
@@ -72,8 +72,8 @@ class Replicas:
         """Those that begin just now."""
         self._added: frozenset[str] | None = None
         """The accounts whose leases are known to be in the table."""
-        self._tick_ended = _done()
-        self._apply_ended = _done()
+        self._tick_ended = done()
+        self._apply_ended = done()
         self._tally = Tally()
 
     # What any thread may call.
@@ -142,26 +142,29 @@ class Replicas:
         If it was no `commit`, a poll could not even begin, because its lease may have expired.
         """
         self._tally.refused += commit and account in self._running
-        self._replica = self._replica.refused(account, self._ticks())
+        self._become(self._replica.refused(account, self._ticks()))
         self._begin_applying()
 
     def begin_anew(self, accounts: Collection[str]) -> None:
         """End these accounts, also those that are just beginning, and begin those anew whose lease a tick finds."""
+        replica, now = self._replica, self._ticks()
         for account in accounts:
             if account in self._beginning:
                 self._beginning[account] = _OUTDATED
             if account in self._running:
-                self._replica = self._replica.refused(account, self._ticks())
+                replica = replica.refused(account, now)
+        self._become(replica)
         self._begin_applying()
 
     def leave(self) -> None:
         """End all accounts and give them to other replicas. If the database is down, they expire."""
-        self._replica = self._replica.leave()
+        self._become(self._replica.leave())
         self._engine.result(self._tick_ended)
         held = () if self._replica.tick is None else tuple(self._replica.tick.leases)
+        ttl, config = self._replica.ttl, self._configured.config
         try:
             # Others take over what is released as soon as they count without this replica.
-            self._ask(lambda to: self._heartbeat(to, leaving=True))
+            self._ask(lambda to: statements.heartbeat(to, self.holder, ttl, config, leaving=True))
         except StateError as error:
             self._end_all()
             log.warning("leases are not released: they expire", extra={"accounts": len(held), "err": str(error)})
@@ -190,7 +193,7 @@ class Replicas:
             self._added = configured.accounts
         decision = self._replica.decide(self._ticks())
         if decision.give:
-            self._replica = self._replica.give(decision.give)
+            self._become(self._replica.give(decision.give))
             log_changes(decision.give.values())
         self._begin_applying()
         if decision.claim:
@@ -201,7 +204,7 @@ class Replicas:
             log.info("database answers", extra={"holder": self.holder})
         self._tally.error = self._tally.failing_since = None
         came_and_went = changes(self._replica, tick)
-        self._replica = self._replica.after(tick)
+        self._become(self._replica.after(tick))
         self._tally.changes.update(came_and_went.values())
         log_changes(came_and_went.values())
 
@@ -213,6 +216,12 @@ class Replicas:
         self._tally.changes.update(why)
         log_changes(why)
 
+    def _become(self, replica: Replica) -> None:
+        """Believe this from now on. Before that, what is not owned by it leaves the exposition."""
+        if gone := replica.to_end(self._running, self._ticks()):
+            self._accounts.hide(gone)
+        self._replica = replica
+
     def _failed(self, error: str) -> None:
         if self._tally.error is None:
             log.error("tick failed: leases expire if this goes on", extra={"err": error})
@@ -221,10 +230,6 @@ class Replicas:
             self._tally.failing_since = self._clock()
         # What is in the table now may be an older copy of it.
         self._added = None
-
-    def _heartbeat(self, connection: Connection, *, leaving: bool) -> None:
-        ttl, config = self._replica.ttl, self._configured.config
-        statements.heartbeat(connection, self.holder, ttl, config, leaving=leaving)
 
     # Accounts begin and end.
 
@@ -271,7 +276,7 @@ class Replicas:
         except StateError:
             # The next tick reports it, and this is tried again after it.
             return False
-        self._replica = self._replica.released(accounts, self._ticks())
+        self._become(self._replica.released(accounts, self._ticks()))
         self._tally.changes.update(accounts.values())
         return True
 
@@ -283,7 +288,7 @@ class Replicas:
             log.error("accounts can't be restored yet", extra={"accounts": len(accounts), "err": str(error)})
             self._accounts.lost(tuple(accounts))
             for account in accounts:
-                self._replica = self._replica.refused(account, self._ticks())
+                self._become(self._replica.refused(account, self._ticks()))
         else:
             self._running = {**self._running, **self._beginning}
         finally:
@@ -291,9 +296,3 @@ class Replicas:
 
     def _ask(self, function: Callable[[Connection], _T], seconds: float | None = None) -> _T:
         return self._engine.result(self._pool.submit(function, seconds))
-
-
-def _done() -> "Future[None]":
-    future: Future[None] = Future()
-    future.set_result(None)
-    return future

@@ -39,8 +39,18 @@ class Accounts(Protocol):
         After a StateError, `lost` is called with the same accounts, and they are tried again.
         """
 
+    def hide(self, accounts: Collection[str]) -> None:
+        """Take these accounts off the exposition at once, without waiting. `lost` is called with them later."""
+
     def lost(self, accounts: Collection[str]) -> None:
         """Take these accounts off the exposition, and return when no poll of theirs is under way.
 
         Some may not have begun, or be gone already.
         """
+
+
+def done() -> "Future[None]":
+    """Return a future that is done."""
+    future: Future[None] = Future()
+    future.set_result(None)
+    return future

@@ -45,6 +45,9 @@ class Node:
     def claimed(self, accounts: Collection[str]) -> None:
         self.polled |= set(accounts)
 
+    def hide(self, accounts: Collection[str]) -> None:
+        self.polled -= set(accounts)
+
     def lost(self, accounts: Collection[str]) -> None:
         self.polled -= set(accounts)
 

@@ -39,6 +39,8 @@ class Stage:
         self.polled: set[str] = set()
         self.events: list[tuple[str, tuple[str, ...]]] = []
         self.prepared = 0
+        self.hidden: dict[tuple[str, ...], float] = {}
+        """Until when the replica may expose what it owns, as it believes when accounts are hidden."""
         self.statements = SimpleNamespace()
         self._spawned: list[Callable[[], Any]] = []
         self._at: list[tuple[float, Callable[[], object]]] = []
@@ -96,6 +98,9 @@ class Stage:
         if self.unreadable & set(accounts):
             raise StateError("unreadable")
         self.polled |= set(accounts)
+
+    def hide(self, accounts: Collection[str]) -> None:
+        self.hidden[tuple(sorted(accounts))] = self.replicas.exposed_until
 
     def lost(self, accounts: Collection[str]) -> None:
         self.events.append(("end", tuple(sorted(accounts))))
@@ -245,6 +250,18 @@ def test_an_account_that_another_replica_took_over_ends(stage: Stage) -> None:
     assert stage.events == [("end", ("b",))]
     assert stage.replicas.status.lease_changes[Change.LOST] == 1
     assert stage.replicas.fence("b") is None
+
+
+def test_what_another_one_took_over_meanwhile_is_hidden_before_anything_is_exposed_again(stage: Stage) -> None:
+    """The process was stopped: its next tick finds that some leases are its own still."""
+    alone(stage)
+    stage.now += 60.0
+    stage.table.claim("two", ["b"], 1, (), database_time(stage))
+    beside(stage, "two")
+    stage.run(1.0)
+    assert stage.hidden[("b",)] < stage.now - 1.0
+    assert stage.replicas.exposed_until > stage.now
+    assert set(stage.replicas.owned()) >= {"a", "c"}
 
 
 def test_accounts_of_a_dead_replica_are_taken_over(stage: Stage) -> None:
@@ -414,6 +431,9 @@ def test_ticks_go_on_while_accounts_are_restored(stage: Stage, engine: Engine, m
             restoring.set()
             engine.result(go_on)
 
+        def hide(self, accounts: Collection[str]) -> None:
+            """Hide nothing."""
+
         def lost(self, accounts: Collection[str]) -> None:
             """End nothing."""
 
@@ -453,6 +473,9 @@ def test_a_reload_while_an_account_is_restored_begins_it_anew_with_its_new_setti
             begun_with.append(found)
             if found == "new":
                 begun_anew.set()
+
+        def hide(self, accounts: Collection[str]) -> None:
+            """Hide nothing."""
 
         def lost(self, accounts: Collection[str]) -> None:
             ended.set()
