@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
@@ -41,6 +41,8 @@ class Scrape:
     content_type: str
     content_encoding: str | None
     chunks: tuple[bytes, ...]
+    has_accounts: bool = True
+    """Whether accounts may be in it. They may not once other replicas may own them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +135,20 @@ class Exposition:
         """
         form = openmetrics_preferred(accept), gzip_preferred(accept_encoding)
         now = self._clock()
-        scrape = self._named(form, names, now) if names else self._current_whole(form, now)
-        # It took a while, or the program stood still.
-        if self._store.is_silent(self._clock()) and not self._store.is_silent(now):
-            return self.render(accept, accept_encoding, names)
-        return scrape
+        return self._named(form, names, now) if names else self._current_whole(form, now)
+
+    def may_send(self, scrape: Scrape) -> bool:
+        """Return whether a scrape may still be sent: rendering it took a while, or the program stood still."""
+        return not (scrape.has_accounts and self._store.is_silent(self._clock()))
 
     def _named(self, form: _Form, names: Sequence[str], now: float) -> Scrape:
         openmetrics, compressed = form
         chosen = [family for family in self._families if not sample_names(family).isdisjoint(names)]
-        parts = self._current(self._store.exposed(now), chosen, openmetrics, now)
+        snapshot = self._store.exposed(now)
+        parts = self._current(snapshot, chosen, openmetrics, now)
         member = begun(part.deflated() for part in parts) if compressed else None
-        return _scrape(parts, _Named(self._live, frozenset(names)), openmetrics, member)
+        scrape = _scrape(parts, _Named(self._live, frozenset(names)), openmetrics, member)
+        return replace(scrape, has_accounts=not snapshot.is_silence)
 
     def _current_whole(self, form: _Form, now: float) -> Scrape:
         """Return the scrape of all families, from the cache if it is still valid."""
@@ -159,6 +163,7 @@ class Exposition:
     def _whole(self, snapshot: Snapshot, now: float, openmetrics: bool, compressed: bool) -> _Cached:
         parts = self._current(snapshot, self._families, openmetrics, now)
         scrape = _scrape(parts, self._live, openmetrics, self._compressed(parts, openmetrics) if compressed else None)
+        scrape = replace(scrape, has_accounts=not snapshot.is_silence)
         until = min((c.fresh_until for c in snapshot.collectors if c.fresh_until >= now), default=math.inf)
         return _Cached(scrape, snapshot.generation, now, min(until, now + LIVE_SECONDS))
 

@@ -122,6 +122,11 @@ class Snapshot:
     generation: int
     collectors: tuple[CollectorSnapshot, ...]
 
+    @property
+    def is_silence(self) -> bool:
+        """Whether it stands for all others once no account may be exposed."""
+        return self.generation < 0
+
 
 _SILENCE = Snapshot(-1, ())
 """What is exposed if there is nothing to expose. No other snapshot has its generation."""

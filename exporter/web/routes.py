@@ -129,6 +129,8 @@ def _metrics(exposition: Exposition, scrapes: OneAtATime, request: Request, on_s
 
     async def rendered() -> Response:
         scrape = await scrapes.run(lambda: exposition.render(accept, codings, names))
+        while not exposition.may_send(scrape):
+            scrape = await scrapes.run(lambda: exposition.render(accept, codings, names))
         asyncio.get_running_loop().call_later(2 * LIVE_SECONDS, exposition.drop_expired)
         return _scraped(scrape, on_sent)
 

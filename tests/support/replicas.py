@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -56,8 +56,8 @@ class Replica:
         self.log = folder / f"{name}.log"
         self.proxy: TcpProxy | None = None
         self.stopped = False
-        self.continued: list[float] = []
-        """When it went on after it was stopped."""
+        self.stops: list[list[float]] = []
+        """When it was stopped, and when it went on."""
         self.last: Scrape | None = None
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -89,12 +89,13 @@ class Replica:
         self.process.wait()
 
     def stop(self) -> None:
+        self.stops.append([time.time()])
         self.process.send_signal(signal.SIGSTOP)
         self.stopped = True
 
     def go_on(self) -> None:
         # What it answers from now on is true from now on.
-        self.continued.append(time.time())
+        self.stops[-1].append(time.time())
         self.process.send_signal(signal.SIGCONT)
         self.stopped = False
 
@@ -371,9 +372,16 @@ class Stage:
                 continue
             finally:
                 connection.close()
-            start = max([start, *(at for at in replica.continued if at < end)])
+            # To a request that was sent before the stop it may answer with what was true then: so is the time that
+            # Prometheus gives the samples.
+            start = max([start, *(on for off, on in _ended(replica.stops) if off < start < on < end)])
             replica.last = Scrape(start, end, replica.name, accounts_in(page))
             self.scrapes.append(replica.last)
+
+
+def _ended(stops: Iterable[Sequence[float]]) -> list[tuple[float, float]]:
+    """Return the stops that are over."""
+    return [(stop[0], stop[1]) for stop in list(stops) if len(stop) == 2]
 
 
 def _words(counted: Mapping[tuple[str, ...], int]) -> Counter[str]:

@@ -51,7 +51,7 @@ class Program:
         self.well = True
         self.not_ready: str | None = None
         registry = CollectorRegistry()
-        Gauge("live", "Live.", registry=registry)
+        self.live = Gauge("live", "Live.", registry=registry)
         self.exposition = Exposition(self.board, [WIDE], registry)
         self.app = App(
             self.exposition,

@@ -22,6 +22,7 @@ from exporter.state.sqlite import tables as sqlite_tables
 from exporter.state.sqlite.tables import SqliteTables
 from exporter.state.tables import TABLES, Digest, Row, Table, Tables, copy
 from tests.support import postgres
+from tests.support.properties import examples
 
 pytestmark = pytest.mark.programs
 
@@ -118,7 +119,7 @@ def fill(target: AbstractContextManager[Tables], rows: Rows = ONE) -> None:
         copy(Given(rows), tables)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(rows=states())
 def test_there_and_back_changes_nothing(rows: Rows) -> None:
     url = postgres.prepared(Path("copied"))

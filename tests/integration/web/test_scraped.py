@@ -71,3 +71,23 @@ def test_over_tls_it_is_the_same(program: Program, tmp_path: Path, certificates:
         ) as answer:
             assert answer.read()
         eventually(lambda: program.board.last_scrape is not None)
+
+
+@pytest.mark.parametrize("query", ["", "?name[]=live&name[]=inkit_batches"])
+def test_a_scrape_that_took_until_others_may_own_the_accounts_is_answered_without_them(
+    program: Program, query: str
+) -> None:
+    """Rendering takes a while, and the program may be stopped meanwhile."""
+
+    def stopped() -> float:
+        program.board.exposed_until = lambda: ticks() - 1.0
+        return 1.0
+
+    with serving(program) as place:
+        assert b"prod-0" in ask(place, "GET", f"/metrics{query}")[1]
+        program.publish("prod", WELL)
+        program.live.set_function(stopped)
+        answer, body = ask(place, "GET", f"/metrics{query}")
+        assert answer.status == 200
+        assert b"live 1.0" in body
+        assert b"prod-0" not in body

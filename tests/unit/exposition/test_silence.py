@@ -55,15 +55,17 @@ class Slow:
 
 
 @pytest.mark.parametrize("names", [(), ("batch_exporter_up", "slow")])
-def test_a_scrape_that_took_until_after_that_moment_shows_no_account(scene: Scene, names: tuple[str, ...]) -> None:
+def test_a_scrape_that_took_until_after_that_moment_may_not_be_sent(scene: Scene, names: tuple[str, ...]) -> None:
     scene.publish("a", 1)
     scene.board.exposed_until = lambda: 110.0
     slow = Slow(scene.clock)
     scene.registry.register(slow)
     slow.until = 109.9
-    assert ACCOUNT in scene.text(*names)
+    exposition = scene.exposition
+    assert exposition.may_send(exposition.render(names=names))
     scene.clock.now, slow.until = 105.0, 110.0
-    assert ACCOUNT not in scene.text(*names)
+    assert not exposition.may_send(exposition.render(names=names))
+    assert exposition.may_send(exposition.render(names=names)), "it has no accounts"
 
 
 def test_requests_and_folded_series_of_accounts_are_silent_too() -> None:
