@@ -1,7 +1,9 @@
 """The exporter as a process: starting, observing, pausing and stopping it. What is polled is not known here."""
 
+import contextlib
 import json
 import os
+import random
 import re
 import resource
 import signal
@@ -13,7 +15,6 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +92,12 @@ class ExporterProcess:
             log.seek(since)
             return Logged.of(log.read().decode("utf-8", "replace").splitlines())
 
+    def kill(self) -> None:
+        """End the process without any chance to clean up."""
+        self._over.set()
+        self._child.kill()
+        self._child.wait()
+
     def end(self) -> float:
         """Stop the exporter, and return how many seconds that took."""
         self._over.set()
@@ -138,16 +145,16 @@ class Logged:
         return cls(len(lines), dict(reasons), dict(messages.most_common(5)))
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(
-    program: Path, config: Mapping[str, object], folder: Path, core: int, descriptors: int | None = None
+    program: Path, config: Mapping[str, object] | str, folder: Path, core: int, descriptors: int | None = None
 ) -> Iterator[ExporterProcess]:
-    """Run `batch-exporter serve` with a configuration until the end; its state and log are kept in the folder.
+    """Run `batch-exporter serve` with a configuration, or its YAML, until the end. The folder keeps its state and log.
 
     `core`: the only one that it may use. `descriptors`: how many file descriptors it may have.
     """
     path = folder / "config.yaml"
-    path.write_text(json.dumps(config))
+    path.write_text(config if isinstance(config, str) else json.dumps(config))
     port = _free_port()
     arguments = [str(program), "serve", f"--config.file={path}", f"--web.listen-address=127.0.0.1:{port}"]
     # The version beside the program is measured, not the one that measures.
@@ -173,9 +180,11 @@ def cores() -> tuple[int, Collection[int]]:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """Return a port that is free, and that no connection gets before the exporter has it: below the ephemeral ones."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def _cpu_seconds(pid: int) -> float:

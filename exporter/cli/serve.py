@@ -94,7 +94,7 @@ def serve(
     self_metrics = SelfMetrics(__version__, revision(), store)
     scheduler = Scheduler(config.bounds.workers)
     self_metrics.watch(scheduler.workers.most, lambda: scheduler.workers.busy, lambda: scheduler.overdue)
-    parts = Parts(store, self_metrics, scheduler, request_limits(config.bounds))
+    parts = Parts(store, self_metrics, scheduler, request_limits(config.bounds), lambda: not signals.stops.empty())
     polling = of_file(config.state_path, parts) if config.database is None else of_database(config.database, parts)
     with polling as running:
         manager = ServiceManager()

@@ -91,14 +91,18 @@ class SelfMetrics:
 
     def meter(self, account: str, system: str) -> AccountMeter:
         """Return the meter of one account; it is the same for as long as the account is configured."""
-        meters = self._requests.meters
-        found = meters.get((account, system)) or AccountMeter(account, system, self._seconds, self._store.lock)
-        self._requests.meters = {**meters, (account, system): found}
+        new = AccountMeter(account, system, self._seconds, self._store.lock)
+        # Accounts begin in the engine, also while a reload drops others in its thread.
+        with self._store.lock:
+            meters = self._requests.meters
+            found = meters.get((account, system)) or new
+            self._requests.meters = {**meters, (account, system): found}
         return found
 
     def keep(self, accounts: Collection[AccountId]) -> None:
         """Drop the series of all other accounts."""
-        self._requests.meters = {name: meter for name, meter in self._requests.meters.items() if name in accounts}
+        with self._store.lock:
+            self._requests.meters = {name: meter for name, meter in self._requests.meters.items() if name in accounts}
 
 
 class _RequestMetrics(LibraryCollector):

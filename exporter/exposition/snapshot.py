@@ -180,7 +180,12 @@ class SnapshotStore:
             self._generation += 1
 
     def scraped(self, started: float) -> None:
-        """Note that a scrape was answered to its end that began then, in seconds of the boot clock."""
+        """Note that a scrape was answered to its end that began then, in seconds of the boot clock.
+
+        One that began in silence has seen no account.
+        """
+        if self.is_silent(started):
+            return
         self.last_scrape = started if self.last_scrape is None else max(self.last_scrape, started)
 
     def renew(self) -> None:

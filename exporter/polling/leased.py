@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Protocol
@@ -34,22 +34,30 @@ _NOT_COMPARED = ("token", "proxy_url", "tls_config")
 """Settings of accounts that replicas may differ in: secrets, and paths of their machines."""
 
 
+class Refuse(Protocol):
+    """Is told the account of a poll that is refused; `commit`: the database has refused a write of it."""
+
+    def __call__(self, account: str, /, *, commit: bool) -> None: ...
+
+
 class LeasedState:
     """A state that ends the poll whose write is refused, because another replica owns the account."""
 
-    def __init__(self, state: State, refuse: Callable[[str], None]) -> None:
-        """`refuse` is called with the account, before the poll ends."""
+    def __init__(self, state: State, refuse: Refuse) -> None:
+        """`refuse` is called before the poll ends."""
         self._state = state
         self._refuse = refuse
 
     @contextlib.contextmanager
     def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
         """Open the records of one collector for one poll. Raises StateError, and Stopping after a refused write."""
+        opened = False
         try:
             with self._state.records(account, collector, rules) as records:
+                opened = True
                 yield records
         except Refused as error:
-            self._refuse(account)
+            self._refuse(account, commit=opened)
             raise Stopping from error
 
     def sizes(self) -> Sizes | None:
@@ -128,19 +136,31 @@ class LeasedSupervisor:
     # What the keeper of the leases calls, in a task of the engine.
 
     def claimed(self, accounts: Collection[str]) -> None:
-        """Restore these accounts, and begin to poll and expose them. Raises StateError."""
-        self._supervisor.begin([self._accounts[name] for name in accounts if name in self._accounts])
+        """Restore these accounts, and begin to poll and expose those that are still owned then. Raises StateError."""
+        owned = {name: self.replicas.fence(name) for name in accounts}
+        try:
+            self._supervisor.begin(
+                [self._accounts[name] for name in accounts if name in self._accounts],
+                lambda name: self.replicas.fence(name) == owned[name],
+            )
+        finally:
+            self._keep_meters()
 
     def lost(self, accounts: Collection[str]) -> None:
         """End these accounts. Nothing of them is exposed any more, and no poll of theirs is under way."""
         self._supervisor.end(accounts)
+        self._keep_meters()
+
+    def _keep_meters(self) -> None:
+        """Drop the meters of accounts that are not polled."""
         self._live.keep({(account.name, account.system) for account in self._supervisor.accounts})
 
     def _change(self, accounts: Sequence[Account]) -> Changes:
         found = changes(tuple(self._accounts.values()), accounts)
         self._accounts = {account.name: account for account in accounts}
         self.replicas.configure(_configured(accounts))
-        self.replicas.begin_anew([account.name for account in found.changed])
+        # What was removed ends at once, too, and is released by the next tick.
+        self.replicas.begin_anew([account.name for account in (*found.changed, *found.removed)])
         return found
 
 

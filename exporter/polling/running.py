@@ -34,6 +34,12 @@ log = logging.getLogger(__name__)
 _LEASE_CONNECTIONS = 2
 """Connections for leases alone: heartbeats must not wait for polls."""
 
+_START_SECONDS = 5.0
+"""How long the start waits for the database."""
+
+_LOOK_SECONDS = 0.1
+"""How often it looks whether it is to stop."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -43,6 +49,8 @@ class Parts:
     live: SelfMetrics
     scheduler: Scheduler
     limits: RequestLimits
+    stopping: Callable[[], bool] = lambda: False
+    """Returns whether the program is to stop already, while it starts."""
 
 
 class Accounts(Protocol):
@@ -122,7 +130,7 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
         replicas = leased.replicas
         parts.store.exposed_until = lambda: replicas.exposed_until
         parts.live.show_replica(lambda: figures(replicas.status))
-        _prepare(leases)
+        _prepare(leases, parts.stopping)
         with opened(
             url.read, url.shown(), database.pool_size, prepared_statements, replicas.fence, engine.wait, records_took
         ) as records:
@@ -150,14 +158,28 @@ def _failures(records: "PostgresState") -> Read:
     return read
 
 
-def _prepare(leases: "PostgresState") -> None:
-    """Make or migrate the tables. Raises StateError if the database is not usable."""
-    try:
-        leases.prepare()
-    except StateError as error:
-        if not error.passing:
-            raise
+def _prepare(leases: "PostgresState", stopping: Callable[[], bool]) -> None:
+    """Make or migrate the tables. Raises StateError if the database is not usable.
+
+    Without an answer the program begins to serve, and the ticks try again.
+    """
+    from exporter.state.postgres.errors import hanging
+
+    until, asked = time.monotonic() + _START_SECONDS, leases.preparing()
+    error = hanging(leases.place, _START_SECONDS)
+    while time.monotonic() < until and not stopping():
+        try:
+            return asked.result(_LOOK_SECONDS)
+        except FutureTimeoutError:
+            continue
+        except StateError as found:
+            if not found.passing:
+                raise
+            error = found
+            break
+    if not stopping():
         log.error("database can't be reached yet", extra={"err": str(error)})
+    return None
 
 
 def _supervisor(state: State, parts: Parts, clock: Callable[[], float] = time.time) -> Supervisor:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 
+from exporter.client import Stopping
 from exporter.config import Account
 from exporter.config.diff import Changes, changes
 from exporter.exposition.snapshot import SnapshotStore
@@ -100,18 +101,23 @@ class Supervisor:
         """The accounts that are polled."""
         return [pipeline.account for pipeline in self._pipelines]
 
-    def begin(self, accounts: Sequence[Account]) -> None:
-        """Poll these accounts as well. Called in a task. Raises StateError if one can't be restored: none is polled."""
+    def begin(self, accounts: Sequence[Account], still: Callable[[str], bool] = lambda _: True) -> None:
+        """Poll these accounts as well, if they may `still` be polled once all are restored. Called in a task.
+
+        Raises StateError if the state does not answer: then none is polled.
+        """
         new = [self._make(account, ()) for account in accounts]
+        begun: list[AccountPipeline] = []
         try:
             for poller in _pollers(new):
-                poller.restore()
-        except BaseException:
+                _restore(poller)
+            begun = [pipeline for pipeline in new if still(pipeline.account.name)]
+        finally:
             for pipeline in new:
-                pipeline.over.set()
-                pipeline.close()
-            raise
-        self._begin(new, [*self._pipelines, *new])
+                if pipeline not in begun:
+                    pipeline.over.set()
+                    pipeline.close()
+        self._begin(begun, [*self._pipelines, *begun])
 
     def end(self, names: Collection[str]) -> None:
         """Take these accounts off the store, at once, and return when no poll of theirs is under way. In a task."""
@@ -171,6 +177,20 @@ class Supervisor:
 
 def _pollers(pipelines: Iterable[AccountPipeline]) -> Iterator[Poller]:
     return (poller for pipeline in pipelines for poller in pipeline.pollers)
+
+
+def _restore(poller: Poller) -> None:
+    """Restore a poller. Raises StateError if the next attempt may succeed; what else is wrong, its polls report."""
+    try:
+        poller.restore()
+    except StateError as error:
+        if error.passing:
+            raise
+        log.error("state can't be restored yet", extra={"account": poller.id[0], "err": str(error)})
+    except Stopping:
+        raise
+    except Exception:
+        log.exception("internal error", extra={"account": poller.id[0]})
 
 
 def _status(pipeline: AccountPipeline | None) -> list[CollectorStatus]:

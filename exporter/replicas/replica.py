@@ -31,6 +31,9 @@ BEGUN_AT_ONCE = 50
 ADD_SECONDS = 30.0
 """How long making the leases of new accounts may take."""
 
+_OUTDATED = -1
+"""In the place of an epoch, which it never is: the account has begun with settings that are not valid any more."""
+
 _T = TypeVar("_T")
 
 
@@ -72,6 +75,8 @@ class Replicas:
         """Replaced as a whole, because any thread may read it."""
         self._running: dict[str, int] = {}
         """The accounts that have begun, with their epochs."""
+        self._beginning: dict[str, int] = {}
+        """Those that begin just now."""
         self._added: frozenset[str] | None = None
         """The accounts whose leases are known to be in the table."""
         self._tick_ended = _done()
@@ -138,15 +143,23 @@ class Replicas:
             self._begin_applying()
             self._engine.pause(max(0.0, started + TICK_SECONDS - self._ticks()))
 
-    def refuse(self, account: str) -> None:
-        """Note that a write of the account was refused: it ends now, and begins anew if a tick finds its lease."""
-        self._tally.refused += account in self._running
+    def refuse(self, account: str, *, commit: bool) -> None:
+        """Note that a write of the account was refused: it ends now, and begins anew if a tick finds its lease.
+
+        If it was no `commit`, a poll could not even begin, because its lease may have expired.
+        """
+        self._tally.refused += commit and account in self._running
         self._replica = self._replica.refused(account, self._ticks())
         self._begin_applying()
 
     def begin_anew(self, accounts: Collection[str]) -> None:
-        """End these accounts now, as far as they have begun, and begin those anew whose lease a tick finds."""
+        """End these accounts now, as far as they have begun, and begin those anew whose lease a tick finds.
+
+        One that is just beginning ends as soon as it has begun.
+        """
         for account in accounts:
+            if account in self._beginning:
+                self._beginning[account] = _OUTDATED
             if account in self._running:
                 self._replica = self._replica.refused(account, self._ticks())
         self._begin_applying()
@@ -278,6 +291,7 @@ class Replicas:
         return True
 
     def _begin(self, accounts: Mapping[str, int]) -> None:
+        self._beginning = dict(accounts)
         try:
             self._accounts.claimed(tuple(accounts))
         except StateError as error:
@@ -286,7 +300,9 @@ class Replicas:
             for account in accounts:
                 self._replica = self._replica.refused(account, self._ticks())
         else:
-            self._running = {**self._running, **accounts}
+            self._running = {**self._running, **self._beginning}
+        finally:
+            self._beginning = {}
 
     def _ask(self, function: Callable[[Connection], _T], seconds: float | None = None) -> _T:
         return self._engine.result(self._pool.submit(function, seconds))

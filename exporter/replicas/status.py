@@ -88,5 +88,7 @@ def _not_ready(replica: Replica, running: Mapping[str, int], error: str | None, 
         return f"silent: its leases may have expired: {error or 'it was stopped'}"
     if phase is Phase.JOINING:
         return "joining: it claims no accounts yet"
-    waiting = len(replica.to_begin(running, now))
-    return f"{waiting} of {len(replica.owned)} accounts are not restored yet" if waiting else None
+    # Not `owned`, which leaves out those whose restoring has failed until they are tried again.
+    wanted = [each for each in replica.tick.leases if each in replica.configured and each not in replica.giving]
+    waiting = sum(account not in running for account in wanted)
+    return f"{waiting} of {len(wanted)} accounts are not restored yet" if waiting else None

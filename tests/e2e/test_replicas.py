@@ -9,6 +9,7 @@ import pytest
 
 from exporter.demo import faults
 from exporter.replicas.leases import exposure_seconds
+from exporter.state.postgres import schema
 from tests.support.pgbouncer import pooled
 from tests.support.random_faults import Walk
 from tests.support.replicas import TTL, Replica, Stage, stage
@@ -19,6 +20,7 @@ TAKEN_OVER_WITHIN = TTL + 2
 HANDED_OVER_WITHIN = 3.0
 BALANCED_WITHIN = 30.0
 USAGE = 2
+END_SECONDS = 4.0
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +182,31 @@ def test_tables_of_a_newer_program_are_refused_at_the_start(made: Stage) -> None
     log = replica.log.read_text()
     assert "written by a newer version of this program (schema 99, known 1): run that version" in log
     assert "Traceback" not in log
+
+
+def test_a_database_that_hangs_at_the_start_delays_neither_the_pages_nor_the_end(made: Stage) -> None:
+    database = made.server.database()
+    waiting = f"""SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
+                  WHERE locktype = 'advisory' AND NOT granted AND datname = '{database}'"""  # noqa: S608
+    with made.server.admin(database) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (schema.LOCK,))
+        for serves in (False, True):
+            before = made.select(waiting)
+            replica = made.start(made.config(made.server.url(database)), scraped=False)
+            made.until(lambda before=before: made.select(waiting) > before, "that it waits for the lock")  # type: ignore[misc]
+            if serves:
+                made.until(lambda replica=replica: not_ready(replica), "that it serves", 15.0)  # type: ignore[misc]
+                assert "no answer within 5 s: check the network, its load and locks" in replica.log.read_text()
+            began = time.monotonic()
+            assert replica.terminate() == 0
+            assert time.monotonic() - began < END_SECONDS
+
+
+def not_ready(replica: Replica) -> bool:
+    try:
+        return replica.get("/-/ready").startswith("503")
+    except OSError:
+        return False
 
 
 def ready(replica: Replica) -> bool:

@@ -12,6 +12,8 @@ _CONNECT_SECONDS = 3
 """How long each address of a host may take to answer."""
 _SERVER_SECONDS = CALL_SECONDS + 2
 """How long the server works on a statement: one that the exporter has given up must not wait for a lock forever."""
+_LONG_SERVER_SECONDS = 65
+"""The same for calls that take long: a statement that waits for a lock does not notice that its client is gone."""
 _PARAMETERS = {
     "application_name": "batch-exporter",
     "target_session_attrs": "read-write",
@@ -62,7 +64,7 @@ def connector(url: Callable[[], str], *, prepared_statements: bool = True) -> Ca
 
 @contextlib.contextmanager
 def patient(connection: Connection) -> Iterator[None]:
-    """Hold a transaction in which statements may take as long as the pool allows the call."""
+    """Hold a transaction in which statements may take as long as the pool allows the longest calls."""
     with connection.transaction():
-        connection.execute("SET LOCAL statement_timeout = 0")
+        connection.execute(f"SET LOCAL statement_timeout = {_LONG_SERVER_SECONDS * 1000}".encode())
         yield

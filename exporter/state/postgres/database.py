@@ -47,8 +47,12 @@ class PostgresState:
     def prepare(self) -> None:
         """Make or migrate the tables. Raises StateError, which is passing if the database can't be reached."""
         if not self._prepared:
-            self.wait(self.pool.submit(prepare(self.place), _PREPARE_SECONDS))
+            self.wait(self.preparing())
             self._prepared = True
+
+    def preparing(self) -> "Future[None]":
+        """Begin to do so, and return its future: another replica that does it may take long."""
+        return self.pool.submit(prepare(self.place), _PREPARE_SECONDS)
 
     @contextlib.contextmanager
     def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:

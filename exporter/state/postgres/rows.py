@@ -8,8 +8,8 @@ from exporter.model.record import Refused
 from exporter.state.postgres import statements
 from exporter.state.postgres.connection import patient
 from exporter.state.postgres.pool import Connection
-from exporter.state.postgres.statements import MOST_IN_FLIGHT
-from exporter.state.rows import IN_FLIGHT, FailureRow, RecordRow, SeriesRow, Write
+from exporter.state.postgres.statements import MOST_IN_FLIGHT, MOST_KEPT
+from exporter.state.rows import DELETED, IN_FLIGHT, FailureRow, RecordRow, SeriesRow, Write
 
 _LONG_SECONDS = 60.0
 """How long a statement may take that reads or changes all records of a collector."""
@@ -42,7 +42,7 @@ class PostgresRows:
         self._account = account
         self._fence = fence
         found = run(_loading(account, collector))
-        self._collector, self._version, self._marks, newest, oldest, ids, times, *columns = found
+        self._collector, self._version, self._marks, newest, oldest, ids, times, kept, created, *columns = found
         self._series = {row.number: row for row in map(SeriesRow, *(column or () for column in columns))}
         self._newest: float | None = newest
         self._newest_is_known = True
@@ -51,6 +51,10 @@ class PostgresRows:
         """All records in flight with their times of creation; None if they are too many."""
         if ids is None or len(ids) < MOST_IN_FLIGHT:
             self._in_flight = dict(zip(ids or (), times or (), strict=True))
+        self._kept: dict[str, float] | None = None
+        """All records but the deleted ones with their times of creation; None if they are too many."""
+        if kept is not None:
+            self._kept = dict(zip(kept, created, strict=True))
         self._met: Mapping[str, float | None] = {}
         """When the records that `get` was last asked for were created; None for those that do not exist."""
 
@@ -107,7 +111,10 @@ class PostgresRows:
 
     def between(self, low: float, high: float) -> Sequence[tuple[str, float]]:
         """Return IDs and times of creation of records created in (low, high] and not deleted, newest first."""
-        return self._rows(statements.BETWEEN, self._collector, low, high)
+        if self._kept is None:
+            return self._rows(statements.BETWEEN, self._collector, low, high)
+        found = [record for record in self._kept.items() if low < record[1] <= high]
+        return sorted(found, key=lambda record: (-record[1], record[0]))
 
     def count_between(self, low: float, high: float) -> int:
         """Return how many records were created in (low, high], deleted ones too."""
@@ -166,13 +173,18 @@ class PostgresRows:
             self._note_start(write.start_over)
         for row in write.records:
             self._note_record(row)
+        if self._kept is not None and len(self._kept) > MOST_KEPT:
+            self._kept = None
         if write.forgotten:
             self._newest_is_known = False
             for record_id in write.forgotten:
-                (self._in_flight if self._in_flight is not None else {}).pop(record_id, None)
+                for known in (self._in_flight, self._kept):
+                    if known is not None:
+                        known.pop(record_id, None)
         self._met = {}
 
     def _note_start(self, before: float) -> None:
+        self._kept = None
         if self._in_flight is None:
             self._none_finished_before = -math.inf
             return
@@ -181,11 +193,8 @@ class PostgresRows:
         self._in_flight = {name: created_at for name, created_at in self._in_flight.items() if created_at < before}
 
     def _note_record(self, row: RecordRow) -> None:
-        if self._in_flight is not None:
-            if row.state == IN_FLIGHT:
-                self._in_flight[row.id] = row.created_at
-            else:
-                self._in_flight.pop(row.id, None)
+        _keep(self._in_flight, row, is_kept=row.state == IN_FLIGHT)
+        _keep(self._kept, row, is_kept=row.state != DELETED)
         if row.state != IN_FLIGHT:
             self._none_finished_before = min(self._none_finished_before, row.created_at)
         if not self._newest_is_known:
@@ -207,8 +216,18 @@ class PostgresRows:
         return value
 
 
+def _keep(known: dict[str, float] | None, row: RecordRow, *, is_kept: bool) -> None:
+    """Add a record to those that are known, or take it away from them, as far as they are known."""
+    if known is None:
+        return
+    if is_kept:
+        known[row.id] = row.created_at
+    else:
+        known.pop(row.id, None)
+
+
 def _loading(account: str, collector: str) -> Callable[[Connection], tuple[Any, ...]]:
-    load = {"account": account, "collector": collector, "most": MOST_IN_FLIGHT}
+    load = {"account": account, "collector": collector, "most": MOST_IN_FLIGHT, "kept": MOST_KEPT}
 
     def call(connection: Connection) -> tuple[Any, ...]:
         cursor = connection.cursor(binary=True)

@@ -12,7 +12,7 @@ MIN_READER = 1
 """The least version of a program that may use tables of VERSION: changes are additive within a release."""
 
 _PROGRAM = "batch-exporter"
-_LOCK = 0x62617463
+LOCK = 0x62617463
 """The key of the advisory lock under which the tables are made and migrated."""
 TABLES = ("meta", "collectors", "series", "records", "failures", "replicas", "leases")
 
@@ -95,7 +95,7 @@ def prepare(place: str) -> Callable[[Connection], None]:
         if _version(connection, place) >= VERSION:
             return
         with patient(connection):
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
             # Another replica may have made them meanwhile.
             version = _version(connection, place)
             for start in range(version, VERSION):

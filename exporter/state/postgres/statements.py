@@ -8,17 +8,25 @@ from exporter.state.rows import Write
 MOST_IN_FLIGHT = 1000
 """The number of records in flight that are read with the rest at the beginning of a poll."""
 
+MOST_KEPT = 100
+"""The number of records that are read with the rest if there are no more: a short list is compared with all of them."""
+
 LOAD: LiteralString = """
     SELECT c.id, c.version, c.marks,
         (SELECT max(created_at) FROM records WHERE collector = c.id),
         (SELECT created_at FROM records WHERE collector = c.id AND state <> 1 ORDER BY created_at LIMIT 1),
-        i.ids, i.times,
+        i.ids, i.times, k.ids, k.times,
         s.number, s.key, s.total, s.events, s.published, s.cause, s.spread, s.published_spread, s.rose
     FROM collectors c
     CROSS JOIN LATERAL (
         SELECT array_agg(id) AS ids, array_agg(created_at) AS times
         FROM (SELECT id, created_at FROM records WHERE collector = c.id AND state = 1
               ORDER BY created_at DESC LIMIT %(most)s) q) i
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN count(*) <= %(kept)s THEN coalesce(array_agg(id), '{}') END AS ids,
+            CASE WHEN count(*) <= %(kept)s THEN coalesce(array_agg(created_at), '{}') END AS times
+        FROM (SELECT id, created_at FROM records WHERE collector = c.id AND state <> 2
+              ORDER BY created_at DESC LIMIT %(kept)s + 1) q) k
     CROSS JOIN LATERAL (
         SELECT array_agg(number) AS number, array_agg(key) AS key, array_agg(total) AS total,
             array_agg(events) AS events, array_agg(published) AS published, array_agg(cause) AS cause,

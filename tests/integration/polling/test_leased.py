@@ -33,6 +33,10 @@ class Leases:
         self.configured = configured
         self.anew: list[str] = []
         self.left = False
+        self.epochs: dict[str, int] = {}
+
+    def fence(self, account: str) -> tuple[str, int]:
+        return "one", self.epochs.get(account, 1)
 
     def configure(self, configured: Configured) -> None:
         self.configured = configured
@@ -77,6 +81,12 @@ def exposed(program: Program) -> set[str]:
     return {collector.account for collector in program.rig.board.snapshot.collectors}
 
 
+def metered(program: Program) -> set[str]:
+    """Return the accounts in the metrics that are no collector's."""
+    samples = (sample for metric in program.live.registry.collect() for sample in metric.samples)
+    return {sample.labels["account"] for sample in samples if "account" in sample.labels}
+
+
 def test_only_what_was_claimed_is_polled_and_exposed_until_it_is_lost(
     program: Program, leased: LeasedSupervisor
 ) -> None:
@@ -91,9 +101,7 @@ def test_only_what_was_claimed_is_polled_and_exposed_until_it_is_lost(
     do(program, leased, "lost", "a", "never begun")
     assert exposed(program) == {"b"}
     assert leased.healthy()
-    text = "".join(str(metric.samples) for metric in program.live.registry.collect())
-    assert "'account': 'b'" in text
-    assert "'account': 'a'" not in text, "requests of an account that is another's are not exposed"
+    assert metered(program) == {"b"}, "requests of an account that is another's are not exposed"
 
 
 def test_when_an_account_is_lost_no_poll_of_it_is_under_way_any_more(
@@ -117,7 +125,7 @@ def test_accounts_of_which_one_can_not_be_restored_do_not_begin_and_may_be_tried
         @contextlib.contextmanager
         def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
             if account == "b":
-                raise StateError("it is down")
+                raise StateError("it is down", passing=True)
             with program.rig.state.records(account, collector, rules) as records:
                 yield records
 
@@ -129,10 +137,74 @@ def test_accounts_of_which_one_can_not_be_restored_do_not_begin_and_may_be_tried
     with pytest.raises(StateError, match="it is down"):
         do(program, leased, "claimed", "a", "b")
     assert exposed(program) == set()
+    assert metered(program) == set()
     do(program, leased, "lost", "a", "b")
     program.shared = well
     do(program, leased, "claimed", "a", "b")
     program.wait_for_polls("a", "b")
+
+
+class OneFails:
+    """A state in which one account can't be opened."""
+
+    def __init__(self, program: Program, error: Exception) -> None:
+        self._program = program
+        self._error = error
+
+    @contextlib.contextmanager
+    def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
+        if account == "b":
+            raise self._error
+        with self._program.rig.state.records(account, collector, rules) as records:
+            yield records
+
+    def sizes(self) -> Sizes | None: ...
+
+
+@pytest.mark.parametrize("error", [StateError("its content can't be read"), RuntimeError("a bug")])
+def test_an_account_whose_state_is_damaged_keeps_no_other_from_beginning(
+    program: Program, leased: LeasedSupervisor, error: Exception
+) -> None:
+    program.shared = replace(program.shared, state=OneFails(program, error))
+    leased.start(program.accounts(a=BATCHES, b=BATCHES, c=BATCHES))
+    do(program, leased, "claimed", "a", "b", "c")
+    program.wait_for_polls("a", "c")
+    eventually(lambda: program.on_board("b")[0].health.up is False)
+
+
+def test_nothing_is_left_of_accounts_whose_beginning_was_refused(program: Program, leased: LeasedSupervisor) -> None:
+    refused: list[tuple[str, bool]] = []
+    state = LeasedState(OneFails(program, Refused("b")), lambda account, *, commit: refused.append((account, commit)))
+    program.shared = replace(program.shared, state=state)
+    leased.start(program.accounts(a=BATCHES, b=BATCHES, c=BATCHES))
+    do(program, leased, "claimed", "c")
+    with pytest.raises(Stopping):
+        do(program, leased, "claimed", "a", "b")
+    assert exposed(program) == metered(program) == {"c"}
+    assert refused == [("b", False)], "nothing was to be written"
+
+
+def test_an_account_that_was_lost_while_others_were_restored_does_not_begin(
+    program: Program, leased: LeasedSupervisor
+) -> None:
+    class Moving:
+        """A state during whose reading the first account has got another owner."""
+
+        @contextlib.contextmanager
+        def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
+            if account == "b":
+                leases(leased).epochs["a"] = 2
+            with program.rig.state.records(account, collector, rules) as records:
+                yield records
+
+        def sizes(self) -> Sizes | None: ...
+
+    program.shared = replace(program.shared, state=Moving())
+    leased.start(program.accounts(a=BATCHES, b=BATCHES))
+    do(program, leased, "claimed", "a", "b")
+    program.wait_for_polls("b")
+    assert exposed(program) == metered(program) == {"b"}
+    assert program.lines[0].over.is_set()
 
 
 def test_a_reload_begins_changed_accounts_anew_with_their_new_settings(
@@ -142,7 +214,7 @@ def test_a_reload_begins_changed_accounts_anew_with_their_new_settings(
     do(program, leased, "claimed", "a", "b")
     found = leased.change(program.accounts(a=BATCHES, b=f"{BATCHES}, page_size: 7", d=BATCHES))
     assert found.counts() == {"added": 1, "changed": 1, "removed": 1, "kept": 1}
-    assert leases(leased).anew == ["b"]
+    assert leases(leased).anew == ["b", "c"], "what was removed ends at once, too, also while the database is down"
     assert leases(leased).configured.accounts == {"a", "b", "d"}
     do(program, leased, "lost", "b")
     do(program, leased, "claimed", "b")
@@ -175,7 +247,7 @@ def test_configurations_are_the_same_if_their_accounts_differ_in_order_or_secret
 
 def test_a_poll_whose_write_is_refused_ends_without_a_trace_in_metrics(rig: Rig) -> None:
     rig.world.add("document_batches", document_batch("rb_1", NOW, destinations={"email": generations(1, failed=1)}))
-    refused: list[str] = []
+    refused: list[tuple[str, bool]] = []
 
     class Refusing:
         """A state whose account has become another's."""
@@ -188,11 +260,14 @@ def test_a_poll_whose_write_is_refused_ends_without_a_trace_in_metrics(rig: Rig)
 
         def sizes(self) -> Sizes | None: ...
 
-    kept, rig.state = rig.state, cast("SqliteState", LeasedState(Refusing(), refused.append))
+    def refuse(account: str, *, commit: bool) -> None:
+        refused.append((account, commit))
+
+    kept, rig.state = rig.state, cast("SqliteState", LeasedState(Refusing(), refuse))
     poller = rig.poller("document_batches")
     for step in (poller.rise, poller.poll):
         with pytest.raises(Stopping):
             step()
-    assert refused == ["prod", "prod"]
+    assert refused == [("prod", True), ("prod", True)]
     assert (poller.facts.up, poller.facts.error) == (None, None)
     assert [collector.counters for collector in rig.board.snapshot.collectors] == [{}], "nothing has risen"

@@ -2,6 +2,7 @@
 
 import random
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from exporter.exposition import meter as meter_module
+from exporter.exposition import self_metrics
 from exporter.exposition.catalog import REQUESTS, THROTTLED
 from exporter.exposition.meter import EXPECTED_CODES, AccountMeter
 from exporter.exposition.scrape import OPENMETRICS, TEXT, Exposition
@@ -50,7 +52,7 @@ def live() -> SelfMetrics:
 
 
 class Interruptions:
-    """Let other threads run between any two operations of the meter, at random."""
+    """Let other threads run between any two operations of the meters, at random."""
 
     def __init__(self) -> None:
         self._random = random.Random(1)
@@ -60,7 +62,7 @@ class Interruptions:
         sys.settrace(self._called)
 
     def _called(self, frame: FrameType, event: str, value: object) -> Any:
-        if frame.f_code.co_filename != meter_module.__file__:
+        if frame.f_code.co_filename not in (meter_module.__file__, self_metrics.__file__):
             return None
         frame.f_trace_lines, frame.f_trace_opcodes = False, True
         return self._interrupt
@@ -207,6 +209,25 @@ def test_threads_that_count_and_render_at_once_lose_nothing_and_see_what_was_cou
         list(pool.map(work, [f"/{place}" for place in range(threads)]))
     assert number("/of_all") == threads * times
     assert meter.rendered(THROTTLED).endswith(f" {threads * times / 4}\n".encode())
+
+
+def test_accounts_that_begin_while_others_are_removed_keep_their_meters(live: SelfMetrics) -> None:
+    """One thread begins accounts, and another one has just loaded the configuration: no change of either is lost."""
+    accounts, begun = [f"a{number}" for number in range(30)], threading.Event()
+
+    def begin() -> None:
+        for account in accounts:
+            live.meter(account, "inkit")
+        begun.set()
+
+    def reload() -> None:
+        while not begun.is_set():
+            live.keep([(account, "inkit") for account in accounts])
+
+    with ThreadPoolExecutor(2, initializer=Interruptions().start) as pool:
+        for done in [pool.submit(begin), pool.submit(reload)]:
+            done.result()
+    assert [account for account in accounts if f'account="{account}"'.encode() not in scrape(live)] == []
 
 
 def test_a_request_that_ends_after_its_account_was_removed_does_not_bring_its_lines_back(live: SelfMetrics) -> None:

@@ -68,6 +68,15 @@ def test_a_scrape_that_took_until_after_that_moment_may_not_be_sent(scene: Scene
     assert exposition.may_send(exposition.render(names=names)), "it has no accounts"
 
 
+def test_a_scrape_in_silence_has_seen_nothing() -> None:
+    store = SnapshotStore()
+    store.exposed_until = lambda: 110.0
+    store.scraped(110.0)
+    assert store.last_scrape is None
+    store.scraped(109.9)
+    assert store.last_scrape == 109.9
+
+
 def test_requests_and_folded_series_of_accounts_are_silent_too() -> None:
     clock, store = Clock(100.0), SnapshotStore()
     metrics = SelfMetrics("1", "2", store, clock)

@@ -288,7 +288,7 @@ def test_what_can_not_be_released_is_released_later_and_not_polled_meanwhile(sta
 
 def test_an_account_whose_write_was_refused_ends_and_begins_anew(stage: Stage) -> None:
     alone(stage)
-    stage.at(0.0, lambda: stage.replicas.refuse("a"))
+    stage.at(0.0, lambda: stage.replicas.refuse("a", commit=True))
     stage.run(2.5)
     assert stage.events == [("end", ("a",)), ("begin", ("a",))]
     assert stage.replicas.status.commits_refused == 1
@@ -297,14 +297,23 @@ def test_an_account_whose_write_was_refused_ends_and_begins_anew(stage: Stage) -
 
 def test_an_account_whose_write_was_refused_is_exposed_no_longer_at_once(stage: Stage) -> None:
     alone(stage)
-    stage.replicas.refuse("a")
+    stage.replicas.refuse("a", commit=True)
     assert "a" not in stage.replicas.owned()
 
 
 def test_an_account_that_is_not_polled_counts_no_refused_commit(stage: Stage) -> None:
     alone(stage)
-    stage.replicas.refuse("elsewhere")
+    stage.replicas.refuse("elsewhere", commit=True)
     assert stage.replicas.status.commits_refused == 0
+
+
+def test_a_poll_that_may_not_even_begin_counts_no_refused_commit(stage: Stage) -> None:
+    alone(stage)
+    stage.replicas.refuse("a", commit=False)
+    assert stage.replicas.status.commits_refused == 0
+    assert "a" not in stage.replicas.owned()
+    stage.replicas.refuse("b", commit=True)
+    assert stage.replicas.status.commits_refused == 1
 
 
 def test_accounts_that_can_not_be_restored_are_tried_at_each_tick(stage: Stage) -> None:
@@ -312,6 +321,7 @@ def test_accounts_that_can_not_be_restored_are_tried_at_each_tick(stage: Stage) 
     stage.run(4.0)
     assert stage.events[:2] == [("begin", NAMES), ("end", NAMES)]
     assert stage.replicas.owned() == {}
+    assert stage.replicas.status.not_ready == "4 of 4 accounts are not restored yet"
     assert stage.holders() == dict.fromkeys(NAMES, "one")
     stage.unreadable = set()
     alone(stage)
@@ -440,6 +450,42 @@ def test_ticks_go_on_while_accounts_are_restored(stage: Stage, engine: Engine, m
     leaving = engine.submit("leaving", slow.leave)
     leaving.result(GENEROUS)
     running.result(GENEROUS)
+
+
+def test_a_reload_while_an_account_is_restored_begins_it_anew_with_its_new_settings(
+    stage: Stage, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica, "TICK_SECONDS", 0.01)
+    restoring, go_on, ended = threading.Event(), Future[None](), threading.Event()
+    settings, begun_with = ["old"], list[str]()
+    begun_anew = threading.Event()
+
+    class Slow:
+        def claimed(self, accounts: Collection[str]) -> None:
+            found = settings[0]
+            restoring.set()
+            engine.result(go_on)
+            begun_with.append(found)
+            if found == "new":
+                begun_anew.set()
+
+        def lost(self, accounts: Collection[str]) -> None:
+            ended.set()
+
+    clock = iter(range(10**9))
+    slow = Replicas(engine, stage, Slow(), Configured(frozenset("a"), "same"), lambda: next(clock) / 10, holder="one")
+    engine.submit("replicas", slow.run)
+    assert restoring.wait(GENEROUS)
+
+    def reload() -> None:
+        settings[0] = "new"
+        slow.begin_anew(["a", "elsewhere"])
+
+    engine.submit("reload", reload).result(GENEROUS)
+    go_on.set_result(None)
+    assert begun_anew.wait(GENEROUS)
+    assert ended.is_set()
+    assert begun_with == ["old", "new"]
 
 
 def test_a_claim_that_is_under_way_at_the_end_is_released_and_begins_nothing(

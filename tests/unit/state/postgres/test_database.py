@@ -10,8 +10,10 @@ import pytest
 from exporter.model.accounting import Rules
 from exporter.model.database_url import shown
 from exporter.model.record import Refused, StateError
+from exporter.state.postgres.connection import patient
 from exporter.state.postgres.database import Fences, PostgresState, opened
 from exporter.state.postgres.errors import unavailable
+from exporter.state.postgres.pool import Connection
 from exporter.state.postgres.schema import VERSION
 from tests.support.canaries import canary, holds
 from tests.support.postgres import Server, running
@@ -47,6 +49,18 @@ def what(url: str) -> str:
 def test_an_empty_database_gets_the_tables_and_keeps_what_is_counted(postgres: Server, database: str) -> None:
     assert count(postgres.url(database), "a") == 1
     assert count(postgres.url(database), "b") == 2
+
+
+def test_a_long_transaction_does_not_wait_in_the_server_forever_once_its_program_has_gone(
+    postgres: Server, database: str
+) -> None:
+    def limit(connection: Connection) -> int:
+        with patient(connection):
+            query = "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'"
+            return int(connection.execute(query).fetchall()[0][0])
+
+    with state_of(postgres.url(database)) as state:
+        assert 60_000 < state.pool.submit(limit).result() <= 120_000
 
 
 def test_programs_that_start_at_once_make_the_tables_once(postgres: Server, database: str) -> None:

@@ -149,6 +149,50 @@ def test_a_quiet_poll_is_two_round_trips(pool: Pool) -> None:
     assert run.calls == 2
 
 
+def many(count: int) -> list[RecordRow]:
+    return [RecordRow(f"{number:03}", number % 7, FINISHED, "", None) for number in range(count)]
+
+
+def test_a_list_of_one_page_is_compared_with_its_records_without_another_round_trip(pool: Pool) -> None:
+    deleted = RecordRow("d", 3.0, DELETED, "", None)
+    rows_of(pool).write(
+        Write(records=[*(RecordRow(f"{n:03}", n % 7, FINISHED, "", None) for n in range(100)), deleted])
+    )
+    run = Trips(pool)
+    rows = PostgresRows(run, "prod", "x", FENCE)
+    between = rows.between(1.0, 3.0)
+    assert between == [(f"{n:03}", t) for t in (3.0, 2.0) for n in range(100) if n % 7 == t]
+    rows.write(Write(marks="{}"))
+    assert run.calls == 2
+
+
+def test_an_empty_list_is_compared_with_nothing_without_another_round_trip(pool: Pool) -> None:
+    rows_of(pool)
+    run = Trips(pool)
+    rows = PostgresRows(run, "prod", "x", FENCE)
+    assert list(rows.between(0.0, 100.0)) == []
+    rows.write(Write(records=many(100)))
+    assert len(rows.between(-1.0, 7.0)) == 100
+    assert run.calls == 2
+
+
+def test_a_list_that_grows_is_not_kept_in_memory(pool: Pool) -> None:
+    run = Trips(pool)
+    rows = PostgresRows(run, "prod", "x", FENCE)
+    rows.write(Write(records=many(101)))
+    assert len(rows.between(-1.0, 7.0)) == 101
+    before = run.calls
+    assert len(rows.between(-1.0, 7.0)) == 101
+    assert run.calls == before + 1
+
+
+def test_a_longer_list_is_read_when_it_is_asked_for(pool: Pool) -> None:
+    rows_of(pool).write(Write(records=many(101)))
+    run = Trips(pool)
+    assert len(PostgresRows(run, "prod", "x", FENCE).between(-1.0, 7.0)) == 101
+    assert run.calls == 2
+
+
 def test_new_records_cost_one_question_and_one_write(pool: Pool) -> None:
     rows_of(pool).write(Write(records=[RecordRow("a", 100.0, FINISHED, "", None)]))
     run = Trips(pool)
