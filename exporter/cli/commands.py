@@ -161,7 +161,13 @@ COMMANDS = {
     "state show": Command(
         "Show what a state holds, also while an exporter uses it.",
         {**_CONFIG, **_STATE_SHOW, **_LOG},
-        {"place": {"metavar": "PLACE", "nargs": "?", "help": f"{_PLACE}; default: that of the configuration"}},
+        {
+            "place": {
+                "metavar": "PLACE",
+                "nargs": "?",
+                "help": f"{_PLACE}; default: that of the configuration, or batch-exporter.db",
+            }
+        },
     ),
     "state copy": Command(
         "Copy a state to an empty place, while no exporter uses either.",

@@ -1,18 +1,15 @@
 """Assemble, compress and cache scrapes of the collectors' blocks and the live metrics. No HTTP here."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from prometheus_client.exposition import generate_latest
-from prometheus_client.metrics_core import Metric
-from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector as LibraryCollector
 from prometheus_client.registry import CollectorRegistry
 
 from exporter.exposition.boot_clock import ticks
 from exporter.exposition.gzip import Begun, Deflated, begun, deflated, ended
-from exporter.exposition.meter import RenderedMetric
+from exporter.exposition.live_lines import Named, render_live
 from exporter.exposition.negotiation import gzip_preferred, openmetrics_preferred
 from exporter.exposition.snapshot import Blocks, CollectorSnapshot, Snapshot, SnapshotStore
 from exporter.exposition.text_format import header
@@ -24,7 +21,6 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 LIVE_SECONDS = 1.0
 """How long the live metrics are cached: rendering them is the most expensive part of a scrape."""
 
-_EOF = b"# EOF\n"
 _SUFFIXES = {"histogram": ("_bucket", "_count", "_sum")}
 _LARGE = 2**16
 """Bytes. Smaller pieces are copied: sending them one by one is more expensive."""
@@ -146,7 +142,7 @@ class Exposition:
         snapshot = self._store.exposed(now)
         parts = self._current(snapshot, chosen, openmetrics, now)
         member = begun(part.deflated() for part in parts) if compressed else None
-        scrape = _scrape(parts, _Named(self._live, frozenset(names)), openmetrics, member)
+        scrape = _scrape(parts, Named(self._live, frozenset(names)), openmetrics, member)
         return replace(scrape, has_accounts=not snapshot.is_silence)
 
     def _current_whole(self, form: _Form, now: float) -> Scrape:
@@ -194,7 +190,7 @@ class Exposition:
 def _scrape(parts: Sequence[_Part], live: LibraryCollector, openmetrics: bool, member: Begun | None) -> Scrape:
     """Return a scrape of these parts and the live metrics; `member` has the parts compressed, if it is to be."""
     content_type = OPENMETRICS if openmetrics else TEXT
-    rest = _render_live(live, openmetrics)
+    rest = render_live(live, openmetrics)
     if member is None:
         return Scrape(content_type, None, tuple(_chunks([*(part.plain() for part in parts), rest])))
     return Scrape(content_type, "gzip", tuple(_chunks(ended(member, rest))))
@@ -244,57 +240,3 @@ def _current_lines(before: _Lines, collectors: Sequence[CollectorSnapshot], now:
 def _shown(collector: CollectorSnapshot, fresh: bool) -> Blocks:
     """Return the blocks that are exposed of a collector; gauges about records only if they are fresh."""
     return {**(collector.gauges if fresh else {}), **collector.counters, **collector.status}
-
-
-class _Named(LibraryCollector):
-    """Collect the families of a registry that have a sample of one of these names.
-
-    The library's own restricted registry returns them in an order that changes from run to run.
-    """
-
-    def __init__(self, registry: CollectorRegistry, names: frozenset[str]) -> None:
-        self._registry = registry
-        self._names = names
-
-    def collect(self) -> Iterator[Metric]:
-        for metric in self._registry.collect():
-            if _has_samples(metric, self._names):
-                yield metric
-
-
-def _has_samples(metric: Metric, names: Collection[str]) -> bool:
-    """Return whether the metric has a sample of one of these names."""
-    if isinstance(metric, RenderedMetric):
-        return metric.has_samples(names)
-    return any(sample.name in names for sample in metric.samples)
-
-
-def _render_live(live: LibraryCollector, openmetrics: bool) -> bytes:
-    """Render the live metrics; in OpenMetrics with the `# EOF` that ends the whole scrape."""
-    return b"".join((*_live_lines(live, openmetrics), _EOF if openmetrics else b""))
-
-
-def _live_lines(live: LibraryCollector, openmetrics: bool) -> Iterator[bytes]:
-    """Yield the lines of the families in their order. The library renders those that are not rendered already."""
-    encode: Callable[[LibraryCollector], bytes] = (
-        openmetrics_exposition.generate_latest if openmetrics else generate_latest
-    )
-    others: list[Metric] = []
-    for metric in live.collect():
-        if isinstance(metric, RenderedMetric):
-            yield encode(_Some(others)).removesuffix(_EOF)
-            others = []
-            yield metric.rendered(openmetrics=openmetrics)
-        else:
-            others.append(metric)
-    yield encode(_Some(others)).removesuffix(_EOF)
-
-
-class _Some(LibraryCollector):
-    """Collect metrics that are collected already."""
-
-    def __init__(self, metrics: Iterable[Metric]) -> None:
-        self._metrics = metrics
-
-    def collect(self) -> Iterable[Metric]:
-        return self._metrics

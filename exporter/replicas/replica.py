@@ -204,7 +204,12 @@ class Replicas:
             log.info("database answers", extra={"holder": self.holder})
         self._tally.error = self._tally.failing_since = None
         came_and_went = changes(self._replica, tick)
+        had_current_config = self._replica.has_current_config
         self._become(self._replica.after(tick))
+        if had_current_config and not self._replica.has_current_config:
+            log.warning("another replica has a newer configuration: claiming no accounts")
+        elif not had_current_config and self._replica.has_current_config:
+            log.info("configuration is the newest again: claiming accounts")
         self._tally.changes.update(came_and_went.values())
         log_changes(came_and_went.values())
 
@@ -224,7 +229,7 @@ class Replicas:
 
     def _failed(self, error: str) -> None:
         if self._tally.error is None:
-            log.error("tick failed: leases expire if this goes on", extra={"err": error})
+            log.error("heartbeat failed: leases expire if this goes on", extra={"err": error})
         self._tally.error = error
         if self._tally.failing_since is None:
             self._tally.failing_since = self._clock()

@@ -164,6 +164,9 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
         "systemctl enable --now batch-exporter": _SERVICES,
     },
     "docs/high-availability.md": {
+        "batch-exporter demo --replicas 2": Elsewhere(
+            "needs PostgreSQL and psycopg; tests/integration/cli/test_demo_replicas.py runs it"
+        ),
         "kubectl --namespace batch-exporter create secret generic batch-exporter-state --from-file=url=./url": _CLUSTER,
     },
 }

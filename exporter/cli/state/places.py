@@ -27,7 +27,8 @@ def name_of(at: Place) -> str:
 def place(argument: str, text: str) -> Place:
     """Return the place that an argument of this name says. Raises UsageError, which never quotes the text of a URL."""
     if text.startswith("@") and len(text) > 1:
-        return _database(argument, DatabaseUrl(Path(text[1:])))
+        # The path is not quoted: it may be a URL with a password.
+        return _database(f"{argument}: @FILE", DatabaseUrl(Path(text[1:])))
     if text.startswith(("postgresql://", "postgres://")):
         return _database(argument, DatabaseUrl(text))
     if not text or text == "@":
@@ -57,7 +58,7 @@ def configured(config: Config) -> Place:
 
 
 def _database(argument: str, url: DatabaseUrl) -> Place:
-    postgres.require()
+    postgres.require(argument)
     try:
         problem = postgres.problem(url.check())
     except UrlError as error:

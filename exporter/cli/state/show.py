@@ -10,10 +10,12 @@ from exporter.cli.flags import UsageError
 from exporter.cli.load_config import configuration
 from exporter.cli.printing import Printer
 from exporter.cli.state.places import Place, configured, place, warn_of_password
+from exporter.config.schema import State
 from exporter.model.iso_time import iso_time
 from exporter.state.overview import CollectorOverview, Overview
 from exporter.state.sqlite.overview import overview as of_file
 
+_DEFAULT_PATH = Path(str(State.model_fields["path"].default))
 _HEADS = ("ACCOUNT", "COLLECTOR", "IN FLIGHT", "FINISHED", "DELETED", "SERIES", "FAILURES", "LAST POLL")
 
 
@@ -23,9 +25,18 @@ def run(args: argparse.Namespace) -> bool:
         raise UsageError("give PLACE or --config.file, not both")
     if args.place is not None:
         warn_of_password(Printer(args.log_format), args.place)
-    found = _overview(configured(configuration(args)) if args.place is None else place("PLACE", args.place))
+    found = _overview(_place(args))
     print(json.dumps(document(found), indent=2) if args.json else "\n".join(lines(found, time.time())))
     return True
+
+
+def _place(args: argparse.Namespace) -> Place:
+    """Return PLACE, that of the configuration, or without both the default path: no token is needed to look."""
+    if args.place is not None:
+        return place("PLACE", args.place)
+    if args.config_file is None:
+        return _DEFAULT_PATH
+    return configured(configuration(args))
 
 
 def _overview(at: Place) -> Overview:

@@ -8,12 +8,12 @@ from exporter.model.record import StateError
 MISSING = "PostgreSQL needs psycopg, which is not installed: pip install '.[postgres]'"
 
 
-def require() -> None:
-    """Import psycopg. Raises StateError if it is not installed."""
+def require(where: str = "state.url") -> None:
+    """Import psycopg. Raises StateError if it is not installed. `where` names the URL in the message."""
     try:
         import psycopg  # noqa: F401
     except ImportError as error:
-        raise StateError(f"state.url: {MISSING}") from error
+        raise StateError(f"{where}: {MISSING}") from error
 
 
 def problem(url: str) -> str | None:

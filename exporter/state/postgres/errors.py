@@ -10,6 +10,8 @@ import psycopg
 
 from exporter.model.record import StateError
 
+NO_STATE = "it has no state yet: start an exporter with it, or check the name of the database and its search_path"
+
 _CONNECTING: Sequence[tuple[str, str, bool]] = (
     (
         r"password authentication failed|no password supplied|authentication failed for user",
@@ -39,6 +41,11 @@ _CONNECTING: Sequence[tuple[str, str, bool]] = (
     (
         r"invalid \S+ value|invalid value for parameter",
         "a parameter has a value that libpq does not know: check state.url",
+        False,
+    ),
+    (
+        r"server does not support SSL",
+        "it does not offer TLS: set ssl = on in its postgresql.conf, or another sslmode in state.url",
         False,
     ),
     (r"SSL|certificate", "TLS failed: check sslmode and sslrootcert in state.url", False),

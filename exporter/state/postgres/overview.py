@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from exporter.state.overview import CollectorOverview, Overview, ReplicaOverview, last_poll
-from exporter.state.postgres.errors import state_error
+from exporter.state.postgres.errors import NO_STATE, state_error
 from exporter.state.postgres.pool import Connection
 from exporter.state.postgres.schema import TABLES, inspect
 from exporter.state.postgres.tables import opened, understanding, unpooled
@@ -39,7 +39,7 @@ def overview(url: Callable[[], str], place: str) -> Overview:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         version = inspect(place)(connection)
         if version == 0:
-            raise state_error(place, "it has no state: check the name of the database and its search_path")
+            raise state_error(place, NO_STATE)
         return _read(connection, place, version)
 
 

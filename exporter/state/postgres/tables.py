@@ -9,7 +9,7 @@ from psycopg.sql import SQL, Identifier
 
 from exporter.model.record import StateError
 from exporter.state.postgres.connection import connector
-from exporter.state.postgres.errors import state_error, unavailable, understood
+from exporter.state.postgres.errors import NO_STATE, state_error, unavailable, understood
 from exporter.state.postgres.pool import Connection
 from exporter.state.postgres.schema import inspect, prepare
 from exporter.state.tables import COLLECTORS, TABLES, Row, Table
@@ -88,7 +88,7 @@ def source(url: Callable[[], str], place: str) -> Iterator[PostgresTables]:
     with opened(unpooled(url), place) as connection:
         with understanding(place):
             if inspect(place)(connection) == 0:
-                raise state_error(place, "it has no state: check the name of the database and its search_path")
+                raise state_error(place, NO_STATE)
             # Of an older version, its tables are migrated as the next exporter would.
             prepare(place)(connection)
         with _alone(connection, place, "SHARE"):

@@ -206,7 +206,8 @@ def _alone(path: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StateError(
-                f"state file {path}: another batch-exporter is using it; give each its own state.path", passing=True
+                f"state file {path}: another batch-exporter is using it: stop it, or give each its own state.path",
+                passing=True,
             ) from error
         except OSError as error:
             raise StateError(

@@ -72,5 +72,8 @@ def test_without_psycopg_the_extra_is_named(rig: Rig, tmp_path: Path) -> None:
     assert done.returncode == 2
     message = "state.url: PostgreSQL needs psycopg, which is not installed: pip install '.[postgres]'"
     assert message in done.stderr
+    (tmp_path / "url").write_text("postgresql://db/x")
+    shown = run("state", "show", f"@{tmp_path}/url")
+    assert shown.stderr.startswith("PLACE: @FILE: PostgreSQL needs psycopg, which is not installed"), shown.stderr
     without = run("check", written(rig, tmp_path, f"{{path: {tmp_path}/state.db}}"))
     assert (without.returncode, without.stderr) == (0, "")

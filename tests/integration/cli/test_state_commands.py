@@ -101,7 +101,7 @@ SECRET = "pa55word"
         (f"postgresql://u:{SECRET}@", "must name a host"),
         (f"mysql://u:{SECRET}@host/db", "it is neither a path nor the URL of a PostgreSQL database"),
         (f"host=h password={SECRET}", "it is neither a path nor the URL of a PostgreSQL database"),
-        ("@missing", "no such file"),
+        ("@missing", ": @FILE: there is no such file"),
         ("", "it is empty"),
         ("missing", "there is no such file"),
     ],
@@ -113,6 +113,17 @@ def test_a_place_that_can_not_be_used_is_said_without_its_password(place: str, m
         assert done.returncode == (1 if "nothing answers" in done.stderr else 2)
         assert SECRET not in done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_in_the_default_place_is_shown_without_a_configuration_or_a_token(rig: Rig, tmp_path: Path) -> None:
+    filled(rig, tmp_path).rename(tmp_path / "batch-exporter.db")
+    assert run("state", "show", cwd=tmp_path).stdout.startswith("batch-exporter.db: schema ")
+
+
+def test_a_database_without_a_state_is_said_to_need_an_exporter(tmp_path: Path, url: str) -> None:
+    (tmp_path / "url").write_text(url)
+    done = run("state", "show", f"@{tmp_path}/url")
+    assert (done.returncode, "it has no state yet: start an exporter with it" in done.stderr) == (2, True)
 
 
 def test_a_password_on_the_command_line_is_warned_of(tmp_path: Path) -> None:

@@ -405,6 +405,22 @@ def test_the_configuration_that_counts_is_shown_first(stage: Stage) -> None:
     assert stage.replicas.status.live == ("one", "two")
 
 
+def test_another_configuration_is_logged_once_and_again_when_it_counts(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    alone(stage)
+    caplog.clear()
+    for _ in range(3):
+        stage.table.heartbeat("two", "newer", database_time(stage))
+        stage.run(1.0)
+    logged = [record.message for record in caplog.records if "configuration" in record.message]
+    assert logged == ["another replica has a newer configuration: claiming no accounts"]
+    stage.run(GENEROUS)
+    logged = [record.message for record in caplog.records if "configuration" in record.message]
+    assert logged[1:] == ["configuration is the newest again: claiming accounts"]
+
+
 def test_the_holder_names_the_host_and_differs_at_each_start() -> None:
     first, second = holder_id(), holder_id()
     assert first != second

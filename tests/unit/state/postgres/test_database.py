@@ -12,6 +12,7 @@ from exporter.model.database_url import shown
 from exporter.model.record import Refused, StateError
 from exporter.state.postgres.connection import patient
 from exporter.state.postgres.database import Fences, PostgresState, opened
+from exporter.state.postgres.errors import unavailable
 from exporter.state.postgres.pool import Connection
 from exporter.state.postgres.schema import VERSION
 from tests.support.canaries import canary, holds
@@ -151,12 +152,17 @@ def test_what_cannot_be_connected_to_is_named_with_the_fix(postgres: Server, dat
     assert "may not connect to this database" in what(postgres.tcp_url(database, reader, "right"))
     assert "there is no such database" in what(postgres.url("none"))
     assert "there is no such user" in what(postgres.url(database, "none"))
-    assert "TLS failed" in what(f"{postgres.tcp_url(database)}?sslmode=require")
+    assert "does not offer TLS: set ssl = on" in what(f"{postgres.tcp_url(database)}?sslmode=require")
     assert "a value that libpq does not know" in what(f"{postgres.url(database)}&sslmode=wrong")
     assert "refuses a parameter" in what(f"{postgres.url(database)}&options=-c%20wrong%3D1")
     assert "nothing answers there" in what("postgresql://u@127.0.0.1:1/x")
     assert "nothing answers there" in what("postgresql://u@/x?host=/nowhere")
     assert "can't be resolved" in what("postgresql://u@nowhere.invalid/x")
+
+
+def test_a_certificate_that_is_not_trusted_is_a_failure_of_tls() -> None:
+    error = psycopg.OperationalError("connection failed: SSL error: certificate verify failed")
+    assert "TLS failed: check sslmode and sslrootcert" in str(unavailable("postgresql://db/x", error))
 
 
 def test_what_a_statement_is_refused_for_is_named_with_the_fix(postgres: Server, database: str) -> None:

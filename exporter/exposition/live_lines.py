@@ -1,0 +1,67 @@
+"""Render the live metrics: those of the client library, and the families of the accounts' requests."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics_exposition
+from prometheus_client.registry import Collector as LibraryCollector
+from prometheus_client.registry import CollectorRegistry
+
+from exporter.exposition.meter import RenderedMetric
+
+_EOF = b"# EOF\n"
+
+
+class Named(LibraryCollector):
+    """Collect the families of a registry that have a sample of one of these names.
+
+    The library's own restricted registry returns them in an order that changes from run to run.
+    """
+
+    def __init__(self, registry: CollectorRegistry, names: frozenset[str]) -> None:
+        self._registry = registry
+        self._names = names
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            if _has_samples(metric, self._names):
+                yield metric
+
+
+def _has_samples(metric: Metric, names: Collection[str]) -> bool:
+    """Return whether the metric has a sample of one of these names."""
+    if isinstance(metric, RenderedMetric):
+        return metric.has_samples(names)
+    return any(sample.name in names for sample in metric.samples)
+
+
+def render_live(live: LibraryCollector, openmetrics: bool) -> bytes:
+    """Render the live metrics; in OpenMetrics with the `# EOF` that ends the whole scrape."""
+    return b"".join((*_live_lines(live, openmetrics), _EOF if openmetrics else b""))
+
+
+def _live_lines(live: LibraryCollector, openmetrics: bool) -> Iterator[bytes]:
+    """Yield the lines of the families in their order. The library renders those that are not rendered already."""
+    encode: Callable[[LibraryCollector], bytes] = (
+        openmetrics_exposition.generate_latest if openmetrics else generate_latest
+    )
+    others: list[Metric] = []
+    for metric in live.collect():
+        if isinstance(metric, RenderedMetric):
+            yield encode(_Some(others)).removesuffix(_EOF)
+            others = []
+            yield metric.rendered(openmetrics=openmetrics)
+        else:
+            others.append(metric)
+    yield encode(_Some(others)).removesuffix(_EOF)
+
+
+class _Some(LibraryCollector):
+    """Collect metrics that are collected already."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
