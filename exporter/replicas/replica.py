@@ -16,7 +16,7 @@ from exporter.model.record import StateError
 from exporter.replicas import ticks as statements
 from exporter.replicas.holder import holder_id
 from exporter.replicas.leases import DEFAULT_TTL, TICK_SECONDS, Replica, changes
-from exporter.replicas.status import ReplicaStatus, Tally, describe, log_changes
+from exporter.replicas.status import ReplicaStatus, Tally, describe, log_changes, log_configuration
 from exporter.replicas.surroundings import Accounts, Engine, Pool, done
 from exporter.replicas.ticks import Connection
 from exporter.replicas.values import Change, Configured, Tick, Unowned
@@ -206,10 +206,7 @@ class Replicas:
         came_and_went = changes(self._replica, tick)
         had_current_config = self._replica.has_current_config
         self._become(self._replica.after(tick))
-        if had_current_config and not self._replica.has_current_config:
-            log.warning("another replica has a newer configuration: claiming no accounts")
-        elif not had_current_config and self._replica.has_current_config:
-            log.info("configuration is the newest again: claiming accounts")
+        log_configuration(had_current_config, self._replica.has_current_config)
         self._tally.changes.update(came_and_went.values())
         log_changes(came_and_went.values())
 

@@ -61,6 +61,14 @@ def log_changes(changed: Iterable[Change]) -> None:
         log.info("leases changed", extra={"reason": change.value, "accounts": count})
 
 
+def log_configuration(was_current: bool, is_current: bool) -> None:
+    """Log whether the replica has the configuration that counts, if that has changed."""
+    if was_current and not is_current:
+        log.warning("another replica has a newer configuration: claiming no accounts")
+    elif is_current and not was_current:
+        log.info("configuration is the newest again: claiming accounts")
+
+
 def describe(
     replica: Replica, running: Mapping[str, int], tally: Tally, now: float, clock_offset: float | None
 ) -> ReplicaStatus:
