@@ -25,7 +25,6 @@ _SUFFIXES = {"histogram": ("_bucket", "_count", "_sum")}
 _LARGE = 2**16
 """Bytes. Smaller pieces are copied: sending them one by one is more expensive."""
 
-
 _Form = tuple[bool, bool]
 """Whether a scrape is in OpenMetrics, and whether it is compressed."""
 

@@ -5,11 +5,8 @@ restoring thousands of accounts delays no heartbeat. The other one begins and en
 """
 
 import logging
-import secrets
-import socket
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from itertools import islice
 from typing import TypeVar
@@ -17,9 +14,10 @@ from typing import TypeVar
 from exporter.client.runner import Stopping
 from exporter.model.record import StateError
 from exporter.replicas import ticks as statements
+from exporter.replicas.holder import holder_id
 from exporter.replicas.leases import DEFAULT_TTL, TICK_SECONDS, Replica, changes
-from exporter.replicas.status import ReplicaStatus, Tally, describe
-from exporter.replicas.surroundings import Accounts, Engine, Pool
+from exporter.replicas.status import ReplicaStatus, Tally, describe, log_changes, log_configuration
+from exporter.replicas.surroundings import Accounts, Engine, Pool, done
 from exporter.replicas.ticks import Connection
 from exporter.replicas.values import Change, Configured, Tick, Unowned
 
@@ -35,11 +33,6 @@ _OUTDATED = -1
 """In the place of an epoch, which it never is: the account has begun with settings that are not valid any more."""
 
 _T = TypeVar("_T")
-
-
-def holder_id() -> str:
-    """Return a name for this process that no other process has ever had, beginning with the name of the host."""
-    return f"{socket.gethostname()}-{secrets.token_hex(4)}"
 
 
 class Replicas:
@@ -79,8 +72,8 @@ class Replicas:
         """Those that begin just now."""
         self._added: frozenset[str] | None = None
         """The accounts whose leases are known to be in the table."""
-        self._tick_ended = _done()
-        self._apply_ended = _done()
+        self._tick_ended = done()
+        self._apply_ended = done()
         self._tally = Tally()
 
     # What any thread may call.
@@ -153,10 +146,7 @@ class Replicas:
         self._begin_applying()
 
     def begin_anew(self, accounts: Collection[str]) -> None:
-        """End these accounts now, as far as they have begun, and begin those anew whose lease a tick finds.
-
-        One that is just beginning ends as soon as it has begun.
-        """
+        """End these accounts, also those that are just beginning, and begin those anew whose lease a tick finds."""
         replica, now = self._replica, self._ticks()
         for account in accounts:
             if account in self._beginning:
@@ -171,9 +161,10 @@ class Replicas:
         self._become(self._replica.leave())
         self._engine.result(self._tick_ended)
         held = () if self._replica.tick is None else tuple(self._replica.tick.leases)
+        ttl, config = self._replica.ttl, self._configured.config
         try:
             # Others take over what is released as soon as they count without this replica.
-            self._ask(lambda to: self._heartbeat(to, leaving=True))
+            self._ask(lambda to: statements.heartbeat(to, self.holder, ttl, config, leaving=True))
         except StateError as error:
             self._end_all()
             log.warning("leases are not released: they expire", extra={"accounts": len(held), "err": str(error)})
@@ -203,7 +194,7 @@ class Replicas:
         decision = self._replica.decide(self._ticks())
         if decision.give:
             self._become(self._replica.give(decision.give))
-            self._log(decision.give.values())
+            log_changes(decision.give.values())
         self._begin_applying()
         if decision.claim:
             self._claim(decision.candidates, decision.claim)
@@ -215,12 +206,9 @@ class Replicas:
         came_and_went = changes(self._replica, tick)
         had_current_config = self._replica.has_current_config
         self._become(self._replica.after(tick))
-        if had_current_config and not self._replica.has_current_config:
-            log.warning("another replica has a newer configuration: claiming no accounts")
-        elif not had_current_config and self._replica.has_current_config:
-            log.info("configuration is the newest again: claiming accounts")
+        log_configuration(had_current_config, self._replica.has_current_config)
         self._tally.changes.update(came_and_went.values())
-        self._log(came_and_went.values())
+        log_changes(came_and_went.values())
 
     def _claim(self, free: tuple[Unowned, ...], count: int) -> None:
         claimed = self._ask(lambda to: statements.claim(to, self.holder, free, count))
@@ -228,7 +216,7 @@ class Replicas:
         owners = {each.account: each.holder for each in free}
         why = [Change.CLAIMED if owners[account] is None else Change.TAKEN_OVER for account in claimed]
         self._tally.changes.update(why)
-        self._log(why)
+        log_changes(why)
 
     def _become(self, replica: Replica) -> None:
         """Believe this from now on. Before that, what is not owned by it leaves the exposition."""
@@ -244,10 +232,6 @@ class Replicas:
             self._tally.failing_since = self._clock()
         # What is in the table now may be an older copy of it.
         self._added = None
-
-    def _heartbeat(self, connection: Connection, *, leaving: bool) -> None:
-        ttl, config = self._replica.ttl, self._configured.config
-        statements.heartbeat(connection, self.holder, ttl, config, leaving=leaving)
 
     # Accounts begin and end.
 
@@ -314,13 +298,3 @@ class Replicas:
 
     def _ask(self, function: Callable[[Connection], _T], seconds: float | None = None) -> _T:
         return self._engine.result(self._pool.submit(function, seconds))
-
-    def _log(self, changed: Iterable[Change]) -> None:
-        for change, count in Counter(changed).items():
-            log.info("leases changed", extra={"reason": change.value, "accounts": count})
-
-
-def _done() -> "Future[None]":
-    future: Future[None] = Future()
-    future.set_result(None)
-    return future

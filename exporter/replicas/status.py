@@ -1,11 +1,14 @@
 """What metrics, landing page and readiness say about this replica and the others."""
 
+import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.replicas.leases import Replica
 from exporter.replicas.values import Change, Phase
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,20 @@ class Tally:
     error: str | None = "the database has not answered yet"
     """Why the last tick failed; None if it succeeded."""
     failing_since: float | None = None
+
+
+def log_changes(changed: Iterable[Change]) -> None:
+    """Log how many leases came or went for each reason."""
+    for change, count in Counter(changed).items():
+        log.info("leases changed", extra={"reason": change.value, "accounts": count})
+
+
+def log_configuration(was_current: bool, is_current: bool) -> None:
+    """Log whether the replica has the configuration that counts, if that has changed."""
+    if was_current and not is_current:
+        log.warning("another replica has a newer configuration: claiming no accounts")
+    elif is_current and not was_current:
+        log.info("configuration is the newest again: claiming accounts")
 
 
 def describe(

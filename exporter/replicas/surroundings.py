@@ -47,3 +47,10 @@ class Accounts(Protocol):
 
         Some may not have begun, or be gone already.
         """
+
+
+def done() -> "Future[None]":
+    """Return a future that is done."""
+    future: Future[None] = Future()
+    future.set_result(None)
+    return future

@@ -14,7 +14,8 @@ from exporter.client import Stopping
 from exporter.model.record import StateError
 from exporter.polling.engine import Engine
 from exporter.replicas import replica
-from exporter.replicas.replica import Replicas, holder_id
+from exporter.replicas.holder import holder_id
+from exporter.replicas.replica import Replicas
 from exporter.replicas.values import Change, Configured, Phase, Tick, Unowned
 from tests.support.lease_table import DATABASE_AHEAD, TTL, Table
 
