@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 SCHEMES = ("postgresql", "postgres")
 _CHARACTERS = re.compile(r"[!-~]*")
@@ -40,6 +40,8 @@ def problem(url: str) -> str | None:
         return "has a space or another character that a URL can't have: write it as % and two hexadecimal digits"
     if _PERCENT.search(url):
         return 'has a "%" that two hexadecimal digits do not follow, or "%00": write "%" itself as %25'
+    if not _is_utf8(unquote_to_bytes(url)):
+        return 'has "%" and digits that are no UTF-8: write "%" itself as %25, and é as %C3%A9'
     parts = _parts(url)
     if "@" in "".join([*(text for host in parts.hosts for text in host), parts.database]) or "/" in parts.database:
         return 'has more than one "@" or "/": in a user name or password, write them as %40 and %2F'
@@ -70,6 +72,14 @@ def shown(url: str) -> str:
 def parameter_names(url: str) -> Sequence[str]:
     """Return the names of the parameters, in their order. A name may be a part of a password in a wrong place."""
     return [name for name, _ in _parts(url).parameters]
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _hosts_problem(parts: _Parts) -> str | None:

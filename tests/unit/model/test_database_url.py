@@ -60,6 +60,9 @@ def test_host_port_and_database_are_shown(url: str, as_shown: str) -> None:
         ("postgresql://d b/x", "another character that a URL can't have"),
         ("postgresql://d!b/x", "must have a valid host"),
         ("postgresql:///x?host=d!b", "must have a valid host"),
+        ("postgresql://u:%dbname@db/x", "that are no UTF-8"),
+        ("postgresql://u:a%C3b%A9@db/x", "that are no UTF-8"),
+        ("postgresql://db/x?application_name=%FF", "that are no UTF-8"),
         ("postgresql://db:0/x", "must have a port"),
         ("postgresql://db:65536/x", "must have a port"),
         ("postgresql://db/x?port=0", "must have a port"),
@@ -86,7 +89,7 @@ def test_what_libpq_refuses_is_named_and_not_quoted(url: str, message: str) -> N
     assert str(postgres.problem(url)).startswith(message)
 
 
-PIECES = st.sampled_from([*"@:/?#&=%,[]. \n", "%40", "%2F", "%00", "//", "host", "dbname", "password", "=", "x", "1"])
+PIECES = st.sampled_from([*"@:/?#&=%,[]. \n", "%db", "%C3", "%A9", "%ff", "é", "%40", "%2F", "%00", "//", "host", "dbname", "password", "=", "x", "1"])
 SECRET = canary("database.password")
 
 
