@@ -89,7 +89,8 @@ def test_what_libpq_refuses_is_named_and_not_quoted(url: str, message: str) -> N
     assert str(postgres.problem(url)).startswith(message)
 
 
-PIECES = st.sampled_from([*"@:/?#&=%,[]. \n", "%db", "%C3", "%A9", "%ff", "é", "%40", "%2F", "%00", "//", "host", "dbname", "password", "=", "x", "1"])
+_ESCAPES = ["%40", "%2F", "%00", "%db", "%C3", "%A9", "%ff"]
+PIECES = st.sampled_from([*"@:/?#&=%,[]. \né", *_ESCAPES, "//", "host", "dbname", "password", "=", "x", "1"])
 SECRET = canary("database.password")
 
 
