@@ -81,15 +81,15 @@ def rendered(count: int, form: Form, rounds: int) -> Rendered:
     def exposition() -> Exposition:
         return Exposition(board, series.families(), live.registry, lambda: next(later))
 
-    def scrape(exposition: Exposition) -> tuple[bytes, ...]:
-        return exposition.render(form.accept, form.codings).chunks
+    def scrape(exposition: Exposition) -> bytes:
+        return b"".join(exposition.render(form.accept, form.codings).chunks)
 
     def theirs() -> bytes:
         plain: bytes = encode(library)
         return gzip.compress(plain) if form.compressed else plain
 
     used = exposition()
-    size = sum(map(len, scrape(used)))
+    size = len(scrape(used))
     works = (lambda: scrape(used), lambda: scrape(exposition()), theirs)
     turns = [[_taken(work) for work in works] for _ in range(rounds)]
     kept, full, of_library = (statistics.median(each) for each in zip(*turns, strict=True))

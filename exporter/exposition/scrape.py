@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from prometheus_client.registry import Collector as LibraryCollector
 from prometheus_client.registry import CollectorRegistry
@@ -22,8 +23,6 @@ LIVE_SECONDS = 1.0
 """How long the live metrics are cached: rendering them is the most expensive part of a scrape."""
 
 _SUFFIXES = {"histogram": ("_bucket", "_count", "_sum")}
-_LARGE = 2**16
-"""Bytes. Smaller pieces are copied: sending them one by one is more expensive."""
 
 _Form = tuple[bool, bool]
 """Whether a scrape is in OpenMetrics, and whether it is compressed."""
@@ -31,11 +30,12 @@ _Form = tuple[bool, bool]
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """The response to a scrape. The chunks are sent in this order; they are shared, not copied."""
+    """The response to a scrape."""
 
     content_type: str
     content_encoding: str | None
     chunks: tuple[bytes, ...]
+    """In their order, many of them small, and shared with the snapshots: a large scrape is not held as a copy."""
     has_accounts: bool = True
     """Whether accounts may be in it. They may not once other replicas may own them."""
 
@@ -62,8 +62,8 @@ class _Part:
         self._head = head
         self._deflated: Deflated | None = None
 
-    def plain(self) -> bytes:
-        return b"".join((self._head, *self.pieces))
+    def plain(self) -> Iterator[bytes]:
+        return chain((self._head,), filter(None, self.pieces))
 
     def deflated(self) -> Deflated:
         if self._deflated is None:
@@ -125,7 +125,7 @@ class Exposition:
         """Return a scrape for these headers; with `names`, only the families that have a sample of one of these names.
 
         It is uncompressed even if the headers exclude that: the caller decides how to respond then. With thousands of
-        collectors it takes a part of a second, most of it in the C code that joins and compresses: other threads
+        collectors it takes a part of a second, most of it in the C code that compresses: other threads
         continue meanwhile.
         """
         form = openmetrics_preferred(accept), gzip_preferred(accept_encoding)
@@ -192,22 +192,8 @@ def _scrape(parts: Sequence[_Part], live: LibraryCollector, openmetrics: bool, m
     content_type = OPENMETRICS if openmetrics else TEXT
     rest = render_live(live, openmetrics)
     if member is None:
-        return Scrape(content_type, None, tuple(_chunks([*(part.plain() for part in parts), rest])))
-    return Scrape(content_type, "gzip", tuple(_chunks(ended(member, rest))))
-
-
-def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the pieces in order: large ones as they are, those between them joined."""
-    small: list[bytes] = []
-    for piece in pieces:
-        if len(piece) < _LARGE:
-            small.append(piece)
-            continue
-        if small:
-            yield b"".join(small)
-            small = []
-        yield piece
-    yield b"".join(small)
+        return Scrape(content_type, None, (*chain.from_iterable(part.plain() for part in parts), rest))
+    return Scrape(content_type, "gzip", ended(member, rest))
 
 
 def sample_names(family: Family) -> frozenset[str]:

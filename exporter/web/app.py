@@ -80,13 +80,21 @@ async def respond(scope: Scope, send: Send, response: Response) -> None:
 
 
 def _pieces(chunks: tuple[bytes, ...]) -> Iterator[bytes | memoryview]:
-    """Cut the chunks into pieces: what a slow client has not read is copied for it, and that must not be everything."""
+    """Join small chunks and cut large ones: each piece is a call, and is copied for a client that reads slowly."""
+    small: list[bytes] = []
+    size = 0
     for chunk in chunks:
+        if small and size + len(chunk) > PIECE_BYTES:
+            yield b"".join(small)
+            small, size = [], 0
         if len(chunk) <= PIECE_BYTES:
-            yield chunk
+            small.append(chunk)
+            size += len(chunk)
         else:
             view = memoryview(chunk)
             yield from (view[start : start + PIECE_BYTES] for start in range(0, len(chunk), PIECE_BYTES))
+    if small:
+        yield b"".join(small)
 
 
 def _request(scope: Scope) -> Request:

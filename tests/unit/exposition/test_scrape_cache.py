@@ -83,10 +83,12 @@ def test_a_family_is_kept_too_when_all_collectors_are_stale(scene: Scene) -> Non
     assert max(scene.exposition.render("", "gzip").chunks, key=len) is first
 
 
-@ENCODINGS
-def test_small_families_are_sent_together(scene: Scene, encoding: str) -> None:
-    scene.publish("a", 1)
-    assert len(scene.exposition.render("", encoding).chunks) == 1
+@FORMATS
+def test_a_scrape_without_compression_shares_the_lines_of_the_snapshot(scene: Scene, accept: str) -> None:
+    lines = {BATCHES.name: Block(NOISE)}
+    scene.board.publish(CollectorSnapshot("a", "inkit", "c", lines, 200.0))
+    chunks = scene.exposition.render(accept, "").chunks
+    assert any(chunk is NOISE for chunk in chunks)
 
 
 @ENCODINGS

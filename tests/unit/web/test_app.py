@@ -1,0 +1,45 @@
+"""A response is sent in pieces that are neither tiny nor large, whatever chunks it is made of."""
+
+import asyncio
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.web.app import PIECE_BYTES, Scope, respond
+from exporter.web.messages import Response
+
+SCOPE: Scope = {"method": "GET", "path": "/", "query_string": b"", "headers": []}
+SIZES = st.sampled_from([0, 1, 50, PIECE_BYTES // 2, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES])
+
+
+def sent(chunks: tuple[bytes, ...]) -> tuple[dict[bytes, bytes], list[bytes]]:
+    """Send a response of these chunks. Return its headers, and its pieces without the empty last one."""
+    messages = []
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    asyncio.run(respond(SCOPE, send, Response(200, "text/plain", chunks)))
+    start, *pieces, last = messages
+    assert last == {"type": "http.response.body", "body": b""}
+    return dict(start["headers"]), [bytes(piece["body"]) for piece in pieces]
+
+
+@given(st.lists(SIZES, max_size=12))
+def test_any_chunks_are_sent_whole_in_pieces_of_which_none_is_large_and_no_two_would_fit_into_one(
+    sizes: list[int],
+) -> None:
+    chunks = tuple(bytes([number]) * size for number, size in enumerate(sizes))
+    headers, pieces = sent(chunks)
+    assert b"".join(pieces) == b"".join(chunks)
+    assert headers[b"content-length"] == b"%d" % sum(sizes)
+    assert all(len(piece) <= PIECE_BYTES for piece in pieces)
+    if max(sizes, default=0) <= PIECE_BYTES:
+        assert all(len(left) + len(right) > PIECE_BYTES for left, right in pairwise(pieces))
+
+
+def test_thousands_of_lines_are_sent_together() -> None:
+    _, pieces = sent((b"a_metric 1\n",) * 5000)
+    assert len(pieces) == 1
