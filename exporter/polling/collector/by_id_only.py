@@ -1,6 +1,7 @@
 """ID-only polling, for an account without the list: records that other records and the configuration name."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ _POLLS = 2
 class IdOnlyPoll:
     """IDs that the API did not have. Kept in memory: after a restart they are fetched again."""
 
-    not_found: dict[str, int] = field(default_factory=dict)
+    not_found: Counter[str] = field(default_factory=Counter)
     """How many polls in a row did not find each of these IDs."""
     waiting: list[str] = field(default_factory=list)
     """Those of them that the reconciliation in progress has yet to fetch."""
@@ -46,7 +47,7 @@ class IdOnlyPoll:
         kept = poll.records.get(sorted(ids))
         # Records known from other query settings are fetched again.
         known = {record_id for record_id, record in kept.items() if marks.complete or not record.deleted}
-        return [record_id for record_id in ids - known if self.not_found.get(record_id, 0) < _POLLS]
+        return [record_id for record_id in ids - known if self.not_found[record_id] < _POLLS]
 
     def _reconcile(self, poll: Poll) -> None:
         """Fetch the window's known records, newest first, and the IDs not found before, as the allowance permits."""
@@ -73,6 +74,6 @@ class IdOnlyPoll:
         poll.missing.not_found(missing & known)
         for record_id in requested:
             if record_id in missing - known:
-                self.not_found[record_id] = self.not_found.get(record_id, 0) + 1
+                self.not_found[record_id] += 1
             else:
                 self.not_found.pop(record_id, None)

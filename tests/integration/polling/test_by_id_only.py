@@ -3,10 +3,10 @@
 import pytest
 
 from exporter.demo import faults
-from exporter.demo.items import generations, workflow_batch
+from exporter.demo.items import generations, invocation, workflow_batch
 from exporter.model.record import Reason
 from exporter.polling.poller import Poller
-from tests.support.rig import HOUR, NOW, Rig
+from tests.support.rig import DAY, HOUR, NOW, Rig
 
 FAILED = {"inkit_storage": generations(1, failed=1)}
 
@@ -43,6 +43,21 @@ def test_the_reconciliation_of_an_account_without_a_list_is_spread_over_polls(ri
         "inkit_batch_generations_finished_total", "workflow", "inkit_storage", "failed"
     ]
     assert rig.gauges("workflow_batches")["inkit_batches", "workflow", "completed"] == 499
+
+
+def test_a_longer_window_has_the_batches_that_older_invocations_name(rig: Rig) -> None:
+    for days in (1, 5, 9):
+        moment = NOW - days * DAY
+        rig.world.add("invocations", invocation(f"rend_{days}", moment, batch_id=f"fb_{days}"))
+        rig.world.add("workflow_batches", workflow_batch(f"fb_{days}", moment))
+    assert rig.poller("invocations", lookback=30 * DAY).poll()
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
+    shown = []
+    for lookback in (2 * DAY, 2 * DAY, 7 * DAY, 30 * DAY):
+        assert rig.poller("workflow_batches", lookback=lookback).poll()
+        shown.append(rig.gauges("workflow_batches")["inkit_batches", "workflow", "completed"])
+        rig.clock.now += 60
+    assert shown == [1, 1, 2, 3]
 
 
 @pytest.mark.parametrize("allowance", [0, 1])
