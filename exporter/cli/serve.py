@@ -45,6 +45,7 @@ class Signals(NamedTuple):
 
     stops: queue.SimpleQueue[int]
     reloads: Asked
+    dumps: queue.SimpleQueue[int]
 
 
 def run(args: argparse.Namespace) -> bool:
@@ -54,17 +55,18 @@ def run(args: argparse.Namespace) -> bool:
 
 
 def catch_signals(*, reload: bool) -> Signals:
-    """Handle SIGTERM, SIGINT and SIGHUP from now on. SIGHUP reloads or, without `reload`, stops the program.
+    """Handle SIGTERM, SIGINT, SIGHUP and SIGUSR1 from now on. SIGHUP reloads or, without `reload`, stops the program.
 
     A SIGHUP that would stop the program stays ignored where it was (nohup).
     """
     # To put something into a queue is all that a handler may safely do, whatever it interrupts.
-    signals = Signals(queue.SimpleQueue(), queue.SimpleQueue())
+    signals = Signals(queue.SimpleQueue(), queue.SimpleQueue(), queue.SimpleQueue())
     stopping = [signal.SIGTERM, signal.SIGINT]
     if reload:
         signal.signal(signal.SIGHUP, lambda *_: signals.reloads.put(Future()))
     elif signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         stopping.append(signal.SIGHUP)
+    signal.signal(signal.SIGUSR1, lambda number, _: signals.dumps.put(number))
     for number in stopping:
         signal.signal(number, lambda number, _: signals.stops.put(number))
     return signals
@@ -121,7 +123,7 @@ def serve(
         _log_start(loading, config, sockets, web)
         if started is not None:
             started(first_port(sockets))
-        stopped = _wait(signals.stops, server)
+        stopped = _wait(signals, server, scheduler.log_all)
         log.info("stopping" if stopped else "the web server has ended unexpectedly")
         running.accounts.stop()
         manager.stopping()
@@ -142,12 +144,15 @@ def _log_start(loading: Loading, config: Config, sockets: Sequence[socket.socket
     log.info("serving", extra=extra | {"accounts": len(config.accounts)})
 
 
-def _wait(stops: queue.SimpleQueue[int], server: Server) -> bool:
-    """Wait for a signal to stop. Return False if the server ends before."""
+def _wait(signals: Signals, server: Server, dump: Callable[[], None]) -> bool:
+    """Wait for a signal to stop, and call `dump` at each signal for it. Return False if the server ends before."""
     while server.alive:
         with contextlib.suppress(queue.Empty):
-            stops.get(timeout=_SERVER_CHECK_SECONDS)
+            signals.stops.get(timeout=_SERVER_CHECK_SECONDS)
             return True
+        with contextlib.suppress(queue.Empty):
+            signals.dumps.get_nowait()
+            dump()
     return False
 
 

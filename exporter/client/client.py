@@ -3,6 +3,7 @@
 Endpoints and the meaning of answers are the systems' part.
 """
 
+import copy
 import functools
 import hashlib
 import itertools
@@ -86,6 +87,17 @@ class Client:
         self._clock = clock
         self._sizes: dict[str, int] = {}
         """Size of the last answer of each endpoint, decompressed, in bytes."""
+        self.attempts = retry.ATTEMPTS
+        """How often a request is made, at most."""
+        self.answers = 0
+        """How many usable answers there were."""
+
+    def for_poll(self, attempts: int = retry.ATTEMPTS) -> "Client":
+        """Return this client for one poll, with its own count of answers, and at most so many attempts of a request."""
+        client = copy.copy(self)
+        client.attempts = attempts
+        client.answers = 0
+        return client
 
     def get(self, request: Request) -> JSON:
         """Return the decoded answer of a GET, which is retried after errors that may pass.
@@ -108,11 +120,13 @@ class Client:
         attempt = 1
         while True:
             try:
-                return self._once(request, most, digest)
+                answer = self._once(request, most, digest)
+                self.answers += 1
+                return answer
             except FetchError as error:
                 # A request that was cut off because the program stops has not failed: this raises Stopping.
                 self._pause(0.0)
-                if not retry.is_retryable(error.reason, attempt):
+                if attempt >= self.attempts or not retry.is_retryable(error.reason):
                     raise
             self._pause(retry.backoff(attempt, random.random()))
             attempt += 1

@@ -8,6 +8,7 @@ from datetime import UTC
 from exporter.model.record import Reason
 
 ATTEMPTS = 3
+"""How often a request is made, at most."""
 BACKOFF_BASE_SECONDS = 0.5
 BACKOFF_MAX_SECONDS = 10.0
 RETRY_AFTER_MAX_SECONDS = 120.0
@@ -21,9 +22,9 @@ _SEVERAL = re.compile(r"(?:\s*(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,)?[^,]+", re
 _RETRYABLE = frozenset({Reason.CONNECTION, Reason.RATE_LIMITED, Reason.SERVER_ERROR})
 
 
-def is_retryable(reason: Reason, attempt: int) -> bool:
-    """Return whether to retry a request that failed at this attempt, from 1."""
-    return attempt < ATTEMPTS and reason in _RETRYABLE
+def is_retryable(reason: Reason) -> bool:
+    """Return whether a request that failed for this reason may succeed a moment later."""
+    return reason in _RETRYABLE
 
 
 def backoff(attempt: int, random: float) -> float:

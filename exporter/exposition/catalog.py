@@ -96,6 +96,11 @@ STATUS = (
         lambda facts: _value(facts.lateness),
     ),
     _status(
+        "batch_exporter_poll_backoff_seconds",
+        "Time by which the next poll comes later than at the interval, because the API does not answer.",
+        lambda facts: _value(facts.backoff),
+    ),
+    _status(
         "batch_exporter_last_reconcile_timestamp_seconds",
         "Timestamp of the last full scan of the lookback window, which finds late changes and deleted records.",
         lambda facts: _value(facts.last_reconcile),

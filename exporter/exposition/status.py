@@ -23,6 +23,8 @@ class CollectorStatus:
     """Seconds."""
     lateness: float | None = None
     """How many seconds after it was due the last poll began."""
+    backoff: float | None = None
+    """How many seconds longer than the interval it is until the next poll, because the API does not answer."""
     last_reconcile: float | None = None
     """When the last full scan of the lookback window ended."""
     incremental: bool | None = None

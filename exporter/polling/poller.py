@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from exporter.client import Client, Stopping
+from exporter.client.retry import ATTEMPTS
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.catalog import POLL_ERRORS, Feeds
 from exporter.exposition.failed_records import FailedRecords
@@ -16,7 +17,9 @@ from exporter.model.accounting import RECORDS
 from exporter.model.record import STATE_REASONS, Key, PollError, Reason, StateError
 from exporter.model.totals import Sums
 from exporter.polling.collector import Collector, PollResult
+from exporter.polling.poll_log import PollLog
 from exporter.polling.publisher import Output, Pace, Publisher
+from exporter.polling.silence import Silence
 from exporter.state import Checkpoint, Records, State
 
 log = logging.getLogger(__name__)
@@ -60,6 +63,12 @@ class Poller:
         self._ticks = ticks
         self._pending: Counter[Key] = Counter()
         """Failed polls that are not in the state yet."""
+        self._silence = Silence(pace.interval, "/".join(self.id))
+        self.wait = 0.0
+        """For how many seconds after the last poll none is due, because the API does not answer."""
+        self.recovered = False
+        """Whether the last poll ended a long silence of the API."""
+        self._log = PollLog(self._where(), ticks)
         self._progress_published = 0.0
         self._progress_logged = self._ticks()
 
@@ -114,24 +123,33 @@ class Poller:
         """Poll once and publish. Return whether the poll succeeded. Raises Stopping only."""
         started = self._ticks()
         result = PollResult()
+        self.recovered = False
+        # With one request it is known whether an API answers again.
+        client = self._client.for_poll(1 if self._silence.is_long else ATTEMPTS)
         try:
-            self._poll(result)
-            if self._facts.up is False:
-                log.info("recovered", extra=self._where())
-            self._facts.up, self._facts.error, self._facts.reason = True, None, None
+            self._poll(client, result)
+            self._succeeded()
         except PollError as error:
+            self._silence.failed(error.reason, client.answers)
             self._failed(error.reason, str(error))
         except Stopping:
             raise
-        except Exception:
+        except Exception as error:  # noqa: BLE001 (logged there)
             # A bug must not look healthy: it is a failed poll, and the next poll tries again.
-            log.exception("internal error", extra=self._where())
-            self._failed(Reason.INTERNAL, _INTERNAL_ERROR)
+            self._broke(error)
         self._note(result)
         if self._facts.up:
             self._publisher.render_gauges()
         self._facts.last_duration = self._ticks() - started
+        self.wait = self._silence.wait()
+        self._facts.backoff = max(0.0, self.wait - self._pace.interval)
         self.rise()
+        self._log.polled(
+            self._facts.up is True,
+            self._facts.last_duration,
+            client.answers,
+            max(self.wait, self._pace.interval),
+        )
         return self._facts.up is True
 
     def rise(self) -> None:
@@ -147,9 +165,8 @@ class Poller:
                 self._failed(error.reason, str(error))
         except Stopping:
             raise
-        except Exception:
-            log.exception("internal error", extra=self._where())
-            self._failed(Reason.INTERNAL, _INTERNAL_ERROR)
+        except Exception as error:  # noqa: BLE001 (logged there)
+            self._broke(error)
         self._publisher.update()
 
     def publish(self) -> None:
@@ -183,14 +200,14 @@ class Poller:
                 records.publish(rising, self._clock())
                 publisher.totals = records.sums()
 
-    def _poll(self, result: PollResult) -> None:
+    def _poll(self, client: Client, result: PollResult) -> None:
         facts = self._facts
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
             reconciled_at = records.marks.reconciled_at
             records.scraped_at = self._publisher.scraped_at()
             try:
                 self._collector.poll(
-                    self._client, records, self._clock(), result, lambda: self._progress(records), self._ticks()
+                    client, records, self._clock(), result, lambda: self._progress(records), self._ticks()
                 )
                 if records.marks.reconciled_at != reconciled_at:
                     records.drop_unused_series(self._publisher.folded)
@@ -246,7 +263,16 @@ class Poller:
             self._facts.window_truncated = result.window_truncated
         if result.dated_ahead is not None:
             self._facts.dated_ahead = result.dated_ahead
-        result.log(self._where())
+        self._log.found(result)
+
+    def _succeeded(self) -> None:
+        self._facts.up, self._facts.error, self._facts.reason = True, None, None
+        self._log.succeeded()
+        self.recovered = self._silence.succeeded()
+
+    def _broke(self, error: Exception) -> None:
+        self._log.broke(error)
+        self._failed(Reason.INTERNAL, _INTERNAL_ERROR)
 
     def _failed(self, reason: Reason, message: str) -> None:
         facts = self._facts
@@ -255,7 +281,7 @@ class Poller:
             facts.count_state_error(reason)
         else:
             self._pending[POLL_ERRORS.key(reason.value)] += 1
-        log.error("poll failed", extra={**self._where(), "reason": reason.value, "err": message})
+        self._log.failed(reason, message)
 
     def _where(self) -> dict[str, str]:
         return {"account": self._facts.account, "collector": self._facts.collector}

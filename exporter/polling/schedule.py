@@ -33,6 +33,8 @@ class _Entry:
     """When the next poll is due, or the one under way was."""
     number: int
     """Of its event in the heap: older events of it there mean nothing."""
+    publish_at: float | None = None
+    """When it publishes before its next poll; None if its next turn, or the one under way, is that poll."""
     under_way: bool = False
 
 
@@ -54,6 +56,11 @@ class Schedule(Generic[_Id]):
     def overdue(self) -> int:
         """How many polls are due and have not begun."""
         return sum(map(len, self._overdue.values()))
+
+    def due(self, collector: _Id) -> tuple[float, bool]:
+        """Return when the next poll of a collector is due, or the one under way was, and whether one is under way."""
+        entry = self._entries[collector]
+        return entry.due, entry.under_way and entry.publish_at is None
 
     def add(self, collector: _Id, interval: float, due: float) -> None:
         """Poll a collector from now on, in steps of `interval` seconds; `due` is when its first poll is due."""
@@ -93,18 +100,32 @@ class Schedule(Generic[_Id]):
         entry.under_way = True
         return Turn(collector, now - entry.due, quick)
 
-    def done(self, turn: Turn[_Id], now: float, publish_in: float | None = None) -> None:
-        """Note that a turn has ended. `publish_in`: in how many seconds there is something to publish."""
+    def done(self, turn: Turn[_Id], now: float, publish_in: float | None = None, wait: float = 0.0) -> None:
+        """Note that a turn has ended.
+
+        `publish_in`: in how many seconds there is something to publish. `wait`: for how many seconds no poll is due.
+        """
         entry = self._entries.get(turn.collector)
         if entry is None or not entry.under_way:
             return
         entry.under_way = False
         if turn.polls:
             entry.due += entry.interval * max(1, math.ceil((now - entry.due) / entry.interval))
+            entry.due = max(entry.due, now + wait)
         if publish_in is not None and now + publish_in < entry.due:
             self._push(turn.collector, now + publish_in, poll=False)
         else:
             self._push(turn.collector, entry.due, poll=True)
+
+    def hasten(self, collector: _Id, at: float) -> None:
+        """Let the next poll of a collector be due at this time, if it would be due later."""
+        entry = self._entries.get(collector)
+        polling = entry is not None and entry.under_way and entry.publish_at is None
+        if entry is None or polling or entry.due <= at:
+            return
+        entry.due = at
+        if not entry.under_way and (entry.publish_at is None or entry.publish_at >= at):
+            self._push(collector, at, poll=True)
 
     def reconsider(self, collector: _Id, now: float) -> None:
         """Ask again whether a collector's account is quick, if its poll is due and waits for room."""
@@ -131,6 +152,7 @@ class Schedule(Generic[_Id]):
 
     def _push(self, collector: _Id, at: float, *, poll: bool) -> None:
         heapq.heappush(self._heap, (at, self._renumber(collector), collector, poll))
+        self._entries[collector].publish_at = None if poll else at
 
     def _renumber(self, collector: _Id) -> int:
         self._leave_line(collector)

@@ -1,10 +1,12 @@
 """Run the polls of all collectors in the engine, as the schedule says."""
 
+import logging
 import random
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.snapshot import CollectorId
@@ -12,6 +14,8 @@ from exporter.polling.engine import Engine
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import Schedule, Turn, first_polls
 from exporter.polling.workers import AccountRunner, Workers
+
+log = logging.getLogger(__name__)
 
 FIRST_POLL_SECONDS_EACH = 0.1
 """First polls are spread over that much for each collector, so that a thousand do not send requests in one second."""
@@ -80,6 +84,25 @@ class Scheduler:
             self.workers.remove(account)
         self.engine.end(over)
 
+    def log_all(self) -> None:
+        """Log how each collector is, soon. Any thread may call this."""
+        self.engine.post(self._log_all)
+
+    def _log_all(self) -> None:
+        now = self._ticks()
+        log.info(
+            "polling",
+            extra={"collectors": len(self._polled), "overdue": self.overdue, "workers_busy": self.workers.busy},
+        )
+        for (account, collector), polled in self._polled.items():
+            due, polling = self._schedule.due((account, collector))
+            facts = polled.poller.facts
+            extra = {"account": account, "collector": collector, "polling": polling, "due_in": round(due - now, 1)}
+            extra |= {"up": facts.up, "reason": facts.reason and facts.reason.value, "backfilling": facts.backfilling}
+            extra |= {"finished": facts.finished, "in_flight": facts.in_flight, "lateness": facts.lateness}
+            last = None if facts.last_success is None else datetime.fromtimestamp(facts.last_success, UTC).isoformat()
+            log.info("collector", extra=extra | {"last_success": last, "last_duration": facts.last_duration})
+
     def _fill(self) -> float | None:
         """Begin polls. Return when the next one is due."""
         while (turn := self._schedule.take(self._ticks(), self._has_room, self._is_quick)) is not None:
@@ -92,16 +115,24 @@ class Scheduler:
         return self._schedule.next_at()
 
     def _run(self, turn: Turn[CollectorId], poller: Poller) -> None:
-        publish_in = None
+        publish_in, wait = None, 0.0
         try:
             if turn.lateness is None:
                 poller.rise()
             else:
                 poller.facts.lateness = turn.lateness
                 poller.poll()
+                wait = poller.wait
+                if poller.recovered:
+                    self._hasten(turn.collector, poller.interval)
             publish_in = poller.next_change()
         finally:
-            self._schedule.done(turn, self._ticks(), publish_in)
+            self._schedule.done(turn, self._ticks(), publish_in, wait)
+
+    def _hasten(self, recovered: CollectorId, interval: float) -> None:
+        """Let the account's other collectors find out within an interval that the API answers again."""
+        for collector in self._collectors[recovered[0]] - {recovered}:
+            self._schedule.hasten(collector, self._ticks() + random.random() * interval)
 
     def _has_room(self, quick: bool) -> bool:
         return self.engine.at_work(quick) < 2 * self.workers.most

@@ -46,6 +46,11 @@ class MemoryApi:
         self.edit: Callable[[int, Any], None] | None = None
         """Called with the number of each request, as `before`, and the answer from the world, to change it."""
         self.asked = 0
+        self.answers = 0
+
+    def for_poll(self, _attempts: int) -> "MemoryApi":
+        self.answers = 0
+        return self
 
     def get(self, request: Request) -> Any:
         self.asked += 1
@@ -67,6 +72,7 @@ class MemoryApi:
             answer["items" if "items" in answer else "data"] = []
         elif number > 1 and not (answer.get("items") or answer.get("data")):
             answer = self._beyond(request, answer)
+        self.answers += 1
         return answer
 
     def get_unless(self, request: Request, known: bytes) -> tuple[bytes, Any]:

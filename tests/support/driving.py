@@ -23,4 +23,4 @@ def drive(poller: Poller, wait: Callable[[float], bool], clock: Callable[[], flo
             poller.rise()
         else:
             poller.poll()
-        schedule.done(turn, clock(), poller.next_change())
+        schedule.done(turn, clock(), poller.next_change(), poller.wait)

@@ -43,6 +43,11 @@ class Recorder:
         """Requests with their answers, or the FetchErrors that they raised."""
         self.unchanged = 0
         """How many answers had the known bytes."""
+        self.answers = 0
+
+    def for_poll(self, _attempts: int) -> "Recorder":
+        self.answers = 0
+        return self
 
     def get(self, request: Request) -> Any:
         try:
@@ -51,6 +56,7 @@ class Recorder:
             self.heard.append((request, error))
             raise
         self.heard.append((request, answer))
+        self.answers += 1
         return answer
 
     def get_unless(self, request: Request, known: bytes) -> tuple[bytes, Any]:
@@ -69,6 +75,7 @@ class Recorder:
 
         for number, answer in enumerate(self._api.get_each(noted())):
             self.heard.append((asked[number], answer))
+            self.answers += not isinstance(answer, FetchError)
             yield answer
 
 
@@ -77,6 +84,11 @@ class Replay:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        self.answers = 0
+
+    def for_poll(self, _attempts: int) -> "Replay":
+        self.answers = 0
+        return self
 
     def get(self, request: Request) -> Any:
         answer = self._next(request)
@@ -94,6 +106,7 @@ class Replay:
     def _next(self, request: Request) -> Any:
         asked, answer = self._recorder.heard.popleft()
         assert request == asked
+        self.answers += not isinstance(answer, FetchError)
         return answer
 
 

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from exporter.polling.notices import Notices
+
 log = logging.getLogger(__name__)
 
 MOST_VALUES_LOGGED = 10
@@ -30,15 +32,22 @@ class PollResult:
     dated_ahead: float | None = None
     """How far in the future the newest record of the newest page was created, in seconds."""
 
-    def log(self, where: Mapping[str, str]) -> None:
-        """Log what was unusual: once a poll, however many records it was. `where` names the collector."""
-        for (label, value), count in self.unknown.most_common(MOST_VALUES_LOGGED):
-            log.warning(
-                "a value that the API's documentation does not name",
-                extra={**where, "label": label, "value": value, "records": count},
-            )
+    def log(self, where: Mapping[str, str], notices: Notices, now: float) -> None:
+        """Log what was unusual: once a poll, however many records it was, and what lasts once an hour.
+
+        `where` names the collector, and `now` is in seconds of the clock of `notices`.
+        """
+        for unknown, count in self.unknown.most_common(MOST_VALUES_LOGGED):
+            if records := notices.note(unknown, now, count):
+                label, value = unknown
+                log.warning(
+                    "a value that the API's documentation does not name",
+                    extra={**where, "label": label, "value": value, "records": records},
+                )
         for reason, count in self.rejected.items():
-            log.warning("skipped records that can't be understood", extra={**where, "reason": reason, "records": count})
+            if records := notices.note(reason, now, count):
+                extra = {**where, "reason": reason, "records": records}
+                log.warning("skipped records that can't be understood", extra=extra)
         if self.abandoned:
             log.warning(
                 "gave up on records in flight for longer than in_flight_max_age",

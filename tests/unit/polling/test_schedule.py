@@ -273,3 +273,61 @@ def test_past_what_the_workers_bear_all_are_late_alike(count: int, length: float
     machine.run(2000.0, [])
     counts = Counter(turn.collector for _, turn in machine.begun)
     assert max(counts.values()) - min(counts.values()) <= 1
+
+
+@pytest.mark.parametrize(("wait", "due"), [(0, 60), (40, 60), (55, 65), (600, 610)])
+def test_after_a_poll_none_is_due_for_as_long_as_is_asked_for(wait: float, due: float) -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add("a", 60, 0)
+    turn = take(schedule, 0)
+    assert turn is not None
+    schedule.done(turn, 10, wait=wait)
+    assert schedule.next_at() == due
+    assert take(schedule, due) == Turn("a", 0.0), "a poll that was put off is not late"
+
+
+def test_a_poll_may_be_brought_forward_and_is_not_put_off_by_that() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add("a", 60, 100)
+    schedule.hasten("a", 200)
+    assert schedule.next_at() == 100
+    schedule.hasten("a", 30)
+    assert schedule.next_at() == 30
+    turn = take(schedule, 31)
+    assert turn == Turn("a", 1.0)
+    schedule.hasten("a", 5)
+    schedule.hasten("unknown", 5)
+    schedule.done(turn, 32)
+    assert schedule.next_at() == 90
+
+
+@pytest.mark.parametrize(("at", "turns"), [(5, [0.0]), (20, [None, 0.0]), (21, [0.0]), (25, [None, 0.0])])
+def test_a_poll_that_is_brought_forward_holds_up_nothing_that_is_to_be_published(
+    at: float, turns: list[float | None]
+) -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add("a", 600, 0)
+    poll = take(schedule, 0)
+    assert poll is not None
+    schedule.done(poll, 1, publish_in=20 if at != 20 else 18)
+    schedule.hasten("a", at)
+    seen = []
+    for now in range(30):
+        if (turn := take(schedule, now)) is not None:
+            seen.append(turn.lateness)
+            assert turn.lateness is None or now == at
+            schedule.done(turn, now)
+    assert seen == turns
+
+
+def test_a_poll_is_brought_forward_while_the_collector_publishes() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add("a", 600, 0)
+    poll = take(schedule, 0)
+    assert poll is not None
+    schedule.done(poll, 1, publish_in=4)
+    publish = take(schedule, 5)
+    assert publish == Turn("a", None)
+    schedule.hasten("a", 9)
+    schedule.done(publish, 6)
+    assert schedule.next_at() == 9

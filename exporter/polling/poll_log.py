@@ -1,0 +1,56 @@
+"""What a collector's polls write to the log: what has changed at once, and what lasts once an hour."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from exporter.model.record import Reason
+from exporter.polling.collector import PollResult
+from exporter.polling.notices import Notices
+
+log = logging.getLogger(__name__)
+
+_FAILED = "poll failed"
+
+
+class PollLog:
+    """The log of one collector's polls."""
+
+    def __init__(self, where: Mapping[str, str], ticks: Callable[[], float]) -> None:
+        """Log with `where` as fields, which name the collector. `ticks` is in seconds."""
+        self._where = dict(where)
+        self._ticks = ticks
+        self._notices = Notices()
+        self._failing: Reason | None = None
+        """Why the last poll failed; None if it succeeded."""
+
+    def succeeded(self) -> None:
+        """Note a poll that succeeded."""
+        if self._failing is not None:
+            log.info("recovered", extra=self._where)
+        self._failing = None
+        self._notices.end(_FAILED)
+
+    def failed(self, reason: Reason, message: str) -> None:
+        """Note a poll that failed. At level debug each is logged."""
+        if reason is not self._failing:
+            self._notices.end(_FAILED)
+        self._failing = reason
+        polls = self._notices.note(_FAILED, self._ticks())
+        extra = {**self._where, "reason": reason.value, "err": message}
+        if polls > 1:
+            extra["polls"] = str(polls)
+        log.log(logging.ERROR if polls else logging.DEBUG, _FAILED, extra=extra)
+
+    def broke(self, error: Exception) -> None:
+        """Note an error of the program itself, which is being handled. Its traceback is logged once an hour."""
+        if self._notices.note((type(error), str(error)), self._ticks()):
+            log.exception("internal error", extra=self._where)
+
+    def found(self, result: PollResult) -> None:
+        """Note what a poll found, successful or not."""
+        result.log(self._where, self._notices, self._ticks())
+
+    def polled(self, up: bool, seconds: float, answers: int, next_in: float) -> None:
+        """Note the end of a poll, with its duration, its usable answers, and the seconds until the next one."""
+        extra = {"up": up, "seconds": round(seconds, 3), "answers": answers, "next_in": round(next_in, 1)}
+        log.debug("polled", extra={**self._where, **extra})

@@ -1,0 +1,57 @@
+"""Decide how long to wait for an API that does not answer. Pure."""
+
+import zlib
+from dataclasses import dataclass
+
+from exporter.model.record import STATE_REASONS, Reason
+
+PATIENCE = 3
+"""Polls in a row without one usable answer, after which an API is left in peace."""
+
+LONGEST_INTERVALS = 10
+LONGEST_SECONDS = 300.0
+"""Polls are not further apart than both allow: the windows of alerts are ten minutes long, and have two polls then.
+
+Where the interval itself is so long, polls are two intervals apart: `batch_exporter_poll_backoff_seconds` says so.
+"""
+
+_JITTER = 0.2
+
+
+@dataclass(slots=True)
+class Silence:
+    """How long an API has not answered a collector."""
+
+    interval: float
+    """Seconds between two polls in good times."""
+    name: str
+    """The collector's: polls of those that fell silent at the same moment are spread by it."""
+    polls: int = 0
+    """How many polls in a row failed without one usable answer."""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a poll should find out with one request whether the API answers again."""
+        return self.polls >= PATIENCE
+
+    def failed(self, reason: Reason, answers: int) -> None:
+        """Note a poll that failed, and how many usable answers it had. What is not the API's fault is no silence."""
+        if answers:
+            self.polls = 0
+        elif reason not in STATE_REASONS and reason is not Reason.INTERNAL:
+            self.polls += 1
+
+    def succeeded(self) -> bool:
+        """Note a poll that succeeded. Return whether that ends a long silence."""
+        was_long, self.polls = self.is_long, 0
+        return was_long
+
+    def wait(self) -> float:
+        """Return for how many seconds from now no poll is due: 0 until the silence is long."""
+        if not self.is_long:
+            return 0.0
+        longest = min(LONGEST_INTERVALS * self.interval, max(2 / (1 - _JITTER) * self.interval, LONGEST_SECONDS))
+        # The exponent is bounded: an API may be silent for weeks.
+        doubled = self.interval * 2.0 ** min(self.polls - PATIENCE + 1, 10)
+        chance = zlib.crc32(f"{self.name} {self.polls}".encode()) / 2**32
+        return min(longest, doubled) * (1 - _JITTER * chance)
