@@ -4,7 +4,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 _Id = TypeVar("_Id")
@@ -18,7 +18,7 @@ class Turn(Generic[_Id]):
     collector: _Id
     lateness: float | None
     """How many seconds after it was due the poll begins; None for a turn to publish, between two polls."""
-    quick: bool = field(default=True, compare=False)
+    quick: bool
     """Whether it takes room among the polls of quick accounts; until `done` it does not change."""
 
     @property

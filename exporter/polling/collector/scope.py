@@ -55,10 +55,7 @@ class Scope:
     def start_over(self, poll: Poll, new_since: float | None) -> None:
         """Forget which records the API has, and start a new backfill. `new_since` may raise the event watermark."""
         marks = poll.records.marks
-        watermark = latest((new_since, marks.horizon))
-        # A collector that was never polled has no records with other labels.
-        labels = self.labels if replace(marks, scraped_at=None, published_at=None) == Checkpoint() else marks.labels
-        after = replace(_backfill_again(marks, watermark), scope=self.query, labels=labels)
+        after = replace(_backfill_again(marks, latest((new_since, marks.horizon))), scope=self.query)
         # Old records still in flight are on no page that will be read: they are followed by ID.
         poll.records.start_over(after, keep_before=poll.since if poll.listing.can_fetch_by_id else -math.inf)
 

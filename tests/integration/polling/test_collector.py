@@ -429,3 +429,10 @@ def test_finished_records_leave_the_window_record_by_record(rig: Rig) -> None:
         assert rig.exact("document_batches")
         rig.clock.now += DAY / 2
     assert not rig.events("document_batches")
+
+
+@pytest.mark.parametrize("records", [1, 99])
+def test_the_first_poll_of_a_list_of_one_page_is_one_request(rig: Rig, records: int) -> None:
+    for number in range(records):
+        rig.world.add("document_batches", document_batch(f"rb_{number}", NOW - number))
+    assert rig.cost(rig.poller("document_batches")) == 1

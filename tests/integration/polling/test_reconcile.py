@@ -331,3 +331,19 @@ def test_a_row_that_moves_up_while_the_first_reading_of_a_list_without_an_order_
     api.instead = None
     assert rig.poller("document_batches", page_size=25, asking=cast("Client", api)).poll()
     assert rig.exact("document_batches")
+
+
+def test_old_work_on_the_last_page_that_was_read_is_not_asked_for_again(rig: Rig) -> None:
+    for number in range(120):
+        age = number * 60 if number < 110 else 8 * DAY + number
+        rig.world.add(
+            "document_batches", document_batch(f"rb_{number:03}", NOW - age, destinations={"box": generations(1)})
+        )
+    poller = rig.poller("document_batches", lookback=30 * DAY)
+    assert poller.poll()
+    shorter = rig.poller("document_batches", lookback=7 * DAY)
+    assert shorter.poll()
+    rig.clock.now += HOUR + 1
+    rig.mock_api.requests.clear()
+    assert shorter.poll()
+    assert {request.path for request in rig.mock_api.requests} == {"/batch"}

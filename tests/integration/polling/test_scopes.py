@@ -87,6 +87,28 @@ def test_with_other_labels_the_gauges_are_those_of_the_window(rig: Rig) -> None:
     assert len(rig.mock_api.requests) < 10, "without the label nothing has to be read again"
 
 
+@pytest.mark.parametrize("on", [True, False])
+def test_labels_and_query_settings_may_change_at_once(rig: Rig, on: bool) -> None:
+    """What the old query found and no scrape has seen yet rises in a series with the new labels."""
+    label: dict[str, Any] = {"labels": "workflow", "workflow_label": True}
+    poller = rig.poller("invocations", scope="a", **({} if on else label))
+    put(rig, "invocations", "x_0", NOW - 60, failed=False)
+    assert poller.poll()
+    rig.board.scraped(rig.clock.now)
+    rig.clock.now += 60
+    put(rig, "invocations", "x_0", NOW - 60, failed=True)
+    put(rig, "invocations", "x_1", NOW, failed=True)
+    assert poller.poll()
+    rig.world.remove("invocations", "x_1")
+    rig.clock.now += 60
+    changed = rig.poller("invocations", scope="b", **(label if on else {}))
+    assert changed.poll()
+    assert failures(rig, "invocations") == 2
+    counted = rig.sums("invocations").counters.items()
+    waiting = {len(key) for key, count in counted if key[0] == INVOCATIONS and count.counted > count.published}
+    assert waiting == {4 if on else 3}
+
+
 def test_a_workflow_with_another_name_is_no_event(rig: Rig) -> None:
     put(rig, "invocations", "x_1", NOW, failed=True)
     poller = start(rig, "invocations", True)

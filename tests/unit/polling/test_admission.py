@@ -91,6 +91,22 @@ def test_who_becomes_quick_while_waiting_keeps_its_turn() -> None:
     assert [admission.take(0.1), admission.take(0.1)] == [("a", "4"), ("b", "5")]
 
 
+def test_who_becomes_quick_while_waiting_does_not_go_before_those_who_came_earlier() -> None:
+    admission: Admission[str] = Admission(4)
+    known(admission, 0, slow=QUICK_SECONDS + 1, quick=0.1, z=0.1, a=0.1)
+    for account in ("quick", "quick", "slow", "quick", "z", "slow", "a"):
+        admission.ask(account, "job", 0)
+    begun = [found[0] for _ in range(4) if (found := admission.take(0))]
+    assert begun == ["quick", "slow", "z", "a"]
+    admission.ask("z", "job", 0)
+    admission.ask("a", "job", 0)
+    admission.done("slow", 0, 0.1)
+    for account in ("quick", "z", "a"):
+        admission.done(account, 0, 0.1)
+    begun = [found[0] for _ in range(4) if (found := admission.take(0.1))]
+    assert begun == ["quick", "slow", "z", "a"]
+
+
 def test_who_asks_for_more_keeps_its_turn_before_those_who_came_later() -> None:
     admission: Admission[str] = Admission(1)
     known(admission, 0, a=0.1, b=QUICK_SECONDS + 1, c=0.1)

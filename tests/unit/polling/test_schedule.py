@@ -28,7 +28,7 @@ def test_a_collector_is_polled_when_it_is_due_and_then_in_steps_of_its_interval(
     assert take(schedule, 9) is None
     assert schedule.next_at() == 10
     turn = take(schedule, 12)
-    assert turn == Turn("a", 2.0)
+    assert turn == Turn("a", 2.0, quick=True)
     schedule.done(turn, 15)
     assert schedule.next_at() == 70
 
@@ -59,12 +59,12 @@ def test_what_is_to_be_published_before_the_next_poll_has_a_turn_of_its_own() ->
     schedule.done(poll, 1, publish_in=20)
     assert schedule.next_at() == 21
     publish = take(schedule, 21)
-    assert publish == Turn("a", None)
+    assert publish == Turn("a", None, quick=True)
     schedule.done(publish, 21, publish_in=20)
     publish = take(schedule, 41)
-    assert publish == Turn("a", None)
+    assert publish == Turn("a", None, quick=True)
     schedule.done(publish, 41, publish_in=19)
-    assert take(schedule, 60) == Turn("a", 0.0), "the poll comes first, and publishes too"
+    assert take(schedule, 60) == Turn("a", 0.0, quick=True), "the poll comes first, and publishes too"
 
 
 def test_what_is_due_begins_in_the_order_in_which_it_was_due_of_whatever_kind() -> None:
@@ -80,10 +80,10 @@ def test_those_without_room_wait_and_keep_nobody_else_waiting() -> None:
     for name, due in {"slow-1": 1, "slow-2": 2, "quick-3": 3}.items():
         schedule.add(name, 60, due)
     turn = schedule.take(10, lambda quick: quick, lambda name: name.startswith("quick"))
-    assert turn == Turn("quick-3", 7.0)
+    assert turn == Turn("quick-3", 7.0, quick=True)
     assert schedule.take(10, never, never) is None
     assert schedule.overdue == 2
-    assert take(schedule, 11) == Turn("slow-1", 10.0)
+    assert take(schedule, 11) == Turn("slow-1", 10.0, quick=False)
 
 
 def test_a_poll_takes_room_where_it_has_waited_for_it_though_its_account_has_become_quick() -> None:
@@ -104,7 +104,7 @@ def test_a_poll_that_waits_for_room_finds_it_among_the_quick_once_its_account_is
         schedule.reconsider(name, 3)
     assert (schedule.overdue, schedule.next_at()) == (1, 1), "it waits in one place"
     turn = schedule.take(3, lambda quick: quick, lambda name: name == "well")
-    assert turn == Turn("well", 2.0)
+    assert turn == Turn("well", 2.0, quick=True)
     assert turn.quick
     assert schedule.take(3, lambda quick: quick, always) is None
     schedule.reconsider("well", 4)
@@ -112,12 +112,20 @@ def test_a_poll_that_waits_for_room_finds_it_among_the_quick_once_its_account_is
     assert schedule.next_at() == 50
 
 
+def test_a_poll_that_was_due_just_now_is_reconsidered_too() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add("well", 60, 5)
+    assert schedule.take(5, never, never) is None
+    schedule.reconsider("well", 5)
+    assert schedule.take(5, lambda quick: quick, always) == Turn("well", 0.0, quick=True)
+
+
 def test_a_collector_that_was_removed_has_no_turn_whatever_it_waited_for() -> None:
     schedule: Schedule[str] = Schedule()
     for name in "abc":
         schedule.add(name, 60, 0)
     under_way = take(schedule, 0)
-    assert under_way == Turn("a", 0.0)
+    assert under_way == Turn("a", 0.0, quick=True)
     assert schedule.take(0, never, always) is None
     assert schedule.overdue == 2
     schedule.remove("abc")
@@ -126,7 +134,7 @@ def test_a_collector_that_was_removed_has_no_turn_whatever_it_waited_for() -> No
     assert take(schedule, 1000) is None
     assert schedule.next_at() is None
     schedule.add("a", 60, 5)
-    assert take(schedule, 1000) == Turn("a", 995.0)
+    assert take(schedule, 1000) == Turn("a", 995.0, quick=True)
 
 
 def test_a_collector_that_was_removed_and_added_again_is_due_as_it_was_added_whatever_went_on_before() -> None:
@@ -140,7 +148,11 @@ def test_a_collector_that_was_removed_and_added_again_is_due_as_it_was_added_wha
     assert under_way is not None
     schedule.done(under_way, 65, publish_in=1)
     assert schedule.next_at() == 70
-    assert [take(schedule, 75), take(schedule, 75), take(schedule, 85)] == [Turn("a", 5.0), None, Turn("b", 5.0)]
+    assert [take(schedule, 75), take(schedule, 75), take(schedule, 85)] == [
+        Turn("a", 5.0, quick=True),
+        None,
+        Turn("b", 5.0, quick=True),
+    ]
 
 
 def quick(name: str) -> bool:
@@ -192,7 +204,11 @@ def test_a_pause_brings_no_poll_forward_and_delays_none_by_more_than_its_interva
         assert turn is not None
         schedule.done(turn, 0, publish_in=0.5 if name == "a" else None)
     schedule.spread(30, 1000)
-    assert [take(schedule, 30), take(schedule, 30), take(schedule, 30)] == [Turn("a", None), Turn("b", 29.0), None]
+    assert [take(schedule, 30), take(schedule, 30), take(schedule, 30)] == [
+        Turn("a", None, quick=True),
+        Turn("b", 29.0, quick=True),
+        None,
+    ]
 
 
 @given(st.lists(st.floats(0.1, 1000), min_size=1, max_size=50), st.floats(0, 0.999))
@@ -283,7 +299,7 @@ def test_after_a_poll_none_is_due_for_as_long_as_is_asked_for(wait: float, due: 
     assert turn is not None
     schedule.done(turn, 10, wait=wait)
     assert schedule.next_at() == due
-    assert take(schedule, due) == Turn("a", 0.0), "a poll that was put off is not late"
+    assert take(schedule, due) == Turn("a", 0.0, quick=True), "a poll that was put off is not late"
 
 
 def test_a_poll_may_be_brought_forward_and_is_not_put_off_by_that() -> None:
@@ -294,7 +310,7 @@ def test_a_poll_may_be_brought_forward_and_is_not_put_off_by_that() -> None:
     schedule.hasten("a", 30)
     assert schedule.next_at() == 30
     turn = take(schedule, 31)
-    assert turn == Turn("a", 1.0)
+    assert turn == Turn("a", 1.0, quick=True)
     schedule.hasten("a", 5)
     schedule.hasten("unknown", 5)
     schedule.done(turn, 32)
@@ -327,7 +343,7 @@ def test_a_poll_is_brought_forward_while_the_collector_publishes() -> None:
     assert poll is not None
     schedule.done(poll, 1, publish_in=4)
     publish = take(schedule, 5)
-    assert publish == Turn("a", None)
+    assert publish == Turn("a", None, quick=True)
     schedule.hasten("a", 9)
     schedule.done(publish, 6)
     assert schedule.next_at() == 9
