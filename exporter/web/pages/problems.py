@@ -60,6 +60,8 @@ ADVICE = {
 _UNKNOWN = Advice("See the exporter's log for the reason.")
 _MOST_ERRORS = 5
 """Errors of a configuration that are listed. The log has all."""
+_MOST_ACCOUNTS = 5
+"""Accounts with one cause that are listed. Each has its row in the table below."""
 STUCK_ALERTS = {"inkit": "InkitInFlightTooLong", "packagex": "PackageXInFlightTooLong"}
 """The alert about stuck records of each system, by name."""
 _ANY_STUCK_ALERT = "BatchMoreInFlightTooLong"
@@ -125,21 +127,32 @@ def _not_reloaded(failed: Outcome | None) -> Iterator[Problem]:
 
 
 def _failing(collectors: Iterable[CollectorSnapshot], now: float, ticks: float) -> Iterator[Problem]:
-    """Yield one problem for the collectors of an account that fail alike: a refused token is refused to all.
+    """Yield one problem for all collectors that fail alike: one cause may stop the polls of many accounts.
 
     Those whose metrics were dropped come first.
     """
     alike: dict[tuple[object, ...], list[CollectorSnapshot]] = {}
-    for collector in collectors:
-        if collector.health.up is False:
-            reason = (collector.account, collector.health.reason, collector.health.error)
-            alike.setdefault(reason, []).append(collector)
+    for group in _by_account(c for c in collectors if c.health.up is False).values():
+        for collector in group:
+            same = [c for c in group if _cause(c) == _cause(collector)]
+            # An account's collectors stay together, though some of them may be fresh.
+            alike.setdefault((*_cause(collector), _any_fresh(same, ticks)), []).append(collector)
     for group in sorted(alike.values(), key=lambda group: _any_fresh(group, ticks)):
         health = group[0].health
         advice = _UNKNOWN if health.reason is None else ADVICE[health.reason]
-        summary = f"{group[0].account}: polls of {_names(group)} fail."
-        details = [text for text in (health.error, _metrics_state(group, now, ticks)) if text]
+        accounts = [f"{account}: {_names(of_account)}" for account, of_account in _by_account(group).items()]
+        if len(accounts) == 1:
+            summary, listed = f"{group[0].account}: polls of {_names(group)} fail.", []
+        else:
+            summary, listed = f"{len(accounts):,} accounts: polls fail.", accounts[:_MOST_ACCOUNTS]
+            if len(accounts) > _MOST_ACCOUNTS:
+                listed.append(f"And {len(accounts) - _MOST_ACCOUNTS:,} more.")
+        details = [text for text in (health.error, *listed, _metrics_state(group, now, ticks)) if text]
         yield Problem("bad", summary, details, advice.fix, advice.alert)
+
+
+def _cause(collector: CollectorSnapshot) -> tuple[Reason | None, str | None]:
+    return collector.health.reason, collector.health.error
 
 
 def _metrics_state(group: Sequence[CollectorSnapshot], now: float, ticks: float) -> str:

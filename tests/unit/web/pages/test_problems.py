@@ -57,8 +57,39 @@ def test_the_worst_comes_first() -> None:
 def test_collectors_of_an_account_that_fail_alike_are_one_problem() -> None:
     alike = (collector(failing(), "x"), collector(failing(), "y"))
     assert [problem.summary for problem in found(*alike)] == ["a: polls of x, y fail."]
-    apart = (collector(failing(), "x"), collector(failing(error="other"), "y"), collector(failing(), "z", "b"))
-    assert len(found(*apart)) == 3
+    apart = (collector(failing(), "x"), collector(failing(error="other"), "y"))
+    assert len(found(*apart)) == 2
+
+
+def test_one_cause_for_many_accounts_is_one_problem_that_lists_some_of_them() -> None:
+    down = [collector(failing(), name, f"a{number}") for number in range(1200) for name in ("batches", "invocations")]
+    [problem] = found(*down, collector(account="well"))
+    assert problem.summary == "1,200 accounts: polls fail."
+    assert problem.details == [
+        "broken",
+        *(f"a{number}: batches, invocations" for number in range(5)),
+        "And 1,195 more.",
+        "The metrics keep their last values: the last poll that succeeded was 1 min ago.",
+    ]
+
+
+def test_accounts_that_fail_differently_or_whose_metrics_are_gone_are_problems_of_their_own() -> None:
+    summaries = [
+        problem.summary
+        for problem in found(
+            collector(failing(), account="a"),
+            collector(failing(), account="b"),
+            collector(failing(error="refused"), account="c"),
+            collector(failing(Reason.AUTH), account="d"),
+            collector(failing(), account="e", fresh_until=NOW - 1),
+        )
+    ]
+    assert summaries == [
+        "e: polls of batches fail.",
+        "2 accounts: polls fail.",
+        "c: polls of batches fail.",
+        "d: polls of batches fail.",
+    ]
 
 
 def test_a_problem_says_what_became_of_the_metrics() -> None:
