@@ -19,6 +19,9 @@ class NoRequestMeter:
     def throttled(self, seconds: float) -> None:
         pass
 
+    def rate_limit(self, limit: float | None, remaining: float | None, reset_in: float | None) -> None:
+        pass
+
 
 def api_client(account: Account) -> Client:
     """Return a client for the account, with its rate limit, proxy and TLS settings."""
