@@ -129,7 +129,7 @@ def account_pipeline(
     options = Options(account.filters, account.workflow_batch_ids, account.workflow_label)
     listings = {name: source.listing(name, options) for name in account.collectors}
     meter = shared.live.meter(account.name, account.system)
-    meter.expect(endpoint for listing in listings.values() for endpoint in _endpoints(listing))
+    meter.expect(endpoint for listing in listings.values() for endpoint in endpoints(listing))
     runner = shared.runner(account.name, over)
     limiter, continues = _continued_limiter(account, shared)
     if not continues:
@@ -193,7 +193,7 @@ def _continued_limiter(account: Account, shared: Shared) -> tuple[RateLimiter, b
     return limiter, continues
 
 
-def _endpoints(listing: Listing) -> set[str]:
+def endpoints(listing: Listing) -> set[str]:
     """Return the endpoints that a collector requests: its list, and single records."""
     return {request.endpoint for request in (listing.page(1, 1), *listing.requests_by_id(["id"]))}
 
