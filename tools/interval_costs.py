@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from exporter.cli.check import requests_a_day
+from exporter.cli.online.cost import requests_a_day
 from tests.support.day import Day, Settings, live
 from tests.support.pages import DOCS
 from tests.support.rig import DAY, HOUR

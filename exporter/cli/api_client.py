@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass
 
-from exporter.client import Client, ThreadRunner
+from exporter.client import Client, RequestMeter, ThreadRunner
 from exporter.config import Account
 from exporter.polling.build import client
 from exporter.systems import sources
@@ -19,7 +19,10 @@ class NoRequestMeter:
     def throttled(self, seconds: float) -> None:
         pass
 
+    def rate_limit(self, limit: float | None, remaining: float | None, reset_in: float | None) -> None:
+        pass
 
-def api_client(account: Account) -> Client:
-    """Return a client for the account, with its rate limit, proxy and TLS settings."""
-    return client(account, sources()[account.system], NoRequestMeter(), ThreadRunner(threading.Event().wait))
+
+def api_client(account: Account, meter: RequestMeter | None = None) -> Client:
+    """Return a client for the account, with its rate limit, proxy and TLS settings. By default, nothing is counted."""
+    return client(account, sources()[account.system], meter or NoRequestMeter(), ThreadRunner(threading.Event().wait))

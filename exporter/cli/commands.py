@@ -105,6 +105,7 @@ _LOG: Arguments = {
 }
 _CHECK: Arguments = {
     "--online": {"action": "store_true", "help": "also ask each API, and estimate the cost"},
+    "--json": {"action": "store_true", "help": "print what was found as JSON"},
     "--print-schema": {"action": "store_true", "help": "print the configuration's JSON Schema"},
 }
 _ONCE: Arguments = {

@@ -17,6 +17,11 @@ class Printer:
         """Print a line about a success."""
         self._print(sys.stdout, logging.INFO, text, fields)
 
+    def detail(self, text: str) -> None:
+        """Print a line that belongs to the result before. In JSON its fields have all details."""
+        if self._style != "json":
+            print(f"  {text}")
+
     def warning(self, text: str, **fields: object) -> None:
         """Print a line about what works but should be changed."""
         self._print(sys.stderr, logging.WARNING, text, fields)

@@ -22,6 +22,7 @@ from exporter.client import retry
 from exporter.client.decoding import decode
 from exporter.client.error_response import ApiErrorReader, redacted, response_error
 from exporter.client.rate_limit import RateLimiter
+from exporter.client.rate_limit_headers import api_limit
 from exporter.client.request import JSON, Request
 from exporter.client.runner import Runner, Stopping
 from exporter.client.transport import MAX_BODY_BYTES, Answer, Transport
@@ -50,6 +51,9 @@ class RequestMeter(Protocol):
     def throttled(self, seconds: float) -> None:
         """Count the seconds that a request has waited for the rate limit."""
 
+    def rate_limit(self, limit: float | None, remaining: float | None, reset_in: float | None) -> None:
+        """Note the API's own rate limit as an answer states it: requests, and seconds until the window ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -65,6 +69,8 @@ class Access:
     """Reads the API's own form of an error."""
     token_may_block: bool = False
     """Whether `token` reads a file."""
+    account: str = ""
+    """The account's name, for the log."""
 
 
 class Client:
@@ -85,6 +91,10 @@ class Client:
         self._meter = meter
         self._runner = runner
         self._clock = clock
+        self._under_way: list[None] = []
+        """An entry for each request that was begun and is not answered. Appending and popping need no lock."""
+        self._told = False
+        """Whether the log has a line about the API's rate limit."""
         self._sizes: dict[str, int] = {}
         """Size of the last answer of each endpoint, decompressed, in bytes."""
         self.attempts = retry.ATTEMPTS
@@ -181,7 +191,13 @@ class Client:
             # Before the turn: the token's file may be on a disk that does not answer.
             token = self._runner.call(self._access.token) if self._access.token_may_block else self._access.token()
             self._meter.throttled(self._limiter.take_turn(self._pause, self._runner.result))
-            answer = self._runner.call(functools.partial(self._answer, request, token, most))
+            self._under_way.append(None)
+            try:
+                answer = self._runner.call(functools.partial(self._answer, request, token, most))
+            finally:
+                self._under_way.pop()
+            # Before the next request may take its turn.
+            self._obey(answer)
         try:
             if digest is not None and answer.status == 200 and digest.is_known(answer.body):
                 return None
@@ -212,6 +228,28 @@ class Client:
         self._sizes[request.endpoint] = len(answer.body)
         return answer
 
+    def _obey(self, answer: Answer) -> None:
+        """Start no request for as long as the answer asks for: by Retry-After, or by a rate limit that is used up."""
+        now = self._clock()
+        pause = retry.retry_after(answer.headers.get("Retry-After"), now) if answer.status in (429, 503) else None
+        limit = api_limit(answer.headers, now)
+        if limit is not None:
+            self._meter.rate_limit(limit.limit, limit.remaining, limit.reset_in)
+            if pause is None and (pause := limit.hold(len(self._under_way), refused=answer.status == 429)):
+                pause = retry.clamped(pause)
+                self._tell(pause)
+        if pause is not None:
+            self._limiter.pause(pause)
+
+    def _tell(self, pause: float) -> None:
+        """Log that the API's rate limit is used up: the first time, and later ones only for debugging."""
+        where = {"account": self._access.account, "seconds": pause}
+        if self._told:
+            log.debug("waiting for the reset of the API's rate limit", extra=where)
+        else:
+            log.info("API's rate limit is used up: waiting for its reset", extra=where)
+        self._told = True
+
     def _decode(self, request: Request, answer: Answer, token: str) -> JSON:
         if answer.status == 200:
             decoded = _json(answer)
@@ -220,10 +258,6 @@ class Client:
                 return decoded
             # Some APIs report an error in the body alone.
             raise response_error(request, error.status or 500, redacted(error.words, token))
-        if answer.status in (429, 503):
-            pause = retry.retry_after(answer.headers.get("Retry-After"), self._clock())
-            if pause is not None:
-                self._limiter.pause(pause)
         raise response_error(request, answer.status, self._message(answer, token))
 
     def _message(self, answer: Answer, token: str) -> str:

@@ -1,10 +1,31 @@
 """Limit the requests of an account: per second, at the same time, and by pauses that the server asks for."""
 
+import math
 import queue
 from collections.abc import Callable
 from concurrent.futures import Future
 
 from exporter.client.runner import Gate
+
+
+class Pause:
+    """Until when an API wants no request. Rate limiters of accounts that the API counts together share one."""
+
+    def __init__(self) -> None:
+        self._until: queue.SimpleQueue[float] = queue.SimpleQueue()
+        """Holds one time, as `RateLimiter._next_free` does."""
+        self._until.put(-math.inf)
+
+    @property
+    def until(self) -> float:
+        """When the pause ends, in seconds of the limiters' clock."""
+        until = self._until.get()
+        self._until.put(until)
+        return until
+
+    def extend(self, until: float) -> None:
+        """Pause until then, or longer if that was asked for before."""
+        self._until.put(max(self._until.get(), until))
 
 
 class RateLimiter:
@@ -14,7 +35,9 @@ class RateLimiter:
     also after requests that were slow.
     """
 
-    def __init__(self, per_second: float, at_once: int, clock: Callable[[], float]) -> None:
+    def __init__(self, per_second: float, at_once: int, clock: Callable[[], float], pause: Pause | None = None) -> None:
+        """`pause` is one of its own by default."""
+        self._pause = pause or Pause()
         self._interval = 1.0 / per_second
         self._clock = clock
         self._next_free: queue.SimpleQueue[float] = queue.SimpleQueue()
@@ -47,9 +70,8 @@ class RateLimiter:
         return waited
 
     def pause(self, seconds: float) -> None:
-        """Start no request of the account for so many seconds, as the server has asked for."""
-        next_free = self._next_free.get()
-        self._next_free.put(max(next_free, self._clock() + seconds))
+        """Start no request for so many seconds, as the server has asked for."""
+        self._pause.extend(self._clock() + seconds)
 
     def held_for(self) -> float:
         """Return the seconds until a slot may begin."""
@@ -58,4 +80,4 @@ class RateLimiter:
     def _slot(self) -> float:
         next_free = self._next_free.get()
         self._next_free.put(next_free)
-        return next_free
+        return max(next_free, self._pause.until)

@@ -44,7 +44,7 @@ def retry_after(value: str | None, now: float) -> float | None:
 
 def _pause(text: str, now: float) -> float | None:
     if _SECONDS.fullmatch(text.strip()):
-        return _clamped(float(text))
+        return clamped(float(text))
     try:
         moment = email.utils.parsedate_to_datetime(text.strip())
         if moment.tzinfo is None:
@@ -52,8 +52,9 @@ def _pause(text: str, now: float) -> float | None:
         seconds = moment.timestamp() - now
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    return _clamped(seconds)
+    return clamped(seconds)
 
 
-def _clamped(seconds: float) -> float:
+def clamped(seconds: float) -> float:
+    """Return a pause in whole seconds, rounded up, and at most RETRY_AFTER_MAX_SECONDS."""
     return float(math.ceil(min(RETRY_AFTER_MAX_SECONDS, max(0.0, seconds))))

@@ -14,6 +14,7 @@ from exporter.demo.faults import Delivery, Faults, ListFaults
 from exporter.demo.http_types import Answer, LoggedRequest, Request, read_request
 from exporter.demo.inkit_api import InkitApi, error
 from exporter.demo.listing import Readings
+from exporter.demo.rate_limit import RateLimit
 from exporter.demo.world import World
 
 BASE = "/v1"
@@ -39,7 +40,7 @@ class MockApi:
     """A server of mock APIs on its own port: Inkit's, and any others.
 
     `port` 0 takes a free one; OSError is raised if the port is not available. `compress` allows gzip responses. `apis`
-    are tried in this order, after Inkit's.
+    are tried in this order, after Inkit's. With a `rate_limit`, all requests count, and each answer states it.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class MockApi:
         readings: Readings | None = None,
         apis: Sequence[Api] = (),
         compress: bool = False,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         self.world = world
         self.faults = faults or Faults()
@@ -60,6 +62,7 @@ class MockApi:
         """The answered requests, oldest first; `clear()` empties it."""
         self._apis: tuple[Api, ...] = (InkitApi(world, token, readings or Readings()), *apis)
         self._compress = compress
+        self._rate_limit = rate_limit
         self._stopped = threading.Event()
         self._connections: dict[socket.socket, threading.Thread] = {}
         # Connections come in the threads that serve them and are closed from the one that stops.
@@ -129,6 +132,10 @@ class MockApi:
         return kept and request.headers.get("connection", "").lower() != "close"
 
     def _answer(self, request: Request) -> Answer:
+        answer = self._true_answer(request)
+        return answer if self._rate_limit is None else self._rate_limit.apply(answer)
+
+    def _true_answer(self, request: Request) -> Answer:
         for api in self._apis:
             if request.path.startswith(f"{api.base}/"):
                 below = replace(request, path=request.path.removeprefix(api.base))

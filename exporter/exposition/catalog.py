@@ -1,11 +1,13 @@
 """The catalog: one row for each metric family, and what follows from the rows.
 
-The rows of a system are in systems/, with the code that feeds them. No metric is made anywhere else.
+The rows of a system are in systems/, with the code that feeds them, those about requests in request_families. No
+metric is made anywhere else.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from exporter.exposition.request_families import REQUEST_FAMILIES
 from exporter.exposition.status import CollectorStatus
 from exporter.model.family import Family
 from exporter.model.record import Key, Reason
@@ -180,25 +182,6 @@ POLL_ERRORS = _own(
 OWN_COUNTERS = (VANISHED, ABANDONED, REJECTED, UNKNOWN_VALUES, POLL_ERRORS)
 """Counters about the polling of a collector. The state keeps them, like those about its records."""
 
-REQUESTS = Family(
-    "batch_exporter_api_requests_total",
-    "counter",
-    "Requests to the API, by status code; `error` if there was no response.",
-    ("account", "system", "endpoint", "code"),
-)
-REQUEST_SECONDS = Family(
-    "batch_exporter_api_request_duration_seconds",
-    "histogram",
-    "Response time of the API, including the body.",
-    ("system", "endpoint"),
-    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
-)
-THROTTLED = Family(
-    "batch_exporter_api_throttled_seconds_total",
-    "counter",
-    "Time that requests waited for the account's rate limit or for a pause that the API asked for.",
-    ("account", "system"),
-)
 WORKERS = Family(
     "batch_exporter_workers", "gauge", "Number of requests that may be under way at the same time, of all accounts.", ()
 )
@@ -267,9 +250,7 @@ OWN = (*(row.family for row in STATUS), *(own.family for own in OWN_COUNTERS))
 
 LIVE = (
     FOLDED,
-    REQUESTS,
-    REQUEST_SECONDS,
-    THROTTLED,
+    *REQUEST_FAMILIES,
     STATE_BYTES,
     STATE_LOG_BYTES,
     STATE_UP,

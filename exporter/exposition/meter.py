@@ -1,20 +1,23 @@
 """Count the requests of accounts, and render a line of theirs only when its number has changed."""
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from prometheus_client import Histogram
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample as LibrarySample
 
-from exporter.exposition.catalog import REQUESTS, THROTTLED
+from exporter.exposition.boot_clock import ticks as boot_ticks
+from exporter.exposition.rate_limits import StatedRateLimit
+from exporter.exposition.request_families import RATE_LIMITS, REQUESTS, THROTTLED
 from exporter.exposition.text_format import header, line_start, rendered_number
 from exporter.model.family import Family
 
 EXPECTED_CODES = ("200", "429", "error")
 """The values of `code` that rules and dashboards use: exposed at 0 from the start."""
 
-METERED = (REQUESTS, THROTTLED)
+COUNTED = (REQUESTS, THROTTLED)
+METERED = (*COUNTED, *RATE_LIMITS)
 
 _Labels = tuple[str, ...]
 
@@ -38,11 +41,11 @@ class _Series:
             self._values[labels] = self._values.get(labels, 0.0) + amount
             self._changed[labels] = None
 
-    def values(self) -> Mapping[_Labels, float]:
+    def values(self, _: Family) -> Mapping[_Labels, float]:
         with self._lock:
             return dict(self._values)
 
-    def rendered(self) -> bytes:
+    def rendered(self, _: Family) -> bytes:
         """Return all lines. Only those whose numbers have changed are rendered: a microsecond for each."""
         if self._changed:
             with self._lock:
@@ -63,16 +66,25 @@ class AccountMeter:
     The library's counters would take a kilobyte for each series, and be rendered at each scrape.
     """
 
-    def __init__(self, account: str, system: str, seconds: Histogram, lock: threading.Lock) -> None:
+    def __init__(
+        self,
+        account: str,
+        system: str,
+        seconds: Histogram,
+        lock: threading.Lock,
+        ticks: Callable[[], float] = boot_ticks,
+    ) -> None:
         """Observe durations in `seconds`, which all accounts share. `lock` is that of the snapshot store."""
         self._account = account
         self._system = system
         self._seconds = seconds
         self._durations: dict[str, Histogram] = {}
         """By endpoint: the library takes longer to look one up than to observe."""
-        self._series = {family.name: _Series(family, lock) for family in METERED}
+        self._series = {family.name: _Series(family, lock) for family in COUNTED}
         self._requests = self._series[REQUESTS.name]
         self._throttled = self._series[THROTTLED.name]
+        self.stated_limit = StatedRateLimit(account, system, ticks)
+        """What the account's API states of its own rate limit."""
         self._throttled.add((account, system), 0.0)
 
     def expect(self, endpoints: Iterable[str]) -> None:
@@ -92,13 +104,19 @@ class AccountMeter:
         if seconds:
             self._throttled.add((self._account, self._system), seconds)
 
+    def rate_limit(self, limit: float | None, remaining: float | None, reset_in: float | None) -> None:
+        self.stated_limit.note(limit, remaining, reset_in)
+
     def values(self, family: Family) -> Mapping[tuple[str, ...], float]:
-        """Return the values of REQUESTS or THROTTLED by those of their labels."""
-        return self._series[family.name].values()
+        """Return the values of one of METERED by those of its labels."""
+        return self._of(family).values(family)
 
     def rendered(self, family: Family) -> bytes:
-        """Return the lines of REQUESTS or THROTTLED. They are the same in both formats."""
-        return self._series[family.name].rendered()
+        """Return the lines of one of METERED. They are the same in both formats."""
+        return self._of(family).rendered(family)
+
+    def _of(self, family: Family) -> "_Series | StatedRateLimit":
+        return self._series.get(family.name) or self.stated_limit
 
 
 class RenderedMetric(Metric):
@@ -125,7 +143,17 @@ class RenderedMetric(Metric):
 
     def has_samples(self, names: Collection[str]) -> bool:
         """Return whether there are samples of one of these names, without making them."""
-        return self._family.name in names and any(meter.rendered(self._family) for meter in self._meters)
+        return self._family.name in names and self.has_any
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the exporter counts it itself: it is exposed also without samples."""
+        return self._family in COUNTED
+
+    @property
+    def has_any(self) -> bool:
+        """Whether there are samples."""
+        return any(meter.rendered(self._family) for meter in self._meters)
 
     def rendered(self, *, openmetrics: bool) -> bytes:
         """Return the family with HELP and TYPE."""

@@ -18,7 +18,6 @@ from exporter.exposition.catalog import (
     POLLS_OVERDUE,
     RELOAD_SUCCESS_TIME,
     RELOAD_SUCCESSFUL,
-    REQUEST_SECONDS,
     STATE_BYTES,
     STATE_LOG_BYTES,
     STATE_SECONDS,
@@ -27,6 +26,7 @@ from exporter.exposition.catalog import (
 )
 from exporter.exposition.meter import METERED, AccountMeter, RenderedMetric
 from exporter.exposition.replica_metrics import ReplicaFigures, ReplicaMetrics
+from exporter.exposition.request_families import REQUEST_SECONDS
 from exporter.exposition.snapshot import Snapshot, SnapshotStore
 from exporter.model.family import Family
 
@@ -46,6 +46,7 @@ class SelfMetrics:
         prometheus_client.GCCollector(registry=registry)
         self.registry = registry
         self._store = store
+        self._clock = clock
         self._requests = _RequestMetrics(lambda: store.is_silent(clock()))
         registry.register(self._requests)
         self._seconds = prometheus_client.Histogram(
@@ -91,7 +92,7 @@ class SelfMetrics:
 
     def meter(self, account: str, system: str) -> AccountMeter:
         """Return the meter of one account; it is the same for as long as the account is configured."""
-        new = AccountMeter(account, system, self._seconds, self._store.lock)
+        new = AccountMeter(account, system, self._seconds, self._store.lock, self._clock)
         # Accounts begin in the engine, also while a reload drops others in its thread.
         with self._store.lock:
             meters = self._requests.meters
@@ -116,7 +117,9 @@ class _RequestMetrics(LibraryCollector):
 
     def collect(self) -> Iterator[Metric]:
         meters = () if self._silent() else self.meters.values()
-        yield from (RenderedMetric(family, meters) for family in METERED)
+        metrics = (RenderedMetric(family, meters) for family in METERED)
+        # Most APIs state no limit.
+        yield from (metric for metric in metrics if metric.is_counted or metric.has_any)
 
 
 class _Folded(LibraryCollector):

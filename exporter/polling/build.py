@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from exporter.client import Client, RequestMeter, Runner
 from exporter.client.client import Access
 from exporter.client.idle_connections import IdleConnections
 from exporter.client.memory_budget import MemoryBudget
-from exporter.client.rate_limit import RateLimiter
+from exporter.client.rate_limit import Pause, RateLimiter
 from exporter.client.transport import FileTransport, RequestLimits, Tls, Transport
 from exporter.config import Account, Bounds, TokenError
 from exporter.config.token import Token
@@ -49,6 +50,8 @@ class Shared:
     """What changes count, by system."""
     limiters: dict[str, tuple[str, Token, RateLimiter]] = field(default_factory=dict)
     """The base_url, token and rate limiter of each account, by name: a pause requested by the API outlives a reload."""
+    pauses: "weakref.WeakValueDictionary[tuple[str, Token], Pause]" = field(default_factory=weakref.WeakValueDictionary)
+    """The pause of each base_url and token: an API counts the requests of a token, whichever accounts send them."""
 
 
 def request_limits(bounds: Bounds) -> RequestLimits:
@@ -84,6 +87,7 @@ def client(
             account.request_timeout,
             source.refused,
             account.token.is_file,
+            account.name,
         ),
         Transport(
             Tls(
@@ -125,9 +129,14 @@ def account_pipeline(
     options = Options(account.filters, account.workflow_batch_ids, account.workflow_label)
     listings = {name: source.listing(name, options) for name in account.collectors}
     meter = shared.live.meter(account.name, account.system)
-    meter.expect(endpoint for listing in listings.values() for endpoint in _endpoints(listing))
+    meter.expect(endpoint for listing in listings.values() for endpoint in endpoints(listing))
     runner = shared.runner(account.name, over)
-    api_client = client(account, source, meter, runner, _continued_limiter(account, shared), shared.requests)
+    limiter, continues = _continued_limiter(account, shared)
+    if not continues:
+        # What another API or token allows says nothing about this one.
+        meter.stated_limit.forget()
+    meter.stated_limit.keep = account.stale_after
+    api_client = client(account, source, meter, runner, limiter, shared.requests)
     budget = account.max_requests_per_second * account.poll_interval / len(account.collectors)
     limits = Limits(
         account.lookback,
@@ -165,21 +174,26 @@ def account_pipeline(
     return AccountPipeline(account, pollers, over, api_client.close)
 
 
-def _limiter(account: Account) -> RateLimiter:
-    return RateLimiter(account.max_requests_per_second, account.max_concurrent_requests, time.monotonic)
+def _limiter(account: Account, pause: Pause | None = None) -> RateLimiter:
+    return RateLimiter(account.max_requests_per_second, account.max_concurrent_requests, time.monotonic, pause)
 
 
-def _continued_limiter(account: Account, shared: Shared) -> RateLimiter:
-    """Build a rate limiter that keeps the pause of the account's last one, unless its API or token is another."""
-    limiter = _limiter(account)
+def _continued_limiter(account: Account, shared: Shared) -> tuple[RateLimiter, bool]:
+    """Build a rate limiter that keeps the pause of the account's last one, unless its API or token is another.
+
+    Return it, and whether they are the same. Accounts with the same API and token share their pauses.
+    """
+    allowance = account.base_url, account.token
+    limiter = _limiter(account, shared.pauses.setdefault(allowance, Pause()))
     before = shared.limiters.get(account.name)
-    if before is not None and before[:2] == (account.base_url, account.token):
+    continues = before is not None and before[:2] == allowance
+    if before is not None and continues:
         limiter.pause(before[2].held_for())
-    shared.limiters[account.name] = account.base_url, account.token, limiter
-    return limiter
+    shared.limiters[account.name] = *allowance, limiter
+    return limiter, continues
 
 
-def _endpoints(listing: Listing) -> set[str]:
+def endpoints(listing: Listing) -> set[str]:
     """Return the endpoints that a collector requests: its list, and single records."""
     return {request.endpoint for request in (listing.page(1, 1), *listing.requests_by_id(["id"]))}
 

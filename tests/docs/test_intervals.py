@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 import yaml
 
-from exporter.cli.check import requests_a_day
+from exporter.cli.online.cost import requests_a_day
 from tests.support.day import Settings, live
 from tests.support.paths import ROOT
 from tests.support.rig import DAY, HOUR

@@ -59,6 +59,7 @@ def _commands(there: Stage, style: str) -> Iterator[tuple[Any, ...]]:
     """What is to be called, and with what."""
     yield _serve, there, style
     yield _command, there, style, "check", "--online"
+    yield _command, there, style, "check", "--online", "--json"
     yield _command, there, style, "once"
     yield _command, there, style, "metrics"
     for record in _RECORDS:

@@ -48,6 +48,7 @@ class Meter:
     def __init__(self) -> None:
         self.codes: list[tuple[str, str]] = []
         self.waited = 0.0
+        self.limits: list[tuple[float | None, float | None, float | None]] = []
 
     def answered(self, endpoint: str, code: str, seconds: float) -> None:
         assert seconds >= 0
@@ -55,6 +56,9 @@ class Meter:
 
     def throttled(self, seconds: float) -> None:
         self.waited += seconds
+
+    def rate_limit(self, limit: float | None, remaining: float | None, reset_in: float | None) -> None:
+        self.limits.append((limit, remaining, reset_in))
 
 
 class Pauses:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from exporter import __version__
-from exporter.cli.check import pages_in_window, requests_a_day
+from exporter.cli.online.cost import pages_in_window, requests_a_day
 from exporter.demo import faults
 from exporter.demo.items import document_batch, invocation
 from exporter.model.record import Record

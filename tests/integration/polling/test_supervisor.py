@@ -1,5 +1,6 @@
 """The pollers of a program at work, what is said of them, and what becomes of them when the accounts change."""
 
+import concurrent.futures
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from exporter.model.accounting import Rules
 from exporter.model.record import Reason, StateError
 from exporter.polling.poller import Poller
 from tests.support.at_work import Program, eventually
-from tests.support.rig import NOW, Rig
+from tests.support.rig import NOW, TOKEN, Rig
 
 HOUR = 3600.0
 
@@ -45,6 +46,38 @@ def test_a_pause_that_the_api_asked_for_outlives_a_change_of_the_account(program
     program.running.change([replace(account, base_url=f"{account.base_url}/other")])
     [poller] = program.lines[-1].pollers
     eventually(lambda: poller.facts.reason is Reason.CLIENT_ERROR)
+
+
+USED_UP = {"X-RateLimit-Limit": "9", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "100"}
+
+
+def test_a_limit_that_is_used_up_holds_all_accounts_of_the_token_and_no_worker(program: Program) -> None:
+    program.rig.mock_api.faults.add(faults.status(200, USED_UP, b"null"), times=1)
+    program.running.start(program.accounts(a=BATCHES))
+    eventually(lambda: program.shared.limiters["a"][2].held_for() > 90)
+    other = f"api_token: {TOKEN}-2, {INVOCATIONS}"
+    program.change(a=BATCHES, b=BATCHES, c=other)
+    pollers = {poller.id[0]: poller for line in program.lines for poller in line.pollers}
+    eventually(lambda: pollers["c"].facts.reason is Reason.AUTH)
+    held = [program.scheduler.engine.submit(name, pollers[name].poll) for name in ("a", "b")]
+    assert concurrent.futures.wait(held, 0.3).done == set()
+    assert program.asked() == ["/batch", "/invoke"]
+    assert program.scheduler.workers.busy == 0
+
+
+def test_what_an_api_allows_is_not_said_of_another_token(program: Program) -> None:
+    program.rig.mock_api.faults.add(faults.status(200, {**USED_UP, "X-RateLimit-Remaining": "5"}, b"null"), times=1)
+    program.running.start(program.accounts(a=BATCHES))
+
+    def remaining() -> float | None:
+        labels = {"account": "a", "system": "inkit"}
+        return program.live.registry.get_sample_value("batch_exporter_api_rate_limit_remaining", labels)
+
+    eventually(lambda: remaining() == 5)
+    program.change(a=f"{BATCHES}, page_size: 50")
+    assert remaining() == 5
+    program.change(a=f"{BATCHES}, api_token: {TOKEN}-2")
+    assert remaining() is None
 
 
 def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(program: Program) -> None:

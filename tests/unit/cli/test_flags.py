@@ -24,7 +24,7 @@ OWN = {
         "--web.telemetry-path",
         "--web.enable-lifecycle",
     },
-    "check": {"--config.file", "--web.config.file", "--online", "--print-schema"},
+    "check": {"--config.file", "--web.config.file", "--online", "--json", "--print-schema"},
     "once": {"--config.file", "--output"},
     "inspect": {"--config.file", "--json", "--errors", "--files", "--show-data"},
     "metrics": set(),

@@ -19,8 +19,8 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from exporter.exposition import meter as meter_module
 from exporter.exposition import self_metrics
-from exporter.exposition.catalog import REQUESTS, THROTTLED
 from exporter.exposition.meter import EXPECTED_CODES, AccountMeter
+from exporter.exposition.request_families import REQUESTS, THROTTLED
 from exporter.exposition.scrape import OPENMETRICS, TEXT, Exposition
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore

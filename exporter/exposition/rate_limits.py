@@ -1,0 +1,76 @@
+"""Keep what an account's API states of its own rate limit, for as long as that holds."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from exporter.exposition.boot_clock import ticks as boot_ticks
+from exporter.exposition.request_families import RATE_LIMIT, RATE_LIMIT_REMAINING, RATE_LIMIT_RESET
+from exporter.exposition.text_format import line_start, rendered_number
+from exporter.model.family import Family
+
+KEEP_SECONDS = 600.0
+"""How long a limit is exposed after the last answer that stated it, unless the account says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """What an answer stated, and when each value no longer holds, in seconds of the boot clock."""
+
+    values: Mapping[str, float]
+    """By family."""
+    limit_until: float
+    window_until: float
+
+    def value(self, family: Family, now: float) -> float | None:
+        """Return the value of a family; None if there is none, or it no longer holds."""
+        until = self.limit_until if family is RATE_LIMIT else self.window_until
+        return self.values.get(family.name) if now < until else None
+
+
+class StatedRateLimit:
+    """The rate limit of one account, as its API states it. Any thread may call it."""
+
+    __slots__ = ("_clock", "_labels", "_stated", "_ticks", "keep")
+
+    def __init__(
+        self,
+        account: str,
+        system: str,
+        ticks: Callable[[], float] = boot_ticks,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`ticks` measures elapsed time, `clock` returns epoch seconds."""
+        self._labels = account, system
+        self._ticks = ticks
+        self._clock = clock
+        self._stated: _Stated | None = None
+        self.keep = KEEP_SECONDS
+        """For how many seconds a limit holds if no other answer states it."""
+
+    def note(self, limit: float | None, remaining: float | None, reset_in: float | None) -> None:
+        """Replace what was stated before. What the answer does not state is None."""
+        now = self._ticks()
+        reset_at = None if reset_in is None else self._clock() + reset_in
+        named = zip((RATE_LIMIT, RATE_LIMIT_REMAINING, RATE_LIMIT_RESET), (limit, remaining, reset_at), strict=True)
+        values = {family.name: value for family, value in named if value is not None}
+        until = now + self.keep
+        self._stated = _Stated(values, until, min(until, now + (math.inf if reset_in is None else reset_in)))
+
+    def forget(self) -> None:
+        """Expose nothing until the next answer that states a limit."""
+        self._stated = None
+
+    def values(self, family: Family) -> Mapping[tuple[str, ...], float]:
+        """Return the value of one of the families by its labels; none if it is not known now."""
+        stated = self._stated
+        value = None if stated is None else stated.value(family, self._ticks())
+        return {} if value is None else {self._labels: value}
+
+    def rendered(self, family: Family) -> bytes:
+        """Return the line of one of the families; empty if its value is not known now."""
+        lines = (
+            line_start(family, labels) + rendered_number(value) + b"\n" for labels, value in self.values(family).items()
+        )
+        return b"".join(lines)
