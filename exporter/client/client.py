@@ -93,8 +93,8 @@ class Client:
         self._clock = clock
         self._under_way: list[None] = []
         """An entry for each request that was begun and is not answered. Appending and popping need no lock."""
-        self._told = False
-        """Whether the log has a line about the API's rate limit."""
+        self._told: list[None] = []
+        """Has an entry if the log has a line about the API's rate limit. The clients of polls share it."""
         self._sizes: dict[str, int] = {}
         """Size of the last answer of each endpoint, decompressed, in bytes."""
         self.attempts = retry.ATTEMPTS
@@ -248,7 +248,7 @@ class Client:
             log.debug("waiting for the reset of the API's rate limit", extra=where)
         else:
             log.info("API's rate limit is used up: waiting for its reset", extra=where)
-        self._told = True
+            self._told.append(None)
 
     def _decode(self, request: Request, answer: Answer, token: str) -> JSON:
         if answer.status == 200:

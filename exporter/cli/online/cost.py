@@ -48,7 +48,7 @@ def series(records: Iterable[Record], listing: Listing, families: Iterable[Famil
     shape = Shape(Feeds(listing.name, fed, listing.rejections, listing.optional), optional=optional)
     totals = _totals(records, Rules.of(fed))
     status = CollectorStatus("", "", listing.name, True, last_success=0.0, last_duration=0.0, lateness=0.0)
-    status.last_reconcile = status.poll_interval = status.stale_after = status.reconcile_interval = 0.0
+    status.backoff = status.last_reconcile = status.poll_interval = status.stale_after = status.reconcile_interval = 0.0
     status.incremental = True
     blocks = itertools.chain(
         gauges(shape, status, totals).blocks.values(),
