@@ -57,7 +57,11 @@ class Scope:
         marks = poll.records.marks
         watermark = latest((new_since, marks.horizon))
         # A collector that was never polled has no records with other labels.
-        labels = self.labels if replace(marks, scraped_at=None, published_at=None) == Checkpoint() else marks.labels
+        labels = (
+            self.labels
+            if replace(marks, buckets="", scraped_at=None, published_at=None) == Checkpoint()
+            else marks.labels
+        )
         after = replace(_backfill_again(marks, watermark), scope=self.query, labels=labels)
         # Old records still in flight are on no page that will be read: they are followed by ID.
         poll.records.start_over(after, keep_before=poll.since if poll.listing.can_fetch_by_id else -math.inf)
@@ -98,6 +102,7 @@ def _backfill_again(marks: Checkpoint, watermark: float | None) -> Checkpoint:
     return Checkpoint(
         scope=marks.scope,
         labels=marks.labels,
+        buckets=marks.buckets,
         horizon=watermark,
         seen_to=marks.seen_to,
         polled_at=marks.polled_at,
