@@ -128,7 +128,8 @@ def _print_outcome(account: Account, collector: str, outcome: _Outcome, printer:
         message = f"{where}: OK, but the account has no such list: polling the IDs of batches that {outcome} name"
         printer.result(message, **fields)
         return True
-    cost = requests_a_day(outcome, account.poll_interval, account.reconcile_interval)
+    polling = account.polling(collector)
+    cost = requests_a_day(outcome, polling.poll_interval, polling.reconcile_interval)
     message = f"{where}: OK, {_counted(outcome, 'page')} in the window, about {cost:,} requests on a quiet day"
     printer.result(message, **fields, pages=outcome, requests_per_day=cost)
     return True
@@ -136,9 +137,10 @@ def _print_outcome(account: Account, collector: str, outcome: _Outcome, printer:
 
 def _query(account: Account, listing: Listing, recorder: _RecordingClient) -> _Outcome:
     where = {"account": account.name, "collector": listing.name}
+    polling = account.polling(listing.name)
     client = cast("Client", recorder)
     try:
-        pages = PagedList(listing, account.page_size, where=where)
+        pages = PagedList(listing, polling.page_size, where=where)
         newest = [pages.page(client, 1)]
         if sign := _sign_of_another_api(newest[0], recorder.answer):
             return FetchError(Reason.MALFORMED, sign, 200)
@@ -147,7 +149,7 @@ def _query(account: Account, listing: Listing, recorder: _RecordingClient) -> _O
             newest.append(pages.page(client, 2))
     except FetchError as error:
         return error
-    return pages_in_window(newest, account.lookback)
+    return pages_in_window(newest, polling.lookback)
 
 
 def _may_be_another_api(error: FetchError) -> bool:

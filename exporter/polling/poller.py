@@ -51,7 +51,7 @@ class Poller:
         self._state = state
         self._facts = facts
         facts.poll_interval, facts.stale_after = pace.interval, pace.stale_after
-        facts.reconcile_interval = collector.reconcile_interval
+        facts.reconcile_interval, facts.lookback = collector.reconcile_interval, collector.lookback
         self._pace = pace
         feeds = Feeds(facts.collector, collector.fed_families, collector.listing.rejections, collector.listing.optional)
         self._failed_records = FailedRecords(collector.families)
