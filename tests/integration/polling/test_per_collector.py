@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.demo import faults
 from exporter.demo.items import document_batch, invocation
 from exporter.polling import build
 from exporter.systems import sources
@@ -91,11 +92,13 @@ def test_a_collector_whose_records_are_named_by_another_knows_its_interval(progr
     assert found["workflow_batches"] == 5400.0
 
 
-def test_a_reload_that_changes_one_collector_keeps_all_counters(program: Program) -> None:
+def test_a_reload_that_changes_one_collector_keeps_its_counters_and_gauges(program: Program) -> None:
     program.rig.world.add("document_batches", document_batch("rb_1", time.time(), total=3))
     program.running.start(program.accounts(a=OWN))
     program.wait_for_polls("a")
     before = [collector.counters for collector in program.on_board("a")]
+    program.rig.mock_api.faults.add(faults.hang())
     assert program.change(a=OWN.replace("lookback: 2h", "lookback: 3h"))["changed"] == 1
     assert values(program, "batch_exporter_lookback_seconds")["document_batches"] == 3 * 3600
     assert [collector.counters for collector in program.on_board("a")] == before
+    assert program.shown("a", "inkit_batch_documents").endswith(" 3.0\n"), "gauges stay while more is read"
