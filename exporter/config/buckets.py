@@ -28,7 +28,7 @@ def parse(value: object) -> float:
     if value < LEAST_SECONDS:
         raise ValueError(f"must be at least {LEAST_SECONDS} seconds")
     if value > durations.LONGEST_SECONDS:
-        raise ValueError(f"must be at most {durations.write(durations.LONGEST_SECONDS)}")
+        raise ValueError(f"must be at most {durations.LONGEST_YEARS}y")
     return float(value)
 
 
@@ -60,4 +60,10 @@ def _out_of_order(draft: Draft, place: Place) -> str:
     if None in values or len(values) > _MOST_SHOWN:
         return "must be above the bound before it"
     bounds = sorted({parse(value) for value in values})
-    return f"must be above the bound before it; write [{', '.join(map(durations.write, bounds))}]"
+    return f"must be above the bound before it; write [{', '.join(map(_written, bounds))}]"
+
+
+def _written(bound: float) -> str:
+    """Return a bound as a duration, or as a number where that would round it."""
+    text = durations.write(bound)
+    return text if durations.parse(text) == bound else f"{bound}"
