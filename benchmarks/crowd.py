@@ -100,7 +100,7 @@ def _totals(families: Sequence[Family], collector: str, records: int) -> Sums:
         elif family.kind == "counter":
             counters |= {each: CounterState(records, records, Cause("rend_1", 1, 1.7e9)) for each in key}
         elif family.kind == "histogram":
-            seen = Observations((records,) * (len(family.buckets) + 1), 60.0 * records)
+            seen = Observations((records,) * (len(family.bounds) + 1), 60.0 * records, family.bounds)
             histograms |= dict.fromkeys(key, HistogramState(seen, seen))
     return Sums(gauges, counters, histograms, 1.7e9)
 

@@ -99,7 +99,10 @@ def _durations() -> Row:
         "Duration of batches",
         note,
         *(
-            Query(quantile(share, "inkit_batch_duration_seconds", by=["kind"]), f"{{{{kind}}}}: {name}")
+            Query(
+                quantile(share, "inkit_batch_duration_seconds", by=[*ACCOUNTS, "kind"]),
+                f"{NAMED} {{{{kind}}}}: {name}",
+            )
             for share, name in shares
         ),
         unit="s",
@@ -107,7 +110,10 @@ def _durations() -> Row:
     invocations = lines(
         "Duration of invocations",
         note,
-        *(Query(quantile(share, "inkit_invocation_duration_seconds"), name) for share, name in shares),
+        *(
+            Query(quantile(share, "inkit_invocation_duration_seconds", by=ACCOUNTS), f"{NAMED}: {name}")
+            for share, name in shares
+        ),
         unit="s",
     )
     return Row("Durations", (line(8, batches, invocations),))

@@ -4,7 +4,19 @@ from grafana.events import Events
 from grafana.failing import oldest_lines, open_lines, success_lines
 from grafana.layout import Row, line, wide
 from grafana.panels import Query, bar_gauge, counts, lines
-from grafana.promql import COMPLETED, RATE, RESOURCE, WINDOW, error_ratio, gauge, quantile, success, total
+from grafana.promql import (
+    ACCOUNTS,
+    COMPLETED,
+    NAMED,
+    RATE,
+    RESOURCE,
+    WINDOW,
+    error_ratio,
+    gauge,
+    quantile,
+    success,
+    total,
+)
 from grafana.tables import label, table, value
 
 SHAPE = ("cluster", "account", "resource", "action", "mode", "via", "status")
@@ -53,8 +65,8 @@ def _traffic(batches: Events, items: Events) -> Row:
         "from the histogram's buckets.",
         *(
             Query(
-                quantile(share, "packagex_batch_duration_seconds", RESOURCE, by=["resource"]),
-                f"{{{{resource}}}}: {name}",
+                quantile(share, "packagex_batch_duration_seconds", RESOURCE, by=[*ACCOUNTS, "resource"]),
+                f"{NAMED} {{{{resource}}}}: {name}",
             )
             for share, name in ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
         ),

@@ -67,8 +67,8 @@ def ratio(part: str, whole: str) -> str:
     return f"{part} / ({whole} > 0)"
 
 
-def quantile(share: float, metric: str, *matchers: str, by: Sequence[str] = ()) -> str:
-    """Return a quantile of a histogram over the rolling window."""
+def quantile(share: float, metric: str, *matchers: str, by: Sequence[str]) -> str:
+    """Return a quantile of a histogram over the rolling window. `by` has the account: each may have its own bounds."""
     return f"histogram_quantile({share}, {total(rate(f'{metric}_bucket', *matchers, over=WINDOW), 'le', *by)})"
 
 

@@ -23,6 +23,24 @@ series starts at 0, or after a restart at the value that was exposed last. It ke
 and until a scrape has returned it, and increases after that. So `sum without (instance, pod) (increase(…))` misses no
 event, also after a restart or a downtime of any length, and one scrape in each `poll_interval` is enough. While there
 are no scrapes, counters do not change; what happened meanwhile is added when scrapes resume.
+
+## Histograms of durations
+
+`duration_buckets` sets the bounds of `inkit_batch_duration_seconds`, `inkit_invocation_duration_seconds` and
+`packagex_batch_duration_seconds` for an account or a collector. A change, by a reload, a restart or another replica,
+resets nothing:
+
+* `_count`, `_sum` and the bucket `+Inf` go on.
+* A bucket whose bound stays goes on.
+* A bucket with a new bound begins at the value of the next lower bound that there was: the observations that are
+  certainly below it. From then on it counts every observation, so `rate()` and `increase()` over later times are exact.
+  It stands for one `poll_interval` first, like every new series.
+* A bucket whose bound was dropped is no longer exposed, and is still counted. If its bound returns, it goes on, and
+  its value is never lower than before. Only when a histogram has had more than 500 bounds are those forgotten that are
+  no longer configured.
+
+Replicas with different configurations may take turns: each exposes its own bounds of the same observations. Quantiles
+over accounts with different bounds are wrong: take them by `account`, as the dashboards do.
 """
 
 

@@ -4,7 +4,7 @@ from exporter.config.bounds import Bounds
 from exporter.config.database import DatabaseUrl
 from exporter.config.json_schema import json_schema
 from exporter.config.load import from_environment, load
-from exporter.config.model import Account, Config, Database, TLSConfig
+from exporter.config.model import Account, Config, Database, Polling, TLSConfig
 from exporter.config.source.problems import ConfigError, Problem
 from exporter.config.token import Token, TokenError
 
@@ -15,6 +15,7 @@ __all__ = [
     "ConfigError",
     "Database",
     "DatabaseUrl",
+    "Polling",
     "Problem",
     "TLSConfig",
     "Token",

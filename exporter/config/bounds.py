@@ -6,7 +6,7 @@ What the process may use: resources.py.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from exporter.config import schema, sizes
+from exporter.config import levels, schema, sizes
 from exporter.config.resources import Resources
 from exporter.config.source.partial import Draft
 from exporter.config.source.problems import Finding, Place
@@ -146,8 +146,8 @@ def _memory(resources: Resources, wanted: ConfiguredLimits) -> Iterator[Finding]
 def _pages(draft: Draft, largest: int) -> Iterator[Finding]:
     """Yield each page size that is too large for an answer of so many bytes, once."""
     found: dict[Place, Finding] = {}
-    for index in draft.indexes("accounts"):
-        place, rows = _page_size(draft, index)
+    for collector in levels.of_accounts(draft):
+        place, rows = _page_size(draft, collector)
         if rows * _RECORD_BYTES > largest:
             message = (
                 f"a page of {rows} records has about {sizes.write(rows * _RECORD_BYTES)}, and an answer may have "
@@ -157,9 +157,9 @@ def _pages(draft: Draft, largest: int) -> Iterator[Finding]:
     yield from found.values()
 
 
-def _page_size(draft: Draft, index: int) -> tuple[Place, int]:
-    """Return the place where an account's page size is set, and its value; 0 for an invalid one."""
-    for place in (("accounts", index, "page_size"), ("page_size",)):
+def _page_size(draft: Draft, collector: levels.Levels) -> tuple[Place, int]:
+    """Return the place where a collector's page size is set, and its value; 0 for an invalid one."""
+    for place in ((*level, "page_size") for level in collector):
         value = draft.get(*place)
         if place in draft.wrong:
             return place, 0

@@ -17,7 +17,8 @@ _MILLISECONDS = {
 PATTERN = "".join(f"(?:([0-9]+){unit})?" for unit in _MILLISECONDS)
 """Matches a duration or an empty text. One group per unit, the largest first."""
 _PARTS_IN_ANY_ORDER = re.compile(r"(?:[0-9]+(?:ms|[ywdhms]))+")
-_LONGEST_YEARS = 100
+LONGEST_YEARS = 100
+LONGEST_SECONDS = LONGEST_YEARS * _MILLISECONDS["y"] / 1000
 _LONGEST_TEXT = 100
 SYNTAX = "a duration such as 30s, 5m, 1h30m or 7d"
 
@@ -35,8 +36,8 @@ def parse(text: str) -> float:
     )
     if milliseconds == 0:
         raise ValueError("must be longer than 0")
-    if milliseconds > _LONGEST_YEARS * _MILLISECONDS["y"]:
-        raise ValueError(f"must be at most {_LONGEST_YEARS}y")
+    if milliseconds > 1000 * LONGEST_SECONDS:
+        raise ValueError(f"must be at most {LONGEST_YEARS}y")
     return milliseconds / 1000
 
 

@@ -18,6 +18,9 @@ def json_schema(systems: Mapping[str, System]) -> dict[str, object]:
     for key in schema.Tuning.model_fields:
         # The default of an account is the value at the top level, which a schema can't express.
         del properties[key]["default"]
+    for value in document["$defs"]["Polling"]["properties"].values():
+        # And that of a collector is the account's.
+        del value["default"]
     properties["system"]["enum"] = list(systems)
     account["oneOf"] = [{"required": [key], "properties": {key: {"type": "string"}}} for key in TOKEN_KEYS]
     account["allOf"] = [_of_system(system) for system in systems.values()]
@@ -30,6 +33,7 @@ def _of_system(system: System) -> dict[str, object]:
         "then": {
             "properties": {
                 "collectors": {"items": {"enum": list(system.collectors)}, "minItems": 1, "uniqueItems": True},
+                "per_collector": {"propertyNames": {"enum": list(system.collectors)}},
                 "filters": {"propertyNames": {"enum": list(system.filters)}},
             }
         },

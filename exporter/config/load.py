@@ -6,7 +6,7 @@ from typing import Any
 
 from exporter.config import bounds, defaults, schema, validate
 from exporter.config.database import DatabaseUrl
-from exporter.config.model import Account, Config, Database, TLSConfig
+from exporter.config.model import Account, Config, Database, Polling, TLSConfig
 from exporter.config.resources import PLENTY, Resources
 from exporter.config.source import files, messages, yaml_document
 from exporter.config.source.partial import Draft
@@ -121,23 +121,28 @@ def _account(read: schema.Account, top: schema.Tuning, context: validate.Context
         token=_token(read, context),
         base_url=read.base_url or system.base_url,
         collectors=read.collectors or system.collectors,
+        per_collector={name: _polling((own, read, top)) for name, own in read.per_collector.items()},
         filters={key: value for key, value in read.filters.items() if value is not None},
         workflow_batch_ids=read.workflow_batch_ids,
         workflow_label=read.workflow_label,
         proxy_url=read.proxy_url,
         tls_config=_tls(read.tls_config, context.directory),
-        **{key: _tuning(key, read, top) for key in schema.Tuning.model_fields},
+        **{key: _tuning(key, (read, top)) for key in schema.Tuning.model_fields},
     )
 
 
-def _tuning(key: str, account: schema.Account, top: schema.Tuning) -> Any:
-    """Return the value that an account sets, or else the top level, or else the default."""
-    for level in (account, top):
+def _polling(levels: Sequence[schema.Polling]) -> Polling:
+    return Polling(**{key: _tuning(key, levels) for key in schema.Polling.model_fields})
+
+
+def _tuning(key: str, levels: Sequence[schema.Polling]) -> Any:
+    """Return the value that the first level sets that sets any, or else the default."""
+    for level in levels:
         if key in level.model_fields_set:
             return getattr(level, key)
     if not defaults.followed(key):
-        return getattr(top, key)
-    return defaults.seconds(key, lambda other: _tuning(other, account, top))
+        return getattr(levels[-1], key)
+    return defaults.seconds(key, lambda other: _tuning(other, levels))
 
 
 def _token(read: schema.Account, context: validate.Context) -> Token:

@@ -27,7 +27,23 @@ class TLSConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Polling:
+    """How a collector is polled. Durations are in seconds."""
+
+    poll_interval: float
+    lookback: float
+    reconcile_interval: float
+    in_flight_max_age: float
+    stale_after: float
+    stuck_after: float
+    """Age at which an unfinished record counts as stuck."""
+    page_size: int
+    duration_buckets: tuple[float, ...] | None
+    """The upper bounds of the buckets of histograms of durations; None: those of the system."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account(Polling):
     """One account of a system, its settings merged with those of the top level. Durations are in seconds."""
 
     name: str
@@ -36,22 +52,20 @@ class Account:
     base_url: str
     """Without a slash at its end."""
     collectors: tuple[str, ...]
+    per_collector: Mapping[str, Polling]
+    """How those collectors are polled that differ from the account, by their names."""
     filters: Mapping[str, str]
     workflow_batch_ids: tuple[str, ...]
     workflow_label: bool
     proxy_url: SecretStr | None
     tls_config: TLSConfig
-    poll_interval: float
-    lookback: float
-    reconcile_interval: float
-    in_flight_max_age: float
-    stale_after: float
-    stuck_after: float
-    """Age at which an unfinished record counts as stuck."""
     request_timeout: float
     max_requests_per_second: float
     max_concurrent_requests: int
-    page_size: int
+
+    def polling(self, collector: str) -> Polling:
+        """Return how one of its collectors is polled."""
+        return self.per_collector.get(collector, self)
 
 
 @dataclass(frozen=True, slots=True)

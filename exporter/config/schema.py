@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
 
-from exporter.config import durations, sizes, values
+from exporter.config import buckets, durations, sizes, values
 from exporter.config.source.problems import shown
 from exporter.model import database_url
 
@@ -18,6 +18,14 @@ def _duration(value: object) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         raise ValueError(f"a duration needs a unit, such as 60s, not {shown(str(value))}")
     raise ValueError(("needs a value: " if value is None else "must be ") + durations.SYNTAX)
+
+
+def _bound(value: object) -> float:
+    try:
+        return buckets.parse(value)
+    except ValueError as error:
+        told = f', not "{shown(value)}"' if isinstance(value, str) else ""
+        raise ValueError(f"{error}{told}") from None
 
 
 def _size(value: object) -> int:
@@ -49,10 +57,17 @@ def _default(duration: str) -> Any:
 
 
 _DURATION_SCHEMA = {"type": "string", "pattern": f"^{durations.PATTERN}$", "minLength": 2}
+_BOUND_SCHEMA = {
+    "anyOf": [
+        _DURATION_SCHEMA,
+        {"type": "number", "minimum": buckets.LEAST_SECONDS, "maximum": durations.LONGEST_SECONDS},
+    ]
+}
 _SIZE_SCHEMA = {"type": "string", "pattern": f"^{sizes.PATTERN}$"}
 _NOT_EMPTY = Field(json_schema_extra={"minLength": 1})
 
 Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Bound = Annotated[float, BeforeValidator(_bound), WithJsonSchema(_BOUND_SCHEMA)]
 Size = Annotated[int, BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)]
 Text = Annotated[str, AfterValidator(values.text), _NOT_EMPTY]
 Name = Annotated[str, AfterValidator(values.name), _NOT_EMPTY]
@@ -63,6 +78,7 @@ DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 # YAML has lists, no tuples.
 Texts = Annotated[tuple[Text, ...], Strict(False)]
 BatchIds = Annotated[tuple[BatchId, ...], Strict(False)]
+Bounds = Annotated[tuple[Bound, ...], Strict(False), Field(json_schema_extra={"minItems": 1, "maxItems": buckets.MOST})]
 
 
 class _Shape(BaseModel):
@@ -76,8 +92,8 @@ class _Shape(BaseModel):
     )
 
 
-class Tuning(_Shape):
-    """How an account is polled. These keys are allowed at the top level, for all accounts, and in each account."""
+class Polling(_Shape):
+    """How a collector is polled. These keys are allowed at the top level, in each account, and for each collector."""
 
     poll_interval: Duration = _default("60s")
     """Time between two polls of a collector."""
@@ -91,14 +107,21 @@ class Tuning(_Shape):
     """Age at which an unfinished record is given up; by default `lookback` where that is longer."""
     stale_after: Duration = _default("10m")
     """Time after the last successful poll at which a collector's gauges are dropped."""
+    page_size: int = Field(100, ge=1, le=1000)
+    """Records to request per page of a list."""
+    duration_buckets: Bounds | None = None
+    """The upper bounds of the buckets of histograms of durations, in rising order; by default those of the system."""
+
+
+class Tuning(Polling):
+    """How an account is polled. These keys are allowed at the top level, for all accounts, and in each account."""
+
     request_timeout: Duration = _default("30s")
     """Longest time for one API request with its answer, without retries."""
     max_requests_per_second: float = Field(5.0, ge=0.001, allow_inf_nan=False)
     """Most API requests per second of the account, all collectors together. May be below 1."""
     max_concurrent_requests: int = Field(4, ge=1, le=64)
     """Most API requests of the account at the same time."""
-    page_size: int = Field(100, ge=1, le=1000)
-    """Records to request per page of a list."""
 
 
 class State(_Shape):
@@ -161,6 +184,8 @@ class Account(Tuning):
     """The URL of the API; by default the system's."""
     collectors: Texts | None = None
     """The collectors to poll; by default all of the system."""
+    per_collector: dict[str, Polling] = Field(default_factory=dict)
+    """What is different for one of the collectors, by its name."""
     filters: dict[str, Text | None] = Field(default_factory=dict)
     """Count only the records that the API selects by these."""
     workflow_batch_ids: BatchIds = ()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.config import bounds, durations, intervals, schema
+from exporter.config import bounds, buckets, durations, intervals, levels, schema
 from exporter.config.database import DatabaseUrl, UrlError
 from exporter.config.resources import PLENTY, Resources
 from exporter.config.source import files
@@ -73,6 +73,7 @@ def findings(draft: Draft, context: Context) -> Iterator[Finding]:
             yield from _repeated(draft, (*account, "workflow_batch_ids"))
     yield from _state(draft, context)
     yield from intervals.findings(draft, context.systems)
+    yield from buckets.findings(draft, [levels.TOP, *(each[0] for each in levels.of_accounts(draft))])
     yield from bounds.findings(draft, context.resources)
 
 
@@ -177,6 +178,7 @@ def _system(draft: Draft, account: Place, systems: Mapping[str, System]) -> Iter
         if collector is not None and collector not in system.collectors:
             yield Finding((*collectors, index), _unknown("collector", collector, system.collectors))
     yield from _repeated(draft, collectors)
+    yield from _per_collector(draft, account, system)
     for key in SYSTEM_OPTIONS:
         if draft.get(*account, key) and key not in system.options:
             yield Finding((*account, key), f"accounts of {name} do not have this key")
@@ -184,6 +186,17 @@ def _system(draft: Draft, account: Place, systems: Mapping[str, System]) -> Iter
     for key in filters if isinstance(filters, dict) else ():
         if key not in system.filters:
             yield Finding((*account, "filters", key), f"unknown filter{_choice(key, system.filters)}")
+
+
+def _per_collector(draft: Draft, account: Place, system: System) -> Iterator[Finding]:
+    named = draft.get(*account, levels.PER_COLLECTOR)
+    given = draft.get(*account, "collectors")
+    for name in named if isinstance(named, dict) else ():
+        place = (*account, levels.PER_COLLECTOR, name)
+        if name not in system.collectors:
+            yield Finding(place, _unknown("collector", name, system.collectors))
+        elif isinstance(given, list) and name not in given:
+            yield Finding(place, "is not polled: collectors does not name it")
 
 
 def _repeated(draft: Draft, place: Place) -> Iterator[Finding]:

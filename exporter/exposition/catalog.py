@@ -118,6 +118,11 @@ STATUS = (
         lambda facts: _value(facts.reconcile_interval),
     ),
     _status(
+        "batch_exporter_lookback_seconds",
+        "Configured length of the lookback window.",
+        lambda facts: _value(facts.lookback),
+    ),
+    _status(
         "batch_exporter_stale_after_seconds",
         "Configured time after the last successful poll at which gauges about records are dropped.",
         lambda facts: _value(facts.stale_after),

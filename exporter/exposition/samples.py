@@ -88,7 +88,7 @@ class Shape:
 
     def room(self, family: Family) -> int:
         """Return how many label sets this collector may expose: collectors of an account share the cap of a family."""
-        lines = len(family.buckets) + _LINES_BESIDE_BUCKETS if family.kind == "histogram" else 1
+        lines = len(family.bounds) + _LINES_BESIDE_BUCKETS if family.kind == "histogram" else 1
         return max(1, self.cap // lines // len(family.zeros))
 
     def zeros(self, family: Family, met: Iterable[Mapping[str, str]]) -> Iterable[_Labels]:
@@ -190,7 +190,7 @@ def _counters(family: Family, shape: Shape, account: str, totals: Sums, zeros: I
 
 def _histograms(family: Family, shape: Shape, account: str, totals: Sums, zeros: Iterable[_Labels]) -> _Made:
     series, shown_as = _fill(family, shape, totals.histograms, zeros)
-    samples = [_histogram((account, *key), states, len(family.buckets) + 1) for key, states in sorted(series.items())]
+    samples = [_histogram((account, *key), states, family.bounds) for key, states in sorted(series.items())]
     return series, samples, shown_as
 
 
@@ -204,9 +204,10 @@ def _counter(labels: _Labels, states: Sequence[CounterState]) -> Sample:
     return Sample(labels, value, Exemplar((("record_id", cause.record_id),), float(cause.amount), cause.at))
 
 
-def _histogram(labels: _Labels, states: Sequence[HistogramState], size: int) -> HistogramSample:
-    published = [state.published for state in states if state.published is not None]
-    counts = [sum(column) for column in zip(*(observed.counts for observed in published), strict=True)] or [0] * size
+def _histogram(labels: _Labels, states: Sequence[HistogramState], bounds: tuple[float, ...]) -> HistogramSample:
+    published = [state.published.within(bounds) for state in states if state.published is not None]
+    columns = zip(*(observed.counts for observed in published), strict=True)
+    counts = [sum(column) for column in columns] or [0] * (len(bounds) + 1)
     return HistogramSample(labels, tuple(itertools.accumulate(counts)), sum(observed.total for observed in published))
 
 

@@ -47,7 +47,8 @@ class CollectorStatus:
     poll_interval: float | None = None
     stale_after: float | None = None
     reconcile_interval: float | None = None
-    """All three as configured, in seconds."""
+    lookback: float | None = None
+    """All four as configured, in seconds."""
 
     def count_state_error(self, reason: Reason) -> None:
         """Count a poll that failed because of the state file."""

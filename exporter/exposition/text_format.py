@@ -46,7 +46,7 @@ class HistogramSample:
 
     labels: tuple[str, ...]
     counts: tuple[int, ...]
-    """Cumulative: one for each of the family's buckets, then that of +Inf, which is the number of observations."""
+    """Cumulative: one for each of the family's bounds, then that of +Inf, which is the number of observations."""
     sum: float
     exemplars: tuple[Exemplar | None, ...] = ()
     """Empty, or one entry for each of `counts`."""
@@ -105,7 +105,7 @@ def _lines(family: Family, sample: Sample | HistogramSample) -> Iterator[_Line]:
 
 
 def _histogram_lines(family: Family, pairs: _Pairs, sample: HistogramSample) -> Iterator[_Line]:
-    bounds = (*family.buckets, math.inf)
+    bounds = (*family.bounds, math.inf)
     exemplars = sample.exemplars or (None,) * len(bounds)
     if not len(bounds) == len(sample.counts) == len(exemplars):
         raise ValueError(f"{family.name} has {len(bounds)} buckets with +Inf, not {len(sample.counts)}")

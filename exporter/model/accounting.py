@@ -27,13 +27,15 @@ class Rules:
 
     counters: frozenset[str] = frozenset()
     histograms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """The upper bounds of the buckets, by histogram."""
+    """The upper bounds of the buckets that are exposed, by histogram."""
     outcomes: Mapping[str, tuple[int, frozenset[str]]] = field(default_factory=dict)
     """By counter: the index in its keys of the label that holds the outcome, and its values that mean failure."""
     places: Mapping[str, int] = field(default_factory=dict)
     """By counter: the index in its keys of the label that says where something failed."""
     lengths: Mapping[str, int] = field(default_factory=dict)
     """By family with optional labels: the length of its keys without them."""
+    own_bounds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """By histogram: the bounds that it has where an account chooses none."""
 
     @classmethod
     def of(cls, families: Iterable[Family]) -> "Rules":
@@ -42,10 +44,11 @@ class Rules:
         outcomes = [(family, family.outcome) for family in listed if family.outcome is not None]
         return cls(
             frozenset(family.name for family in listed if family.kind == "counter"),
-            {family.name: family.buckets for family in listed if family.kind == "histogram"},
+            {family.name: family.bounds for family in listed if family.kind == "histogram"},
             {family.name: (family.labels.index(outcome.label), outcome.failures) for family, outcome in outcomes},
             {family.name: family.labels.index(outcome.place) for family, outcome in outcomes if outcome.place},
             {family.name: len(family.labels) - len(family.optional) for family in listed if family.optional},
+            {family.name: family.buckets for family in listed if family.kind == "histogram"},
         )
 
     def is_gauge(self, key: Key) -> bool:

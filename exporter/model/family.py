@@ -1,7 +1,7 @@
 """Types of the catalog's rows. The rows are in exposition/catalog.py and systems/."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from exporter.model.record import Key
@@ -46,6 +46,9 @@ class Family:
     labels: tuple[str, ...] = ()
     zeros: Mapping[str, Known] = field(default_factory=dict)
     buckets: tuple[float, ...] = ()
+    """Of a histogram: the upper bounds of its buckets, in rising order, without infinity."""
+    chosen: tuple[float, ...] | None = None
+    """The bounds that an account has instead of `buckets`; None if it chose none."""
     oldest_in_flight: bool = False
     """The value is not a sum but the creation time of the oldest record in flight; absent where none is."""
     optional: tuple[str, ...] = ()
@@ -54,6 +57,11 @@ class Family:
     """Documented values of labels whose combinations are too many to be exposed at 0."""
     outcome: Outcome | None = None
     """Of a counter: which of its series are failures; None where none is."""
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The upper bounds of the buckets that are exposed."""
+        return self.buckets if self.chosen is None else self.chosen
 
     def known(self, collector: str) -> Known:
         """Return the documented values of each label for a collector that feeds the family."""
@@ -68,3 +76,17 @@ def unknown_labels(families: Iterable[Family], collector: str, key: Key) -> Iter
             for label, value in zip(family.labels[1:], key[1:], strict=False):
                 if label in known and value not in (*known[label], NONE):
                     yield label, value
+
+
+def with_bounds(families: Iterable[Family], bounds: tuple[float, ...] | None) -> tuple[Family, ...]:
+    """Return the families with these bounds for all histograms; None leaves each its own."""
+    return tuple(replace(family, chosen=bounds) if family.kind == "histogram" else family for family in families)
+
+
+def chosen_bounds(families: Iterable[Family]) -> str:
+    """Return a text that differs where histograms expose other bounds; empty if all have their own."""
+    return ";".join(
+        f"{family.name}:{','.join(map(repr, family.bounds))}"
+        for family in families
+        if family.kind == "histogram" and family.bounds != family.buckets
+    )

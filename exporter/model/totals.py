@@ -1,5 +1,7 @@
 """The totals of a collector's records: the numbers behind its families, as values."""
 
+import bisect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -52,6 +54,26 @@ class Observations:
     """Observations in each bucket, not cumulative; the last bucket is above all bounds."""
     total: float
     """The sum of the observed values."""
+    bounds: tuple[float, ...]
+    """The upper bounds of the buckets, in rising order, without infinity."""
+
+    def within(self, bounds: tuple[float, ...]) -> "Observations":
+        """Return the same observations in other buckets, each in the lowest one that it is certain to be in.
+
+        So a bound that both have counts the same, and any other one counts no more than is known to lie below it.
+        """
+        if bounds == self.bounds:
+            return self
+        counts = [0] * (len(bounds) + 1)
+        for bound, count in zip((*self.bounds, math.inf), self.counts, strict=True):
+            counts[bisect.bisect_left(bounds, bound)] += count
+        return Observations(tuple(counts), self.total, bounds)
+
+    def plus(self, other: "Observations") -> "Observations":
+        """Return the observations of both, with the bounds of both."""
+        bounds = tuple(sorted({*self.bounds, *other.bounds}))
+        pairs = zip(self.within(bounds).counts, other.within(bounds).counts, strict=True)
+        return Observations(tuple(map(sum, pairs)), self.total + other.total, bounds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import Rules
+from exporter.model.family import Family, with_bounds
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector import Collector, Limits, boot
 from exporter.polling.poller import Poller
@@ -46,8 +47,8 @@ class Shared:
     requests: RequestLimits = field(default_factory=RequestLimits)
     clock: Callable[[], float] = time.time
     """Epoch seconds."""
-    rules: dict[str, Rules] = field(default_factory=dict)
-    """What changes count, by system."""
+    families: dict[tuple[str, tuple[float, ...] | None], tuple[tuple[Family, ...], Rules]] = field(default_factory=dict)
+    """The families, and what changes count in them, by system and chosen bounds of histograms."""
     limiters: dict[str, tuple[str, Token, RateLimiter]] = field(default_factory=dict)
     """The base_url, token and rate limiter of each account, by name: a pause requested by the API outlives a reload."""
     pauses: "weakref.WeakValueDictionary[tuple[str, Token], Pause]" = field(default_factory=weakref.WeakValueDictionary)
@@ -135,43 +136,61 @@ def account_pipeline(
     if not continues:
         # What another API or token allows says nothing about this one.
         meter.stated_limit.forget()
-    meter.stated_limit.keep = account.stale_after
+    meter.stated_limit.keep = max(account.polling(name).stale_after for name in account.collectors)
     api_client = client(account, source, meter, runner, limiter, shared.requests)
-    budget = account.max_requests_per_second * account.poll_interval / len(account.collectors)
-    limits = Limits(
-        account.lookback,
-        account.reconcile_interval,
-        account.in_flight_max_age,
-        account.page_size,
-        max(1, int(RECONCILE_SHARE * budget)),
-        account.stale_after,
-    )
     scope = json.dumps([account.base_url, account.filters], sort_keys=True)
     facts_by_name = {facts.collector: facts.going_on() for facts in known if facts.system == account.system}
-    rules = shared.rules.get(account.system) or shared.rules.setdefault(account.system, Rules.of(source.families))
-    pollers = tuple(
-        Poller(
-            Collector(
-                listings[name],
-                source.families,
-                limits,
-                scope,
-                account.name,
-                labels="workflow" if account.workflow_label and _has_optional_labels(source, name) else "",
-                boot=boot(),
-                rules=rules,
-            ),
+
+    def poller(name: str) -> Poller:
+        polling = account.polling(name)
+        families, rules = _families(source, polling.duration_buckets, shared)
+        collector = Collector(
+            listings[name],
+            families,
+            limits(account, listings[name]),
+            scope,
+            account.name,
+            labels="workflow" if account.workflow_label and _has_optional_labels(source, name) else "",
+            boot=boot(),
+            rules=rules,
+        )
+        return Poller(
+            collector,
             api_client,
             shared.state,
             Output(functools.partial(shared.board.publish, unless=over.is_set), lambda: shared.board.last_scrape),
             facts_by_name.get(name) or CollectorStatus(account.name, account.system, name),
-            Pace(account.poll_interval, account.stale_after, account.stuck_after),
+            Pace(polling.poll_interval, polling.stale_after, polling.stuck_after),
             account.workflow_label,
             shared.clock,
         )
-        for name in account.collectors
+
+    return AccountPipeline(account, tuple(map(poller, account.collectors)), over, api_client.close)
+
+
+def limits(account: Account, listing: Listing) -> Limits:
+    """Return what a collector may read. Each has the same share of the account's requests."""
+    polling = account.polling(listing.name)
+    budget = account.max_requests_per_second * polling.poll_interval / len(account.collectors)
+    naming = listing.batch_ids_from
+    return Limits(
+        polling.lookback,
+        polling.reconcile_interval,
+        polling.in_flight_max_age,
+        polling.page_size,
+        max(1, int(RECONCILE_SHARE * budget)),
+        polling.stale_after,
+        0.0 if naming is None else account.polling(naming).poll_interval,
     )
-    return AccountPipeline(account, pollers, over, api_client.close)
+
+
+def _families(source: Source, bounds: tuple[float, ...] | None, shared: Shared) -> tuple[tuple[Family, ...], Rules]:
+    """Return the families of a system with these bounds of histograms, the same ones for all collectors with them."""
+    key = source.system.name, bounds
+    if key not in shared.families:
+        families = with_bounds(source.families, bounds)
+        shared.families[key] = families, Rules.of(families)
+    return shared.families[key]
 
 
 def _limiter(account: Account, pause: Pause | None = None) -> RateLimiter:

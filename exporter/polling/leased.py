@@ -7,10 +7,11 @@ import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Protocol
 
 from exporter.client import Stopping
-from exporter.config import Account
+from exporter.config import Account, Polling
 from exporter.config.diff import Changes, changes
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.model.accounting import Rules
@@ -174,8 +175,12 @@ class LeasedSupervisor:
 def _configured(accounts: Sequence[Account]) -> Configured:
     """Return the names of accounts with a hash of their settings, in which no secret takes part."""
     settings = [
-        {name: getattr(account, name) for name in account.__slots__ if name not in _NOT_COMPARED}
+        {each.name: getattr(account, each.name) for each in fields(account) if each.name not in _NOT_COMPARED}
         for account in sorted(accounts, key=lambda account: account.name)
     ]
-    text = json.dumps(settings, sort_keys=True, default=dict)
+    text = json.dumps(settings, sort_keys=True, default=_plain)
     return Configured(frozenset(account.name for account in accounts), hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+def _plain(value: object) -> object:
+    return asdict(value) if isinstance(value, Polling) else dict(value)  # type: ignore[call-overload]

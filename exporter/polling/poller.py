@@ -54,7 +54,7 @@ class Poller:
         self._state = state
         self._facts = facts
         facts.poll_interval, facts.stale_after = pace.interval, pace.stale_after
-        facts.reconcile_interval = collector.reconcile_interval
+        facts.reconcile_interval, facts.lookback = collector.reconcile_interval, collector.lookback
         self._pace = pace
         feeds = Feeds(facts.collector, collector.fed_families, collector.listing.rejections, collector.listing.optional)
         self._failed_records = FailedRecords(collector.families)
@@ -186,12 +186,16 @@ class Poller:
         """Write failed polls to the state, and what may rise now. Raises StateError."""
         facts, publisher = self._facts, self._publisher
         scraped = publisher.is_scraped_first()
-        if publisher.totals is not None and not self._pending and not scraped and not publisher.rising():
+        noted = publisher.totals is not None and publisher.buckets_noted and not scraped
+        if noted and not self._pending and not publisher.rising():
             return
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
             if scraped:
                 records.mark(replace(records.marks, scraped_at=publisher.scraped_at()))
                 publisher.scraped_before = True
+            if records.marks.buckets != publisher.buckets:
+                records.mark(replace(records.marks, buckets=publisher.buckets))
+            publisher.buckets_noted = True
             records.count(self._pending)
             self._pending.clear()
             publisher.totals = records.sums()

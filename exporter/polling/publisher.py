@@ -21,6 +21,7 @@ from exporter.exposition.samples import (
 )
 from exporter.exposition.snapshot import Blocks, CollectorSnapshot, Failure
 from exporter.exposition.status import CollectorStatus
+from exporter.model.family import chosen_bounds
 from exporter.model.publication import Scraped, Standing
 from exporter.model.record import STATE_REASONS, Key
 from exporter.model.totals import CounterState, Sums
@@ -77,6 +78,10 @@ class Publisher:
         """The last failed records; None until they were read from the state."""
         self.scraped_before = False
         """Whether the state says that somebody scrapes."""
+        self.buckets = chosen_bounds(feeds.families)
+        """The bounds of the histograms that are exposed, as the checkpoint has them."""
+        self.buckets_noted = False
+        """Whether the state says that these are exposed. If not, nobody may have seen the buckets yet."""
         self._fresh_since: float | None = None
         self._gauges = Gauges({}, {})
         """As of the last successful poll, but for records that have become stuck since."""
@@ -117,6 +122,7 @@ class Publisher:
         """Count what the program before published as seen, if it had stood for long enough and was scraped."""
         self.totals = totals
         self.scraped_before = marks.scraped_at is not None
+        self.buckets_noted = marks.buckets == self.buckets
         if marks.scraped_at is None or marks.scraped_at - (marks.published_at or 0.0) < self._pace.interval:
             return
         ago = self._clock() - marks.scraped_at
@@ -125,13 +131,13 @@ class Publisher:
             ago = max(ago, self._ticks() - marks.ticks)
         if ago >= 0.0:
             self._seen_before = self._ticks() - ago
-            self._standing.expose(totals.published(), -math.inf)
+            self._standing.expose(self._seen(totals.published()), -math.inf)
 
     def continue_output(self) -> bool:
         """Count everything published so far as seen, by whoever read the output. Return whether it was scraped."""
         scraped = self.scraped_before
         if scraped:
-            self._standing.expose(self._counters.series, -math.inf)
+            self._standing.expose(self._seen(self._counters.series), -math.inf)
         self.scraped_before, self._seen_before = False, None
         return scraped
 
@@ -212,6 +218,13 @@ class Publisher:
             )
         )
         self._standing.expose(self._counters.series, self._ticks())
+
+    def _seen(self, series: frozenset[Key]) -> frozenset[Key]:
+        """Return those of the series that the output before showed: histograms only if with the same bounds."""
+        if self.buckets_noted:
+            return series
+        histograms = {family.name for family in self._shape.feeds.families if family.kind == "histogram"}
+        return frozenset(key for key in series if key[0] not in histograms)
 
     def _may_rise(self, keys: list[Key]) -> list[Key]:
         """Return the series that may rise: one beyond the cap rises together with the series that shows it."""

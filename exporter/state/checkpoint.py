@@ -15,6 +15,8 @@ class Checkpoint:
     """The query settings. When they change, only records created from then on are new events."""
     labels: str = ""
     """The names of the optional labels that records are counted with."""
+    buckets: str = ""
+    """The bounds of the histograms that are exposed; empty for those of the system."""
     lookback: float = 0.0
     """How far back the window reached, in seconds."""
     complete: bool = False
@@ -68,8 +70,9 @@ class Checkpoint:
         return cls(**json.loads(text))
 
     def encode(self) -> str:
-        """Return the checkpoint as JSON."""
-        return json.dumps({name: getattr(self, name) for name in _NAMES})
+        """Return the checkpoint as JSON. What is as at first is left out: an older program may not know the field."""
+        values = ((field.name, getattr(self, field.name), field.default) for field in _FIELDS)
+        return json.dumps({name: value for name, value, default in values if value != default})
 
 
-_NAMES = tuple(field.name for field in fields(Checkpoint))
+_FIELDS = fields(Checkpoint)

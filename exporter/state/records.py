@@ -34,7 +34,7 @@ class Records:
         self._rows = rows
         self._rules = rules
         self.marks = Checkpoint.decode(rows.marks())
-        self.series = Series(rows)
+        self.series = Series(rows, rules)
         self.failures = Failures(rows, self.series)
         self.scraped_at: float | None = None
         """When the last scrape began, epoch seconds. It is written with each checkpoint."""

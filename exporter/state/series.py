@@ -3,13 +3,14 @@
 All are read once, changed in memory, and written by the caller.
 """
 
-import bisect
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 
+from exporter.model.accounting import Rules
 from exporter.model.record import Key
 from exporter.model.totals import Cause, CounterState, HistogramState, Observations, Sums
+from exporter.state import spread as spreads
 from exporter.state.pending import PendingChanges
 from exporter.state.rows import Rows, SeriesRow
 
@@ -17,8 +18,9 @@ from exporter.state.rows import Rows, SeriesRow
 class Series:
     """The series of one collector. One object serves one poll."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, rules: Rules) -> None:
         self._stored = rows
+        self._rules = rules
         self._rows: dict[int, SeriesRow] = {}
         """By number."""
         self._keys: dict[int, Key] = {}
@@ -38,7 +40,7 @@ class Series:
         for key, cause in moved.causes.items():
             self._set(self._row(key)._replace(cause=json.dumps([cause.record_id, cause.amount, cause.at])))
         for key, observed in moved.observed.items():
-            self._observe(key, observed, moved.rules.histograms[key[0]])
+            self._observe(key, observed)
 
     def empty_gauges(self) -> None:
         """Set all gauges to 0, because there are no records. Counters stay."""
@@ -60,9 +62,10 @@ class Series:
         keys = self._keys
         for number, _, total, events, published, cause, spread, shown, rose in sorted(rows, key=_place):
             if spread is not None:
-                observed = _observations(spread)
-                before = observed if shown == spread else None if shown is None else _observations(shown)
-                histograms[keys[number]] = HistogramState(observed, before)
+                key = keys[number]
+                observed = self._observations(key, spread)
+                before = observed if shown == spread else None if shown is None else self._observations(key, shown)
+                histograms[key] = HistogramState(observed, before)
             elif events or rose:
                 counters[keys[number]] = CounterState(
                     events, published, None if cause is None else Cause(*json.loads(cause))
@@ -176,13 +179,25 @@ class Series:
             row = self._rise(self._row(key))
             self._set(row._replace(events=row.events + amount))
 
-    def _observe(self, key: Key, observed: Sequence[tuple[int, float]], bounds: Sequence[float]) -> None:
+    def _observe(self, key: Key, observed: Sequence[tuple[int, float]]) -> None:
         row = self._rise(self._row(key))
-        counts, total = json.loads(row.spread) if row.spread else ([0] * (len(bounds) + 1), 0.0)
-        for times, seconds in observed:
-            counts[bisect.bisect_left(bounds, seconds)] += times
-            total += times * seconds
-        self._set(row._replace(spread=json.dumps([counts, total])))
+        before = None if row.spread is None else self._observations(key, row.spread)
+        after = spreads.observed(before, observed, self._rules.histograms[key[0]])
+        self._set(row._replace(spread=spreads.encoded(after, self._own_bounds(key))))
+
+    def _observations(self, key: Key, spread: str) -> Observations:
+        return spreads.decoded(spread, self._own_bounds(key))
+
+    def _own_bounds(self, key: Key) -> tuple[float, ...]:
+        """Return the bounds that the texts of a histogram leave out."""
+        return self._rules.own_bounds.get(key[0], self._rules.histograms.get(key[0], ()))
+
+    def _added(self, key: Key, spread: str, other: str | None) -> str:
+        """Return the observations of two histograms of a family together; None stands for no observation."""
+        if other is None:
+            return spread
+        together = self._observations(key, spread).plus(self._observations(key, other))
+        return spreads.encoded(together, self._own_bounds(key))
 
     def _merge(self, key: Key, into: Key) -> bool:
         """Add the count of a series to another series, once all of it is published. Return whether it was."""
@@ -194,7 +209,8 @@ class Series:
         if row.cause is not None:
             other = other._replace(cause=row.cause)
         if row.spread is not None:
-            spread, shown = _added(row.spread, other.spread), _added(row.spread, other.published_spread)
+            spread = self._added(key, row.spread, other.spread)
+            shown = self._added(key, row.spread, other.published_spread)
             other = other._replace(spread=spread, published_spread=shown)
         self._set(other)
         return True
@@ -214,16 +230,3 @@ def _is_unused(row: SeriesRow) -> bool:
 def _key(text: str) -> Key:
     """Return the series whose JSON this is: the same object for all collectors, whose series are mostly alike."""
     return tuple(json.loads(text))
-
-
-def _observations(spread: str) -> Observations:
-    counts, total = json.loads(spread)
-    return Observations(tuple(counts), total)
-
-
-def _added(spread: str, other: str | None) -> str:
-    """Return the observations of two histograms together; None stands for no observation."""
-    if other is None:
-        return spread
-    (counts, total), (others, more) = json.loads(spread), json.loads(other)
-    return json.dumps([[sum(pair) for pair in zip(counts, others, strict=True)], total + more])

@@ -17,6 +17,7 @@ def account(name: str = "prod", **changed: Any) -> Account:
         token=Token(Path("/run/secrets/inkit")),
         base_url="https://api.example",
         collectors=("invocations",),
+        per_collector={},
         filters={"search": "x"},
         workflow_batch_ids=("fb_1",),
         workflow_label=False,
@@ -32,5 +33,6 @@ def account(name: str = "prod", **changed: Any) -> Account:
         max_requests_per_second=5.0,
         max_concurrent_requests=4,
         page_size=100,
+        duration_buckets=None,
     )
     return replace(made, **changed)

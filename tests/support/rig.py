@@ -25,6 +25,7 @@ from exporter.exposition.catalog import ABANDONED, POLL_ERRORS, REJECTED, UNKNOW
 from exporter.exposition.snapshot import CollectorSnapshot, SnapshotStore
 from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import Rules
+from exporter.model.family import with_bounds
 from exporter.model.record import Key, Reason
 from exporter.model.totals import Sums
 from exporter.polling.collector import Collector, Limits
@@ -162,9 +163,13 @@ class Rig:
         labels: str = "",
         asking: Client | None = None,
         publish: Callable[[CollectorSnapshot], None] | None = None,
+        bounds: tuple[float, ...] | None = None,
         **changed: Any,
     ) -> Poller:
-        """A poller of the mock API, as if the program had just started; `changed` are of Limits or Options."""
+        """A poller of the mock API, as if the program had just started; `changed` are of Limits or Options.
+
+        `bounds` are those of the histograms, if they are not the system's.
+        """
         source = sources()[self.system]
         limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=100, allowance=30)
         ours = {name: value for name, value in changed.items() if hasattr(limits, name)}
@@ -172,7 +177,7 @@ class Rig:
         return Poller(
             Collector(
                 source.listing(collector, options),
-                source.families,
+                with_bounds(source.families, bounds),
                 replace(limits, **ours),
                 scope,
                 self.account,

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 
 from exporter.exposition.catalog import Feeds
 from exporter.exposition.meter import EXPECTED_CODES
@@ -47,9 +48,11 @@ def series(records: Iterable[Record], listing: Listing, families: Iterable[Famil
     fed = tuple(family for family in families if listing.name in family.zeros)
     shape = Shape(Feeds(listing.name, fed, listing.rejections, listing.optional), optional=optional)
     totals = _totals(records, Rules.of(fed))
-    status = CollectorStatus("", "", listing.name, True, last_success=0.0, last_duration=0.0, lateness=0.0)
-    status.backoff = status.last_reconcile = status.poll_interval = status.stale_after = status.reconcile_interval = 0.0
-    status.incremental = True
+    status = CollectorStatus("", "", listing.name)
+    for field in fields(status):
+        # After a poll each has a value, but the error of a poll and the age of the oldest record in flight.
+        if getattr(status, field.name) is None and field.name not in ("error", "reason", "oldest_in_flight"):
+            setattr(status, field.name, 0.0)
     blocks = itertools.chain(
         gauges(shape, status, totals).blocks.values(),
         counters(shape, status, totals).blocks.values(),
@@ -70,9 +73,9 @@ def _totals(records: Iterable[Record], rules: Rules) -> Sums:
         {key: 0 for key in keys if rules.is_gauge(key)},
         {key: CounterState(0, 0) for key in keys if key[0] in rules.counters},
         {
-            key: HistogramState(Observations((0,) * (len(rules.histograms[key[0]]) + 1), 0.0))
+            key: HistogramState(Observations((0,) * (len(bounds) + 1), 0.0, bounds))
             for key in keys
-            if key[0] in rules.histograms
+            if (bounds := rules.histograms.get(key[0])) is not None
         },
         min((record.created_at for record in found if record.in_flight), default=None),
     )

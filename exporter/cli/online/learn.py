@@ -21,6 +21,7 @@ from exporter.cli.online.findings import (
 )
 from exporter.client import JSON, Client, Request, RequestMeter
 from exporter.config import Account
+from exporter.model.family import with_bounds
 from exporter.model.record import FetchError, Reason, Record
 from exporter.polling.build import endpoints
 from exporter.polling.collector.paged_list import PagedList
@@ -153,7 +154,8 @@ def _collector(account: Account, source: Source, listing: Listing, client: Clien
 
 def _outcome(account: Account, source: Source, listing: Listing, client: Client) -> FetchError | Findings:
     recorder = _RecordingClient(client, listing)
-    pages = PagedList(listing, account.page_size, where={"account": account.name, "collector": listing.name})
+    polling = account.polling(listing.name)
+    pages = PagedList(listing, polling.page_size, where={"account": account.name, "collector": listing.name})
     try:
         newest, notes = _newest(pages, recorder)
         records = [record for page in newest for record in page.records]
@@ -162,16 +164,17 @@ def _outcome(account: Account, source: Source, listing: Listing, client: Client)
         return error
     read = recorder.pages()
     found = order(read)
-    in_window = pages_in_window(newest, account.lookback)
+    in_window = pages_in_window(newest, polling.lookback)
     is_sorted = found is not Order.UNSORTED
-    cost = requests_a_day(in_window, account.poll_interval, account.reconcile_interval, sorted_list=is_sorted)
+    families = with_bounds(source.families, polling.duration_buckets)
+    cost = requests_a_day(in_window, polling.poll_interval, polling.reconcile_interval, sorted_list=is_sorted)
     return Findings(
         in_window,
         cost,
-        series(records, listing, source.families, optional=account.workflow_label),
-        account.page_size,
+        series(records, listing, families, optional=account.workflow_label),
+        polling.page_size,
         rows_given(read.values()),
-        pages.rows != account.page_size,
+        pages.rows != polling.page_size,
         sorting(listing, recorder.seen[-1].request, found),
         found,
         by_id,

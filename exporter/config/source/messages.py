@@ -1,12 +1,12 @@
 """Validate types with pydantic, and word its errors. pydantic's own messages quote values, so they are not used."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.config.source.problems import Finding, nearest, shown
+from exporter.config.source.problems import Finding, nearest, path_of, shown
 from exporter.config.source.yaml_document import Misread
 
 _Shape = TypeVar("_Shape", bound=BaseModel)
@@ -23,15 +23,29 @@ def validate(shape: type[_Shape], data: object) -> tuple[_Shape | None, list[Fin
 def _message(shape: type[BaseModel], error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         *parent, key = error["loc"]
-        return "unknown key" + nearest(str(key), _shape_at(shape, parent).model_fields)
+        return "unknown key" + (
+            _further_out(shape, parent, str(key)) or nearest(str(key), _shape_at(shape, parent).model_fields)
+        )
     return _MESSAGES.get(error["type"], _not_valid)(error)
+
+
+def _further_out(shape: type[BaseModel], place: Sequence[str | int], key: str) -> str:
+    """Return the end of a message about a key that one of the mappings around this place has, or nothing."""
+    for depth in range(len(place) - 1, -1, -1):
+        if key in _shape_at(shape, place[:depth]).model_fields:
+            return f"; it belongs in {path_of(tuple(place[:depth]))}" if depth else "; it belongs at the top level"
+    return ""
 
 
 def _shape_at(shape: type[BaseModel], place: Iterable[str | int]) -> type[BaseModel]:
     """Return the model of the mapping at this place."""
-    for key in place:
+    keys = iter(place)
+    for key in keys:
         if isinstance(key, str):
             kind = shape.model_fields[key].annotation
+            if get_origin(kind) is dict:
+                # The next key is one of the mapping's own.
+                next(keys, None)
             shape = next(
                 each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, BaseModel)
             )

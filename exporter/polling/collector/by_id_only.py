@@ -10,7 +10,7 @@ from exporter.polling.collector.poll import Poll
 from exporter.polling.collector.reconcile import compare, due, finish, pause, recheck_missing, resume_slice
 
 OVERLAP_SECONDS = 3600.0
-"""How far before the last poll records are searched for IDs: another collector reads them at its own time."""
+"""How far before the last poll records are searched for IDs, beside the interval of the collector that reads them."""
 
 _POLLS = 2
 """Polls in a row that do not find a new ID, until it is left to reconciliations."""
@@ -25,24 +25,26 @@ class IdOnlyPoll:
     waiting: list[str] = field(default_factory=list)
     """Those of them that the reconciliation in progress has yet to fetch."""
 
-    def run(self, poll: Poll, interval: float) -> None:
+    def run(self, poll: Poll, interval: float, naming_interval: float) -> None:
         """Fetch what is new and what is in flight by ID, and all records, bit by bit, at reconciliations.
 
-        `interval` is the seconds between two reconciliations. Raises PollError.
+        `interval` is the seconds between two reconciliations, `naming_interval` between two polls of the collector
+        whose records name IDs. Raises PollError.
         """
         marks = poll.records.marks
-        self._fetch(poll, {*self._new_ids(poll), *(record_id for record_id, _ in poll.records.in_flight(poll.since))})
+        new = self._new_ids(poll, OVERLAP_SECONDS + naming_interval)
+        self._fetch(poll, {*new, *(record_id for record_id, _ in poll.records.in_flight(poll.since))})
         recheck_missing(poll)
         if not marks.complete:
             finish(poll)
         elif due(poll, interval):
             self._reconcile(poll)
 
-    def _new_ids(self, poll: Poll) -> list[str]:
-        """Return the IDs that are named and not known."""
+    def _new_ids(self, poll: Poll, overlap: float) -> list[str]:
+        """Return the IDs that are named and not known, by records created since so long before the last poll."""
         marks = poll.records.marks
         everything = not marks.complete or marks.polled_at is None or marks.reconciled_at is None
-        since = poll.since if everything or marks.polled_at is None else marks.polled_at - OVERLAP_SECONDS
+        since = poll.since if everything or marks.polled_at is None else marks.polled_at - overlap
         ids = {*poll.listing.known_ids, *poll.records.batches_named_by(poll.listing.batch_ids_from or "", since)}
         kept = poll.records.get(sorted(ids))
         # Records known from other query settings are fetched again.

@@ -43,6 +43,8 @@ class Limits:
     """Requests that a poll may spend on reconciliation."""
     stale_after: float = math.inf
     """How long polls may be absent for records that finish meanwhile to have a duration."""
+    naming_interval: float = 0.0
+    """Between two polls of the collector whose records name those of this one."""
 
 
 class Collector:
@@ -87,6 +89,11 @@ class Collector:
     def reconcile_interval(self) -> float:
         """Seconds between two reconciliations."""
         return self._limits.reconcile_interval
+
+    @property
+    def lookback(self) -> float:
+        """Seconds from the start of the window to its end."""
+        return self._limits.lookback
 
     def continues(self, marks: Checkpoint) -> bool:
         """Return whether a checkpoint was written with the same query settings and labels."""
@@ -181,7 +188,7 @@ class Collector:
             self._has_list = self._try_list(poll)
         id_only = not self._has_list
         if id_only:
-            self._id_only.run(poll, self._limits.reconcile_interval)
+            self._id_only.run(poll, self._limits.reconcile_interval, self._limits.naming_interval)
             # The account may get the list later: trying it costs one request for each reconciliation.
             self._has_list = poll.records.marks.reconciled_at == poll.now
         poll.mark_deleted()

@@ -95,6 +95,7 @@ def _backfill_again(marks: Checkpoint, watermark: float | None) -> Checkpoint:
     return Checkpoint(
         scope=marks.scope,
         labels=marks.labels,
+        buckets=marks.buckets,
         horizon=watermark,
         seen_to=marks.seen_to,
         polled_at=marks.polled_at,

@@ -313,3 +313,12 @@ def test_all_that_check_prints_is_json_where_the_log_is(rig: Rig, tmp_path: Path
     found = {line["collector"]: line["level"] for line in lines if "collector" in line}
     assert found == {"document_batches": "ERROR", "workflow_batches": "INFO", "invocations": "INFO"}
     assert {line["account"] for line in lines if "collector" in line} == {"prod"}
+
+
+def test_the_cost_of_each_collector_follows_its_own_intervals(rig: Rig, tmp_path: Path) -> None:
+    file = Path(config(rig, tmp_path).removeprefix("--config.file="))
+    own = "per_collector: {invocations: {poll_interval: 10s}}"
+    file.write_text(file.read_text().replace("system: inkit", f"system: inkit, {own}"))
+    done = run("check", "--online", f"--config.file={file}")
+    assert "prod/invocations: OK, 1 page in the window, about 8,640 requests on a quiet day" in done.stdout
+    assert done.stdout.count("about 86,400 requests on a quiet day") == 2

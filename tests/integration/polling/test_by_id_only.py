@@ -132,3 +132,24 @@ def test_a_list_whose_records_nothing_names_is_not_given_up_when_it_is_not_found
     poller = rig.poller("invocations")
     assert not poller.poll()
     assert poller.facts.reason is Reason.CLIENT_ERROR
+
+
+@pytest.mark.parametrize("interval", [HOUR, 3 * HOUR])
+def test_a_batch_is_found_however_late_the_collector_polls_that_names_it(rig: Rig, interval: float) -> None:
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
+    naming = rig.poller("invocations")
+    poller = rig.poller("workflow_batches", naming_interval=interval)
+    for each in (naming, poller):
+        assert each.poll()
+    created = rig.clock.now + 60
+    rig.world.add("invocations", invocation("rend_1", created, batch_id="fb_1"))
+    rig.world.add("workflow_batches", workflow_batch("fb_1", created, destinations=FAILED))
+    while rig.clock.now < NOW + interval:
+        rig.clock.now += 600
+        assert poller.poll()
+    assert naming.poll()
+    rig.clock.now += 60
+    assert poller.poll()
+    assert rig.events("workflow_batches")[
+        "inkit_batch_generations_finished_total", "workflow", "inkit_storage", "failed"
+    ]

@@ -243,6 +243,10 @@ def test_configurations_are_the_same_if_their_accounts_differ_in_order_or_secret
     assert config(b, replace(a, token=Token("another-secret-token"))) == same
     assert config(a, b) == same
     assert len({same, config(a), config(a, replace(b, page_size=7)), config(a, replace(b, filters={"x": "y"}))}) == 4
+    own = [
+        program.accounts(a=f"{BATCHES}, per_collector: {{document_batches: {{lookback: {days}d}}}}") for days in (7, 8)
+    ]
+    assert len({config(a), *(config(*accounts) for accounts in own)}) == 3
 
 
 def test_a_poll_whose_write_is_refused_ends_without_a_trace_in_metrics(rig: Rig) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from exporter.config import Account, ConfigError, TLSConfig, json_schema, load, schema
+from exporter.config import Account, ConfigError, Polling, TLSConfig, json_schema, load, schema
 from exporter.config.source import yaml_document
 from exporter.model.system import System
 from tests.support.paths import ROOT
@@ -28,6 +29,7 @@ BY_SHAPE = (
     "accounts-missing",
     "accounts-of-text",
     "collectors-wrong",
+    "duration-buckets-wrong",
     "duration-of-another-type",
     "duration-without-unit",
     "duration-wrong",
@@ -40,6 +42,7 @@ BY_SHAPE = (
     "name-wrong",
     "numbers-of-another-type",
     "numbers-out-of-range",
+    "per-collector-wrong",
     "state-path-a-number",
     "state-wrong",
     "system-unknown",
@@ -98,7 +101,7 @@ def test_the_page_names_what_each_system_has(systems: Mapping[str, System]) -> N
 
 def test_the_yaml_on_the_page_is_read(systems: Mapping[str, System], tmp_path: Path) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     (tmp_path / "token").write_text("CANARY")
     for block in blocks:
         text = re.sub(r"(api_token_file): \S+", r"\1: token", block)
@@ -147,7 +150,7 @@ def test_the_example_is_read_and_comes_to_the_defaults(systems: Mapping[str, Sys
     environ = {"STAGING_API_TOKEN": "CANARY", "PX_API_KEY": "CANARY"}
     full, other, least = load(path, systems, environ).accounts
     assert full.token.read() == "CANARY"
-    for key in (field for field in Account.__slots__ if field not in {"name", "token"}):
+    for key in (field.name for field in fields(Account) if field.name not in {"name", "token"}):
         assert getattr(full, key) == getattr(least, key), key
     assert (other.base_url, other.collectors) == (systems["packagex"].base_url, systems["packagex"].collectors)
     assert not other.filters
@@ -155,7 +158,8 @@ def test_the_example_is_read_and_comes_to_the_defaults(systems: Mapping[str, Sys
 
 def test_the_model_has_what_the_file_has() -> None:
     read = set(schema.Account.model_fields) - {"api_token_file", "api_token_env", "api_token"} | {"token"}
-    assert set(Account.__slots__) == read
+    assert {field.name for field in fields(Account)} == read
+    assert {field.name for field in fields(Polling)} == set(schema.Polling.model_fields)
     assert set(TLSConfig.__slots__) == set(schema.Tls.model_fields)
 
 

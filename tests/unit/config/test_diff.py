@@ -33,6 +33,8 @@ OTHER: dict[str, object] = {
     "max_requests_per_second": 6.0,
     "max_concurrent_requests": 5,
     "page_size": 101,
+    "duration_buckets": (1.0,),
+    "per_collector": {"invocations": account(page_size=5)},
 }
 
 

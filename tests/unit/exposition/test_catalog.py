@@ -159,7 +159,7 @@ def test_the_cap_is_of_an_account_whose_collectors_share_a_family() -> None:
 
 def test_the_cap_holds_for_the_lines_of_histograms() -> None:
     family = Family("x_seconds", "histogram", "Time.", ("account", "resource"), {"invocations": {}}, buckets=(1.0, 5.0))
-    spread = HistogramState(Observations((1, 2, 3), 9.0), Observations((1, 2, 3), 9.0))
+    spread = HistogramState(Observations((1, 2, 3), 9.0, (1.0, 5.0)), Observations((1, 2, 3), 9.0, (1.0, 5.0)))
     shown = made(family, Sums(histograms={("x_seconds", f"r{n}"): spread for n in range(6000)}), cap=100)
     text = shown.blocks["x_seconds"].text.decode()
     assert len(text.splitlines()) <= 100 + 5
@@ -168,7 +168,7 @@ def test_the_cap_holds_for_the_lines_of_histograms() -> None:
 
 
 def test_only_series_of_which_more_was_counted_than_published_are_to_rise() -> None:
-    observed = Observations((1, 2), 9.0)
+    observed = Observations((1, 2), 9.0, (1.0,))
     sums = Sums(
         counters={("a_total",): CounterState(2, 1), ("b_total",): CounterState(2, 2)},
         histograms={("a_seconds",): HistogramState(observed), ("b_seconds",): HistogramState(observed, observed)},
@@ -185,7 +185,7 @@ def test_counters_of_other_labels_than_the_account_has_now_are_not_shown() -> No
 def test_a_histogram_is_exposed_from_the_first_and_its_buckets_add_up() -> None:
     family = Family("x_seconds", "histogram", "Time.", ("account",), {"invocations": {}}, buckets=(1.0, 5.0))
     assert 'x_seconds_count{account="prod"} 0.0' in lines(family, {})
-    published = HistogramState(Observations((3, 1, 4), 100.0), Observations((2, 1, 4), 99.5))
+    published = HistogramState(Observations((3, 1, 4), 100.0, (1.0, 5.0)), Observations((2, 1, 4), 99.5, (1.0, 5.0)))
     shown = lines(family, {}, histograms={("x_seconds",): published})
     assert shown == {
         'x_seconds_bucket{account="prod",le="1.0"} 2.0',

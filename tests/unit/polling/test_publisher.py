@@ -15,6 +15,7 @@ from exporter.model.record import STATE_REASONS, Key, Reason
 from exporter.model.totals import Cause, CounterState, HistogramState, Observations, Sums
 from exporter.polling.publisher import Output, Pace, Publisher
 from exporter.systems import sources
+from exporter.systems.inkit.families import DURATIONS
 
 FAMILIES = tuple(family for family in sources()["inkit"].families if "invocations" in family.zeros)
 FEEDS = Feeds("invocations", FAMILIES, ("id",))
@@ -55,7 +56,7 @@ class Scene:
 
 def totals(number: int = 1) -> Sums:
     """Return new objects each time, as the state does."""
-    seen = Observations((number,) * 11, float(number))
+    seen = Observations((number,) * 11, float(number), DURATIONS)
     return Sums(
         {GAUGES[0]: number},
         {COUNTERS[0]: CounterState(number, number, Cause("rend_1", 1, 5.0))},

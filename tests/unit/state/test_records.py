@@ -11,7 +11,8 @@ from exporter.model.record import Key, Record
 from exporter.model.totals import Cause, CounterState, HistogramState, Observations
 from exporter.state import Checkpoint, Observation, Records, State
 
-RULES = Rules(frozenset({"c"}), {"h": (10.0, 100.0)}, {"c": (2, frozenset({"failed"}))})
+BOUNDS = (10.0, 100.0)
+RULES = Rules(frozenset({"c"}), {"h": BOUNDS}, {"c": (2, frozenset({"failed"}))})
 A: Key = ("c", "a", "failed")
 B: Key = ("c", "b", "failed")
 OTHER: Key = ("c", "other", "failed")
@@ -65,13 +66,13 @@ def test_a_record_that_has_no_duration_counts_all_else(records: Records) -> None
 
 def test_a_record_that_is_seen_before_its_creation_took_no_time(records: Records) -> None:
     records.apply([record("r1", {("h",): 1}, created_at=500.0)], NEW)
-    assert records.sums().histograms["h",].observed == Observations((1, 0, 0), 0.0)
+    assert records.sums().histograms["h",].observed == Observations((1, 0, 0), 0.0, BOUNDS)
 
 
 def test_durations_are_observed_up_to_and_including_a_bound(records: Records) -> None:
     ends = [10.0, 10.5, 100.0, 101.0]
     records.apply([record(f"r{end}", {("h",): 2}, finished_at=end) for end in ends], NEW)
-    assert records.sums().histograms["h",].observed == Observations((2, 4, 2), 443.0)
+    assert records.sums().histograms["h",].observed == Observations((2, 4, 2), 443.0, BOUNDS)
 
 
 def test_the_time_of_a_scrape_is_written_with_the_next_marks(records: Records, state: State) -> None:
@@ -132,7 +133,7 @@ def test_a_series_that_is_folded_adds_what_it_has_counted_and_observed_to_the_on
         fail_and_forget(records, {key: 1}, took)
     publish(records, first, second, other)
     records.drop_unused_series({first: other, second: other, other: other})
-    both = Observations((1, 2, 1), 615.0)
+    both = Observations((1, 2, 1), 615.0, BOUNDS)
     assert records.sums().histograms == {other: HistogramState(both, both)}
 
 
@@ -142,7 +143,7 @@ def test_a_series_that_is_folded_into_a_new_one_keeps_its_value(records: Records
     publish(records, first)
     records.drop_unused_series({first: other})
     [(key, kept)] = records.sums().histograms.items()
-    assert (key, kept.observed, kept.published) == (other, Observations((0, 1, 0), 50.0), kept.observed)
+    assert (key, kept.observed, kept.published) == (other, Observations((0, 1, 0), 50.0, BOUNDS), kept.observed)
 
 
 def test_a_series_is_not_folded_before_all_of_it_is_published(records: Records) -> None:

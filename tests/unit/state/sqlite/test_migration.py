@@ -221,10 +221,10 @@ def filled(path: Path, version: int) -> None:
 def test_a_file_of_each_version_before_is_brought_up_to_date(tmp_path: Path, version: int, collector: str) -> None:
     filled(tmp_path / "state.db", version)
     with prepared(tmp_path / "state.db") as state, state.records("prod", collector, PLAIN) as records:
-        sums, took = records.sums(), Observations((1, 2), 30.0)
+        sums, took = records.sums(), Observations((1, 2), 30.0, (10.0,))
         assert sums.counters == {FAILED: CounterState(7, 7, Cause("r0", 2, 5.0)), LATER: CounterState(5, 0)}
         assert list(sums.counters) == ([LATER, FAILED] if version > 1 else [FAILED, LATER])
-        before = Observations((1, 1), 20.0) if version > 3 else took
+        before = Observations((1, 1), 20.0, (10.0,)) if version > 3 else took
         assert (sums.gauges, sums.histograms) == ({GAUGE: 3}, {TOOK: HistogramState(took, before)})
         assert records.marks == Checkpoint(scope=collector)
         assert records.get(["r1"]) == {"r1": Record("r1", 1.0, True, {FAILED: 2, GAUGE: 3}, "b")}
