@@ -31,11 +31,14 @@ class IdOnlyPoll:
         `interval` is the seconds between two reconciliations. Raises PollError.
         """
         marks = poll.records.marks
+        is_due = due(poll, interval)
+        if not is_due:
+            poll.answers.begin(marks, poll.now)
         self._fetch(poll, {*self._new_ids(poll), *(record_id for record_id, _ in poll.records.in_flight(poll.since))})
         recheck_missing(poll)
         if not marks.complete:
             finish(poll)
-        elif due(poll, interval):
+        elif is_due:
             self._reconcile(poll)
 
     def _new_ids(self, poll: Poll) -> list[str]:
