@@ -45,28 +45,25 @@ class Page:
     """The error if the server refused this page (400, 404, 422, …); it does not mean that the list ends here."""
     origin: Origin | None = None
     """None if it is not told from others."""
-    known: Sequence[tuple[str, float]] | None = None
-    """The IDs of the records with the times of their creation, where the records are in the state as the answer has
+    known: tuple[Sequence[str], Sequence[float]] | None = None
+    """The IDs of the records and the times of their creation, where the records are in the state as the answer has
     them: then the answer is not decoded, and `records` is empty."""
 
     @property
     def ids(self) -> Sequence[str]:
         """Return the IDs of the records, known or decoded."""
-        if self.known is not None:
-            return [record_id for record_id, _ in self.known]
-        return [record.id for record in self.records]
+        return [record.id for record in self.records] if self.known is None else self.known[0]
 
     @property
     def times(self) -> Sequence[float]:
         """Return when the records were created, epoch seconds."""
-        if self.known is not None:
-            return [created_at for _, created_at in self.known]
-        return [record.created_at for record in self.records]
+        return [record.created_at for record in self.records] if self.known is None else self.known[1]
 
     def arranged(self, places: Sequence[int]) -> "Page":
         """Return the page with its records in another order: that of these places of the present order."""
         if self.known is not None:
-            return replace(self, known=tuple(self.known[place] for place in places))
+            ids, times = self.known
+            return replace(self, known=([ids[place] for place in places], [times[place] for place in places]))
         return replace(self, records=tuple(self.records[place] for place in places))
 
 

@@ -43,7 +43,7 @@ class KnownAnswer:
 
     def read(self) -> Page:
         """Return the page, its records known."""
-        return replace(self.page, known=tuple(zip(self.ids.split(), self.times, strict=True)))
+        return replace(self.page, known=(self.ids.split(), self.times.tolist()))
 
     def has_any_of(self, ids: Collection[str]) -> bool:
         """Return whether one of these records is on the page."""
@@ -115,16 +115,14 @@ class Answers:
             self._changed.update(ids)
 
     def left(self, marks: Checkpoint) -> Left:
-        """Return what to leave to the next poll, after this one has succeeded and written its checkpoint.
+        """Return what to leave to the next poll, after this one has succeeded and written its checkpoint."""
+        read = self._read or {}
+        return Left({place: answer for place, answer in read.items() if self._is_in_state(answer)}, marks)
 
-        Items that can't be understood count at each poll.
-        """
-        kept = {
-            place: answer
-            for place, answer in (self._read or {}).items()
-            if answer.page.origin in self._written and not answer.page.rejected and not answer.has_any_of(self._changed)
-        }
-        return Left(kept, marks)
+    def _is_in_state(self, answer: KnownAnswer) -> bool:
+        # Items that can't be understood count at each poll.
+        written = not answer.ids or answer.page.origin in self._written
+        return written and not answer.page.rejected and not answer.has_any_of(self._changed)
 
     def _keep(self, place: int, answer: KnownAnswer) -> None:
         if self._read is not None and answer.bytes <= self._room:

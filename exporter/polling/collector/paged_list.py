@@ -118,13 +118,14 @@ class PagedList:
         return number if self._last is None else self._last - number + 1
 
     def _newest_first(self, page: Page, number: int) -> Page:
-        places = range(len(page.times))
+        times = page.times
+        places = range(len(times))
         if self._last is not None:
             newest_first = page.arranged(places[::-1])
             return replace(newest_first, last=self.place(number) == 1, pages=self._last)
         if number == 1 and self.judge(page, 1) is End.PROVED:
             # The order within a list of a single page does not matter.
-            return page.arranged(sorted(places, key=page.times.__getitem__, reverse=True))
+            return page.arranged(sorted(places, key=times.__getitem__, reverse=True))
         return page
 
     def _newest_page(self, client: Client) -> Page:

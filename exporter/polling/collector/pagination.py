@@ -48,8 +48,10 @@ class Order:
         for record_id, created_at in zip(page.ids, times, strict=True):
             # Rows that an insertion pushed onto this page were read before: they say nothing about the order.
             if record_id in new:
-                self.newest_first = self.newest_first and created_at <= self.oldest + ORDER_SLACK_SECONDS
-                self.oldest = min(self.oldest, created_at)
+                if created_at < self.oldest:
+                    self.oldest = created_at
+                elif created_at > self.oldest + ORDER_SLACK_SECONDS:
+                    self.newest_first = False
         self._ids.append(ids)
         if times:
             self._latest = max(times)

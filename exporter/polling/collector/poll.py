@@ -145,10 +145,10 @@ class Poll:
         return replace(self.records.marks, **changes)  # type: ignore[arg-type]
 
     def _note_times(self, page: Page, wanted: Sequence[float]) -> None:
-        self.seen_newest = latest((self.seen_newest, *page.times))
+        self.seen_newest = latest((self.seen_newest, max(page.times, default=None)))
         # Records before the first window count as seen. Later, the machine's clock may be wrong about the window.
         times = page.times if self.records.marks.horizon is None else wanted
-        self.seen_to = latest((self.seen_to, *(time for time in times if time <= self.now)))
+        self.seen_to = latest((self.seen_to, max((time for time in times if time <= self.now), default=None)))
 
     def _count_unknown(self, changed: Sequence[Changed]) -> Mapping[Key, int]:
         """Count the unknown values of records that changed: those that they did not have before."""

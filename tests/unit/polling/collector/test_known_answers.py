@@ -123,6 +123,12 @@ def test_an_answer_is_not_left_if_its_records_were_not_written(polls: Polls) -> 
     assert polls.poll(ONE) == ["r3"]
 
 
+def test_an_answer_without_records_is_left_though_nothing_is_written(polls: Polls) -> None:
+    polls.served.answers["/r3"] = ""
+    assert polls.poll(ONE, written=False) == [""]
+    assert not polls.poll(ONE, written=False)
+
+
 def test_an_answer_is_left_only_if_the_one_that_was_read_last_for_the_request_was_written(polls: Polls) -> None:
     polls.begin()
     polls.answers.note_written(polls.read(LIST))
