@@ -53,7 +53,7 @@ _POLLS = "polling/collector polling/reconcile polling/collector_properties"
 _STATE = "state/records state/failed_records state/sqlite/rows state/sqlite/migration state/records_properties"
 _FILES = "state/sqlite/database state/sqlite/damage state/state"
 _ENDS = "polling/list_end polling/unknown_order"
-_KNOWN = "polling/collector/known_page polling/quiet_poll polling/known_page"
+_KNOWN = "polling/collector/known_answers polling/quiet_poll polling/known_answers"
 _SERIES = "polling/packagex_list polling/scopes"
 _EXAMINED = (
     "a_folder_or_file_that_may_not_be_written_is_a_problem",
@@ -92,11 +92,11 @@ TESTS = {
     "exporter/polling/admission": "polling/admission",
     "exporter/polling/schedule": "polling/schedule",
     "exporter/polling/collector/": _POLLS,
-    "exporter/polling/collector/poll": f"polling/quiet_poll {_POLLS} polling/exposed {_CLOCK} polling/known_page",
+    "exporter/polling/collector/poll": f"polling/quiet_poll {_POLLS} polling/exposed {_CLOCK} polling/known_answers",
     "exporter/polling/collector/fetch_by_id": f"{_OWN}/fetch_by_id {_POLLS}",
     "exporter/polling/collector/backfill": f"{_POLLS} polling/list_end",
     "exporter/polling/collector/by_id_only": "polling/by_id_only polling/poller polling/scopes",
-    "exporter/polling/collector/known_page": _KNOWN,
+    "exporter/polling/collector/known_answers": _KNOWN,
     "exporter/polling/collector/trusted_clock": "polling/trusted_clock",
     "exporter/polling/collector/collector": f"{_KNOWN} polling/by_id_only {_POLLS} {_COUNTED} {_CLOCK} {_ENDS}",
     "exporter/polling/collector/discover": f"polling/pagination {_KNOWN} {_POLLS} polling/packagex_list",

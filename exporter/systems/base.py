@@ -4,7 +4,7 @@ Nothing here knows a vendor; the vendors are the packages of this folder.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from exporter.client import JSON, ApiError, Request
@@ -12,6 +12,16 @@ from exporter.model.family import Family
 from exporter.model.record import FetchError, Record
 from exporter.model.system import System
 from exporter.systems.detail import Details
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The answer that a page comes from."""
+
+    request: int
+    """A hash of the request."""
+    digest: bytes
+    """A digest of the answer's bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,28 @@ class Page:
     """The number of rows in a full page, as the server reports."""
     refusal: FetchError | None = None
     """The error if the server refused this page (400, 404, 422, …); it does not mean that the list ends here."""
+    origin: Origin | None = None
+    """None if it is not told from others."""
+    known: tuple[Sequence[str], Sequence[float]] | None = None
+    """The IDs of the records and the times of their creation, where the records are in the state as the answer has
+    them: then the answer is not decoded, and `records` is empty."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Return the IDs of the records, known or decoded."""
+        return [record.id for record in self.records] if self.known is None else self.known[0]
+
+    @property
+    def times(self) -> Sequence[float]:
+        """Return when the records were created, epoch seconds."""
+        return [record.created_at for record in self.records] if self.known is None else self.known[1]
+
+    def arranged(self, places: Sequence[int]) -> "Page":
+        """Return the page with its records in another order: that of these places of the present order."""
+        if self.known is not None:
+            ids, times = self.known
+            return replace(self, known=([ids[place] for place in places], [times[place] for place in places]))
+        return replace(self, records=tuple(self.records[place] for place in places))
 
 
 @dataclass(frozen=True, slots=True)

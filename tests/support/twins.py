@@ -3,7 +3,7 @@
 import random
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 from exporter.client import Client, Request
 from exporter.demo.inkit_api import InkitApi
-from exporter.demo.items import Item, document_batch, generations, invocation
+from exporter.demo.items import Item, document_batch, generations, invocation, workflow_batch
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.items import packagex_batch
@@ -29,6 +29,7 @@ from exporter.systems.base import Options
 from tests.support.doubles import MemoryApi, MortalState, digest
 from tests.support.rig import DAY, HOUR, Clock
 
+Twin = Literal["document_batches", "workflow_batches", "invocations", "batches"]
 RECONCILE = 20 * 60.0
 UNREADABLE = "Unreadable"
 """The status of a record that the exporter can't read."""
@@ -44,6 +45,9 @@ class Recorder:
         self.unchanged = 0
         """How many answers had the known bytes."""
         self.answers = 0
+        self.stale: Container[int] = ()
+        """The numbers of the requests of a poll that are answered as the last time, as from a cache."""
+        self._last: dict[str, Any] = {}
 
     def for_poll(self, _attempts: int) -> "Recorder":
         self.answers = 0
@@ -55,6 +59,8 @@ class Recorder:
         except FetchError as error:
             self.heard.append((request, error))
             raise
+        key = repr(request)
+        answer = self._last[key] = self._last.get(key, answer) if self._api.asked in self.stale else answer
         self.heard.append((request, answer))
         self.answers += 1
         return answer
@@ -80,11 +86,12 @@ class Recorder:
 
 
 class Replay:
-    """A client that expects the requests of a Recorder, and answers them alike. It knows no bytes."""
+    """A client that expects the requests of a Recorder, and answers them alike. No two answers have the same bytes."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self.answers = 0
+        self._told = 0
 
     def for_poll(self, _attempts: int) -> "Replay":
         self.answers = 0
@@ -97,8 +104,9 @@ class Replay:
         return answer
 
     def get_unless(self, request: Request, known: bytes) -> tuple[bytes, Any]:
-        assert not known
-        return b"", self.get(request)
+        del known
+        self._told += 1
+        return self._told.to_bytes(8), self.get(request)
 
     def get_each(self, requests: Iterable[Request]) -> Iterator[Any]:
         return (self._next(request) for request in requests)
@@ -118,11 +126,14 @@ def contents(state: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 class Twins:
-    """A world, an exporter that polls it, and one that takes no page for known and hears the same answers."""
+    """A world, an exporter that polls it, and one to which no answer is known and that hears the same answers."""
 
     system = "inkit"
+    options = Options()
+    limit: tuple[int, int | None] | None = None
+    """That of the API, as it is most of the time."""
 
-    def __init__(self, folder: Path, kind: Literal["document_batches", "invocations", "batches"]) -> None:
+    def __init__(self, folder: Path, kind: Twin) -> None:
         self.kind = kind
         self.clock, self.ticks = Clock(), Clock()
         self.api = self.served()
@@ -134,7 +145,8 @@ class Twins:
             self.resources.callback(state.close)
         self.limits = Limits(HOUR, RECONCILE, DAY, page_size=4, allowance=3)
         self.unchanged = 0
-        """How often a page was known."""
+        """How many answers were known."""
+        self.api.limit = self.limit
         self.start()
 
     def served(self) -> MemoryApi:
@@ -144,6 +156,9 @@ class Twins:
     def item(self, name: str, created: float, status: str) -> Item:
         if self.kind == "invocations":
             return invocation(name, created, status=status, destinations={"box": status})
+        if self.kind == "workflow_batches":
+            work = generations(1, completed=int(status == "Completed"), failed=int(status == "Failed"))
+            return workflow_batch(name, created, destinations={"box": work})
         done = status in ("Completed", "Failed")
         work = generations(2, completed=int(done), failed=int(status == "Failed"))
         return document_batch(name, created, status=status, destinations={"sepire": work} if done else {}, total=2)
@@ -159,28 +174,41 @@ class Twins:
 
     def put(self, name: str, age: float, status: str = "Completed") -> None:
         item = self.item(name, self.clock.now - age, status)
-        self.add({**item, "status": 5} if status == UNREADABLE else item)
+        bad = {"destinations": 5} if self.kind == "workflow_batches" else {"status": 5}
+        self.add({**item, **bad} if status == UNREADABLE else item)
 
     def start(self, **limits: float) -> None:
         """Begin a new program on each state file."""
         self.limits = replace(self.limits, **limits)  # type: ignore[arg-type]
+        self.boards, self.facts, self.pollers = self.programs()
+
+    def programs(self) -> tuple[list[SnapshotStore], list[CollectorStatus], list[Poller]]:
+        """Return new programs on the state files, with what they publish and show."""
         clients = (self.recorder, Replay(self.recorder))
-        self.boards = [SnapshotStore(), SnapshotStore()]
-        self.facts = [CollectorStatus("prod", self.system, self.kind) for _ in clients]
+        boards = [SnapshotStore(), SnapshotStore()]
+        facts = [CollectorStatus("prod", self.system, self.kind) for _ in clients]
         source = sources()[self.system]
-        self.pollers = [
+        pollers = [
             Poller(
-                Collector(source.listing(self.kind, Options()), source.families, self.limits),
+                Collector(source.listing(self.kind, self.options), source.families, self.limits),
                 cast("Client", client),
                 state,
                 Output(board.publish, lambda: None),
-                facts,
+                shown,
                 Pace(60.0, 600.0, 3600.0),
                 clock=self.clock,
                 ticks=self.ticks,
             )
-            for client, state, board, facts in zip(clients, self.states, self.boards, self.facts, strict=True)
+            for client, state, board, shown in zip(clients, self.states, boards, facts, strict=True)
         ]
+        return boards, facts, pollers
+
+    def poll_elsewhere(self, after: float = 1.0) -> None:
+        """Let other programs poll once with the states of these."""
+        own = self.boards, self.facts, self.pollers
+        self.boards, self.facts, self.pollers = self.programs()
+        self.poll(after)
+        self.boards, self.facts, self.pollers = own
 
     def poll(self, after: float = 1.0) -> int:
         """Let both poll, and compare all that they store and show. Return how many answers were known."""
@@ -196,6 +224,13 @@ class Twins:
         assert self.boards[0].snapshot.collectors == self.boards[1].snapshot.collectors
         self.unchanged += self.recorder.unchanged
         return self.recorder.unchanged
+
+
+class IdOnlyTwins(Twins):
+    """Twins that poll workflow batches most of the time by the IDs that the configuration names."""
+
+    options = Options(workflow_batch_ids=tuple(f"x_{number}" for number in range(12)))
+    limit = 0, 404
 
 
 class PackagexTwins(Twins):

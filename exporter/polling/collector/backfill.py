@@ -32,7 +32,7 @@ def backfill(poll: Poll) -> int:
         marks = poll.records.marks
         if start == 1 and not pages:
             poll.note_newest_page(batch[0])
-            newest = max((record.created_at for record in batch[0].records), default=None)
+            newest = max(batch[0].times, default=None)
             # When it was first seen is noted at the end of the poll that completes the backfill.
             marks = poll.marks(newest=newest, newest_at=None)
         pages += len(batch)
@@ -87,7 +87,7 @@ def _resume(poll: Poll) -> int:
     page = poll.records.count_between(reached, math.inf) // poll.pages.rows
     while page > 1:
         read = poll.pages.page(poll.client, page)
-        if any(record.created_at > reached for record in read.records):
+        if max(read.times, default=-math.inf) > reached:
             return page
         page //= 2
     return 1

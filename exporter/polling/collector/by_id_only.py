@@ -32,12 +32,15 @@ class IdOnlyPoll:
         whose records name IDs. Raises PollError.
         """
         marks = poll.records.marks
+        is_due = due(poll, interval)
+        if not is_due:
+            poll.answers.begin(marks, poll.now)
         new = self._new_ids(poll, OVERLAP_SECONDS + naming_interval)
         self._fetch(poll, {*new, *(record_id for record_id, _ in poll.records.in_flight(poll.since))})
         recheck_missing(poll)
         if not marks.complete:
             finish(poll)
-        elif due(poll, interval):
+        elif is_due:
             self._reconcile(poll)
 
     def _new_ids(self, poll: Poll, overlap: float) -> list[str]:

@@ -13,7 +13,7 @@ from exporter.model.record import FetchError
 from exporter.polling.collector.backfill import backfill
 from exporter.polling.collector.by_id_only import IdOnlyPoll
 from exporter.polling.collector.discover import discover, refresh
-from exporter.polling.collector.known_page import KnownPage
+from exporter.polling.collector.known_answers import Answers, Left
 from exporter.polling.collector.labels import OptionalLabel
 from exporter.polling.collector.list_end import BrokenOff, Depth
 from exporter.polling.collector.missing import Missing
@@ -82,8 +82,8 @@ class Collector:
         self._id_only = IdOnlyPoll()
         self._missing = Missing()
         self._slice_end = SliceEnd()
-        self._known: KnownPage | None = None
-        """The newest page as the last poll left it, unless that one failed or found anything."""
+        self._left = Left()
+        """What the last poll left, unless it failed."""
 
     @property
     def reconcile_interval(self) -> float:
@@ -118,7 +118,7 @@ class Collector:
         was read until then is kept.
         """
         limits = self._limits
-        known, self._known = self._known, None
+        answers, self._left = Answers(self._left), Left()
         clocks = Clocks(now, now if ticks is None else ticks, self.boot)
         time = self._time(records, clocks)
         poll = Poll(
@@ -135,8 +135,9 @@ class Collector:
             missing=self._missing,
             slice_end=self._slice_end,
             watched=time.now - (records.marks.polled_at or 0.0) <= limits.stale_after,
-            known=known,
+            answers=answers,
         )
+        self._pages.read_with(answers)
         self._missing.begin()
         self._pages.depth = Depth(records.marks.broken_page, records.marks.broken_polls)
         self._scope.adopt(poll)
@@ -167,7 +168,7 @@ class Collector:
         # Only now: forgotten records must be older than the event watermark, or they would count again if seen again.
         self._forget(poll)
         self._note_order(result)
-        self._known = poll.quiet_page()
+        self._left = answers.left(records.marks)
 
     def _time(self, records: Records, clocks: Clocks) -> Trusted:
         marks = records.marks
@@ -235,8 +236,10 @@ class Collector:
 
     def _read_newest(self, poll: Poll) -> None:
         is_due = due(poll, self._limits.reconcile_interval)
-        # A poll that reconciles reads everything.
-        discovered = discover(poll, None if is_due else poll.known)
+        if not is_due:
+            # A poll that reconciles reads everything.
+            poll.answers.begin(poll.records.marks, poll.now)
+        discovered = discover(poll)
         walk = discovered.walk
         if discovered.complete:
             poll.note_end(walk)
@@ -282,6 +285,7 @@ class Collector:
         stuck = poll.records.stuck_before(poll.now - self._limits.in_flight_max_age)
         if stuck:
             poll.records.forget(stuck, {ABANDONED.key(): len(stuck)})
+            poll.answers.note_changed(record.id for record in stuck)
             poll.result.abandoned += len(stuck)
         known = poll.records.get(self._missing.all()).values()
         self._missing.keep(record.id for record in known if not record.deleted)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from exporter.polling.collector.fetch_by_id import Ways, fetch_by_id, plan
 from exporter.polling.collector.in_flight import read_in_flight
-from exporter.polling.collector.known_page import KnownPage
 from exporter.polling.collector.list_end import no_end
 from exporter.polling.collector.pagination import Walk
 from exporter.polling.collector.poll import Poll
@@ -34,28 +33,16 @@ class Discovered:
     """Whether the list was read to its end or to the beginning of the window."""
 
 
-def discover(poll: Poll, known: KnownPage | None) -> Discovered:
-    """Read pages from the newest, until one has no change and is older than the last poll. Raises PollError.
-
-    If the newest page is `known`, the records on it are up to date: it is not decoded, and nothing is looked up.
-    """
-    if known is not None and not known.holds(poll.records.marks, poll.now):
-        known = None
+def discover(poll: Poll) -> Discovered:
+    """Read pages from the newest, until one has no change and is older than the last poll. Raises PollError."""
     known_to = _known_to(poll.records.marks)
     walk = poll.walk()
     order = walk.order
     number = 1
-    newest = walk.newest(known)
-    if isinstance(newest, KnownPage):
-        short = poll.pages.full - newest.page.rows
-        poll.meet_known(newest)
-        changed = 0
-    else:
-        short = poll.pages.full - newest.rows
-        poll.note_newest_page(newest)
-        changed = poll.ingest(newest)
-        if poll.pages.repeatable is not None and newest.records and order.newest_first:
-            poll.newest_page = KnownPage.of(newest, poll.pages.repeatable, poll.records.marks)
+    newest = walk.page(1)
+    short = poll.pages.full - newest.rows
+    poll.note_newest_page(newest)
+    changed = poll.ingest(newest)
     while True:
         if walk.ended or order.reaches(poll.since):
             return Discovered(number, short, walk, complete=True)

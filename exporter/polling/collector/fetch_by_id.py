@@ -38,9 +38,9 @@ def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
             if page is None:
                 break
             poll.ingest(page)
-            new = {record.id for record in page.records} & set(ids) - found
+            new = set(page.ids) & set(ids) - found
             found |= new
-            proves = proves and not page.rejected and found.issuperset(record.id for record in page.records)
+            proves = proves and not page.rejected and found.issuperset(page.ids)
             if page.last or len(found) == len(ids) or not new:
                 break
     return found if proves else set(ids)
@@ -50,7 +50,7 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
     if number > 1:
         request = replace(request, params={**request.params, "page": str(number)})
     try:
-        return poll.listing.read_by_id(poll.client.get(request))
+        return poll.answers.page(poll.client, request, poll.listing.read_by_id)
     except FetchError as error:
         # An error of a list says nothing about its records.
         if poll.listing.ids_per_request > 1 or error.reason not in _OF_THIS_RECORD:

@@ -20,7 +20,8 @@ def read_in_flight(poll: Poll, expected: int) -> None:
     for filters in poll.listing.in_flight_filters:
         for number in range(1, most + 1):
             try:
-                page = poll.listing.read_page(poll.client.get(poll.pages.filtered(number, filters)))
+                request = poll.pages.filtered(number, filters)
+                page = poll.answers.page(poll.client, request, poll.listing.read_page)
             except FetchError as error:
                 if not is_refusal(error):
                     raise
@@ -29,6 +30,7 @@ def read_in_flight(poll: Poll, expected: int) -> None:
                     return
                 break
             poll.ingest(page)
+            # A list with a record that is not in flight is not read again, so that known ones are.
             if not all(record.in_flight for record in page.records):
                 _give_up(poll)
                 return

@@ -176,4 +176,4 @@ class _Search:
 
 
 def _ids(page: Page) -> frozenset[str]:
-    return frozenset(record.id for record in page.records)
+    return frozenset(page.ids)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from exporter.client import JSON, Client, Request
 from exporter.model.record import FetchError
-from exporter.polling.collector.known_page import Basis, KnownPage, Repeatable
+from exporter.polling.collector.known_answers import Answers
 from exporter.polling.collector.last_page import last_page
 from exporter.polling.collector.list_end import Depth, End, judge
 from exporter.polling.collector.server_limits import ServerLimits, read_page
@@ -47,15 +47,15 @@ class PagedList:
         """When the newest record of the newest page was created, as last read."""
         self._newest_ids = ""
         """IDs of the records of the newest page, separated by spaces."""
-        self.repeatable: Repeatable | None = None
-        """The answer that `newest` read last, if its bytes alone decide what the newest page is."""
-        self._reads = 0
-        """How many pages were read to find the newest one."""
         self._unproved: FetchError | None = None
         """Why the last page of a list that runs oldest first may not be the last one."""
         self.order_unknown = False
         """Whether the list order is unknown because one end can't be read. It may be either end: the list is read
         as one that runs oldest first, and neither newer nor older records are known to be absent."""
+
+    def read_with(self, answers: Answers) -> None:
+        """Read pages with the answers of this poll, from now on."""
+        self._limits.answers = answers
 
     @property
     def rows(self) -> int:
@@ -93,22 +93,6 @@ class PagedList:
         place = self.place(number)
         return self._newest_first(self._read(client, place), number) if place > 0 else NO_PAGE
 
-    def newest(self, client: Client, known: KnownPage | None) -> Page | KnownPage:
-        """Return page 1 as `page` does, or `known` if that would return the known page. Raises FetchError."""
-        if known is not None and known.answer.basis != self._basis():
-            known = None
-        digest, read = self._limits.page_unless(client, self._last or 1, b"" if known is None else known.answer.digest)
-        if known is not None and digest == known.answer.digest:
-            # All else is as this page left it: only the IDs may be those of a later reading.
-            self._newest_ids = known.answer.ids
-            return known
-        self._fill(read)
-        self._reads = 0
-        page = self._newest_first(self._newest_page(client, read), 1)
-        alone = digest and not self._reads
-        self.repeatable = Repeatable(digest, self._basis(), self._newest_ids) if alone else None
-        return page
-
     def forget_last_page(self) -> None:
         """Search for the last page from page 1 the next time: the one found may not be the last."""
         if self._last is not None:
@@ -134,19 +118,19 @@ class PagedList:
         return number if self._last is None else self._last - number + 1
 
     def _newest_first(self, page: Page, number: int) -> Page:
+        times = page.times
+        places = range(len(times))
         if self._last is not None:
-            return replace(page, records=page.records[::-1], last=self.place(number) == 1, pages=self._last)
+            newest_first = page.arranged(places[::-1])
+            return replace(newest_first, last=self.place(number) == 1, pages=self._last)
         if number == 1 and self.judge(page, 1) is End.PROVED:
             # The order within a list of a single page does not matter.
-            return replace(page, records=tuple(sorted(page.records, key=lambda row: row.created_at, reverse=True)))
+            return page.arranged(sorted(places, key=times.__getitem__, reverse=True))
         return page
 
-    def _basis(self) -> Basis:
-        return Basis(self._limits.rows, self._limits.sort, self.full, self._last, self._known, self._newest)
-
-    def _newest_page(self, client: Client, read: Page | None = None) -> Page:
-        """Return the newest page in the order of the list. `read` is the expected one, if it was read already."""
-        page = self._end(client, self._last, read=read) if self._last else read or self._read(client, 1)
+    def _newest_page(self, client: Client) -> Page:
+        """Return the newest page in the order of the list."""
+        page = self._end(client, self._last) if self._last else self._read(client, 1)
         self.order_unknown = False
         if self._last is None and not page.rows:
             # It says nothing about the order; the caller judges whether the list is empty.
@@ -159,7 +143,7 @@ class PagedList:
         else:
             page = self._compare_ends(client, page)
         self._newest = _newest(page)
-        self._newest_ids = " ".join(record.id for record in page.records)
+        self._newest_ids = " ".join(page.ids)
         if self._last is None:
             self.depth.newest_end_is_there()
         elif self._unproved is not None and not self.depth.breaks_off(-self._last - 1):
@@ -200,13 +184,8 @@ class PagedList:
             log.info("%s: reading it from its %s", event, start, extra=self.where)
         return newest
 
-    def _end(self, client: Client, guess: int, first: Page | None = None, read: Page | None = None) -> Page:
-        ahead = {} if read is None else {guess: read}
-
-        def reader(number: int) -> Page:
-            return ahead.pop(number, None) or self._read(client, number)
-
-        found = last_page(reader, self.judge, guess, first)
+    def _end(self, client: Client, guess: int, first: Page | None = None) -> Page:
+        found = last_page(lambda number: self._read(client, number), self.judge, guess, first)
         self._last, self._unproved = found.number, found.unproved
         if self._unproved is None:
             self.depth.newest_end_is_there()
@@ -214,7 +193,6 @@ class PagedList:
         return found.page
 
     def _read(self, client: Client, place: int) -> Page:
-        self._reads += 1
         page = self._limits.page(client, place)
         self._fill(page)
         return page
@@ -227,11 +205,12 @@ class PagedList:
 
 def _direction(page: Page) -> int:
     """Return 1 if the rows run from old to new, -1 from new to old, 0 if unknown."""
-    if not page.records:
+    times = page.times
+    if not times:
         return 0
-    first, last = page.records[0].created_at, page.records[-1].created_at
+    first, last = times[0], times[-1]
     return (first + ORDER_SLACK_SECONDS < last) - (first > last + ORDER_SLACK_SECONDS)
 
 
 def _newest(page: Page) -> float:
-    return max((record.created_at for record in page.records), default=_NEVER)
+    return max(page.times, default=_NEVER)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 
 from exporter.client import Client
 from exporter.model.record import FetchError, Reason
-from exporter.polling.collector.known_page import KnownPage
 from exporter.polling.collector.list_end import End, broken_off
 from exporter.polling.collector.paged_list import NO_PAGE, ORDER_SLACK_SECONDS, PagedList
 from exporter.systems.base import Page
@@ -33,7 +32,7 @@ class Order:
 
     def repeats(self, page: Page, newest: frozenset[str]) -> bool:
         """Return whether all records of this page were on the newest page, or on one of the last pages."""
-        ids = frozenset(record.id for record in page.records)
+        ids = frozenset(page.ids)
         return bool(ids) and not ids.difference(newest, *self._ids)
 
     @property
@@ -43,21 +42,19 @@ class Order:
 
     def add(self, page: Page, newest: frozenset[str] = frozenset()) -> None:
         """Judge the next page. `newest` is the IDs of the newest page."""
-        ids = frozenset(record.id for record in page.records)
+        ids, times = frozenset(page.ids), page.times
         new = ids.difference(newest, *self._ids)
         self._repeats = 0 if new or not ids else self._repeats + 1
-        for record in page.records:
+        for record_id, created_at in zip(page.ids, times, strict=True):
             # Rows that an insertion pushed onto this page were read before: they say nothing about the order.
-            if record.id in new:
-                self.newest_first = self.newest_first and record.created_at <= self.oldest + ORDER_SLACK_SECONDS
-                self.oldest = min(self.oldest, record.created_at)
+            if record_id in new:
+                if created_at < self.oldest:
+                    self.oldest = created_at
+                elif created_at > self.oldest + ORDER_SLACK_SECONDS:
+                    self.newest_first = False
         self._ids.append(ids)
-        if page.records:
-            self._latest = max(record.created_at for record in page.records)
-
-    def add_known(self, page: KnownPage) -> None:
-        """Judge the newest page as `add` did when it was read. Its IDs are those of the list's newest page."""
-        self.oldest, self._latest = page.oldest, page.newest
+        if times:
+            self._latest = max(times)
 
     def reaches(self, moment: float) -> bool:
         """Return whether the pages so far have everything that was created since: the last one is older as a whole.
@@ -84,15 +81,6 @@ class Walk:
     def page(self, number: int) -> Page:
         """Return a page, numbered from the newest one. Raises FetchError, and BrokenOff if the list breaks off."""
         return self.accept(self._read(number), number)
-
-    def newest(self, known: KnownPage | None) -> Page | KnownPage:
-        """Return the newest page as `page` does, or `known` if that is still the newest page."""
-        page = self._pages.newest(self._client, known)
-        if isinstance(page, Page):
-            return self.accept(page, 1)
-        self.order.add_known(page)
-        self._note_place(page.page, 1)
-        return page
 
     def accept(self, page: Page, number: int) -> Page:
         """Judge a page that was read, and return the part of it to keep. Raises as `page` does."""

@@ -9,7 +9,7 @@ from exporter.client import Client
 from exporter.exposition.catalog import REJECTED, UNKNOWN_VALUES, VANISHED
 from exporter.model.family import UNKNOWN, Family, unknown_labels
 from exporter.model.record import Key, Record
-from exporter.polling.collector.known_page import KnownPage
+from exporter.polling.collector.known_answers import Answers
 from exporter.polling.collector.missing import Missing
 from exporter.polling.collector.paged_list import PagedList
 from exporter.polling.collector.pagination import Walk
@@ -69,12 +69,8 @@ class Poll:
     """IDs that were fetched by ID, whatever came of it."""
     compared: set[str] = field(default_factory=set)
     """IDs that a reconciliation did not meet and has dealt with, whatever came of it."""
-    known: KnownPage | None = None
-    """The newest page as the last poll left it, unless that one failed or found anything."""
-    newest_page: KnownPage | None = None
-    """The newest page as this poll read it, if its bytes alone decide what the poll concluded from it."""
-    _changed: int = 0
-    """How many records changed: those that changed twice count twice."""
+    answers: Answers = field(default_factory=Answers)
+    """Reads the answers of this poll."""
     _unknown_of_series: dict[Key, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """A cache: the unknown values of each series met so far. Records are many, and series few."""
 
@@ -91,13 +87,17 @@ class Poll:
 
         A record from before the window is kept only if it is known, because then it is still in flight.
         """
-        known = self.records.get([record.id for record in page.records])
+        self.met.update(page.ids)
+        self.missing.met(page.ids)
+        self.answers.note_written(page)
+        if page.known is not None:
+            # Those from before the window that are in flight were noted when they were decoded.
+            self._note_times(page, [moment for moment in page.times if moment >= self.since])
+            return 0
+        known = self.records.get(page.ids)
         followed = {record_id for record_id, record in known.items() if not record.deleted}
         wanted = [record for record in page.records if record.created_at >= self.since or record.id in followed]
-        ids = [record.id for record in page.records]
-        self.met.update(ids)
-        self.missing.met(ids)
-        self._note_times(page, wanted)
+        self._note_times(page, [record.created_at for record in wanted])
         self.result.rejected.update(page.rejected)
         rejected = {REJECTED.key(reason): count for reason, count in page.rejected.items()}
         changed = self.records.apply(
@@ -107,24 +107,7 @@ class Poll:
             known=known,
             count=lambda changed: {**rejected, **self._count_unknown(changed)},
         )
-        self._changed += len(changed)
         return len(changed)
-
-    def meet_known(self, page: KnownPage) -> None:
-        """Take the records of the newest page for up to date. What else it says of times is in the checkpoint."""
-        self.newest_page = page
-        self.met.update(page.answer.ids.split())
-        self.seen_newest = latest((self.seen_newest, page.newest))
-
-    def quiet_page(self) -> KnownPage | None:
-        """Return the newest page for the next poll, after this one has succeeded. None if this one found anything.
-
-        Rejected items and unknown values count at each poll, and rows that are dated ahead do not stay so. Records
-        that have left the window are on the page and not in the state; they are not wanted from now on.
-        """
-        result, page = self.result, self.newest_page
-        found = self._changed or result.rejected or result.unknown or result.abandoned
-        return None if page is None or found or page.newest > self.now else replace(page, marks=self.records.marks)
 
     def mark_deleted(self) -> None:
         """Mark the records as deleted upstream that enough polls have missed."""
@@ -135,11 +118,11 @@ class Poll:
                 (), self.observation, deleted=deleted, count=lambda changed: {VANISHED.key(): len(changed)}
             )
             self.result.deleted += len(changed)
-            self._changed += len(changed)
+            self.answers.note_changed(deleted)
 
     def note_newest_page(self, page: Page) -> None:
         """Note what the newest page says about the clock of the API's hosts."""
-        times = sorted(record.created_at for record in page.records)
+        times = sorted(page.times)
         if times:
             self.middle = times[len(times) // 2]
             self.result.dated_ahead = max(0.0, times[-1] - self.now)
@@ -161,15 +144,15 @@ class Poll:
         """Return the checkpoint with some fields changed. Nothing is written."""
         return replace(self.records.marks, **changes)  # type: ignore[arg-type]
 
-    def _note_times(self, page: Page, wanted: Iterable[Record]) -> None:
-        self.seen_newest = latest((self.seen_newest, *(record.created_at for record in page.records)))
+    def _note_times(self, page: Page, wanted: Sequence[float]) -> None:
+        self.seen_newest = latest((self.seen_newest, max(page.times, default=None)))
         # Records before the first window count as seen. Later, the machine's clock may be wrong about the window.
-        known = page.records if self.records.marks.horizon is None else wanted
-        times = (record.created_at for record in known)
-        self.seen_to = latest((self.seen_to, *(time for time in times if time <= self.now)))
+        times = page.times if self.records.marks.horizon is None else wanted
+        self.seen_to = latest((self.seen_to, max((time for time in times if time <= self.now), default=None)))
 
     def _count_unknown(self, changed: Sequence[Changed]) -> Mapping[Key, int]:
         """Count the unknown values of records that changed: those that they did not have before."""
+        self.answers.note_changed(record.id for _, record in changed)
         new: Counter[tuple[str, str]] = Counter()
         for before, record in changed:
             new.update(self._unknown(record) - (self._unknown(before) if before else set()))

@@ -129,8 +129,7 @@ def _resume(poll: Poll, walk: Walk, high: float) -> tuple[int, Page]:
         poll.allowance -= 1
         page = poll.pages.page(poll.client, number)
         # If the list has become shorter, some servers answer with the first page instead.
-        rows = [] if {record.id for record in page.records} <= poll.pages.newest_ids else page.records
-        times = [record.created_at for record in rows]
+        times = [] if poll.pages.newest_ids.issuperset(page.ids) else page.times
         if number == 1 or any(time > high or (known and time == high) for time in times):
             resume_slice(poll, high)
             return number, walk.accept(page, number)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from exporter.client import JSON, Client, Request
 from exporter.model.record import FetchError, Reason
+from exporter.polling.collector.known_answers import Answers
 from exporter.systems.base import Listing, Page
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class ServerLimits:
     sort: bool = True
     where: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Account and collector, for the log."""
+    answers: Answers = field(default_factory=Answers, compare=False)
+    """Reads the answers; each poll has its own."""
 
     def request(self, number: int) -> Request:
         """Return the request for a page, by the server's own number from 1."""
@@ -60,17 +63,6 @@ class ServerLimits:
             return self._get(client, number)
         except FetchError as error:
             return self._page_after(error, client, number)
-
-    def page_unless(self, client: Client, number: int, known: bytes) -> tuple[bytes, Page]:
-        """Return the digest of the answer's bytes, and the page as `page` does; an empty one if `known` is the digest.
-
-        The digest is empty if the page is not from the first answer.
-        """
-        try:
-            digest, answer = client.get_unless(self.request(number), known)
-            return digest, Page(()) if answer is None else self.listing.read_page(answer)
-        except FetchError as error:
-            return b"", self._page_after(error, client, number)
 
     def _page_after(self, refusal: FetchError, client: Client, number: int) -> Page:
         """Return the page as `page` does, after the first request for it has failed."""
@@ -99,7 +91,7 @@ class ServerLimits:
         raise refusal
 
     def _get(self, client: Client, number: int) -> Page:
-        return self.listing.read_page(client.get(self.request(number)))
+        return self.answers.page(client, self.request(number), self.listing.read_page)
 
     def _smaller(self, client: Client, number: int) -> Page:
         """Return a page that is too large: the first one with fewer rows, a later one as it is.

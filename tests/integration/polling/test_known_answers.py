@@ -1,28 +1,22 @@
-"""A newest page whose bytes are those of the last poll is not decoded, and nothing else follows from that."""
+"""An answer whose bytes are those of the last poll is not decoded, and nothing else follows from that."""
 
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from exporter.client import Client, Request
 from exporter.demo.faults import ListFaults
-from exporter.polling.collector.known_page import KnownPage
-from exporter.polling.collector.paged_list import PagedList
-from exporter.state import Checkpoint
-from exporter.systems import sources
-from exporter.systems.base import Options, Page
 from tests.support import counting
 from tests.support.properties import examples
 from tests.support.rig import DAY, HOUR
-from tests.support.twins import RECONCILE, UNREADABLE, PackagexNewestFirst, PackagexTwins, Twins
+from tests.support.twins import RECONCILE, UNREADABLE, IdOnlyTwins, PackagexNewestFirst, PackagexTwins, Twins
 
 AGES = st.sampled_from([-1000.0, -5.0, 0.0, 0.5, 20.0, 400.0, 3000.0, 3590.0, 3650.0, 5000.0, 2 * DAY])
 PAUSES = st.sampled_from([1.0, 1.0, 60.0, 60.0, 400.0, RECONCILE])
@@ -45,7 +39,7 @@ LIST_FAULTS = st.sampled_from(
 
 
 class Happenings(RuleBasedStateMachine):
-    """What happens to the world of two exporters, of which only one takes pages for known."""
+    """What happens to the world of two exporters, to only one of which answers are known."""
 
     made: type[Twins] = Twins
     kind: Any = "document_batches"
@@ -122,12 +116,41 @@ class Happenings(RuleBasedStateMachine):
     def the_list_can_not_be_read_to_its_end(self, pages: int, status: int | None, pauses: list[float]) -> None:
         self.twins.api.limit = pages, status
         self.quiet_polls(pauses)
-        self.twins.api.limit = None
+        self.twins.api.limit = self.twins.limit
 
     @rule(seconds=st.sampled_from([-290.0, -200.0, 200.0, 290.0, -HOUR, -DAY, HOUR, DAY]), pauses=st.lists(PAUSES))
     def the_clock_is_set(self, seconds: float, pauses: list[float]) -> None:
         self.twins.clock.now += seconds
         self.quiet_polls(pauses[:4])
+
+    @rule(numbers=st.sets(st.integers(1, 6)), status=STATUSES, place=st.integers(0, 30), after=PAUSES)
+    def some_answers_come_from_a_cache(self, numbers: set[int], status: str, place: int, after: float) -> None:
+        self.a_record_changes(place, 0.0, status, moves=False)
+        self.twins.recorder.stale = numbers
+        self.twins.poll(after)
+        self.twins.recorder.stale = ()
+        self.twins.poll()
+
+    @rule(place=st.integers(0, 9), status=STATUSES, pauses=st.lists(PAUSES, max_size=3))
+    def answers_have_a_record_twice(self, place: int, status: str, pauses: list[float]) -> None:
+        def repeat(asked: int, answer: Any) -> None:
+            del asked
+            items = answer.get("items") or answer.get("data")
+            if items and isinstance(items, list):
+                items.insert(0, {**items[place % len(items)], "status": status})
+
+        self.twins.api.edit = repeat
+        self.quiet_polls(pauses)
+        self.twins.api.edit = None
+
+    @rule(after=PAUSES, number=st.integers(1, 6), fails=st.booleans())
+    def another_program_polls(self, after: float, number: int, fails: bool) -> None:
+        """Its polls succeed, or have nothing to do with those of the other."""
+        if fails:
+            self.twins.api.instead = lambda asked, _: 500 if asked == number else None
+        self.twins.poll_elsewhere(after)
+        if fails:
+            self.twins.start()
 
     @rule(lookback=st.sampled_from([HOUR / 2, HOUR, 3 * HOUR]))
     def the_program_starts_again(self, lookback: float) -> None:
@@ -136,6 +159,11 @@ class Happenings(RuleBasedStateMachine):
 
 class Invocations(Happenings):
     kind = "invocations"
+    unchanged = 0
+
+
+class IdOnly(Happenings):
+    made, kind = IdOnlyTwins, "workflow_batches"
     unchanged = 0
 
 
@@ -154,8 +182,8 @@ PROFILE = settings(
 )
 
 
-@pytest.mark.parametrize("happenings", [Happenings, Invocations, OldestFirst, NewestFirst])
-def test_whatever_happens_a_known_page_means_what_it_meant_when_it_was_decoded(happenings: type[Happenings]) -> None:
+@pytest.mark.parametrize("happenings", [Happenings, Invocations, IdOnly, OldestFirst, NewestFirst])
+def test_whatever_happens_a_known_answer_means_what_it_meant_when_it_was_decoded(happenings: type[Happenings]) -> None:
     run_state_machine_as_test(happenings, settings=PROFILE)
     assert happenings.unchanged
 
@@ -273,99 +301,6 @@ def test_a_page_that_is_not_in_order_is_followed_by_a_full_scan_at_each_poll(twi
     settled(twins)
     twins.api.edit = swap
     for _ in range(3):
-        assert not twins.poll()
+        twins.poll()
         assert twins.facts[0].incremental
         assert twins.api.asked > 1
-
-
-def test_a_page_is_known_as_long_as_no_other_was_seen_in_its_place(twins: Twins) -> None:
-    for number in range(6):
-        twins.put(f"x_{number}", 600 + number * 60)
-    client = cast("Client", twins.api)
-    pages = PagedList(sources()["inkit"].listing("document_batches", Options()), 4)
-    page = pages.newest(client, None)
-    assert isinstance(page, Page)
-    assert pages.repeatable is not None
-    known = KnownPage.of(page, pages.repeatable, Checkpoint())
-    before = {item["id"]: item for item in twins.items()}
-    twins.remove("x_3")
-    pages.page(client, 1)
-    twins.add(before["x_3"])
-    assert pages.newest(client, known) is known
-    assert pages.newest_ids == {"x_0", "x_1", "x_2", "x_3"}
-    twins.put("x_new", 0.0)
-    pages.page(client, 1)
-    twins.remove("x_new")
-    assert isinstance(pages.newest(client, known), Page)
-
-
-def test_a_page_that_several_answers_gave_is_not_known_by_the_first_of_them(twins: Twins) -> None:
-    for number in range(6):
-        twins.put(f"x_{number}", 600 + number * 60)
-    client = cast("Client", twins.api)
-    pages = PagedList(sources()["inkit"].listing("document_batches", Options()), 4)
-    known = []
-    for order in (None, "ascending", "ascending", None, None):
-        twins.api.list_faults = ListFaults(order=order)
-        pages.newest(client, None)
-        known.append(pages.repeatable is not None)
-    assert known == [True, False, True, False, True]
-
-
-@pytest.mark.parametrize("learned", ["full", "rows", "sort"])
-def test_a_page_is_not_known_if_more_was_learned_of_the_list_since(twins: Twins, learned: str) -> None:
-    for number in range(8):
-        twins.put(f"x_{number}", 600 + number * 60)
-    client = cast("Client", twins.api)
-    pages = PagedList(sources()["inkit"].listing("document_batches", Options()), 4 if learned == "full" else 100)
-
-    def edit(_: int, answer: Any) -> None:
-        # Nothing in the answer says how many rows were requested.
-        answer["metadata"]["pagination"].pop("page_size")
-        if learned == "full" and answer["items"][0]["id"] == "x_0":
-            answer["items"] = answer["items"][:3]
-
-    def refuse(_: int, request: Request) -> int | None:
-        refused = {"full": False, "rows": request.params["page_size"] == "100", "sort": "sort" in request.params}
-        return 422 if refused[learned] else None
-
-    twins.api.edit = edit
-    page = pages.newest(client, None)
-    assert isinstance(page, Page)
-    assert pages.repeatable is not None
-    known = KnownPage.of(page, pages.repeatable, Checkpoint())
-    assert pages.newest(client, known) is known
-    twins.api.instead = refuse
-    pages.page(client, 2 if learned == "full" else 1)
-    twins.api.instead = None
-    assert isinstance(pages.newest(client, known), Page)
-
-
-@pytest.mark.parametrize("came_between", ["a list of one page", "a list of one page that runs oldest first"])
-def test_a_page_is_not_known_if_the_order_of_the_list_is_not_what_it_was(twins: Twins, came_between: str) -> None:
-    client = cast("Client", twins.api)
-    pages = PagedList(sources()["inkit"].listing("document_batches", Options()), 4)
-
-    def newest(known: KnownPage | None, *ages: float) -> Page | KnownPage:
-        for number, age in enumerate(ages):
-            twins.put(f"x_{number}", age)
-        for item in twins.items()[len(ages) :]:
-            twins.remove(item["id"])
-        return pages.newest(client, known)
-
-    spread, dense = [600.0 + number * 100 for number in range(8)], [600.0, 610.0, 620.0, 630.0, 1000.0]
-    newest(None, *spread)
-    page = newest(None, *dense)
-    assert isinstance(page, Page)
-    assert pages.repeatable is not None
-    known = KnownPage.of(page, pages.repeatable, Checkpoint())
-    assert newest(known, *dense) is known
-    if came_between == "a list of one page":
-        newest(None, *dense[:3])
-    else:
-        twins.api.list_faults = ListFaults(order="ascending")
-        newest(None, *spread)
-        newest(None, *spread[:4])
-        assert pages.oldest_first
-        twins.api.list_faults = ListFaults()
-    assert isinstance(newest(known, *dense), Page)
