@@ -75,7 +75,7 @@ site: $(VENV)/.site ## build the pages into site/, with a search
 	$(BIN)/python -m mkdocs build --strict
 
 # The variables arrive in the environment, where no shell reads them.
-rules: ## write the alerts with your addresses into build/rules (EXTERNAL_URL=, GRAFANA_URL=, OUTPUT=)
+rules: ## write the alerts with your addresses into build/rules (EXTERNAL_URL=, GRAFANA_URL=, OUTPUT=; DATASOURCE_UID= for Grafana's)
 	@'$(PYTHON)' -m tools.rules
 
 manifests: ## write the manifest that is generated from prometheus/rules (RULES=build/rules)

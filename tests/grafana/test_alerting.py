@@ -231,6 +231,10 @@ def test_a_duration_of_several_units_is_refused() -> None:
         seconds("1h30m")
 
 
+def test_no_other_file_of_the_folder_is_one_that_grafana_would_read() -> None:
+    assert [path for path in sorted(FOLDER.iterdir()) if path.suffix in {".json", ".yaml", ".yml"}] == FILES
+
+
 @pytest.mark.programs
 def test_kustomize_makes_a_config_map_of_them_for_the_sidecar() -> None:
     made = yaml.safe_load(output("kubectl", "kustomize", FOLDER))
