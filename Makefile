@@ -60,8 +60,9 @@ format: $(VENV)/.test ## format the code and fix what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pictures: programs $(VENV)/.test-all ## take the pictures in docs/ again
+pictures: programs $(VENV)/.test-all ## take the pictures in docs/ again; it takes a quarter of an hour
 	$(BIN)/python -m tools.screenshots
+	$(BIN)/python -m tools.panel_pictures
 
 docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/batch-exporter metrics > docs/metrics.md
