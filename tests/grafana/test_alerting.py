@@ -178,7 +178,7 @@ def test_the_sdk_knows_every_key(alert: Managed) -> None:
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_the_sdk_sees_a_misspelled_key_of_a_query_and_of_an_expression(part: int) -> None:
     rule = copy.deepcopy(next(managed()).rule)
-    rule["data"][part]["model"]["expresion"] = "1"
+    rule["data"][part]["model"]["unknown"] = "1"
     before, after = through_the_sdk(rule)
     assert after["data"] != before["data"]
 
