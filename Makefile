@@ -60,8 +60,9 @@ format: $(VENV)/.test ## format the code and fix what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pictures: programs $(VENV)/.test-all ## take the pictures in docs/ again
+pictures: programs $(VENV)/.test-all ## take the pictures in docs/ again; it takes a quarter of an hour
 	$(BIN)/python -m tools.screenshots
+	$(BIN)/python -m tools.panel_pictures
 
 docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/batch-exporter metrics > docs/metrics.md
@@ -75,7 +76,7 @@ site: $(VENV)/.site ## build the pages into site/, with a search
 	$(BIN)/python -m mkdocs build --strict
 
 # The variables arrive in the environment, where no shell reads them.
-rules: ## write the alerts with your addresses into build/rules (EXTERNAL_URL=, GRAFANA_URL=, OUTPUT=)
+rules: ## write the alerts with your addresses into build/rules (EXTERNAL_URL=, GRAFANA_URL=, OUTPUT=; DATASOURCE_UID= for Grafana's)
 	@'$(PYTHON)' -m tools.rules
 
 manifests: ## write the manifest that is generated from prometheus/rules (RULES=build/rules)

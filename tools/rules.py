@@ -1,7 +1,7 @@
 """`make rules`: write the alerts with links to your exporter and your Grafana. Loads nothing but the standard library.
 
 Reads the environment: EXTERNAL_URL is the exporter's address as a browser reaches it, GRAFANA_URL that of Grafana,
-OUTPUT the folder to write to.
+OUTPUT the folder to write to. With DATASOURCE_UID, the alerts are those that Grafana evaluates, by that data source.
 """
 
 import os
@@ -14,12 +14,18 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parent.parent
 RULES = ROOT / "prometheus" / "rules"
 OUTPUT = "build/rules"
+MANAGED = ROOT / "grafana" / "alerting"
+MANAGED_OUTPUT = "build/alerting"
 ADDRESSES = {"EXTERNAL_URL": "http://localhost:10977", "GRAFANA_URL": "http://localhost:3000"}
 """What the committed rules link to."""
 
 _EXAMPLE = "https://batch-exporter.example.org"
 _CHARACTERS = re.compile(r"(?:[A-Za-z0-9._~:/\[\]-]|%[0-9A-Fa-f]{2})+")
 """None that YAML or Prometheus' templates could take for their own."""
+
+
+_UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_QUERIED = re.compile(r"((?:uid|datasourceUid): )prometheus$", re.MULTILINE)
 
 
 class BadURL(Exception):
@@ -54,6 +60,11 @@ def addressed(rules: str, urls: Mapping[str, str]) -> str:
     return re.sub(pattern, lambda found: urls[names[found[0]]], rules)
 
 
+def queried(alerts: str, uid: str) -> str:
+    """Return the text of a file of Grafana's alert rules that query another data source."""
+    return _QUERIED.sub(rf"\g<1>{uid}", alerts)
+
+
 def main(environ: Mapping[str, str] = os.environ, rules: Path = RULES) -> int:
     """Write all files of rules. Returns the exit status: 2 for a setting that is missing or wrong."""
     urls = dict(ADDRESSES)
@@ -65,13 +76,20 @@ def main(environ: Mapping[str, str] = os.environ, rules: Path = RULES) -> int:
                 urls[name] = base(given)
             except BadURL as error:
                 return _refuse(name, f"{error}")
-    folder = Path(environ.get("OUTPUT") or OUTPUT)
-    if folder.resolve() == rules.resolve():
+    if uid := environ.get("DATASOURCE_UID", ""):
+        if not _UID.fullmatch(uid):
+            return _refuse("DATASOURCE_UID", "not a data source's UID: at most 40 letters, digits, - and _")
+        source, usual, names = MANAGED, MANAGED_OUTPUT, "batch-exporter-*.yaml"
+    else:
+        source, usual, names = rules, OUTPUT, "*.yml"
+    folder = Path(environ.get("OUTPUT") or usual)
+    if folder.resolve() == source.resolve():
         return _refuse("OUTPUT", "the folder that the rules are read from: choose another")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file in sorted(rules.glob("*.yml")):
-            (folder / file.name).write_text(addressed(file.read_text(), urls))
+        for file in sorted(source.glob(names)):
+            text = addressed(file.read_text(), urls)
+            (folder / file.name).write_text(queried(text, uid) if uid else text)
     except OSError as error:
         return _refuse("OUTPUT", f"{error.filename}: {error.strerror}")
     print(f"wrote {folder}: link to {urls['EXTERNAL_URL']} and {urls['GRAFANA_URL']}")

@@ -19,6 +19,7 @@ DEPLOY = ROOT / "deploy"
 DEMO = DEPLOY / "compose.yaml"
 REAL = DEPLOY / "compose.real.yaml"
 REPLICAS = DEPLOY / "compose.replicas.yaml"
+GRAFANA_ALERTS = DEPLOY / "compose.grafana-alerts.yaml"
 
 Service = dict[str, Any]
 
@@ -34,7 +35,7 @@ def mounted(service: Service) -> dict[str, Path]:
     return {inside: (DEPLOY / outside).resolve() for outside, inside, _ in pairs}
 
 
-@pytest.mark.parametrize("file", [DEMO, REAL, REPLICAS], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [DEMO, REAL, REPLICAS, GRAFANA_ALERTS], ids=lambda file: file.name)
 def test_the_files_are_as_the_compose_specification_has_them(file: Path) -> None:
     output(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", file)
 
@@ -117,14 +118,24 @@ def test_alertmanager_takes_its_configuration() -> None:
 
 def test_grafana_finds_its_dashboards_and_prometheus() -> None:
     inside = mounted(services()["grafana"])
-    provisioning = inside["/etc/grafana/provisioning"]
-    (provider,) = [yaml.safe_load(file.read_text()) for file in (provisioning / "dashboards").glob("*.yaml")]
+    provisioning = Path("/etc/grafana/provisioning")
+    dashboards, datasources = inside[str(provisioning / "dashboards")], inside[str(provisioning / "datasources")]
+    (provider,) = [yaml.safe_load(file.read_text()) for file in dashboards.glob("*.yaml")]
     folder = provider["providers"][0]["options"]["path"]
     assert inside[folder] == ROOT / "grafana/dashboards"
     home = Path(services()["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
     assert (str(home.parent), (inside[folder] / home.name).exists()) == (folder, True)
-    (source,) = [yaml.safe_load(file.read_text()) for file in (provisioning / "datasources").glob("*.yaml")]
+    (source,) = [yaml.safe_load(file.read_text()) for file in datasources.glob("*.yaml")]
     assert source["datasources"][0]["url"] == "http://prometheus:9090"
+
+
+def test_where_grafana_evaluates_the_alerts_prometheus_does_not() -> None:
+    """The mount of another file for the same target replaces that of the demo."""
+    changed = services(GRAFANA_ALERTS)
+    assert mounted(changed["grafana"]) == {"/etc/grafana/provisioning/alerting": ROOT / "grafana/alerting"}
+    assert changed["grafana"]["volumes"][0].endswith(":ro")
+    rules = [inside for inside, path in mounted(services()["prometheus"]).items() if path == ROOT / "prometheus/rules"]
+    assert changed["prometheus"] == {"volumes": [{"type": "tmpfs", "target": target} for target in rules]}
 
 
 def test_nobody_is_let_in_without_a_name_where_accounts_are_real() -> None:

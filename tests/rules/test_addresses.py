@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.support import promtool
+from tests.support.grafana_alerts import FILES as MANAGED_FILES
 from tests.support.paths import ROOT
 from tests.support.rules import ADDRESSES, FILES
 from tools.rules import BadURL, base, main
@@ -113,6 +114,37 @@ def test_make_takes_the_addresses_and_the_folder_as_variables(tmp_path: Path) ->
     settings = (f"EXTERNAL_URL={EXPORTER}/a/", f"OUTPUT={tmp_path / 'a b'}")
     subprocess.run(["make", "-s", "rules", *settings], cwd=ROOT, capture_output=True, check=True)
     assert f"{EXPORTER}/a/runbooks#" in written(tmp_path / "a b")
+
+
+def test_the_alerts_of_grafana_get_the_addresses_and_the_data_source_and_nothing_else_changes(tmp_path: Path) -> None:
+    given = {"EXTERNAL_URL": EXPORTER, "GRAFANA_URL": GRAFANA, "DATASOURCE_UID": "mimir_1", "OUTPUT": str(tmp_path)}
+    assert main(given) == 0
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [path.name for path in MANAGED_FILES]
+    after = written(tmp_path)
+    assert "localhost" not in after
+    documents = [yaml.safe_load(path.read_text()) for path in sorted(tmp_path.iterdir())]
+    queries = [query for group in documents for rule in group["groups"][0]["rules"] for query in rule["data"]]
+    assert {query["datasourceUid"] for query in queries} == {"mimir_1", "__expr__"}
+    assert {query["model"]["datasource"]["uid"] for query in queries} == {"mimir_1", "__expr__"}
+    before = "".join(path.read_text() for path in MANAGED_FILES)
+    usual = after.replace(EXPORTER, "http://localhost:10977").replace(GRAFANA, "http://localhost:3000")
+    assert usual.replace("id: mimir_1", "id: prometheus") == before
+
+
+@pytest.mark.parametrize("uid", ["a b", "a" * 41, "${UID}", "a\n", "é", "a.b", "'"])
+def test_what_is_no_uid_of_a_data_source_is_refused(
+    uid: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "alerting"
+    assert main({"EXTERNAL_URL": EXPORTER, "DATASOURCE_UID": uid, "OUTPUT": str(folder)}) == 2
+    assert capsys.readouterr().err == ("DATASOURCE_UID: not a data source's UID: at most 40 letters, digits, - and _\n")
+    assert not folder.exists()
+
+
+def test_the_alerts_of_grafana_that_are_read_are_not_written_over(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(MANAGED_FILES[0].parent)
+    assert main({"EXTERNAL_URL": EXPORTER, "DATASOURCE_UID": "prometheus", "OUTPUT": folder}) == 2
+    assert capsys.readouterr().err == "OUTPUT: the folder that the rules are read from: choose another\n"
 
 
 def test_the_manifest_of_the_operator_can_be_made_from_what_was_written(tmp_path: Path) -> None:

@@ -115,6 +115,13 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
         "batch-exporter --config.file=config.yaml --web.config.file=web-config.yaml": _CERTIFICATES,
         "curl --cacert ca.pem --user prometheus https://exporter.example:10977/metrics": _CERTIFICATES,
     },
+    "docs/grafana.md": {
+        f"{_COMPOSE} up --build": _CONTAINERS,
+        "kubectl apply --server-side --namespace monitoring -k grafana/dashboards": _CLUSTER,
+        "kubectl apply --server-side --namespace monitoring -k grafana/alerting": _CLUSTER,
+        f"{_RULES} DATASOURCE_UID=prometheus": Run(),
+        f"{_COMPOSE} -f deploy/compose.grafana-alerts.yaml up --build": _CONTAINERS,
+    },
     "docs/deployment.md": {
         "sqlite3 /var/lib/batch-exporter/batch-exporter.db \"VACUUM INTO '/backup/batch-exporter.db'\"": _STATE,
         'sqlite3 /var/lib/batch-exporter/batch-exporter.db ".backup /backup/batch-exporter.db"': _STATE,
