@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
-from exporter.exposition.meter import EXPECTED_CODES, METERED
+from exporter.exposition.meter import COUNTED, EXPECTED_CODES
 from exporter.exposition.scrape import LIVE_SECONDS, OPENMETRICS, Exposition
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
@@ -38,7 +38,7 @@ def costs(accounts: int, rounds: int) -> Costs:
     later = itertools.count(0.0, 2 * LIVE_SECONDS)
     exposition = Exposition(SnapshotStore(), (), live.registry, lambda: next(later))
     registry = CollectorRegistry()
-    requests, throttled = (Counter(each.name, each.help, each.labels, registry=registry) for each in METERED)
+    requests, throttled = (Counter(each.name, each.help, each.labels, registry=registry) for each in COUNTED)
     for name, meter in zip(names, meters, strict=True):
         meter.expect(_ENDPOINTS)
         throttled.labels(name, _SYSTEM)

@@ -54,8 +54,9 @@ def api_limit(headers: Mapping[str, str], now: float) -> ApiLimit | None:
     resets that are a moment where the answer has no Date: the clocks of the two machines may differ.
     """
     found: dict[str, str] = {}
-    for key, value in headers.items():
+    for key in headers:
         if name := _name(key):
+            value = headers[key]
             # Two spellings of one header are like a header that is repeated.
             found[name] = f"{found[name]}, {value}" if name in found else value
     if not found:

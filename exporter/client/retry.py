@@ -43,10 +43,11 @@ def retry_after(value: str | None, now: float) -> float | None:
 
 
 def _pause(text: str, now: float) -> float | None:
-    if _SECONDS.fullmatch(text.strip()):
+    text = text.strip()
+    if _SECONDS.fullmatch(text):
         return clamped(float(text))
     try:
-        moment = email.utils.parsedate_to_datetime(text.strip())
+        moment = email.utils.parsedate_to_datetime(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         seconds = moment.timestamp() - now

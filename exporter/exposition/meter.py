@@ -9,7 +9,7 @@ from prometheus_client.samples import Sample as LibrarySample
 
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.rate_limits import StatedRateLimit
-from exporter.exposition.request_families import RATE_LIMITS, REQUESTS, THROTTLED
+from exporter.exposition.request_families import REQUESTS, THROTTLED
 from exporter.exposition.text_format import header, line_start, rendered_number
 from exporter.model.family import Family
 
@@ -17,7 +17,7 @@ EXPECTED_CODES = ("200", "429", "error")
 """The values of `code` that rules and dashboards use: exposed at 0 from the start."""
 
 COUNTED = (REQUESTS, THROTTLED)
-METERED = (*COUNTED, *RATE_LIMITS)
+"""What the exporter counts itself: exposed also without samples, as the library does."""
 
 _Labels = tuple[str, ...]
 
@@ -108,11 +108,11 @@ class AccountMeter:
         self.stated_limit.note(limit, remaining, reset_in)
 
     def values(self, family: Family) -> Mapping[tuple[str, ...], float]:
-        """Return the values of one of METERED by those of its labels."""
+        """Return the values of one of COUNTED or RATE_LIMITS by those of its labels."""
         return self._of(family).values(family)
 
     def rendered(self, family: Family) -> bytes:
-        """Return the lines of one of METERED. They are the same in both formats."""
+        """Return the lines of one of COUNTED or RATE_LIMITS. They are the same in both formats."""
         return self._of(family).rendered(family)
 
     def _of(self, family: Family) -> "_Series | StatedRateLimit":
@@ -144,11 +144,6 @@ class RenderedMetric(Metric):
     def has_samples(self, names: Collection[str]) -> bool:
         """Return whether there are samples of one of these names, without making them."""
         return self._family.name in names and self.has_any
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether the exporter counts it itself: it is exposed also without samples."""
-        return self._family in COUNTED
 
     @property
     def has_any(self) -> bool:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.request_families import RATE_LIMIT, RATE_LIMIT_REMAINING, RATE_LIMIT_RESET
@@ -22,6 +22,8 @@ class _Stated:
     """By family."""
     limit_until: float
     window_until: float
+    lines: dict[str, bytes] = field(default_factory=dict)
+    """Their lines, as far as they were rendered."""
 
     def value(self, family: Family, now: float) -> float | None:
         """Return the value of a family; None if there is none, or it no longer holds."""
@@ -32,7 +34,7 @@ class _Stated:
 class StatedRateLimit:
     """The rate limit of one account, as its API states it. Any thread may call it."""
 
-    __slots__ = ("_clock", "_labels", "_stated", "_ticks", "keep")
+    __slots__ = ("_clock", "_labels", "_starts", "_stated", "_ticks", "keep")
 
     def __init__(
         self,
@@ -46,8 +48,15 @@ class StatedRateLimit:
         self._ticks = ticks
         self._clock = clock
         self._stated: _Stated | None = None
+        self._starts: dict[str, bytes] = {}
+        """Their lines up to the number, by family, once they were rendered."""
         self.keep = KEEP_SECONDS
         """For how many seconds a limit holds if no other answer states it."""
+
+    @property
+    def known(self) -> bool:
+        """Whether an answer has stated a limit, be it long ago."""
+        return self._stated is not None
 
     def note(self, limit: float | None, remaining: float | None, reset_in: float | None) -> None:
         """Replace what was stated before. What the answer does not state is None."""
@@ -70,7 +79,14 @@ class StatedRateLimit:
 
     def rendered(self, family: Family) -> bytes:
         """Return the line of one of the families; empty if its value is not known now."""
-        lines = (
-            line_start(family, labels) + rendered_number(value) + b"\n" for labels, value in self.values(family).items()
-        )
-        return b"".join(lines)
+        stated = self._stated
+        value = None if stated is None else stated.value(family, self._ticks())
+        if stated is None or value is None:
+            return b""
+        line = stated.lines.get(family.name)
+        if line is None:
+            start = self._starts.get(family.name)
+            if start is None:
+                start = self._starts[family.name] = line_start(family, self._labels)
+            line = stated.lines[family.name] = start + rendered_number(value) + b"\n"
+        return line

@@ -24,9 +24,9 @@ from exporter.exposition.catalog import (
     WORKERS,
     WORKERS_BUSY,
 )
-from exporter.exposition.meter import METERED, AccountMeter, RenderedMetric
+from exporter.exposition.meter import COUNTED, AccountMeter, RenderedMetric
 from exporter.exposition.replica_metrics import ReplicaFigures, ReplicaMetrics
-from exporter.exposition.request_families import REQUEST_SECONDS
+from exporter.exposition.request_families import RATE_LIMITS, REQUEST_SECONDS
 from exporter.exposition.snapshot import Snapshot, SnapshotStore
 from exporter.model.family import Family
 
@@ -117,9 +117,11 @@ class _RequestMetrics(LibraryCollector):
 
     def collect(self) -> Iterator[Metric]:
         meters = () if self._silent() else self.meters.values()
-        metrics = (RenderedMetric(family, meters) for family in METERED)
-        # Most APIs state no limit.
-        yield from (metric for metric in metrics if metric.is_counted or metric.has_any)
+        yield from (RenderedMetric(family, meters) for family in COUNTED)
+        # Most APIs state none: looking at thousands of accounts for each family takes milliseconds.
+        if limited := [meter for meter in meters if meter.stated_limit.known]:
+            metrics = (RenderedMetric(family, limited) for family in RATE_LIMITS)
+            yield from (metric for metric in metrics if metric.has_any)
 
 
 class _Folded(LibraryCollector):

@@ -1,13 +1,11 @@
 """Estimate what polling costs, and how many series it exposes. Pure."""
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 
-from exporter.exposition.catalog import Feeds
+from exporter.exposition.catalog import STATUS, Feeds
 from exporter.exposition.meter import EXPECTED_CODES
-from exporter.exposition.samples import Shape, counters, gauges, status_blocks
+from exporter.exposition.samples import Shape, counters, gauges
 from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import Rules
 from exporter.model.family import Family
@@ -49,16 +47,10 @@ def series(records: Iterable[Record], listing: Listing, families: Iterable[Famil
     shape = Shape(Feeds(listing.name, fed, listing.rejections, listing.optional), optional=optional)
     totals = _totals(records, Rules.of(fed))
     status = CollectorStatus("", "", listing.name)
-    for field in fields(status):
-        # After a poll each has a value, but the error of a poll and the age of the oldest record in flight.
-        if getattr(status, field.name) is None and field.name not in ("error", "reason", "oldest_in_flight"):
-            setattr(status, field.name, 0.0)
-    blocks = itertools.chain(
-        gauges(shape, status, totals).blocks.values(),
-        counters(shape, status, totals).blocks.values(),
-        status_blocks(status).values(),
-    )
-    return sum(block.openmetrics.count(b"\n") for block in blocks)
+    blocks = (*gauges(shape, status, totals).blocks.values(), *counters(shape, status, totals).blocks.values())
+    # Nothing is known before the first poll, and later all of it is.
+    about_polling = sum(len(row.values(status)) or 1 for row in STATUS if not row.while_fresh)
+    return about_polling + sum(block.openmetrics.count(b"\n") for block in blocks)
 
 
 def request_series(endpoints: int, *, limited: bool) -> int:

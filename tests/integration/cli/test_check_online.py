@@ -16,7 +16,7 @@ from exporter.demo.items import document_batch, invocation
 from exporter.demo.listing import Readings
 from exporter.demo.rate_limit import RateLimit
 from exporter.demo.server import MockApi
-from tests.support.program import config, run
+from tests.support.program import config, eventually, get, run, running
 from tests.support.rig import HOUR, NOW, TOKEN, Rig
 
 INVOCATIONS = "invocations"
@@ -102,11 +102,11 @@ def test_the_text_says_the_same(rig: Rig, tmp_path: Path) -> None:
 def test_the_series_are_those_of_a_poll(rig: Rig, tmp_path: Path) -> None:
     fill(rig, 9, time.time())
     account = checked(rig.mock_api.url, tmp_path)
-    flag = config(rig, tmp_path)
-    exposed = [line for line in run("once", flag).stdout.splitlines() if 'account="prod"' in line]
-    # `once` has no schedule, so no poll of it is late.
-    assert not any(line.startswith("batch_exporter_poll_lateness_seconds") for line in exposed)
-    assert account["series"] == len(exposed) + len(account["collectors"])
+    with running([config(rig, tmp_path)]) as (_, url):
+        for name in ("document_batches", "workflow_batches", "invocations"):
+            eventually(f"{url}/metrics", f'batch_exporter_up{{account="prod",collector="{name}",system="inkit"}} 1.0')
+        exposed = get(f"{url}/metrics").splitlines()
+    assert account["series"] == sum('account="prod"' in line for line in exposed)
 
 
 def by_id_ignored(served: Faults) -> None:

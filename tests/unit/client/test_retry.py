@@ -32,6 +32,7 @@ def test_a_backoff_grows_and_is_bounded_and_never_less_than_half_of_its_step(att
     [
         pytest.param("7", 7.0, id="seconds"),
         pytest.param(" 7 ", 7.0, id="spaces"),
+        pytest.param("7\x1f", 7.0, id="white-space-that-is-none-in-a-number"),
         pytest.param("0", 0.0, id="at-once"),
         pytest.param("86400", retry.RETRY_AFTER_MAX_SECONDS, id="a-day-is-clamped"),
         pytest.param("9" * 5000, retry.RETRY_AFTER_MAX_SECONDS, id="absurd"),

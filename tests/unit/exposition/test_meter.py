@@ -135,6 +135,7 @@ def test_a_scrape_has_the_bytes_of_the_library(live: SelfMetrics, accept: str, a
         meter.answered("/batch", "503", 0.2)
         meter.answered("/batch", "200", 0.2)
         meter.throttled(1.5)
+        meter.rate_limit(100, 0, 3600.25)
     ours = scrape(live, accept)
     assert without_the_process(ours) == without_the_process(ENCODERS[accept](live.registry))
     assert ours.count(b'code="503"') == len(accounts)
