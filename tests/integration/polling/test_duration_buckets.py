@@ -2,17 +2,29 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from exporter.demo.items import document_batch, generations
 from exporter.polling.poller import Poller
+from exporter.state import SqliteState
 from tests.support.at_work import Program
 from tests.support.rig import Rig
+from tests.support.state import PARAMETERS, STATES
 
 FAMILY = "inkit_batch_duration_seconds"
 OPEN = {"sepire": generations(3)}
 CHOSEN = (150.0, 250.0)
+
+
+@pytest.fixture(params=PARAMETERS)
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+    """A rig with the state in each database, which replicas with different configurations share one after the other."""
+    with STATES[request.param](tmp_path) as state:
+        made = Rig(cast("SqliteState", state))
+        with made.mock_api:
+            yield made
 
 
 def histogram(lines: list[str]) -> dict[str, float]:
@@ -74,6 +86,7 @@ def test_what_is_observed_later_counts_below_each_new_bound(observed: Rig) -> No
     finish(observed, poller, "rb_2")
     pass_time(observed, poller, 2)
     assert shown(observed, poller) == {"150.0": 0, "250.0": 1, "+Inf": 2, "count": 2, "s_sum": 400}
+    # Another replica, which has none of these bounds.
     again = shown(observed, started(observed))
     assert (again["120.0"], again["300.0"], again["count"]) == (0, 2, 2)
     assert shown(observed, started(observed, CHOSEN))["250.0"] == 1, "it never counts less than it did"
