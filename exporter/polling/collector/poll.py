@@ -110,7 +110,7 @@ class Poll:
         return len(changed)
 
     def mark_deleted(self) -> None:
-        """Mark the records as deleted upstream that enough polls have missed."""
+        """Mark the records as deleted upstream that enough polls have missed: no answer of this poll has them."""
         by_list = not self.records.marks.named
         deleted = self.missing.deleted(by_id=self.listing.can_fetch_by_id, by_list=by_list)
         if deleted:
@@ -118,7 +118,6 @@ class Poll:
                 (), self.observation, deleted=deleted, count=lambda changed: {VANISHED.key(): len(changed)}
             )
             self.result.deleted += len(changed)
-            self.answers.note_changed(deleted)
 
     def note_newest_page(self, page: Page) -> None:
         """Note what the newest page says about the clock of the API's hosts."""

@@ -19,10 +19,11 @@ from exporter.systems.base import Page
 NOW = 1_700_000_000.0
 MARKS = Checkpoint(polled_at=NOW, ticks=50.0, complete=True)
 WRITTEN_BY_SCRAPES = {"scraped_at", "published_at"}
-LIST, SECOND, ONE = (
+LIST, SECOND, ONE, OTHER = (
     Request("/batch", "/batch", {"page": "1"}),
     Request("/batch", "/batch", {"page": "2"}),
-    Request("", "/r3"),
+    Request("/batch/{id}", "/r3"),
+    Request("/batch/{id}", "/r4"),
 )
 
 
@@ -30,7 +31,7 @@ class Served:
     """Has what reading uses of a client. An answer is the IDs of its records, and the digest its text."""
 
     def __init__(self) -> None:
-        self.answers = {"1": "r1 r2", "2": "r3 r1", "/r3": "r3"}
+        self.answers = {"1": "r1 r2", "2": "r3 r1", "/r3": "r3", "/r4": "r4"}
         self.decoded: list[str] = []
 
     def get(self, request: Request) -> Any:
@@ -56,7 +57,7 @@ class Polls:
     def poll(self, *requests: Request, marks: Checkpoint = MARKS, written: bool = True) -> Sequence[str]:
         """Read these, and leave what can be left. Return the answers that were decoded."""
         self.begin(marks)
-        for request in requests or (LIST, SECOND, ONE):
+        for request in requests or (LIST, SECOND, ONE, OTHER):
             page = self.read(request)
             if written:
                 self.answers.note_written(page)
@@ -142,7 +143,7 @@ def test_answers_with_a_record_that_a_poll_changed_are_decoded_from_then_on(poll
     polls.begin()
     assert not polls.read(LIST).records
     polls.answers.note_changed(["r3"])
-    for request in (LIST, SECOND, ONE):
+    for request in (LIST, SECOND, ONE, OTHER):
         polls.answers.note_written(polls.read(request))
     assert polls.served.decoded == ["r3 r1", "r3"]
     polls.left = polls.answers.left(MARKS)
