@@ -148,10 +148,13 @@ def _started(
         f"--config.file={config}",
         f"--web.listen-address={address}",
         f"--web.telemetry-path={args.telemetry_path}",
+        f"--web.max-requests={args.max_requests}",
     ]
     # The line with its port is of the level info.
     flags += ["--log.level=debug"] if args.log_level == "debug" else []
     flags += ["--web.enable-lifecycle"] if args.enable_lifecycle else []
+    flags += ["--web.disable-exporter-metrics"] if args.disable_exporter_metrics else []
+    flags += ["--web.unauthenticated-health"] if args.unauthenticated_health else []
     flags += [f"--web.config.file={args.web_config_file}"] if args.web_config_file else []
     log = config.with_name(f"replica-{number}.log")
     with log.open("wb") as output:
