@@ -181,7 +181,7 @@ def fish(folder: Path, line: str) -> list[str]:
         check=True,
     )
     assert done.stderr == ""
-    return done.stdout.splitlines()
+    return sorted(done.stdout.splitlines())
 
 
 def test_fish_offers_words_with_what_they_do_and_files_where_they_belong(folder: Path) -> None:

@@ -16,6 +16,7 @@ from exporter import __version__
 from exporter.cli import flags
 from exporter.cli.commands import COMMANDS as COMMANDS_BY_NAME
 from exporter.cli.commands import DEFAULTS
+from exporter.cli.demo_replicas import web_flags
 from exporter.systems import sources
 from exporter.web.routes import Probes, routes
 
@@ -280,6 +281,24 @@ def test_what_is_not_given_has_its_default_and_an_address_that_is_given_takes_it
     assert given.command == "serve"
     assert flags.parse(["--web.listen-address=:1", "--web.listen-address=:2"]).listen_address == [":1", ":2"]
     assert flags.parse([]).listen_address == [":10977"]
+
+
+def test_replicas_of_the_demo_have_the_flags_of_the_web_server_that_were_given_to_it() -> None:
+    given = {
+        "--web.config.file": "web.yml",
+        "--web.telemetry-path": "/m",
+        "--web.max-requests": "0",
+        "--web.listen-address": ":1",
+    }
+    switches = {name for name in WEB if COMMANDS_BY_NAME["serve"].flags[name].is_switch} - {"--web.systemd-socket"}
+    assert {*given, *switches, "--web.systemd-socket"} == WEB
+    for chosen in ([], [*switches], [f"{name}={value}" for name, value in given.items()]):
+        demo = flags.parse(["demo", *chosen])
+        served = flags.parse(web_flags(demo))
+        for name in WEB - {"--web.listen-address"}:
+            dest = COMMANDS_BY_NAME["serve"].flags[name].dest
+            assert getattr(served, dest) == getattr(demo, dest), name
+        assert served.listen_address == [":10977"]
 
 
 WORDS = st.sampled_from(
