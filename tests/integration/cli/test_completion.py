@@ -47,7 +47,7 @@ SHELLS = {
     "zsh, autoloaded": (["zsh", "-d", "-i"], ZSH_AUTOLOADED),
 }
 LINES = [
-    ("batch-exporter chec\t", "batch-exporter check "),
+    ("batch-exporter che\t", "batch-exporter check "),
     ("batch-exporter --config.f\t", "batch-exporter --config.file "),
     ("batch-exporter --config.file conf\t", "batch-exporter --config.file config.yaml "),
     ("batch-exporter --config.file=conf\t", "batch-exporter --config.file=config.yaml "),
@@ -185,7 +185,7 @@ def fish(folder: Path, line: str) -> list[str]:
 
 
 def test_fish_offers_words_with_what_they_do_and_files_where_they_belong(folder: Path) -> None:
-    assert fish(folder, "batch-exporter chec") == ["check\tValidate the configuration."]
+    assert fish(folder, "batch-exporter che") == ["check\tValidate the configuration."]
     serve = COMMANDS["serve"].all_flags
     assert fish(folder, "batch-exporter --") == sorted(f"{name}\t{flag.about}" for name, flag in serve.items())
     level = serve["--log.level"].about
