@@ -69,6 +69,7 @@ docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/batch-exporter check --print-schema > docs/config.schema.json
 	$(BIN)/python -m grafana
 	$(BIN)/python -m tools.demo_picture > docs/demo.svg
+	$(BIN)/python -m tools.flag_table
 	$(BIN)/python -m tools.runbooks > exporter/web/pages/runbooks.html
 	$(BIN)/python -m tools.rooms > docs/rooms.svg
 

@@ -2,7 +2,8 @@
 
 Promtool and Prometheus judge what the exporter exposes, amtool and Alertmanager what becomes of its alerts; podman
 builds and runs the image (on a base from mmdebstrap); kubectl and systemd read deploy/; Chromium shows the pages;
-PostgreSQL keeps a state, with PgBouncer before it.
+PostgreSQL keeps a state, with PgBouncer before it; shells complete command lines; mandoc and groff read the manual
+page.
 """
 
 import ctypes
@@ -20,7 +21,7 @@ Version = tuple[int, ...]
 
 
 class Program(NamedTuple):
-    """A program, the least version that the tests pass with, and the Debian packages that have it."""
+    """A program, the least version that the tests pass with (empty: any), and the Debian packages that have it."""
 
     name: str
     least: Version
@@ -29,6 +30,11 @@ class Program(NamedTuple):
 
 
 PROGRAMS = (
+    Program("bash", (5,), "bash"),
+    Program("zsh", (5, 8), "zsh"),
+    Program("fish", (3, 6), "fish"),
+    Program("mandoc", (), "mandoc"),
+    Program("groff", (1, 22), "groff-base"),
     Program("promtool", (2, 42), "prometheus"),
     Program("prometheus", (2, 42), "prometheus"),
     Program("amtool", (0, 25), "prometheus-alertmanager"),
@@ -90,6 +96,9 @@ def problem(program: Program) -> str | None:
     path = path_of(program.name)
     if path is None:
         return f"{program.name} is missing"
+    if not program.least:
+        # It says nothing of its version.
+        return None
     done = subprocess.run([path, *program.version], capture_output=True, text=True, timeout=60, check=False)
     version = version_in(done.stdout + done.stderr)
     if done.returncode or version is None:

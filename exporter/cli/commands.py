@@ -1,26 +1,29 @@
 """The commands, their flags and their help texts. Loads nothing but the standard library.
 
-Flags have the names that Prometheus exporters share.
+Flags have the names that Prometheus exporters share, and stand in their order.
 """
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 DEFAULTS = {
     "config_file": None,
-    "listen_address": [":10977"],
     "systemd_socket": False,
+    "listen_address": [":10977"],
     "web_config_file": None,
     "telemetry_path": "/metrics",
+    "disable_exporter_metrics": False,
+    "max_requests": 40,
+    "unauthenticated_health": False,
     "enable_lifecycle": False,
     "log_level": "info",
     "log_format": "logfmt",
 }
 _MOST_REPLICAS = 9
+_MOST_DIGITS = 9
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+/?")
 _PAGES = ("/failures", "/runbooks", "/-")
 """Paths of the exporter's own pages, with all paths below them."""
@@ -40,6 +43,13 @@ def _port(value: str) -> int:
     return int(value)
 
 
+def _count(value: str) -> int:
+    # More digits are no number that counts anything, and Python refuses thousands of them.
+    if not (value.isascii() and value.isdecimal()) or len(value) > _MOST_DIGITS:
+        raise argparse.ArgumentTypeError(f'"{value}" is not a count: it must be a whole number, or 0 for no limit')
+    return int(value)
+
+
 def _replicas(value: str) -> int:
     if not value.isdecimal() or not 1 <= int(value) <= _MOST_REPLICAS:
         raise argparse.ArgumentTypeError(f'"{value}" is not a number of exporters: it must be from 1 to 9')
@@ -50,84 +60,121 @@ def _file_or_none(value: str) -> Path | None:
     return Path(value) if value else None
 
 
-Arguments = Mapping[str, Mapping[str, Any]]
-"""The options of argparse for each flag or positional argument."""
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A flag, as the parser, the help texts and the shells need it."""
 
-_CONFIG: Arguments = {
-    "--config.file": {"dest": "config_file", "type": Path, "metavar": "FILE", "help": "the configuration, in YAML"}
+    about: str
+    dest: str
+    value: str = ""
+    """What stands for its value in a help text. A flag without one is a switch, which `--no-` in its name turns off."""
+    default: object = False
+    parse: Callable[[str], object] = str
+    choices: tuple[str, ...] = ()
+    repeatable: bool = False
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it takes no value."""
+        return not self.value
+
+    @property
+    def shown(self) -> str:
+        """What a help text shows as its value: the default, if it has one."""
+        default = self.default[0] if isinstance(self.default, list) else self.default
+        if default is None:
+            return self.value
+        return f'"{default}"' if isinstance(default, str) and not self.choices and not self.repeatable else str(default)
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument that stands by its place."""
+
+    about: str
+    value: str
+    required: bool = True
+
+
+def _shared(about: str, dest: str, value: str = "", **more: object) -> Flag:
+    return Flag(about, dest, value, DEFAULTS[dest], **more)  # type: ignore[arg-type]
+
+
+Flags = Mapping[str, Flag]
+"""By name, with the dashes."""
+
+_CONFIG: Flags = {
+    "--config.file": _shared(
+        "Path to the configuration, in YAML.",
+        "config_file",
+        "FILE",
+        parse=Path,
+    )
 }
-_WEB_CONFIG: Arguments = {
-    "--web.config.file": {
-        "dest": "web_config_file",
-        "type": _file_or_none,
-        "metavar": "FILE",
-        "help": "TLS, passwords, headers, rate limit",
-    }
+_WEB_CONFIG: Flags = {
+    "--web.config.file": _shared(
+        "Path to the web configuration, which can enable TLS, passwords, headers and a rate limit.",
+        "web_config_file",
+        "FILE",
+        parse=_file_or_none,
+    )
 }
-_WEB: Arguments = {
-    "--web.listen-address": {
-        "dest": "listen_address",
-        "action": "append",
-        "metavar": "ADDRESS",
-        "help": "address to serve on; repeatable (:10977)",
-    },
-    "--web.telemetry-path": {
-        "dest": "telemetry_path",
-        "type": _path,
-        "metavar": "PATH",
-        "help": "path of the metrics (/metrics)",
-    },
+_WEB: Flags = {
+    "--web.systemd-socket": _shared(
+        "Use the sockets of a systemd .socket unit instead of opening any (Linux only).", "systemd_socket"
+    ),
+    "--web.listen-address": _shared(
+        "Addresses to serve on. Repeatable for several. Examples: :10977, [::1]:10977, unix:///run/http.sock",
+        "listen_address",
+        "ADDRESS",
+        repeatable=True,
+    ),
     **_WEB_CONFIG,
-    "--web.enable-lifecycle": {
-        "dest": "enable_lifecycle",
-        "action": "store_true",
-        "help": "enable reloads by POST /-/reload",
-    },
-    "--web.systemd-socket": {
-        "dest": "systemd_socket",
-        "action": "store_true",
-        "help": "serve on the sockets of a .socket unit",
-    },
+    "--web.telemetry-path": _shared("Path of the metrics.", "telemetry_path", "PATH", parse=_path),
+    "--web.disable-exporter-metrics": _shared(
+        "Exclude metrics about the exporter's process (process_*, python_*).", "disable_exporter_metrics"
+    ),
+    "--web.max-requests": _shared(
+        "Maximum number of parallel scrape requests. Use 0 to disable.", "max_requests", "COUNT", parse=_count
+    ),
+    "--web.unauthenticated-health": _shared(
+        "Answer /-/healthy and /-/ready without a password, for probes.", "unauthenticated_health"
+    ),
+    "--web.enable-lifecycle": _shared("Enable reloads by POST /-/reload.", "enable_lifecycle"),
 }
-_LOG: Arguments = {
-    "--log.level": {
-        "dest": "log_level",
-        "choices": ("debug", "info", "warn", "error"),
-        "metavar": "LEVEL",
-        "help": "debug, info, warn or error (info)",
-    },
-    "--log.format": {
-        "dest": "log_format",
-        "choices": ("logfmt", "json"),
-        "metavar": "FORMAT",
-        "help": "logfmt or json (logfmt)",
-    },
+_LOG: Flags = {
+    "--log.level": _shared(
+        "Only log messages with the given severity or above. One of: [debug, info, warn, error]",
+        "log_level",
+        "LEVEL",
+        choices=("debug", "info", "warn", "error"),
+    ),
+    "--log.format": _shared(
+        "Output format of log messages. One of: [logfmt, json]", "log_format", "FORMAT", choices=("logfmt", "json")
+    ),
 }
-_CHECK: Arguments = {
-    "--online": {"action": "store_true", "help": "also ask each API, and estimate the cost"},
-    "--json": {"action": "store_true", "help": "print what was found as JSON"},
-    "--print-schema": {"action": "store_true", "help": "print the configuration's JSON Schema"},
+_CHECK: Flags = {
+    "--online": Flag("Also ask each API, and estimate the cost.", "online"),
+    "--json": Flag("Print what was found as JSON.", "json"),
+    "--print-schema": Flag("Print the configuration's JSON Schema.", "print_schema"),
 }
-_ONCE: Arguments = {
-    "--output": {"type": Path, "metavar": "FILE", "help": "write atomically, for the textfile collector"}
+_ONCE: Flags = {
+    "--output": Flag("Write to a file atomically, for the textfile collector.", "output", "FILE", None, Path)
 }
-_INSPECT: Arguments = {
-    "--json": {"action": "store_true", "help": "print JSON"},
-    "--errors": {"action": "store_true", "help": "count the rows of its errors file by error"},
-    "--files": {"type": Path, "metavar": "DIR", "help": "save its files in a folder"},
-    "--show-data": {"action": "store_true", "help": "show customer data too"},
+_INSPECT: Flags = {
+    "--json": Flag("Print JSON.", "json"),
+    "--errors": Flag("Count the rows of its errors file by error.", "errors"),
+    "--files": Flag("Save its files in a folder.", "files", "DIR", None, Path),
+    "--show-data": Flag("Show customer data too.", "show_data"),
 }
-_DEMO: Arguments = {
-    "--api-port": {"type": _port, "default": 10978, "metavar": "PORT", "help": "the mock APIs' port (10978)"},
-    "--api-only": {"action": "store_true", "help": "run the mock APIs alone"},
-    "--replicas": {
-        "type": _replicas,
-        "default": 1,
-        "metavar": "COUNT",
-        "help": "run so many exporters that share a PostgreSQL of their own",
-    },
+_DEMO: Flags = {
+    "--api-port": Flag("Port of the mock APIs.", "api_port", "PORT", 10978, _port),
+    "--api-only": Flag("Run the mock APIs alone.", "api_only"),
+    "--replicas": Flag(
+        "Run so many exporters that share a PostgreSQL of their own.", "replicas", "COUNT", 1, _replicas
+    ),
 }
-_STATE_SHOW: Arguments = {"--json": {"action": "store_true", "help": "print JSON"}}
+_STATE_SHOW: Flags = {"--json": Flag("Print JSON.", "json")}
 _PLACE = "a state file, @FILE with the URL of a database, or the URL"
 
 
@@ -136,13 +183,38 @@ class Command:
     """A command, as the parser needs it."""
 
     about: str
-    flags: Arguments
-    positionals: Arguments = field(default_factory=dict)
+    flags: Flags
+    positionals: Mapping[str, Argument] = field(default_factory=dict)
 
     @property
-    def all_flags(self) -> Arguments:
-        """The options of its flags, also of those that every command has."""
-        return {**self.flags, "-h": {}, "--help": {}}
+    def all_flags(self) -> Flags:
+        """Its flags and those that every command has, in the order of its help text."""
+        return {"--help": EVERYWHERE["--help"], **self.flags, "--version": EVERYWHERE["--version"]}
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of its flags in all their forms."""
+        return ["-h", *(form for name, flag in self.all_flags.items() for form in forms(name, flag))]
+
+
+EVERYWHERE: Flags = {
+    "--help": Flag("Show help (also try --help-long and --help-man).", "help"),
+    "--version": Flag("Print the version.", "version"),
+}
+"""What every command has: the first of its flags, and the last one."""
+HIDDEN = (
+    "--help-long",
+    "--help-man",
+    "--completion-script-bash",
+    "--completion-script-zsh",
+    "--completion-script-fish",
+)
+"""Flags that print a text. No help text lists them."""
+
+
+def forms(name: str, flag: Flag) -> Sequence[str]:
+    """Return the names of a flag: a switch has one that turns it off."""
+    return (name, f"--no-{name.removeprefix('--')}") if flag.is_switch else (name,)
 
 
 COMMANDS = {
@@ -153,8 +225,8 @@ COMMANDS = {
         "Show one record as the API has it now.",
         {**_CONFIG, **_INSPECT, **_LOG},
         {
-            "account": {"metavar": "ACCOUNT", "help": "its account, by the name in the configuration"},
-            "record_id": {"metavar": "ID", "help": "its ID, such as rb_4R8u6FWWenZtmI7jiBl07r"},
+            "account": Argument("Its account, by the name in the configuration.", "ACCOUNT"),
+            "record_id": Argument("Its ID, such as rb_4R8u6FWWenZtmI7jiBl07r.", "ID"),
         },
     ),
     "metrics": Command("Print the catalog of metrics, as Markdown.", _LOG),
@@ -163,25 +235,31 @@ COMMANDS = {
         "Show what a state holds, also while an exporter uses it.",
         {**_CONFIG, **_STATE_SHOW, **_LOG},
         {
-            "place": {
-                "metavar": "PLACE",
-                "nargs": "?",
-                "help": f"{_PLACE}; default: that of the configuration, or batch-exporter.db",
-            }
+            "place": Argument(
+                f"{_PLACE[0].upper()}{_PLACE[1:]}. By default that of the configuration, or batch-exporter.db.",
+                "PLACE",
+                required=False,
+            )
         },
     ),
     "state copy": Command(
         "Copy a state to an empty place, while no exporter uses either.",
         _LOG,
         {
-            "source": {"metavar": "FROM", "help": _PLACE},
-            "target": {"metavar": "TO", "help": "the same, missing or empty"},
+            "source": Argument(f"{_PLACE[0].upper()}{_PLACE[1:]}.", "FROM"),
+            "target": Argument("The same, missing or empty.", "TO"),
         },
     ),
 }
+ABOUT = {
+    **{name: command.about for name, command in COMMANDS.items()},
+    "help": "Show the flags of a command.",
+    "version": "Print the version.",
+}
+"""What each command does, those too that only print a text."""
 GROUPS: Mapping[str, Sequence[str]] = {"state": ("show", "copy")}
 """Commands of two words, by the first one."""
 NAMES = tuple(dict.fromkeys(name.partition(" ")[0] for name in COMMANDS))
 """The first words of all commands."""
-KNOWN = {flag: options for command in COMMANDS.values() for flag, options in command.all_flags.items()}
-WITH_VALUE = {flag for flag, options in KNOWN.items() if options and options.get("action") != "store_true"}
+KNOWN = {name for command in COMMANDS.values() for name in command.names} | {*HIDDEN}
+WITH_VALUE = {name for command in COMMANDS.values() for name, flag in command.flags.items() if not flag.is_switch}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from exporter.cli.commands import COMMANDS
 from exporter.cli.flags import UsageError
 from exporter.cli.serve import Signals
 from exporter.model.record import StateError
@@ -31,6 +32,7 @@ _PORTS_APART = 10
 _START_SECONDS = 30.0
 _LOOK_SECONDS = 0.2
 LEASE_TTL = "10s"
+_OF_ONE = ("--web.listen-address", "--web.systemd-socket")
 _PORT = re.compile(r"msg=serving .*\bport=(\d+)")
 
 
@@ -62,6 +64,16 @@ def check_flags(args: argparse.Namespace) -> None:
         raise UsageError("--replicas can't be given with --api-only or --web.systemd-socket")
     if len(args.listen_address) > 1 or not re.fullmatch(r"[^/]*:\d+", args.listen_address[0]):
         raise UsageError("--replicas needs one --web.listen-address, HOST:PORT: the next exporters have higher ports")
+
+
+def web_flags(args: argparse.Namespace) -> list[str]:
+    """Return the flags of the web server that several exporters have alike, with the values that were given."""
+    flags = []
+    for name, flag in COMMANDS["demo"].flags.items():
+        value = getattr(args, flag.dest)
+        if name.startswith("--web.") and name not in _OF_ONE and value is not None and value is not False:
+            flags.append(name if flag.is_switch else f"{name}={value}")
+    return flags
 
 
 def run_replicas(args: argparse.Namespace, folder: Path, config: str, signals: Signals) -> bool:
@@ -144,15 +156,9 @@ def _started(
     """Start an exporter, and return its process and its log. It ends with `started`."""
     host, _, port = args.listen_address[0].rpartition(":")
     address = f"{host}:{int(port) and int(port) + _PORTS_APART * (number - 1)}"
-    flags = [
-        f"--config.file={config}",
-        f"--web.listen-address={address}",
-        f"--web.telemetry-path={args.telemetry_path}",
-    ]
+    flags = [f"--config.file={config}", f"--web.listen-address={address}", *web_flags(args)]
     # The line with its port is of the level info.
     flags += ["--log.level=debug"] if args.log_level == "debug" else []
-    flags += ["--web.enable-lifecycle"] if args.enable_lifecycle else []
-    flags += [f"--web.config.file={args.web_config_file}"] if args.web_config_file else []
     log = config.with_name(f"replica-{number}.log")
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 (our own arguments)

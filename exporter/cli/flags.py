@@ -3,41 +3,18 @@
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from exporter import __version__
-from exporter.cli.commands import COMMANDS, DEFAULTS, GROUPS, KNOWN, NAMES, WITH_VALUE
+from exporter.cli import help_text
+from exporter.cli.commands import COMMANDS, DEFAULTS, GROUPS, HIDDEN, KNOWN, NAMES, WITH_VALUE, Flag
 
 TEXTS = ("help", "version")
 """The commands that print a text and do nothing else."""
 
-_OVERVIEW = """\
-usage: batch-exporter [COMMAND] [FLAG...]
-
-Prometheus exporter for Inkit (batches, invocations) and PackageX (batches).
-
-commands:
-  serve     poll the APIs and serve the metrics (the default)
-  check     validate the configuration; with --online, ask each API too
-  once      poll once and print the metrics
-  inspect   show one record as the API has it now
-  metrics   print the catalog of metrics, as Markdown
-  demo      serve the records of mock APIs that change, fail and get stuck
-  state     show what a state holds, or copy it to another place
-  version   print the version
-  help      list the flags of a command: batch-exporter help COMMAND
-
-flags of most commands:
-  --config.file FILE       the configuration, in YAML
-  --log.level LEVEL        debug, info, warn or error (info)
-  --log.format FORMAT      logfmt or json (logfmt)
-
-Without --config.file, an API token in INKIT_API_TOKEN or PX_API_KEY is enough.
-exit status: 0 done, 1 failed at run time or a port or state file is taken,
-  2 usage, configuration, unusable state file or address, 130 interrupted
-"""
-_WIDTH = 80
+_FIRST_WORDS = (*NAMES, *TEXTS)
+_HELP = frozenset({"-h", "--help"})
 _DATABASE_URL = re.compile(r"(postgres(?:ql)?://)\S+", re.IGNORECASE)
 
 
@@ -50,14 +27,22 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     The result has a `command` and a value for each of DEFAULTS, or for the commands in TEXTS the `text` to print.
     """
-    if "--version" in _flags(arguments):
-        return argparse.Namespace(command="version", text=f"batch-exporter {__version__}")
+    if arguments and arguments[0] in ("--completion-bash", "--completion-described"):
+        from exporter.cli.completion import suggestions
+
+        return _printing(suggestions(arguments[1:], described=arguments[0] != "--completion-bash"))
+    given = set(_flags(arguments))
+    if "--version" in given:
+        return _version()
+    for flag in HIDDEN:
+        if flag in given:
+            return _printing(_hidden(flag))
     place = _place_of_command(arguments)
-    if place is None and not {"-h", "--help"}.isdisjoint(arguments):
-        return argparse.Namespace(command="help", text=_OVERVIEW.rstrip())
+    if place is None and not _HELP.isdisjoint(arguments):
+        return _printing(help_text.overview())
     name = "serve" if place is None else arguments[place]
-    if name not in (*NAMES, *TEXTS):
-        _refuse(f'unknown command "{name}"{_nearest(name, (*NAMES, *TEXTS))}', _OVERVIEW.splitlines()[0])
+    if name not in _FIRST_WORDS:
+        _refuse(f'unknown command "{name}"{_nearest(name, _FIRST_WORDS)}', help_text.general_usage())
     rest = [argument for number, argument in enumerate(arguments) if number != place]
     if name in TEXTS:
         return _text(name, rest)
@@ -66,62 +51,84 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return _parsed(name, rest)
 
 
+def _printing(text: str) -> argparse.Namespace:
+    return argparse.Namespace(command="help", text=text.rstrip())
+
+
+def _version() -> argparse.Namespace:
+    return argparse.Namespace(command="version", text=f"{help_text.PROGRAM} {__version__}")
+
+
+def _hidden(flag: str) -> str:
+    if flag == "--help-long":
+        return help_text.of_everything()
+    if flag == "--help-man":
+        from exporter.cli.man_page import man_page
+
+        return man_page()
+    from exporter.cli.completion import SCRIPTS
+
+    return SCRIPTS[flag.rpartition("-")[2]]
+
+
 def _of_group(group: str, arguments: Sequence[str]) -> argparse.Namespace:
     """Parse what stands beside the first word of a command that has two."""
     place = _place_of_command(arguments)
-    if place is None and not {"-h", "--help"}.isdisjoint(_flags(arguments)):
-        return argparse.Namespace(command="help", text=_group_help(group))
+    if place is None and not _HELP.isdisjoint(_flags(arguments)):
+        return _printing(help_text.of_group(group))
     members = GROUPS[group]
-    usage = f"usage: batch-exporter {group} {{{','.join(members)}}} ..."
     if place is None:
-        _refuse(f"{group} needs a command: {' or '.join(members)}", usage)
+        _refuse(f"{group} needs a command: {' or '.join(members)}", help_text.usage(group))
     name = arguments[place]
     if name not in members:
-        _refuse(f'unknown command "{group} {name}"{_nearest(name, members)}', usage)
+        _refuse(f'unknown command "{group} {name}"{_nearest(name, members)}', help_text.usage(group))
     return _parsed(f"{group} {name}", [argument for number, argument in enumerate(arguments) if number != place])
 
 
-def _group_help(group: str) -> str:
-    lines = [f"  {name:8}  {COMMANDS[f'{group} {name}'].about}" for name in GROUPS[group]]
-    more = f"flags of a command: batch-exporter help {group} COMMAND"
-    return "\n".join([f"usage: batch-exporter {group} COMMAND [FLAG...]", "", "commands:", *lines, "", more])
-
-
 def _parsed(name: str, arguments: Sequence[str]) -> argparse.Namespace:
-    if not {"-h", "--help"}.isdisjoint(_flags(arguments)):
-        return argparse.Namespace(command="help", text=_parser(name).format_help().rstrip())
-    parser = _parser(name)
-    known = COMMANDS[name].all_flags
-    for flag in _flags(arguments):
-        if flag not in known:
+    given = list(_flags(arguments))
+    if not _HELP.isdisjoint(given):
+        return _printing(help_text.of_command(name))
+    command, parser = COMMANDS[name], _parser(name)
+    for flag in given:
+        if flag not in command.names:
             parser.error(_unknown_flag(flag, name))
+    for argument in arguments[: arguments.index("--") if "--" in arguments else None]:
+        flag, equals, _ = argument.partition("=")
+        if equals and flag in command.names and flag not in WITH_VALUE:
+            parser.error(f"{flag} takes no value{_opposite(flag)}")
     args = parser.parse_args(arguments)
-    for key, value in DEFAULTS.items():
+    defaults = {flag.dest: flag.default for flag in command.flags.values()}
+    for key, value in {**DEFAULTS, **defaults}.items():
         if not hasattr(args, key):
             setattr(args, key, value)
     args.command = name
     return args
 
 
+def _opposite(flag: str) -> str:
+    return "" if flag == "-h" or flag.startswith("--no-") else f"; --no-{flag.removeprefix('--')} turns it off"
+
+
 def _text(name: str, arguments: Sequence[str]) -> argparse.Namespace:
     if name == "version":
         if arguments:
-            _refuse("version takes nothing else", "usage: batch-exporter version")
-        return argparse.Namespace(command="version", text=f"batch-exporter {__version__}")
+            _refuse("version takes nothing else", help_text.usage(name))
+        return _version()
     topic = " ".join(arguments) if arguments else name
     if topic in GROUPS:
-        return argparse.Namespace(command="help", text=_group_help(topic))
+        return _printing(help_text.of_group(topic))
     if len(arguments) > 1 and topic not in COMMANDS:
-        _refuse("help takes one command", "usage: batch-exporter help [COMMAND]")
+        _refuse("help takes one command", help_text.usage(name))
     if topic in COMMANDS:
-        return argparse.Namespace(command="help", text=_parser(topic).format_help().rstrip())
-    if topic not in (*TEXTS, "-h", "--help"):
-        _refuse(f'unknown command "{topic}"{_nearest(topic, NAMES)}', "usage: batch-exporter help [COMMAND]")
-    return argparse.Namespace(command="help", text=_OVERVIEW.rstrip())
+        return _printing(help_text.of_command(topic))
+    if topic not in (*TEXTS, *_HELP):
+        _refuse(f'unknown command "{topic}"{_nearest(topic, NAMES)}', help_text.usage(name))
+    return _printing(help_text.overview())
 
 
 def _refuse(message: str, usage: str) -> NoReturn:
-    print(f"{usage}\nbatch-exporter: error: {_without_urls(message)}", file=sys.stderr)
+    print(f"{usage}\n{help_text.PROGRAM}: error: {_without_urls(message)}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -138,12 +145,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _unknown_flag(flag: str, command: str) -> str:
-    owners = [name for name, owner in COMMANDS.items() if flag in owner.all_flags]
+    owners = [name for name, owner in COMMANDS.items() if flag in owner.names]
     if owners:
         return f"{command} does not take {flag}; {_joined(owners)} {'does' if len(owners) == 1 else 'do'}"
     dashed = "--" + flag.lstrip("-")
-    others = {name for other in COMMANDS.values() for name in other.all_flags}
-    hint = _nearest(dashed, COMMANDS[command].all_flags) or _nearest(dashed, others)
+    hint = _nearest(dashed, {*COMMANDS[command].names, *HIDDEN}) or _nearest(dashed, KNOWN)
     return f"unknown flag {flag}{hint}"
 
 
@@ -151,7 +157,7 @@ def _joined(names: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
-def _nearest(word: str, allowed: Sequence[str] | Mapping[str, object] | set[str]) -> str:
+def _nearest(word: str, allowed: Iterable[str]) -> str:
     import difflib
 
     close = difflib.get_close_matches(word.lower(), sorted(allowed), n=1)
@@ -180,23 +186,30 @@ def _place_of_command(arguments: Sequence[str]) -> int | None:
         if name not in KNOWN:
             # Whether a value follows is not known either.
             later = range(number + 1, len(arguments))
-            return next((place for place in later if arguments[place] in (*NAMES, *TEXTS)), None)
+            return next((place for place in later if arguments[place] in _FIRST_WORDS), None)
         number += 2 if name in WITH_VALUE and not equals else 1
     return None
-
-
-def _help(prog: str) -> argparse.HelpFormatter:
-    """Wrap lines at 80 columns, whatever the width of the terminal."""
-    return argparse.HelpFormatter(prog, max_help_position=34, width=_WIDTH)
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
     command = COMMANDS[name]
     parser = _Parser(
-        prog=f"batch-exporter {name}", description=command.about, allow_abbrev=False, formatter_class=_help
+        prog=f"{help_text.PROGRAM} {name}", usage=help_text.usage(name).removeprefix("usage: "), allow_abbrev=False
     )
-    for argument, options in (*command.positionals.items(), *command.flags.items()):
+    for dest, argument in command.positionals.items():
+        optional: dict[str, Any] = {} if argument.required else {"nargs": "?"}
+        parser.add_argument(dest, metavar=argument.value, **optional)
+    parser.add_argument("--no-help", "--no-version", action="store_true", default=argparse.SUPPRESS)
+    for flag_name, flag in command.flags.items():
         # Defaults are set after parsing, because argparse would append a repeatable flag's values to its default.
-        late: dict[str, Any] = {"default": argparse.SUPPRESS} if options.get("dest") in DEFAULTS else {}
-        parser.add_argument(argument, **options, **late)
+        parser.add_argument(flag_name, dest=flag.dest, default=argparse.SUPPRESS, **_options(flag))
     return parser
+
+
+def _options(flag: Flag) -> dict[str, Any]:
+    if flag.is_switch:
+        return {"action": argparse.BooleanOptionalAction}
+    options: dict[str, Any] = {"metavar": flag.value, "type": flag.parse}
+    if flag.choices:
+        options["choices"] = flag.choices
+    return options | ({"action": "append"} if flag.repeatable else {})

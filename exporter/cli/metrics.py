@@ -56,7 +56,10 @@ def page(sources: Iterable[Source]) -> str:
     parts = [_HEAD]
     parts += [_section(f"Records: {source.system.name}", source.families) for source in sources]
     parts.append(_section("The exporter itself", [*OWN, *LIVE]))
-    parts.append("The client library adds `process_*`, `python_info` and `python_gc_*`.\n")
+    parts.append(
+        "The client library adds `process_*`, `python_info` and `python_gc_*`; "
+        "`--web.disable-exporter-metrics` leaves them out.\n"
+    )
     return "\n".join(parts)
 
 

@@ -93,7 +93,7 @@ def serve(
     )
     threading.excepthook = _log_dead_thread
     store = SnapshotStore()
-    self_metrics = SelfMetrics(__version__, revision(), store)
+    self_metrics = SelfMetrics(__version__, revision(), store, of_process=not args.disable_exporter_metrics)
     scheduler = Scheduler(config.bounds.workers)
     self_metrics.watch(scheduler.workers.most, lambda: scheduler.workers.busy, lambda: scheduler.overdue)
     parts = Parts(store, self_metrics, scheduler, request_limits(config.bounds), lambda: not signals.stops.empty())
@@ -114,8 +114,9 @@ def serve(
             reload_failed=reloader.failed,
             elsewhere=running.elsewhere,
             replicas=None if status is None else lambda: view(status()),
+            max_requests=args.max_requests,
         )
-        server = Server(app, sockets, limits_within(config.bounds), web)
+        server = Server(app, sockets, limits_within(config.bounds), web, open_health=args.unauthenticated_health)
         running.accounts.start(config.accounts)
         server.start()
         manager.ready()

@@ -37,13 +37,25 @@ AccountId = tuple[str, str]
 class SelfMetrics:
     """The metrics that change between polls, and the registry that renders them."""
 
-    def __init__(self, version: str, revision: str, store: SnapshotStore, clock: Callable[[], float] = ticks) -> None:
-        """Start with the values of a program that has just loaded its configuration."""
+    def __init__(
+        self,
+        version: str,
+        revision: str,
+        store: SnapshotStore,
+        clock: Callable[[], float] = ticks,
+        *,
+        of_process: bool = True,
+    ) -> None:
+        """Start with the values of a program that has just loaded its configuration.
+
+        `of_process` is whether the client library's metrics are among them: process_*, python_*.
+        """
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = CollectorRegistry(auto_describe=True)
-        prometheus_client.ProcessCollector(registry=registry)
-        prometheus_client.PlatformCollector(registry=registry)
-        prometheus_client.GCCollector(registry=registry)
+        if of_process:
+            prometheus_client.ProcessCollector(registry=registry)
+            prometheus_client.PlatformCollector(registry=registry)
+            prometheus_client.GCCollector(registry=registry)
         self.registry = registry
         self._store = store
         self._clock = clock

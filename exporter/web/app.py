@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from exporter.config.diff import Outcome
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.web.messages import Request, Response, answer
+from exporter.web.messages import Request, Response, answer, text
 from exporter.web.pages.replicas import ReplicasView
 from exporter.web.reload import Reload, lifecycle
 from exporter.web.routes import FindElsewhere, Probes, routes
@@ -24,10 +24,14 @@ class Scope(TypedDict):
 
     method: str
     path: str
+    raw_path: bytes
+    """The path as it was sent, without the query."""
     query_string: bytes
     headers: list[tuple[bytes, bytes]]
     on_sent: NotRequired[Callable[[], None]]
     """Not in the specification: the connection calls it when the client has read the whole response."""
+    anonymous: NotRequired[bool]
+    """Not in the specification: the middleware let the request through without a password that is right."""
 
 
 Send = Callable[[dict[str, object]], Awaitable[None]]
@@ -53,17 +57,39 @@ class App:
         reload_failed: Callable[[], Outcome | None] = lambda: None,
         replicas: Callable[[], ReplicasView] | None = None,
         elsewhere: FindElsewhere | None = None,
+        max_requests: int = 0,
     ) -> None:
         """Make the application. Without `reload` the lifecycle API is off, without `replicas` there are none.
 
-        `elsewhere` finds the failures of the accounts of other replicas, and is called in a thread.
+        `elsewhere` finds the failures of the accounts of other replicas, and is called in a thread. `max_requests` is
+        how many scrapes may be made at the same time; 0 is no limit.
         """
         probes = Probes(healthy, not_ready, reload_failed, replicas, elsewhere)
         self.routes = lifecycle(reload) | routes(exposition, store, probes, telemetry_path)
+        self._telemetry_path = telemetry_path
+        self._most_scrapes = max_requests
+        self._scrapes = 0
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        answering = self._scrape if scope["path"] == self._telemetry_path else self._answer
+        await respond(scope, send, await answering(scope))
+
+    async def _answer(self, scope: Scope) -> Response:
         response = answer(self.routes, _request(scope))
-        await respond(scope, send, response if isinstance(response, Response) else await response)
+        return response if isinstance(response, Response) else await response
+
+    async def _scrape(self, scope: Scope) -> Response:
+        """Answer a scrape, or refuse it in the words of Go's promhttp if too many are being made.
+
+        One that is made does not count any more: a client that reads it slowly keeps no other out.
+        """
+        if self._most_scrapes and self._scrapes >= self._most_scrapes:
+            return text(503, f"Limit of concurrent requests reached ({self._most_scrapes}), try again later.")
+        self._scrapes += 1
+        try:
+            return await self._answer(scope)
+        finally:
+            self._scrapes -= 1
 
 
 async def respond(scope: Scope, send: Send, response: Response) -> None:
@@ -103,7 +129,7 @@ def _request(scope: Scope) -> Request:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return Request(scope["method"], scope["path"], headers, query)
+    return Request(scope["method"], scope["path"], headers, query, scope.get("anonymous", False))
 
 
 def _head(response: Response, has_body: bool) -> list[tuple[bytes, bytes]]:

@@ -16,6 +16,8 @@ class Request:
     """By name in lower case. The values of a repeated header are joined with commas."""
     query: Mapping[str, list[str]]
     """All values of each parameter, empty ones too."""
+    anonymous: bool = False
+    """Whether it needed a password and came without one that is right."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ def routes(
         "/failures": {"GET": failures},
         RUNBOOKS: {"GET": lambda _: runbooks},
         "/-/healthy": {"GET": lambda _: _healthy(probes)},
-        "/-/ready": {"GET": lambda _: _ready(probes)},
+        "/-/ready": {"GET": lambda request: _ready(probes, request)},
         telemetry_path: {
             "GET": lambda request: _metrics(exposition, scrapes, request, functools.partial(store.scraped, ticks()))
         },
@@ -148,8 +148,11 @@ def _healthy(probes: Probes) -> Response:
     return text(503, "batch-exporter is not healthy: a poll loop has ended; its log says why.")
 
 
-def _ready(probes: Probes) -> Response:
+def _ready(probes: Probes, request: Request) -> Response:
     why = probes.not_ready()
     if why is None:
         return text(200, "batch-exporter is ready.")
+    if request.anonymous:
+        # The reason names accounts, and what a database answered.
+        return text(503, "batch-exporter is not ready.")
     return text(503, f"batch-exporter is not ready: {why}.")

@@ -70,12 +70,18 @@ class Program:
 
 @contextlib.contextmanager
 def serving(
-    program: Program, limits: Limits = DEFAULTS, address: str = "127.0.0.1:0", web: Path | None = None
+    program: Program,
+    limits: Limits = DEFAULTS,
+    address: str = "127.0.0.1:0",
+    web: Path | None = None,
+    *,
+    open_health: bool = False,
 ) -> Iterator[Place]:
     """A server at work, and its address. It must end when asked to, whatever the test did to it."""
     sockets = listen(address)
     place = sockets[0].getsockname()
-    server = Server(program.app, sockets, limits, None if web is None else WebConfigFile(web))
+    current = None if web is None else WebConfigFile(web)
+    server = Server(program.app, sockets, limits, current, open_health=open_health)
     server.start()
     try:
         yield place[0], place[1]

@@ -1,7 +1,7 @@
 """Apply the web configuration to each request before the application sees it. Passwords: basic_auth.py.
 
 The order is that of the exporter-toolkit (web/handler.go): configuration, rate limit, headers, password. All paths are
-behind it, /-/healthy too.
+behind it, /-/healthy too; a flag lets probes through without a password.
 """
 
 import time
@@ -13,6 +13,9 @@ from exporter.web.messages import Response, text
 from exporter.web.server.basic_auth import Busy, PasswordChecker
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_HEALTH = (b"/-/healthy", b"/-/ready")
+"""As they are sent: no other spelling of these paths is open to anybody."""
 
 
 class TokenBucket:
@@ -44,9 +47,18 @@ class TokenBucket:
 class Middleware:
     """An application before another one, which gets only the requests that the web configuration allows."""
 
-    def __init__(self, app: Application, files: BackgroundReader, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        app: Application,
+        files: BackgroundReader,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        open_health: bool = False,
+    ) -> None:
+        """Put the web configuration before an application. With `open_health` two paths need no password."""
         self._app = app
         self._files = files
+        self._open_health = open_health
         self._clock = clock
         self._bucket = TokenBucket()
         self._passwords = PasswordChecker()
@@ -70,10 +82,17 @@ class Middleware:
         if not config.users:
             return None
         authorization = next((value for name, value in scope["headers"] if name.lower() == b"authorization"), None)
+        is_open = self._open_health and scope["method"] in ("GET", "HEAD") and scope["raw_path"] in _HEALTH
         try:
             allowed = await self._passwords.allows(config.users, authorization)
         except Busy:
-            return text(503, "Service Unavailable: too many passwords are being checked.")
+            if not is_open:
+                return text(503, "Service Unavailable: too many passwords are being checked.")
+            allowed = False
+        if is_open:
+            # A wrong password does no harm here either: a probe must outlive a change of passwords.
+            scope["anonymous"] = not allowed
+            return None
         return None if allowed else text(401, "Unauthorized", ("www-authenticate", "Basic"))
 
 

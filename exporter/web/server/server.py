@@ -35,14 +35,17 @@ class Server:
         sockets: Sequence[socket.socket],
         limits: Limits = DEFAULTS,
         current: WebConfigFile | None = None,
+        *,
+        open_health: bool = False,
     ) -> None:
         """Take over listening sockets, which `stop` closes.
 
-        Without a web configuration the server answers everybody in plain HTTP.
+        Without a web configuration the server answers everybody in plain HTTP. With `open_health` the pages of
+        probes need no password.
         """
         self._sockets = list(sockets)
         self._files = None if current is None else BackgroundReader(current)
-        application = app if self._files is None else Middleware(app, self._files)
+        application = app if self._files is None else Middleware(app, self._files, open_health=open_health)
         self._server = _Uvicorn(
             _config(_ignoring_cancellation(application), limits), ConnectionLimiter(limits), self._files
         )

@@ -4,6 +4,10 @@ import os
 import re
 import socket
 import subprocess
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -124,3 +128,47 @@ def test_without_a_socket_of_systemd_s_it_ends_with_status_2(rig: Rig, tmp_path:
     done = run(config(rig, tmp_path), "--web.systemd-socket")
     assert done.returncode == 2
     assert "no socket activation file descriptors found" in done.stderr
+
+
+def answer(url: str) -> tuple[int, str]:
+    """The status and the body of a page, asked for without a password."""
+    try:
+        with urllib.request.urlopen(url, timeout=20) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize(("flags", "health"), [([], 401), (["--web.unauthenticated-health"], 200)])
+def test_a_flag_and_nothing_else_opens_the_pages_of_probes(
+    rig: Rig, tmp_path: Path, flags: list[str], health: int
+) -> None:
+    hashed = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+    arguments = [config(rig, tmp_path), web(tmp_path, f"basic_auth_users: {{alice: {hashed}}}\n"), *flags]
+    with running(arguments) as (_, url):
+        assert answer(f"{url}/-/healthy")[0] == health
+        assert answer(f"{url}/-/ready")[0] in ({401} if health == 401 else {200, 503})
+        assert "prod" not in answer(f"{url}/-/ready")[1]
+        for path in ("/metrics", "/", "/failures", "/-/ready/", "/-/reload"):
+            assert answer(url + path) == (401, "Unauthorized\n")
+
+
+def test_flags_leave_out_the_metrics_of_the_process_and_limit_scrapes(rig: Rig, tmp_path: Path) -> None:
+    def scrape(url: str, names: str = "") -> tuple[int, str]:
+        return answer(f"{url}/metrics?{names}")
+
+    flags = ["--web.disable-exporter-metrics", "--web.max-requests=1"]
+    with running([config(rig, tmp_path), *flags]) as (_, url), ThreadPoolExecutor(20) as pool:
+        assert re.findall(r"^(?:process|python)_.*", scrape(url)[1], re.MULTILINE) == []
+        assert "batch_exporter_build_info" in scrape(url)[1]
+        refused: set[str] = set()
+        until = time.monotonic() + 30
+        while not refused and time.monotonic() < until:
+            # Not from the cache: each takes a moment.
+            answers = pool.map(scrape, [url] * 20, ["name[]=batch_exporter_up"] * 20)
+            refused = {body for status, body in answers if status == 503}
+        assert refused == {"Limit of concurrent requests reached (1), try again later.\n"}
+    with running([config(rig, tmp_path)]) as (_, url):
+        assert re.search(r"^process_open_fds ", scrape(url)[1], re.MULTILINE)
+        assert re.search(r"^python_info\{", scrape(url)[1], re.MULTILINE)

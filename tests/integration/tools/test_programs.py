@@ -64,6 +64,13 @@ def test_a_program_is_judged_by_its_version_and_not_by_its_name(
     assert found is None if wrong is None else (found or "").endswith(wrong)
 
 
+def test_a_program_that_says_nothing_of_its_version_must_be_there(bin_: Callable[[str, str], None]) -> None:
+    silent = Program("tool", (), "package")
+    assert problem(silent) == "tool is missing"
+    bin_("tool", "exit 1")
+    assert problem(silent) is None
+
+
 def test_the_newest_server_of_postgresql_is_found_where_debian_keeps_it(
     bin_: Callable[[str, str], None], tmp_path: Path
 ) -> None:
@@ -91,7 +98,7 @@ def test_without_root_the_one_apt_line_is_printed_and_it_stops(
     assert set(packages) <= set(line.split())
     assert "kubectl is 1.19.0, and the tests need 1.20 or newer" in shown.err
     assert "prometheus is missing" in shown.err
-    assert "Debian packages: chromium" in shown.out
+    assert "Debian packages: bash chromium" in shown.out
 
 
 def test_what_is_still_too_old_once_it_is_installed_is_said(
@@ -111,7 +118,7 @@ def test_what_is_still_too_old_once_it_is_installed_is_said(
     assert "first in PATH" in shown.err
     update, install = (tmp_path / "called").read_text().splitlines()
     assert update.endswith(" update")
-    assert " install --yes --no-install-recommends chromium " in install
+    assert " install --yes --no-install-recommends bash chromium " in install
     assert f"DPkg::Path={tmp_path}/" in install
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["bin"], "what it worked with is gone"
 

@@ -266,6 +266,17 @@ def test_the_sizes_of_the_state_are_those_last_known_and_absent_before() -> None
         del known[0]
 
 
+def test_what_the_client_library_says_of_the_process_can_be_left_out_and_nothing_else() -> None:
+    def names(*, of_process: bool) -> set[str]:
+        live = SelfMetrics("1", "abc", SnapshotStore(), of_process=of_process)
+        return {sample.name for metric in live.registry.collect() for sample in metric.samples}
+
+    left_out = names(of_process=True) - names(of_process=False)
+    assert {"process_start_time_seconds", "python_info", "python_gc_collections_total"} <= left_out
+    assert {name.partition("_")[0] for name in left_out} == {"process", "python"}
+    assert {name.partition("_")[0] for name in names(of_process=False)} == {"batch"}
+
+
 def test_family_names_are_unique_and_well_formed() -> None:
     known = catalog(families())
     names = [family.name for family in known]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from exporter.web.app import PIECE_BYTES, Scope, respond
 from exporter.web.messages import Response
 
-SCOPE: Scope = {"method": "GET", "path": "/", "query_string": b"", "headers": []}
+SCOPE: Scope = {"method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}
 SIZES = st.sampled_from([0, 1, 50, PIECE_BYTES // 2, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES])
 
 
