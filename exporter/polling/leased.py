@@ -92,6 +92,7 @@ class LeasedSupervisor:
         self.replicas.configure(_configured(accounts))
         self._supervisor.start(())
         self._engine.submit(_OWNER, self.replicas.run)
+        self._engine.submit(_OWNER, self.replicas.watch)
 
     @property
     def stopping(self) -> bool:
@@ -147,7 +148,7 @@ class LeasedSupervisor:
             self._keep_meters()
 
     def hide(self, accounts: Collection[str]) -> None:
-        """Expose nothing of these accounts any more."""
+        """Request and expose nothing of these accounts any more."""
         self._supervisor.mute(accounts)
         # Before the store changes: a scrape that is made in between is not kept.
         self._keep_meters()

@@ -5,7 +5,7 @@ Pollers are built elsewhere, and run by the scheduler.
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 
@@ -119,21 +119,24 @@ class Supervisor:
                     pipeline.close()
         self._begin(begun, [*self._pipelines, *begun])
 
-    def mute(self, names: Collection[str]) -> None:
-        """Publish nothing more of these accounts, whose polls `end` ends later. Called in the engine."""
+    def mute(self, names: Iterable[str]) -> None:
+        """Request and publish nothing more of these accounts, whose polls `end` ends later. Called in the engine."""
+        muted = frozenset(names)
         for pipeline in self._pipelines:
-            if pipeline.account.name in names:
+            if pipeline.account.name in muted:
                 pipeline.over.set()
+                pipeline.close()
 
     def take_muted_off(self) -> None:
         """Take the accounts that were muted off the store."""
         shown = [pipeline for pipeline in self._pipelines if not pipeline.over.is_set()]
         self._board.arrange([poller.id for poller in _pollers(shown)])
 
-    def end(self, names: Collection[str]) -> None:
+    def end(self, names: Iterable[str]) -> None:
         """Poll these accounts no longer, and return when no poll of theirs is under way. Called in a task."""
-        ending = [pipeline for pipeline in self._pipelines if pipeline.account.name in names]
-        self._pipelines = tuple(pipeline for pipeline in self._pipelines if pipeline.account.name not in names)
+        ended = frozenset(names)
+        ending = [pipeline for pipeline in self._pipelines if pipeline.account.name in ended]
+        self._pipelines = tuple(pipeline for pipeline in self._pipelines if pipeline.account.name not in ended)
         self._end(ending)
 
     def stop(self) -> None:

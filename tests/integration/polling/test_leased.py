@@ -1,6 +1,7 @@
 """Accounts begin and end with the leases of this replica. Replicas as processes: tests/e2e/test_replicas.py."""
 
 import contextlib
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,8 @@ class Leases:
         self.anew += accounts
 
     def run(self) -> None: ...
+
+    def watch(self) -> None: ...
 
     def leave(self) -> None:
         self.left = True
@@ -114,6 +117,21 @@ def test_when_an_account_is_lost_no_poll_of_it_is_under_way_any_more(
     eventually(lambda: engine.submit("test", lambda: engine.owned(line.over)).result() > 0)
     do(program, leased, "lost", "a")
     assert engine.submit("test", lambda: engine.owned(line.over)).result() == 0
+
+
+def test_what_is_hidden_requests_nothing_more_before_it_is_lost(program: Program, leased: LeasedSupervisor) -> None:
+    program.rig.mock_api.faults.add(faults.hang())
+    leased.start(program.accounts(a=f"{BATCHES}, poll_interval: 50ms"))
+    do(program, leased, "claimed", "a")
+    [line], engine = program.lines, program.scheduler.engine
+    eventually(lambda: bool(program.rig.mock_api.requests))
+    do(program, leased, "hide", "a")
+    do(program, leased, "hide", "a")
+    eventually(lambda: engine.submit("test", lambda: engine.owned(line.over)).result() == 0)
+    program.rig.mock_api.faults.clear()
+    program.rig.mock_api.requests.clear()
+    time.sleep(0.2)
+    assert not program.rig.mock_api.requests
 
 
 def test_accounts_of_which_one_can_not_be_restored_do_not_begin_and_may_be_tried_again(

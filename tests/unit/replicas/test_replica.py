@@ -1,6 +1,7 @@
 """A replica ticks, begins and ends accounts with their leases, and leaves in order."""
 
 import contextlib
+import itertools
 import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ import pytest
 from exporter.client import Stopping
 from exporter.model.record import StateError
 from exporter.polling.engine import Engine
-from exporter.replicas import replica
+from exporter.replicas import holdings, replica
 from exporter.replicas.holder import holder_id
 from exporter.replicas.replica import Replicas
 from exporter.replicas.values import Change, Configured, Phase, Tick, Unowned
@@ -545,3 +546,60 @@ def test_a_claim_that_is_under_way_at_the_end_is_released_and_begins_nothing(
     leaving.result(GENEROUS)
     assert stage.holders() == dict.fromkeys(NAMES, None)
     assert stage.events == [("leaving", ()), ("left", ())]
+
+
+class Hanging:
+    """A database that does not answer any more once it is to hang, and accounts that are never restored then."""
+
+    def __init__(self, stage: Stage, engine: Engine) -> None:
+        self.hangs = False
+        self.met = threading.Event()
+        self.begun = threading.Event()
+        self.hidden = threading.Event()
+        self._stage = stage
+        self._engine = engine
+        self._never = Future[Any]()
+
+    def submit(self, function: Callable[[Any], Any], seconds: float | None = None) -> "Future[Any]":
+        if self.hangs:
+            self.met.set()
+            return self._never
+        return self._stage.submit(function)
+
+    def claimed(self, accounts: Collection[str]) -> None:
+        self.begun.set()
+        if "b" in accounts:
+            self.met.set()
+            self._engine.result(self._never)
+
+    def hide(self, accounts: Collection[str]) -> None:
+        assert set(accounts) == {"a"}
+        self.hidden.set()
+
+    def lost(self, accounts: Collection[str]) -> None:
+        """End nothing."""
+
+
+@pytest.mark.parametrize("hanging", ["tick", "restore"])
+def test_what_may_have_expired_is_hidden_within_a_second_whatever_the_database_does(
+    stage: Stage, engine: Engine, monkeypatch: pytest.MonkeyPatch, hanging: str
+) -> None:
+    monkeypatch.setattr(holdings, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(replica, "TICK_SECONDS", 0.01)
+    now, world = itertools.count(1000), Hanging(stage, engine)
+    clock = [1000.0]
+    made = Replicas(engine, world, world, Configured(frozenset("a"), "same"), lambda: clock[0], holder="one")
+    engine.submit("replicas", made.run)
+    engine.submit("replicas", made.watch)
+    while not world.begun.wait(0.02):
+        clock[0] = stage.now = float(next(now))
+    if hanging == "tick":
+        world.hangs = True
+    else:
+        made.configure(Configured(frozenset("ab"), "same"))
+    assert world.met.wait(GENEROUS)
+    stage.down = "nothing answers there"
+    clock[0] = made.exposed_until - 0.1
+    assert not world.hidden.wait(0.1)
+    clock[0] = made.exposed_until
+    assert world.hidden.wait(1.0)
