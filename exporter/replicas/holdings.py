@@ -11,7 +11,7 @@ from itertools import islice
 
 from exporter.model.record import StateError
 from exporter.replicas.leases import Replica
-from exporter.replicas.status import Tally
+from exporter.replicas.status import Tally, named
 from exporter.replicas.surroundings import Accounts, Engine, done
 from exporter.replicas.values import Change
 
@@ -141,7 +141,7 @@ class Holdings:
         try:
             self._accounts.claimed(tuple(accounts))
         except StateError as error:
-            log.error("accounts can't be restored yet", extra={"accounts": len(accounts), "err": str(error)})
+            log.error("accounts can't be restored yet", extra={**named(accounts), "err": str(error)})
             self._accounts.lost(tuple(accounts))
             for account in accounts:
                 self.become(self.replica.refused(account, self._ticks()))

@@ -14,8 +14,8 @@ from exporter.model.record import StateError
 from exporter.replicas import ticks as statements
 from exporter.replicas.holder import holder_id
 from exporter.replicas.holdings import Holdings
-from exporter.replicas.leases import DEFAULT_TTL, TICK_SECONDS, Replica, changes
-from exporter.replicas.status import ReplicaStatus, Tally, describe, log_changes, log_configuration
+from exporter.replicas.leases import DEFAULT_TTL, FORGET_SECONDS, TICK_SECONDS, Replica, changes
+from exporter.replicas.status import ReplicaStatus, Tally, describe, log_changes, log_configuration, named
 from exporter.replicas.surroundings import Accounts, Engine, Pool, done
 from exporter.replicas.ticks import Connection
 from exporter.replicas.values import Change, Configured, Tick, Unowned
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 ADD_SECONDS = 30.0
 """How long making the leases of new accounts may take."""
+ADD_AGAIN_SECONDS = 300.0
+"""After this time it looks whether leases are missing, which somebody may have deleted."""
 
 _T = TypeVar("_T")
 
@@ -61,6 +63,7 @@ class Replicas:
         self._held = Holdings(engine, accounts, ticks, replica, self._release, self._tally)
         self._added: frozenset[str] | None = None
         """The accounts whose leases are known to be in the table."""
+        self._add_again_at = 0.0
         self._tick_ended = done()
 
     # What any thread may call.
@@ -152,16 +155,16 @@ class Replicas:
             self._ask(lambda to: statements.heartbeat(to, self.holder, ttl, config, leaving=True))
         except StateError as error:
             self._held.end_all()
-            log.warning("leases are not released: they expire", extra={"accounts": len(held), "err": str(error)})
+            log.warning("leases are not released: they expire", extra={**named(held), "err": str(error)})
             return
         self._held.end_all()
         try:
             self._ask(lambda to: statements.leave(to, self.holder))
         except StateError as error:
-            log.warning("leases are not released: they expire", extra={"accounts": len(held), "err": str(error)})
+            log.warning("leases are not released: they expire", extra={**named(held), "err": str(error)})
         else:
             self._tally.changes[Change.RELEASED] += len(held)
-            log.info("leases released", extra={"accounts": len(held)})
+            log.info("leases released", extra=named(held))
 
     # One tick.
 
@@ -173,16 +176,18 @@ class Replicas:
         tick = self._ask(lambda to: statements.tick(to, self.holder, ttl, configured.config, self._ticks))
         self._tally.tick_seconds = self._ticks() - started
         self._take(tick)
-        if self._added != configured.accounts:
+        if self._added != configured.accounts or started >= self._add_again_at:
             self._ask(lambda to: statements.add_accounts(to, tuple(configured.accounts)), ADD_SECONDS)
-            self._added = configured.accounts
+            self._added, self._add_again_at = configured.accounts, started + ADD_AGAIN_SECONDS
         decision = self._held.replica.decide(self._ticks())
         if decision.give:
             self._held.become(self._held.replica.give(decision.give))
-            log_changes(decision.give.values())
+            log_changes(decision.give)
         self._held.apply()
         if decision.claim:
             self._claim(decision.candidates, decision.claim)
+        if decision.forget:
+            self._forget(decision.forget, configured.config)
 
     def _take(self, tick: Tick) -> None:
         if self._tally.error is not None:
@@ -193,15 +198,19 @@ class Replicas:
         self._held.become(self._held.replica.after(tick))
         log_configuration(had_current_config, self._held.replica.has_current_config)
         self._tally.changes.update(came_and_went.values())
-        log_changes(came_and_went.values())
+        log_changes(came_and_went)
 
     def _claim(self, free: tuple[Unowned, ...], count: int) -> None:
         claimed = self._ask(lambda to: statements.claim(to, self.holder, free, count))
         self._held.replica = self._held.replica.claimed(claimed)
         owners = {each.account: each.holder for each in free}
-        why = [Change.CLAIMED if owners[account] is None else Change.TAKEN_OVER for account in claimed]
-        self._tally.changes.update(why)
+        why = {account: Change.CLAIMED if owners[account] is None else Change.TAKEN_OVER for account in claimed}
+        self._tally.changes.update(why.values())
         log_changes(why)
+
+    def _forget(self, accounts: tuple[str, ...], config: str) -> None:
+        if self._ask(lambda to: statements.forget(to, accounts, config, FORGET_SECONDS)):
+            log.info("leases of accounts that are no longer configured are deleted", extra=named(accounts))
 
     def _failed(self, error: str) -> None:
         if self._tally.error is None:
