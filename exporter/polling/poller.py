@@ -2,20 +2,20 @@
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
 from exporter.client import Client, Stopping
 from exporter.exposition.boot_clock import ticks as boot_ticks
-from exporter.exposition.catalog import POLL_ERRORS, Feeds
+from exporter.exposition.catalog import Feeds
 from exporter.exposition.failed_records import FailedRecords
 from exporter.exposition.snapshot import CollectorId
 from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import RECORDS
-from exporter.model.record import STATE_REASONS, Key, PollError, Reason, StateError
+from exporter.model.record import STATE_REASONS, PollError, Reason, StateError
 from exporter.model.totals import Sums
 from exporter.polling.collector import Collector, PollResult
+from exporter.polling.failed_polls import FailedPolls
 from exporter.polling.publisher import Output, Pace, Publisher
 from exporter.state import Checkpoint, Records, State
 
@@ -58,8 +58,7 @@ class Poller:
         self._publisher = Publisher(output, facts, pace, feeds, workflow_label, clock, ticks)
         self._clock = clock
         self._ticks = ticks
-        self._pending: Counter[Key] = Counter()
-        """Failed polls that are not in the state yet."""
+        self._failed_polls = FailedPolls()
         self._progress_published = 0.0
         self._progress_logged = self._ticks()
 
@@ -169,14 +168,13 @@ class Poller:
         """Write failed polls to the state, and what may rise now. Raises StateError."""
         facts, publisher = self._facts, self._publisher
         scraped = publisher.is_scraped_first()
-        if publisher.totals is not None and not self._pending and not scraped and not publisher.rising():
+        if publisher.totals is not None and not self._failed_polls and not scraped and not publisher.rising():
             return
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
             if scraped:
                 records.mark(replace(records.marks, scraped_at=publisher.scraped_at()))
                 publisher.scraped_before = True
-            records.count(self._pending)
-            self._pending.clear()
+            self._failed_polls.write(records)
             publisher.totals = records.sums()
             rising = publisher.rising()
             if rising:
@@ -254,7 +252,7 @@ class Poller:
         if reason in STATE_REASONS:
             facts.count_state_error(reason)
         else:
-            self._pending[POLL_ERRORS.key(reason.value)] += 1
+            self._failed_polls.add(reason)
         log.error("poll failed", extra={**self._where(), "reason": reason.value, "err": message})
 
     def _where(self) -> dict[str, str]:
