@@ -16,13 +16,14 @@ from exporter.client.memory_budget import MemoryBudget
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import FileTransport, RequestLimits, Tls, Transport
 from exporter.config import Account, Bounds, TokenError
-from exporter.config.token import Token
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import Rules
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector import Collector, Limits, boot
+from exporter.polling.limiters import Limiters
+from exporter.polling.limiters import limiter as new_limiter
 from exporter.polling.poller import Poller
 from exporter.polling.publisher import Output, Pace
 from exporter.polling.supervisor import AccountPipeline
@@ -47,8 +48,7 @@ class Shared:
     """Epoch seconds."""
     rules: dict[str, Rules] = field(default_factory=dict)
     """What changes count, by system."""
-    limiters: dict[str, tuple[str, Token, RateLimiter]] = field(default_factory=dict)
-    """The base_url, token and rate limiter of each account, by name: a pause requested by the API outlives a reload."""
+    limiters: Limiters = field(default_factory=Limiters)
 
 
 def request_limits(bounds: Bounds) -> RequestLimits:
@@ -92,7 +92,7 @@ def client(
             None if proxy is None else proxy.get_secret_value(),
             limits=limits,
         ),
-        limiter or _limiter(account),
+        limiter or new_limiter(account),
         meter,
         runner,
     )
@@ -127,7 +127,7 @@ def account_pipeline(
     meter = shared.live.meter(account.name, account.system)
     meter.expect(endpoint for listing in listings.values() for endpoint in _endpoints(listing))
     runner = shared.runner(account.name, over)
-    api_client = client(account, source, meter, runner, _continued_limiter(account, shared), shared.requests)
+    api_client = client(account, source, meter, runner, shared.limiters.made(account), shared.requests)
     budget = account.max_requests_per_second * account.poll_interval / len(account.collectors)
     limits = Limits(
         account.lookback,
@@ -163,20 +163,6 @@ def account_pipeline(
         for name in account.collectors
     )
     return AccountPipeline(account, pollers, over, api_client.close)
-
-
-def _limiter(account: Account) -> RateLimiter:
-    return RateLimiter(account.max_requests_per_second, account.max_concurrent_requests, time.monotonic)
-
-
-def _continued_limiter(account: Account, shared: Shared) -> RateLimiter:
-    """Build a rate limiter that keeps the pause of the account's last one, unless its API or token is another."""
-    limiter = _limiter(account)
-    before = shared.limiters.get(account.name)
-    if before is not None and before[:2] == (account.base_url, account.token):
-        limiter.pause(before[2].held_for())
-    shared.limiters[account.name] = account.base_url, account.token, limiter
-    return limiter
 
 
 def _endpoints(listing: Listing) -> set[str]:

@@ -167,6 +167,7 @@ class LeasedSupervisor:
         found = changes(tuple(self._accounts.values()), accounts)
         self._accounts = {account.name: account for account in accounts}
         self.replicas.configure(_configured(accounts))
+        self._supervisor.keep(self._accounts)
         # What was removed ends at once, too, and is released by the next tick.
         self.replicas.begin_anew([account.name for account in (*found.changed, *found.removed)])
         return found

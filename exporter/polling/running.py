@@ -185,5 +185,8 @@ def _prepare(leases: "PostgresState", stopping: Callable[[], bool]) -> None:
 def _supervisor(state: State, parts: Parts, clock: Callable[[], float] = time.time) -> Supervisor:
     shared = Shared(state, parts.store, parts.live, parts.scheduler.runner, parts.limits, clock=clock)
     return Supervisor(
-        parts.store, lambda account, known: account_pipeline(account, sources(), shared, known), parts.scheduler
+        parts.store,
+        lambda account, known: account_pipeline(account, sources(), shared, known),
+        parts.scheduler,
+        shared.limiters.keep,
     )

@@ -5,7 +5,7 @@ Pollers are built elsewhere, and run by the scheduler.
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 
@@ -40,7 +40,15 @@ Make = Callable[[Account, Iterable[CollectorStatus]], AccountPipeline]
 class Supervisor:
     """Run the pipelines of accounts until `stop`, which any thread may call."""
 
-    def __init__(self, board: SnapshotStore, make: Make, scheduler: Scheduler) -> None:
+    def __init__(
+        self,
+        board: SnapshotStore,
+        make: Make,
+        scheduler: Scheduler,
+        keep: Callable[[Collection[str]], None] = lambda _: None,
+    ) -> None:
+        """`keep` is called with the names of all configured accounts, once these have changed."""
+        self.keep = keep
         self._board = board
         self._make = make
         self._scheduler = scheduler
@@ -94,6 +102,7 @@ class Supervisor:
         }
         pipelines = [made.get(account.name) or before[account.name] for account in accounts]
         engine.submit("reload", lambda: self._begin_restored(list(made.values()), pipelines)).result()
+        self.keep([account.name for account in accounts])
         return found
 
     @property

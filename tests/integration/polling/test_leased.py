@@ -239,6 +239,15 @@ def test_a_reload_begins_changed_accounts_anew_with_their_new_settings(
     assert program.lines[-1].account.page_size == 7
 
 
+def test_nothing_is_kept_of_accounts_that_were_lost_and_removed(program: Program, leased: LeasedSupervisor) -> None:
+    leased.start(program.accounts(a=BATCHES, b=BATCHES))
+    do(program, leased, "claimed", "a", "b")
+    do(program, leased, "lost", "a", "b")
+    assert len(program.shared.limiters) == 2, "what is lost may come back while its API wants no requests"
+    leased.change(program.accounts(b=BATCHES))
+    assert len(program.shared.limiters) == 1
+
+
 def test_at_the_end_leases_are_left_once_and_changes_have_no_effect(program: Program, leased: LeasedSupervisor) -> None:
     leased.start(program.accounts(a=BATCHES))
     leased.stop()

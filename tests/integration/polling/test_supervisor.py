@@ -34,7 +34,7 @@ INVOCATIONS = "collectors: [invocations]"
 def test_a_pause_that_the_api_asked_for_outlives_a_change_of_the_account(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(429, {"Retry-After": "100"}), times=1)
     program.running.start(program.accounts(a=BATCHES))
-    eventually(lambda: program.shared.limiters["a"][2].held_for() > 90)
+    eventually(lambda: program.shared.limiters.held_for("a") > 90)
     program.change(a=f"{BATCHES}, page_size: 50")
     [poller] = program.lines[-1].pollers
     poll = program.scheduler.engine.submit(program.lines[-1].over, poller.poll)
@@ -45,6 +45,13 @@ def test_a_pause_that_the_api_asked_for_outlives_a_change_of_the_account(program
     program.running.change([replace(account, base_url=f"{account.base_url}/other")])
     [poller] = program.lines[-1].pollers
     eventually(lambda: poller.facts.reason is Reason.CLIENT_ERROR)
+
+
+def test_nothing_is_kept_of_accounts_that_were_removed(program: Program) -> None:
+    program.running.start(program.accounts(a=BATCHES, b=BATCHES))
+    for number in range(3):
+        program.change(a=BATCHES, **{f"b{number}": BATCHES})
+    assert len(program.shared.limiters) == 2
 
 
 def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(program: Program) -> None:
