@@ -4,15 +4,17 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from exporter.client import Stopping
 from exporter.config import Account
 from exporter.config.diff import Changes, changes
 from exporter.exposition.self_metrics import SelfMetrics
+from exporter.exposition.snapshot import CollectorId
 from exporter.model.accounting import Rules
 from exporter.model.record import Refused
 from exporter.polling.engine import Engine
@@ -70,6 +72,9 @@ class MakeReplicas(Protocol):
     def __call__(self, accounts: Accounts, configured: Configured, /) -> "Replicas": ...
 
 
+ReadAhead = Callable[[Sequence[CollectorId]], AbstractContextManager[None]]
+
+
 class LeasedSupervisor:
     """Run the pipelines of the accounts whose leases this replica has, until `stop`."""
 
@@ -79,12 +84,17 @@ class LeasedSupervisor:
         self._live = live
         self._accounts: Mapping[str, Account] = {}
         self._supervisor: Supervisor
+        self._ahead: ReadAhead
         self._leaving: Future[None] | None = None
         self.replicas = make(self, _configured(()))
 
-    def use(self, supervisor: Supervisor) -> None:
-        """Poll with this supervisor. The state that its pollers use needs the leases of `replicas`."""
+    def use(self, supervisor: Supervisor, ahead: ReadAhead = lambda _: contextlib.nullcontext()) -> None:
+        """Poll with this supervisor. The state that its pollers use needs the leases of `replicas`.
+
+        Within the block of `ahead`, these collectors of accounts are restored from what it has read of all at once.
+        """
         self._supervisor = supervisor
+        self._ahead = ahead
 
     def start(self, accounts: Sequence[Account]) -> None:
         """Begin to keep leases, and to poll what is owned."""
@@ -139,11 +149,11 @@ class LeasedSupervisor:
     def claimed(self, accounts: Collection[str]) -> None:
         """Restore these accounts, and begin to poll and expose those that are still owned then. Raises StateError."""
         owned = {name: self.replicas.fence(name) for name in accounts}
+        beginning = [self._accounts[name] for name in accounts if name in self._accounts]
+        collectors = [(account.name, collector) for account in beginning for collector in account.collectors]
         try:
-            self._supervisor.begin(
-                [self._accounts[name] for name in accounts if name in self._accounts],
-                lambda name: self.replicas.fence(name) == owned[name],
-            )
+            with self._ahead(collectors):
+                self._supervisor.begin(beginning, lambda name: self.replicas.fence(name) == owned[name])
         finally:
             self._keep_meters()
 

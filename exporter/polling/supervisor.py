@@ -16,7 +16,7 @@ from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import CollectorStatus
 from exporter.model.record import StateError
 from exporter.polling.poller import Poller
-from exporter.polling.scheduler import Scheduler
+from exporter.polling.scheduler import FIRST_POLL_SECONDS_EACH, TAKEOVER_SECONDS_EACH, Scheduler
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class Supervisor:
                 if pipeline not in begun:
                     pipeline.over.set()
                     pipeline.close()
-        self._begin(begun, [*self._pipelines, *begun])
+        self._begin(begun, [*self._pipelines, *begun], TAKEOVER_SECONDS_EACH)
 
     def mute(self, names: Iterable[str]) -> None:
         """Request and publish nothing more of these accounts, whose polls `end` ends later. Called in the engine."""
@@ -175,14 +175,19 @@ class Supervisor:
                 log.error("state can't be restored yet", extra={"account": poller.id[0], "err": str(error)})
         self._begin(new, pipelines)
 
-    def _begin(self, new: Sequence[AccountPipeline], pipelines: Sequence[AccountPipeline]) -> None:
+    def _begin(
+        self,
+        new: Sequence[AccountPipeline],
+        pipelines: Sequence[AccountPipeline],
+        seconds_each: float = FIRST_POLL_SECONDS_EACH,
+    ) -> None:
         """Start new pipelines; `pipelines` are these and those that are kept, in the order of the accounts."""
         pollers = tuple(_pollers(new))
         for poller in pollers:
             poller.publish()
         self._board.arrange([poller.id for poller in _pollers(pipelines)])
         over = {poller.id: pipeline.over for pipeline in new for poller in pipeline.pollers}
-        self._scheduler.add(pollers, lambda poller: over[poller.id])
+        self._scheduler.add(pollers, lambda poller: over[poller.id], seconds_each)
         self._pipelines = tuple(pipelines)
         if self._stopping:
             self.stop()

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -16,6 +16,7 @@ from exporter.demo.items import document_batch, generations
 from exporter.model.accounting import Rules
 from exporter.model.record import Refused, StateError
 from exporter.polling.leased import LeasedState, LeasedSupervisor
+from exporter.polling.scheduler import FIRST_POLL_SECONDS_EACH
 from exporter.replicas.replica import Replicas
 from exporter.replicas.surroundings import Accounts
 from exporter.replicas.values import Configured
@@ -117,6 +118,25 @@ def test_when_an_account_is_lost_no_poll_of_it_is_under_way_any_more(
     eventually(lambda: engine.submit("test", lambda: engine.owned(line.over)).result() > 0)
     do(program, leased, "lost", "a")
     assert engine.submit("test", lambda: engine.owned(line.over)).result() == 0
+
+
+def test_all_that_begins_together_is_read_together_and_polled_soon(program: Program, leased: LeasedSupervisor) -> None:
+    together: list[list[tuple[str, str]]] = []
+
+    @contextlib.contextmanager
+    def ahead(collectors: Sequence[tuple[str, str]]) -> Iterator[None]:
+        together.append(list(collectors))
+        yield
+        together.append([])
+
+    leased.use(program.running, ahead)
+    names = [f"account-{number}" for number in range(40)]
+    leased.start(program.accounts(**dict.fromkeys(names, BATCHES)))
+    began = time.monotonic()
+    do(program, leased, "claimed", *names, "removed")
+    assert together == [[(name, "document_batches") for name in names], []]
+    program.wait_for_polls(*names)
+    assert time.monotonic() - began < 20 * FIRST_POLL_SECONDS_EACH
 
 
 def test_what_is_hidden_requests_nothing_more_before_it_is_lost(program: Program, leased: LeasedSupervisor) -> None:

@@ -10,6 +10,7 @@ import pytest
 from exporter.model.accounting import Rules
 from exporter.model.database_url import shown
 from exporter.model.record import Refused, StateError
+from exporter.state.postgres import database as database_module
 from exporter.state.postgres.connection import patient
 from exporter.state.postgres.database import Fences, PostgresState, opened
 from exporter.state.postgres.errors import unavailable
@@ -117,6 +118,47 @@ def test_an_encoding_that_lacks_characters_is_refused(postgres: Server) -> None:
     name = postgres.database("ENCODING 'LATIN1' TEMPLATE template0")
     assert "its encoding is not UTF8" in what(postgres.url(name))
     postgres.drop(name)
+
+
+def test_collectors_that_are_read_ahead_are_opened_without_a_question(postgres: Server, database: str) -> None:
+    took: list[float] = []
+    url = postgres.url(database)
+    names = [("prod", "x"), ("prod", "new"), ("other", "new")]
+    with opened(lambda: url, "the database", 1, observe=took.append) as state:
+        with state.records("prod", "x", RULES) as records:
+            write(records, "a")
+        for _ in range(2):
+            with state.ahead(names):
+                asked = len(took)
+                for account, collector in names:
+                    with state.records(account, collector, RULES) as records:
+                        assert list(records.failures.all()) == []
+                        assert len(records.sums().counters) == (collector == "x")
+                assert len(took) == asked
+            with state.records("prod", "x", RULES) as records:
+                write(records, "b")
+        assert counted(state, "x") == 2
+
+
+def test_what_was_read_ahead_is_not_used_later(postgres: Server, database: str) -> None:
+    with state_of(postgres.url(database)) as state, state_of(postgres.url(database)) as other:
+        with state.ahead([("prod", "x")]):
+            pass
+        with other.records("prod", "x", RULES) as records:
+            write(records, "a")
+        assert counted(state, "x") == 1
+
+
+def test_what_can_not_be_read_ahead_is_read_one_by_one(
+    postgres: Server, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "AHEAD_SECONDS", 0.3)
+    monkeypatch.setattr(database_module, "loading_all", lambda _: lambda to: to.execute("SELECT pg_sleep(60)"))
+    with state_of(postgres.url(database)) as state:
+        with state.records("prod", "x", RULES) as records:
+            write(records, "a")
+        with state.ahead([("prod", "x")]), state.records("prod", "x", RULES) as records:
+            assert len(records.sums().counters) == 1
 
 
 def test_an_account_that_is_not_owned_is_refused_without_a_question(postgres: Server) -> None:
