@@ -63,6 +63,10 @@ class Server:
             self._process.wait(20)
             self._process = None
 
+    def promote(self) -> None:
+        """Let a standby become a primary, and wait until it can be written to."""
+        self.execute("postgres", "SELECT pg_promote()")
+
     def admin(self, database: str = "postgres") -> "contextlib.closing[psycopg.Connection[tuple[Any, ...]]]":
         """Return a connection as superuser, which may do everything, in autocommit."""
         return contextlib.closing(psycopg.connect(self.url(database), autocommit=True))
@@ -119,6 +123,24 @@ def running(
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
         server = Server(folder, free_port(), largest_file)
         server.start(*settings)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextlib.contextmanager
+def standby_of(primary: Server, host: str = "", port: int = 0) -> Iterator[Server]:
+    """Start a standby that streams from a server, from another address if one is given, and end it with the block."""
+    with tempfile.TemporaryDirectory(prefix="pg-") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        copy = [str(Path(binary("initdb")).resolve().with_name("pg_basebackup")), "--no-sync", "--checkpoint=fast"]
+        source = ["--write-recovery-conf", f"--host={host or primary.folder}", f"--port={port or primary.port}"]
+        command = [*_unprivileged(), *copy, *source, f"--username={SUPERUSER}", "-D", str(folder / "data")]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+        server = Server(folder, free_port())
+        server.start("synchronous_commit=on")
         try:
             yield server
         finally:
