@@ -130,8 +130,10 @@ def test_one_with_a_newer_configuration_takes_over_and_the_others_keep_what_they
     leaving.terminate()
     made.until(lambda: newer.exposed() == set(made.apis) - kept, "that the newer one has the rest", HANDED_OVER_WITHIN)
     assert older.exposed() == kept
-    older.reload(new)
+    # Its database has another address, through its proxy.
+    older.reload({**older.settings, "stuck_after": "2h"})
     made.note("reload")
+    made.until(lambda: "\nbatch_exporter_config_hashes 1" in older.get("/metrics"), "that it has the newer one, too")
     made.until(lambda: made.shared(newer, older), "that both have their share")
     assert made.wrong() == []
 
