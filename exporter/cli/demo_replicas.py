@@ -112,7 +112,7 @@ def _postgres(binaries: Path, folder: Path) -> Iterator[str]:
         raise UsageError(f"initdb has failed: {made.stderr.strip()}")
     settings = [f"-cunix_socket_directories={folder}", "-clisten_addresses=", "-cport=5432", "-cfsync=off"]
     with (folder / "postgres.log").open("ab") as log:
-        command = [str(binaries / "postgres"), *data, *settings]
+        command = [*_ending_with_us(signal.SIGQUIT), str(binaries / "postgres"), *data, *settings]
         server = subprocess.Popen(  # noqa: S603 (our own arguments)
             command, stdout=log, stderr=log, cwd="/", start_new_session=True, **who
         )
@@ -122,6 +122,12 @@ def _postgres(binaries: Path, folder: Path) -> Iterator[str]:
         yield url
     finally:
         _end(server, signal.SIGINT)
+
+
+def _ending_with_us(number: signal.Signals) -> list[str]:
+    """Return what a command begins with to get this signal when the demo is killed, where the system has a way."""
+    setpriv = shutil.which("setpriv")
+    return [] if setpriv is None else [setpriv, "--pdeathsig", number.name.removeprefix("SIG")]
 
 
 def _unprivileged(folder: Path) -> dict[str, Any]:
@@ -162,7 +168,7 @@ def _started(
     log = config.with_name(f"replica-{number}.log")
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 (our own arguments)
-            [sys.executable, "-m", "exporter", "serve", *flags],
+            [*_ending_with_us(signal.SIGTERM), sys.executable, "-m", "exporter", "serve", *flags],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

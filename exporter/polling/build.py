@@ -5,7 +5,6 @@ import json
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -14,10 +13,9 @@ from exporter.client import Client, RequestMeter, Runner
 from exporter.client.client import Access
 from exporter.client.idle_connections import IdleConnections
 from exporter.client.memory_budget import MemoryBudget
-from exporter.client.rate_limit import Pause, RateLimiter
+from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import FileTransport, RequestLimits, Tls, Transport
 from exporter.config import Account, Bounds, TokenError
-from exporter.config.token import Token
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import CollectorStatus
@@ -25,6 +23,8 @@ from exporter.model.accounting import Rules
 from exporter.model.family import Family, with_bounds
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector import Collector, Limits, boot
+from exporter.polling.limiters import Limiters
+from exporter.polling.limiters import limiter as new_limiter
 from exporter.polling.poller import Poller
 from exporter.polling.publisher import Output, Pace
 from exporter.polling.supervisor import AccountPipeline
@@ -49,10 +49,7 @@ class Shared:
     """Epoch seconds."""
     families: dict[tuple[str, tuple[float, ...] | None], tuple[tuple[Family, ...], Rules]] = field(default_factory=dict)
     """The families, and what changes count in them, by system and chosen bounds of histograms."""
-    limiters: dict[str, tuple[str, Token, RateLimiter]] = field(default_factory=dict)
-    """The base_url, token and rate limiter of each account, by name: a pause requested by the API outlives a reload."""
-    pauses: "weakref.WeakValueDictionary[tuple[str, Token], Pause]" = field(default_factory=weakref.WeakValueDictionary)
-    """The pause of each base_url and token: an API counts the requests of a token, whichever accounts send them."""
+    limiters: Limiters = field(default_factory=Limiters)
 
 
 def request_limits(bounds: Bounds) -> RequestLimits:
@@ -97,7 +94,7 @@ def client(
             None if proxy is None else proxy.get_secret_value(),
             limits=limits,
         ),
-        limiter or _limiter(account),
+        limiter or new_limiter(account),
         meter,
         runner,
     )
@@ -132,7 +129,7 @@ def account_pipeline(
     meter = shared.live.meter(account.name, account.system)
     meter.expect(endpoint for listing in listings.values() for endpoint in endpoints(listing))
     runner = shared.runner(account.name, over)
-    limiter, continues = _continued_limiter(account, shared)
+    limiter, continues = shared.limiters.made(account)
     if not continues:
         # What another API or token allows says nothing about this one.
         meter.stated_limit.forget()
@@ -191,25 +188,6 @@ def _families(source: Source, bounds: tuple[float, ...] | None, shared: Shared) 
         families = with_bounds(source.families, bounds)
         shared.families[key] = families, Rules.of(families)
     return shared.families[key]
-
-
-def _limiter(account: Account, pause: Pause | None = None) -> RateLimiter:
-    return RateLimiter(account.max_requests_per_second, account.max_concurrent_requests, time.monotonic, pause)
-
-
-def _continued_limiter(account: Account, shared: Shared) -> tuple[RateLimiter, bool]:
-    """Build a rate limiter that keeps the pause of the account's last one, unless its API or token is another.
-
-    Return it, and whether they are the same. Accounts with the same API and token share their pauses.
-    """
-    allowance = account.base_url, account.token
-    limiter = _limiter(account, shared.pauses.setdefault(allowance, Pause()))
-    before = shared.limiters.get(account.name)
-    continues = before is not None and before[:2] == allowance
-    if before is not None and continues:
-        limiter.pause(before[2].held_for())
-    shared.limiters[account.name] = *allowance, limiter
-    return limiter, continues
 
 
 def endpoints(listing: Listing) -> set[str]:

@@ -4,9 +4,10 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +15,7 @@ from exporter.client import Stopping
 from exporter.config import Account, Polling
 from exporter.config.diff import Changes, changes
 from exporter.exposition.self_metrics import SelfMetrics
+from exporter.exposition.snapshot import CollectorId
 from exporter.model.accounting import Rules
 from exporter.model.record import Refused
 from exporter.polling.engine import Engine
@@ -71,6 +73,9 @@ class MakeReplicas(Protocol):
     def __call__(self, accounts: Accounts, configured: Configured, /) -> "Replicas": ...
 
 
+ReadAhead = Callable[[Sequence[CollectorId]], AbstractContextManager[None]]
+
+
 class LeasedSupervisor:
     """Run the pipelines of the accounts whose leases this replica has, until `stop`."""
 
@@ -80,12 +85,17 @@ class LeasedSupervisor:
         self._live = live
         self._accounts: Mapping[str, Account] = {}
         self._supervisor: Supervisor
+        self._ahead: ReadAhead
         self._leaving: Future[None] | None = None
         self.replicas = make(self, _configured(()))
 
-    def use(self, supervisor: Supervisor) -> None:
-        """Poll with this supervisor. The state that its pollers use needs the leases of `replicas`."""
+    def use(self, supervisor: Supervisor, ahead: ReadAhead = lambda _: contextlib.nullcontext()) -> None:
+        """Poll with this supervisor. The state that its pollers use needs the leases of `replicas`.
+
+        Within the block of `ahead`, these collectors of accounts are restored from what it has read of all at once.
+        """
         self._supervisor = supervisor
+        self._ahead = ahead
 
     def start(self, accounts: Sequence[Account]) -> None:
         """Begin to keep leases, and to poll what is owned."""
@@ -93,6 +103,7 @@ class LeasedSupervisor:
         self.replicas.configure(_configured(accounts))
         self._supervisor.start(())
         self._engine.submit(_OWNER, self.replicas.run)
+        self._engine.submit(_OWNER, self.replicas.watch)
 
     @property
     def stopping(self) -> bool:
@@ -139,16 +150,16 @@ class LeasedSupervisor:
     def claimed(self, accounts: Collection[str]) -> None:
         """Restore these accounts, and begin to poll and expose those that are still owned then. Raises StateError."""
         owned = {name: self.replicas.fence(name) for name in accounts}
+        beginning = [self._accounts[name] for name in accounts if name in self._accounts]
+        collectors = [(account.name, collector) for account in beginning for collector in account.collectors]
         try:
-            self._supervisor.begin(
-                [self._accounts[name] for name in accounts if name in self._accounts],
-                lambda name: self.replicas.fence(name) == owned[name],
-            )
+            with self._ahead(collectors):
+                self._supervisor.begin(beginning, lambda name: self.replicas.fence(name) == owned[name])
         finally:
             self._keep_meters()
 
     def hide(self, accounts: Collection[str]) -> None:
-        """Expose nothing of these accounts any more."""
+        """Request and expose nothing of these accounts any more."""
         self._supervisor.mute(accounts)
         # Before the store changes: a scrape that is made in between is not kept.
         self._keep_meters()
@@ -167,6 +178,7 @@ class LeasedSupervisor:
         found = changes(tuple(self._accounts.values()), accounts)
         self._accounts = {account.name: account for account in accounts}
         self.replicas.configure(_configured(accounts))
+        self._supervisor.keep(self._accounts)
         # What was removed ends at once, too, and is released by the next tick.
         self.replicas.begin_anew([account.name for account in (*found.changed, *found.removed)])
         return found

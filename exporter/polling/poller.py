@@ -2,21 +2,21 @@
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
 from exporter.client import Client, Stopping
 from exporter.client.retry import ATTEMPTS
 from exporter.exposition.boot_clock import ticks as boot_ticks
-from exporter.exposition.catalog import POLL_ERRORS, Feeds
+from exporter.exposition.catalog import Feeds
 from exporter.exposition.failed_records import FailedRecords
 from exporter.exposition.snapshot import CollectorId
 from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import RECORDS
-from exporter.model.record import STATE_REASONS, Key, PollError, Reason, StateError
+from exporter.model.record import STATE_REASONS, PollError, Reason, StateError
 from exporter.model.totals import Sums
 from exporter.polling.collector import Collector, PollResult
+from exporter.polling.failed_polls import FailedPolls
 from exporter.polling.poll_log import PollLog
 from exporter.polling.publisher import Output, Pace, Publisher
 from exporter.polling.silence import Silence
@@ -61,14 +61,13 @@ class Poller:
         self._publisher = Publisher(output, facts, pace, feeds, workflow_label, clock, ticks)
         self._clock = clock
         self._ticks = ticks
-        self._pending: Counter[Key] = Counter()
-        """Failed polls that are not in the state yet."""
         self._silence = Silence(pace.interval, "/".join(self.id))
         self.wait = 0.0
         """For how many seconds after the last poll none is due, because the API does not answer."""
         self.recovered = False
         """Whether the last poll ended a long silence of the API."""
         self._log = PollLog(self._where(), ticks)
+        self._failed_polls = FailedPolls()
         self._progress_published = 0.0
         self._progress_logged = self._ticks()
 
@@ -187,7 +186,7 @@ class Poller:
         facts, publisher = self._facts, self._publisher
         scraped = publisher.is_scraped_first()
         noted = publisher.totals is not None and publisher.buckets_noted and not scraped
-        if noted and not self._pending and not publisher.rising():
+        if noted and not self._failed_polls and not publisher.rising():
             return
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
             if scraped:
@@ -196,8 +195,7 @@ class Poller:
             if records.marks.buckets != publisher.buckets:
                 records.mark(replace(records.marks, buckets=publisher.buckets))
             publisher.buckets_noted = True
-            records.count(self._pending)
-            self._pending.clear()
+            self._failed_polls.write(records)
             publisher.totals = records.sums()
             rising = publisher.rising()
             if rising:
@@ -284,7 +282,7 @@ class Poller:
         if reason in STATE_REASONS:
             facts.count_state_error(reason)
         else:
-            self._pending[POLL_ERRORS.key(reason.value)] += 1
+            self._failed_polls.add(reason)
         self._log.failed(reason, message)
 
     def _where(self) -> dict[str, str]:

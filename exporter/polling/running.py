@@ -134,7 +134,7 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
         with opened(
             url.read, url.shown(), database.pool_size, prepared_statements, replicas.fence, engine.wait, records_took
         ) as records:
-            leased.use(_supervisor(LeasedState(records, replicas.refuse), parts, replicas.time))
+            leased.use(_supervisor(LeasedState(records, replicas.refuse), parts, replicas.time), records.ahead)
             elsewhere = FailuresElsewhere(_failures(records), leased.configured, lambda name: sources()[name].families)
             yield Running(leased, leased.not_ready, lambda: replicas.status, elsewhere)
 
@@ -185,5 +185,8 @@ def _prepare(leases: "PostgresState", stopping: Callable[[], bool]) -> None:
 def _supervisor(state: State, parts: Parts, clock: Callable[[], float] = time.time) -> Supervisor:
     shared = Shared(state, parts.store, parts.live, parts.scheduler.runner, parts.limits, clock=clock)
     return Supervisor(
-        parts.store, lambda account, known: account_pipeline(account, sources(), shared, known), parts.scheduler
+        parts.store,
+        lambda account, known: account_pipeline(account, sources(), shared, known),
+        parts.scheduler,
+        shared.limiters.keep,
     )

@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 FIRST_POLL_SECONDS_EACH = 0.1
 """First polls are spread over that much for each collector, so that a thousand do not send requests in one second."""
 
+TAKEOVER_SECONDS_EACH = 0.01
+"""The same for accounts of which this replica has just got the lease: nobody has polled them for a while. They begin
+fifty at a time, and each fifty wait for the database first."""
+
 WORKERS = 32
 """Requests under way at the same time, of all accounts."""
 
@@ -58,15 +62,18 @@ class Scheduler:
         """Return what an account's client waits and calls with, until `over` is set."""
         return AccountRunner(self.engine, self.workers, account, over)
 
-    def add(self, pollers: Sequence[Poller], over: Callable[[Poller], threading.Event]) -> None:
+    def add(
+        self,
+        pollers: Sequence[Poller],
+        over: Callable[[Poller], threading.Event],
+        seconds_each: float = FIRST_POLL_SECONDS_EACH,
+    ) -> None:
         """Poll these collectors from now on; `over` returns the event that ends a poller.
 
         Called in the engine, or before it starts.
         """
         ordered = sorted(pollers, key=_place_in_account(pollers))
-        times = first_polls(
-            self._ticks(), [poller.interval for poller in ordered], FIRST_POLL_SECONDS_EACH, random.random()
-        )
+        times = first_polls(self._ticks(), [poller.interval for poller in ordered], seconds_each, random.random())
         for poller, due in zip(ordered, times, strict=True):
             self._polled[poller.id] = _Polled(poller, over(poller))
             self._collectors[poller.id[0]].add(poller.id)

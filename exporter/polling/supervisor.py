@@ -16,7 +16,7 @@ from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import CollectorStatus
 from exporter.model.record import StateError
 from exporter.polling.poller import Poller
-from exporter.polling.scheduler import Scheduler
+from exporter.polling.scheduler import FIRST_POLL_SECONDS_EACH, TAKEOVER_SECONDS_EACH, Scheduler
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,15 @@ Make = Callable[[Account, Iterable[CollectorStatus]], AccountPipeline]
 class Supervisor:
     """Run the pipelines of accounts until `stop`, which any thread may call."""
 
-    def __init__(self, board: SnapshotStore, make: Make, scheduler: Scheduler) -> None:
+    def __init__(
+        self,
+        board: SnapshotStore,
+        make: Make,
+        scheduler: Scheduler,
+        keep: Callable[[Collection[str]], None] = lambda _: None,
+    ) -> None:
+        """`keep` is called with the names of all configured accounts, once these have changed."""
+        self.keep = keep
         self._board = board
         self._make = make
         self._scheduler = scheduler
@@ -94,6 +102,7 @@ class Supervisor:
         }
         pipelines = [made.get(account.name) or before[account.name] for account in accounts]
         engine.submit("reload", lambda: self._begin_restored(list(made.values()), pipelines)).result()
+        self.keep([account.name for account in accounts])
         return found
 
     @property
@@ -117,23 +126,26 @@ class Supervisor:
                 if pipeline not in begun:
                     pipeline.over.set()
                     pipeline.close()
-        self._begin(begun, [*self._pipelines, *begun])
+        self._begin(begun, [*self._pipelines, *begun], TAKEOVER_SECONDS_EACH)
 
-    def mute(self, names: Collection[str]) -> None:
-        """Publish nothing more of these accounts, whose polls `end` ends later. Called in the engine."""
+    def mute(self, names: Iterable[str]) -> None:
+        """Request and publish nothing more of these accounts, whose polls `end` ends later. Called in the engine."""
+        muted = frozenset(names)
         for pipeline in self._pipelines:
-            if pipeline.account.name in names:
+            if pipeline.account.name in muted:
                 pipeline.over.set()
+                pipeline.close()
 
     def take_muted_off(self) -> None:
         """Take the accounts that were muted off the store."""
         shown = [pipeline for pipeline in self._pipelines if not pipeline.over.is_set()]
         self._board.arrange([poller.id for poller in _pollers(shown)])
 
-    def end(self, names: Collection[str]) -> None:
+    def end(self, names: Iterable[str]) -> None:
         """Poll these accounts no longer, and return when no poll of theirs is under way. Called in a task."""
-        ending = [pipeline for pipeline in self._pipelines if pipeline.account.name in names]
-        self._pipelines = tuple(pipeline for pipeline in self._pipelines if pipeline.account.name not in names)
+        ended = frozenset(names)
+        ending = [pipeline for pipeline in self._pipelines if pipeline.account.name in ended]
+        self._pipelines = tuple(pipeline for pipeline in self._pipelines if pipeline.account.name not in ended)
         self._end(ending)
 
     def stop(self) -> None:
@@ -163,14 +175,19 @@ class Supervisor:
                 log.error("state can't be restored yet", extra={"account": poller.id[0], "err": str(error)})
         self._begin(new, pipelines)
 
-    def _begin(self, new: Sequence[AccountPipeline], pipelines: Sequence[AccountPipeline]) -> None:
+    def _begin(
+        self,
+        new: Sequence[AccountPipeline],
+        pipelines: Sequence[AccountPipeline],
+        seconds_each: float = FIRST_POLL_SECONDS_EACH,
+    ) -> None:
         """Start new pipelines; `pipelines` are these and those that are kept, in the order of the accounts."""
         pollers = tuple(_pollers(new))
         for poller in pollers:
             poller.publish()
         self._board.arrange([poller.id for poller in _pollers(pipelines)])
         over = {poller.id: pipeline.over for pipeline in new for poller in pipeline.pollers}
-        self._scheduler.add(pollers, lambda poller: over[poller.id])
+        self._scheduler.add(pollers, lambda poller: over[poller.id], seconds_each)
         self._pipelines = tuple(pipelines)
         if self._stopping:
             self.stop()

@@ -7,6 +7,7 @@ are epoch seconds by the database's own clock. The two are never compared, and a
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from exporter.replicas.values import Change, Decision, Peer, Phase, Tick, Unowned
 
@@ -24,6 +25,9 @@ CALM_SECONDS = 6.0
 """How long the live replicas have to be the same ones before leases are shed."""
 UNOWNED_SECONDS = 6.0
 """How long an account is unowned before it may be claimed beyond the fair share."""
+FORGET_SECONDS = 3600.0
+"""How long the lease of an account is kept that no replica has in its configuration and nobody owns."""
+FORGOTTEN_AT_ONCE = 1000
 SHED_PART = 10
 """One part in so many of all accounts, and at least one account, is shed at most in a tick."""
 
@@ -154,7 +158,7 @@ class Replica:
         held = sum(account in self.configured and account not in self.giving for account in tick.leases)
         claim, candidates = self._claim(tick, self.target - held)
         shed = {} if removed else self._shed(tick, len(self.owned) - self.target)
-        return Decision(claim, candidates, {**removed, **shed})
+        return Decision(claim, candidates, {**removed, **shed}, self._forgotten(tick))
 
     def claimed(self, leases: Mapping[str, int]) -> "Replica":
         """Add the leases that were claimed after the last tick.
@@ -216,6 +220,21 @@ class Replica:
         if missing <= 0 or not free:
             return 0, ()
         return min(missing, len(free)), tuple(free)
+
+    def _forgotten(self, tick: Tick) -> tuple[str, ...]:
+        """Return accounts whose leases nobody needs; of several replicas, the first one finds them.
+
+        While configurations differ there are none: another replica may have the account in its own. One that starts
+        later, or goes back to an older configuration, makes the leases that it misses.
+        """
+        if tick.live[0].holder != self.holder or len({peer.config for peer in tick.live}) > 1:
+            return ()
+        old = (
+            free.account
+            for free in tick.unowned
+            if free.account not in self.configured and tick.database_time - free.since >= FORGET_SECONDS
+        )
+        return tuple(islice(old, FORGOTTEN_AT_ONCE))
 
     def _shed(self, tick: Tick, excess: int) -> Mapping[str, Change]:
         """Return what is given to replicas that have less than their share, if all is calm."""

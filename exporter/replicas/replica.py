@@ -1,36 +1,31 @@
 """Keep this replica's leases: a tick each second, and accounts that begin and end with their leases.
 
-All of it runs in the engine, in two tasks. One makes the ticks, and never waits for accounts to begin or end: so
-restoring thousands of accounts delays no heartbeat. The other one begins and ends accounts, and releases leases.
+It runs in the engine, in a task that never waits for accounts to begin or end, which is the part of `holdings`.
 """
 
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
-from itertools import islice
 from typing import TypeVar
 
 from exporter.client.runner import Stopping
 from exporter.model.record import StateError
 from exporter.replicas import ticks as statements
 from exporter.replicas.holder import holder_id
-from exporter.replicas.leases import DEFAULT_TTL, TICK_SECONDS, Replica, changes
-from exporter.replicas.status import ReplicaStatus, Tally, describe, log_changes, log_configuration
+from exporter.replicas.holdings import Holdings
+from exporter.replicas.leases import DEFAULT_TTL, FORGET_SECONDS, TICK_SECONDS, Replica, changes
+from exporter.replicas.status import ReplicaStatus, Tally, describe, log_changes, log_configuration, named
 from exporter.replicas.surroundings import Accounts, Engine, Pool, done
 from exporter.replicas.ticks import Connection
 from exporter.replicas.values import Change, Configured, Tick, Unowned
 
 log = logging.getLogger(__name__)
 
-BEGUN_AT_ONCE = 50
-"""How many accounts begin together: before the next ones, what was lost meanwhile is ended."""
-
 ADD_SECONDS = 30.0
 """How long making the leases of new accounts may take."""
-
-_OUTDATED = -1
-"""In the place of an epoch, which it never is: the account has begun with settings that are not valid any more."""
+ADD_AGAIN_SECONDS = 300.0
+"""After this time it looks whether leases are missing, which somebody may have deleted."""
 
 _T = TypeVar("_T")
 
@@ -59,22 +54,17 @@ class Replicas:
         self.holder = holder_id() if holder is None else holder
         self._engine = engine
         self._pool = pool
-        self._accounts = accounts
         self._configured = configured
         self._ticks = ticks
         self._clock = clock
         self._prepare = prepare
-        self._replica = Replica(self.holder, ttl, configured.accounts)
-        """Replaced as a whole, because any thread may read it."""
-        self._running: dict[str, int] = {}
-        """The accounts that have begun, with their epochs."""
-        self._beginning: dict[str, int] = {}
-        """Those that begin just now."""
+        self._tally = Tally()
+        replica = Replica(self.holder, ttl, configured.accounts)
+        self._held = Holdings(engine, accounts, ticks, replica, self._release, self._tally)
         self._added: frozenset[str] | None = None
         """The accounts whose leases are known to be in the table."""
+        self._add_again_at = 0.0
         self._tick_ended = done()
-        self._apply_ended = done()
-        self._tally = Tally()
 
     # What any thread may call.
 
@@ -88,27 +78,27 @@ class Replicas:
 
         A scrape asks when it answers, because it may be late: the leases may have expired meanwhile.
         """
-        return self._replica.at_work(self._ticks())
+        return self._held.replica.at_work(self._ticks())
 
     @property
     def exposed_until(self) -> float:
         """The moment from which nothing may be exposed or polled, until another tick succeeds. By `ticks`."""
-        return self._replica.exposed_until
+        return self._held.replica.exposed_until
 
     def time(self) -> float:
         """Return the time by the database's clock, epoch seconds; by this machine's before the first tick.
 
         Setting the clock of this machine has no effect.
         """
-        tick = self._replica.tick
+        tick = self._held.replica.tick
         return self._clock() if tick is None else tick.database_time + (self._ticks() - tick.read_at)
 
     @property
     def status(self) -> ReplicaStatus:
         """What is known now."""
-        replica, now = self._replica, self._ticks()
+        replica, now = self._held.replica, self._ticks()
         offset = None if replica.tick is None else self.time() - self._clock()
-        return describe(replica, self._running, self._tally, now, offset)
+        return describe(replica, self._held.running, self._tally, now, offset)
 
     def configure(self, configured: Configured) -> None:
         """Keep leases of these accounts from the next tick on."""
@@ -118,7 +108,7 @@ class Replicas:
 
     def run(self) -> None:
         """Make a tick each second, until the replica leaves. Raises Stopping."""
-        while not self._replica.leaving:
+        while not self._held.replica.leaving:
             started = self._ticks()
             self._tick_ended = Future()
             try:
@@ -133,96 +123,94 @@ class Replicas:
                 self._failed("internal error: see the log for the traceback")
             finally:
                 self._tick_ended.set_result(None)
-            self._begin_applying()
+            self._held.apply()
             self._engine.pause(max(0.0, started + TICK_SECONDS - self._ticks()))
+
+    def watch(self) -> None:
+        """End what may have expired within a second, whatever `run` waits for, until the replica leaves.
+
+        Raises Stopping.
+        """
+        self._held.watch()
 
     def refuse(self, account: str, *, commit: bool) -> None:
         """Note that a write of the account was refused: it ends now, and begins anew if a tick finds its lease.
 
         If it was no `commit`, a poll could not even begin, because its lease may have expired.
         """
-        self._tally.refused += commit and account in self._running
-        self._become(self._replica.refused(account, self._ticks()))
-        self._begin_applying()
+        self._held.refuse(account, commit=commit)
 
     def begin_anew(self, accounts: Collection[str]) -> None:
         """End these accounts, also those that are just beginning, and begin those anew whose lease a tick finds."""
-        replica, now = self._replica, self._ticks()
-        for account in accounts:
-            if account in self._beginning:
-                self._beginning[account] = _OUTDATED
-            if account in self._running:
-                replica = replica.refused(account, now)
-        self._become(replica)
-        self._begin_applying()
+        self._held.begin_anew(accounts)
 
     def leave(self) -> None:
         """End all accounts and give them to other replicas. If the database is down, they expire."""
-        self._become(self._replica.leave())
+        self._held.become(self._held.replica.leave())
         self._engine.result(self._tick_ended)
-        held = () if self._replica.tick is None else tuple(self._replica.tick.leases)
-        ttl, config = self._replica.ttl, self._configured.config
+        held = () if self._held.replica.tick is None else tuple(self._held.replica.tick.leases)
+        ttl, config = self._held.replica.ttl, self._configured.config
         try:
             # Others take over what is released as soon as they count without this replica.
             self._ask(lambda to: statements.heartbeat(to, self.holder, ttl, config, leaving=True))
         except StateError as error:
-            self._end_all()
-            log.warning("leases are not released: they expire", extra={"accounts": len(held), "err": str(error)})
+            self._held.end_all()
+            log.warning("leases are not released: they expire", extra={**named(held), "err": str(error)})
             return
-        self._end_all()
+        self._held.end_all()
         try:
             self._ask(lambda to: statements.leave(to, self.holder))
         except StateError as error:
-            log.warning("leases are not released: they expire", extra={"accounts": len(held), "err": str(error)})
+            log.warning("leases are not released: they expire", extra={**named(held), "err": str(error)})
         else:
             self._tally.changes[Change.RELEASED] += len(held)
-            log.info("leases released", extra={"accounts": len(held)})
+            log.info("leases released", extra=named(held))
 
     # One tick.
 
     def _tick(self) -> None:
-        configured = self._configured
-        self._replica = self._replica.configure(configured.accounts)
+        configured, ttl = self._configured, self._held.replica.ttl
+        self._held.replica = self._held.replica.configure(configured.accounts)
         self._prepare()
         started = self._ticks()
-        tick = self._ask(lambda to: statements.tick(to, self.holder, self._replica.ttl, configured.config, self._ticks))
+        tick = self._ask(lambda to: statements.tick(to, self.holder, ttl, configured.config, self._ticks))
         self._tally.tick_seconds = self._ticks() - started
         self._take(tick)
-        if self._added != configured.accounts:
+        if self._added != configured.accounts or started >= self._add_again_at:
             self._ask(lambda to: statements.add_accounts(to, tuple(configured.accounts)), ADD_SECONDS)
-            self._added = configured.accounts
-        decision = self._replica.decide(self._ticks())
+            self._added, self._add_again_at = configured.accounts, started + ADD_AGAIN_SECONDS
+        decision = self._held.replica.decide(self._ticks())
         if decision.give:
-            self._become(self._replica.give(decision.give))
-            log_changes(decision.give.values())
-        self._begin_applying()
+            self._held.become(self._held.replica.give(decision.give))
+            log_changes(decision.give)
+        self._held.apply()
         if decision.claim:
             self._claim(decision.candidates, decision.claim)
+        if decision.forget:
+            self._forget(decision.forget, configured.config)
 
     def _take(self, tick: Tick) -> None:
         if self._tally.error is not None:
             log.info("database answers", extra={"holder": self.holder})
         self._tally.error = self._tally.failing_since = None
-        came_and_went = changes(self._replica, tick)
-        had_current_config = self._replica.has_current_config
-        self._become(self._replica.after(tick))
-        log_configuration(had_current_config, self._replica.has_current_config)
+        came_and_went = changes(self._held.replica, tick)
+        had_current_config = self._held.replica.has_current_config
+        self._held.become(self._held.replica.after(tick))
+        log_configuration(had_current_config, self._held.replica.has_current_config)
         self._tally.changes.update(came_and_went.values())
-        log_changes(came_and_went.values())
+        log_changes(came_and_went)
 
     def _claim(self, free: tuple[Unowned, ...], count: int) -> None:
         claimed = self._ask(lambda to: statements.claim(to, self.holder, free, count))
-        self._replica = self._replica.claimed(claimed)
+        self._held.replica = self._held.replica.claimed(claimed)
         owners = {each.account: each.holder for each in free}
-        why = [Change.CLAIMED if owners[account] is None else Change.TAKEN_OVER for account in claimed]
-        self._tally.changes.update(why)
+        why = {account: Change.CLAIMED if owners[account] is None else Change.TAKEN_OVER for account in claimed}
+        self._tally.changes.update(why.values())
         log_changes(why)
 
-    def _become(self, replica: Replica) -> None:
-        """Believe this from now on. Before that, what is not owned by it leaves the exposition."""
-        if gone := replica.to_end(self._running, self._ticks()):
-            self._accounts.hide(gone)
-        self._replica = replica
+    def _forget(self, accounts: tuple[str, ...], config: str) -> None:
+        if self._ask(lambda to: statements.forget(to, accounts, config, FORGET_SECONDS)):
+            log.info("leases of accounts that are no longer configured are deleted", extra=named(accounts))
 
     def _failed(self, error: str) -> None:
         if self._tally.error is None:
@@ -233,68 +221,8 @@ class Replicas:
         # What is in the table now may be an older copy of it.
         self._added = None
 
-    # Accounts begin and end.
-
-    def _begin_applying(self) -> None:
-        if self._apply_ended.done() and not self._replica.leaving and self._has_work():
-            self._apply_ended = Future()
-            self._engine.spawn("replicas", self._apply)
-
-    def _has_work(self) -> bool:
-        replica, running, now = self._replica, self._running, self._ticks()
-        return bool(replica.to_end(running, now) or replica.to_release(running) or replica.to_begin(running, now))
-
-    def _end_all(self) -> None:
-        self._engine.result(self._apply_ended)
-        while self._apply_step():
-            pass
-
-    def _apply(self) -> None:
-        try:
-            while self._apply_step():
-                pass
-        finally:
-            self._apply_ended.set_result(None)
-
-    def _apply_step(self) -> bool:
-        """End what is no longer owned, or release what has ended, or begin some accounts. Return whether to go on."""
-        now = self._ticks()
-        if ending := self._replica.to_end(self._running, now):
-            self._accounts.lost(ending)
-            self._running = {account: epoch for account, epoch in self._running.items() if account not in set(ending)}
-            return True
-        if self._replica.leaving:
-            return False
-        if releasing := self._replica.to_release(self._running):
-            return self._release(releasing)
-        beginning = dict(islice(self._replica.to_begin(self._running, now).items(), BEGUN_AT_ONCE))
-        if beginning:
-            self._begin(beginning)
-        return bool(beginning)
-
-    def _release(self, accounts: Mapping[str, Change]) -> bool:
-        try:
-            self._ask(lambda to: statements.release(to, self.holder, tuple(accounts)))
-        except StateError:
-            # The next tick reports it, and this is tried again after it.
-            return False
-        self._become(self._replica.released(accounts, self._ticks()))
-        self._tally.changes.update(accounts.values())
-        return True
-
-    def _begin(self, accounts: Mapping[str, int]) -> None:
-        self._beginning = dict(accounts)
-        try:
-            self._accounts.claimed(tuple(accounts))
-        except StateError as error:
-            log.error("accounts can't be restored yet", extra={"accounts": len(accounts), "err": str(error)})
-            self._accounts.lost(tuple(accounts))
-            for account in accounts:
-                self._become(self._replica.refused(account, self._ticks()))
-        else:
-            self._running = {**self._running, **self._beginning}
-        finally:
-            self._beginning = {}
+    def _release(self, accounts: Collection[str]) -> None:
+        self._ask(lambda to: statements.release(to, self.holder, tuple(accounts)))
 
     def _ask(self, function: Callable[[Connection], _T], seconds: float | None = None) -> _T:
         return self._engine.result(self._pool.submit(function, seconds))

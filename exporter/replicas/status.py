@@ -55,10 +55,22 @@ class Tally:
     failing_since: float | None = None
 
 
-def log_changes(changed: Iterable[Change]) -> None:
-    """Log how many leases came or went for each reason."""
-    for change, count in Counter(changed).items():
-        log.info("leases changed", extra={"reason": change.value, "accounts": count})
+_NAMED = 5
+"""How many accounts a line of the log names."""
+
+
+def named(accounts: Iterable[str]) -> dict[str, object]:
+    """Return the fields of the log that say how many accounts there are, and name the first ones."""
+    ordered = sorted(accounts)
+    names = [*ordered[:_NAMED], *(["…"] if len(ordered) > _NAMED else [])]
+    return {"accounts": len(ordered), "names": ", ".join(names)}
+
+
+def log_changes(changed: Mapping[str, Change]) -> None:
+    """Log for each reason which leases came or went."""
+    for change in sorted(set(changed.values()), key=lambda change: change.value):
+        accounts = named(account for account, why in changed.items() if why is change)
+        log.info("leases changed", extra={"reason": change.value, **accounts})
 
 
 def log_configuration(was_current: bool, is_current: bool) -> None:

@@ -40,7 +40,10 @@ class Accounts(Protocol):
         """
 
     def hide(self, accounts: Collection[str]) -> None:
-        """Take these accounts off the exposition at once, without waiting. `lost` is called with them later."""
+        """Take these accounts off the exposition, and end their requests, at once and without waiting.
+
+        `lost` is called with them later. It may be called with the same accounts several times.
+        """
 
     def lost(self, accounts: Collection[str]) -> None:
         """Take these accounts off the exposition, and return when no poll of theirs is under way.

@@ -92,6 +92,16 @@ WHERE NOT EXISTS (SELECT FROM leases l WHERE l.account = wanted.account)
 ON CONFLICT (account) DO NOTHING
 """
 
+FORGET = """
+DELETE FROM leases l WHERE account = ANY(%(accounts)s)
+  AND l.since <= clock_timestamp() - make_interval(secs => %(seconds)s)
+  AND NOT EXISTS (SELECT FROM replicas r
+    WHERE r.holder = l.holder AND r.expires_at > clock_timestamp() - make_interval(secs => %(seconds)s))
+  AND NOT EXISTS (SELECT FROM replicas r
+    WHERE r.config <> %(config)s AND NOT r.leaving AND r.expires_at > clock_timestamp())
+"""
+"""What a replica read may be old: the database looks again."""
+
 SWEEP = """
 DELETE FROM replicas r WHERE expires_at < clock_timestamp() - interval '1 hour'
   AND NOT EXISTS (SELECT FROM leases l WHERE l.holder = r.holder)
@@ -150,6 +160,15 @@ def add_accounts(connection: Connection, accounts: Sequence[str]) -> None:
     while some := list(islice(ordered, ADDED_AT_ONCE)):
         connection.execute(ADD, {"accounts": some})
     connection.execute(SWEEP)
+
+
+def forget(connection: Connection, accounts: Sequence[str], config: str, seconds: float) -> int:
+    """Delete leases that nobody has had for so long, if no live replica has a configuration other than `config`.
+
+    Return how many were deleted. The records and counters of the accounts stay.
+    """
+    values = {"accounts": list(accounts), "config": config, "seconds": seconds}
+    return connection.execute(FORGET, values).rowcount
 
 
 def _rows(columns: Sequence[Sequence[Any] | None]) -> "zip[tuple[Any, ...]]":

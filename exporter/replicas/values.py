@@ -86,6 +86,8 @@ class Decision:
     """The accounts to claim from."""
     give: Mapping[str, Change] = field(default_factory=dict)
     """The accounts to end and release."""
+    forget: tuple[str, ...] = ()
+    """Accounts that nobody has in a configuration any more: their leases are to be deleted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Replicas as processes on a real PostgreSQL: whatever fails, one exposes an account, and each event counts once."""
 
 import random
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -129,8 +130,10 @@ def test_one_with_a_newer_configuration_takes_over_and_the_others_keep_what_they
     leaving.terminate()
     made.until(lambda: newer.exposed() == set(made.apis) - kept, "that the newer one has the rest", HANDED_OVER_WITHIN)
     assert older.exposed() == kept
-    older.reload(new)
+    # Its database has another address, through its proxy.
+    older.reload({**older.settings, "stuck_after": "2h"})
     made.note("reload")
+    made.until(lambda: "\nbatch_exporter_config_hashes 1" in older.get("/metrics"), "that it has the newer one, too")
     made.until(lambda: made.shared(newer, older), "that both have their share")
     assert made.wrong() == []
 
@@ -149,10 +152,11 @@ def test_behind_a_pooler_of_transactions_accounts_are_shared_and_handed_over(mad
         assert behind[1].terminate() == 0
 
 
-def test_accounts_are_shared_anew_when_replicas_join_and_when_they_leave(made: Stage) -> None:
+def test_accounts_are_shared_anew_when_replicas_join_and_when_they_leave_whatever_their_clocks(made: Stage) -> None:
     pair = made.fresh(2)
-    joined = [made.start(proxy=True) for _ in range(3)]
+    joined = [made.start(proxy=True, ahead=ahead) for ahead in (3600.0, -3600.0, 0.0)]
     made.until(lambda: made.shared(*pair, *joined), "that five share", BALANCED_WITHIN)
+    assert [clock_offset(replica) for replica in joined] == [-3600.0, 3600.0, 0.0]
     for replica in joined:
         replica.process.terminate()
     made.until(lambda: made.exposed_by(*pair), "that two have all", HANDED_OVER_WITHIN)
@@ -201,6 +205,13 @@ def test_a_database_that_hangs_at_the_start_delays_neither_the_pages_nor_the_end
             began = time.monotonic()
             assert replica.terminate() == 0
             assert time.monotonic() - began < END_SECONDS
+
+
+def clock_offset(replica: Replica) -> float:
+    """Return the database's clock minus that of the replica, rounded."""
+    found = re.search(r"^batch_exporter_clock_offset_seconds (\S+)$", replica.get("/metrics"), re.MULTILINE)
+    assert found is not None
+    return round(float(found[1]), -2)
 
 
 def not_ready(replica: Replica) -> bool:

@@ -35,7 +35,7 @@ class Program:
         self.scheduler = Scheduler(workers)
         self.shared = Shared(rig.state, rig.board, self.live, self.scheduler.runner)
         self.lines: list[AccountPipeline] = []
-        self.running = Supervisor(rig.board, self._make, self.scheduler)
+        self.running = Supervisor(rig.board, self._make, self.scheduler, self.shared.limiters.keep)
         self.breaks = False
         self.stops = False
 

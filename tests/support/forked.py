@@ -25,9 +25,15 @@ _LOCK = threading.Lock()
 """To start a process reads what others have ended with, and no two threads may read that of one process."""
 
 
-def start(arguments: Sequence[str]) -> multiprocessing.context.ForkServerProcess:
-    """Start the program with these arguments. What it prints is dropped."""
-    process = _CONTEXT.Process(target=_run, args=(list(arguments), {1: os.devnull, 2: os.devnull}), daemon=True)
+def start(
+    arguments: Sequence[str], constants: Mapping[str, object] | None = None
+) -> multiprocessing.context.ForkServerProcess:
+    """Start the program with these arguments. What it prints is dropped.
+
+    `constants` are set in its modules before, each by the names of its module and its own, as `time.time`.
+    """
+    given = (list(arguments), {1: os.devnull, 2: os.devnull}, constants or {})
+    process = _CONTEXT.Process(target=_changed, args=given, daemon=True)
     process.start()
     return process
 
@@ -56,6 +62,14 @@ def run(
         printed, logged = (Path(file).read_bytes() for file in files.values())
         assert process.exitcode is not None
         return CompletedProcess(list(arguments), process.exitcode, printed, logged)
+
+
+def _changed(arguments: Sequence[str], files: Mapping[int, str], constants: Mapping[str, object]) -> None:
+    for name, value in constants.items():
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute)
+        setattr(sys.modules[module], attribute, value)
+    _run(arguments, files)
 
 
 def _run(

@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,11 @@ def _unprivileged() -> list[str]:
 class Server:
     """A running server. It forgets everything when it ends."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, largest_file: int | None = None) -> None:
+        """No file of the server may have more bytes than `largest_file`: what needs a larger one has no room."""
         self.folder = folder
         self.port = port
+        self._limit = [] if largest_file is None else ["prlimit", f"--fsize={largest_file}"]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *settings: str) -> None:
@@ -45,9 +47,9 @@ class Server:
         options = [f"-c{setting}" for setting in settings]
         fast = ["-cfsync=off", "-csynchronous_commit=off", "-cfull_page_writes=off", "-cshared_buffers=16MB"]
         place = [f"-cunix_socket_directories={self.folder}", "-clisten_addresses=127.0.0.1", f"-cport={self.port}"]
-        command = [*_unprivileged(), binary("postgres"), "-D", str(self.folder / "data"), *fast, *place, *options]
+        program = [*_unprivileged(), *self._limit, binary("postgres"), "-D", str(self.folder / "data")]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
+            self._process = subprocess.Popen([*program, *fast, *place, *options], stdout=log, stderr=log, cwd="/")
         ready = [binary("pg_isready"), "--quiet", "--host", str(self.folder), "--port", str(self.port)]
         # It prints nothing, and waits for a second itself where nothing listens.
         while subprocess.run([*ready, "--timeout=1"], check=False).returncode != 0:
@@ -60,6 +62,10 @@ class Server:
             self._process.send_signal(3)
             self._process.wait(20)
             self._process = None
+
+    def promote(self) -> None:
+        """Let a standby become a primary, and wait until it can be written to."""
+        self.execute("postgres", "SELECT pg_promote()")
 
     def admin(self, database: str = "postgres") -> "contextlib.closing[psycopg.Connection[tuple[Any, ...]]]":
         """Return a connection as superuser, which may do everything, in autocommit."""
@@ -93,20 +99,48 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(*settings: str) -> Iterator[Server]:
-    """Start a server of its own, and end it with the block."""
+def running(
+    *settings: str, files: Mapping[str, bytes] | None = None, largest_file: int | None = None
+) -> Iterator[Server]:
+    """Start a server of its own, and end it with the block. `files` are put into its folder, readable for it alone."""
     # The path of a Unix socket may have 107 bytes, and pytest's folders are long.
     with tempfile.TemporaryDirectory(prefix="pg-") as name:
         folder = Path(name)
         folder.chmod(0o777)
         (folder / "password").write_text("superuser-password\n")
         (folder / "password").chmod(0o644)
+        for file, content in (files or {}).items():
+            (folder / file).write_bytes(content)
+            (folder / file).chmod(0o600)
+            if os.geteuid() == 0:
+                os.chown(folder / file, 65534, 65534)
         initdb = [binary("initdb"), "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={SUPERUSER}"]
+        if largest_file is not None:
+            # Files of the log of its writes have 16 MB otherwise.
+            initdb.append("--wal-segsize=1")
         who = ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={folder / 'password'}"]
         command = [*_unprivileged(), *initdb, *who, "-D", str(folder / "data")]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
-        server = Server(folder, free_port())
+        server = Server(folder, free_port(), largest_file)
         server.start(*settings)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextlib.contextmanager
+def standby_of(primary: Server, host: str = "", port: int = 0) -> Iterator[Server]:
+    """Start a standby that streams from a server, from another address if one is given, and end it with the block."""
+    with tempfile.TemporaryDirectory(prefix="pg-") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        copy = [str(Path(binary("initdb")).resolve().with_name("pg_basebackup")), "--no-sync", "--checkpoint=fast"]
+        source = ["--write-recovery-conf", f"--host={host or primary.folder}", f"--port={port or primary.port}"]
+        command = [*_unprivileged(), *copy, *source, f"--username={SUPERUSER}", "-D", str(folder / "data")]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+        server = Server(folder, free_port())
+        server.start("synchronous_commit=on")
         try:
             yield server
         finally:

@@ -10,6 +10,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -42,12 +43,20 @@ CREATE FUNCTION note_lease() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER note AFTER INSERT OR UPDATE ON leases FOR EACH ROW EXECUTE FUNCTION note_lease();
 """
+_OTHER_CLOCK = """
+import time
+right, right_ns = time.time, time.time_ns
+time.time, time.time_ns = lambda: right() + {ahead}, lambda: right_ns() + int({ahead} * 1e9)
+from exporter.__main__ import main
+main()
+"""
 
 
 class Replica:
     """One process of the program. It is started once; a restart is another replica."""
 
-    def __init__(self, name: str, folder: Path, config: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, folder: Path, config: Mapping[str, Any], ahead: float = 0.0) -> None:
+        """Start it. Its clock is so many seconds ahead of the machine's."""
         self.name = name
         self.port = postgres.free_port()
         self.config = folder / f"{name}.json"
@@ -59,9 +68,10 @@ class Replica:
         self.stops: list[list[float]] = []
         """When it was stopped, and when it went on."""
         self.last: Scrape | None = None
+        program = [sys.executable, "-c", _OTHER_CLOCK.format(ahead=ahead)] if ahead else PROGRAM
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [*PROGRAM, f"--web.listen-address=127.0.0.1:{self.port}", f"--config.file={self.config}"],
+                [*program, f"--web.listen-address=127.0.0.1:{self.port}", f"--config.file={self.config}"],
                 env=PATH,
                 stdout=log,
                 stderr=log,
@@ -174,13 +184,14 @@ class Stage:
         proxy: bool = False,
         scraped: bool = True,
         prepared: bool = True,
+        ahead: float = 0.0,
     ) -> Replica:
         """Start one more replica, with a proxy between it and the database if it is to have one."""
         tunnel = self.stack.enter_context(TcpProxy(self.socket)) if proxy else None
         if tunnel is not None:
             url = f"postgresql://postgres@127.0.0.1:{tunnel.port}/{self.database}"
             config = self.config(url, state={"prepared_statements": prepared})
-        replica = Replica(f"r{len(self.replicas)}", self.folder, config or self.config())
+        replica = Replica(f"r{len(self.replicas)}", self.folder, config or self.config(), ahead)
         replica.proxy = tunnel
         self.replicas.append(replica)
         self.note(f"start {replica.name}")
@@ -198,12 +209,16 @@ class Stage:
             for replica in live:
                 replica.process.terminate()
             live = [self.start(proxy=True) for _ in range(count)]
-        self.until(lambda: self.shared(*live), f"that {count} share all accounts")
+        self.until_moving(*live)
+        return tuple(live)
+
+    def until_moving(self, *live: Replica) -> None:
+        """Wait until these replicas share all accounts, and let work begin and end from then on."""
+        self.until(lambda: self.shared(*live), f"that {len(live)} share all accounts")
         if not self._moving.is_set():
             # What a first reading finds is no new event.
             self.until(self._all_read, "that all lists were read once")
             self._moving.set()
-        return tuple(live)
 
     def _all_read(self) -> bool:
         query = """SELECT count(*) FROM collectors WHERE marks LIKE '%"complete": true%'"""
@@ -308,6 +323,11 @@ class Stage:
 
     def wrong(self, seconds: float = _PATIENCE) -> list[str]:
         """Wait until each event was counted, and return what is against the promises so far."""
+        missed = self.missed(seconds)
+        return [*self.violations(), *missed]
+
+    def missed(self, seconds: float = _PATIENCE) -> list[str]:
+        """Wait until each event was counted, and return what is not as it should be at the end."""
         with self.still():
             expected = {account: api.events() for account, api in self.apis.items()}
             until = time.monotonic() + seconds
@@ -315,7 +335,7 @@ class Stage:
                 if time.monotonic() > until:
                     break
                 time.sleep(_LOOK_SECONDS)
-            return [*self.violations(), *missed]
+            return missed
 
     def violations(self) -> list[str]:
         query = "SELECT extract(epoch FROM at)::float8, account, epoch, holder FROM lease_history"

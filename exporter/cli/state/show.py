@@ -18,6 +18,8 @@ from exporter.state.sqlite.overview import overview as of_file
 _DEFAULT_PATH = Path(str(State.model_fields["path"].default))
 _HEADS = ("ACCOUNT", "COLLECTOR", "IN FLIGHT", "FINISHED", "DELETED", "SERIES", "FAILURES", "LAST POLL")
 
+_GONE = "gone: it did not leave, and its last heartbeat has expired; live replicas take over the accounts that it has"
+
 
 def run(args: argparse.Namespace) -> bool:
     """Print the collectors, the size and, of a database, the replicas. Raises UsageError, ConfigError, StateError."""
@@ -96,6 +98,8 @@ def _replicas(overview: Overview) -> Iterator[str]:
             status = "gone" if not each.live else "leaving" if each.leaving else "live"
             rows.append((each.holder, status, f"{each.accounts:,}"))
         yield from _table(rows, texts=(0, 1))
+        if not all(each.live for each in overview.replicas):
+            yield _GONE
     else:
         yield "no replica is live"
     if overview.unowned:

@@ -48,6 +48,17 @@ _CONNECTING: Sequence[tuple[str, str, bool]] = (
         "it does not offer TLS: set ssl = on in its postgresql.conf, or another sslmode in state.url",
         False,
     ),
+    (
+        r"does not match host name",
+        "its certificate is for another name: name the host in state.url as the certificate does",
+        False,
+    ),
+    (
+        r"certificate verify failed",
+        "its certificate is of no authority in sslrootcert, or has expired: check sslrootcert in state.url",
+        False,
+    ),
+    (r"root certificate file", "there is no file of authorities: check sslrootcert in state.url", False),
     (r"SSL|certificate", "TLS failed: check sslmode and sslrootcert in state.url", False),
     (
         r"unrecognized configuration parameter|unsupported startup parameter",

@@ -7,6 +7,7 @@ from typing import Any, LiteralString, NamedTuple, Protocol, TypeVar
 from exporter.model.record import Refused
 from exporter.state.postgres import statements
 from exporter.state.postgres.connection import patient
+from exporter.state.postgres.loading import Loaded, loading
 from exporter.state.postgres.pool import Connection
 from exporter.state.postgres.statements import MOST_IN_FLIGHT, MOST_KEPT
 from exporter.state.rows import DELETED, IN_FLIGHT, FailureRow, RecordRow, SeriesRow, Write
@@ -36,13 +37,18 @@ class PostgresRows:
     What a quiet poll needs is read at once, and `write` keeps it true: if somebody else has written, it is refused.
     """
 
-    def __init__(self, run: Run, account: str, collector: str, fence: Fence | None) -> None:
-        """Read the collector, and make its row if there is none. Without a fence, only the version is checked."""
+    def __init__(
+        self, run: Run, account: str, collector: str, fence: Fence | None, loaded: Loaded | None = None
+    ) -> None:
+        """Read the collector, if it is not `loaded`, and make its row if there is none.
+
+        Without a fence, only the version is checked.
+        """
         self._run = run
         self._account = account
         self._fence = fence
-        found = run(_loading(account, collector))
-        self._collector, self._version, self._marks, newest, oldest, ids, times, kept, created, *columns = found
+        values, self._failures = loaded or run(loading(account, collector))
+        self._collector, self._version, self._marks, newest, oldest, ids, times, kept, created, *columns = values
         self._series = {row.number: row for row in map(SeriesRow, *(column or () for column in columns))}
         self._newest: float | None = newest
         self._newest_is_known = True
@@ -68,6 +74,10 @@ class PostgresRows:
 
     def failures(self) -> Sequence[FailureRow]:
         """Return all failures, in any order."""
+        if self._failures is not None:
+            # They are asked for again after an error: who writes them now is not known then.
+            read, self._failures = self._failures, None
+            return read
         return [FailureRow(*row) for row in self._rows(statements.FAILURES, self._collector)]
 
     def get(self, ids: Sequence[str]) -> Iterable[RecordRow]:
@@ -224,22 +234,6 @@ def _keep(known: dict[str, float] | None, row: RecordRow, *, is_kept: bool) -> N
         known[row.id] = row.created_at
     else:
         known.pop(row.id, None)
-
-
-def _loading(account: str, collector: str) -> Callable[[Connection], tuple[Any, ...]]:
-    load = {"account": account, "collector": collector, "most": MOST_IN_FLIGHT, "kept": MOST_KEPT}
-
-    def call(connection: Connection) -> tuple[Any, ...]:
-        cursor = connection.cursor(binary=True)
-        found = cursor.execute(statements.LOAD, load).fetchone()
-        if found is None:
-            cursor.execute(statements.MAKE, (account, collector))
-            found = cursor.execute(statements.LOAD, load).fetchone()
-        if found is None:
-            raise LookupError("the row of the collector was deleted")
-        return found
-
-    return call
 
 
 def _one(query: LiteralString, parameters: Any, *, is_long: bool = False) -> Callable[[Connection], tuple[Any, ...]]:

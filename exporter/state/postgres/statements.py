@@ -11,13 +11,12 @@ MOST_IN_FLIGHT = 1000
 MOST_KEPT = 100
 """The number of records that are read with the rest if there are no more: a short list is compared with all of them."""
 
-LOAD: LiteralString = """
-    SELECT c.id, c.version, c.marks,
+_LOADED: LiteralString = """ c.id, c.version, c.marks,
         (SELECT max(created_at) FROM records WHERE collector = c.id),
         (SELECT created_at FROM records WHERE collector = c.id AND state <> 1 ORDER BY created_at LIMIT 1),
         i.ids, i.times, k.ids, k.times,
-        s.number, s.key, s.total, s.events, s.published, s.cause, s.spread, s.published_spread, s.rose
-    FROM collectors c
+        s.number, s.key, s.total, s.events, s.published, s.cause, s.spread, s.published_spread, s.rose"""
+_LOADED_FROM: LiteralString = """
     CROSS JOIN LATERAL (
         SELECT array_agg(id) AS ids, array_agg(created_at) AS times
         FROM (SELECT id, created_at FROM records WHERE collector = c.id AND state = 1
@@ -31,11 +30,29 @@ LOAD: LiteralString = """
         SELECT array_agg(number) AS number, array_agg(key) AS key, array_agg(total) AS total,
             array_agg(events) AS events, array_agg(published) AS published, array_agg(cause) AS cause,
             array_agg(spread) AS spread, array_agg(published_spread) AS published_spread, array_agg(rose) AS rose
-        FROM (SELECT * FROM series WHERE collector = c.id ORDER BY number) q) s
-    WHERE c.account = %(account)s AND c.collector = %(collector)s"""
+        FROM (SELECT * FROM series WHERE collector = c.id ORDER BY number) q) s"""
+LOAD: LiteralString = f"""
+    SELECT {_LOADED} FROM collectors c {_LOADED_FROM}
+    WHERE c.account = %(account)s AND c.collector = %(collector)s"""  # noqa: S608
 """All that a quiet poll reads."""
+_NAMES: LiteralString = "unnest(%(accounts)s::text[], %(collectors)s::text[]) AS w(account, collector)"
+LOAD_ALL: LiteralString = f"""
+    SELECT c.account, c.collector, {_LOADED}, f.* FROM {_NAMES}
+    CROSS JOIN LATERAL (
+        SELECT * FROM collectors WHERE account = w.account AND collector = w.collector LIMIT 1) c {_LOADED_FROM}
+    CROSS JOIN LATERAL (
+        SELECT array_agg(id), array_agg(turn), array_agg(created_at), array_agg(at), array_agg(amounts),
+            array_agg(workflow)
+        FROM failures WHERE collector = c.id) f"""  # noqa: S608
+"""The same of many collectors, with their failures."""
 
-MAKE: LiteralString = "INSERT INTO collectors (account, collector) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+MAKE: LiteralString = """
+    INSERT INTO collectors (account, collector) VALUES (%(account)s, %(collector)s) ON CONFLICT DO NOTHING"""
+MAKE_ALL: LiteralString = f"""
+    INSERT INTO collectors (account, collector)
+    SELECT w.account, w.collector FROM {_NAMES}
+    WHERE NOT EXISTS (SELECT FROM collectors c WHERE c.account = w.account AND c.collector = w.collector)
+    ORDER BY 1, 2 ON CONFLICT DO NOTHING"""  # noqa: S608
 
 _RECORD: LiteralString = "SELECT id, created_at, state, amounts, batch_id FROM records WHERE collector = %s"
 # `= ANY` and a plain join read the whole collector while the database has no statistics of the table.

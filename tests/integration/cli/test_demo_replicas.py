@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,14 +38,15 @@ def await_shares(urls: list[str]) -> None:
         time.sleep(0.5)
 
 
-@pytest.mark.programs
-def test_when_one_is_killed_the_others_take_over_and_all_end_with_the_demo() -> None:
+@contextmanager
+def demo(replicas: int) -> Iterator[tuple["subprocess.Popen[str]", list[str], list[int], Path]]:
+    """Run the demo. Yield its process, the addresses of its exporters, their processes, and the folder of its files."""
     # The path of a socket may have 107 bytes, and pytest's folders are long.
     with TemporaryDirectory() as folder:
         # As root, the server runs as another user.
         Path(folder).chmod(0o755)
         process = subprocess.Popen(
-            [*PROGRAM, "--replicas=3", "--api-port=0", "--web.listen-address=127.0.0.1:0"],
+            [*PROGRAM, f"--replicas={replicas}", "--api-port=0", "--web.listen-address=127.0.0.1:0"],
             env={**os.environ, "TMPDIR": folder},
             stdout=subprocess.PIPE,
             text=True,
@@ -57,18 +60,42 @@ def test_when_one_is_killed_the_others_take_over_and_all_end_with_the_demo() -> 
                     break
             urls = re.findall(r"replica \d  (http://\S+/)", printed)
             pids = [int(pid) for pid in re.findall(r"process (\d+)", printed)]
-            assert len(urls) == len(pids) == 3
-            await_shares(urls)
-            os.kill(pids[0], signal.SIGKILL)
-            assert process.stdout.readline() == "replica 1 has ended; 2 left\n"
-            await_shares(urls[1:])
-            process.terminate()
-            assert process.wait(30) == 0
+            assert len(urls) == len(pids) == replicas
+            yield process, urls, pids, Path(folder)
         finally:
             process.kill()
             process.communicate()
-        assert list(Path(folder).iterdir()) == []
-        assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+
+
+def left(pids: Iterable[int]) -> list[int]:
+    """Return those of the processes that have not ended. One that nobody has waited for yet has."""
+    return [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]
+
+
+@pytest.mark.programs
+def test_when_one_is_killed_the_others_take_over_and_all_end_with_the_demo() -> None:
+    with demo(3) as (process, urls, pids, folder):
+        await_shares(urls)
+        os.kill(pids[0], signal.SIGKILL)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "replica 1 has ended; 2 left\n"
+        await_shares(urls[1:])
+        process.terminate()
+        assert process.wait(30) == 0
+        assert list(folder.iterdir()) == []
+        assert left(pids) == []
+
+
+@pytest.mark.programs
+def test_nothing_goes_on_when_the_demo_is_killed() -> None:
+    with demo(2) as (process, _, pids, folder):
+        (server,) = (int(path.read_text().split()[0]) for path in folder.glob("*/data/postmaster.pid"))
+        assert left([server, *pids]) == [server, *pids]
+        process.kill()
+        deadline = time.monotonic() + 30
+        while left([server, *pids]):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.items import document_batch
+from exporter.state.postgres.database import opened
 from tests.support import postgres
 from tests.support.program import config, eventually, run, running
 from tests.support.rig import TOKEN, Rig
@@ -73,6 +74,23 @@ def test_the_owner_of_an_account_is_shown_while_its_replica_is_live(rig: Rig, tm
         process.terminate()
         assert process.wait(10) == 0
     assert "no replica is live\nunowned accounts: prod" in run("state", "show", flag).stdout
+
+
+def test_a_replica_whose_heartbeat_has_expired_is_gone_and_it_is_said_what_that_means(database: str, url: str) -> None:
+    with opened(lambda: url, "test", 1) as state:
+        state.prepare()
+    replicas = "INSERT INTO replicas VALUES ('{0}', clock_timestamp() + interval '{1}', now(), false, '', now())"
+    leases = "INSERT INTO leases VALUES ('prod', '{0}', 1, now())"
+    add = [replicas.format("one", "1 hour"), replicas.format("two", "-1 s"), leases.format("two")]
+    postgres.shared().execute(database, ";".join(add))
+    shown = run("state", "show", url).stdout
+    assert "one      live           0\ntwo      gone           1\ngone: it did not leave, and its last heart" in shown
+    assert shown.endswith("\nunowned accounts: prod\n")
+    postgres.shared().execute(database, "DELETE FROM replicas WHERE holder = 'two'")
+    assert "gone" not in run("state", "show", url).stdout
+    assert "live, leaving, or gone: its heartbeat has expired" in " ".join(
+        run("state", "show", "--help").stdout.split()
+    )
 
 
 def test_a_file_is_shown_while_an_exporter_uses_it_and_is_not_changed(rig: Rig, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Accounts begin and end with the leases of this replica. Replicas as processes: tests/e2e/test_replicas.py."""
 
 import contextlib
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -15,6 +16,7 @@ from exporter.demo.items import document_batch, generations
 from exporter.model.accounting import Rules
 from exporter.model.record import Refused, StateError
 from exporter.polling.leased import LeasedState, LeasedSupervisor
+from exporter.polling.scheduler import FIRST_POLL_SECONDS_EACH
 from exporter.replicas.replica import Replicas
 from exporter.replicas.surroundings import Accounts
 from exporter.replicas.values import Configured
@@ -45,6 +47,8 @@ class Leases:
         self.anew += accounts
 
     def run(self) -> None: ...
+
+    def watch(self) -> None: ...
 
     def leave(self) -> None:
         self.left = True
@@ -114,6 +118,40 @@ def test_when_an_account_is_lost_no_poll_of_it_is_under_way_any_more(
     eventually(lambda: engine.submit("test", lambda: engine.owned(line.over)).result() > 0)
     do(program, leased, "lost", "a")
     assert engine.submit("test", lambda: engine.owned(line.over)).result() == 0
+
+
+def test_all_that_begins_together_is_read_together_and_polled_soon(program: Program, leased: LeasedSupervisor) -> None:
+    together: list[list[tuple[str, str]]] = []
+
+    @contextlib.contextmanager
+    def ahead(collectors: Sequence[tuple[str, str]]) -> Iterator[None]:
+        together.append(list(collectors))
+        yield
+        together.append([])
+
+    leased.use(program.running, ahead)
+    names = [f"account-{number}" for number in range(40)]
+    leased.start(program.accounts(**dict.fromkeys(names, BATCHES)))
+    began = time.monotonic()
+    do(program, leased, "claimed", *names, "removed")
+    assert together == [[(name, "document_batches") for name in names], []]
+    program.wait_for_polls(*names)
+    assert time.monotonic() - began < 20 * FIRST_POLL_SECONDS_EACH
+
+
+def test_what_is_hidden_requests_nothing_more_before_it_is_lost(program: Program, leased: LeasedSupervisor) -> None:
+    program.rig.mock_api.faults.add(faults.hang())
+    leased.start(program.accounts(a=f"{BATCHES}, poll_interval: 50ms"))
+    do(program, leased, "claimed", "a")
+    [line], engine = program.lines, program.scheduler.engine
+    eventually(lambda: bool(program.rig.mock_api.requests))
+    do(program, leased, "hide", "a")
+    do(program, leased, "hide", "a")
+    eventually(lambda: engine.submit("test", lambda: engine.owned(line.over)).result() == 0)
+    program.rig.mock_api.faults.clear()
+    program.rig.mock_api.requests.clear()
+    time.sleep(0.2)
+    assert not program.rig.mock_api.requests
 
 
 def test_accounts_of_which_one_can_not_be_restored_do_not_begin_and_may_be_tried_again(
@@ -219,6 +257,15 @@ def test_a_reload_begins_changed_accounts_anew_with_their_new_settings(
     do(program, leased, "lost", "b")
     do(program, leased, "claimed", "b")
     assert program.lines[-1].account.page_size == 7
+
+
+def test_nothing_is_kept_of_accounts_that_were_lost_and_removed(program: Program, leased: LeasedSupervisor) -> None:
+    leased.start(program.accounts(a=BATCHES, b=BATCHES))
+    do(program, leased, "claimed", "a", "b")
+    do(program, leased, "lost", "a", "b")
+    assert len(program.shared.limiters) == 2, "what is lost may come back while its API wants no requests"
+    leased.change(program.accounts(b=BATCHES))
+    assert len(program.shared.limiters) == 1
 
 
 def test_at_the_end_leases_are_left_once_and_changes_have_no_effect(program: Program, leased: LeasedSupervisor) -> None:

@@ -4,7 +4,8 @@ import logging
 import random
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,11 +16,54 @@ from exporter.demo.listing import Readings
 from exporter.demo.server import MockApi
 from exporter.demo.simulation import Simulation
 from exporter.exposition.snapshot import CollectorSnapshot
-from exporter.model.record import Key, Reason
+from exporter.model.accounting import Rules
+from exporter.model.record import Key, Reason, StateError
 from exporter.polling.poller import Poller
+from exporter.state import Records, Sizes, State
 from tests.support.driving import drive
-from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig
+from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig, own_counters
 from tests.support.state_file import other_program
+
+
+class LosesAnswers:
+    """A state that does not answer: what was to be counted may have arrived or not."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.arrives: bool | None = None
+        """None: it answers."""
+
+    @contextmanager
+    def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
+        with self._state.records(account, collector, rules) as records:
+            count = records.count
+
+            def counts(events: Mapping[Key, int]) -> None:
+                if self.arrives is not False:
+                    count(events)
+                if self.arrives is not None:
+                    raise StateError("no answer", passing=True)
+
+            records.count = counts  # type: ignore[method-assign]
+            yield records
+
+    def sizes(self) -> Sizes | None: ...
+
+
+@pytest.mark.parametrize("lost", [(True,), (False,), (True, False, True), (False, True), (True, True)])
+def test_a_failed_poll_is_counted_once_though_it_is_not_known_whether_the_state_has_it(
+    rig: Rig, lost: tuple[bool, ...]
+) -> None:
+    state = LosesAnswers(rig.state)
+    rig.state = state  # type: ignore[assignment]
+    poller = rig.poller("document_batches")
+    rig.mock_api.faults.add(faults.status(401), times=len(lost) + 1)
+    for arrives in (*lost, None):
+        state.arrives = arrives
+        assert not poller.poll()
+    state.arrives = None
+    assert poller.poll()
+    assert own_counters(rig.state, rig.account, "document_batches").poll_errors == {Reason.AUTH: len(lost) + 1}
 
 
 def shown(rig: Rig, poller: Poller) -> CollectorSnapshot:

@@ -35,7 +35,7 @@ INVOCATIONS = "collectors: [invocations]"
 def test_a_pause_that_the_api_asked_for_outlives_a_change_of_the_account(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(429, {"Retry-After": "100"}), times=1)
     program.running.start(program.accounts(a=BATCHES))
-    eventually(lambda: program.shared.limiters["a"][2].held_for() > 90)
+    eventually(lambda: program.shared.limiters.held_for("a") > 90)
     program.change(a=f"{BATCHES}, page_size: 50")
     [poller] = program.lines[-1].pollers
     poll = program.scheduler.engine.submit(program.lines[-1].over, poller.poll)
@@ -54,7 +54,7 @@ USED_UP = {"X-RateLimit-Limit": "9", "X-RateLimit-Remaining": "0", "X-RateLimit-
 def test_a_limit_that_is_used_up_holds_all_accounts_of_the_token_and_no_worker(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(200, USED_UP, b"null"), times=1)
     program.running.start(program.accounts(a=BATCHES))
-    eventually(lambda: program.shared.limiters["a"][2].held_for() > 90)
+    eventually(lambda: program.shared.limiters.held_for("a") > 90)
     other = f"api_token: {TOKEN}-2, {INVOCATIONS}"
     program.change(a=BATCHES, b=BATCHES, c=other)
     pollers = {poller.id[0]: poller for line in program.lines for poller in line.pollers}
@@ -78,6 +78,13 @@ def test_what_an_api_allows_is_not_said_of_another_token(program: Program) -> No
     assert remaining() == 5
     program.change(a=f"{BATCHES}, api_token: {TOKEN}-2")
     assert remaining() is None
+
+
+def test_nothing_is_kept_of_accounts_that_were_removed(program: Program) -> None:
+    program.running.start(program.accounts(a=BATCHES, b=BATCHES))
+    for number in range(3):
+        program.change(a=BATCHES, **{f"b{number}": BATCHES})
+    assert len(program.shared.limiters) == 2
 
 
 def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(program: Program) -> None:

@@ -38,6 +38,7 @@ class Node:
         configured = Configured(NAMES, "same")
         self.replicas = Replicas(self.engine, self.pool, self, configured, ticks, prepare=self.prepare, ttl=TTL)
         self.engine.submit("replicas", self.replicas.run)
+        self.engine.submit("replicas", self.replicas.watch)
 
     def prepare(self) -> None:
         self.engine.result(self.pool.submit(prepare("the database")))

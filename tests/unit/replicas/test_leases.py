@@ -1,6 +1,7 @@
 """Replicas share accounts by leases: never two for one account, none without an owner for long, no needless move."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -396,6 +397,36 @@ def test_accounts_that_are_not_configured_are_neither_claimed_nor_counted() -> N
     one = ticked(tick(0.0), tick(2.0, free=["elsewhere"]))
     assert one.decide(2.0).claim == 0
     assert one.unowned == []
+
+
+def forgotten(since: float, *live: Peer) -> tuple[str, ...]:
+    """What the replica "one" forgets of an account that is in no configuration of its own, unowned since then."""
+    known = ticked(tick(0.0, *live), tick(10.0, *live), accounts=1)
+    free = [Unowned("removed", None, since), Unowned("account-000", None, since)]
+    return known.after(replace(tick(20.0, *live), unowned=tuple(free))).decide(20.0).forget
+
+
+def test_the_lease_of_an_account_that_nobody_has_configured_for_an_hour_is_forgotten_by_the_first_replica() -> None:
+    one, two = Peer("one", "same", 0.0), Peer("two", "same", 0.0)
+    moment = tick(20.0).database_time
+    assert forgotten(moment - leases.FORGET_SECONDS, one) == ("removed",)
+    assert forgotten(moment - leases.FORGET_SECONDS, one, two) == ("removed",)
+    assert forgotten(moment - leases.FORGET_SECONDS, two, one) == ()
+    assert forgotten(moment - leases.FORGET_SECONDS + 1.0, one) == ()
+
+
+@pytest.mark.parametrize("since", [0.0, 1.0])
+def test_while_configurations_differ_no_lease_is_forgotten(since: float) -> None:
+    moment = tick(20.0).database_time
+    one, two = Peer("one", "same", 0.5), Peer("two", "other", since)
+    assert forgotten(moment - leases.FORGET_SECONDS, one, two) == ()
+
+
+def test_so_many_leases_are_forgotten_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "FORGOTTEN_AT_ONCE", 3)
+    known = ticked(tick(0.0), tick(10.0))
+    old = tick(20.0, free=[f"removed-{number}" for number in range(9)], since=-leases.FORGET_SECONDS)
+    assert len(known.after(old).decide(20.0).forget) == 3
 
 
 def test_the_configuration_that_was_loaded_last_counts() -> None:

@@ -1,6 +1,7 @@
 """A replica ticks, begins and ends accounts with their leases, and leaves in order."""
 
 import contextlib
+import itertools
 import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -13,8 +14,9 @@ import pytest
 from exporter.client import Stopping
 from exporter.model.record import StateError
 from exporter.polling.engine import Engine
-from exporter.replicas import replica
+from exporter.replicas import holdings, replica
 from exporter.replicas.holder import holder_id
+from exporter.replicas.leases import FORGET_SECONDS
 from exporter.replicas.replica import Replicas
 from exporter.replicas.values import Change, Configured, Phase, Tick, Unowned
 from tests.support.lease_table import DATABASE_AHEAD, TTL, Table
@@ -166,6 +168,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
         heartbeat=heartbeat,
         release=release,
         leave=leave,
+        forget=lambda stage, accounts, config, seconds: len([stage.table.leases.pop(each) for each in accounts]),
         add_accounts=lambda stage, accounts: stage.table.add(accounts, database_time(stage)),
     )
     monkeypatch.setattr(replica, "statements", simulated)
@@ -353,6 +356,44 @@ def test_a_reload_adds_and_removes_accounts(stage: Stage) -> None:
     assert stage.polled == set("bcde")
     assert stage.replicas.status.lease_changes[Change.REMOVED] == 1
     assert stage.replicas.status.accounts_unowned == 0
+
+
+def test_the_lease_of_a_removed_account_is_deleted_after_an_hour(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    alone(stage)
+    stage.replicas.configure(Configured(frozenset("bcd"), "other"))
+    stage.run(FORGET_SECONDS - 10.0)
+    assert set(stage.holders()) == set(NAMES)
+    stage.run(20.0)
+    assert set(stage.holders()) == set("bcd")
+    logged = [r for r in caplog.records if r.message == "leases of accounts that are no longer configured are deleted"]
+    assert [(r.__dict__["accounts"], r.__dict__["names"]) for r in logged] == [(1, "a")]
+
+
+def test_a_lease_that_somebody_has_deleted_is_made_again(stage: Stage) -> None:
+    alone(stage)
+    del stage.table.leases["a"]
+    stage.run(replica.ADD_AGAIN_SECONDS + 10.0)
+    assert stage.holders() == dict.fromkeys(NAMES, "one")
+    assert stage.polled == set(NAMES)
+
+
+def test_the_log_names_the_accounts_whose_leases_change(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    many = [f"account-{number}" for number in range(12)]
+    stage.replicas = stage.make("one", many)
+    stage.run(5.0)
+    [line] = [record.__dict__ for record in caplog.records if record.message == "leases changed"]
+    names = "account-0, account-1, account-10, account-11, account-2, …"
+    assert (line["reason"], line["accounts"], line["names"]) == ("claimed", 12, names)
+    caplog.clear()
+    stage.table.claim("two", ["account-3"], 1, (), database_time(stage))
+    beside(stage, "two")
+    stage.run(1.0)
+    [line] = [record.__dict__ for record in caplog.records if record.message == "leases changed"]
+    assert (line["reason"], line["accounts"], line["names"]) == ("lost", 1, "account-3")
 
 
 def test_it_says_that_it_leaves_ends_all_and_releases_then(stage: Stage) -> None:
@@ -545,3 +586,60 @@ def test_a_claim_that_is_under_way_at_the_end_is_released_and_begins_nothing(
     leaving.result(GENEROUS)
     assert stage.holders() == dict.fromkeys(NAMES, None)
     assert stage.events == [("leaving", ()), ("left", ())]
+
+
+class Hanging:
+    """A database that does not answer any more once it is to hang, and accounts that are never restored then."""
+
+    def __init__(self, stage: Stage, engine: Engine) -> None:
+        self.hangs = False
+        self.met = threading.Event()
+        self.begun = threading.Event()
+        self.hidden = threading.Event()
+        self._stage = stage
+        self._engine = engine
+        self._never = Future[Any]()
+
+    def submit(self, function: Callable[[Any], Any], seconds: float | None = None) -> "Future[Any]":
+        if self.hangs:
+            self.met.set()
+            return self._never
+        return self._stage.submit(function)
+
+    def claimed(self, accounts: Collection[str]) -> None:
+        self.begun.set()
+        if "b" in accounts:
+            self.met.set()
+            self._engine.result(self._never)
+
+    def hide(self, accounts: Collection[str]) -> None:
+        assert set(accounts) == {"a"}
+        self.hidden.set()
+
+    def lost(self, accounts: Collection[str]) -> None:
+        """End nothing."""
+
+
+@pytest.mark.parametrize("hanging", ["tick", "restore"])
+def test_what_may_have_expired_is_hidden_within_a_second_whatever_the_database_does(
+    stage: Stage, engine: Engine, monkeypatch: pytest.MonkeyPatch, hanging: str
+) -> None:
+    monkeypatch.setattr(holdings, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(replica, "TICK_SECONDS", 0.01)
+    now, world = itertools.count(1000), Hanging(stage, engine)
+    clock = [1000.0]
+    made = Replicas(engine, world, world, Configured(frozenset("a"), "same"), lambda: clock[0], holder="one")
+    engine.submit("replicas", made.run)
+    engine.submit("replicas", made.watch)
+    while not world.begun.wait(0.02):
+        clock[0] = stage.now = float(next(now))
+    if hanging == "tick":
+        world.hangs = True
+    else:
+        made.configure(Configured(frozenset("ab"), "same"))
+    assert world.met.wait(GENEROUS)
+    stage.down = "nothing answers there"
+    clock[0] = made.exposed_until - 0.1
+    assert not world.hidden.wait(0.1)
+    clock[0] = made.exposed_until
+    assert world.hidden.wait(1.0)

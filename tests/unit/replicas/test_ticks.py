@@ -178,6 +178,52 @@ def test_missing_leases_are_added_and_present_ones_stay(made: Leases) -> None:
     assert [free.account for free in tick.unowned] == ["b"]
 
 
+def gone_for(made: Leases, seconds: float) -> None:
+    """Let nobody have had any lease for so long."""
+    made.one.execute("UPDATE leases SET since = clock_timestamp() - make_interval(secs => %s)", (seconds,))
+    made.expire("dead", seconds)
+
+
+def test_leases_are_forgotten_that_nobody_has_had_for_so_long(made: Leases) -> None:
+    ticks.add_accounts(made.one, ["free", "held", "of the dead", "wanted"])
+    for holder, account in (("dead", "of the dead"), ("one", "held")):
+        unowned = [free for free in made.tick(holder).unowned if free.account == account]
+        assert ticks.claim(made.one, holder, unowned, 1) == {account: 1}
+    removed = ["free", "held", "of the dead"]
+    gone_for(made, 50.0)
+    assert ticks.forget(made.one, removed, "same", 60.0) == 0
+    gone_for(made, 70.0)
+    assert ticks.forget(made.one, removed, "same", 60.0) == 2
+    assert made.value("SELECT array_agg(account ORDER BY account) FROM leases") == ["held", "wanted"]
+
+
+def test_no_lease_is_forgotten_while_a_live_replica_has_another_configuration(made: Leases) -> None:
+    ticks.add_accounts(made.one, ["free"])
+    gone_for(made, 70.0)
+    made.tick("one")
+    made.tick("two", "other")
+    assert ticks.forget(made.one, ["free"], "same", 60.0) == 0
+    ticks.heartbeat(made.one, "two", TTL, "other", leaving=True)
+    assert ticks.forget(made.one, ["free"], "same", 60.0) == 1
+
+
+def test_a_lease_that_was_just_released_is_not_forgotten_and_one_with_a_long_term_neither(made: Leases) -> None:
+    ticks.add_accounts(made.one, ["a", "b"])
+    made.claim("dead")
+    gone_for(made, 70.0)
+    made.expire("dead", 10.0)
+    ticks.release(made.one, "dead", ["a"])
+    assert ticks.forget(made.one, ["a", "b"], "same", 60.0) == 0
+
+
+def test_records_and_counters_of_a_forgotten_account_stay(made: Leases) -> None:
+    ticks.add_accounts(made.one, ["a"])
+    made.one.execute("INSERT INTO collectors (account, collector) VALUES ('a', 'batches')")
+    gone_for(made, 70.0)
+    assert ticks.forget(made.one, ["a"], "same", 60.0) == 1
+    assert made.value("SELECT count(*) FROM collectors") == 1
+
+
 def test_replicas_that_died_long_ago_are_forgotten_unless_they_still_hold_leases(made: Leases) -> None:
     ticks.add_accounts(made.one, ["a"])
     made.claim("holds")

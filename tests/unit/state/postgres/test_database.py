@@ -3,18 +3,22 @@
 import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
+import trustme
 
 from exporter.model.accounting import Rules
 from exporter.model.database_url import shown
 from exporter.model.record import Refused, StateError
+from exporter.state.postgres import database as database_module
 from exporter.state.postgres.connection import patient
 from exporter.state.postgres.database import Fences, PostgresState, opened
 from exporter.state.postgres.errors import unavailable
 from exporter.state.postgres.pool import Connection
 from exporter.state.postgres.schema import VERSION
+from tests.support import certificates
 from tests.support.canaries import canary, holds
 from tests.support.postgres import Server, running
 from tests.support.state_file import counted, write
@@ -119,6 +123,47 @@ def test_an_encoding_that_lacks_characters_is_refused(postgres: Server) -> None:
     postgres.drop(name)
 
 
+def test_collectors_that_are_read_ahead_are_opened_without_a_question(postgres: Server, database: str) -> None:
+    took: list[float] = []
+    url = postgres.url(database)
+    names = [("prod", "x"), ("prod", "new"), ("other", "new")]
+    with opened(lambda: url, "the database", 1, observe=took.append) as state:
+        with state.records("prod", "x", RULES) as records:
+            write(records, "a")
+        for _ in range(2):
+            with state.ahead(names):
+                asked = len(took)
+                for account, collector in names:
+                    with state.records(account, collector, RULES) as records:
+                        assert list(records.failures.all()) == []
+                        assert len(records.sums().counters) == (collector == "x")
+                assert len(took) == asked
+            with state.records("prod", "x", RULES) as records:
+                write(records, "b")
+        assert counted(state, "x") == 2
+
+
+def test_what_was_read_ahead_is_not_used_later(postgres: Server, database: str) -> None:
+    with state_of(postgres.url(database)) as state, state_of(postgres.url(database)) as other:
+        with state.ahead([("prod", "x")]):
+            pass
+        with other.records("prod", "x", RULES) as records:
+            write(records, "a")
+        assert counted(state, "x") == 1
+
+
+def test_what_can_not_be_read_ahead_is_read_one_by_one(
+    postgres: Server, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "AHEAD_SECONDS", 0.3)
+    monkeypatch.setattr(database_module, "loading_all", lambda _: lambda to: to.execute("SELECT pg_sleep(60)"))
+    with state_of(postgres.url(database)) as state:
+        with state.records("prod", "x", RULES) as records:
+            write(records, "a")
+        with state.ahead([("prod", "x")]), state.records("prod", "x", RULES) as records:
+            assert len(records.sums().counters) == 1
+
+
 def test_an_account_that_is_not_owned_is_refused_without_a_question(postgres: Server) -> None:
     unowned = state_of(postgres.url("none"), fences=lambda account: None)
     with unowned as state, pytest.raises(Refused), state.records("prod", "x", RULES):
@@ -160,9 +205,56 @@ def test_what_cannot_be_connected_to_is_named_with_the_fix(postgres: Server, dat
     assert "can't be resolved" in what("postgresql://u@nowhere.invalid/x")
 
 
-def test_a_certificate_that_is_not_trusted_is_a_failure_of_tls() -> None:
-    error = psycopg.OperationalError("connection failed: SSL error: certificate verify failed")
+def test_what_else_tls_says_is_a_failure_of_tls() -> None:
+    error = psycopg.OperationalError("connection failed: SSL error: unsupported protocol")
     assert "TLS failed: check sslmode and sslrootcert" in str(unavailable("postgresql://db/x", error))
+
+
+@pytest.fixture(scope="module")
+def authorities(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the authority of the server's certificate, and with another one."""
+    folder = tmp_path_factory.mktemp("authorities")
+    certificates.make(folder)
+    trustme.CA().cert_pem.write_to_path(folder / "another.pem")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encrypted(authorities: Path) -> Iterator[Server]:
+    files = {name: (authorities / name).read_bytes() for name in ("server.pem", "server.key")}
+    with running("ssl=on", "ssl_cert_file=../server.pem", "ssl_key_file=../server.key", files=files) as server:
+        yield server
+
+
+def encrypted_url(server: Server, host: str, name: str, authority: Path) -> str:
+    url = server.tcp_url(name, password="superuser-password").replace("@127.0.0.1:", f"@{host}:")
+    return f"{url}?hostaddr=127.0.0.1&sslmode=verify-full&sslrootcert={authority}"
+
+
+def test_a_state_is_kept_by_tls_with_a_verified_certificate(encrypted: Server, authorities: Path) -> None:
+    url = encrypted_url(encrypted, "localhost", encrypted.database(), authorities / "ca.pem")
+    assert count(url, "a") == 1
+    with state_of(url) as state:
+        query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        assert state.pool.submit(lambda connection: connection.execute(query).fetchall()).result() == [(True,)]
+
+
+@pytest.mark.parametrize(
+    ("host", "authority", "message"),
+    [
+        ("localhost", "another.pem", "its certificate is of no authority in sslrootcert, or has expired"),
+        ("localhost", "system", "its certificate is of no authority in sslrootcert, or has expired"),
+        ("localhost", "none.pem", "there is no file of authorities: check sslrootcert"),
+        ("db.example", "ca.pem", "its certificate is for another name"),
+    ],
+)
+def test_a_certificate_that_can_not_be_trusted_is_named_with_the_fix(
+    encrypted: Server, authorities: Path, host: str, authority: str, message: str
+) -> None:
+    root = Path("system") if authority == "system" else authorities / authority
+    error = refused(encrypted_url(encrypted, host, "postgres", root))
+    assert message in str(error)
+    assert not error.passing
 
 
 def test_what_a_statement_is_refused_for_is_named_with_the_fix(postgres: Server, database: str) -> None:
@@ -233,6 +325,40 @@ def test_a_server_without_room_is_named(small: Server) -> None:
         for _ in range(5):
             stack.enter_context(contextlib.closing(psycopg.connect(small.url())))
         assert "it has no connection left" in what(url)
+
+
+NO_ROOM = r"its disk is full: make room.*53100|its disk can't be read or written.*58030"
+"""PostgreSQL 16 and newer take a file that may not grow for a disk that fails."""
+LARGEST_FILE = 2 * 1024 * 1024 + 4096
+"""No multiple of a page: the last one of a file is written in part, as on a disk that is full."""
+
+
+def fill(connection: Connection) -> None:
+    """Fill the table of records to the last gap in its pages, long before its indexes are full."""
+    query = "INSERT INTO records SELECT 0, gen_random_uuid(), 0, 0, repeat('x', %s), '' FROM generate_series(1, %s)"
+    for length, count in ((1900, 100), (1900, 1), (200, 10), (200, 1), (0, 10), (0, 1)):
+        with contextlib.suppress(psycopg.errors.DiskFull, psycopg.errors.IoError):
+            while True:
+                connection.execute(query, (length, count))
+
+
+def test_what_a_full_disk_refuses_is_counted_once_when_there_is_room() -> None:
+    with running("autovacuum=off", largest_file=LARGEST_FILE) as server:
+        name = server.database()
+        url = server.url(name)
+        assert count(url, "a") == 1
+        with server.admin(name) as connection:
+            fill(connection)
+        for _ in range(2):
+            with pytest.raises(StateError, match=NO_ROOM) as raised:
+                count(url, "b")
+            assert raised.value.passing
+        with state_of(url) as state:
+            assert counted(state, "x") == 1
+        with server.admin(name) as connection:
+            connection.execute("DELETE FROM records WHERE collector = 0")
+            connection.execute("VACUUM records")
+        assert count(url, "b") == 2
 
 
 CANARIES = ("user", "password", "option", "parameter")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from exporter.model.record import Refused, StateError
 from exporter.state import prepared
 from exporter.state.postgres.connection import connector
+from exporter.state.postgres.loading import loading_all
 from exporter.state.postgres.pool import Connection, Pool
 from exporter.state.postgres.rows import Fence, PostgresRows
 from exporter.state.postgres.schema import prepare
@@ -133,6 +134,9 @@ def test_the_rows_are_those_of_sqlite(pool: Pool, tmp_path: Path, polls: list[li
                 here, there = everything(postgres), everything(SqliteRows(connection, "prod", "x"))
                 assert here == there
         assert everything(rows_of(pool)) == everything(SqliteRows(connection, "prod", "x"))
+        ahead = pool.submit(loading_all([("prod", "x"), ("other", "x")])).result()
+        loaded = PostgresRows(Trips(pool), "prod", "x", FENCE, ahead["prod", "x"])
+        assert everything(loaded) == everything(SqliteRows(connection, "prod", "x"))
 
 
 def test_a_quiet_poll_is_two_round_trips(pool: Pool) -> None:
