@@ -232,8 +232,7 @@ COMMANDS = {
     "metrics": Command("Print the catalog of metrics, as Markdown.", _LOG),
     "demo": Command("Serve the records of mock APIs that change, fail and get stuck.", {**_DEMO, **_WEB, **_LOG}),
     "state show": Command(
-        "Show what a state holds, also while an exporter uses it. A replica is live, leaving, or gone:"
-        " its heartbeat has expired.",
+        "Show what a state holds, also while an exporter uses it.",
         {**_CONFIG, **_STATE_SHOW, **_LOG},
         {
             "place": Argument(
