@@ -128,7 +128,7 @@ def test_a_value_that_is_unset_is_as_its_default_or_refused(path: str) -> None:
     """A null removes a default."""
     made = outcome(put({}, path, None))
     if isinstance(made, str):
-        assert re.search(rf"missing propert(y|ies).*'{path.rpartition('.')[2]}'", made), made
+        assert re.search(rf"missing (?:property|properties).*'{path.rpartition('.')[2]}'", made), made
     else:
         for manifest in made.values():
             judge(manifest)
@@ -263,4 +263,4 @@ def test_values_that_the_comparison_names_are_values_of_the_chart() -> None:
 def test_the_refusal_in_the_documentation_is_what_helm_prints() -> None:
     page = (ROOT / "docs/deployment.md").read_text()
     (shown,) = re.findall(r"^```text\n(- at '/serviceMonitor'.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert shown in refusal({"serviceMonitor": {"intervall": "1m"}})
+    assert shown in refusal({"serviceMonitor": {"scrapeTimeot": "1m"}})
