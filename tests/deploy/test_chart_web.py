@@ -177,6 +177,16 @@ def test_values_that_do_not_fit_each_other_are_refused_with_the_place(given: dic
     assert place in refusal(given)
 
 
+@pytest.mark.parametrize("maximum", [0, "0%"])
+def test_a_budget_that_lets_no_pod_go_is_refused(maximum: int | str) -> None:
+    replicas = {"replicaCount": 2, "state": {"existingSecret": "s"}}
+    budget = {"maxUnavailable": maximum}
+    assert "podDisruptionBudget.maxUnavailable: " in refusal({**replicas, "podDisruptionBudget": budget})
+    rendered({"podDisruptionBudget": budget})
+    made = rendered({**replicas, "podDisruptionBudget": {**budget, "minAvailable": 0}})
+    assert only(made, "PodDisruptionBudget")["spec"]["minAvailable"] == 0
+
+
 def test_all_that_is_wrong_is_said_at_once() -> None:
     message = refusal({"replicaCount": 2, "tokens": {"secretName": ""}, "ingress": ON})
     assert message.count("\n- ") == 3

@@ -61,8 +61,13 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- $minimum := $values.podDisruptionBudget.minAvailable | toString -}}
-{{- if and $values.podDisruptionBudget.enabled (gt (int $values.replicaCount) 1) (or (eq $minimum "100%") (and (regexMatch "^[0-9]+$" $minimum) (ge (int $minimum) (int $values.replicaCount)))) -}}
+{{- $budget := $values.podDisruptionBudget -}}
+{{- $several := and $budget.enabled (gt (int $values.replicaCount) 1) -}}
+{{- if and $several (kindIs "invalid" $budget.minAvailable) (regexMatch "^0%?$" (toString $budget.maxUnavailable)) -}}
+{{- $problems = append $problems "podDisruptionBudget.maxUnavailable: no pod could ever be evicted, and no node drained; at least 1" -}}
+{{- end -}}
+{{- $minimum := toString $budget.minAvailable -}}
+{{- if and $several (or (eq $minimum "100%") (and (regexMatch "^[0-9]+$" $minimum) (ge (int $minimum) (int $values.replicaCount)))) -}}
 {{- $problems = append $problems "podDisruptionBudget.minAvailable: no pod could ever be evicted, and no node drained; less than replicaCount" -}}
 {{- end -}}
 {{- if and $values.ingress.enabled (not $values.ingress.hosts) -}}

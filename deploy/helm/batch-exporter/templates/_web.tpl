@@ -96,11 +96,10 @@ httpGet: {path: {{ .path }}, port: metrics}
 {{- toYaml (list $endpoint) -}}
 {{- end -}}
 
-{{- /* The namespace that a monitor elsewhere looks into. */ -}}
+{{- /* The namespace that a monitor elsewhere looks into; nothing for a monitor that is here. */ -}}
 {{- define "batch-exporter.namespaceSelector" -}}
 {{- $namespace := include "batch-exporter.namespace" .root -}}
-{{- if and .monitor.namespace (ne .monitor.namespace $namespace) }}
-namespaceSelector:
-  matchNames: [{{ $namespace }}]
-{{- end }}
+{{- if and .monitor.namespace (ne .monitor.namespace $namespace) -}}
+{{ $namespace }}
+{{- end -}}
 {{- end -}}
