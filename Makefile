@@ -72,6 +72,7 @@ docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/python -m tools.flag_table
 	$(BIN)/python -m tools.runbooks > exporter/web/pages/runbooks.html
 	$(BIN)/python -m tools.rooms > docs/rooms.svg
+	$(BIN)/python -m tools.helm_chart
 
 site: $(VENV)/.site ## build the pages into site/, with a search
 	$(BIN)/python -m mkdocs build --strict

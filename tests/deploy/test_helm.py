@@ -13,10 +13,11 @@ from tests.support.rules import ADDRESSES
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 
-def test_helm_finds_nothing_to_complain_of() -> None:
+@pytest.mark.parametrize("file", sorted((CHART / "ci").glob("*.yaml")), ids=lambda file: file.stem)
+def test_helm_finds_nothing_to_complain_of(file: Path) -> None:
     from helm_python import lint
 
-    report = lint(CHART, ALL_ON, strict=True)
+    report = lint(CHART, yaml.safe_load(file.read_text()), strict=True)
     assert [message for message in report["messages"] if message["severity"] > 1] == []
     assert report["errors"] == []
 
@@ -41,6 +42,10 @@ def test_values_that_the_chart_does_not_know_are_refused(values: dict[str, Any])
 
     with pytest.raises(HelmError):
         rendered(values)
+
+
+def test_a_chart_above_this_one_may_turn_it_on_and_share_values() -> None:
+    assert rendered({"enabled": True, "global": {"imageRegistry": "registry.example.org"}}) == rendered({})
 
 
 def test_two_releases_do_not_meet() -> None:

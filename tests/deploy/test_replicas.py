@@ -9,13 +9,19 @@ import pytest
 import yaml
 
 from exporter.cli.main import run
-from tests.deploy.test_kubernetes import PLAIN, WAYS, configuration, plainly
+from tests.deploy.test_kubernetes import PLAIN, WAYS, configuration, plainly, same
 from tests.support.manifests import ALL_ON, Manifests, judge, kustomized, only, pod, rendered
 from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
-TWO: dict[str, Any] = {**ALL_ON, "replicaCount": 2, "state": {"existingSecret": "batch-exporter-state"}}
+TWO: dict[str, Any] = {
+    **ALL_ON,
+    "serviceMonitor": {"enabled": False},
+    "podMonitor": {"enabled": True},
+    "replicaCount": 2,
+    "state": {"existingSecret": "batch-exporter-state"},
+}
 RELABELED = [
     {"sourceLabels": ["account"], "regex": ".+", "targetLabel": "instance", "replacement": "batch-exporter"},
     {"sourceLabels": ["account"], "regex": ".+", "targetLabel": "pod", "replacement": ""},
@@ -46,11 +52,8 @@ def test_a_misspelled_key_of_a_pod_monitor_does_not_pass(both: dict[str, Manifes
 
 def test_manifests_and_chart_say_the_same(both: dict[str, Manifests]) -> None:
     plain, chart = both[PLAIN], both["chart"]
-    assert {kind for kind, _ in plain} - {kind for kind, _ in chart} == {"Namespace"}
-    kinds = {kind for kind, _ in chart} - {"ConfigMap", "Deployment"}
-    assert kinds >= {"PodMonitor", "PodDisruptionBudget", "NetworkPolicy", "Service"}
-    for kind in kinds:
-        assert plainly(only(plain, kind)["spec"]) == plainly(only(chart, kind)["spec"]), kind
+    assert {kind for kind, _ in chart} >= {"PodMonitor", "PodDisruptionBudget", "NetworkPolicy", "Service"}
+    same(plain, chart)
     for made in (plain, chart):
         config = yaml.safe_load(configuration(made)["data"]["config.yaml"])
         assert config == yaml.safe_load((ROOT / "deploy/kubernetes/replicas/config.yaml").read_text())

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import jsonschema
+import pytest
 import yaml
 
 from tests.support.container_engine import output
@@ -45,6 +46,15 @@ def rendered(values: dict[str, Any], release: str = "batch-exporter") -> Manifes
     return named(document for text in texts for document in yaml.safe_load_all(text))
 
 
+def refusal(values: dict[str, Any]) -> str:
+    """Why `helm template` refuses the values."""
+    from helm_python import HelmError
+
+    with pytest.raises(HelmError) as refused:
+        rendered(values)
+    return str(refused.value)
+
+
 def only(manifests: Manifests, kind: str) -> Manifest:
     found = [manifest for (of, _), manifest in manifests.items() if of == kind]
     assert len(found) == 1
@@ -58,7 +68,7 @@ def pod(manifests: Manifests) -> dict[str, Any]:
 
 def judge(manifest: Manifest) -> None:
     """Fails if the manifest's schema does not know something in it, or misses something."""
-    if manifest["apiVersion"].startswith("monitoring.coreos.com/"):
+    if manifest["apiVersion"].startswith(("monitoring.coreos.com/", "gateway.networking.k8s.io/")):
         schema = json.loads((SCHEMAS / f"{manifest['kind'].lower()}.json").read_text())
         jsonschema.validate(manifest, schema)
     else:

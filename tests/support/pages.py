@@ -7,7 +7,9 @@ from pathlib import Path
 from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("[!.]*/README.md"), *DOCS.glob("**/*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("[!.]*/README.md"), *ROOT.glob("deploy/helm/*/README.md"), *DOCS.glob("**/*.md")]
+)
 
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

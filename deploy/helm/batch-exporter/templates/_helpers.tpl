@@ -1,0 +1,94 @@
+{{- define "batch-exporter.name" -}}
+{{ .Values.nameOverride | default .Chart.Name }}
+{{- end -}}
+
+{{- /* The name of resources: short enough for what is appended to it. */ -}}
+{{- define "batch-exporter.fullname" -}}
+{{- $name := include "batch-exporter.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride }}
+{{- else if contains $name .Release.Name -}}
+{{ .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" }}
+{{- end -}}
+{{- end -}}
+
+{{- define "batch-exporter.namespace" -}}
+{{ .Values.namespaceOverride | default .Release.Namespace }}
+{{- end -}}
+
+{{- define "batch-exporter.selector" -}}
+app.kubernetes.io/name: {{ include "batch-exporter.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- /* Labels of a resource: root, and labels of its own. None replaces what is selected by. */ -}}
+{{- define "batch-exporter.labels" -}}
+{{- $usual := dict
+  "app.kubernetes.io/version" .root.Chart.AppVersion
+  "app.kubernetes.io/managed-by" .root.Release.Service
+  "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version) -}}
+{{- $selector := include "batch-exporter.selector" .root | fromYaml -}}
+{{- toYaml (merge (dict) $selector (.labels | default dict) (.root.Values.commonLabels | default dict) $usual) -}}
+{{- end -}}
+
+{{- /* Metadata of a resource: root; and, where it has them, suffix, namespace, labels and annotations of its own. */ -}}
+{{- define "batch-exporter.metadata" -}}
+{{- $metadata := dict
+  "name" (printf "%s%s" (include "batch-exporter.fullname" .root) (.suffix | default ""))
+  "namespace" (.namespace | default (include "batch-exporter.namespace" .root))
+  "labels" (include "batch-exporter.labels" . | fromYaml) -}}
+{{- with .annotations -}}
+{{- $_ := set $metadata "annotations" . -}}
+{{- end -}}
+{{- toYaml $metadata -}}
+{{- end -}}
+
+{{- define "batch-exporter.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{ .Values.serviceAccount.name | default (include "batch-exporter.fullname" .) }}
+{{- else -}}
+{{ .Values.serviceAccount.name | default "default" }}
+{{- end -}}
+{{- end -}}
+
+{{- define "batch-exporter.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{- /* The configuration file: config, with the place of the state. */ -}}
+{{- define "batch-exporter.config" -}}
+{{- $place := dict "path" "/data/batch-exporter.db" -}}
+{{- if .Values.state.existingSecret -}}
+{{- $place = dict "url_file" "/run/secrets/batch-exporter-state/url" -}}
+{{- end -}}
+{{- $state := merge (dict) (.Values.config.state | default dict) $place -}}
+{{- toYaml (merge (dict "state" $state) (omit .Values.config "state")) -}}
+{{- end -}}
+
+{{- /* Where alerts and dashboards link to: by default the Ingress, or the Service, which a browser reaches only inside the cluster. */ -}}
+{{- define "batch-exporter.externalUrl" -}}
+{{- $url := .Values.externalUrl -}}
+{{- if and (not $url) .Values.ingress.enabled -}}
+{{- with first .Values.ingress.hosts -}}
+{{- $url = printf "%s://%s%s" (ternary "https" "http" (not (empty $.Values.ingress.tls))) .host (first .paths).path -}}
+{{- end -}}
+{{- end -}}
+{{- if not $url -}}
+{{- $scheme := ternary "https" "http" (include "batch-exporter.web" . | fromYaml).tls -}}
+{{- $url = printf "%s://%s.%s.svc:%d" $scheme (include "batch-exporter.fullname" .) (include "batch-exporter.namespace" .) (int .Values.service.port) -}}
+{{- end -}}
+{{- regexReplaceAll "/+$" $url "" -}}
+{{- end -}}
+
+{{- /* A file of rules or a dashboard, with links to where things are here. */ -}}
+{{- define "batch-exporter.linked" -}}
+{{- .root.Files.Get .path
+  | replace "http://localhost:3000" (regexReplaceAll "/+$" .root.Values.grafanaUrl "")
+  | replace "http://localhost:10977" (include "batch-exporter.externalUrl" .root) -}}
+{{- end -}}

@@ -1,0 +1,95 @@
+{{- define "batch-exporter.configKey" -}}
+{{- ternary .Values.existingConfig.key "config.yaml" (or .Values.existingConfig.configMap .Values.existingConfig.secret | empty | not) -}}
+{{- end -}}
+
+{{- /* Fails with all that is wrong with values that each fit the schema, but not each other. */ -}}
+{{- define "batch-exporter.validate" -}}
+{{- $problems := include "batch-exporter.problems" . | fromYamlArray -}}
+{{- if $problems -}}
+{{- fail (printf "\n- %s" (join "\n- " $problems)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "batch-exporter.problems" -}}
+{{- $values := .Values -}}
+{{- $web := include "batch-exporter.web" . | fromYaml -}}
+{{- $problems := list -}}
+{{- if and (gt (int $values.replicaCount) 1) (not $values.state.existingSecret) -}}
+{{- $problems = append $problems "replicaCount: more than one replica need their state in PostgreSQL; set state.existingSecret, or replicaCount: 1" -}}
+{{- end -}}
+{{- if and $values.state.existingSecret (hasKey ($values.config.state | default dict) "path") -}}
+{{- $problems = append $problems "config.state.path: with state.existingSecret the state is in PostgreSQL; remove one of them" -}}
+{{- end -}}
+{{- if and $values.existingConfig.configMap $values.existingConfig.secret -}}
+{{- $problems = append $problems "existingConfig: configMap and secret are both set; keep the one with the configuration file" -}}
+{{- end -}}
+{{- if not (or $values.existingConfig.configMap $values.existingConfig.secret) -}}
+{{- range $index, $account := $values.config.accounts -}}
+{{- if and $account.api_token_env (not $values.extraEnv) (not $values.extraEnvFrom) -}}
+{{- $problems = append $problems (printf "config.accounts[%d].api_token_env: the pod has no variable %s; set extraEnv or extraEnvFrom" $index $account.api_token_env) -}}
+{{- end -}}
+{{- if and (hasPrefix "/run/secrets/batch-exporter/" ($account.api_token_file | default "")) (not $values.tokens.secretName) -}}
+{{- $problems = append $problems (printf "config.accounts[%d].api_token_file: %s is in the Secret tokens.secretName, which is empty" $index $account.api_token_file) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $index, $flag := $values.extraArgs -}}
+{{- range $own, $value := dict "--config.file" "existingConfig" "--web.config.file" "webConfig" "--web.unauthenticated-health" "webConfig" "--web.listen-address" "service.port" -}}
+{{- if or (eq $flag $own) (hasPrefix (printf "%s=" $own) $flag) -}}
+{{- $problems = append $problems (printf "extraArgs[%d]: the chart sets %s; use %s" $index $own $value) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.webConfig.config $values.webConfig.existingSecret -}}
+{{- $problems = append $problems "webConfig: config and existingSecret are both set; keep the one with the web configuration file" -}}
+{{- end -}}
+{{- if and $values.webConfig.existingSecret (kindIs "invalid" $values.webConfig.existingSecretSets) -}}
+{{- $problems = append $problems "webConfig.existingSecretSets: say what the file in existingSecret sets, such as [tls, users], or [] if neither" -}}
+{{- end -}}
+{{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled -}}
+{{- $problems = append $problems "podMonitor.enabled: with serviceMonitor.enabled every pod would be scraped twice; turn one of them off" -}}
+{{- end -}}
+{{- range $name := list "serviceMonitor" "podMonitor" -}}
+{{- $monitor := get $values $name -}}
+{{- if $monitor.enabled -}}
+{{- $elsewhere := not (or (eq ($monitor.namespace | default "") "") (eq $monitor.namespace (include "batch-exporter.namespace" $))) -}}
+{{- if and $web.tls (ne ($monitor.scheme | default "") "http") (not $monitor.tlsConfig) (or $elsewhere (not $values.webConfig.tlsSecret)) -}}
+{{- $problems = append $problems (printf "%s.tlsConfig: webConfig turns TLS on; say how Prometheus checks the certificate, by ca and serverName" $name) -}}
+{{- end -}}
+{{- if and $web.users (not $monitor.basicAuth) -}}
+{{- $problems = append $problems (printf "%s.basicAuth: webConfig turns passwords on; name the Secret with the user and password for Prometheus" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $budget := $values.podDisruptionBudget -}}
+{{- $several := and $budget.enabled (gt (int $values.replicaCount) 1) -}}
+{{- if and $several (kindIs "invalid" $budget.minAvailable) (regexMatch "^0%?$" (toString $budget.maxUnavailable)) -}}
+{{- $problems = append $problems "podDisruptionBudget.maxUnavailable: no pod could ever be evicted, and no node drained; at least 1" -}}
+{{- end -}}
+{{- $minimum := toString $budget.minAvailable -}}
+{{- if and $several (or (eq $minimum "100%") (and (regexMatch "^[0-9]+$" $minimum) (ge (int $minimum) (int $values.replicaCount)))) -}}
+{{- $problems = append $problems "podDisruptionBudget.minAvailable: no pod could ever be evicted, and no node drained; less than replicaCount" -}}
+{{- end -}}
+{{- if and $values.ingress.enabled (not $values.ingress.hosts) -}}
+{{- $problems = append $problems "ingress.hosts: the Ingress leads nowhere; add a host with a path" -}}
+{{- end -}}
+{{- range $name, $route := $values.route -}}
+{{- if and $route.enabled (not $route.parentRefs) -}}
+{{- $problems = append $problems (printf "route.%s.parentRefs: the HTTPRoute has no Gateway; add one" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if $values.prometheusRule.customRules -}}
+{{- range $path, $_ := .Files.Glob "files/rules/*.yml" -}}
+{{- range ($.Files.Get $path | fromYaml).groups -}}
+{{- range .rules -}}
+{{- if hasKey (get ($values.prometheusRule.customRules | default dict) (.alert | default "") | default dict) "threshold" -}}
+{{- if not (regexMatch (include "batch-exporter.thresholdPattern" $) (trim .expr)) -}}
+{{- $problems = append $problems (printf "prometheusRule.customRules.%s.threshold: its expression does not end with a number to change" .alert) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $problems -}}
+{{- end -}}
