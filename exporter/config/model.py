@@ -52,6 +52,8 @@ class Account:
     max_requests_per_second: float
     max_concurrent_requests: int
     page_size: int
+    created_timestamps: bool = False
+    """Whether scrapes tell when counters began, and new series do not wait for a scrape that saw them at 0."""
 
 
 @dataclass(frozen=True, slots=True)

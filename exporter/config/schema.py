@@ -99,6 +99,8 @@ class Tuning(_Shape):
     """Most API requests of the account at the same time."""
     page_size: int = Field(100, ge=1, le=1000)
     """Records to request per page of a list."""
+    created_timestamps: bool = False
+    """Tell Prometheus when counters began (`_created`), for its feature `created-timestamp-zero-ingestion`."""
 
 
 class State(_Shape):

@@ -84,6 +84,7 @@ class Poller:
         facts = self._facts
         try:
             with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
+                records.begin_counting(self._clock())
                 marks = records.marks
                 self._read_failures(records)
                 totals = records.sums()
@@ -175,12 +176,16 @@ class Poller:
             if scraped:
                 records.mark(replace(records.marks, scraped_at=publisher.scraped_at()))
                 publisher.scraped_before = True
+            records.begin_counting(self._clock())
             records.count(self._pending)
             self._pending.clear()
             publisher.totals = records.sums()
             rising = publisher.rising()
             if rising:
-                records.publish(rising, self._clock())
+                now = self._clock()
+                starting = publisher.starting(rising)
+                records.publish(rising, now, starting)
+                publisher.note_published(starting, now, records.marks.counting_since)
                 publisher.totals = records.sums()
 
     def _poll(self, result: PollResult) -> None:
@@ -188,6 +193,7 @@ class Poller:
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
             reconciled_at = records.marks.reconciled_at
             records.scraped_at = self._publisher.scraped_at()
+            records.begin_counting(self._clock())
             try:
                 self._collector.poll(
                     self._client, records, self._clock(), result, lambda: self._progress(records), self._ticks()

@@ -1,7 +1,11 @@
 """The checkpoint of a collector, as a value and as the text that the state keeps."""
 
 import json
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+
+from exporter.model.record import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,27 @@ class Checkpoint:
     """When the last known scrape began that was answered to its end; None: nobody scrapes."""
     published_at: float | None = None
     """When counters last rose in scrapes."""
+    counting_since: float | None = None
+    """When all counters were 0, before the first poll; None if an older version has polled. It never changes."""
+
+    starting: Mapping[str, float] = field(default_factory=dict)
+    """By series (as JSON): when it was exposed for the first time, and not at 0, if no known scrape has seen that."""
+
+    @property
+    def is_blank(self) -> bool:
+        """Return whether the collector was never polled: scrapes and counters do not matter."""
+        return replace(self, scraped_at=None, published_at=None, counting_since=None) == Checkpoint()
+
+    def published(self, at: float, starting: Iterable[Key]) -> "Checkpoint":
+        """Return the checkpoint after counters have risen in scrapes, some of them series that start with that."""
+        new = {json.dumps(series): at for series in starting}
+        unseen = {json.dumps(series): since for series, since in self.unseen().items()}
+        return replace(self, published_at=at, starting={**unseen, **new})
+
+    def unseen(self) -> Mapping[Key, float]:
+        """Return the series in `starting` that no scrape has seen since they started."""
+        seen = -math.inf if self.scraped_at is None else self.scraped_at
+        return {tuple(json.loads(series)): since for series, since in self.starting.items() if since >= seen}
 
     @classmethod
     def decode(cls, text: str) -> "Checkpoint":
@@ -72,4 +97,4 @@ class Checkpoint:
         return json.dumps({name: getattr(self, name) for name in _NAMES})
 
 
-_NAMES = tuple(field.name for field in fields(Checkpoint))
+_NAMES = tuple(each.name for each in fields(Checkpoint))

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 FOLDER = ROOT / "deploy/vm"
 JOB = "batch-exporter"
 """The job that the rules know."""
-(LISTENS,) = DEFAULTS["listen_address"]
+LISTENS = ":10977"
 
 
 @pytest.fixture
@@ -57,6 +57,7 @@ def test_the_scrape_config_has_the_job_of_the_rules_the_port_of_the_exporter_and
     scrape_config: Manifest,
 ) -> None:
     spec = scrape_config["spec"]
+    assert DEFAULTS["listen_address"] == [LISTENS]
     assert spec["jobName"] == JOB
     assert [target.rpartition(":")[2] for target in spec["staticConfigs"][0]["targets"]] == [LISTENS.strip(":")]
     named = [spec["tlsConfig"]["ca"]["secret"], *spec["basicAuth"].values()]
@@ -81,7 +82,7 @@ def test_promtool_finds_a_file_of_targets_that_is_wrong(prometheus_config: Path,
 @pytest.mark.programs
 def test_prometheus_finds_the_exporter_with_the_job_of_the_rules(prometheus_config: Path) -> None:
     for command in promtool.promtools():
-        words = [command, "check", "service-discovery", "--timeout=10s", prometheus_config, JOB]
+        words = [command, "check", "service-discovery", "--timeout=10s", str(prometheus_config), JOB]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
         (target,) = json.loads(done.stdout[done.stdout.index("[") :])
         labels = target["labels"]

@@ -158,6 +158,7 @@ class Rig:
         labels: str = "",
         asking: Client | None = None,
         publish: Callable[[CollectorSnapshot], None] | None = None,
+        created_timestamps: bool = False,
         **changed: Any,
     ) -> Poller:
         """A poller of the mock API, as if the program had just started; `changed` are of Limits or Options."""
@@ -176,7 +177,7 @@ class Rig:
             ),
             asking or client(self.mock_api.url, meter=self.meter, deadline=5.0, system=self.system),
             self.state,
-            Output(publish or self.board.publish, lambda: self.board.last_scrape),
+            Output(publish or self.board.publish, lambda: self.board.last_scrape, created_timestamps),
             CollectorStatus(self.account, self.system, collector),
             Pace(60.0, 600.0, HOUR),
             options.workflow_label,

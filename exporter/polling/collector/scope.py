@@ -57,7 +57,7 @@ class Scope:
         marks = poll.records.marks
         watermark = latest((new_since, marks.horizon))
         # A collector that was never polled has no records with other labels.
-        labels = self.labels if replace(marks, scraped_at=None, published_at=None) == Checkpoint() else marks.labels
+        labels = self.labels if marks.is_blank else marks.labels
         after = replace(_backfill_again(marks, watermark), scope=self.query, labels=labels)
         # Old records still in flight are on no page that will be read: they are followed by ID.
         poll.records.start_over(after, keep_before=poll.since if poll.listing.can_fetch_by_id else -math.inf)
@@ -106,4 +106,5 @@ def _backfill_again(marks: Checkpoint, watermark: float | None) -> Checkpoint:
         leapt_at=marks.leapt_at,
         scraped_at=marks.scraped_at,
         published_at=marks.published_at,
+        counting_since=marks.counting_since,
     )
