@@ -33,6 +33,7 @@ OTHER: dict[str, object] = {
     "max_requests_per_second": 6.0,
     "max_concurrent_requests": 5,
     "page_size": 101,
+    "created_timestamps": True,
 }
 
 

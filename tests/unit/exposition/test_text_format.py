@@ -1,7 +1,7 @@
 """The lines of each family, held to what the client library writes for the same samples."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -18,6 +18,7 @@ from prometheus_client.utils import floatToGoString
 from exporter.exposition.text_format import Exemplar, HistogramSample, Sample, header, render
 from exporter.model.family import Family
 
+parse_openmetrics: Callable[[str], Iterable[Metric]] = openmetrics_parser.text_string_to_metric_families
 GAUGE = Family("inkit_batches", "gauge", "Batches.", ("account", "kind"))
 COUNTER = Family(
     "inkit_batches_finished_total", "counter", "Finished.", ("account", "kind", "workflow"), optional=("workflow",)
@@ -153,7 +154,7 @@ def test_starts_are_lines_of_openmetrics_that_a_parser_reads_and_the_text_format
         block = render(family, samples)
         assert block.text == render(family, [replace(sample, created=None) for sample in samples]).text
         text = (header(family, openmetrics=True) + block.openmetrics + b"# EOF\n").decode()
-        (read,) = openmetrics_parser.text_string_to_metric_families(text)
+        (read,) = parse_openmetrics(text)
         starts = [sample for sample in read.samples if sample.name == family.name.removesuffix("_total") + "_created"]
         told = [sample for sample in samples if sample.created is not None]
         labels = [dict(zip(family.labels, sample.labels, strict=False)) for sample in told]
