@@ -139,12 +139,12 @@ def counters(
     facts: CollectorStatus,
     totals: Sums,
     before: Collection[Key] = (),
-    created: Callable[[Key], float | None] = lambda _: None,
+    created: Callable[[Key], float | None] | None = None,
 ) -> Counters:
     """Render the counters and histograms of a collector, those about its polling included.
 
     The series in `before` are already exposed: they stay exposed, if need be at 0, as far as the cap has room.
-    `created` returns when an exposed series began to count, epoch seconds; None if that is not to be shown.
+    `created` returns when an exposed series began to count, epoch seconds, or None; without it no start is shown.
     """
     rows: list[_Row] = []
     exposed: set[Key] = set()
@@ -161,7 +161,7 @@ def counters(
         names, samples, shown_as = (_counters if family.kind == "counter" else _histograms)(
             family, shape, facts.account, totals, zeros
         )
-        rows.append((family, _with_starts(family, samples, created)))
+        rows.append((family, samples if created is None else _with_starts(family, samples, created)))
         exposed.update((family.name, *key) for key in names)
         folds.update(shown_as)
         folded |= _number(family, shown_as)
@@ -169,8 +169,8 @@ def counters(
         known = {key[1:]: float(state.published) for key, state in totals.counters.items() if key[0] == own.family.name}
         values = {**dict.fromkeys(own.zeros(shape.feeds), 0.0), **known}
         labels = (facts.account, facts.system, facts.collector)
-        starts = {key: created((own.family.name, *key)) for key in values}
-        samples = [Sample((*labels, *key), value, created=starts[key]) for key, value in sorted(values.items())]
+        starts = {} if created is None else {key: created((own.family.name, *key)) for key in values}
+        samples = [Sample((*labels, *key), value, None, starts.get(key)) for key, value in sorted(values.items())]
         rows.append((own.family, samples))
         exposed.update((own.family.name, *key) for key in values)
     return Counters(_blocks(rows), _shared(frozenset(exposed)), folds, folded)

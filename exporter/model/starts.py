@@ -34,9 +34,7 @@ class Starts:
         return self._withheld, self._counting_since, len(self._new)
 
     def of(self, series: Key) -> float | None:
-        """Return when a series that is exposed began; None if scrapers are not told."""
-        if not self.told:
-            return None
+        """Return when a series that is exposed began; None if scrapers are not told yet."""
         return self._new.get(series, None if self._withheld else self._counting_since)
 
     def resume(self, counting_since: float | None, unseen: Mapping[Key, float], *, restored: bool) -> None:

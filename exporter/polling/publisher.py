@@ -196,7 +196,8 @@ class Publisher:
         shown = self._version, of_state, self._starts.version
         if shown != self._counters_of:
             totals = replace(self._totals, counters={**self._totals.counters, **of_state})
-            self._counters = counters(self._shape, self._facts, totals, self._counters.series, self._start)
+            start = self._start if self._starts.told else None
+            self._counters = counters(self._shape, self._facts, totals, self._counters.series, start)
             self._counters_of = shown
 
     def update(self) -> None:
