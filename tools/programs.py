@@ -3,7 +3,7 @@
 Promtool and Prometheus judge what the exporter exposes, amtool and Alertmanager what becomes of its alerts; podman
 builds and runs the image (on a base from mmdebstrap); kubectl and systemd read deploy/; Chromium shows the pages;
 PostgreSQL keeps a state, with PgBouncer before it; shells complete command lines; mandoc and groff read the manual
-page.
+page. Where Go is installed, it also builds what Debian has not: a Prometheus 3.x with its promtool.
 """
 
 import ctypes
@@ -14,8 +14,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+
+from tools import prometheus3
 
 Version = tuple[int, ...]
 
@@ -149,6 +152,7 @@ def main() -> int:
     print("make test-all installs, where they are not there yet:")
     print(f"  Debian packages: {' '.join(packages) or 'none, all is there'}")
     print("  into .venv: the extras test and test-all of pyproject.toml, and by npm tests/grafana/package.json")
+    print(f"  into the user's cache, built by Go in minutes: {_to_be_built()}")
     print("No service is started or enabled.", flush=True)
     root = as_root()
     if root is None:
@@ -159,13 +163,38 @@ def main() -> int:
             if packages
             else "The tests of the image need root, or a sudo that asks for no password.",
         )
-    if not packages:
-        return 0
-    if shutil.which("apt-get") is None:
+    if packages and shutil.which("apt-get") is None:
         return refuse(found, "Install them with this system's package manager.")
-    install(root, packages)
-    left = problems()
+    # The build is work for the processor, and apt mostly waits.
+    with ThreadPoolExecutor(1) as beside:
+        building = beside.submit(_build)
+        if packages:
+            install(root, packages)
+        failed = building.result()
+    if failed is not None:
+        return refuse(
+            [failed], f"Prometheus {prometheus3.VERSION} could not be built. Try again, or remove Go from PATH."
+        )
+    left = problems() if packages else {}
     return refuse(left, "apt has no newer one: install it by hand, first in PATH.") if left else 0
+
+
+def _to_be_built() -> str:
+    """Return what is built, in words."""
+    if not prometheus3.is_available():
+        return "nothing: without Go the tests use Debian's Prometheus alone"
+    module = f"{prometheus3.MODULE}@{prometheus3.VERSION}"
+    return "nothing, all is there" if prometheus3.kept(os.environ).is_dir() else f"Prometheus 3.x ({module})"
+
+
+def _build() -> str | None:
+    """Build what is missing. Return Go's output if that fails."""
+    try:
+        if prometheus3.is_available():
+            prometheus3.built()
+    except prometheus3.BuildError as error:
+        return str(error)
+    return None
 
 
 def refuse(found: Iterable[str], way_out: str) -> int:

@@ -62,6 +62,8 @@ class Account(Polling):
     request_timeout: float
     max_requests_per_second: float
     max_concurrent_requests: int
+    created_timestamps: bool = False
+    """Whether scrapes tell when counters began, and new series do not wait for a scrape that saw them at 0."""
 
     def polling(self, collector: str) -> Polling:
         """Return how one of its collectors is polled."""

@@ -122,6 +122,8 @@ class Tuning(Polling):
     """Most API requests per second of the account, all collectors together. May be below 1."""
     max_concurrent_requests: int = Field(4, ge=1, le=64)
     """Most API requests of the account at the same time."""
+    created_timestamps: bool = False
+    """Tell Prometheus when counters began (`_created`), for its feature `created-timestamp-zero-ingestion`."""
 
 
 class State(_Shape):

@@ -1,4 +1,4 @@
-"""Choose the format and the compression of a response by the request's headers. Pure.
+"""Choose the format, the escaping and the compression of a response by the request's headers. Pure.
 
 An invalid header is never an error: the scraper then gets the uncompressed text format, which every scraper reads.
 """
@@ -10,6 +10,12 @@ from dataclasses import dataclass
 
 _Name = tuple[str, str | None]
 """A media range or a coding, and its version parameter."""
+
+_ESCAPINGS = ("allow-utf-8", "underscores", "dots", "values")
+"""How a scraper may ask for names that are not legacy ones. All of ours are, so each of them gives the same bytes."""
+
+_DEFAULT_ESCAPING = "underscores"
+"""That of a scraper that asks for none or for an unknown one, as in client_golang."""
 
 _OPENMETRICS: tuple[_Name, ...] = (
     ("application/openmetrics-text", "1.0.0"),
@@ -39,6 +45,24 @@ class _Range:
 
     name: _Name
     quality: float
+    escaping: str = ""
+    """One of `_ESCAPINGS`; empty if it names none or an unknown one."""
+
+
+@functools.lru_cache(maxsize=_HEADERS)
+def escaping(accept: str) -> str:
+    """Return the escaping scheme of the response, as client_golang chooses it: always a known one.
+
+    It is the one that the accepted range names, or else the last one named before in the order of preference.
+    """
+    names = _OPENMETRICS if openmetrics_preferred(accept) else _TEXT
+    found = _DEFAULT_ESCAPING
+    accepted = (element for element in _ranges(accept) if element.quality > 0)
+    for element in sorted(accepted, key=lambda element: (-element.quality, element.name[0].count("*"))):
+        found = element.escaping or found
+        if element.name in names:
+            break
+    return found
 
 
 @functools.lru_cache(maxsize=_HEADERS)
@@ -85,7 +109,12 @@ def _ranges(header: str) -> Iterator[_Range]:
         name, *rest = [part.strip() for part in _PART.findall(element)] or [""]
         pairs = (part.partition("=") for part in rest)
         parameters = {key.strip().lower(): _unquoted(value.strip()) for key, _, value in pairs}
-        yield _Range((name.lower(), parameters.get("version")), _number(parameters.get("q", "1")))
+        known = parameters.get("escaping", "")
+        yield _Range(
+            (name.lower(), parameters.get("version")),
+            _number(parameters.get("q", "1")),
+            known if known in _ESCAPINGS else "",
+        )
 
 
 def _unquoted(value: str) -> str:

@@ -2,8 +2,8 @@
 
 import itertools
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from exporter.exposition.catalog import OWN_COUNTERS, STATUS, Feeds, StatusValues
@@ -134,10 +134,17 @@ def gauges(shape: Shape, facts: CollectorStatus, totals: Sums) -> Gauges:
     return Gauges(_blocks(rows), folded)
 
 
-def counters(shape: Shape, facts: CollectorStatus, totals: Sums, before: Collection[Key] = ()) -> Counters:
+def counters(
+    shape: Shape,
+    facts: CollectorStatus,
+    totals: Sums,
+    before: Collection[Key] = (),
+    created: Callable[[Key], float | None] | None = None,
+) -> Counters:
     """Render the counters and histograms of a collector, those about its polling included.
 
     The series in `before` are already exposed: they stay exposed, if need be at 0, as far as the cap has room.
+    `created` returns when an exposed series began to count, epoch seconds, or None; without it no start is shown.
     """
     rows: list[_Row] = []
     exposed: set[Key] = set()
@@ -154,7 +161,7 @@ def counters(shape: Shape, facts: CollectorStatus, totals: Sums, before: Collect
         names, samples, shown_as = (_counters if family.kind == "counter" else _histograms)(
             family, shape, facts.account, totals, zeros
         )
-        rows.append((family, samples))
+        rows.append((family, samples if created is None else _with_starts(family, samples, created)))
         exposed.update((family.name, *key) for key in names)
         folds.update(shown_as)
         folded |= _number(family, shown_as)
@@ -162,7 +169,9 @@ def counters(shape: Shape, facts: CollectorStatus, totals: Sums, before: Collect
         known = {key[1:]: float(state.published) for key, state in totals.counters.items() if key[0] == own.family.name}
         values = {**dict.fromkeys(own.zeros(shape.feeds), 0.0), **known}
         labels = (facts.account, facts.system, facts.collector)
-        rows.append((own.family, [Sample((*labels, *key), value) for key, value in sorted(values.items())]))
+        starts = {} if created is None else {key: created((own.family.name, *key)) for key in values}
+        samples = [Sample((*labels, *key), value, None, starts.get(key)) for key, value in sorted(values.items())]
+        rows.append((own.family, samples))
         exposed.update((own.family.name, *key) for key in values)
     return Counters(_blocks(rows), _shared(frozenset(exposed)), folds, folded)
 
@@ -192,6 +201,17 @@ def _histograms(family: Family, shape: Shape, account: str, totals: Sums, zeros:
     series, shown_as = _fill(family, shape, totals.histograms, zeros)
     samples = [_histogram((account, *key), states, family.bounds) for key, states in sorted(series.items())]
     return series, samples, shown_as
+
+
+def _with_starts(
+    family: Family, samples: Sequence[Sample | HistogramSample], created: Callable[[Key], float | None]
+) -> Sequence[Sample | HistogramSample]:
+    """Return the samples of an account's family with when each began to count."""
+    starts = [created((family.name, *sample.labels[1:])) for sample in samples]
+    return [
+        sample if start is None else replace(sample, created=start)
+        for sample, start in zip(samples, starts, strict=True)
+    ]
 
 
 def _counter(labels: _Labels, states: Sequence[CounterState]) -> Sample:

@@ -1,5 +1,6 @@
 """Assemble, compress and cache scrapes of the collectors' blocks and the live metrics. No HTTP here."""
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from prometheus_client.registry import CollectorRegistry
 from exporter.exposition.boot_clock import ticks
 from exporter.exposition.gzip import Begun, Deflated, begun, deflated, ended
 from exporter.exposition.live_lines import Named, render_live
-from exporter.exposition.negotiation import gzip_preferred, openmetrics_preferred
+from exporter.exposition.negotiation import escaping, gzip_preferred, openmetrics_preferred
 from exporter.exposition.snapshot import Blocks, CollectorSnapshot, Snapshot, SnapshotStore
 from exporter.exposition.text_format import header
 from exporter.model.family import Family
@@ -30,9 +31,8 @@ _Form = tuple[bool, bool]
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """The response to a scrape."""
+    """The body of the response to a scrape. Its content type is that of the request: `content_type`."""
 
-    content_type: str
     content_encoding: str | None
     chunks: tuple[bytes, ...]
     """In their order, many of them small, and shared with the snapshots: a large scrape is not held as a copy."""
@@ -187,13 +187,18 @@ class Exposition:
         return kept[1]
 
 
+@functools.lru_cache(maxsize=32)
+def content_type(accept: str) -> str:
+    """Return the content type of the response to this header. It always names an escaping, as client_golang does."""
+    return f"{OPENMETRICS if openmetrics_preferred(accept) else TEXT}; escaping={escaping(accept)}"
+
+
 def _scrape(parts: Sequence[_Part], live: LibraryCollector, openmetrics: bool, member: Begun | None) -> Scrape:
     """Return a scrape of these parts and the live metrics; `member` has the parts compressed, if it is to be."""
-    content_type = OPENMETRICS if openmetrics else TEXT
     rest = render_live(live, openmetrics)
     if member is None:
-        return Scrape(content_type, None, (*chain.from_iterable(part.plain() for part in parts), rest))
-    return Scrape(content_type, "gzip", ended(member, rest))
+        return Scrape(None, (*chain.from_iterable(part.plain() for part in parts), rest))
+    return Scrape("gzip", ended(member, rest))
 
 
 def sample_names(family: Family) -> frozenset[str]:

@@ -23,7 +23,10 @@ class Block:
 
     openmetrics: bytes
     exemplars: tuple[tuple[int, int], ...] = ()
-    """Where exemplars begin and end in the lines. The text format has none, and is otherwise the same."""
+    """Where exemplars, and lines about the start of a series, begin and end in the lines.
+
+    The text format has none, and is otherwise the same.
+    """
 
     @property
     def text(self) -> bytes:

@@ -38,6 +38,8 @@ class Sample:
     """The values in the order of the family's labels, without optional ones that the account does not have."""
     value: float
     exemplar: Exemplar | None = None
+    created: float | None = None
+    """Of a counter: when it was 0 and began to count, epoch seconds; None if that is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class HistogramSample:
     sum: float
     exemplars: tuple[Exemplar | None, ...] = ()
     """Empty, or one entry for each of `counts`."""
+    created: float | None = None
+    """When it was empty and began to count, epoch seconds; None if that is not shown."""
 
 
 def render(family: Family, samples: Sequence[Sample | HistogramSample]) -> Block:
@@ -101,7 +105,10 @@ def _lines(family: Family, sample: Sample | HistogramSample) -> Iterator[_Line]:
         raise ValueError(f"{family.name} is a histogram: it takes no single value")
     if sample.exemplar is not None and family.kind == "gauge":
         raise ValueError(f"{family.name} is a gauge: it takes no exemplar")
-    yield _line(family.name, pairs, sample.value), _exemplar(sample.exemplar)
+    if sample.created is not None and family.kind == "gauge":
+        raise ValueError(f"{family.name} is a gauge: it has no start")
+    extra = _exemplar(sample.exemplar) + _created(family.name.removesuffix("_total"), pairs, sample.created)
+    yield _line(family.name, pairs, sample.value), extra
 
 
 def _histogram_lines(family: Family, pairs: _Pairs, sample: HistogramSample) -> Iterator[_Line]:
@@ -113,7 +120,7 @@ def _histogram_lines(family: Family, pairs: _Pairs, sample: HistogramSample) -> 
         labels = [*pairs, ("le", _number(bound))]
         yield _line(f"{family.name}_bucket", labels, count), _exemplar(exemplar)
     yield _line(f"{family.name}_count", pairs, sample.counts[-1]), ""
-    yield _line(f"{family.name}_sum", pairs, sample.sum), ""
+    yield _line(f"{family.name}_sum", pairs, sample.sum), _created(family.name, pairs, sample.created)
 
 
 def _pairs(family: Family, values: tuple[str, ...]) -> _Pairs:
@@ -144,6 +151,11 @@ def _exemplar(exemplar: Exemplar | None) -> str:
     if exemplar is None or sum(len(name) + len(value) for name, value in exemplar.labels) > EXEMPLAR_LENGTH:
         return ""
     return f" # {_label_set(exemplar.labels)} {_number(exemplar.value)} {exemplar.timestamp}"
+
+
+def _created(name: str, pairs: _Pairs, created: float | None) -> str:
+    """Render the line about the start of a series, to append to its last line: only OpenMetrics has it."""
+    return "" if created is None else f"\n{_line(f'{name}_created', pairs, round(created, 3))}"
 
 
 def _encode(text: str) -> bytes:

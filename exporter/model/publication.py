@@ -2,7 +2,8 @@
 
 `increase()` sees a rise only between two samples. So a series is first exposed at the value that was last published (0
 if there is none), stays there for a poll interval and until a scrape has returned it, and rises then. This holds for a
-new series, for all series after a restart, and for all series after a pause of scrapes.
+new series, for all series after a restart, and for all series after a pause of scrapes. The exception: a new series of
+which scrapers are told when it was 0 may begin with its value.
 """
 
 import math
@@ -53,15 +54,22 @@ class Standing:
             self._later.update(dict.fromkeys(series - self._series, now))
         self._series = series
 
-    def may_rise(self, keys: Iterable[Key], now: float, scraped: Scraped) -> list[Key]:
-        """Return the series that may rise now. Call it at each poll: it detects when scrapes stop and resume."""
+    def is_new(self, key: Key) -> bool:
+        """Return whether a series was not exposed yet, while others were."""
+        return self._first is not None and key not in self._series
+
+    def may_rise(self, keys: Iterable[Key], now: float, scraped: Scraped, starting: Collection[Key] = ()) -> list[Key]:
+        """Return the series that may rise now. Call it at each poll: it detects when scrapes stop and resume.
+
+        `starting`: new series of which scrapers are told when they were 0. They need not stand first.
+        """
         if scraped.expected and not self._scraped_lately(now, scraped):
             self._interrupted |= self._first is not None and now - self._first > self._patience
             return []
         if self._interrupted and scraped.last is not None:
             # Of several scrapers, the others may need up to the interval until their next scrape.
             self._interrupted, self._resumed = False, scraped.last
-        return [key for key in keys if self._has_stood(key, now) and self._was_seen(key, scraped)]
+        return [key for key in keys if key in starting or (self._has_stood(key, now) and self._was_seen(key, scraped))]
 
     def due(self, keys: Collection[Key], now: float) -> float | None:
         """Return when the next of the series will have stood for long enough; None if all have, or none is exposed.

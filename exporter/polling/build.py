@@ -155,7 +155,11 @@ def account_pipeline(
             collector,
             api_client,
             shared.state,
-            Output(functools.partial(shared.board.publish, unless=over.is_set), lambda: shared.board.last_scrape),
+            Output(
+                functools.partial(shared.board.publish, unless=over.is_set),
+                lambda: shared.board.last_scrape,
+                account.created_timestamps,
+            ),
             facts_by_name.get(name) or CollectorStatus(account.name, account.system, name),
             Pace(polling.poll_interval, polling.stale_after, polling.stuck_after),
             account.workflow_label,

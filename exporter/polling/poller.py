@@ -92,6 +92,7 @@ class Poller:
         facts = self._facts
         try:
             with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
+                records.begin_counting(self._clock())
                 marks = records.marks
                 self._read_failures(records)
                 totals = records.sums()
@@ -195,11 +196,15 @@ class Poller:
             if records.marks.buckets != publisher.buckets:
                 records.mark(replace(records.marks, buckets=publisher.buckets))
             publisher.buckets_noted = True
+            records.begin_counting(self._clock())
             self._failed_polls.write(records)
             publisher.totals = records.sums()
             rising = publisher.rising()
             if rising:
-                records.publish(rising, self._clock())
+                now = self._clock()
+                starting = publisher.starting(rising)
+                records.publish(rising, now, starting)
+                publisher.note_published(starting, now, records.marks.counting_since)
                 publisher.totals = records.sums()
 
     def _poll(self, client: Client, result: PollResult) -> None:
@@ -207,6 +212,7 @@ class Poller:
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
             reconciled_at = records.marks.reconciled_at
             records.scraped_at = self._publisher.scraped_at()
+            records.begin_counting(self._clock())
             try:
                 self._collector.poll(
                     client, records, self._clock(), result, lambda: self._progress(records), self._ticks()

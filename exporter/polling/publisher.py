@@ -3,7 +3,7 @@
 import math
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from exporter.exposition.boot_clock import ticks as boot_ticks
@@ -24,6 +24,7 @@ from exporter.exposition.status import CollectorStatus
 from exporter.model.family import chosen_bounds
 from exporter.model.publication import Scraped, Standing
 from exporter.model.record import STATE_REASONS, Key
+from exporter.model.starts import Starts
 from exporter.model.totals import CounterState, Sums
 from exporter.state import Checkpoint
 
@@ -47,6 +48,8 @@ class Output:
     publish: Callable[[CollectorSnapshot], None]
     last_scrape: Callable[[], float | None]
     """When the last scrape began that was answered to its end, in seconds of `ticks`."""
+    created_timestamps: bool = False
+    """Whether scrapers are told when counters began, and take a new series as one that was 0 then."""
 
 
 class Publisher:
@@ -92,8 +95,9 @@ class Publisher:
         self._stuck_from: list[float] = []
         """When others become stuck until the gauges are stale, in order, in seconds of `ticks`."""
         self._counters = Counters({}, frozenset(), {}, {})
-        self._counters_of: tuple[int, Mapping[Key, CounterState]] | None = None
-        """The version of the totals that the counters show, and the state's errors."""
+        self._counters_of: tuple[int, Mapping[Key, CounterState], object] | None = None
+        """The version of the totals that the counters show, the state's errors, and what is told of their starts."""
+        self._starts = Starts(output.created_timestamps)
         self._status: Blocks = {}
         self._status_of: CollectorStatus | None = None
         """A copy of the status that `_status` shows."""
@@ -121,6 +125,7 @@ class Publisher:
     def resume(self, marks: Checkpoint, totals: Sums, boot: str) -> None:
         """Count what the program before published as seen, if it had stood for long enough and was scraped."""
         self.totals = totals
+        self._starts.resume(marks.counting_since, marks.unseen(), restored=bool(totals.published()))
         self.scraped_before = marks.scraped_at is not None
         self.buckets_noted = marks.buckets == self.buckets
         if marks.scraped_at is None or marks.scraped_at - (marks.published_at or 0.0) < self._pace.interval:
@@ -162,7 +167,19 @@ class Publisher:
 
     def rising(self) -> list[Key]:
         """Return the series that have counted more than is published and may rise in scrapes now."""
+        if self._rising and self._starts.told:
+            # Only then is it known which series show them.
+            self.render_counters()
         return self._may_rise(self._rising)
+
+    def starting(self, rising: Sequence[Key]) -> Collection[Key]:
+        """Return the series that are exposed for the first time if these rise now."""
+        shown = {self._counters.shown_as.get(key, key) for key in rising} if self._starts.told else set()
+        return {name for name in shown & self._counters.series if self._standing.is_new(name)}
+
+    def note_published(self, starting: Collection[Key], at: float, counting_since: float | None) -> None:
+        """Note that these series are exposed for the first time now, by `clock`: they were 0 until then."""
+        self._starts.note(starting, at, counting_since)
 
     def next_change(self) -> float | None:
         """Return in how many seconds a series may rise or a record is stuck; None if nothing is waiting."""
@@ -182,10 +199,11 @@ class Publisher:
             return
         counted, published = self._facts.state_errors, self._facts.state_errors_published
         of_state = {key: CounterState(counted[reason], published[reason]) for reason, key in _STATE_ERRORS.items()}
-        shown = self._version, of_state
+        shown = self._version, of_state, self._starts.version
         if shown != self._counters_of:
             totals = replace(self._totals, counters={**self._totals.counters, **of_state})
-            self._counters = counters(self._shape, self._facts, totals, self._counters.series)
+            start = self._start if self._starts.told else None
+            self._counters = counters(self._shape, self._facts, totals, self._counters.series, start)
             self._counters_of = shown
 
     def update(self) -> None:
@@ -193,6 +211,7 @@ class Publisher:
         may = self._may_rise(list(_STATE_ERRORS.values()))
         rising = {reason: self._facts.state_errors[reason] for reason, key in _STATE_ERRORS.items() if key in may}
         self._facts.state_errors_published = {**self._facts.state_errors_published, **rising}
+        self._starts.note_seen(self._output.last_scrape(), self._pace.interval)
         self.render_counters()
         self._render_stuck()
         self.publish()
@@ -217,7 +236,12 @@ class Publisher:
                 self._counters.blocks,
             )
         )
-        self._standing.expose(self._counters.series, self._ticks())
+        now = self._ticks()
+        self._standing.expose(self._counters.series, now)
+        self._starts.note_exposed(now)
+
+    def _start(self, series: Key) -> float | None:
+        return None if series in _STATE_ERRORS.values() else self._starts.of(series)
 
     def _seen(self, series: frozenset[Key]) -> frozenset[Key]:
         """Return those of the series that the output before showed: histograms only if with the same bounds."""
@@ -229,7 +253,8 @@ class Publisher:
     def _may_rise(self, keys: list[Key]) -> list[Key]:
         """Return the series that may rise: one beyond the cap rises together with the series that shows it."""
         shown = {key: self._counters.shown_as.get(key, key) for key in keys}
-        may = set(self._standing.may_rise(set(shown.values()), self._ticks(), self._scraped()))
+        names, new = set(shown.values()), self.starting(keys)
+        may = set(self._standing.may_rise(names, self._ticks(), self._scraped(), new))
         return [key for key in keys if shown[key] in may]
 
     def _scraped(self) -> Scraped:

@@ -1,7 +1,11 @@
 """The checkpoint of a collector, as a value and as the text that the state keeps."""
 
 import json
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+
+from exporter.model.record import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,27 @@ class Checkpoint:
     """When the last known scrape began that was answered to its end; None: nobody scrapes."""
     published_at: float | None = None
     """When counters last rose in scrapes."""
+    counting_since: float | None = None
+    """When all counters were 0, before the first poll; None if an older version has polled. It never changes."""
+
+    starting: Mapping[str, float] = field(default_factory=dict)
+    """By series (as JSON): when it was exposed for the first time, and not at 0, if no known scrape has seen that."""
+
+    @property
+    def is_blank(self) -> bool:
+        """Return whether the collector was never polled: scrapes and counters do not matter."""
+        return replace(self, buckets="", scraped_at=None, published_at=None, counting_since=None) == Checkpoint()
+
+    def published(self, at: float, starting: Iterable[Key]) -> "Checkpoint":
+        """Return the checkpoint after counters have risen in scrapes, some of them series that start with that."""
+        new = {json.dumps(series): at for series in starting}
+        unseen = {json.dumps(series): since for series, since in self.unseen().items()}
+        return replace(self, published_at=at, starting={**unseen, **new})
+
+    def unseen(self) -> Mapping[Key, float]:
+        """Return the series in `starting` that no scrape has seen since they started."""
+        seen = -math.inf if self.scraped_at is None else self.scraped_at
+        return {tuple(json.loads(series)): since for series, since in self.starting.items() if since >= seen}
 
     @classmethod
     def decode(cls, text: str) -> "Checkpoint":
@@ -71,8 +96,11 @@ class Checkpoint:
 
     def encode(self) -> str:
         """Return the checkpoint as JSON. What is as at first is left out: an older program may not know the field."""
-        values = ((field.name, getattr(self, field.name), field.default) for field in _FIELDS)
+        values = ((name, getattr(self, name), default) for name, default in _FIELDS)
         return json.dumps({name: value for name, value, default in values if value != default})
 
 
-_FIELDS = fields(Checkpoint)
+_FIELDS = [
+    (each.name, each.default if each.default_factory is MISSING else each.default_factory())
+    for each in fields(Checkpoint)
+]

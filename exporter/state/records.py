@@ -86,6 +86,12 @@ class Records:
         """Write the checkpoint alone."""
         self._write(Write(), marks)
 
+    def begin_counting(self, at: float) -> None:
+        """Note since when the counters count, epoch seconds, if none of them has counted or been polled for yet."""
+        marks = self.marks
+        if marks.counting_since is None and marks.is_blank and not self.series.all_keys():
+            self.mark(replace(marks, counting_since=at))
+
     def forget(self, records: Sequence[Record], events: Mapping[Key, int] | None = None) -> None:
         """Drop records, and count events of the polling itself that come with it. What they counted stays counted."""
         moved = PendingChanges(self._rules, events=Counter(events or {}))
@@ -149,12 +155,15 @@ class Records:
                 self.series.add(moved)
                 self._write(Write())
 
-    def publish(self, keys: Sequence[Key], at: float) -> None:
-        """Note that everything that these series have counted is published. Call it before publishing."""
+    def publish(self, keys: Sequence[Key], at: float, starting: Iterable[Key] = ()) -> None:
+        """Note that everything that these series have counted is published. Call it before publishing.
+
+        `starting`: series that are exposed for the first time then.
+        """
         if keys:
             with self._undone_on_error():
                 self.series.publish(keys)
-                self._write(Write(), replace(self.marks, published_at=at))
+                self._write(Write(), self.marks.published(at, starting))
 
     def get(self, ids: Sequence[str]) -> Mapping[str, Record]:
         """Return the known ones of these records, deleted ones too, by ID."""

@@ -10,7 +10,7 @@ from exporter import __version__
 from exporter.config.diff import Outcome
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.negotiation import everything_refused, json_preferred
-from exporter.exposition.scrape import LIVE_SECONDS, Exposition, Scrape
+from exporter.exposition.scrape import LIVE_SECONDS, Exposition, Scrape, content_type
 from exporter.exposition.snapshot import Elsewhere, SnapshotStore
 from exporter.web.background import OneAtATime
 from exporter.web.messages import Answer, Handler, Request, Response, text
@@ -125,21 +125,21 @@ def _metrics(exposition: Exposition, scrapes: OneAtATime, request: Request, on_s
     names = [name for name in request.query.get("name[]", ()) if name]
     kept = None if names else exposition.kept(accept, codings)
     if kept is not None:
-        return _scraped(kept, on_sent)
+        return _scraped(kept, accept, on_sent)
 
     async def rendered() -> Response:
         scrape = await scrapes.run(lambda: exposition.render(accept, codings, names))
         while not exposition.may_send(scrape):
             scrape = await scrapes.run(lambda: exposition.render(accept, codings, names))
         asyncio.get_running_loop().call_later(2 * LIVE_SECONDS, exposition.drop_expired)
-        return _scraped(scrape, on_sent)
+        return _scraped(scrape, accept, on_sent)
 
     return rendered()
 
 
-def _scraped(scrape: Scrape, on_sent: Callable[[], None]) -> Response:
+def _scraped(scrape: Scrape, accept: str, on_sent: Callable[[], None]) -> Response:
     encoding = (("content-encoding", scrape.content_encoding),) if scrape.content_encoding else ()
-    return Response(200, scrape.content_type, scrape.chunks, (*encoding, _VARY), on_sent)
+    return Response(200, content_type(accept), scrape.chunks, (*encoding, _VARY), on_sent)
 
 
 def _healthy(probes: Probes) -> Response:

@@ -12,6 +12,7 @@ from exporter.demo.packagex.items import packagex_batch
 from tests.support.alerting import alertmanager, ask, eventually, prometheus, without_count
 from tests.support.paths import ROOT
 from tests.support.program import running
+from tests.support.prometheus_versions import EVERY_VERSION, program
 from tests.support.rig import HOUR, TOKEN, Rig
 
 pytestmark = pytest.mark.slow
@@ -41,7 +42,8 @@ def prometheus_config(folder: Path, exporter: str, manager: str) -> Path:
 
 
 @pytest.mark.programs
-def test_a_failure_comes_to_alertmanager_and_an_old_one_does_not(rig: Rig, tmp_path: Path) -> None:
+@EVERY_VERSION
+def test_a_failure_comes_to_alertmanager_and_an_old_one_does_not(rig: Rig, tmp_path: Path, version: str) -> None:
     now = time.time()
     old = document_batch("rb_old", now - HOUR, destinations={"docusign": generations(2, 0, 2)})
     rig.world.add("document_batches", old)
@@ -50,7 +52,7 @@ def test_a_failure_comes_to_alertmanager_and_an_old_one_does_not(rig: Rig, tmp_p
     with (
         running([exporters(tmp_path, rig)]) as (_, exporter),
         alertmanager(tmp_path) as manager,
-        prometheus(prometheus_config(tmp_path, exporter, manager)) as server,
+        prometheus(prometheus_config(tmp_path, exporter, manager), program(version)) as server,
     ):
 
         def watched() -> bool:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from tests.support.chain import Apis, Chain, apis, chain
 from tests.support.e2e_intervals import QUICK, Account
 from tests.support.pager import Page
 from tests.support.program import get
+from tests.support.prometheus_versions import NEWEST, SYSTEM
 from tests.support.rig import HOUR
 from tests.support.side_by_side import Results, Scene, come_to, side_by_side
 
@@ -33,7 +34,7 @@ class Place:
 
 
 @contextmanager
-def place(folder: Path) -> Iterator[Place]:
+def place(folder: Path, version: str) -> Iterator[Place]:
     with apis() as there:
         old = time.time() - HOUR
         failed = document_batch("rb_old", old, destinations={"sepire": generations(2, 0, 2)})
@@ -46,7 +47,7 @@ def place(folder: Path) -> Iterator[Place]:
             Account("letters", "inkit", "invocations", url),
             Account("logistics", "packagex", "batches", url),
         )
-        with chain(folder, accounts, QUICK) as running:
+        with chain(folder, accounts, replace(QUICK, prometheus=version)) as running:
             yield Place(running, there)
 
 
@@ -162,20 +163,27 @@ def the_exporter_is_down(place: Place) -> None:
     assert notified(down()) == ONCE_AND_OVER
 
 
-SCENES: Sequence[Sequence[Scene[Place]]] = (
-    (all_kinds_page_and_are_over,),
+SCENES: Sequence[tuple[str, Sequence[Scene[Place]]]] = (
+    (NEWEST, (all_kinds_page_and_are_over,)),
     (
-        something_fails_while_the_exporter_is_away,
-        the_exporter_is_killed_as_soon_as_something_is_exposed,
-        the_exporter_is_down,
+        SYSTEM,
+        (
+            something_fails_while_the_exporter_is_away,
+            the_exporter_is_killed_as_soon_as_something_is_exposed,
+            the_exporter_is_down,
+        ),
     ),
 )
-"""For each chain, what happens to it. What happens keeps apart by what alerts of which account it looks at."""
+"""For each chain its version of Prometheus, and what happens to it.
+
+What happens keeps apart by what alerts of which account it looks at.
+"""
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results[Place]]:
-    with side_by_side(*((place(tmp_path_factory.mktemp("chain")), scenes) for scenes in SCENES)) as found:
+    stages = ((place(tmp_path_factory.mktemp("chain"), version), scenes) for version, scenes in SCENES)
+    with side_by_side(*stages) as found:
         yield found
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.support.alerting import ask, free_address, prometheus_command
+from tests.support.prometheus_versions import NEWEST, program
 from tests.support.replicas import Replica, stage
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
@@ -83,7 +84,7 @@ def prometheus(folder: Path) -> Iterator[Scraper]:
     config = folder / "prometheus.yml"
     config.write_text(yaml.safe_dump({"scrape_configs": [job]}))
     with (folder / "prometheus.log").open("w") as log:
-        process = subprocess.Popen(prometheus_command(config, address), stdout=log, stderr=log)
+        process = subprocess.Popen(prometheus_command(config, address, program(NEWEST)), stdout=log, stderr=log)
     try:
         yield Scraper(folder, address)
     finally:

@@ -31,17 +31,17 @@ def alertmanager(folder: Path, config: Path = ROOT / "prometheus" / "alertmanage
 
 
 @contextmanager
-def prometheus(config: Path) -> Iterator[str]:
+def prometheus(config: Path, program: str = "prometheus", *flags: str) -> Iterator[str]:
     """A Prometheus with this configuration; its data stand beside it. Gives its address."""
     address = free_address()
-    with _running(*prometheus_command(config, address), log=config.parent / "prometheus.log"):
+    with _running(*prometheus_command(config, address, program), *flags, log=config.parent / "prometheus.log"):
         yield address
 
 
-def prometheus_command(config: Path, address: str) -> tuple[str, ...]:
+def prometheus_command(config: Path, address: str, program: str = "prometheus") -> tuple[str, ...]:
     """Return the command that begins a Prometheus whose data stand beside its configuration."""
     data = config.parent / "data"
-    return "prometheus", f"--config.file={config}", f"--storage.tsdb.path={data}", f"--web.listen-address={address}"
+    return program, f"--config.file={config}", f"--storage.tsdb.path={data}", f"--web.listen-address={address}"
 
 
 def ask(url: str, body: object = None) -> Any:

@@ -21,6 +21,7 @@ from tests.support.alerting import alertmanager, ask, free_address, prometheus_c
 from tests.support.e2e_intervals import Account, Intervals, alertmanager_config, exporter_config, prometheus_config
 from tests.support.pager import Pager
 from tests.support.program import PATH, PROGRAM
+from tests.support.prometheus_versions import program
 from tests.support.rig import TOKEN
 
 # What Prometheus could not send it sends again after a minute.
@@ -175,7 +176,9 @@ def watch(folder: Path, exporter: str, intervals: Intervals) -> Iterator[Deadlin
         manager = stack.enter_context(alertmanager(folder, alertmanager_config(folder, pager.url, intervals)))
         address = free_address()
         config = prometheus_config(folder, exporter, manager, intervals)
-        prometheus = Program(prometheus_command(config, address), folder / "prometheus.log")
+        prometheus = Program(
+            prometheus_command(config, address, program(intervals.prometheus)), folder / "prometheus.log"
+        )
         stack.callback(prometheus.end)
         prometheus.start()
         yield DeadlineWatcher(prometheus, address, manager, pager)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from tests.support.paths import ROOT
+from tests.support.prometheus_versions import SYSTEM
 from tests.support.rules import FILES
 
 EXAMPLES = ROOT / "prometheus"
@@ -29,6 +30,8 @@ class Intervals:
     """The exporter's `stuck_after`."""
     unscraped_seconds: float | None = None
     """The least time without a scrape until the exporter takes scrapes as stopped; None: the exporter's own."""
+    prometheus: str = SYSTEM
+    """The version of Prometheus."""
     rules: Mapping[str, str] = field(default_factory=dict)
     """What else to put in the place of what in the rules, as regular expressions."""
 

@@ -2,22 +2,18 @@
 
 import functools
 import os
-import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
-_VERSION = "v0.316.0"
-"""Of Prometheus as a Go module: v0.316.0 is Prometheus 3.16.0."""
-_PACKAGE = "github.com/prometheus/prometheus/cmd/promtool"
+from tools import prometheus3
+
 _SYSTEM = "promtool"
 
 
 @functools.cache
 def promtools() -> tuple[str, ...]:
-    """Return their commands. Raises AssertionError with Go's output where the build fails."""
-    go = shutil.which("go")
-    return (_SYSTEM,) if go is None else (_SYSTEM, str(_built(go)))
+    """Return their commands. Raises BuildError where the build fails."""
+    return (_SYSTEM, str(prometheus3.built() / "promtool")) if prometheus3.is_available() else (_SYSTEM,)
 
 
 def run(*arguments: str | Path) -> None:
@@ -35,21 +31,5 @@ def used() -> str:
         return ""
     version = subprocess.run([_SYSTEM, "--version"], capture_output=True, text=True, check=True)
     own = (version.stdout or version.stderr).split(" (")[0].removeprefix("promtool, version ")
-    other = f"{_VERSION} of {_PACKAGE}" if promtools()[1:] else "no 3.x: Go is not installed"
+    other = f"{prometheus3.VERSION} of {prometheus3.MODULE}" if promtools()[1:] else "no 3.x: Go is not installed"
     return f"rules judged by promtool {own}; {other}"
-
-
-def kept(environment: Mapping[str, str]) -> Path:
-    """Return the folder of the user's cache that keeps the build of this version."""
-    cache = environment.get("XDG_CACHE_HOME") or Path(environment["HOME"]) / ".cache"
-    return Path(cache) / "batch-exporter" / f"promtool-{_VERSION.removeprefix('v')}"
-
-
-def _built(go: str) -> Path:
-    program = kept(os.environ) / "promtool"
-    if not program.exists():
-        environment = os.environ | {"GOBIN": str(program.parent), "GOFLAGS": "-mod=mod"}
-        command = [go, "install", f"{_PACKAGE}@{_VERSION}"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    return program

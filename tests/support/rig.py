@@ -164,6 +164,7 @@ class Rig:
         asking: Client | None = None,
         publish: Callable[[CollectorSnapshot], None] | None = None,
         bounds: tuple[float, ...] | None = None,
+        created_timestamps: bool = False,
         **changed: Any,
     ) -> Poller:
         """A poller of the mock API, as if the program had just started; `changed` are of Limits or Options.
@@ -185,7 +186,7 @@ class Rig:
             ),
             asking or client(self.mock_api.url, meter=self.meter, deadline=5.0, system=self.system),
             self.state,
-            Output(publish or self.board.publish, lambda: self.board.last_scrape),
+            Output(publish or self.board.publish, lambda: self.board.last_scrape, created_timestamps),
             CollectorStatus(self.account, self.system, collector),
             Pace(60.0, 600.0, HOUR),
             options.workflow_label,

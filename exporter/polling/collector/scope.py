@@ -104,4 +104,6 @@ def _backfill_again(marks: Checkpoint, watermark: float | None) -> Checkpoint:
         leapt_at=marks.leapt_at,
         scraped_at=marks.scraped_at,
         published_at=marks.published_at,
+        counting_since=marks.counting_since,
+        starting=marks.starting,
     )

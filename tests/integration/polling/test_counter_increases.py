@@ -12,7 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -37,27 +37,11 @@ from tests.support.doubles import Killed, MemoryApi, MortalState
 from tests.support.driving import drive
 from tests.support.properties import examples
 from tests.support.rig import DAY, HOUR, NOW, Clock
+from tests.support.sampled import Scraper
 
 INTERVAL = 60.0
 LATENCIES = st.lists(st.sampled_from([0.0, 0.1, 2.0, 25.0, 58.0, 90.0]), min_size=1, max_size=5)
 GENERATIONS = "inkit_invocation_generations_finished_total"
-
-
-@dataclass
-class Scraper:
-    """A Prometheus, as far as it matters here."""
-
-    period: float
-    phase: float
-    samples: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    """By series, times and values."""
-
-    def take(self, now: float, board: SnapshotStore) -> None:
-        for shown in board.snapshot.collectors:
-            for block in shown.counters.values():
-                for line in block.text.decode().splitlines():
-                    series, _, value = line.rpartition(" ")
-                    self.samples.setdefault(series, []).append((now, float(value)))
 
 
 @dataclass(frozen=True)
@@ -103,14 +87,16 @@ def plans(*, outages: bool) -> st.SearchStrategy[Plan]:
 class Simulation:
     """Runs a plan. Time passes only while the program waits: for its next poll, or for the API."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: Plan, folder: Path, created: bool = False) -> None:
+        """`created`: the program tells when counters began, and the scrapers use it."""
         self.plan = plan
+        self.created = created
         self.clock = Clock()
         self.world = World(random.Random(0), self.clock)
         self.api = MemoryApi(InkitApi(self.world, ""))
         self.api.before = lambda _: self.request()
         self.state = MortalState(folder / "state.db")
-        self.scrapers = [Scraper(period, phase) for period, phase in plan.scrapers]
+        self.scrapers = [Scraper(period, phase, zeros=created) for period, phase in plan.scrapers]
         self.board: SnapshotStore | None = None
         self.due: list[tuple[float, int, Callable[[], None]]] = []
         self.order = itertools.count()
@@ -187,7 +173,7 @@ class Simulation:
             Collector(listing, source.families, limits),
             cast("Client", self.api),
             self.state,
-            Output(board.publish, lambda: board.last_scrape),
+            Output(board.publish, lambda: board.last_scrape, self.created),
             CollectorStatus("prod", "inkit", "invocations"),
             Pace(INTERVAL, 600.0, HOUR),
             workflow_label=True,
@@ -257,23 +243,24 @@ def seen(scraper: Scraper, simulation: Simulation) -> Counter[tuple[str, str]]:
     return rises
 
 
-def judge(plan: Plan) -> None:
+def judge(plan: Plan, created: bool) -> None:
     with ExitStack() as resources:
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory()))
         resources.enter_context(prepared(folder / "state.db"))
-        simulation = Simulation(plan, folder)
+        simulation = Simulation(plan, folder, created)
         resources.callback(simulation.state.close)
         simulation.run()
         for scraper in simulation.scrapers:
             assert seen(scraper, simulation) == simulation.truth
 
 
+@pytest.mark.parametrize("created", [False, True], ids=["plain", "created-timestamps"])
 @pytest.mark.parametrize("outages", [False, True], ids=["one-or-two-scrapers", "one-that-is-not-answered-for-a-while"])
-def test_every_event_is_a_rise_between_two_samples_and_no_sample_falls(outages: bool) -> None:
-    @settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_event_is_a_rise_between_two_samples_and_no_sample_falls(outages: bool, created: bool) -> None:
+    @settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
     @given(plans(outages=outages))
     def hold(plan: Plan) -> None:
-        judge(plan)
+        judge(plan, created)
 
     hold()
 

@@ -49,7 +49,10 @@ def place(_served: tuple[Program, Place], program: Program) -> Place:
 
 def test_metrics_are_served_with_their_content_type(place: Place) -> None:
     answer, body = ask(place, "GET", "/metrics")
-    assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert (answer.status, answer.headers["content-type"]) == (
+        200,
+        "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
+    )
     assert b'inkit_batches{account="production-0"} 0.0\n' in body
     assert b"live 0.0\n" in body
     assert answer.headers["vary"] == "Accept, Accept-Encoding"
@@ -57,9 +60,10 @@ def test_metrics_are_served_with_their_content_type(place: Place) -> None:
 
 
 def test_metrics_are_negotiated_by_the_request_s_headers(place: Place) -> None:
-    headers = {"Accept": "application/openmetrics-text", "Accept-Encoding": "gzip"}
+    headers = {"Accept": "application/openmetrics-text;escaping=allow-utf-8", "Accept-Encoding": "gzip"}
     answer, body = ask(place, "GET", "/metrics", **headers)
-    assert answer.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    wanted = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
+    assert answer.headers["content-type"] == wanted
     assert answer.headers["content-encoding"] == "gzip"
     assert gzip.decompress(body).endswith(b"# EOF\n")
 

@@ -35,6 +35,7 @@ OTHER: dict[str, object] = {
     "page_size": 101,
     "duration_buckets": (1.0,),
     "per_collector": {"invocations": account(page_size=5)},
+    "created_timestamps": True,
 }
 
 

@@ -1,10 +1,16 @@
-"""Which format and compression a scraper gets for its headers."""
+"""Which format, escaping and compression a scraper gets for its headers."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.exposition.negotiation import everything_refused, gzip_preferred, json_preferred, openmetrics_preferred
+from exporter.exposition.negotiation import (
+    escaping,
+    everything_refused,
+    gzip_preferred,
+    json_preferred,
+    openmetrics_preferred,
+)
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
@@ -74,9 +80,54 @@ def test_everything_else_is_given_the_text_format(accept: str) -> None:
     assert not openmetrics_preferred(accept)
 
 
+PROMETHEUS_3_TEXT = "text/plain;version=1.0.0;escaping={};q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.4"
+PROMETHEUS_3_PROTOBUF = (
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,"
+    "application/openmetrics-text;version=1.0.0;escaping={};q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+SCHEMES = ("allow-utf-8", "underscores", "dots", "values")
+ESCAPINGS = {
+    "": "underscores",
+    "*/*": "underscores",
+    PROMETHEUS_2: "underscores",
+    PROMETHEUS_3: "allow-utf-8",
+    **{PROMETHEUS_3.replace("allow-utf-8", scheme): scheme for scheme in SCHEMES},
+    **{PROMETHEUS_3_TEXT.format(scheme): scheme for scheme in SCHEMES},
+    **{PROMETHEUS_3_PROTOBUF.format(scheme): scheme for scheme in SCHEMES},
+    "text/plain;version=1.0.0;escaping=dots": "dots",
+    "text/plain;version=0.0.4;escaping=values": "values",
+    "*/*;escaping=allow-utf-8": "allow-utf-8",
+    "text/html;escaping=dots": "dots",
+    'application/openmetrics-text;version=1.0.0;escaping="allow-utf-8"': "allow-utf-8",
+    "application/openmetrics-text ; version=1.0.0 ; Escaping = dots": "dots",
+    # Unknown ones are ignored.
+    "application/openmetrics-text;version=1.0.0;escaping=utf-8": "underscores",
+    "application/openmetrics-text;version=1.0.0;escaping": "underscores",
+    "application/openmetrics-text;version=1.0.0;escaping=": "underscores",
+    "application/openmetrics-text;version=1.0.0;escaping=ALLOW-UTF-8": "underscores",
+    'application/openmetrics-text;version=1.0.0;escaping="dots\r\nX-Header: 1"': "underscores",
+    # Of repeated parameters the last one holds.
+    "text/plain;escaping=dots;escaping=values": "values",
+    "text/plain;escaping=values;escaping=none": "underscores",
+    # Ranges that stand behind the accepted one, or are refused, do not matter; those before it do.
+    "text/plain;escaping=dots,text/plain;escaping=values;q=0.5": "dots",
+    "text/plain;q=0.4,application/openmetrics-text;version=1.0.0;escaping=dots;q=0.3": "underscores",
+    "text/plain;escaping=dots;q=0,*/*": "underscores",
+    "application/json;escaping=values,text/plain;q=0.5": "values",
+    "*/*;escaping=values,text/plain;escaping=dots": "dots",
+}
+
+
+@pytest.mark.parametrize(("accept", "scheme"), ESCAPINGS.items())
+def test_the_escaping_is_the_one_that_the_accepted_range_or_a_preferred_one_names(accept: str, scheme: str) -> None:
+    assert escaping(accept) == scheme
+
+
 @given(st.text() | st.text('aeinoptx/;,="*q.01- \\'))
 def test_no_header_is_an_error(header: str) -> None:
     openmetrics_preferred(header)
+    assert escaping(header) in SCHEMES
     gzip_preferred(header)
     everything_refused(header)
 

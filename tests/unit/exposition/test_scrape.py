@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.exposition.scrape import OPENMETRICS, TEXT
+from exporter.exposition.scrape import content_type
 from exporter.exposition.snapshot import Block, CollectorSnapshot
 from tests.support.scrape_scene import (
     FORMATS,
@@ -70,10 +70,51 @@ def test_a_clock_that_is_set_back_makes_fresh_what_is_fresh_again(scene: Scene) 
     assert "inkit_batches" in scene.text()
 
 
-def test_the_content_types_are_exact(scene: Scene) -> None:
-    assert scene.exposition.render("", "").content_type == TEXT == "text/plain; version=0.0.4; charset=utf-8"
-    wanted = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    assert scene.exposition.render(OPENMETRICS_ONLY, "").content_type == OPENMETRICS == wanted
+@pytest.mark.parametrize(
+    ("accept", "exact"),
+    [
+        ("", "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"),
+        ("text/plain;version=1.0.0;escaping=dots", "text/plain; version=0.0.4; charset=utf-8; escaping=dots"),
+        (
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+        ),
+    ],
+)
+def test_the_content_types_are_exact(accept: str, exact: str) -> None:
+    assert content_type(accept) == exact
+
+
+_RANGES = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["application/openmetrics-text", "text/plain", "*/*", "text/*", "application/json", "", "/"]),
+    st.sampled_from(["", ";version=1.0.0", ";version=0.0.4", ";version=0.0.1", ';version="1.0.0"', ";version"]),
+    st.lists(
+        st.sampled_from(["allow-utf-8", "underscores", "dots", "values", "", "none", '"dots"', "a b"]), max_size=2
+    ).map(lambda schemes: "".join(f";escaping={scheme}" for scheme in schemes)),
+    st.sampled_from(["", ";q=0", ";q=0.1", ";q=0.5", ";q=1", ";q=2", ";q=nan", ";q", ";q=0.5;q=0.7"]),
+)
+
+
+@given(st.lists(_RANGES, max_size=5).map(",".join) | st.text())
+def test_any_header_gets_the_same_bytes_with_a_content_type_that_can_be_parsed(accept: str) -> None:
+    scene = Scene()
+    scene.publish("a", 3)
+    answer = body(scene.exposition.render(accept, "")).decode()
+    media, *parameters = content_type(accept).split("; ")
+    version, openmetrics = ("1.0.0", True) if media == "application/openmetrics-text" else ("0.0.4", False)
+    assert media in ("application/openmetrics-text", "text/plain")
+    assert parameters[:2] == [f"version={version}", "charset=utf-8"]
+    assert parameters[2:] in [[f"escaping={scheme}"] for scheme in ("allow-utf-8", "underscores", "dots", "values")]
+    assert answer == (scene.openmetrics() if openmetrics else scene.text())
+
+
+@FORMATS
+def test_scrapers_with_different_escapings_share_what_is_kept(scene: Scene, accept: str) -> None:
+    scene.publish("a", 3)
+    media = accept or "text/plain"
+    first = scene.exposition.render(f"{media};escaping=dots", "")
+    assert scene.exposition.kept(f"{media};escaping=values", "") is first
 
 
 def test_the_text_format_is_what_the_strict_parser_reads(scene: Scene) -> None:

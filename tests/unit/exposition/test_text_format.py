@@ -1,7 +1,8 @@
 """The lines of each family, held to what the client library writes for the same samples."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client.exposition import generate_latest as encode_text
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics_library
+from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as LibraryExemplar
 from prometheus_client.utils import floatToGoString
@@ -16,6 +18,7 @@ from prometheus_client.utils import floatToGoString
 from exporter.exposition.text_format import Exemplar, HistogramSample, Sample, header, render
 from exporter.model.family import Family
 
+parse_openmetrics: Callable[[str], Iterable[Metric]] = openmetrics_parser.text_string_to_metric_families
 GAUGE = Family("inkit_batches", "gauge", "Batches.", ("account", "kind"))
 COUNTER = Family(
     "inkit_batches_finished_total", "counter", "Finished.", ("account", "kind", "workflow"), optional=("workflow",)
@@ -121,6 +124,47 @@ def test_a_family_without_labels_has_no_braces() -> None:
 def test_a_block_without_exemplars_is_kept_once_for_both_formats() -> None:
     block = render(GAUGE, [Sample(("a", "b"), 1)])
     assert block.text is block.openmetrics
+
+
+# The parser does not read each exemplar that the library writes.
+SIMPLE = st.just(Exemplar((("record_id", "rb_1"),), 1.0, 5.0))
+
+
+@given(
+    st.lists(
+        st.builds(Sample, st.tuples(LABEL, LABEL), st.integers(0, 10**9), st.none() | SIMPLE, st.floats(0, 2e9)),
+        unique_by=lambda sample: sample.labels,
+    ),
+    st.lists(
+        st.builds(
+            HistogramSample,
+            st.tuples(LABEL, LABEL),
+            st.tuples(*[st.integers(0, 10**9)] * 4).map(lambda counts: tuple(sorted(counts))),
+            st.floats(0, 1e9),
+            st.just(()) | st.tuples(*[st.none() | SIMPLE] * 4),
+            st.none() | st.floats(0, 2e9),
+        ),
+        unique_by=lambda sample: sample.labels,
+    ),
+)
+def test_starts_are_lines_of_openmetrics_that_a_parser_reads_and_the_text_format_is_as_without_them(
+    counters: list[Sample], histograms: list[HistogramSample]
+) -> None:
+    for family, samples in ((COUNTER, counters), (HISTOGRAM, histograms)):
+        block = render(family, samples)
+        assert block.text == render(family, [replace(sample, created=None) for sample in samples]).text
+        text = (header(family, openmetrics=True) + block.openmetrics + b"# EOF\n").decode()
+        (read,) = parse_openmetrics(text)
+        starts = [sample for sample in read.samples if sample.name == family.name.removesuffix("_total") + "_created"]
+        told = [sample for sample in samples if sample.created is not None]
+        labels = [dict(zip(family.labels, sample.labels, strict=False)) for sample in told]
+        assert [sample.labels for sample in starts] == labels
+        assert [sample.value for sample in starts] == [pytest.approx(sample.created, abs=0.001) for sample in told]
+
+
+def test_a_gauge_has_no_start() -> None:
+    with pytest.raises(ValueError, match="inkit_batches is a gauge: it has no start"):
+        render(GAUGE, [Sample(("a", "b"), 1, created=1.0)])
 
 
 def test_exemplars_are_in_the_openmetrics_format_only() -> None:

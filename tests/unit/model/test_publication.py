@@ -50,6 +50,24 @@ def test_a_series_that_is_not_exposed_does_not_rise() -> None:
     assert may_rise(Standing(INTERVAL), 1000.0, 990.0) == []
 
 
+def test_a_new_series_whose_start_is_told_rises_at_once_and_then_stands_as_any_other() -> None:
+    made, scraped = standing(A), Scraped(90.0, expected=True)
+    assert (made.is_new(A), made.is_new(B)) == (False, True)
+    assert made.may_rise([A, B], 100.0, scraped, starting=[B]) == [A, B]
+    made.expose(frozenset({A, B}), 100.0)
+    assert made.is_new(B) is False
+    assert made.may_rise([B], 159.0, Scraped(150.0, expected=True)) == []
+    assert made.may_rise([B], 160.0, Scraped(150.0, expected=True)) == [B]
+
+
+def test_a_new_series_whose_start_is_told_waits_while_scrapes_have_stopped() -> None:
+    assert standing(A).may_rise([B], 1000.0, Scraped(10.0, expected=True), starting=[B]) == []
+
+
+def test_nothing_is_new_before_anything_was_exposed() -> None:
+    assert Standing(INTERVAL).is_new(A) is False
+
+
 def test_each_series_stands_by_itself() -> None:
     made = standing(A)
     made.expose(frozenset({A, B}), 50.0)
