@@ -65,8 +65,8 @@ class Walk:
     def run(self, seconds: float) -> Report:
         """Let faults happen for so long, and check all at the end, and now and then before."""
         report, stage = self._report, self._stage
-        until = time.monotonic() + seconds
         stage.fresh(2)
+        until = time.monotonic() + seconds
         try:
             while time.monotonic() < until and not report.violations:
                 for _ in range(self._random.randint(3, 8)):
