@@ -12,7 +12,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.manifests import CHART, Manifests, judge, only, refusal, rendered
+from exporter.cli.flags import parse
+from tests.support.manifests import CHART, Manifests, judge, only, pod, refusal, rendered
 from tests.support.paths import ROOT
 from tests.support.promtool import run
 from tools.helm_chart import README, SCHEMA, VALUES, comments, resolve, table, values, written_schema
@@ -76,6 +77,7 @@ def test_what_a_file_of_values_makes_fits_the_schemas(file: Path, tmp_path: Path
     made = rendered(read(file), "some-release")
     for manifest in made.values():
         judge(manifest)
+    parse(pod(made)["containers"][0]["args"])
     for (kind, name), manifest in made.items():
         assert len(name) <= 63, (kind, name)
         assert all(len(str(value)) <= 63 for value in manifest["metadata"].get("labels", {}).values())

@@ -156,6 +156,7 @@ def test_the_web_configuration_is_one_that_the_exporter_takes(
         ({"extraArgs": ["--web.config.file=/x"]}, "extraArgs[0]: the chart sets --web.config.file; use webConfig"),
         ({"extraArgs": ["--web.listen-address=:80"]}, "extraArgs[0]: "),
         ({"extraArgs": ["--web.unauthenticated-health"]}, "extraArgs[0]: "),
+        ({"extraArgs": ["--no-web.unauthenticated-health"]}, "extraArgs[0]: "),
         ({"ingress": ON}, "ingress.hosts: "),
         ({"route": {"main": ON}}, "route.main.parentRefs: "),
         ({"route": {"other": ON}}, "route.other.parentRefs: "),

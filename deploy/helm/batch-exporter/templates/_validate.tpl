@@ -34,7 +34,7 @@
 {{- end -}}
 {{- end -}}
 {{- range $index, $flag := $values.extraArgs -}}
-{{- range $own, $value := dict "--config.file" "existingConfig" "--web.config.file" "webConfig" "--web.unauthenticated-health" "webConfig" "--web.listen-address" "service.port" -}}
+{{- range $own, $value := dict "--config.file" "existingConfig" "--web.config.file" "webConfig" "--web.unauthenticated-health" "webConfig" "--no-web.unauthenticated-health" "webConfig" "--web.listen-address" "service.port" -}}
 {{- if or (eq $flag $own) (hasPrefix (printf "%s=" $own) $flag) -}}
 {{- $problems = append $problems (printf "extraArgs[%d]: the chart sets %s; use %s" $index $own $value) -}}
 {{- end -}}
