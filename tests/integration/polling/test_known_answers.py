@@ -246,6 +246,13 @@ def test_a_row_from_the_future_counts_when_its_time_has_come(twins: Twins) -> No
         twins.poll(60)
 
 
+def test_a_row_from_before_the_window_does_not_count_as_seen(twins: Twins) -> None:
+    settled(twins)
+    twins.put("x_1", 2 * DAY)
+    settled(twins)
+    assert twins.poll()
+
+
 def test_a_record_that_was_given_up_is_read_again(twins: Twins) -> None:
     twins.start(in_flight_max_age=HOUR / 2)
     twins.put("x_1", HOUR / 2 - 30, "In Progress")
