@@ -180,6 +180,20 @@ def test_records_in_flight_whose_answers_have_not_changed_are_neither_read_nor_l
     assert reading.poll() == (requests, 0, 0)
 
 
+def test_lists_of_records_in_flight_that_have_not_changed_are_not_read(state: MortalState) -> None:
+    reading = Reading(Clock(), state, "batches")
+    for number in range(200):
+        reading.add(
+            f"x_{number}", HOUR + number * 60, status="completed" if number % 20 or number < 60 else "processing"
+        )
+    reading.poll()
+    reading.poll()
+    for _ in range(3):
+        assert reading.poll() == (4, 0, 0)
+    reading.add("x_100", HOUR + 100 * 60)
+    assert reading.poll() == (5, 2, 2)
+
+
 def test_records_of_an_account_without_the_list_are_read_if_they_have_changed_or_are_reconciled(
     state: MortalState,
 ) -> None:
