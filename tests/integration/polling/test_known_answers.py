@@ -239,11 +239,29 @@ def test_a_later_page_may_say_otherwise_of_a_record_on_the_newest_page(twins: Tw
     assert not twins.poll()
 
 
+def test_a_later_page_from_a_cache_is_read_if_the_newest_page_says_otherwise_of_its_records(twins: Twins) -> None:
+    for number in range(12):
+        twins.put(f"x_{number}", 600 + number * 60, "In Progress" if number in (4, 5, 6, 7) else "Completed")
+    settled(twins)
+    assert twins.poll() > 1
+    twins.remove("x_0")
+    twins.put("x_4", 600 + 4 * 60, "Failed")
+    twins.recorder.stale = (2, 3, 4)
+    twins.poll()
+
+
 def test_a_row_from_the_future_counts_when_its_time_has_come(twins: Twins) -> None:
     twins.put("x_1", -100)
     settled(twins)
     for _ in range(4):
         twins.poll(60)
+
+
+def test_a_row_from_before_the_window_does_not_count_as_seen(twins: Twins) -> None:
+    settled(twins)
+    twins.put("x_1", 2 * DAY)
+    settled(twins)
+    assert twins.poll()
 
 
 def test_a_record_that_was_given_up_is_read_again(twins: Twins) -> None:

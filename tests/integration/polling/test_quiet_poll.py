@@ -50,6 +50,7 @@ class Reading:
     state: MortalState
     collector: str
     order: Literal["oldest_first", "newest_first"] = "newest_first"
+    options: Options = field(default_factory=Options)
     pages: int = 0
     statements: list[str] = field(default_factory=list)
 
@@ -60,7 +61,7 @@ class Reading:
         self.batches = Batches(random.Random(0), self.clock)
         packagex = PackagexApi(self.batches, "", PackagexReadings(order=self.order))
         self.api = MemoryApi(packagex if system == "packagex" else InkitApi(self.world, ""))
-        self.listing = source.listing(self.collector, Options())
+        self.listing = source.listing(self.collector, self.options)
         self.state.trace = self.statements.append
         limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=25, allowance=30)
         self.poller = Poller(
@@ -177,6 +178,38 @@ def test_records_in_flight_whose_answers_have_not_changed_are_neither_read_nor_l
     for _ in range(2):
         reading.poll()
     assert reading.poll() == (requests, 0, 0)
+
+
+def test_lists_of_records_in_flight_that_have_not_changed_are_not_read(state: MortalState) -> None:
+    reading = Reading(Clock(), state, "batches")
+    for number in range(200):
+        reading.add(
+            f"x_{number}", HOUR + number * 60, status="completed" if number % 20 or number < 60 else "processing"
+        )
+    reading.poll()
+    reading.poll()
+    for _ in range(3):
+        assert reading.poll() == (4, 0, 0)
+    reading.add("x_100", HOUR + 100 * 60)
+    assert reading.poll() == (5, 2, 2)
+
+
+def test_records_of_an_account_without_the_list_are_read_if_they_have_changed_or_are_reconciled(
+    state: MortalState,
+) -> None:
+    """One look-up is for the names that the configuration has."""
+    names = ("x_0", "x_1", "x_2")
+    reading = Reading(Clock(), state, "workflow_batches", options=Options(workflow_batch_ids=names))
+    reading.api.limit = 0, 404
+    for name in names:
+        reading.add(name, HOUR, status="In Progress")
+    reading.poll()
+    reading.poll()
+    for _ in range(3):
+        assert reading.poll() == (3, 0, 1)
+    reading.add("x_1", HOUR, status="In Progress", total=7)
+    assert reading.poll() == (3, 1, 2)
+    assert reading.poll(HOUR)[:2] == (3, 3)
 
 
 def test_a_reconciliation_reads_everything(state: MortalState) -> None:

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from functools import partial
@@ -9,7 +10,7 @@ from functools import partial
 import pytest
 
 from exporter.client import Stopping
-from exporter.polling.engine import STALL_SECONDS, Engine
+from exporter.polling.engine import STALL_SECONDS, Engine, Task
 from exporter.polling.workers import AccountRunner, Workers
 
 GENEROUS = 20.0
@@ -160,6 +161,45 @@ def test_idle_tasks_are_not_at_work(engine: Engine) -> None:
     assert run(release, "last") == 2, "who is due is at work, though it has not gone on yet"
     run(lambda: engine.end("a"), "reload")
     assert engine.at_work("quick") == 0
+
+
+def test_a_task_has_the_kind_of_the_one_that_spawned_it(engine: Engine) -> None:
+    run = Runner(engine)
+    never: Future[None] = Future()
+    run(lambda: engine.spawn("a", lambda: engine.spawn("a", lambda: engine.result(never)), kind="quick"))
+    assert run(lambda: engine.at_work("quick"), "last") == 1
+
+
+def test_who_holds_a_task_that_has_ended_does_not_hold_its_function(engine: Engine) -> None:
+    held: list[Task] = []
+
+    def large() -> None:
+        """Stands for a function with a large answer."""
+
+    run = Runner(engine)
+    reference = weakref.ref(large)
+    run(partial(lambda function: held.append(engine.spawn("a", function)), large))
+    run(lambda: None)
+    del large
+    assert held[0].ended.done()
+    assert reference() is None
+
+
+def test_what_a_task_submits_while_the_engine_stops_is_canceled() -> None:
+    engine = Engine()
+    engine.start()
+    late: list[Future[None]] = []
+
+    def work() -> None:
+        try:
+            engine.pause(1000)
+        finally:
+            late.append(engine.submit("a", lambda: None))
+
+    engine.submit("a", work)
+    Runner(engine)(lambda: None)
+    assert engine.stop(GENEROUS)
+    assert late[0].cancelled()
 
 
 def test_an_engine_that_stood_still_says_for_how_long() -> None:
