@@ -8,7 +8,7 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index
 	--python-platform linux --custom-compile-command 'make lock'
 # Two at a time. Each has a half of the files, in their order, so that what a file sets up is set up once; who is done
 # first takes from the end of the other's half.
-PYTEST = $(BIN)/pytest --numprocesses=2 --dist=worksteal
+PYTEST = $(BIN)/pytest --numprocesses=3 --dist=worksteal
 QUICK = -m 'not programs and not slow'
 # How many times as many examples property tests try.
 EXAMPLES ?= 1

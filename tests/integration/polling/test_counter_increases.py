@@ -257,7 +257,7 @@ def judge(plan: Plan, created: bool) -> None:
 @pytest.mark.parametrize("created", [False, True], ids=["plain", "created-timestamps"])
 @pytest.mark.parametrize("outages", [False, True], ids=["one-or-two-scrapers", "one-that-is-not-answered-for-a-while"])
 def test_every_event_is_a_rise_between_two_samples_and_no_sample_falls(outages: bool, created: bool) -> None:
-    @settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
     @given(plans(outages=outages))
     def hold(plan: Plan) -> None:
         judge(plan, created)
