@@ -95,8 +95,9 @@ def _serve(there: Stage, style: str) -> list[Output]:
     folder = (path := there.config(f"{style} serve")).parent
     with _serving(path, style) as (process, port):
         _until(process, lambda: _polled(port, there.collectors))
-        there.one_more(failed := f"rend_{style}")
-        _until(process, lambda: failed.encode() in _asked(port, "GET", *_EXEMPLARS).content)
+        there.one_more(f"rend_{style}")
+        # Of failures that one poll finds, a series names one: it may be that of the other style.
+        _until(process, lambda: any(name.encode() in _asked(port, "GET", *_EXEMPLARS).content for name in there.more))
         shown = [_asked(port, *asked) for asked in itertools.product(("GET", "HEAD", "POST"), _ROUTES, _ACCEPTED)]
         shown.append(Output("serve arguments", Path(f"/proc/{process.pid}/cmdline").read_bytes()))
         shown += _state("serve", folder)
