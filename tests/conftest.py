@@ -9,8 +9,8 @@ import pytest
 
 from exporter.state import prepared
 from tests.support import certificates as made_certificates
+from tests.support import order, promtool
 from tests.support import postgres as postgres_server
-from tests.support import promtool
 from tests.support.paths import ROOT
 from tests.support.properties import load_profile
 from tests.support.rig import Rig
@@ -45,6 +45,17 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("certificates")
     made_certificates.make(folder)
     return folder
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes long."""
+    workers = order.workers_of(getattr(config, "workerinput", None))
+    items[:] = order.slow_first(
+        items,
+        lambda item: item.nodeid.partition("::")[0],
+        lambda item: item.get_closest_marker("slow") is not None,
+        workers,
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
