@@ -103,7 +103,14 @@ def _lateness() -> Line:
         ),
         unit="short",
     )
-    return line(8, late, workers)
+    put_off = lines(
+        "Polls put off",
+        "How much later than at its interval each collector is polled next, because the API has not answered several "
+        "polls.",
+        Query(f"max by ({COLLECTOR}) ({once(select('batch_exporter_poll_backoff_seconds', SYSTEM))}) > 0", LEGEND),
+        unit="s",
+    )
+    return line(8, late, workers, put_off)
 
 
 def _not_understood() -> Line:
