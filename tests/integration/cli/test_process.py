@@ -46,9 +46,10 @@ def test_an_interrupt_while_modules_load_ends_it_quietly(limit: int) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+@pytest.mark.parametrize("number", ["SIGHUP", "SIGUSR1"])
 @pytest.mark.parametrize("limit", [1, 5, 300])
-def test_a_hangup_while_modules_load_does_not_end_what_serves(limit: int, tmp_path: Path) -> None:
-    done = interrupted(limit, "SIGHUP", f"--config.file={tmp_path}/none.yaml")
+def test_a_signal_while_modules_load_does_not_end_what_serves(limit: int, number: str, tmp_path: Path) -> None:
+    done = interrupted(limit, number, f"--config.file={tmp_path}/none.yaml")
     assert (done.returncode, "there is no such file" in done.stderr) == (2, True)
 
 
