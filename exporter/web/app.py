@@ -14,6 +14,7 @@ from exporter.web.reload import Reload, lifecycle
 from exporter.web.routes import FindElsewhere, Probes, routes
 
 PIECE_BYTES = 2**18
+_SMALL_BYTES = 2**16
 """Most bytes given to a connection at once, and so about the most that it holds for a client that doesn't read."""
 
 _COMMON_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
@@ -110,10 +111,10 @@ def _pieces(chunks: tuple[bytes, ...]) -> Iterator[bytes | memoryview]:
     small: list[bytes] = []
     size = 0
     for chunk in chunks:
-        if small and size + len(chunk) > PIECE_BYTES:
+        if small and (len(chunk) > _SMALL_BYTES or size + len(chunk) > PIECE_BYTES):
             yield b"".join(small)
             small, size = [], 0
-        if len(chunk) <= PIECE_BYTES:
+        if len(chunk) <= _SMALL_BYTES:
             small.append(chunk)
             size += len(chunk)
         else:

@@ -11,7 +11,10 @@ from exporter.web.app import PIECE_BYTES, Scope, respond
 from exporter.web.messages import Response
 
 SCOPE: Scope = {"method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}
-SIZES = st.sampled_from([0, 1, 50, PIECE_BYTES // 2, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES])
+SMALL = 2**16
+SIZES = st.sampled_from(
+    [0, 1, 50, SMALL, SMALL + 1, PIECE_BYTES // 2, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES]
+)
 
 
 def sent(chunks: tuple[bytes, ...]) -> tuple[dict[bytes, bytes], list[bytes]]:
@@ -28,7 +31,7 @@ def sent(chunks: tuple[bytes, ...]) -> tuple[dict[bytes, bytes], list[bytes]]:
 
 
 @given(st.lists(SIZES, max_size=12))
-def test_any_chunks_are_sent_whole_in_pieces_of_which_none_is_large_and_no_two_would_fit_into_one(
+def test_any_chunks_are_sent_whole_in_pieces_of_which_none_is_large_and_no_two_small_ones_would_fit_into_one(
     sizes: list[int],
 ) -> None:
     chunks = tuple(bytes([number]) * size for number, size in enumerate(sizes))
@@ -36,10 +39,22 @@ def test_any_chunks_are_sent_whole_in_pieces_of_which_none_is_large_and_no_two_w
     assert b"".join(pieces) == b"".join(chunks)
     assert headers[b"content-length"] == b"%d" % sum(sizes)
     assert all(len(piece) <= PIECE_BYTES for piece in pieces)
-    if max(sizes, default=0) <= PIECE_BYTES:
+    if max(sizes, default=0) <= SMALL:
         assert all(len(left) + len(right) > PIECE_BYTES for left, right in pairwise(pieces))
 
 
 def test_thousands_of_lines_are_sent_together() -> None:
     _, pieces = sent((b"a_metric 1\n",) * 5000)
     assert len(pieces) == 1
+
+
+def test_a_large_chunk_is_sent_without_a_copy() -> None:
+    chunk = bytes(SMALL + 1)
+    pieces = []
+
+    async def send(message: Any) -> None:
+        pieces.append(message.get("body"))
+
+    asyncio.run(respond(SCOPE, send, Response(200, "text/plain", (b"head", chunk, b"tail"))))
+    assert [piece.obj for piece in pieces if isinstance(piece, memoryview)] == [chunk]
+    assert pieces[2].obj is chunk
