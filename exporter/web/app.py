@@ -14,8 +14,10 @@ from exporter.web.reload import Reload, lifecycle
 from exporter.web.routes import FindElsewhere, Probes, routes
 
 PIECE_BYTES = 2**18
-_SMALL_BYTES = 2**16
 """Most bytes given to a connection at once, and so about the most that it holds for a client that doesn't read."""
+
+_SMALL_BYTES = 2**16
+"""Chunks up to this are copied into one piece with others: sending them one by one is more expensive."""
 
 _COMMON_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
