@@ -190,6 +190,7 @@ class Poller:
         if noted and not self._failed_polls and not publisher.rising():
             return
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
+            publisher.note_unseen(records.marks)
             if scraped:
                 records.mark(replace(records.marks, scraped_at=publisher.scraped_at()))
                 publisher.scraped_before = True
@@ -211,6 +212,7 @@ class Poller:
         facts = self._facts
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
             reconciled_at = records.marks.reconciled_at
+            self._publisher.note_unseen(records.marks)
             records.scraped_at = self._publisher.scraped_at()
             records.begin_counting(self._clock())
             try:

@@ -181,6 +181,11 @@ class Publisher:
         """Note that these series are exposed for the first time now, by `clock`: they were 0 until then."""
         self._starts.note(starting, at, counting_since)
 
+    def note_unseen(self, marks: Checkpoint) -> None:
+        """Note the new series of a checkpoint that was just read: scrapes after it may have seen them."""
+        if self._starts.told and marks.starting:
+            self._starts.adopt(marks.unseen())
+
     def next_change(self) -> float | None:
         """Return in how many seconds a series may rise or a record is stuck; None if nothing is waiting."""
         return min((left for left in (self._next_rise(), self._next_stuck()) if left is not None), default=None)
