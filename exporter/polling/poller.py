@@ -194,9 +194,10 @@ class Poller:
             if scraped:
                 records.mark(replace(records.marks, scraped_at=publisher.scraped_at()))
                 publisher.scraped_before = True
-            if records.marks.buckets != publisher.buckets:
-                records.mark(replace(records.marks, buckets=publisher.buckets))
-            publisher.buckets_noted = True
+            if not publisher.buckets_noted and publisher.are_buckets_seen():
+                if records.marks.buckets != publisher.buckets:
+                    records.mark(replace(records.marks, buckets=publisher.buckets))
+                publisher.buckets_noted = True
             records.begin_counting(self._clock())
             self._failed_polls.write(records)
             publisher.totals = records.sums()
