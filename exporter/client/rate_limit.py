@@ -73,11 +73,21 @@ class RateLimiter:
         """Start no request for so many seconds, as the server has asked for."""
         self._pause.extend(self._clock() + seconds)
 
+    @property
+    def next_slot(self) -> float:
+        """When the next slot begins if the API asks for no pause, in seconds of the clock."""
+        next_free = self._next_free.get()
+        self._next_free.put(next_free)
+        return next_free
+
+    def follow(self, before: "RateLimiter") -> None:
+        """Begin with the next slot of the account's limiter before this one, which has the same pause."""
+        self._next_free.get()
+        self._next_free.put(before.next_slot)
+
     def held_for(self) -> float:
         """Return the seconds until a slot may begin."""
         return max(0.0, self._slot() - self._clock())
 
     def _slot(self) -> float:
-        next_free = self._next_free.get()
-        self._next_free.put(next_free)
-        return max(next_free, self._pause.until)
+        return max(self.next_slot, self._pause.until)

@@ -51,6 +51,10 @@ class Starts:
         if self.told:
             self._new |= dict.fromkeys(series, at)
 
+    def adopt(self, unseen: Mapping[Key, float]) -> None:
+        """Note the series that the state has as new, also if it did not answer when they were written."""
+        self._new = {**unseen, **self._new}
+
     def note_exposed(self, now: float) -> None:
         """Note that something is exposed, at this time of the boot clock."""
         if self._exposed_at is None:

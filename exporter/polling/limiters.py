@@ -35,7 +35,7 @@ class Limiters:
         before = self._last.get(account.name)
         continues = before is not None and before[:2] == allowance
         if before is not None and continues:
-            new.pause(before[2].held_for())
+            new.follow(before[2])
         self._last[account.name] = *allowance, new
         return new, continues
 

@@ -190,12 +190,14 @@ class Poller:
         if noted and not self._failed_polls and not publisher.rising():
             return
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
+            publisher.note_unseen(records.marks)
             if scraped:
                 records.mark(replace(records.marks, scraped_at=publisher.scraped_at()))
                 publisher.scraped_before = True
-            if records.marks.buckets != publisher.buckets:
-                records.mark(replace(records.marks, buckets=publisher.buckets))
-            publisher.buckets_noted = True
+            if not publisher.buckets_noted and publisher.are_buckets_seen():
+                if records.marks.buckets != publisher.buckets:
+                    records.mark(replace(records.marks, buckets=publisher.buckets))
+                publisher.buckets_noted = True
             records.begin_counting(self._clock())
             self._failed_polls.write(records)
             publisher.totals = records.sums()
@@ -211,6 +213,7 @@ class Poller:
         facts = self._facts
         with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
             reconciled_at = records.marks.reconciled_at
+            self._publisher.note_unseen(records.marks)
             records.scraped_at = self._publisher.scraped_at()
             records.begin_counting(self._clock())
             try:

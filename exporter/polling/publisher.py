@@ -84,7 +84,9 @@ class Publisher:
         self.buckets = chosen_bounds(feeds.families)
         """The bounds of the histograms that are exposed, as the checkpoint has them."""
         self.buckets_noted = False
-        """Whether the state says that these are exposed. If not, nobody may have seen the buckets yet."""
+        """Whether the state says that these were seen. If not, nobody may have seen the buckets yet."""
+        self._exposed_at: float | None = None
+        """When something was exposed first, by `ticks`."""
         self._fresh_since: float | None = None
         self._gauges = Gauges({}, {})
         """As of the last successful poll, but for records that have become stuck since."""
@@ -160,6 +162,13 @@ class Publisher:
         """Return whether this program was scraped, and the state does not say so yet."""
         return self._output.last_scrape() is not None and not self.scraped_before
 
+    def are_buckets_seen(self) -> bool:
+        """Return whether a scrape has seen the buckets that are exposed, or nobody scrapes."""
+        last = self._output.last_scrape()
+        if last is None:
+            return not self.scraped_before
+        return self._exposed_at is not None and last > self._exposed_at
+
     def scraped_at(self) -> float | None:
         """Return when the last scrape of this program began, epoch seconds; None if there was none."""
         last = self._output.last_scrape()
@@ -180,6 +189,11 @@ class Publisher:
     def note_published(self, starting: Collection[Key], at: float, counting_since: float | None) -> None:
         """Note that these series are exposed for the first time now, by `clock`: they were 0 until then."""
         self._starts.note(starting, at, counting_since)
+
+    def note_unseen(self, marks: Checkpoint) -> None:
+        """Note the new series of a checkpoint that was just read: scrapes after it may have seen them."""
+        if self._starts.told and marks.starting:
+            self._starts.adopt(marks.unseen())
 
     def next_change(self) -> float | None:
         """Return in how many seconds a series may rise or a record is stuck; None if nothing is waiting."""
@@ -239,6 +253,7 @@ class Publisher:
         now = self._ticks()
         self._standing.expose(self._counters.series, now)
         self._starts.note_exposed(now)
+        self._exposed_at = now if self._exposed_at is None else self._exposed_at
 
     def _start(self, series: Key) -> float | None:
         return None if series in _STATE_ERRORS.values() else self._starts.of(series)

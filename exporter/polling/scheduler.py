@@ -137,9 +137,10 @@ class Scheduler:
             self._schedule.done(turn, self._ticks(), publish_in, wait)
 
     def _hasten(self, recovered: CollectorId, interval: float) -> None:
-        """Let the account's other collectors find out within an interval that the API answers again."""
+        """Let the account's other collectors that wait find out within an interval that the API answers again."""
         for collector in self._collectors[recovered[0]] - {recovered}:
-            self._schedule.hasten(collector, self._ticks() + random.random() * interval)
+            if self._polled[collector].poller.wait:
+                self._schedule.hasten(collector, self._ticks() + random.random() * interval)
 
     def _has_room(self, quick: bool) -> bool:
         return self.engine.at_work(quick) < 2 * self.workers.most

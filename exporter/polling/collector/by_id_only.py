@@ -35,7 +35,9 @@ class IdOnlyPoll:
         is_due = due(poll, interval)
         if not is_due:
             poll.answers.begin(marks, poll.now)
-        new = self._new_ids(poll, OVERLAP_SECONDS + naming_interval)
+        # What names an ID may itself have been read late, because its list was down: a reconciliation begins with all.
+        everything = is_due and marks.reconciled_to is None
+        new = self._new_ids(poll, None if everything else OVERLAP_SECONDS + naming_interval)
         self._fetch(poll, {*new, *(record_id for record_id, _ in poll.records.in_flight(poll.since))})
         recheck_missing(poll)
         if not marks.complete:
@@ -43,11 +45,14 @@ class IdOnlyPoll:
         elif is_due:
             self._reconcile(poll)
 
-    def _new_ids(self, poll: Poll, overlap: float) -> list[str]:
-        """Return the IDs that are named and not known, by records created since so long before the last poll."""
+    def _new_ids(self, poll: Poll, overlap: float | None) -> list[str]:
+        """Return the IDs that are named and not known, by records created since so long before the last poll.
+
+        `overlap` None stands for all records of the window.
+        """
         marks = poll.records.marks
-        everything = not marks.complete or marks.polled_at is None or marks.reconciled_at is None
-        since = poll.since if everything or marks.polled_at is None else marks.polled_at - overlap
+        everything = overlap is None or not marks.complete or marks.reconciled_at is None
+        since = poll.since if everything or marks.polled_at is None else marks.polled_at - (overlap or 0.0)
         ids = {*poll.listing.known_ids, *poll.records.batches_named_by(poll.listing.batch_ids_from or "", since)}
         kept = poll.records.get(sorted(ids))
         # Records known from other query settings are fetched again.

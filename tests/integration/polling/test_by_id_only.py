@@ -153,3 +153,28 @@ def test_a_batch_is_found_however_late_the_collector_polls_that_names_it(rig: Ri
     assert rig.events("workflow_batches")[
         "inkit_batch_generations_finished_total", "workflow", "inkit_storage", "failed"
     ]
+
+
+def test_a_batch_is_found_that_a_record_names_which_was_itself_read_hours_late(rig: Rig) -> None:
+    """The list of the records that name batches may be down for longer than names are searched for at each poll."""
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
+    naming, poller = rig.poller("invocations"), rig.poller("workflow_batches")
+    for each in (naming, poller):
+        assert each.poll()
+    created = rig.clock.now + 60
+    rig.world.add("invocations", invocation("rend_1", created, batch_id="fb_1"))
+    rig.world.add("workflow_batches", workflow_batch("fb_1", created, destinations=FAILED))
+    rig.mock_api.faults.add(faults.status(500), path="/invoke")
+    for _ in range(18):
+        rig.clock.now += 600
+        assert not naming.poll()
+        assert poller.poll()
+    rig.mock_api.faults.clear()
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
+    assert naming.poll()
+    for _ in range(7):
+        rig.clock.now += 600
+        assert poller.poll()
+    assert rig.events("workflow_batches")[
+        "inkit_batch_generations_finished_total", "workflow", "inkit_storage", "failed"
+    ]

@@ -1,13 +1,16 @@
 """What scrapers are told of when counters began, and that a new series then begins with its first event."""
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from exporter.demo.items import invocation
 from exporter.model.accounting import Rules
+from exporter.model.record import Key, StateError
 from exporter.polling.poller import Poller
+from exporter.state import Records
 from tests.support.rig import NOW, Rig
 
 INTERVAL = 60.0
@@ -166,3 +169,27 @@ def test_a_new_backfill_does_not_change_since_when_a_collector_counts(rig: Rig, 
     polled(rig, other)
     polled(rig, other)
     assert start(rig, other, "box") == NOW
+
+
+def test_the_start_of_a_new_series_is_told_though_the_state_did_not_answer_that_it_was_written(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rise was written all the same, so that the next poll finds nothing that rises."""
+    poller = begin(rig)
+    polled(rig, poller)
+    fail(rig, "rend_1")
+    write = Records.publish
+
+    def lost(records: Records, keys: Sequence[Key], at: float, starting: Iterable[Key] = ()) -> None:
+        write(records, keys, at, starting)
+        raise StateError("the connection was closed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Records, "publish", lost)
+        rig.clock.now += INTERVAL
+        rig.board.scraped(rig.clock.now - 1)
+        assert not poller.poll()
+        began = rig.clock.now
+        assert value(rig, poller) in (None, 0.0)
+    polled(rig, poller)
+    assert (value(rig, poller), start(rig, poller)) == (1.0, began)

@@ -119,6 +119,26 @@ def test_a_bucket_that_nobody_has_seen_stands_for_an_interval_before_it_rises(
     assert shown(rig, poller)["count"] == 3, "the next program finds them seen"
 
 
+def test_buckets_that_a_program_has_shown_to_nobody_are_not_taken_for_seen_by_the_next_one(observed: Rig) -> None:
+    """It was ended before a scrape, as a program that fails at its start again and again."""
+    rig = observed
+    poller = started(rig)
+    pass_time(rig, poller)
+    rig.world.add("document_batches", document_batch("rb_2", rig.clock.now - 80, destinations=OPEN))
+    pass_time(rig, poller)
+    pass_time(rig, poller)
+    rig.clock.now += 1
+    assert started(rig, CHOSEN).poll()
+    rig.world.add("document_batches", document_batch("rb_2", rig.clock.now - 140))
+    poller = started(rig, CHOSEN)
+    before = shown(rig, poller)
+    assert poller.poll()
+    assert shown(rig, poller) == before
+    pass_time(rig, poller)
+    pass_time(rig, poller)
+    assert shown(rig, poller)["count"] == 2
+
+
 @pytest.mark.parametrize("bounds", [None, CHOSEN])
 def test_a_run_that_writes_its_output_shows_new_buckets_before_they_rise(
     rig: Rig, bounds: tuple[float, ...] | None

@@ -169,3 +169,27 @@ def test_what_one_collector_finds_out_the_others_of_the_account_find_out_within_
         assert first.polls == 1
     finally:
         scheduler.engine.stop(2)
+
+
+def test_a_collector_that_was_not_silent_is_not_polled_early_when_another_one_recovers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its interval may be long because its polls are expensive, and another list may fail again and again."""
+    scheduler = Scheduler()
+    costly, silent = Polled("invocations", 5000, False), Polled("workflow_batches", 5000, False)
+    costly.wait = 0.0
+    first = Polled("document_batches", 0.5, True)
+    over = threading.Event()
+    scheduler.engine.start()
+    try:
+        added = cast("list[Poller]", [costly, silent, first])
+        scheduler.engine.submit(over, lambda: scheduler.add(added, lambda _: over)).result(5)
+        eventually(lambda: silent.polls == 2)
+        with caplog.at_level(logging.INFO):
+            scheduler.log_all()
+            eventually(lambda: len(caplog.records) == 4)
+        due_in = {vars(record).get("collector"): vars(record).get("due_in", 0.0) for record in caplog.records}
+        assert due_in["invocations"] > 1000
+        assert costly.polls == 1
+    finally:
+        scheduler.engine.stop(2)
