@@ -22,7 +22,7 @@ SECONDS ?= 1800
 CHAOS_SEED = $(if $(filter command environment,$(firstword $(origin SEED))),$(SEED))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image bench audit chaos version clean
+.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image packages bench audit chaos version clean
 
 .NOTPARALLEL:
 
@@ -92,6 +92,10 @@ lock: $(BIN)/batch-exporter ## lock what the image installs to the newest versio
 image: ## build the container image
 	docker build --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
 		--build-arg BATCH_EXPORTER_REVISION=$$(git rev-parse HEAD) --tag batch-exporter:$(VERSION) .
+
+packages: $(VENV)/.made ## build the deb and the rpm package into dist/, for the Python of .venv (PYTHON=)
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) BATCH_EXPORTER_REVISION=$$(git rev-parse HEAD) \
+		$(BIN)/python -m tools.packages
 
 bench: $(BIN)/batch-exporter ## measure what polling costs, and write it into docs/performance.md and docs/intervals.md
 	$(BIN)/python -m benchmarks

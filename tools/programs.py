@@ -1,7 +1,8 @@
 """`python -m tools.programs`: checks, and installs with apt, the programs that tests marked `programs` start.
 
 Promtool and Prometheus judge what the exporter exposes, amtool and Alertmanager what becomes of its alerts; podman
-builds and runs the image (on a base from mmdebstrap); kubectl and systemd read deploy/; Chromium shows the pages;
+builds and runs the image (on a base from mmdebstrap); kubectl and systemd read deploy/; rpm builds and reads a package,
+lintian judges the other; Chromium shows the pages;
 PostgreSQL keeps a state, with PgBouncer before it; shells complete command lines; mandoc and groff read the manual
 page. Where Go is installed, it also builds what Debian has not: a Prometheus 3.x with its promtool.
 """
@@ -45,10 +46,12 @@ PROGRAMS = (
     Program("chromium", (120,), "chromium fonts-dejavu-core"),
     Program("curl", (7, 88), "curl"),
     Program("kubectl", (1, 20), "kubernetes-client", ("version", "--client")),
+    Program("lintian", (2, 116), "lintian"),
     Program("mmdebstrap", (1, 3), "mmdebstrap debian-archive-keyring"),
     Program("podman", (4, 3), "podman"),
     Program("initdb", (13,), "postgresql"),
     Program("pgbouncer", (1, 18), "pgbouncer"),
+    Program("rpm", (4, 16), "rpm"),
     Program("runc", (1, 1), "runc"),
     Program("systemd-analyze", (252,), "systemd"),
 )

@@ -49,13 +49,17 @@ class Engine:
         """What `podman WORDS` prints."""
         return output(*self._podman(), *words)
 
+    def run(self, *words: str | Path) -> "subprocess.CompletedProcess[str]":
+        """What has become of `podman WORDS`."""
+        return run(*self._podman(), *words)
+
     def succeeds(self, *words: str | Path) -> bool:
         """Whether `podman WORDS` ends well."""
-        return run(*self._podman(), *words).returncode == 0
+        return self.run(*words).returncode == 0
 
     def logs(self, container: str) -> str:
         """All that a container has printed."""
-        done = run(*self._podman(), "logs", container)
+        done = self.run("logs", container)
         return done.stdout + done.stderr
 
     def _podman(self) -> tuple[str | Path, ...]:

@@ -169,6 +169,9 @@ DECIDED: Mapping[str, Mapping[str, Decision]] = {
         ),
         "install -m 644 deploy/systemd/batch-exporter.service /etc/systemd/system/": Run(),
         "systemctl enable --now batch-exporter": _SERVICES,
+        "make packages PYTHON=python3.11": Elsewhere("takes another Python; tests/deploy/test_packages.py builds both"),
+        f"apt-get install ./dist/batch-exporter_{__version__}-1+python3.11_amd64.deb": _SERVICES,
+        f"dnf install ./dist/batch-exporter-{__version__}-1.python3.11.x86_64.rpm": _SERVICES,
     },
     "docs/high-availability.md": {
         "batch-exporter demo --replicas 2": Elsewhere(
