@@ -111,7 +111,7 @@ def test_a_backfill_that_gets_on_at_each_poll_is_not_slowed_down(rig: Rig) -> No
 def test_a_long_outage_is_a_line_an_hour_and_one_when_it_ends(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     poller = rig.poller("document_batches")
     rig.mock_api.faults.add(faults.status(500))
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="exporter.polling.poll_log"):
         run(rig, poller, 3 * HOUR)
         failed = [record for record in caplog.records if record.getMessage() == "poll failed"]
         assert 3 <= len(failed) <= 4
@@ -131,7 +131,7 @@ def test_a_long_outage_is_a_line_an_hour_and_one_when_it_ends(rig: Rig, caplog: 
 def test_at_level_debug_each_poll_is_told(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     poller = rig.poller("document_batches")
     rig.mock_api.faults.add(faults.status(401))
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="exporter.polling.poll_log"):
         for _ in range(3):
             poller.poll()
     told = [record.getMessage() for record in caplog.records if record.name == "exporter.polling.poll_log"]
@@ -185,7 +185,7 @@ def test_a_collector_that_was_not_silent_is_not_polled_early_when_another_one_re
         added = cast("list[Poller]", [costly, silent, first])
         scheduler.engine.submit(over, lambda: scheduler.add(added, lambda _: over)).result(5)
         eventually(lambda: silent.polls == 2)
-        with caplog.at_level(logging.INFO):
+        with caplog.at_level(logging.INFO, logger="exporter.polling.poll_log"):
             scheduler.log_all()
             eventually(lambda: len(caplog.records) == 4)
         due_in = {vars(record).get("collector"): vars(record).get("due_in", 0.0) for record in caplog.records}
