@@ -185,7 +185,7 @@ def test_a_collector_that_was_not_silent_is_not_polled_early_when_another_one_re
         added = cast("list[Poller]", [costly, silent, first])
         scheduler.engine.submit(over, lambda: scheduler.add(added, lambda _: over)).result(5)
         eventually(lambda: silent.polls == 2)
-        with caplog.at_level(logging.INFO, logger="exporter.polling.poll_log"):
+        with caplog.at_level(logging.INFO, logger="exporter.polling.scheduler"):
             scheduler.log_all()
             eventually(lambda: len(caplog.records) == 4)
         due_in = {vars(record).get("collector"): vars(record).get("due_in", 0.0) for record in caplog.records}
