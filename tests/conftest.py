@@ -1,5 +1,6 @@
 """Fixtures that several test modules share, and the guard of the split between `make test` and `make test-all`."""
 
+import logging
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
@@ -19,6 +20,21 @@ ALWAYS_THERE = {"env", "git", "make", "sh"}
 """What `make test` needs beside Python."""
 _running: list[pytest.Item] = []
 load_profile()
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Undo what a test does to logging: a command sets the levels and the handlers of the whole process."""
+    manager = logging.Logger.manager
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: known.level for name, known in manager.loggerDict.items() if isinstance(known, logging.Logger)}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, known in list(manager.loggerDict.items()):
+        if isinstance(known, logging.Logger) and known.level != levels.get(name, logging.NOTSET):
+            known.setLevel(levels.get(name, logging.NOTSET))
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import contextlib
 import shutil
 import socket
 import ssl
-import threading
 from pathlib import Path
 
 import bcrypt
@@ -52,10 +51,10 @@ def test_a_connection_serves_one_request_after_the_other(folder: Path) -> None:
 
 def test_a_thousand_requests_sent_at_once_are_all_answered(folder: Path) -> None:
     with secured(folder) as place, shaken(place, certificates.client(folder)) as client:
-        sender = threading.Thread(target=client.sendall, args=(GET * 1000,))
-        sender.start()
+        # No second thread sends: before Python 3.13 an SSLSocket must not be read and written at once. The requests
+        # fit the buffers of the sockets, whatever the server does.
+        client.sendall(GET * 1000)
         assert answers(read_answers(client, 1000)) == 1000
-        sender.join()
 
 
 def test_a_long_answer_arrives_complete_and_the_connection_ends_in_order(folder: Path) -> None:

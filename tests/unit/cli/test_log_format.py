@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -14,17 +13,6 @@ from exporter.cli import log_format
 
 FIELD = re.compile(r'([A-Za-z0-9_.]+)=("(?:[^"\\]|\\.)*"|[^\s"=]+)(?: |$)')
 log = logging.getLogger("exporter.test")
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Logging as it was before, for the tests that come after."""
-    root, ours = logging.getLogger(), logging.getLogger("exporter")
-    before = root.handlers[:], root.level, ours.level
-    yield
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    ours.setLevel(before[2])
 
 
 def lines(style: log_format.Style = "logfmt", level: str = "info") -> io.StringIO:
