@@ -24,10 +24,7 @@ def behaviors(records: int) -> Mapping[str, Behavior]:
 
 
 def config(api: MockApiProcess, accounts: int, interval: float, state: Mapping[str, object]) -> str:
-    """Return the YAML of a configuration of accounts with one collector each.
-
-    8,000 just fit into what a configuration may have: 1 MiB and 100,000 values.
-    """
+    """Return the YAML of a configuration of accounts with one collector each."""
     rest = f"system: inkit, api_token: {TOKEN}, collectors: [{COLLECTOR}]"
     names = [f"{FAST}-{number}" for number in range(accounts)]
     lines = [

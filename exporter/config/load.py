@@ -14,7 +14,7 @@ from exporter.config.source.problems import ConfigError, Problem, located
 from exporter.config.token import Token, TokenError
 from exporter.model.system import System
 
-_LARGEST_FILE_BYTES = 1024 * 1024
+_LARGEST_FILE_BYTES = 8 * 1024 * 1024
 
 
 def load(

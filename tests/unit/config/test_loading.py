@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.config import Config, ConfigError, Token, from_environment, load
-from exporter.config.source import files
+from exporter.config.source import files, yaml_document
 from exporter.model.system import System
 from tests.support.properties import examples
 
@@ -35,13 +35,9 @@ def problems(path: Path, systems: Systems, environ: Mapping[str, str] | None = N
         (b"accounts: \0CANARY\n", ":1: a control character, which YAML does not allow"),
         (b"\n\x07", ":2: a control character, which YAML does not allow"),
         (b"a: 1\nb: \x1b[31m\n", ":2: a control character, which YAML does not allow"),
-        (b"#" * 1024 * 1024 + b"\n", ": the file is larger than 1048576 bytes; --config.file names the configuration"),
+        (b"#" * 2**23 + b"\n", ": the file is larger than 8388608 bytes; --config.file names the configuration"),
         (b"[" * 1_000_000, ":1: nested more than 20 deep; no configuration is"),
         (b"a:\n" * 10 + b"? " * 100_000, ":11: nested more than 20 deep; no configuration is"),
-        (
-            b"- x\n" * 100_001,
-            ":100001: more than 100000 values, aliases counted each time; no configuration has so many",
-        ),
         (b"%YAML 1." + b"1" * 5000 + b"\n--- a\n", ":1: not valid YAML: a number that is too large"),
         (b"%YAML 2.0\n--- a\n", ":1: not valid YAML: a YAML version that is not 1 (column 1)"),
         (b"accounts:\n- name: CANARY\n - b\n", ":3: not valid YAML: "),
@@ -55,6 +51,14 @@ def test_bytes_that_are_no_configuration_are_one_problem(
     assert len(found) == 1
     assert found[0].startswith(problem)
     assert "CANARY" not in found[0]
+
+
+def test_too_many_values_are_one_problem_in_the_line_that_exceeds_the_limit(
+    systems: Systems, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yaml_document, "MAX_VALUES", 1000)
+    [found] = problems(written(b"- x\n" * 1001), systems)
+    assert found == ":1001: more than 1000 values, aliases counted each time; no configuration has so many"
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_problem(systems: Systems, written: Written) -> None:
