@@ -92,6 +92,12 @@ class Server:
         with self.admin() as connection:
             connection.execute(f"DROP DATABASE {database} WITH (FORCE)".encode())
 
+    def cut_connections(self, database: str) -> None:
+        """End all connections to a database."""
+        with self.admin() as connection:
+            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            connection.execute(query, (database,))
+
     def execute(self, database: str, statements: str) -> None:
         """Execute statements as superuser."""
         with self.admin(database) as connection:
