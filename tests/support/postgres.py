@@ -4,7 +4,6 @@ import contextlib
 import functools
 import itertools
 import os
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 import psycopg
 
+from tests.support.ports import free_port
 from tools.programs import path_of
 
 SUPERUSER = "postgres"
@@ -171,9 +171,3 @@ def end_shared() -> None:
 def prepared(folder: Path) -> str:
     """Return the URL of a database of the shared server, the same for the same folder."""
     return shared().url(shared().database())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

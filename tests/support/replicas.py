@@ -27,6 +27,7 @@ from exporter.state.postgres.database import opened
 from tests.support import counting, postgres
 from tests.support.handovers import LeaseChange, Scrape, Values, accounts_in, differences, terms, violations
 from tests.support.moving_world import KINDS, Work, figures
+from tests.support.ports import free_port
 from tests.support.program import PATH, PROGRAM
 from tests.support.rig import TOKEN
 from tests.support.tcp_proxy import TcpProxy
@@ -61,7 +62,7 @@ class Replica:
     ) -> None:
         """Start it, with more flags. Its clock is so many seconds ahead of the machine's."""
         self.name = name
-        self.port = postgres.free_port()
+        self.port = free_port()
         self.config = folder / f"{name}.json"
         self.settings = config
         self.config.write_text(json.dumps(config))

@@ -79,5 +79,8 @@ class Report:
         """Write it into a folder, as text and as JSON."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{self.state}.txt").write_text(self.text() + "\n")
-        content = dataclasses.asdict(self) | {"samples": [sample._asdict() for sample in self.samples]}
+        # Not dataclasses.asdict: of a Counter it makes another, which counts pairs.
+        content = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        content["fits"] = [dataclasses.asdict(found) for found in self.fits]
+        content["samples"] = [sample._asdict() for sample in self.samples]
         (folder / f"{self.state}.json").write_text(json.dumps(content, indent=1) + "\n")

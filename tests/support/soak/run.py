@@ -179,7 +179,9 @@ class Soak:
         self._api.trouble(account, fault, times)
 
     def _hang_up(self) -> None:
-        self._process.reload(self._another_config())
+        # While its modules load, a signal ends it as it ends any program.
+        if self._process.log.read_text():
+            self._process.reload(self._another_config())
 
     def _post(self) -> None:
         config = self._another_config()
@@ -231,7 +233,7 @@ class Soak:
             status = self._process.terminate()
         except subprocess.TimeoutExpired as error:
             raise Wrong("SIGTERM does not end it within 20 s") from error
-        # While its modules load, a signal ends it as it ends any program.
+        # See _hang_up.
         if status and self._process.log.read_text():
             self._report.violations.append(f"SIGTERM ends it with exit status {status}")
 
