@@ -11,7 +11,7 @@ from tests.support.side_by_side import Results, come_to, side_by_side
 from tests.support.soak.run import Plan, soak
 from tests.support.soak.stores import STORES
 
-pytestmark = [pytest.mark.programs, pytest.mark.slow]
+pytestmark = [pytest.mark.programs, pytest.mark.slow(seconds=60)]
 
 PLAN = Plan(
     seconds=30.0,
