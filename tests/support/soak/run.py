@@ -32,6 +32,8 @@ _LOOK_SECONDS = 0.1
 _SERVES_WITHIN = 90.0
 _PAGES = ("/", "/failures?format=json", "/-/ready", "/-/healthy")
 _PAGES_EVERY = 5
+_PAUSES = (0.05, 0.2, 0.4, 0.5, 1.5)
+"""Between two actions, in poll intervals."""
 _PEACEFUL_LINES = 5
 _FINISHED = "_finished_total"
 _CHANGES: Sequence[Mapping[str, Any]] = (
@@ -157,7 +159,7 @@ class Soak:
             ends = min(until, time.monotonic() + self._plan.round)
             while time.monotonic() < ends:
                 deck.act(self._report.actions, self._report.note)
-                self._pause(self._random.choice([0.1, 0.3, 0.7, 1.0, 3.0]))
+                self._pause(self._random.choice(_PAUSES) * self._plan.poll_interval)
             self._heal()
             self._judge("after faults")
 
