@@ -10,7 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.support.soak.run import Plan, soak
+from tests.support.soak.configuration import Plan
+from tests.support.soak.run import soak
 from tests.support.soak.stores import STORES
 
 FOLDER = Path("build/soak")

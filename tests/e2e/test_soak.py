@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.side_by_side import Results, come_to, side_by_side
-from tests.support.soak.run import Plan, soak
+from tests.support.soak.configuration import Plan
+from tests.support.soak.run import soak
 from tests.support.soak.stores import STORES
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow(seconds=60)]
