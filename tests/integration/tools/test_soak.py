@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.demo.faults import Delivery
+from tests.support import hostile
+from tests.support.soak.configuration import Configurations
+from tests.support.soak.faults import FAULTS
 from tests.support.soak.flatness import LIMITS, Fit, Sample, fit, fits, rates, slope
 from tests.support.soak.increases import Increases
+from tests.support.soak.worlds import is_late
 from tests.support.walk import Deck
 
 MIB = 1024.0 * 1024.0
@@ -99,3 +104,28 @@ def test_all_actions_are_done_before_any_is_done_more_often() -> None:
         deck.act(done)
     assert sorted(story[:3]) == sorted(story[3:]) == ["a", "a", "b"]
     assert done == {"a": 4, "b": 2}
+
+
+@given(st.sampled_from(sorted(FAULTS)), st.integers(0, 1000))
+def test_a_fault_of_the_api_is_an_answer_or_a_way_to_deliver_the_true_one(name: str, seed: int) -> None:
+    fault = FAULTS[name](random.Random(seed), "token", "mark")
+    assert (fault.answer is not None) != (fault.latency > 0 or fault.delivery is not Delivery.WHOLE)
+    if name == "hostile answer":
+        assert fault.answer is not None
+        sent = fault.answer.head(len(fault.answer.body)) + fault.answer.body
+        assert sent in {kind("token", "mark") for kind in hostile.KINDS.values()}
+
+
+@given(st.integers(0, 1000), st.integers(2, 60))
+def test_a_configuration_never_has_an_account_that_is_not_known_or_another_query_for_late_records(
+    seed: int, count: int
+) -> None:
+    names = [f"{'px' if number % 4 == 3 else 'inkit'}-{number}" for number in range(count)]
+    configs = Configurations(random.Random(seed), names, 1, "http://127.0.0.1:1/v1", {"poll_interval": "1s"})
+    for _ in range(5):
+        for config in (configs.another(), configs.all()):
+            accounts = {account["name"]: account for account in config["accounts"]}
+            assert accounts.keys() <= set(configs.known)
+            late = [account["base_url"] for name, account in accounts.items() if is_late(name)]
+            assert all("127.0.0.1" in url for url in late)
+        assert [account["name"] for account in configs.all()["accounts"]] == configs.known
