@@ -1,6 +1,6 @@
-"""`python -m tools.soak SECONDS [SEED]`: the program for a long time, under faults of all kinds; `make soak` runs it.
+"""`python -m tools.soak SECONDS [SEED [STATE…]]`: the program for a long time, under faults of all kinds; `make soak` runs it.
 
-Each kind of state has a half of the time. A seed repeats the choices, though not the moments at which processes act.
+Each kind of state has a half of the time, or those that are named share it. A seed repeats the choices, though not the moments at which processes act.
 The report goes to build/soak. The exit status is 1 if a promise was broken, or if what the program uses grows.
 """
 
@@ -34,10 +34,11 @@ def plan(seconds: float) -> Plan:
 def main(arguments: list[str]) -> int:
     seconds = float(arguments[0])
     seed = int(arguments[1]) if len(arguments) > 1 else time.time_ns() % 1_000_000
+    states = arguments[2:] or list(STORES)
     wrong = False
-    for number, state in enumerate(STORES):
+    for number, state in enumerate(states):
         folder = Path(tempfile.mkdtemp(prefix=f"soak-{state}-"))
-        report = soak(state, plan(seconds / len(STORES)), seed + number, folder)
+        report = soak(state, plan(seconds / len(states)), seed + number, folder)
         if report.violations:
             wrong = True
             report.violations.append(f"logs: {folder}")

@@ -26,6 +26,8 @@ class Moving(Protocol):
     """The records of one account; what each of them comes to is left to the independent count."""
 
     rng: random.Random
+    made: int
+    """How many records have begun."""
 
     def items(self) -> Iterator[tuple[Kind | counting.Batches, Item]]:
         """Return all records, each with its list."""

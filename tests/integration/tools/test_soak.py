@@ -48,7 +48,7 @@ def test_what_grows_is_told_from_what_goes_up_and_down(values: list[float], flat
 
 
 def test_a_log_that_is_written_faster_and_faster_is_not_flat() -> None:
-    steady = [Sample(at, MIB, 10, 10, MIB, MIB, 5_000 * at) for at in seconds(100)]
+    steady = [Sample(at, MIB, 10, 10, MIB, MIB, 5_000 * at, 100) for at in seconds(100)]
     faster = [sample._replace(logged=100 * sample.at**2) for sample in steady]
     assert [found.name for found in fits(steady) if not found.flat] == []
     assert [found.name for found in fits(faster) if not found.flat] == ["log_rate"]
@@ -56,8 +56,15 @@ def test_a_log_that_is_written_faster_and_faster_is_not_flat() -> None:
 
 @pytest.mark.parametrize("name", [name for name in LIMITS if name != "log_rate"])
 def test_everything_that_is_measured_is_judged(name: str) -> None:
-    samples = [Sample(at, 1, 1, 1, 1, 1, 0)._replace(**{name: at * MIB}) for at in seconds(100)]
+    samples = [Sample(at, 1, 1, 1, 1, 1, 0, 100)._replace(**{name: at * MIB}) for at in seconds(100)]
     assert [found.name for found in fits(samples) if not found.flat] == [name]
+
+
+def test_a_state_that_grows_with_its_records_is_flat_and_one_that_grows_beyond_is_not() -> None:
+    with_records = [Sample(at, 1, 1, 1, MIB * (100 + at), 1, 0, 100 + at) for at in seconds(100)]
+    beyond = [sample._replace(state=sample.state * (1 + sample.at / 500)) for sample in with_records]
+    assert [found.name for found in fits(with_records) if not found.flat] == []
+    assert [found.name for found in fits(beyond) if not found.flat] == ["state"]
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e3, 1e3), st.integers(2, 500))

@@ -26,6 +26,8 @@ class Sample(NamedTuple):
     write_ahead_log: float
     logged: float
     """All that has been logged so far, in bytes."""
+    records: float
+    """All records that the worlds have made so far."""
 
 
 class Limit(NamedTuple):
@@ -39,11 +41,15 @@ LIMITS = {
     "memory": Limit(0.1, 12 * _MIB),
     "descriptors": Limit(0.1, 24),
     "threads": Limit(0.1, 16),
-    "state": Limit(0.1, 1 * _MIB),
+    "state": Limit(0.1, _MIB / 4),
     "write_ahead_log": Limit(0.5, 16 * _MIB),
     "log_rate": Limit(0.5, 2048),
 }
-"""By what is measured. `log_rate` is in bytes a second; the slack is what a short and busy run needs."""
+"""By what is measured; the slack is what a short and busy run needs.
+
+`state` is scaled to the records that there were in the beginning: the state remembers each of them, deleted ones too,
+until it leaves `lookback`, which is longer than a soak. `log_rate` is in bytes a second.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +109,10 @@ def fit(name: str, points: Sequence[Point]) -> Fit:
 
 def fits(samples: Sequence[Sample]) -> list[Fit]:
     """Fit everything that is measured."""
-    names = [name for name in LIMITS if name != "log_rate"]
-    found = [fit(name, [(sample.at, getattr(sample, name)) for sample in samples]) for name in names]
-    return [*found, fit("log_rate", rates([(sample.at, sample.logged) for sample in samples]))]
+    points = {name: [(sample.at, getattr(sample, name)) for sample in samples] for name in LIMITS if name != "log_rate"}
+    points["state"] = [(sample.at, sample.state * samples[0].records / sample.records) for sample in samples]
+    points["log_rate"] = rates([(sample.at, sample.logged) for sample in samples])
+    return [fit(name, points[name]) for name in LIMITS]
 
 
 def used(pid: int) -> tuple[float, float, float]:

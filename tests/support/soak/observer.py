@@ -87,13 +87,14 @@ class Observer:
         lists = Counter(_READ.findall(self._page))
         return [account for account, count in lists.items() if count == len(collectors(account))]
 
-    def sample(self, process: Replica, logged_before: int) -> None:
-        """Measure what a process uses. `logged_before`: the bytes in the logs of those before."""
+    def sample(self, process: Replica, logged_before: int, records: int) -> None:
+        """Measure what a process uses. `logged_before`: the bytes in the logs of those before; `records`: all made."""
         # The database may be down.
         with contextlib.suppress(OSError, psycopg.Error):
             sizes = self._store.sizes()
             logged = logged_before + process.log.stat().st_size
-            self._report.samples.append(Sample(time.monotonic(), *used(process.process.pid), *sizes, logged))
+            used_now = used(process.process.pid)
+            self._report.samples.append(Sample(time.monotonic(), *used_now, *sizes, logged, records))
 
     def note_cpu(self, process: Replica) -> None:
         """Add what a process has spent, which is not known any more once it has ended."""

@@ -240,7 +240,7 @@ class Soak:
         if self._to_live and not process.alive:
             raise Wrong(f"it ended by itself: {process.process.returncode}\n{process.log.read_text()[-2000:]}")
         if self._to_live and self._steady and not process.stopped:
-            self._observer.sample(process, self._logged_before)
+            self._observer.sample(process, self._logged_before, self._api.made())
 
     # The judgment.
 

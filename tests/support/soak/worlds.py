@@ -151,6 +151,10 @@ class _Apis:
     def url(self) -> str:
         return self._server.url
 
+    def made(self) -> int:
+        """Return how many records have been made."""
+        return sum(account.work.made for account in self._accounts.values())
+
     def begin(self, accounts: Sequence[str]) -> None:
         """Let the records of these accounts move from now on."""
         with self._lock:
@@ -207,6 +211,9 @@ class ApiProcess:
     def __init__(self, connection: "Connection[tuple[str, tuple[Any, ...]], Any]") -> None:
         self._connection = connection
         self.url = str(self._call("url"))
+
+    def made(self) -> int:
+        return int(self._call("made"))
 
     def begin(self, accounts: Sequence[str]) -> None:
         self._call("begin", accounts)
