@@ -1,7 +1,8 @@
-"""`python -m tools.soak SECONDS [SEED [STATE…]]`: the program for a long time, under faults of all kinds; `make soak` runs it.
+"""`python -m tools.soak SECONDS [SEED [STATE…]]`: the program for long, under faults of all kinds. `make soak` runs it.
 
-Each kind of state has a half of the time, or those that are named share it. A seed repeats the choices, though not the moments at which processes act.
-The report goes to build/soak. The exit status is 1 if a promise was broken, or if what the program uses grows.
+The kinds of state, or those that are named, share the time. A seed repeats the choices, though not the moments at which
+processes act. The report goes to build/soak. The exit status is 1 if a promise was broken, or if what the program uses
+grows.
 """
 
 import shutil
