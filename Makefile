@@ -17,12 +17,12 @@ export EXAMPLES
 SAMPLE ?= 50
 SEED ?= 1
 ONLY ?=
-# How long `make chaos` takes. Without SEED= on the command line, each run chooses other faults.
+# How long `make chaos` and `make soak` take. Without SEED= on the command line, each run chooses other faults.
 SECONDS ?= 1800
-CHAOS_SEED = $(if $(filter command environment,$(firstword $(origin SEED))),$(SEED))
+FAULTS_SEED = $(if $(filter command environment,$(firstword $(origin SEED))),$(SEED))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image packages bench audit chaos version clean
+.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image packages bench audit chaos soak version clean
 
 .NOTPARALLEL:
 
@@ -107,7 +107,10 @@ audit: $(VENV)/.made ## look for known vulnerabilities in what the image install
 		--requirement deploy/image/requirements.txt --requirement deploy/image/build-requirements.txt
 
 chaos: programs $(VENV)/.test ## put replicas through random faults, and check what they count (SECONDS=1800 SEED=)
-	$(BIN)/python -m tools.chaos $(SECONDS) $(CHAOS_SEED)
+	$(BIN)/python -m tools.chaos $(SECONDS) $(FAULTS_SEED)
+
+soak: programs $(VENV)/.test ## run for long under faults, reloads and kills, and look for what grows (SECONDS=1800 SEED=)
+	$(BIN)/python -m tools.soak $(SECONDS) $(FAULTS_SEED)
 
 version: ## print the version
 	@echo $(VERSION)

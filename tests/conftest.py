@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = order.slow_first(
         items,
         lambda item: item.nodeid.partition("::")[0],
-        lambda item: item.get_closest_marker("slow") is not None,
+        lambda item: order.slowness(item.get_closest_marker("slow")),
         workers,
     )
 

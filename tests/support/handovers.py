@@ -15,7 +15,7 @@ from typing import NamedTuple
 Values = Mapping[str, float]
 """The values of counters, by series with its labels."""
 
-COUNTERS = re.compile(r"^(inkit_\w+_(?:total|bucket|count|sum)|batch_exporter_records_\w+_total)\{")
+COUNTERS = re.compile(r"^((?:inkit|packagex)_\w+_(?:total|bucket|count|sum)|batch_exporter_records_\w+_total)\{")
 """The counters that the state keeps. Those about requests of a process begin at 0 in each."""
 _ACCOUNT = re.compile(r'^\w+\{(?:.*,)?account="([^"]*)"', re.MULTILINE)
 

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import itertools
 import os
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 import psycopg
 
+from tests.support.ports import free_port
 from tools.programs import path_of
 
 SUPERUSER = "postgres"
@@ -92,6 +92,12 @@ class Server:
         with self.admin() as connection:
             connection.execute(f"DROP DATABASE {database} WITH (FORCE)".encode())
 
+    def cut_connections(self, database: str) -> None:
+        """End all connections to a database."""
+        with self.admin() as connection:
+            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            connection.execute(query, (database,))
+
     def execute(self, database: str, statements: str) -> None:
         """Execute statements as superuser."""
         with self.admin(database) as connection:
@@ -165,9 +171,3 @@ def end_shared() -> None:
 def prepared(folder: Path) -> str:
     """Return the URL of a database of the shared server, the same for the same folder."""
     return shared().url(shared().database())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

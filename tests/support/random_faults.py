@@ -3,10 +3,11 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.support.replicas import TTL, Replica, Stage
+from tests.support.walk import Deck, listed
 
 MOST = 4
 _HEALED_WITHIN = 2 * TTL + 20.0
@@ -30,9 +31,8 @@ class Report:
         self.violations += other.violations
 
     def text(self) -> str:
-        actions = ", ".join(f"{name} {count}" for name, count in sorted(self.actions.items()))
         lines = [
-            f"actions: {self.actions.total()} ({actions})",
+            f"actions: {listed(self.actions)}",
             f"times that an account got an owner: {self.takeovers}",
             f"scrapes: {self.scrapes}",
             f"events: {self.events}",
@@ -48,7 +48,7 @@ class Walk:
         self._stage = stage
         self._random = rng
         self._report = Report()
-        self._actions: Mapping[str, tuple[int, Callable[[], None]]] = {
+        actions = {
             "start": (3, self._start),
             "kill": (2, self._kill),
             "terminate": (2, self._terminate),
@@ -61,6 +61,7 @@ class Walk:
             "reload": (1, self._reload),
             "calm": (2, lambda: time.sleep(3.0)),
         }
+        self._deck = Deck(rng, actions)
 
     def run(self, seconds: float) -> Report:
         """Let faults happen for so long, and check all at the end, and now and then before."""
@@ -70,7 +71,7 @@ class Walk:
         try:
             while time.monotonic() < until and not report.violations:
                 for _ in range(self._random.randint(3, 8)):
-                    self._act()
+                    self._deck.act(self._report.actions)
                     time.sleep(self._random.choice([0.0, 0.2, 0.7, 1.5, 4.0]))
                     if time.monotonic() > until:
                         break
@@ -84,12 +85,6 @@ class Walk:
         if report.violations:
             report.violations.append(stage.report())
         return report
-
-    def _act(self) -> None:
-        names = list(self._actions)
-        (name,) = self._random.choices(names, [self._actions[name][0] for name in names])
-        self._report.actions[name] += 1
-        self._actions[name][1]()
 
     def _heal(self) -> None:
         """End all faults. Then each account has its owner, whatever was before."""

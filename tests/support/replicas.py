@@ -27,6 +27,7 @@ from exporter.state.postgres.database import opened
 from tests.support import counting, postgres
 from tests.support.handovers import LeaseChange, Scrape, Values, accounts_in, differences, terms, violations
 from tests.support.moving_world import KINDS, Work, figures
+from tests.support.ports import free_port
 from tests.support.program import PATH, PROGRAM
 from tests.support.rig import TOKEN
 from tests.support.tcp_proxy import TcpProxy
@@ -56,10 +57,12 @@ main()
 class Replica:
     """One process of the program. It is started once; a restart is another replica."""
 
-    def __init__(self, name: str, folder: Path, config: Mapping[str, Any], ahead: float = 0.0) -> None:
-        """Start it. Its clock is so many seconds ahead of the machine's."""
+    def __init__(
+        self, name: str, folder: Path, config: Mapping[str, Any], ahead: float = 0.0, flags: Sequence[str] = ()
+    ) -> None:
+        """Start it, with more flags. Its clock is so many seconds ahead of the machine's."""
         self.name = name
-        self.port = postgres.free_port()
+        self.port = free_port()
         self.config = folder / f"{name}.json"
         self.settings = config
         self.config.write_text(json.dumps(config))
@@ -72,7 +75,7 @@ class Replica:
         program = [sys.executable, "-c", _OTHER_CLOCK.format(ahead=ahead)] if ahead else PROGRAM
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [*program, f"--web.listen-address=127.0.0.1:{self.port}", f"--config.file={self.config}"],
+                [*program, f"--web.listen-address=127.0.0.1:{self.port}", f"--config.file={self.config}", *flags],
                 env=PATH,
                 stdout=log,
                 stderr=log,
@@ -120,11 +123,11 @@ class Replica:
         self.config.write_text(json.dumps(config))
         self.process.send_signal(signal.SIGHUP)
 
-    def get(self, path: str) -> str:
+    def get(self, path: str, method: str = "GET", timeout: float = 10.0) -> str:
         """Return a page with its status before it."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         with contextlib.closing(connection):
-            connection.request("GET", path)
+            connection.request(method, path)
             response = connection.getresponse()
             return f"{response.status} {response.read().decode()}"
 
@@ -138,8 +141,7 @@ class Api:
 
     def events(self) -> Counter[str]:
         """Return what must have been counted, each once."""
-        items = ((kind, item) for kind in KINDS for item in self.work.world.items(kind))
-        return _words(sum((counting.finished(kind, item) for kind, item in items), Counter()))
+        return words(sum((counting.finished(kind, item) for kind, item in self.work.items()), Counter()))
 
 
 @dataclass
@@ -251,9 +253,7 @@ class Stage:
     def cut_connections(self) -> None:
         """Have the server end all connections of replicas."""
         self.note("cut connections")
-        with self.server.admin() as connection:
-            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-            connection.execute(query, (self.database,))
+        self.server.cut_connections(self.database)
 
     def select(self, query: str) -> list[tuple[Any, ...]]:
         with self.server.admin(self.database) as connection:
@@ -318,7 +318,7 @@ class Stage:
                 if last is not None and account in last.accounts and last.end > found.get(account, (0.0, {}))[0]:
                     found[account] = (last.end, last.accounts[account])
         return {
-            account: _words(figures("\n".join(f"{s} {v:g}" for s, v in values.items()), "_finished_total"))
+            account: words(figures("\n".join(f"{s} {v:g}" for s, v in values.items()), "_finished_total"))
             for account, (_, values) in found.items()
         }
 
@@ -405,7 +405,7 @@ def _ended(stops: Iterable[Sequence[float]]) -> list[tuple[float, float]]:
     return [(stop[0], stop[1]) for stop in list(stops) if len(stop) == 2]
 
 
-def _words(counted: Mapping[tuple[str, ...], int]) -> Counter[str]:
+def words(counted: Mapping[tuple[str, ...], int]) -> Counter[str]:
     return Counter({" ".join(key): count for key, count in counted.items()})
 
 

@@ -48,10 +48,9 @@ class PollResult:
             if records := notices.note(reason, now, count):
                 extra = {**where, "reason": reason, "records": records}
                 log.warning("skipped records that can't be understood", extra=extra)
-        if self.abandoned:
-            log.warning(
-                "gave up on records in flight for longer than in_flight_max_age",
-                extra={**where, "records": self.abandoned},
-            )
-        if self.deleted:
-            log.info("records deleted upstream", extra={**where, "records": self.deleted})
+        for message, level, happened in (
+            ("gave up on records in flight for longer than in_flight_max_age", logging.WARNING, self.abandoned),
+            ("records deleted upstream", logging.INFO, self.deleted),
+        ):
+            if happened and (records := notices.note(message, now, happened)):
+                log.log(level, message, extra={**where, "records": records})

@@ -2,10 +2,11 @@
 
 from itertools import groupby
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.order import slow_first
+from tests.support.order import slow_first, slowness
 
 TESTS = st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=40)
 """Modules, and whether a test is slow."""
@@ -28,3 +29,11 @@ def test_each_part_begins_with_slow_modules() -> None:
         *("slow0", "slow2", "quick0", "quick1", "quick2"),
         *("slow1", "slow3", "quick3", "quick4", "quick5"),
     ]
+
+
+def test_the_slowest_modules_begin_first() -> None:
+    tests = [("quick", 0.0), ("slow", 1.0), ("slowest", 1.0), ("slowest", 60.0)]
+    ordered = slow_first(tests, lambda test: test[0], lambda test: test[1], 1)
+    assert [name for name, _ in ordered] == ["slowest", "slowest", "slow", "quick"]
+    marks = (None, pytest.mark.slow.mark, pytest.mark.slow(seconds=60).mark)
+    assert [slowness(mark) for mark in marks] == [0.0, 1.0, 60.0]
