@@ -12,8 +12,8 @@ _Id = TypeVar("_Id")
 
 ASKED_POLLS = 30
 """How many polls of a collector may be asked for in each of its intervals, if each of them succeeds."""
-_LEAST_APART = 1.0
-"""Seconds between two of them at least."""
+LEAST_APART_SECONDS = 1.0
+"""Between two of them at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ def _plan(entry: _Entry, now: float, wait: float, *, succeeded: bool) -> None:
     grid, steps = (entry.due, 1) if asked is None or succeeded else (asked, 0)
     entry.due = grid + entry.interval * max(steps, math.ceil((now - grid) / entry.interval))
     entry.due = max(entry.due, now + wait)
-    apart = 0.0 if asked is None else max(_LEAST_APART, entry.interval / ASKED_POLLS)
+    apart = 0.0 if asked is None else max(LEAST_APART_SECONDS, entry.interval / ASKED_POLLS)
     entry.earliest = now + apart if succeeded else entry.due
 
 
