@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
+from exporter.cli import webhooks
 from exporter.cli.load_config import checked_configuration, systems, web_configuration
 from exporter.cli.online import report
 from exporter.cli.online.learn import AccountReport, CollectorReport, learn
@@ -29,6 +30,8 @@ def run(args: argparse.Namespace) -> bool:
 
 def _as_text(args: argparse.Namespace, place: str, config: Config, web: WebConfigFile | None, printer: Printer) -> bool:
     printer.result(f"{place}: OK, {report.counted(len(config.accounts), 'account')}")
+    for account in webhooks.receiving(config.accounts):
+        printer.result(f"{account}: webhooks at POST {webhooks.path(account)}", account=account)
     if web is not None:
         tls = "TLS" if web.config.tls is not None else "plain HTTP"
         printer.result(f"{web.path}: OK, {tls}, {report.counted(len(web.config.users), 'user')}")
@@ -49,6 +52,8 @@ def _as_text(args: argparse.Namespace, place: str, config: Config, web: WebConfi
 def _as_json(args: argparse.Namespace, place: str, config: Config, web: WebConfigFile | None, printer: Printer) -> bool:
     """Print one document. Problems are printed as well, as in text, to standard error."""
     document: dict[str, object] = {"config": {"file": place, "accounts": len(config.accounts)}}
+    if receiving := webhooks.receiving(config.accounts):
+        document["webhooks"] = {account: webhooks.path(account) for account in receiving}
     if web is not None:
         users = len(web.config.users)
         document["web_config"] = {"file": str(web.path), "tls": web.config.tls is not None, "users": users}

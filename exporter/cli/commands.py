@@ -25,7 +25,7 @@ DEFAULTS = {
 _MOST_REPLICAS = 9
 _MOST_DIGITS = 9
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+/?")
-_PAGES = ("/failures", "/runbooks", "/-")
+_PAGES = ("/failures", "/runbooks", "/webhooks", "/-")
 """Paths of the exporter's own pages, with all paths below them."""
 
 

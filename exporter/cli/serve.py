@@ -16,6 +16,7 @@ from exporter import __version__
 from exporter.cli.load_config import configuration, log_limits, log_warnings, revision, web_configuration
 from exporter.cli.replica_page import view
 from exporter.cli.sd_notify import ServiceManager
+from exporter.cli.webhooks import made as made_webhooks
 from exporter.client.memory_budget import save_memory
 from exporter.config import Config
 from exporter.exposition.catalog import catalog
@@ -101,8 +102,17 @@ def serve(
     with polling as running:
         manager = ServiceManager()
         status = running.replicas
+        webhooks, receive = made_webhooks(running.poll, self_metrics.webhooks)
+        receive(config.accounts)
         reloader = Reloader(
-            signals.reloads, loading, config, running.accounts, self_metrics, manager.reloading, manager.ready
+            signals.reloads,
+            loading,
+            config,
+            running.accounts,
+            self_metrics,
+            manager.reloading,
+            manager.ready,
+            receive,
         )
         app = App(
             Exposition(store, catalog(families()), self_metrics.registry),
@@ -115,6 +125,7 @@ def serve(
             elsewhere=running.elsewhere,
             replicas=None if status is None else lambda: view(status()),
             max_requests=args.max_requests,
+            webhooks=webhooks,
         )
         server = Server(app, sockets, limits_within(config.bounds), web, open_health=args.unauthenticated_health)
         running.accounts.start(config.accounts)

@@ -7,6 +7,7 @@ from exporter.config.load import from_environment, load
 from exporter.config.model import Account, Config, Database, Polling, TLSConfig
 from exporter.config.source.problems import ConfigError, Problem
 from exporter.config.token import Token, TokenError
+from exporter.config.webhook import WebhookSecret
 
 __all__ = [
     "Account",
@@ -20,6 +21,7 @@ __all__ = [
     "TLSConfig",
     "Token",
     "TokenError",
+    "WebhookSecret",
     "from_environment",
     "json_schema",
     "load",

@@ -12,6 +12,7 @@ from exporter.config.source import files, messages, yaml_document
 from exporter.config.source.partial import Draft
 from exporter.config.source.problems import ConfigError, Problem, located
 from exporter.config.token import Token, TokenError
+from exporter.config.webhook import WebhookSecret
 from exporter.model.system import System
 
 _LARGEST_FILE_BYTES = 8 * 1024 * 1024
@@ -125,6 +126,7 @@ def _account(read: schema.Account, top: schema.Tuning, context: validate.Context
         filters={key: value for key, value in read.filters.items() if value is not None},
         workflow_batch_ids=read.workflow_batch_ids,
         workflow_label=read.workflow_label,
+        webhook=None if read.webhook is None else WebhookSecret(context.directory / read.webhook.secret_file),
         proxy_url=read.proxy_url,
         tls_config=_tls(read.tls_config, context.directory),
         **{key: _tuning(key, (read, top)) for key in schema.Tuning.model_fields},

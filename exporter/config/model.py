@@ -11,6 +11,7 @@ from exporter.config.database import DatabaseUrl
 from exporter.config.resources import PLENTY
 from exporter.config.source.problems import Problem
 from exporter.config.token import Token
+from exporter.config.webhook import WebhookSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Account(Polling):
     request_timeout: float
     max_requests_per_second: float
     max_concurrent_requests: int
+    webhook: WebhookSecret | None = None
+    """The secret of the webhooks that let it be polled; None: none are received."""
     created_timestamps: bool = False
     """Whether scrapes tell when counters began, and new series do not wait for a scrape that saw them at 0."""
 

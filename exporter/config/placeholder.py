@@ -32,6 +32,11 @@ def problem(token: str) -> str | None:
     return next((message for matches, message in _KINDS if matches(token)), None)
 
 
+def stands_for_another(text: str) -> bool:
+    """Return whether the text is a placeholder or the name of a variable, whatever it was to be."""
+    return any(message in (_PLACEHOLDER, _REFERENCE) and matches(text) for matches, message in _KINDS)
+
+
 def _is_placeholder(token: str) -> bool:
     return _WORDS.fullmatch(re.sub(r"[\W_]", "", token).lower()) is not None
 

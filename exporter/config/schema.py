@@ -169,6 +169,13 @@ class Tls(_Shape):
     """Accept any certificate. Then anyone on the network path can read the API token."""
 
 
+class Webhook(_Shape):
+    """Webhooks of the system, which let the account be polled at once."""
+
+    secret_file: Text
+    """A file with the secret that signs the webhooks, read again when it changes."""
+
+
 class Account(Tuning):
     """An account of a system, with one API token."""
 
@@ -194,6 +201,8 @@ class Account(Tuning):
     """IDs of workflow batches to poll, for accounts whose API has no list of them."""
     workflow_label: bool = False
     """Add a label with the workflow's name to the metrics of invocations."""
+    webhook: Webhook | None = None
+    """Poll the account when the system sends a webhook about it. Null: webhooks are not received."""
     proxy_url: ProxyUrl | None = None
     """The HTTP proxy for requests to the API."""
     tls_config: Tls = Tls()

@@ -15,6 +15,7 @@ from exporter.config.source import files
 from exporter.config.source.partial import Draft
 from exporter.config.source.problems import Finding, Place, nearest, shown
 from exporter.config.token import Token, TokenError
+from exporter.config.webhook import WebhookSecret
 from exporter.model.system import System
 
 SYSTEM_OPTIONS = ("workflow_batch_ids", "workflow_label")
@@ -69,6 +70,7 @@ def findings(draft: Draft, context: Context) -> Iterator[Finding]:
         if isinstance(draft.get(*account), dict):
             yield from _system(draft, account, context.systems)
             yield from _token(draft, account, context)
+            yield from _webhook(draft, account, context)
             yield from _tls(draft, (*account, "tls_config"), context)
             yield from _repeated(draft, (*account, "workflow_batch_ids"))
     yield from _state(draft, context)
@@ -80,7 +82,8 @@ def findings(draft: Draft, context: Context) -> Iterator[Finding]:
 def warnings(draft: Draft, context: Context) -> Iterator[Finding]:
     """Yield what an operator should change in a valid configuration."""
     accounts = [("accounts", index) for index in draft.indexes("accounts")]
-    places = [(*account, *key) for account in accounts for key in (("api_token_file",), ("tls_config", "key_file"))]
+    keys = (("api_token_file",), ("webhook", "secret_file"), ("tls_config", "key_file"))
+    places = [(*account, *key) for account in accounts for key in keys]
     yield from _file_warnings(draft, [("state", "url_file"), *places], context)
 
 
@@ -179,8 +182,9 @@ def _system(draft: Draft, account: Place, systems: Mapping[str, System]) -> Iter
             yield Finding((*collectors, index), _unknown("collector", collector, system.collectors))
     yield from _repeated(draft, collectors)
     yield from _per_collector(draft, account, system)
-    for key in SYSTEM_OPTIONS:
-        if draft.get(*account, key) and key not in system.options:
+    options = system.options if not system.webhook_header else (*system.options, "webhook")
+    for key in (*SYSTEM_OPTIONS, "webhook"):
+        if draft.get(*account, key) and key not in options:
             yield Finding((*account, key), f"accounts of {name} do not have this key")
     filters = draft.get(*account, "filters")
     for key in filters if isinstance(filters, dict) else ():
@@ -233,6 +237,17 @@ def _token(draft: Draft, account: Place, context: Context) -> Iterator[Finding]:
         return
     try:
         token(given[0], text, context).read()
+    except TokenError as error:
+        yield Finding(place, str(error))
+
+
+def _webhook(draft: Draft, account: Place, context: Context) -> Iterator[Finding]:
+    place = (*account, "webhook", "secret_file")
+    text = draft.text(*place)
+    if text is None or _comes_later(text, context):
+        return
+    try:
+        WebhookSecret(context.directory / text).read()
     except TokenError as error:
         yield Finding(place, str(error))
 

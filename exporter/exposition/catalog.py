@@ -250,6 +250,12 @@ COMMITS_REFUSED = Family(
     "Writes that the database refused because this replica no longer owned the account.",
     (),
 )
+WEBHOOKS = Family(
+    "batch_exporter_webhooks_total",
+    "counter",
+    "Webhooks received, by result; `account` is empty if they name none that has webhooks.",
+    ("account", "result"),
+)
 OWN = (*(row.family for row in STATUS), *(own.family for own in OWN_COUNTERS))
 """Families about the polling of a collector."""
 
@@ -268,6 +274,7 @@ LIVE = (
     ACCOUNTS_UNOWNED,
     LEASE_CHANGES,
     COMMITS_REFUSED,
+    WEBHOOKS,
     WORKERS,
     WORKERS_BUSY,
     POLLS_OVERDUE,

@@ -28,6 +28,7 @@ from exporter.exposition.meter import COUNTED, AccountMeter, RenderedMetric
 from exporter.exposition.replica_metrics import ReplicaFigures, ReplicaMetrics
 from exporter.exposition.request_families import RATE_LIMITS, REQUEST_SECONDS
 from exporter.exposition.snapshot import Snapshot, SnapshotStore
+from exporter.exposition.webhook_metrics import WebhookMetrics
 from exporter.model.family import Family
 
 AccountId = tuple[str, str]
@@ -61,6 +62,8 @@ class SelfMetrics:
         self._clock = clock
         self._requests = _RequestMetrics(lambda: store.is_silent(clock()))
         registry.register(self._requests)
+        self.webhooks = WebhookMetrics(store.lock)
+        registry.register(self.webhooks)
         self._seconds = prometheus_client.Histogram(
             *_declared(REQUEST_SECONDS), buckets=REQUEST_SECONDS.buckets, registry=registry
         )

@@ -35,6 +35,8 @@ class Standing:
 
     interval: float
     """Seconds for which a series must be exposed before it rises: a scraper with this interval has then seen it."""
+    poll_interval: float = 0.0
+    """Seconds between two polls, if they are more: a scrape in each of them is enough."""
     _first: float | None = None
     """When the first series were exposed."""
     _later: dict[Key, float] = field(default_factory=dict)
@@ -81,7 +83,7 @@ class Standing:
 
     @property
     def _patience(self) -> float:
-        return max(PATIENCE_SECONDS, _PATIENCE_INTERVALS * self.interval)
+        return max(PATIENCE_SECONDS, _PATIENCE_INTERVALS * max(self.interval, self.poll_interval))
 
     def _scraped_lately(self, now: float, scraped: Scraped) -> bool:
         return scraped.last is not None and now - scraped.last <= self._patience

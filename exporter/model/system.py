@@ -21,3 +21,5 @@ class System:
     """The allowed keys of `filters`."""
     options: tuple[str, ...] = ()
     """The allowed keys of an account beyond those of every system."""
+    webhook_header: str = ""
+    """The header of webhooks with the hex HMAC-SHA256 of the body; empty where none are known."""

@@ -161,7 +161,7 @@ def account_pipeline(
                 account.created_timestamps,
             ),
             facts_by_name.get(name) or CollectorStatus(account.name, account.system, name),
-            Pace(polling.poll_interval, polling.stale_after, polling.stuck_after),
+            Pace(polling.poll_interval, polling.stale_after, polling.stuck_after, account.webhook is not None),
             account.workflow_label,
             shared.clock,
         )
@@ -182,6 +182,7 @@ def limits(account: Account, listing: Listing) -> Limits:
         max(1, int(RECONCILE_SHARE * budget)),
         polling.stale_after,
         0.0 if naming is None else account.polling(naming).poll_interval,
+        0.0 if account.webhook is None else polling.poll_interval,
     )
 
 

@@ -33,7 +33,7 @@ LEAVE_SECONDS = 1.5
 """How long ending the accounts and releasing their leases may take at the end. After it they expire."""
 
 _OWNER = "replicas"
-_NOT_COMPARED = ("token", "proxy_url", "tls_config")
+_NOT_COMPARED = ("token", "webhook", "proxy_url", "tls_config")
 """Settings of accounts that replicas may differ in: secrets, and paths of their machines."""
 
 

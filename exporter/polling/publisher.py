@@ -26,19 +26,13 @@ from exporter.model.publication import Scraped, Standing
 from exporter.model.record import STATE_REASONS, Key
 from exporter.model.starts import Starts
 from exporter.model.totals import CounterState, Sums
+from exporter.polling.pace import Pace
 from exporter.state import Checkpoint
+
+__all__ = ["Output", "Pace", "Publisher"]
 
 _STATE_ERRORS = {reason: POLL_ERRORS.key(reason.value) for reason in STATE_REASONS}
 """The series that the state can't keep: they count from 0 in each program."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """When to poll, how long gauges stay fresh, and when a record is stuck. Seconds."""
-
-    interval: float
-    stale_after: float
-    stuck_after: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +97,7 @@ class Publisher:
         self._status: Blocks = {}
         self._status_of: CollectorStatus | None = None
         """A copy of the status that `_status` shows."""
-        self._standing = Standing(pace.interval)
+        self._standing = Standing(pace.stands, pace.interval)
         self._seen_before: float | None = None
         """When the last scrape of the program before began, by `ticks`, if it saw everything that was published."""
 
@@ -130,7 +124,7 @@ class Publisher:
         self._starts.resume(marks.counting_since, marks.unseen(), restored=bool(totals.published()))
         self.scraped_before = marks.scraped_at is not None
         self.buckets_noted = marks.buckets == self.buckets
-        if marks.scraped_at is None or marks.scraped_at - (marks.published_at or 0.0) < self._pace.interval:
+        if marks.scraped_at is None or marks.scraped_at - (marks.published_at or 0.0) < self._pace.stands:
             return
         ago = self._clock() - marks.scraped_at
         if marks.ticks is not None and marks.boot == boot:
@@ -225,7 +219,7 @@ class Publisher:
         may = self._may_rise(list(_STATE_ERRORS.values()))
         rising = {reason: self._facts.state_errors[reason] for reason, key in _STATE_ERRORS.items() if key in may}
         self._facts.state_errors_published = {**self._facts.state_errors_published, **rising}
-        self._starts.note_seen(self._output.last_scrape(), self._pace.interval)
+        self._starts.note_seen(self._output.last_scrape(), self._pace.stands)
         self.render_counters()
         self._render_stuck()
         self.publish()

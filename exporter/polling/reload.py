@@ -3,11 +3,11 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from exporter.config import Config, ConfigError, Problem
+from exporter.config import Account, Config, ConfigError, Problem
 from exporter.config.diff import Outcome
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.polling.running import Accounts
@@ -43,11 +43,13 @@ class Reloader:
         live: SelfMetrics,
         begins: Callable[[], None] = lambda: None,
         ends: Callable[[], None] = lambda: None,
+        changed: Callable[[Sequence[Account]], None] = lambda _: None,
     ) -> None:
         """Reload for `running`, which runs with `config`. Requests made before `start` are served after it.
 
-        `begins` and `ends` are called around each reload.
+        `begins` and `ends` are called around each reload, `changed` with the accounts of each that succeeds.
         """
+        self._changed = changed
         self._begins = begins
         self._ends = ends
         self._failed: Outcome | None = None
@@ -117,6 +119,7 @@ class Reloader:
         counts = self._running.change(config.accounts).counts()
         if self._running.stopping:
             return _STOPPING
+        self._changed(config.accounts)
         self._live.keep({(account.name, account.system) for account in config.accounts})
         log.info("reloaded", extra={"config": file, **counts})
         summary = ", ".join(f"{count} {what}" for what, count in counts.items())

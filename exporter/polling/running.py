@@ -87,6 +87,8 @@ class Running:
 
     It waits for the database, and is called from one thread at a time. None where there are no replicas.
     """
+    poll: Callable[[str], bool] = lambda _: False
+    """Has an account polled soon. Returns False if another replica polls it. Any thread may call it."""
     leave: Callable[[], None] = lambda: None
     """Leave the state to a thread that does not come back from using it."""
 
@@ -97,7 +99,7 @@ def of_file(path: Path | None, parts: Parts) -> Iterator[Running]:
     with prepared(path) as state:
         parts.live.show_state(state.sizes)
         supervisor = _supervisor(state, parts)
-        yield Running(supervisor, supervisor.not_ready, leave=state.leave)
+        yield Running(supervisor, supervisor.not_ready, poll=asking(parts.scheduler), leave=state.leave)
 
 
 @contextlib.contextmanager
@@ -136,7 +138,20 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
         ) as records:
             leased.use(_supervisor(LeasedState(records, replicas.refuse), parts, replicas.time), records.ahead)
             elsewhere = FailuresElsewhere(_failures(records), leased.configured, lambda name: sources()[name].families)
-            yield Running(leased, leased.not_ready, lambda: replicas.status, elsewhere)
+            poll = asking(parts.scheduler, lambda account: replicas.fence(account) is not None)
+            yield Running(leased, leased.not_ready, lambda: replicas.status, elsewhere, poll)
+
+
+def asking(scheduler: Scheduler, owns: Callable[[str], bool] = lambda _: True) -> Callable[[str], bool]:
+    """Return what has an account polled, if this replica owns it, and says whether it does."""
+
+    def ask(account: str) -> bool:
+        owned = owns(account)
+        if owned:
+            scheduler.ask(account)
+        return owned
+
+    return ask
 
 
 def _failures(records: "PostgresState") -> Read:

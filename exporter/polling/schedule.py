@@ -10,6 +10,11 @@ from typing import Generic, TypeVar
 _Id = TypeVar("_Id")
 """What names a collector."""
 
+ASKED_POLLS = 30
+"""How many polls of a collector may be asked for in each of its intervals, if each of them succeeds."""
+LEAST_APART_SECONDS = 1.0
+"""Between two of them at least."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turn(Generic[_Id]):
@@ -36,12 +41,19 @@ class _Entry:
     publish_at: float | None = None
     """When it publishes before its next poll; None if its next turn, or the one under way, is that poll."""
     under_way: bool = False
+    asked: float | None = None
+    """When the next poll, or the one under way, would be due if nobody had asked for one; None if nobody has."""
+    again: bool = False
+    """Whether somebody has asked since the poll under way began."""
+    earliest: float = -math.inf
+    """When a poll that is asked for may begin."""
 
 
 class Schedule(Generic[_Id]):
     """When collectors are due. Times are in seconds of one clock.
 
-    Polls of a collector never overlap. Those that could not begin in time are made once, and not made up for.
+    Polls of a collector never overlap. Those that could not begin in time are made once, and not made up for. Anybody
+    may ask for a poll, as often as they like: it is due at once if the last poll succeeded, and was not asked for too.
     """
 
     def __init__(self) -> None:
@@ -64,7 +76,7 @@ class Schedule(Generic[_Id]):
 
     def add(self, collector: _Id, interval: float, due: float) -> None:
         """Poll a collector from now on, in steps of `interval` seconds; `due` is when its first poll is due."""
-        self._entries[collector] = _Entry(interval, due, next(self._numbers))
+        self._entries[collector] = _Entry(interval, due, next(self._numbers), earliest=due)
         self._push(collector, due, poll=True)
 
     def remove(self, collectors: Iterable[_Id]) -> None:
@@ -100,22 +112,50 @@ class Schedule(Generic[_Id]):
         entry.under_way = True
         return Turn(collector, now - entry.due, quick)
 
-    def done(self, turn: Turn[_Id], now: float, publish_in: float | None = None, wait: float = 0.0) -> None:
+    def done(
+        self,
+        turn: Turn[_Id],
+        now: float,
+        publish_in: float | None = None,
+        wait: float = 0.0,
+        *,
+        succeeded: bool = True,
+    ) -> None:
         """Note that a turn has ended.
 
         `publish_in`: in how many seconds there is something to publish. `wait`: for how many seconds no poll is due.
+        `succeeded`: whether the API answered a poll. If not, nobody who asks brings the next one forward.
         """
         entry = self._entries.get(turn.collector)
         if entry is None or not entry.under_way:
             return
         entry.under_way = False
+        again, entry.again = entry.again, False
         if turn.polls:
-            entry.due += entry.interval * max(1, math.ceil((now - entry.due) / entry.interval))
-            entry.due = max(entry.due, now + wait)
+            _plan(entry, now, wait, succeeded=succeeded)
         if publish_in is not None and now + publish_in < entry.due:
             self._push(turn.collector, now + publish_in, poll=False)
         else:
             self._push(turn.collector, entry.due, poll=True)
+        if again:
+            self.ask(turn.collector, now)
+
+    def ask(self, collector: _Id, now: float) -> None:
+        """Let a poll begin that finds what has happened by now: at once, or as soon as one may be asked for again.
+
+        One under way may have read its list already, so another one follows. All who ask before a poll begins have it
+        in common.
+        """
+        entry = self._entries.get(collector)
+        if entry is None:
+            return
+        if entry.under_way and entry.publish_at is None:
+            entry.again = True
+            return
+        at = max(now, entry.earliest)
+        if at < entry.due:
+            entry.asked = entry.due
+            self.hasten(collector, at)
 
     def hasten(self, collector: _Id, at: float) -> None:
         """Let the next poll of a collector be due at this time, if it would be due later."""
@@ -166,6 +206,17 @@ class Schedule(Generic[_Id]):
     def _leave_line(self, collector: _Id) -> None:
         for line in self._overdue.values():
             line.pop(collector, None)
+
+
+def _plan(entry: _Entry, now: float, wait: float, *, succeeded: bool) -> None:
+    """Decide when the next poll is due after one has ended, and when one may be asked for."""
+    asked, entry.asked = entry.asked, None
+    # A failed poll that was asked for does not count: the next one comes no later than it would have without it.
+    grid, steps = (entry.due, 1) if asked is None or succeeded else (asked, 0)
+    entry.due = grid + entry.interval * max(steps, math.ceil((now - grid) / entry.interval))
+    entry.due = max(entry.due, now + wait)
+    apart = 0.0 if asked is None else max(LEAST_APART_SECONDS, entry.interval / ASKED_POLLS)
+    entry.earliest = now + apart if succeeded else entry.due
 
 
 def first_polls(now: float, intervals: Sequence[float], seconds_each: float, phase: float) -> list[float]:

@@ -51,6 +51,8 @@ class Scheduler:
         self._polled: dict[CollectorId, _Polled] = {}
         self._collectors: defaultdict[str, set[CollectorId]] = defaultdict(set)
         """By account."""
+        self._asked: set[str] = set()
+        """The accounts that polls were asked for, until the engine has come to it."""
         self.workers.turned_quick = self._reconsider
 
     @property
@@ -91,6 +93,18 @@ class Scheduler:
             self.workers.remove(account)
         self.engine.end(over)
 
+    def ask(self, account: str) -> None:
+        """Poll the collectors of an account soon, see `Schedule.ask`. Any thread may call this, however often."""
+        if account not in self._asked:
+            self._asked.add(account)
+            self.engine.post(lambda: self._ask(account))
+
+    def _ask(self, account: str) -> None:
+        # First: who asks from now on is not among those for whom this is done.
+        self._asked.discard(account)
+        for collector in self._collectors.get(account, ()):
+            self._schedule.ask(collector, self._ticks())
+
     def log_all(self) -> None:
         """Log how each collector is, soon. Any thread may call this."""
         self.engine.post(self._log_all)
@@ -122,19 +136,19 @@ class Scheduler:
         return self._schedule.next_at()
 
     def _run(self, turn: Turn[CollectorId], poller: Poller) -> None:
-        publish_in, wait = None, 0.0
+        publish_in, wait, succeeded = None, 0.0, False
         try:
             if turn.lateness is None:
                 poller.rise()
             else:
                 poller.facts.lateness = turn.lateness
-                poller.poll()
+                succeeded = poller.poll()
                 wait = poller.wait
                 if poller.recovered:
                     self._hasten(turn.collector, poller.interval)
             publish_in = poller.next_change()
         finally:
-            self._schedule.done(turn, self._ticks(), publish_in, wait)
+            self._schedule.done(turn, self._ticks(), publish_in, wait, succeeded=succeeded)
 
     def _hasten(self, recovered: CollectorId, interval: float) -> None:
         """Let the account's other collectors that wait find out within an interval that the API answers again."""

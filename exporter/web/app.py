@@ -1,17 +1,18 @@
 """The ASGI application: turns HTTP into the values of messages.py and back. The responses are made in routes.py."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from typing import NotRequired, TypedDict
+from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs
 
 from exporter.config.diff import Outcome
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.snapshot import SnapshotStore
+from exporter.web.asgi import Receive, Scope, Send
 from exporter.web.messages import Request, Response, answer, text
 from exporter.web.pages.replicas import ReplicasView
 from exporter.web.reload import Reload, lifecycle
 from exporter.web.routes import FindElsewhere, Probes, routes
+from exporter.web.webhooks import Webhooks
 
 PIECE_BYTES = 2**18
 """Most bytes given to a connection at once, and so about the most that it holds for a client that doesn't read."""
@@ -20,25 +21,6 @@ _SMALL_BYTES = 2**16
 """Chunks up to this are copied into one piece with others: sending them one by one is more expensive."""
 
 _COMMON_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
-
-
-class Scope(TypedDict):
-    """The part of an ASGI scope that is used here (asgi.readthedocs.io, "HTTP Connection Scope")."""
-
-    method: str
-    path: str
-    raw_path: bytes
-    """The path as it was sent, without the query."""
-    query_string: bytes
-    headers: list[tuple[bytes, bytes]]
-    on_sent: NotRequired[Callable[[], None]]
-    """Not in the specification: the connection calls it when the client has read the whole response."""
-    anonymous: NotRequired[bool]
-    """Not in the specification: the middleware let the request through without a password that is right."""
-
-
-Send = Callable[[dict[str, object]], Awaitable[None]]
-Receive = Callable[[], Awaitable[object]]
 
 
 class App:
@@ -61,19 +43,28 @@ class App:
         replicas: Callable[[], ReplicasView] | None = None,
         elsewhere: FindElsewhere | None = None,
         max_requests: int = 0,
+        webhooks: Webhooks | None = None,
     ) -> None:
         """Make the application. Without `reload` the lifecycle API is off, without `replicas` there are none.
 
         `elsewhere` finds the failures of the accounts of other replicas, and is called in a thread. `max_requests` is
-        how many scrapes may be made at the same time; 0 is no limit.
+        how many scrapes may be made at the same time; 0 is no limit. Without `webhooks` none are received.
         """
         probes = Probes(healthy, not_ready, reload_failed, replicas, elsewhere)
         self.routes = lifecycle(reload) | routes(exposition, store, probes, telemetry_path)
         self._telemetry_path = telemetry_path
         self._most_scrapes = max_requests
         self._scrapes = 0
+        self._webhooks = webhooks
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+    def is_signed(self, scope: Scope) -> bool:
+        """Return whether a request proves by itself that it may be made: it needs no password."""
+        return self._webhooks is not None and self._webhooks.receives(scope["path"]) and scope["method"] == "POST"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._webhooks is not None and self._webhooks.receives(scope["path"]):
+            await respond(scope, send, await self._webhooks.answer(scope, receive))
+            return
         answering = self._scrape if scope["path"] == self._telemetry_path else self._answer
         await respond(scope, send, await answering(scope))
 

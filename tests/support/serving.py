@@ -23,6 +23,7 @@ from exporter.web.reload import Reload
 from exporter.web.server import server as server_module
 from exporter.web.server.connection import DEFAULTS, Connection, Limits
 from exporter.web.server.server import Server, listen
+from exporter.web.webhooks import Webhooks
 
 WIDE = Family("inkit_batches", "gauge", "Batches.", ("account",))
 GENEROUS = 20.0
@@ -46,7 +47,9 @@ HAS_IPV6 = _has_ipv6()
 class Program:
     """Stands for the rest of the program: what is on the board, and how it is."""
 
-    def __init__(self, telemetry_path: str = "/metrics", reload: Reload | None = None) -> None:
+    def __init__(
+        self, telemetry_path: str = "/metrics", reload: Reload | None = None, webhooks: Webhooks | None = None
+    ) -> None:
         self.board = SnapshotStore()
         self.well = True
         self.not_ready: str | None = None
@@ -60,6 +63,7 @@ class Program:
             lambda: self.not_ready,
             telemetry_path=telemetry_path,
             reload=reload,
+            webhooks=webhooks,
         )
 
     def publish(self, account: str, health: Health, series: int = 1) -> None:

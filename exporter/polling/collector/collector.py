@@ -1,9 +1,8 @@
 """A collector: one list endpoint of one account, and the steps of its polls in order."""
 
 import logging
-import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from exporter.client import Client
 from exporter.exposition.catalog import ABANDONED
@@ -15,6 +14,7 @@ from exporter.polling.collector.by_id_only import IdOnlyPoll
 from exporter.polling.collector.discover import discover, refresh
 from exporter.polling.collector.known_answers import Answers, Left
 from exporter.polling.collector.labels import OptionalLabel
+from exporter.polling.collector.limits import Limits
 from exporter.polling.collector.list_end import BrokenOff, Depth
 from exporter.polling.collector.missing import Missing
 from exporter.polling.collector.paged_list import PagedList
@@ -29,22 +29,6 @@ from exporter.systems.base import Listing
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How far back, how often and how much a collector reads. Times are in seconds."""
-
-    lookback: float
-    reconcile_interval: float
-    in_flight_max_age: float
-    page_size: int
-    allowance: int
-    """Requests that a poll may spend on reconciliation."""
-    stale_after: float = math.inf
-    """How long polls may be absent for records that finish meanwhile to have a duration."""
-    naming_interval: float = 0.0
-    """Between two polls of the collector whose records name those of this one."""
 
 
 class Collector:
@@ -84,6 +68,8 @@ class Collector:
         self._slice_end = SliceEnd()
         self._left = Left()
         """What the last poll left, unless it failed."""
+        self._began: float | None = None
+        """When the last poll began, by `ticks`."""
 
     @property
     def reconcile_interval(self) -> float:
@@ -131,7 +117,7 @@ class Collector:
             since=time.now - limits.lookback,
             result=result,
             progress=progress,
-            allowance=limits.allowance,
+            allowance=self._allowance(clocks.ticks),
             missing=self._missing,
             slice_end=self._slice_end,
             watched=time.now - (records.marks.polled_at or 0.0) <= limits.stale_after,
@@ -169,6 +155,10 @@ class Collector:
         self._forget(poll)
         self._note_order(result)
         self._left = answers.left(records.marks)
+
+    def _allowance(self, ticks: float) -> int:
+        before, self._began = self._began, ticks
+        return self._limits.allowance if before is None else self._limits.allowance_after(ticks - before)
 
     def _time(self, records: Records, clocks: Clocks) -> Trusted:
         marks = records.marks

@@ -15,6 +15,7 @@ SYSTEM = System(
     collectors=("document_batches", "workflow_batches", "invocations"),
     filters=("search", "destination_name", "destination_status"),
     options=("workflow_batch_ids", "workflow_label"),
+    webhook_header="Inkit-Signature",
 )
 
 FINISHED = ("completed", "failed")

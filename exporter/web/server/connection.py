@@ -17,7 +17,10 @@ class Limits:
     """What clients may take."""
 
     request_seconds: float = 10.0
-    """For a client to send a request: from the connection's start, or the last response, until the head is complete."""
+    """For a client to send a request: from the connection's start, or the last response, until the head is complete.
+
+    And as long for a body, if the application wants to have it.
+    """
     answer_seconds: float = 60.0
     """For a client to read a response that doesn't fit the buffers on the way."""
     head_bytes: int = 16384
@@ -106,11 +109,15 @@ class Connection(H11Protocol):
         return self._responding()
 
     def handle_events(self) -> None:
-        """Set no deadline between a request's end and its response: a reload or a password check takes its time."""
+        """Set no deadline between a request's head and its response: a reload or a password check takes its time.
+
+        The application may set one for the body, if it wants to have it.
+        """
         previous = self.cycle
         super().handle_events()
         if self.cycle is not previous:
             self._expect(None)
+            self.cycle.scope["body_awaited"] = self._await_body  # type: ignore[typeddict-unknown-key]
 
     def on_response_complete(self) -> None:
         """Wait for the next request: the response's last part is sent when the client has read the others.
@@ -162,6 +169,9 @@ class Connection(H11Protocol):
             self.deadline.cancel()
         self.waits_for_client, self.waiting_since = seconds is not None, self.loop.time()
         self.deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
+
+    def _await_body(self, awaited: bool) -> None:
+        self._expect(self.limits.request_seconds if awaited else None)
 
     def eviction_order(self, now: float) -> tuple[bool, float]:
         """Return a key by which the first connection is evicted first.

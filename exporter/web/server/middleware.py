@@ -7,41 +7,17 @@ behind it, /-/healthy too; a flag lets probes through without a password.
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from exporter.web.app import Receive, Scope, Send, respond
-from exporter.web.config import BackgroundReader, RateLimit, WebConfig
+from exporter.web.app import respond
+from exporter.web.asgi import Receive, Scope, Send
+from exporter.web.config import BackgroundReader, WebConfig
 from exporter.web.messages import Response, text
 from exporter.web.server.basic_auth import Busy, PasswordChecker
+from exporter.web.token_bucket import TokenBucket
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _HEALTH = (b"/-/healthy", b"/-/ready")
 """As they are sent: no other spelling of these paths is open to anybody."""
-
-
-class TokenBucket:
-    """Limits the requests of all clients together. Tokens come back with time, up to a burst; a request takes one.
-
-    Counts like golang.org/x/time/rate, which the exporter-toolkit uses. A new limit begins with a full bucket.
-    """
-
-    def __init__(self) -> None:
-        self._limit: RateLimit | None = None
-        self._tokens = 0.0
-        self._at = 0.0
-
-    def allows(self, limit: RateLimit | None, now: float) -> bool:
-        """Take a token if there is one. `now` is in seconds of a clock that is never set back."""
-        if limit is None:
-            self._limit = None
-            return True
-        if limit != self._limit:
-            self._limit, self._tokens, self._at = limit, limit.burst, now
-        self._tokens = min(limit.burst, self._tokens + (now - self._at) / limit.interval)
-        self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 class Middleware:
@@ -54,11 +30,16 @@ class Middleware:
         clock: Callable[[], float] = time.monotonic,
         *,
         open_health: bool = False,
+        is_signed: Callable[[Scope], bool] = lambda _: False,
     ) -> None:
-        """Put the web configuration before an application. With `open_health` two paths need no password."""
+        """Put the web configuration before an application. With `open_health` two paths need no password.
+
+        Nor does a request for which `is_signed` returns True, because the application refuses it without a signature.
+        """
         self._app = app
         self._files = files
         self._open_health = open_health
+        self._is_signed = is_signed
         self._clock = clock
         self._bucket = TokenBucket()
         self._passwords = PasswordChecker()
@@ -79,7 +60,7 @@ class Middleware:
             await respond(scope, send_with_headers, rejection)
 
     async def _rejection(self, config: WebConfig, scope: Scope) -> Response | None:
-        if not config.users:
+        if not config.users or self._is_signed(scope):
             return None
         authorization = next((value for name, value in scope["headers"] if name.lower() == b"authorization"), None)
         is_open = self._open_health and scope["method"] in ("GET", "HEAD") and scope["raw_path"] in _HEALTH

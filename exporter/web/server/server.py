@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import uvicorn
 
-from exporter.web.app import App, Receive, Scope, Send
+from exporter.web.app import App
+from exporter.web.asgi import Receive, Scope, Send
 from exporter.web.config import BackgroundReader, WebConfigFile
 from exporter.web.server.accept import Acceptor
 from exporter.web.server.connection import DEFAULTS, Connection, ConnectionLimiter, Limits
@@ -45,7 +46,11 @@ class Server:
         """
         self._sockets = list(sockets)
         self._files = None if current is None else BackgroundReader(current)
-        application = app if self._files is None else Middleware(app, self._files, open_health=open_health)
+        application = (
+            app
+            if self._files is None
+            else Middleware(app, self._files, open_health=open_health, is_signed=app.is_signed)
+        )
         self._server = _Uvicorn(
             _config(_ignoring_cancellation(application), limits), ConnectionLimiter(limits), self._files
         )

@@ -54,6 +54,7 @@ BY_SHAPE = (
     "top-level-text",
     "truth-values-of-another-type",
     "unknown-key",
+    "webhook-of-another-shape",
 )
 
 
@@ -86,6 +87,7 @@ def defaults(model: type[BaseModel], without: type[BaseModel] | None = None, pre
         ("State", defaults(schema.State, prefix="state.")),
         ("Limits", defaults(schema.Limits, prefix="limits.")),
         ("Accounts", defaults(schema.Account, without=schema.Tuning)),
+        ("Webhooks", defaults(schema.Webhook, prefix="webhook.")),
         ("TLS", defaults(schema.Tls, prefix="tls_config.")),
     ],
 )

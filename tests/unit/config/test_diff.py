@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from exporter.config import Account, TLSConfig, Token
+from exporter.config import Account, TLSConfig, Token, WebhookSecret
 from exporter.config.diff import Changes, changes
 from tests.support.accounts import account
 
@@ -36,6 +36,7 @@ OTHER: dict[str, object] = {
     "duration_buckets": (1.0,),
     "per_collector": {"invocations": account(page_size=5)},
     "created_timestamps": True,
+    "webhook": WebhookSecret(Path("/run/secrets/other")),
 }
 
 

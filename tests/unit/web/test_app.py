@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.web.app import PIECE_BYTES, Scope, respond
+from exporter.web.app import PIECE_BYTES, respond
+from exporter.web.asgi import Scope
 from exporter.web.messages import Response
 
 SCOPE: Scope = {"method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}

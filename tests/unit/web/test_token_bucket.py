@@ -1,7 +1,7 @@
 """The rate limit."""
 
 from exporter.web.config import RateLimit
-from exporter.web.server.middleware import TokenBucket
+from exporter.web.token_bucket import TokenBucket
 
 LIMIT = RateLimit(interval=2.0, burst=3)
 
