@@ -6,7 +6,6 @@ seconds, for Prometheus begins to scrape after five.
 
 import json
 import random
-import socket
 import subprocess
 import sys
 import threading
@@ -28,6 +27,7 @@ from exporter.demo.packagex.items import packagex_batch, phase
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.support import postgres
+from tests.support.ports import free_port
 
 # A poll is longer than a scrape: a counter's series is new for one poll, at 0, and Prometheus must see that.
 _CONFIG = """\
@@ -234,9 +234,3 @@ def process(log: Path, *command: str) -> Iterator[None]:
         finally:
             running.kill()
             running.wait()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -6,12 +6,13 @@ import subprocess
 from collections.abc import Iterator
 
 from tests.support import postgres
+from tests.support.ports import free_port
 
 
 @contextlib.contextmanager
 def pooled(server: postgres.Server) -> Iterator[int]:
     """Start a pooler of few connections that several share, and return its port."""
-    port = postgres.free_port()
+    port = free_port()
     config = server.folder / "pgbouncer.ini"
     place = f"host={server.folder} port={server.port} user={postgres.SUPERUSER}"
     config.write_text(

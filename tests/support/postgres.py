@@ -4,15 +4,16 @@ import contextlib
 import functools
 import itertools
 import os
-import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from tests.support.ports import free_port
 from tools.programs import path_of
 
 SUPERUSER = "postgres"
@@ -51,10 +52,11 @@ class Server:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([*program, *fast, *place, *options], stdout=log, stderr=log, cwd="/")
         ready = [binary("pg_isready"), "--quiet", "--host", str(self.folder), "--port", str(self.port)]
-        # It prints nothing, and waits for a second itself where nothing listens.
+        # It prints nothing.
         while subprocess.run([*ready, "--timeout=1"], check=False).returncode != 0:
             if self._process.poll() is not None:
                 raise AssertionError((self.folder / "log").read_text())
+            time.sleep(0.02)
 
     def stop(self) -> None:
         """End it at once, as a crash does."""
@@ -165,9 +167,3 @@ def end_shared() -> None:
 def prepared(folder: Path) -> str:
     """Return the URL of a database of the shared server, the same for the same folder."""
     return shared().url(shared().database())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
