@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from tests.support.grafana_stage import Prometheus, free_port, process
+from tests.support.grafana_stage import Prometheus, process
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 from tools.panel_values import Cell, Panel, Range, Series, numbers, series, table, written
 
 PICTURES = {"grafana-overview.svg": ("overview", 24), "grafana-inkit.svg": ("inkit", 32)}

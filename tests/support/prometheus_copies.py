@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.grafana_stage import Prometheus, free_port, process
+from tests.support.grafana_stage import Prometheus, process
+from tests.support.ports import free_port
 
 Series = tuple[dict[str, str], list[tuple[float, str]]]
 """Labels, and the values by their time in epoch seconds."""

@@ -20,6 +20,7 @@ from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.items import packagex_batch
 from exporter.demo.packagex.listing import PackagexReadings
 from exporter.demo.packagex.simulation import PackagexPace, PackagexSimulation
+from exporter.exposition.samples import Shape
 from exporter.model.record import FetchError, Key, Reason
 from exporter.polling import publisher
 from tests.support import counting
@@ -379,7 +380,7 @@ def test_where_both_ends_have_the_newest_moment_the_rows_between_show_the_order(
 def test_series_of_names_that_the_api_made_up_are_bounded_in_scrapes_and_leave_the_state_with_their_records(
     packagex: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publisher, "Shape", partial(publisher.Shape, cap=200))
+    monkeypatch.setattr(publisher, "Shape", partial(Shape, cap=200))
     rig = packagex
     poller = rig.poller("batches")
     assert poller.poll()
