@@ -8,7 +8,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,18 +15,19 @@ from exporter.cli.flags import parse
 from tests.support.manifests import CHART, Manifests, judge, only, pod, refusal, rendered
 from tests.support.paths import ROOT
 from tests.support.promtool import run
+from tests.support.yaml_files import read
 from tools.helm_chart import README, SCHEMA, VALUES, comments, resolve, table, values, written_schema
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 FILES = sorted((CHART / "ci").glob("*-values.yaml"))
-DEFAULTS: dict[str, Any] = yaml.safe_load(VALUES.read_text())
+DEFAULTS: dict[str, Any] = read(VALUES.read_text())
 PATHS = {path: section for path, _, _, section in values(json.loads(SCHEMA.read_text()), DEFAULTS)}
 LEAVES = [path for path, section in PATHS.items() if not section]
 
 
-def read(file: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(file.read_text())
+def values_of(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = read(file.read_text())
     return found
 
 
@@ -74,7 +74,7 @@ def outcome(given: dict[str, Any]) -> Manifests | str:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_what_a_file_of_values_makes_fits_the_schemas(file: Path, tmp_path: Path) -> None:
-    made = rendered(read(file), "some-release")
+    made = rendered(values_of(file), "some-release")
     for manifest in made.values():
         judge(manifest)
     parse(pod(made)["containers"][0]["args"])
@@ -82,17 +82,17 @@ def test_what_a_file_of_values_makes_fits_the_schemas(file: Path, tmp_path: Path
         assert len(name) <= 63, (kind, name)
         assert all(len(str(value)) <= 63 for value in manifest["metadata"].get("labels", {}).values())
         if kind == "ConfigMap" and "config.yaml" in manifest["data"]:
-            config = yaml.safe_load(manifest["data"]["config.yaml"])
+            config = read(manifest["data"]["config.yaml"])
             jsonschema.validate(config, json.loads((ROOT / "docs/config.schema.json").read_text()))
         if kind == "PrometheusRule":
             rules = tmp_path / "rules.yml"
-            rules.write_text(yaml.safe_dump({"groups": manifest["spec"]["groups"]}))
+            rules.write_text(json.dumps({"groups": manifest["spec"]["groups"]}))
             run("check", "rules", rules)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_value_in_a_file_changes_what_it_makes(file: Path) -> None:
-    given = read(file)
+    given = values_of(file)
     made = rendered(given)
     for path in LEAVES:
         if has(given, path):
@@ -100,14 +100,14 @@ def test_every_value_in_a_file_changes_what_it_makes(file: Path) -> None:
 
 
 def test_every_value_of_the_chart_is_in_a_file() -> None:
-    files = [read(file) for file in FILES]
+    files = [values_of(file) for file in FILES]
     found = {path for path in LEAVES if any(has(given, path) for given in files)}
     assert set(LEAVES) - found == set()
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_scrape_job_has_the_name_that_the_rules_look_for(file: Path) -> None:
-    made = rendered(read(file), "some-release")
+    made = rendered(values_of(file), "some-release")
     for (kind, _), monitor in made.items():
         if kind in ("ServiceMonitor", "PodMonitor"):
             target = only(made, "Service" if kind == "ServiceMonitor" else "Deployment")
@@ -227,7 +227,7 @@ def examples() -> list[tuple[str, Any]]:
             path = [place for place in path if place[0] < indent] + [(indent, key[1])]
         elif line.lstrip().startswith("#") and path and indent > path[-1][0] and open_to:
             found.setdefault(".".join(name for _, name in path), []).append(line.strip().removeprefix("# "))
-    return [(path, yaml.safe_load("\n".join(lines))) for path, lines in found.items()]
+    return [(path, read("\n".join(lines))) for path, lines in found.items()]
 
 
 @pytest.mark.parametrize(("path", "value"), examples(), ids=[path for path, _ in examples()])

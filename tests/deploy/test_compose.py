@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from exporter import __version__
 from tests.support.container_engine import output
 from tests.support.paths import ROOT
+from tests.support.yaml_files import read
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ Service = dict[str, Any]
 
 
 def services(file: Path = DEMO) -> dict[str, Service]:
-    found: dict[str, Service] = yaml.safe_load(file.read_text())["services"]
+    found: dict[str, Service] = read(file.read_text())["services"]
     return found
 
 
@@ -100,8 +100,8 @@ def test_prometheus_finds_its_configuration_and_rules(tmp_path: Path) -> None:
 
 
 def test_prometheus_scrapes_here_what_it_scrapes_elsewhere_at_the_services_addresses() -> None:
-    here = yaml.safe_load((DEPLOY / "compose/prometheus.yml").read_text())
-    there = yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text())
+    here = read((DEPLOY / "compose/prometheus.yml").read_text())
+    there = read((ROOT / "prometheus/prometheus.yml").read_text())
     names = [job["job_name"] for job in here["scrape_configs"]]
     assert names == [job["job_name"] for job in there["scrape_configs"]]
     assert here["rule_files"] == there["rule_files"]
@@ -120,12 +120,12 @@ def test_grafana_finds_its_dashboards_and_prometheus() -> None:
     inside = mounted(services()["grafana"])
     provisioning = Path("/etc/grafana/provisioning")
     dashboards, datasources = inside[str(provisioning / "dashboards")], inside[str(provisioning / "datasources")]
-    (provider,) = [yaml.safe_load(file.read_text()) for file in dashboards.glob("*.yaml")]
+    (provider,) = [read(file.read_text()) for file in dashboards.glob("*.yaml")]
     folder = provider["providers"][0]["options"]["path"]
     assert inside[folder] == ROOT / "grafana/dashboards"
     home = Path(services()["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
     assert (str(home.parent), (inside[folder] / home.name).exists()) == (folder, True)
-    (source,) = [yaml.safe_load(file.read_text()) for file in datasources.glob("*.yaml")]
+    (source,) = [read(file.read_text()) for file in datasources.glob("*.yaml")]
     assert source["datasources"][0]["url"] == "http://prometheus:9090"
 
 
@@ -154,7 +154,7 @@ def test_the_exporter_is_given_a_folder_because_a_file_would_stay_the_old_one_wh
 
 
 def test_secrets_are_files_that_git_leaves_out() -> None:
-    real = yaml.safe_load(REAL.read_text())
+    real = read(REAL.read_text())
     files = [secret["file"] for secret in real["secrets"].values()]
     files += [volume["source"] for volume in real["services"]["exporter"]["volumes"]]
     assert all(file.startswith("./secrets/") for file in files)
@@ -188,14 +188,14 @@ def test_exporters_wait_for_a_database_that_reports_its_health() -> None:
 
 
 def test_the_password_of_the_database_is_a_file_that_git_leaves_out() -> None:
-    real = yaml.safe_load(REPLICAS.read_text())
+    real = read(REPLICAS.read_text())
     assert [secret["file"] for secret in real["secrets"].values()] == ["./secrets/postgres_password"]
     assert "POSTGRES_PASSWORD" not in services(REPLICAS)["postgres"]["environment"]
 
 
 def test_prometheus_scrapes_both_replicas_and_relabels_series_of_accounts() -> None:
-    one = yaml.safe_load((DEPLOY / "compose/prometheus.yml").read_text())
-    two = yaml.safe_load((DEPLOY / "compose/prometheus.replicas.yml").read_text())
+    one = read((DEPLOY / "compose/prometheus.yml").read_text())
+    two = read((DEPLOY / "compose/prometheus.replicas.yml").read_text())
     job = two["scrape_configs"][0]
     (targets,) = job.pop("static_configs")
     assert targets["targets"] == ["exporter:10977", "exporter-2:10977"]

@@ -1,14 +1,15 @@
 """The chart takes the values that it names, and no others."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.support.manifests import ALL_ON, CHART, dashboards, judge, only, pod, rendered
 from tests.support.paths import ROOT
 from tests.support.rules import ADDRESSES
+from tests.support.yaml_files import read
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
@@ -17,7 +18,7 @@ pytestmark = [pytest.mark.programs, pytest.mark.slow]
 def test_helm_finds_nothing_to_complain_of(file: Path) -> None:
     from helm_python import lint
 
-    report = lint(CHART, yaml.safe_load(file.read_text()), strict=True)
+    report = lint(CHART, read(file.read_text()), strict=True)
     assert [message for message in report["messages"] if message["severity"] > 1] == []
     assert report["errors"] == []
 
@@ -79,7 +80,7 @@ def linking(values: dict[str, Any]) -> str:
     """Render the rules and dashboards, as text."""
     made = rendered({**ALL_ON, **values})
     return "".join(
-        yaml.safe_dump(manifest) for (kind, _), manifest in made.items() if kind in ("PrometheusRule", "ConfigMap")
+        json.dumps(manifest) for (kind, _), manifest in made.items() if kind in ("PrometheusRule", "ConfigMap")
     )
 
 

@@ -35,10 +35,11 @@ def running(engine: Engine, image: str, *words: str | Path) -> Iterator[str]:
         "run", "--detach", "--health-interval=disable", *HARDENED, *words[:-1], image, str(words[-1])
     ).strip()
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not healthy(engine, container):
             assert time.monotonic() < deadline, engine.logs(container)
             assert inspected(engine, container)["State"]["Running"], engine.logs(container)
+            time.sleep(0.2)
         yield container
     finally:
         engine("rm", "--force", container)

@@ -20,7 +20,7 @@ from exporter.model.record import Key
 from tests.e2e.test_kill import counted, reconciled_since
 from tests.support import counting
 from tests.support.moving_world import KINDS, Work, figures
-from tests.support.program import PATH, PROGRAM, eventually, get, running
+from tests.support.program import PATH, PROGRAM, Serving, eventually, get, running
 from tests.support.rig import TOKEN, Rig
 
 pytestmark = pytest.mark.slow
@@ -60,13 +60,14 @@ def place(rig: Rig, tmp_path: Path) -> Place:
     return Place(rig, tmp_path)
 
 
-def logged(process: "subprocess.Popen[str]", wanted: str) -> str:
+def logged(process: "subprocess.Popen[str] | Serving", wanted: str) -> str:
     """The next line of the log that has this in it."""
-    assert process.stderr is not None
+    lines = process.log if isinstance(process, Serving) else process.stderr
+    assert lines is not None
     guard = threading.Timer(GENEROUS, process.kill)
     guard.start()
     try:
-        for line in process.stderr:
+        for line in lines:
             if wanted in line:
                 return line
     finally:
@@ -88,7 +89,7 @@ def accounts(page: str) -> set[str]:
     return set(re.findall(r'account="(\w+)"', page))
 
 
-def threads(process: "subprocess.Popen[str]") -> int:
+def threads(process: Serving) -> int:
     return len(list(Path(f"/proc/{process.pid}/task").iterdir()))
 
 
@@ -171,6 +172,7 @@ def test_a_sighup_while_it_starts_does_not_end_it(rig: Rig, place: Place) -> Non
     try:
         while not caught(process.pid):
             assert process.poll() is None
+            time.sleep(0.002)
         early = time.monotonic() - begun
         hangups = threading.Thread(target=_hang_up, args=(process, stop))
         hangups.start()
@@ -200,9 +202,10 @@ def test_a_command_that_reloads_nothing_ends_at_sighup_as_any_other(rig: Rig, pl
     command = [sys.executable, "-c", heard, *PROGRAM, "once", place.flag]
     process = subprocess.Popen(command, env=PATH, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not rig.mock_api.requests:
             assert time.monotonic() < deadline
+            time.sleep(0.02)
         process.send_signal(signal.SIGHUP)
         assert process.wait(10) == -signal.SIGHUP
     finally:

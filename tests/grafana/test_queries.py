@@ -6,7 +6,6 @@ from typing import Any
 
 import promql_parser
 import pytest
-import yaml
 from promql_parser import AggregateExpr, Call, Expr, StringLiteral, VectorSelector
 
 from exporter.exposition.catalog import catalog
@@ -19,6 +18,7 @@ from grafana.frame import FIRING
 from grafana.promql import COMPLETED, FAILED
 from tests.support.dashboards import FOLDER, annotations, label_values, queries, substituted
 from tests.support.rules import within
+from tests.support.yaml_files import read
 
 TARGET = {"cluster", "job", "instance", "pod"}
 """Labels that Prometheus gives to every series it scrapes."""
@@ -99,7 +99,7 @@ def test_the_variables_list_values_of_labels_that_there_are() -> None:
 
 def test_the_alerts_that_are_shown_are_all_those_of_the_rules() -> None:
     files = sorted((FOLDER.parents[1] / "prometheus" / "rules").glob("*.yml"))
-    groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    groups = [group for file in files for group in read(file.read_text())["groups"]]
     names = [rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule]
     shown = re.search(r'alertname=~"([^"]*)"', FIRING)
     assert shown

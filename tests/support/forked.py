@@ -1,9 +1,11 @@
 """The program in processes that are forked where all its modules are loaded: they begin to work in milliseconds."""
 
+import contextlib
 import importlib
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import tempfile
 import threading
@@ -12,6 +14,7 @@ from multiprocessing import connection
 from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
 
+import exporter.state.postgres.database
 import exporter.systems
 from exporter.__main__ import main
 
@@ -25,6 +28,49 @@ _LOCK = threading.Lock()
 """To start a process reads what others have ended with, and no two threads may read that of one process."""
 
 
+class Running:
+    """The program at work, handled as a process of `subprocess`."""
+
+    def __init__(self, arguments: Sequence[str], log: Path, environ: Mapping[str, str]) -> None:
+        """Start it. What it logs is appended to a file, which may be a FIFO; what else it prints is dropped."""
+        self._arguments = list(arguments)
+        files = {1: os.devnull, 2: str(log)}
+        given = (self._arguments, files, dict(environ), str(Path.cwd()))
+        self._process = _CONTEXT.Process(target=_run, args=given, daemon=True)
+        with _LOCK:
+            self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self.poll()
+
+    def poll(self) -> int | None:
+        """Return what it has ended with, negative for a signal; None while it runs."""
+        with _LOCK:
+            return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end. Raises TimeoutExpired."""
+        connection.wait([self._process.sentinel], timeout)
+        status = self.poll()
+        if status is None:
+            raise TimeoutExpired(self._arguments, timeout or 0.0)
+        return status
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
 def start(
     arguments: Sequence[str], constants: Mapping[str, object] | None = None
 ) -> multiprocessing.context.ForkServerProcess:
@@ -34,7 +80,8 @@ def start(
     """
     given = (list(arguments), {1: os.devnull, 2: os.devnull}, constants or {})
     process = _CONTEXT.Process(target=_changed, args=given, daemon=True)
-    process.start()
+    with _LOCK:
+        process.start()
     return process
 
 
@@ -81,7 +128,7 @@ def _run(
 ) -> None:
     """Be the program. `files` are those that it prints to, by the number of the stream."""
     for stream, file in files.items():
-        opened = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        opened = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.dup2(opened, stream)
         os.close(opened)
     if environ is not None:

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from tests.support.paths import ROOT
+from tests.support.yaml_files import read
 
 FOLDER = ROOT / "grafana" / "alerting"
 FILES = sorted(FOLDER.glob("batch-exporter-*.yaml"))
@@ -33,7 +32,7 @@ class Managed:
 
 
 def documents() -> dict[str, Document]:
-    return {path.name: yaml.safe_load(path.read_text()) for path in FILES}
+    return {path.name: read(path.read_text()) for path in FILES}
 
 
 def managed() -> Iterator[Managed]:

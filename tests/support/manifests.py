@@ -1,15 +1,17 @@
 """Reading manifests, and judging them by schemas that are at hand. What they must say is for the tests."""
 
+import functools
 import json
 from collections.abc import Iterable
 from typing import Any
 
-import jsonschema
 import pytest
-import yaml
+from jsonschema.protocols import Validator
+from jsonschema.validators import validator_for
 
 from tests.support.container_engine import output
 from tests.support.paths import ROOT
+from tests.support.yaml_files import read, read_all
 
 SCHEMAS = ROOT / "tests/support/schemas"
 # Between the two, what is asked for has neither gone nor was it missing.
@@ -33,17 +35,21 @@ def named(manifests: Iterable[Manifest | None]) -> Manifests:
 
 def kustomized(folder: str) -> Manifests:
     """What `kubectl apply -k FOLDER` would apply."""
-    return named(yaml.safe_load_all(output("kubectl", "kustomize", ROOT / folder)))
+    return named(read_all(output("kubectl", "kustomize", ROOT / folder)))
 
 
 def rendered(values: dict[str, Any], release: str = "batch-exporter") -> Manifests:
     """What `helm template` prints."""
+    return named(document for text in _rendered(json.dumps(values), release) for document in read_all(text))
+
+
+@functools.cache
+def _rendered(values: str, release: str) -> tuple[str, ...]:
     from helm_python import Chart
 
     with Chart.load(CHART) as chart:
-        made = chart.render(values, name=release, namespace="batch-exporter")
-    texts = [text for name, text in made.items() if name.endswith(".yaml")]
-    return named(document for text in texts for document in yaml.safe_load_all(text))
+        made = chart.render(json.loads(values), name=release, namespace="batch-exporter")
+    return tuple(text for name, text in made.items() if name.endswith(".yaml"))
 
 
 def refusal(values: dict[str, Any]) -> str:
@@ -68,9 +74,14 @@ def pod(manifests: Manifests) -> dict[str, Any]:
 
 def judge(manifest: Manifest) -> None:
     """Fails if the manifest's schema does not know something in it, or misses something."""
+    _judge(json.dumps(manifest))
+
+
+@functools.cache
+def _judge(text: str) -> None:
+    manifest = json.loads(text)
     if manifest["apiVersion"].startswith(("monitoring.coreos.com/", "gateway.networking.k8s.io/")):
-        schema = json.loads((SCHEMAS / f"{manifest['kind'].lower()}.json").read_text())
-        jsonschema.validate(manifest, schema)
+        _validator(manifest["kind"].lower()).validate(manifest)
     else:
         import kubernetes_validate
 
@@ -78,10 +89,18 @@ def judge(manifest: Manifest) -> None:
             kubernetes_validate.validate(manifest, version, strict=True)
 
 
+@functools.cache
+def _validator(kind: str) -> Validator:
+    schema = json.loads((SCHEMAS / f"{kind}.json").read_text())
+    made = validator_for(schema)
+    made.check_schema(schema)
+    return made(schema)
+
+
 def groups() -> list[Any]:
     """The groups of all the rules' files, in the files' order."""
     files = sorted((ROOT / "prometheus" / "rules").glob("*.yml"))
-    return [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    return [group for file in files for group in read(file.read_text())["groups"]]
 
 
 def dashboards() -> dict[str, str]:

@@ -6,6 +6,7 @@ import itertools
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,11 @@ class Server:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([*program, *fast, *place, *options], stdout=log, stderr=log, cwd="/")
         ready = [binary("pg_isready"), "--quiet", "--host", str(self.folder), "--port", str(self.port)]
-        # It prints nothing, and waits for a second itself where nothing listens.
+        # It prints nothing.
         while subprocess.run([*ready, "--timeout=1"], check=False).returncode != 0:
             if self._process.poll() is not None:
                 raise AssertionError((self.folder / "log").read_text())
+            time.sleep(0.02)
 
     def stop(self) -> None:
         """End it at once, as a crash does."""

@@ -1,12 +1,13 @@
 """The program as a process: started, configured for a mock API, and asked for its pages."""
 
 import os
-import re
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,27 +34,54 @@ def run(
     return subprocess.CompletedProcess(done.args, done.returncode, printed, logged)
 
 
+class Serving(forked.Running):
+    """The program serving, in a process that has its modules already."""
+
+    def __init__(self, arguments: Sequence[str], log: Path, environ: Mapping[str, str]) -> None:
+        """Start it. It logs to a FIFO."""
+        super().__init__(arguments, log, environ)
+        # Opened at both ends at the same time: before, it would be at its end.
+        self.log = log.open()
+
+    def logged(self, wanted: str, within: float = 60.0) -> str:
+        """Return the next line of the log that has this in it."""
+        with self._killed_after(within):
+            for line in self.log:
+                if wanted in line:
+                    return line
+        pytest.fail(f"it never logged {wanted}")
+
+    def rest(self, within: float = 60.0) -> str:
+        """Wait for its end, and return what it has logged since the lines that were read."""
+        with self._killed_after(within):
+            rest = self.log.read()
+        self.wait(within)
+        return rest
+
+    @contextmanager
+    def _killed_after(self, seconds: float) -> Iterator[None]:
+        guard = threading.Timer(seconds, self.kill)
+        guard.start()
+        try:
+            yield
+        finally:
+            guard.cancel()
+
+
 @contextmanager
-def running(arguments: Sequence[str], **environ: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+def running(arguments: Sequence[str], **environ: str) -> Iterator[tuple[Serving, str]]:
     """The program serving on a free port, and its URL."""
-    process = subprocess.Popen(
-        [*PROGRAM, "--web.listen-address=127.0.0.1:0", *arguments],
-        env={**PATH, **environ},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if found := re.search(r"msg=serving .*port=(\d+)", line):
-                break
-        else:
-            pytest.fail("it ended before it served")
-        yield process, f"http://127.0.0.1:{found[1]}"
-    finally:
-        process.kill()
-        process.communicate()
+    with tempfile.TemporaryDirectory() as folder:
+        fifo = Path(folder) / "log"
+        os.mkfifo(fifo)
+        process = Serving(["--web.listen-address=127.0.0.1:0", *arguments], fifo, {**PATH, **environ})
+        try:
+            port = process.logged("msg=serving ").partition(" port=")[2].split()[0]
+            yield process, f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+            process.wait()
+            process.log.close()
 
 
 def config(rig: Rig, folder: Path, text: str = "") -> str:

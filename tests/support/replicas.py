@@ -24,11 +24,11 @@ from typing import Any
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from exporter.state.postgres.database import opened
-from tests.support import counting, postgres
+from tests.support import counting, forked, postgres
 from tests.support.handovers import LeaseChange, Scrape, Values, accounts_in, differences, terms, violations
 from tests.support.moving_world import KINDS, Work, figures
 from tests.support.ports import free_port
-from tests.support.program import PATH, PROGRAM
+from tests.support.program import PATH
 from tests.support.rig import TOKEN
 from tests.support.tcp_proxy import TcpProxy
 
@@ -72,13 +72,17 @@ class Replica:
         self.stops: list[list[float]] = []
         """When it was stopped, and when it went on."""
         self.last: Scrape | None = None
-        program = [sys.executable, "-c", _OTHER_CLOCK.format(ahead=ahead)] if ahead else PROGRAM
+        arguments = [f"--web.listen-address=127.0.0.1:{self.port}", f"--config.file={self.config}", *flags]
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [*program, f"--web.listen-address=127.0.0.1:{self.port}", f"--config.file={self.config}", *flags],
-                env=PATH,
-                stdout=log,
-                stderr=log,
+            self.process: forked.Running | subprocess.Popen[bytes] = (
+                subprocess.Popen(
+                    [sys.executable, "-c", _OTHER_CLOCK.format(ahead=ahead), *arguments],
+                    env=PATH,
+                    stdout=log,
+                    stderr=log,
+                )
+                if ahead
+                else forked.Running(arguments, self.log, PATH)
             )
 
     @property

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import promql_parser
-import yaml
 
 from tests.support.paths import ROOT
+from tests.support.yaml_files import read
 
 FILES = sorted((ROOT / "prometheus" / "rules").glob("*.yml"))
 CASES = sorted((ROOT / "tests" / "rules").glob("*.yml"))
@@ -72,7 +72,7 @@ class Named:
 
 
 def rules() -> list[Rule]:
-    groups = [group for file in FILES for group in yaml.safe_load(file.read_text())["groups"]]
+    groups = [group for file in FILES for group in read(file.read_text())["groups"]]
     return [
         Rule(
             rule.get("record") or rule["alert"],
@@ -95,7 +95,7 @@ def alerts() -> dict[str, Rule]:
 def cases() -> Iterator[tuple[str, list[Mapping[str, Mapping[str, str]]]]]:
     """Each unit test of an alert: its name, and the labels and annotations that are expected."""
     for file in CASES:
-        for test in yaml.safe_load(file.read_text())["tests"]:
+        for test in read(file.read_text())["tests"]:
             for case in test.get("alert_rule_test", ()):
                 yield case["alertname"], case.get("exp_alerts", [])
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from tests.support import yaml_files
 from tests.support.paths import ROOT
 
 GITHUB = ROOT / ".github"
@@ -12,7 +11,7 @@ Yaml = dict[str, Any]
 
 
 def read(path: Path) -> Yaml:
-    found: Yaml = yaml.safe_load(path.read_text())
+    found: Yaml = yaml_files.read(path.read_text())
     return found
 
 

@@ -256,9 +256,10 @@ def test_a_signal_in_the_middle_of_a_download_leaves_nothing_behind(api: Api) ->
             stderr=subprocess.PIPE,
             text=True,
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (folder.is_dir() and any(path.stat().st_size for path in folder.iterdir())):
             assert time.monotonic() < deadline
+            time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         _, message = process.communicate(timeout=10)
     assert (process.returncode, message) == (130, "")

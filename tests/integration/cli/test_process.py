@@ -84,8 +84,7 @@ def test_ctrl_c_ends_any_command_quietly_at_any_time(rig: Rig, tmp_path: Path, c
 def test_an_early_hangup_is_harmless_and_a_later_one_reloads(rig: Rig, tmp_path: Path) -> None:
     with running([config(rig, tmp_path)]) as (process, _):
         process.send_signal(signal.SIGHUP)
-        assert process.stderr is not None
-        assert any("msg=reloaded" in line for line in process.stderr)
+        assert process.logged("msg=reloaded")
         assert process.poll() is None
 
 

@@ -95,6 +95,7 @@ def test_few_addresses_are_tried_in_parallel_however_many_there_are(hole: Addres
     connected.start()
     while connected.is_alive():
         found.append(len(sockets() - before))
+        time.sleep(0.005)
     # At its end the server has an end of the connection, too.
     assert DESCRIPTORS_PER_WORKER <= max(found) <= DESCRIPTORS_PER_WORKER + 1
 

@@ -1,6 +1,7 @@
 """Reading the configuration again: what comes of a good one and of a bad one, and one after the other."""
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -246,7 +247,7 @@ def test_a_reload_while_the_program_stops_is_none_and_logs_nothing(when: str, ca
     asked = reloads.reloading.ask()
     if when == "meanwhile":
         while not reloads.notified:
-            pass
+            time.sleep(0.001)
         reloads.ran.stopping = True
     reloads.may_read.set()
     assert asked.result(GENEROUS) == Outcome(False, "Not reloaded: the exporter is stopping.")

@@ -32,6 +32,7 @@ def test_a_request_under_way_is_cut_off_and_means_the_end_and_no_failure(rig: Ri
     thread.start()
     while not rig.mock_api.requests:
         assert thread.is_alive()
+        time.sleep(0.001)
     started = time.monotonic()
     wait.stopping.set()
     asking.close()

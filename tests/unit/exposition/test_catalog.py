@@ -79,6 +79,11 @@ def test_an_account_has_no_optional_labels_unless_they_are_asked_for() -> None:
     assert Shape(Feeds("invocations", (GENERATIONS,))).labels(GENERATIONS) == ("destination", "status")
 
 
+def test_an_account_has_room_for_two_thousand_series_of_a_family() -> None:
+    shape = Shape(Feeds("invocations", (GENERATIONS,)))
+    assert shape.room(GENERATIONS) * len(GENERATIONS.zeros) == 2000
+
+
 def test_an_open_label_of_which_nothing_was_seen_has_no_zeros() -> None:
     assert lines(GENERATIONS, {}, optional=True) == set()
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -255,6 +256,7 @@ def test_a_claim_waits_for_a_write_that_has_begun(pool: Pool, postgres: Server, 
             write = other.submit(rows.write, Write(marks="in time"))
             while not claiming.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchall():
                 assert not write.done()
+                time.sleep(0.002)
             claiming.execute("SET lock_timeout = '200ms'")
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 claiming.execute("UPDATE leases SET since = now()")
