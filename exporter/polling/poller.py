@@ -92,7 +92,7 @@ class Poller:
         facts = self._facts
         try:
             with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
-                records.begin_counting(self._clock())
+                facts.state_created = records.begin_counting(self._clock())
                 marks = records.marks
                 self._read_failures(records)
                 totals = records.sums()
@@ -198,7 +198,7 @@ class Poller:
                 if records.marks.buckets != publisher.buckets:
                     records.mark(replace(records.marks, buckets=publisher.buckets))
                 publisher.buckets_noted = True
-            records.begin_counting(self._clock())
+            facts.state_created = records.begin_counting(self._clock())
             self._failed_polls.write(records)
             publisher.totals = records.sums()
             rising = publisher.rising()
@@ -215,7 +215,7 @@ class Poller:
             reconciled_at = records.marks.reconciled_at
             self._publisher.note_unseen(records.marks)
             records.scraped_at = self._publisher.scraped_at()
-            records.begin_counting(self._clock())
+            facts.state_created = records.begin_counting(self._clock())
             try:
                 self._collector.poll(
                     client, records, self._clock(), result, lambda: self._progress(records), self._ticks()
