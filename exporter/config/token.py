@@ -43,6 +43,10 @@ class Token:
             self._cached = cached
         return cached[1]
 
+    def stamp(self) -> object:
+        """Return a value that changes when the token's file is written or replaced. It does not depend on the token."""
+        return None if isinstance(self._source, str) else _stamp(_stat(self._source))
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Token) and self._source == other._source
 

@@ -36,6 +36,8 @@ class _Entry:
     publish_at: float | None = None
     """When it publishes before its next poll; None if its next turn, or the one under way, is that poll."""
     under_way: bool = False
+    hastened: float | None = None
+    """When the next poll is due at the latest if the one under way, which may have begun too early, asks for a wait."""
 
 
 class Schedule(Generic[_Id]):
@@ -111,6 +113,9 @@ class Schedule(Generic[_Id]):
         entry.under_way = False
         if turn.polls:
             entry.due += entry.interval * max(1, math.ceil((now - entry.due) / entry.interval))
+            if entry.hastened is not None:
+                wait = min(wait, max(0.0, entry.hastened - now))
+            entry.hastened = None
             entry.due = max(entry.due, now + wait)
         if publish_in is not None and now + publish_in < entry.due:
             self._push(turn.collector, now + publish_in, poll=False)
@@ -118,10 +123,17 @@ class Schedule(Generic[_Id]):
             self._push(turn.collector, entry.due, poll=True)
 
     def hasten(self, collector: _Id, at: float) -> None:
-        """Let the next poll of a collector be due at this time, if it would be due later."""
+        """Let the next poll of a collector be due at this time, if it would be due later.
+
+        If a poll is under way that one is meant which follows it, and only the wait that it asks for becomes shorter.
+        """
         entry = self._entries.get(collector)
-        polling = entry is not None and entry.under_way and entry.publish_at is None
-        if entry is None or polling or entry.due <= at:
+        if entry is None:
+            return
+        if entry.under_way and entry.publish_at is None:
+            entry.hastened = at
+            return
+        if entry.due <= at:
             return
         entry.due = at
         if not entry.under_way and (entry.publish_at is None or entry.publish_at >= at):

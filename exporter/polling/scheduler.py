@@ -122,10 +122,10 @@ class Scheduler:
         return self._schedule.next_at()
 
     def _run(self, turn: Turn[CollectorId], poller: Poller) -> None:
-        publish_in, wait = None, 0.0
+        publish_in, wait, at_once = None, 0.0, False
         try:
             if turn.lateness is None:
-                poller.rise()
+                at_once = poller.look()
             else:
                 poller.facts.lateness = turn.lateness
                 poller.poll()
@@ -135,6 +135,8 @@ class Scheduler:
             publish_in = poller.next_change()
         finally:
             self._schedule.done(turn, self._ticks(), publish_in, wait)
+            if at_once:
+                self._schedule.hasten(turn.collector, self._ticks())
 
     def _hasten(self, recovered: CollectorId, interval: float) -> None:
         """Let the account's other collectors that wait find out within an interval that the API answers again."""
