@@ -9,11 +9,14 @@ COLLECTOR = "cluster, account, system, collector"
 LEGEND = f"{NAMED} {{{{collector}}}}"
 _POLL_INTERVAL = "batch_exporter_poll_interval_seconds"
 _REQUESTS = "batch_exporter_api_requests_total"
+_LIMIT = "batch_exporter_api_rate_limit"
+_PAUSED = "batch_exporter_api_paused_until_timestamp_seconds"
+ACCOUNT = "cluster, account, system"
 
 
 def rows() -> tuple[Row, ...]:
     return (
-        Row("API requests", (_requests(), _waiting(), _lateness())),
+        Row("API requests", (_requests(), _waiting(), _limits(), _lateness())),
         Row("Unexpected data", (_not_understood(), _gone())),
         Row("Process", (_process(),)),
     )
@@ -83,6 +86,30 @@ def _waiting() -> Line:
         thresholds=steps((None, "green"), (0.5, "orange"), (1, "red")),
     )
     return line(8, latency, throttled, takes)
+
+
+def _limits() -> Line:
+    remaining = "batch_exporter_api_rate_limit_remaining"
+    left = lines(
+        "API rate limit left",
+        "Requests left in the window of the API's own rate limit at the last answer, as a share of the limit. No data: "
+        "the API does not state a limit.",
+        Query(
+            f"min by ({ACCOUNT}) ({once(f'{select(remaining, SYSTEM)} / {select(_LIMIT, SYSTEM)}')})",
+            NAMED,
+        ),
+        unit="percentunit",
+        maximum=1,
+        thresholds=steps((None, "red"), (0.1, "orange"), (0.25, "green")),
+    )
+    paused = lines(
+        "Requests paused by the API",
+        "Time for which no request of the account is made, because the API asked for a pause (`Retry-After`) or its "
+        "rate limit is used up. No data is good.",
+        Query(f"max by ({ACCOUNT}) ({once(select(_PAUSED, SYSTEM))}) - time() > 0", NAMED),
+        unit="s",
+    )
+    return line(8, left, paused)
 
 
 def _lateness() -> Line:

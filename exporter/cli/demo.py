@@ -22,6 +22,7 @@ from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.files import FileStore
 from exporter.demo.packagex.simulation import PackagexSimulation
+from exporter.demo.rate_limit import RateLimit
 from exporter.demo.server import MockApi
 from exporter.demo.simulation import Simulation
 from exporter.demo.world import World
@@ -31,6 +32,8 @@ from exporter.web.server.server import ListenError
 _TOKEN = "demo-token"  # noqa: S105 (accepted by the mock API only)
 _KEY = "demo-key"
 _STEP_SECONDS = 1.0
+_REQUESTS_A_MINUTE = 1000
+"""The rate limit that the mock APIs state. The demo uses some of it."""
 _INTERVALS = """\
 poll_interval: 5s
 stale_after: 1m
@@ -67,7 +70,9 @@ def run(args: argparse.Namespace) -> bool:
     stop = threading.Event()
     try:
         apis = (PackagexApi(batches, _KEY), FileStore(batches))
-        listening = MockApi(world, _TOKEN, port=args.api_port, apis=apis)
+        listening = MockApi(
+            world, _TOKEN, port=args.api_port, apis=apis, rate_limit=RateLimit(_REQUESTS_A_MINUTE, 60.0)
+        )
     except OSError as error:
         # Python adds the address to `strerror`, in its own notation.
         message = os.strerror(error.errno) if error.errno else error.strerror

@@ -99,14 +99,14 @@ class Client:
         """Size of the last answer of each endpoint, decompressed, in bytes."""
         self.attempts = retry.ATTEMPTS
         """How often a request is made, at most."""
-        self.answers = 0
-        """How many usable answers there were."""
+        self.requests = self.answers = 0
+        """How many requests were made, and how many usable answers there were."""
 
     def for_poll(self, attempts: int = retry.ATTEMPTS) -> "Client":
-        """Return this client for one poll, with its own count of answers, and at most so many attempts of a request."""
+        """Return this client for one poll, with its own counts, and at most so many attempts of a request."""
         client = copy.copy(self)
         client.attempts = attempts
-        client.answers = 0
+        client.requests = client.answers = 0
         return client
 
     def get(self, request: Request) -> JSON:
@@ -192,6 +192,7 @@ class Client:
             token = self._runner.call(self._access.token) if self._access.token_may_block else self._access.token()
             self._meter.throttled(self._limiter.take_turn(self._pause, self._runner.result))
             self._under_way.append(None)
+            self.requests += 1
             try:
                 answer = self._runner.call(functools.partial(self._answer, request, token, most))
             finally:

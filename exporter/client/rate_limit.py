@@ -15,6 +15,8 @@ class Pause:
         self._until: queue.SimpleQueue[float] = queue.SimpleQueue()
         """Holds one time, as `RateLimiter._next_free` does."""
         self._until.put(-math.inf)
+        self.asked_for = False
+        """Whether the API has ever asked for one. It is read without a lock."""
 
     @property
     def until(self) -> float:
@@ -26,6 +28,7 @@ class Pause:
     def extend(self, until: float) -> None:
         """Pause until then, or longer if that was asked for before."""
         self._until.put(max(self._until.get(), until))
+        self.asked_for = True
 
 
 class RateLimiter:
@@ -72,6 +75,10 @@ class RateLimiter:
     def pause(self, seconds: float) -> None:
         """Start no request for so many seconds, as the server has asked for."""
         self._pause.extend(self._clock() + seconds)
+
+    def paused_for(self) -> float:
+        """Return the seconds for which the API wants no request."""
+        return max(0.0, self._pause.until - self._clock()) if self._pause.asked_for else 0.0
 
     @property
     def next_slot(self) -> float:

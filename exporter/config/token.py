@@ -24,6 +24,10 @@ class Token:
         """Return the token without surrounding white space. Raises TokenError for a missing or unusable one."""
         return _clean(str(self._source)) if self._file is None else self._file.read()
 
+    def stamp(self) -> object:
+        """Return a value that changes when the token's file is written or replaced. It does not depend on the token."""
+        return None if isinstance(self._source, str) else _stamp(_stat(self._source))
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Token) and self._source == other._source
 

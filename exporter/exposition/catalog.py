@@ -108,6 +108,11 @@ STATUS = (
         lambda facts: _value(facts.last_reconcile),
     ),
     _status(
+        "batch_exporter_state_created_timestamp_seconds",
+        "Timestamp at which the state of the collector was new, and all its counters were 0.",
+        lambda facts: _value(facts.state_created),
+    ),
+    _status(
         "batch_exporter_poll_interval_seconds",
         "Configured time from the start of a poll to the start of the next one.",
         lambda facts: _value(facts.poll_interval),

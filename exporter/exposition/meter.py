@@ -108,11 +108,11 @@ class AccountMeter:
         self.stated_limit.note(limit, remaining, reset_in)
 
     def values(self, family: Family) -> Mapping[tuple[str, ...], float]:
-        """Return the values of one of COUNTED or RATE_LIMITS by those of its labels."""
+        """Return the values of one of COUNTED or OF_LIMITS by those of its labels."""
         return self._of(family).values(family)
 
     def rendered(self, family: Family) -> bytes:
-        """Return the lines of one of COUNTED or RATE_LIMITS. They are the same in both formats."""
+        """Return the lines of one of COUNTED or OF_LIMITS. They are the same in both formats."""
         return self._of(family).rendered(family)
 
     def _of(self, family: Family) -> "_Series | StatedRateLimit":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.exposition.boot_clock import ticks as boot_ticks
-from exporter.exposition.request_families import RATE_LIMIT, RATE_LIMIT_REMAINING, RATE_LIMIT_RESET
+from exporter.exposition.request_families import PAUSED_UNTIL, RATE_LIMIT, RATE_LIMIT_REMAINING, RATE_LIMIT_RESET
 from exporter.exposition.text_format import line_start, rendered_number
 from exporter.model.family import Family
 
@@ -34,7 +34,7 @@ class _Stated:
 class StatedRateLimit:
     """The rate limit of one account, as its API states it. Any thread may call it."""
 
-    __slots__ = ("_clock", "_labels", "_starts", "_stated", "_ticks", "keep")
+    __slots__ = ("_clock", "_labels", "_paused_until", "_starts", "_stated", "_ticks", "keep", "paused_for")
 
     def __init__(
         self,
@@ -53,10 +53,15 @@ class StatedRateLimit:
         self.keep = KEEP_SECONDS
         """For how many seconds a limit holds if no other answer states it."""
 
+        self.paused_for: Callable[[], float] = lambda: 0.0
+        """Returns for how many seconds the API wants no request: it may have told another account with the token."""
+        self._paused_until = -math.inf
+        """When the pause ends that was exposed last, epoch seconds."""
+
     @property
     def known(self) -> bool:
-        """Whether an answer has stated a limit, be it long ago."""
-        return self._stated is not None
+        """Whether an answer has stated a limit, be it long ago, or the API wants no request now."""
+        return self._stated is not None or self.paused_for() > 0
 
     def note(self, limit: float | None, remaining: float | None, reset_in: float | None) -> None:
         """Replace what was stated before. What the answer does not state is None."""
@@ -73,12 +78,18 @@ class StatedRateLimit:
 
     def values(self, family: Family) -> Mapping[tuple[str, ...], float]:
         """Return the value of one of the families by its labels; none if it is not known now."""
-        stated = self._stated
-        value = None if stated is None else stated.value(family, self._ticks())
+        if family is PAUSED_UNTIL:
+            value = self._pause_end()
+        else:
+            stated = self._stated
+            value = None if stated is None else stated.value(family, self._ticks())
         return {} if value is None else {self._labels: value}
 
     def rendered(self, family: Family) -> bytes:
         """Return the line of one of the families; empty if its value is not known now."""
+        if family is PAUSED_UNTIL:
+            end = self._pause_end()
+            return b"" if end is None else line_start(family, self._labels) + rendered_number(end) + b"\n"
         stated = self._stated
         value = None if stated is None else stated.value(family, self._ticks())
         if stated is None or value is None:
@@ -90,3 +101,13 @@ class StatedRateLimit:
                 start = self._starts[family.name] = line_start(family, self._labels)
             line = stated.lines[family.name] = start + rendered_number(value) + b"\n"
         return line
+
+    def _pause_end(self) -> float | None:
+        """Return when the pause ends, epoch seconds; None if there is none. It is the same as long as the pause is."""
+        left = self.paused_for()
+        if left <= 0:
+            return None
+        end = self._clock() + left
+        if abs(end - self._paused_until) > 1.0:
+            self._paused_until = round(end, 3)
+        return self._paused_until

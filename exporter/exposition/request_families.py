@@ -41,5 +41,13 @@ RATE_LIMIT_RESET = Family(
     "Timestamp of the end of the window of the API's rate limit; absent once it has ended.",
     _ACCOUNT,
 )
+PAUSED_UNTIL = Family(
+    "batch_exporter_api_paused_until_timestamp_seconds",
+    "gauge",
+    "Timestamp until which no request of the account is made, because the API asked for a pause; absent without one.",
+    _ACCOUNT,
+)
 RATE_LIMITS = (RATE_LIMIT, RATE_LIMIT_REMAINING, RATE_LIMIT_RESET)
-REQUEST_FAMILIES = (REQUESTS, REQUEST_SECONDS, THROTTLED, *RATE_LIMITS)
+OF_LIMITS = (*RATE_LIMITS, PAUSED_UNTIL)
+"""Each is absent while there is nothing to say."""
+REQUEST_FAMILIES = (REQUESTS, REQUEST_SECONDS, THROTTLED, *OF_LIMITS)

@@ -26,7 +26,7 @@ from exporter.exposition.catalog import (
 )
 from exporter.exposition.meter import COUNTED, AccountMeter, RenderedMetric
 from exporter.exposition.replica_metrics import ReplicaFigures, ReplicaMetrics
-from exporter.exposition.request_families import RATE_LIMITS, REQUEST_SECONDS
+from exporter.exposition.request_families import OF_LIMITS, REQUEST_SECONDS
 from exporter.exposition.snapshot import Snapshot, SnapshotStore
 from exporter.exposition.webhook_metrics import WebhookMetrics
 from exporter.model.family import Family
@@ -135,7 +135,7 @@ class _RequestMetrics(LibraryCollector):
         yield from (RenderedMetric(family, meters) for family in COUNTED)
         # Most APIs state none: looking at thousands of accounts for each family takes milliseconds.
         if limited := [meter for meter in meters if meter.stated_limit.known]:
-            metrics = (RenderedMetric(family, limited) for family in RATE_LIMITS)
+            metrics = (RenderedMetric(family, limited) for family in OF_LIMITS)
             yield from (metric for metric in metrics if metric.has_any)
 
 

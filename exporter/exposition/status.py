@@ -27,6 +27,8 @@ class CollectorStatus:
     """How many seconds longer than the interval it is until the next poll, because the API does not answer."""
     last_reconcile: float | None = None
     """When the last full scan of the lookback window ended."""
+    state_created: float | None = None
+    """When the state of the collector was new, and all its counters were 0; None if an older version has made it."""
     incremental: bool | None = None
     """Whether polling is incremental; False if it scans the whole window because the list is not ordered."""
     backfilling: bool = True

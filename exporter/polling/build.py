@@ -133,6 +133,7 @@ def account_pipeline(
     if not continues:
         # What another API or token allows says nothing about this one.
         meter.stated_limit.forget()
+    meter.stated_limit.paused_for = limiter.paused_for
     meter.stated_limit.keep = max(account.polling(name).stale_after for name in account.collectors)
     api_client = client(account, source, meter, runner, limiter, shared.requests)
     scope = json.dumps([account.base_url, account.filters], sort_keys=True)
@@ -164,6 +165,7 @@ def account_pipeline(
             Pace(polling.poll_interval, polling.stale_after, polling.stuck_after, account.webhook is not None),
             account.workflow_label,
             shared.clock,
+            token_stamp=functools.partial(runner.call, account.token.stamp) if account.token.is_file else None,
         )
 
     return AccountPipeline(account, tuple(map(poller, account.collectors)), over, api_client.close)

@@ -9,6 +9,9 @@ from exporter.polling.notices import Notices
 
 log = logging.getLogger(__name__)
 
+PROGRESS_SECONDS = 10.0
+"""How often the progress of a backfill is logged."""
+
 _FAILED = "poll failed"
 
 
@@ -22,6 +25,7 @@ class PollLog:
         self._notices = Notices()
         self._failing: Reason | None = None
         """Why the last poll failed; None if it succeeded."""
+        self._progress_at = ticks()
 
     def succeeded(self) -> None:
         """Note a poll that succeeded."""
@@ -45,6 +49,12 @@ class PollLog:
         """Note an error of the program itself, which is being handled. Its traceback is logged once an hour."""
         if self._notices.note((type(error), str(error)), self._ticks()):
             log.exception("internal error", extra=self._where)
+
+    def progress(self, records: int) -> None:
+        """Note how many records a backfill has read so far."""
+        if self._ticks() - self._progress_at >= PROGRESS_SECONDS:
+            self._progress_at = self._ticks()
+            log.info("backfill in progress", extra={**self._where, "records": records})
 
     def found(self, result: PollResult) -> None:
         """Note what a poll found, successful or not."""

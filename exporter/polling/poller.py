@@ -20,15 +20,13 @@ from exporter.polling.failed_polls import FailedPolls
 from exporter.polling.poll_log import PollLog
 from exporter.polling.publisher import Output, Pace, Publisher
 from exporter.polling.silence import Silence
+from exporter.polling.token_watch import TokenWatch
 from exporter.state import Checkpoint, Records, State
 
 log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 1.0
 """How often the progress of a long scan is published."""
-
-LOG_PROGRESS_SECONDS = 10.0
-"""How often it is logged."""
 
 _INTERNAL_ERROR = "internal error: see the log for the traceback"
 
@@ -47,8 +45,12 @@ class Poller:
         workflow_label: bool = False,
         clock: Callable[[], float] = time.time,
         ticks: Callable[[], float] = boot_ticks,
+        token_stamp: Callable[[], object] | None = None,
     ) -> None:
-        """Prepare to poll. `ticks` measures elapsed time even if `clock` is set to another time."""
+        """Prepare to poll. `ticks` measures elapsed time even if `clock` is set to another time.
+
+        `token_stamp` returns what changes with the token's file; None if the token is in no file.
+        """
         self._collector = collector
         self._client = client
         self._state = state
@@ -62,6 +64,7 @@ class Poller:
         self._clock = clock
         self._ticks = ticks
         self._silence = Silence(pace.interval, "/".join(self.id))
+        self._token = TokenWatch(token_stamp)
         self.wait = 0.0
         """For how many seconds after the last poll none is due, because the API does not answer."""
         self.recovered = False
@@ -69,7 +72,6 @@ class Poller:
         self._log = PollLog(self._where(), ticks)
         self._failed_polls = FailedPolls()
         self._progress_published = 0.0
-        self._progress_logged = self._ticks()
 
     @property
     def facts(self) -> CollectorStatus:
@@ -92,7 +94,7 @@ class Poller:
         facts = self._facts
         try:
             with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
-                records.begin_counting(self._clock())
+                facts.state_created = records.begin_counting(self._clock())
                 marks = records.marks
                 self._read_failures(records)
                 totals = records.sums()
@@ -116,21 +118,22 @@ class Poller:
             self._mark_scraped(None)
 
     def next_change(self) -> float | None:
-        """Return in how many seconds there is something to publish by `rise` before the next poll; None: nothing."""
-        return self._publisher.next_change()
+        """Return in how many seconds there is something to do by `look` before the next poll; None: nothing."""
+        look_in = self._token.look_in(self._facts.reason, self._pace.interval, self.wait)
+        return min((s for s in (self._publisher.next_change(), look_in) if s is not None), default=None)
 
     def poll(self) -> bool:
         """Poll once and publish. Return whether the poll succeeded. Raises Stopping only."""
-        started = self._ticks()
-        result = PollResult()
+        started, result, facts = self._ticks(), PollResult(), self._facts
         self.recovered = False
         # With one request it is known whether an API answers again.
         client = self._client.for_poll(1 if self._silence.is_long else ATTEMPTS)
         try:
+            self._token.before(facts.reason)
             self._poll(client, result)
-            self._succeeded()
+            self._succeeded(client)
         except PollError as error:
-            self._silence.failed(error.reason, client.answers)
+            self.recovered = self._silence.failed(error.reason, client.answers)
             self._failed(error.reason, str(error))
         except Stopping:
             raise
@@ -138,19 +141,19 @@ class Poller:
             # A bug must not look healthy: it is a failed poll, and the next poll tries again.
             self._broke(error)
         self._note(result)
-        if self._facts.up:
+        if facts.up:
             self._publisher.render_gauges()
-        self._facts.last_duration = self._ticks() - started
+        facts.last_duration = self._ticks() - started
         self.wait = self._silence.wait()
-        self._facts.backoff = max(0.0, self.wait - self._pace.interval)
+        facts.backoff = max(0.0, self.wait - self._pace.interval)
         self.rise()
-        self._log.polled(
-            self._facts.up is True,
-            self._facts.last_duration,
-            client.answers,
-            max(self.wait, self._pace.interval),
-        )
-        return self._facts.up is True
+        self._log.polled(facts.up is True, facts.last_duration, client.answers, max(self.wait, self._pace.interval))
+        return facts.up is True
+
+    def look(self) -> bool:
+        """Publish by `rise` between two polls. Return whether to poll at once, because the token was replaced."""
+        self.rise()
+        return self._token.is_replaced(self._facts.reason)
 
     def rise(self) -> None:
         """Publish, with the counters that may rise in scrapes and the records that are stuck by now.
@@ -198,7 +201,7 @@ class Poller:
                 if records.marks.buckets != publisher.buckets:
                     records.mark(replace(records.marks, buckets=publisher.buckets))
                 publisher.buckets_noted = True
-            records.begin_counting(self._clock())
+            facts.state_created = records.begin_counting(self._clock())
             self._failed_polls.write(records)
             publisher.totals = records.sums()
             rising = publisher.rising()
@@ -215,7 +218,7 @@ class Poller:
             reconciled_at = records.marks.reconciled_at
             self._publisher.note_unseen(records.marks)
             records.scraped_at = self._publisher.scraped_at()
-            records.begin_counting(self._clock())
+            facts.state_created = records.begin_counting(self._clock())
             try:
                 self._collector.poll(
                     client, records, self._clock(), result, lambda: self._progress(records), self._ticks()
@@ -263,10 +266,7 @@ class Poller:
         self._progress_published = now
         self._count(records.sums())
         self.publish()
-        if now - self._progress_logged >= LOG_PROGRESS_SECONDS:
-            self._progress_logged = now
-            read = self._facts.finished + self._facts.in_flight
-            log.info("backfill in progress", extra={**self._where(), "records": read})
+        self._log.progress(self._facts.finished + self._facts.in_flight)
 
     def _note(self, result: PollResult) -> None:
         """Note and log what was found, after a failed poll too."""
@@ -276,10 +276,10 @@ class Poller:
             self._facts.dated_ahead = result.dated_ahead
         self._log.found(result)
 
-    def _succeeded(self) -> None:
+    def _succeeded(self, client: Client) -> None:
         self._facts.up, self._facts.error, self._facts.reason = True, None, None
         self._log.succeeded()
-        self.recovered = self._silence.succeeded()
+        self.recovered = self._silence.succeeded(client.requests)
 
     def _broke(self, error: Exception) -> None:
         self._log.broke(error)

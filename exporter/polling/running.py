@@ -98,6 +98,11 @@ def of_file(path: Path | None, parts: Parts) -> Iterator[Running]:
     """Poll with the state in a file, or without a path in a temporary one. Raises StateError."""
     with prepared(path) as state:
         parts.live.show_state(state.sizes)
+        if state.is_new:
+            log.info(
+                "state is new: counters begin at 0, and earlier failures are not counted",
+                extra={"path": str(state.path)},
+            )
         supervisor = _supervisor(state, parts)
         yield Running(supervisor, supervisor.not_ready, poll=asking(parts.scheduler), leave=state.leave)
 

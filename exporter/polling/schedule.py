@@ -47,6 +47,8 @@ class _Entry:
     """Whether somebody has asked since the poll under way began."""
     earliest: float = -math.inf
     """When a poll that is asked for may begin."""
+    hastened: float | None = None
+    """When the next poll is due at the latest if the one under way, which may have begun too early, asks for a wait."""
 
 
 class Schedule(Generic[_Id]):
@@ -132,6 +134,9 @@ class Schedule(Generic[_Id]):
         entry.under_way = False
         again, entry.again = entry.again, False
         if turn.polls:
+            if entry.hastened is not None:
+                wait = min(wait, max(0.0, entry.hastened - now))
+            entry.hastened = None
             _plan(entry, now, wait, succeeded=succeeded)
         if publish_in is not None and now + publish_in < entry.due:
             self._push(turn.collector, now + publish_in, poll=False)
@@ -158,10 +163,17 @@ class Schedule(Generic[_Id]):
             self.hasten(collector, at)
 
     def hasten(self, collector: _Id, at: float) -> None:
-        """Let the next poll of a collector be due at this time, if it would be due later."""
+        """Let the next poll of a collector be due at this time, if it would be due later.
+
+        If a poll is under way that one is meant which follows it, and only the wait that it asks for becomes shorter.
+        """
         entry = self._entries.get(collector)
-        polling = entry is not None and entry.under_way and entry.publish_at is None
-        if entry is None or polling or entry.due <= at:
+        if entry is None:
+            return
+        if entry.under_way and entry.publish_at is None:
+            entry.hastened = at
+            return
+        if entry.due <= at:
             return
         entry.due = at
         if not entry.under_way and (entry.publish_at is None or entry.publish_at >= at):

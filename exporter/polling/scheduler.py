@@ -136,10 +136,10 @@ class Scheduler:
         return self._schedule.next_at()
 
     def _run(self, turn: Turn[CollectorId], poller: Poller) -> None:
-        publish_in, wait, succeeded = None, 0.0, False
+        publish_in, wait, succeeded, at_once = None, 0.0, False, False
         try:
             if turn.lateness is None:
-                poller.rise()
+                at_once = poller.look()
             else:
                 poller.facts.lateness = turn.lateness
                 succeeded = poller.poll()
@@ -149,6 +149,8 @@ class Scheduler:
             publish_in = poller.next_change()
         finally:
             self._schedule.done(turn, self._ticks(), publish_in, wait, succeeded=succeeded)
+            if at_once:
+                self._schedule.hasten(turn.collector, self._ticks())
 
     def _hasten(self, recovered: CollectorId, interval: float) -> None:
         """Let the account's other collectors that wait find out within an interval that the API answers again."""

@@ -34,15 +34,22 @@ class Silence:
         """Whether a poll should find out with one request whether the API answers again."""
         return self.polls >= PATIENCE
 
-    def failed(self, reason: Reason, answers: int) -> None:
-        """Note a poll that failed, and how many usable answers it had. What is not the API's fault is no silence."""
-        if answers:
-            self.polls = 0
-        elif reason not in STATE_REASONS and reason is not Reason.INTERNAL:
-            self.polls += 1
+    def failed(self, reason: Reason, answers: int) -> bool:
+        """Note a poll that failed, and how many usable answers it had. Return whether that ends a long silence.
 
-    def succeeded(self) -> bool:
-        """Note a poll that succeeded. Return whether that ends a long silence."""
+        What is not the API's fault is no silence.
+        """
+        if answers:
+            return self._end()
+        if reason not in STATE_REASONS and reason is not Reason.INTERNAL:
+            self.polls += 1
+        return False
+
+    def succeeded(self, requests: int) -> bool:
+        """Note a poll that succeeded. Return whether that ends a long silence: not if there was nothing to request."""
+        return self._end() if requests else False
+
+    def _end(self) -> bool:
         was_long, self.polls = self.is_long, 0
         return was_long
 

@@ -86,11 +86,15 @@ class Records:
         """Write the checkpoint alone."""
         self._write(Write(), marks)
 
-    def begin_counting(self, at: float) -> None:
-        """Note since when the counters count, epoch seconds, if none of them has counted or been polled for yet."""
+    def begin_counting(self, at: float) -> float | None:
+        """Note since when the counters count, epoch seconds, if none of them has counted or been polled for yet.
+
+        Return since when they do; None if an older version has begun.
+        """
         marks = self.marks
         if marks.counting_since is None and marks.is_blank and not self.series.all_keys():
             self.mark(replace(marks, counting_since=at))
+        return self.marks.counting_since
 
     def forget(self, records: Sequence[Record], events: Mapping[Key, int] | None = None) -> None:
         """Drop records, and count events of the polling itself that come with it. What they counted stays counted."""

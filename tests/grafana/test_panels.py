@@ -15,6 +15,7 @@ from tests.support.prometheus_copies import also_from, comparable, copied, scrap
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 EMPTY = {
+    ("batch-exporter-health", "Requests paused by the API"): "the rate limit of the APIs is not used up",
     ("batch-exporter-health", "Series folded"): "no account has more than the cap of two thousand series in a family",
     ("batch-exporter-health", "Records deleted upstream"): "nothing is deleted",
     ("batch-exporter-health", "Records given up"): "nothing is open for as long as that",

@@ -19,8 +19,11 @@ def drive(poller: Poller, wait: Callable[[float], bool], clock: Callable[[], flo
         turn = schedule.take(clock(), lambda _: True, lambda _: True)
         if turn is None:
             continue
+        at_once = False
         if turn.lateness is None:
-            poller.rise()
+            at_once = poller.look()
         else:
             poller.poll()
         schedule.done(turn, clock(), poller.next_change(), poller.wait)
+        if at_once:
+            schedule.hasten(poller.id, clock())

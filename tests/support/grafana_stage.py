@@ -24,6 +24,7 @@ from exporter.demo.items import document_batch, generations, invocation, workflo
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.items import packagex_batch, phase
+from exporter.demo.rate_limit import RateLimit
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.support import postgres
@@ -183,7 +184,7 @@ def staged(folder: Path) -> Iterator[Prometheus]:
     stage = Stage(world, batches)
     stage.set()
     with (
-        MockApi(world, apis=[PackagexApi(batches)]) as mock_api,
+        MockApi(world, apis=[PackagexApi(batches)], rate_limit=RateLimit(10_000, 600.0)) as mock_api,
         postgres.running() as database,
         exporter(folder, mock_api.url, database.url(database.database())) as port,
         prometheus(folder, port) as found,

@@ -165,6 +165,7 @@ class Rig:
         publish: Callable[[CollectorSnapshot], None] | None = None,
         bounds: tuple[float, ...] | None = None,
         created_timestamps: bool = False,
+        token_stamp: Callable[[], object] | None = None,
         **changed: Any,
     ) -> Poller:
         """A poller of the mock API, as if the program had just started; `changed` are of Limits or Options.
@@ -192,6 +193,7 @@ class Rig:
             options.workflow_label,
             self.clock,
             self.ticks or self.clock,
+            token_stamp,
         )
 
     def sums(self, collector: str) -> Sums:

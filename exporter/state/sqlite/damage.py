@@ -1,12 +1,15 @@
 """Turn errors of SQLite, the system or a damaged file into messages for the operator. The only I/O is a stat."""
 
+import contextlib
 import errno
 import os
 import sqlite3
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 from exporter.model.record import Reason, StateError
+from exporter.state.sqlite.schema import Foreign
 
 FileId = tuple[int, int]
 """Device and inode, which identify a file whatever its name is."""
@@ -35,27 +38,11 @@ def damaged(path: Path, how: str) -> StateError:
     return StateError(f"state file {path}: {DAMAGED.format(how)}")
 
 
-def moved(path: Path, opened: FileId | None) -> StateError | None:
-    """Return the error for a path that no longer leads to the file opened at the start; None if it does.
-
-    The connection would not notice: it holds the file open, wherever it is.
-    """
-    if opened is None:
-        return None
-    try:
-        found = file_id(path.stat())
-    except FileNotFoundError:
-        return StateError(
-            f"state file {path}: it was deleted or moved away while the exporter ran; stop the exporter and put"
-            " it back with its -wal and -shm, or restart the exporter to start over (counters then begin at 0, and no"
-            " old failure is counted again)"
-        )
-    except OSError as error:
-        passing = error.errno in _ERRNO_PASSING
-        return _of_system(path, error) if passing else _not_writable(path, error.strerror or str(error))
-    if found == opened:
-        return None
-    return StateError(f"state file {path}: another file took its place while the exporter ran; restart the exporter")
+def unreachable(path: Path, error: OSError) -> StateError:
+    """Return the error for a path that can't be looked at."""
+    if error.errno in _ERRNO_PASSING:
+        return _of_system(path, error)
+    return _not_writable(path, error.strerror or str(error))
 
 
 def file_id(status: os.stat_result) -> FileId:
@@ -74,6 +61,20 @@ def understood(path: Path, error: Exception) -> StateError | None:
     if isinstance(error, DAMAGE) and not isinstance(error, UnicodeEncodeError) and raised_by_state(error):
         return damaged(path, f"its content can't be read: {type(error).__name__}")
     return None
+
+
+@contextlib.contextmanager
+def understanding(path: Path) -> Iterator[None]:
+    """Raise StateError instead of the errors of SQLite, the system or our reading that the file causes."""
+    try:
+        yield
+    except Foreign as error:
+        raise StateError(f"state file {path}: it {error}; choose another state.path") from error
+    except Exception as error:
+        meant = understood(path, error)
+        if meant is None:
+            raise
+        raise meant from error
 
 
 def is_damage(error: Exception) -> bool:

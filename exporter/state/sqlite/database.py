@@ -1,10 +1,8 @@
-"""Open the state file, lock it for one program, and report why it can't be used."""
+"""Use the state file through one connection, and report why it can't be used."""
 
 import contextlib
-import fcntl
-import os
+import logging
 import sqlite3
-import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +13,13 @@ from exporter.model.record import Reason, StateError
 from exporter.state.records import Records
 from exporter.state.sqlite.check import NO_TEMPORARY_FOLDER
 from exporter.state.sqlite.connection import connect, fold, sizes, wait_for_locks
-from exporter.state.sqlite.damage import FileId, damaged, file_id, is_damage, moved, understood
+from exporter.state.sqlite.damage import is_damage, understanding, understood
+from exporter.state.sqlite.place import Place
 from exporter.state.sqlite.rows import SqliteRows
-from exporter.state.sqlite.schema import Foreign, migrate
+from exporter.state.sqlite.schema import migrate
 from exporter.state.state import Sizes
+
+log = logging.getLogger(__name__)
 
 _MEASURE_SECONDS = 10.0
 """How often the sizes of the files are read."""
@@ -36,15 +37,17 @@ class SqliteState:
     Use it from one thread at a time. The records of several collectors may be open at once.
     """
 
-    def __init__(self, path: Path, opened: FileId, clock: Callable[[], float] = time.monotonic) -> None:
-        """Use the file at the path. `opened` identifies it: another file in its place is refused."""
-        self.path = path
-        self._opened = opened
+    def __init__(self, place: Place, clock: Callable[[], float] = time.monotonic) -> None:
+        """Use the file at this place. Another file there is refused."""
+        self.path = path = place.path
+        self._place = place
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
         self._closed_by = self._end = StateError(f"state file {path}: it was closed at the end of the exporter")
         """Why the last connection was closed."""
         self._ended = False
+        self.is_new = False
+        """Whether no program has used the file before."""
         self._users = 0
         """How many `records` are open."""
         self._sizes: Sizes | None = None
@@ -56,9 +59,7 @@ class SqliteState:
     @contextlib.contextmanager
     def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
         """Open the records of one collector for one poll. Raises StateError, now and inside the `with` block."""
-        deleted = moved(self.path, self._opened)
-        if deleted is not None:
-            raise deleted
+        self._look()
         connection = None
         self._users += 1
         try:
@@ -79,13 +80,16 @@ class SqliteState:
     def start(self) -> None:
         """Migrate the file, and fold back what the program before left in the log. Raises Foreign."""
         self._connection = connection = connect(self.path)
-        migrate(connection)
+        self.is_new = migrate(connection) == 0
         connection.execute("PRAGMA journal_mode = WAL")
         fold(connection, truncate=True)
         self._tend()
 
     def close(self) -> None:
         """Fold the log back, so that the file alone is complete, and close it. Records that are open fail."""
+        with contextlib.suppress(StateError):
+            # A file that was deleted since the last poll can be written only now.
+            self._look()
         self._ended = True
         if self._connection is not None:
             wait_for_locks(self._connection, wait=False)
@@ -100,10 +104,25 @@ class SqliteState:
         self._ended = True
         self._connection = None
 
+    def _look(self) -> None:
+        """Look whether the file is as it was left. One that was deleted is written again. Raises StateError."""
+        if self._ended:
+            raise self._closed_error()
+        problem = self._place.problem(connected=self._connection is not None)
+        if problem is None and self._connection is not None:
+            with understanding(self.path):
+                problem = self._place.truncation(self._connection)
+        if problem is None:
+            return
+        if self._connection is None or not self._place.is_deleted:
+            raise problem
+        copy = self._place.copy(self._connection)
+        self._close(problem)
+        self._place.put(copy)
+        log.warning("state file was deleted while the exporter ran: written again", extra={"path": str(self.path)})
+
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
-            if self._ended:
-                raise self._closed_error()
             self._connection = connect(self.path)
             self._patient_at = None
         if self._patient_at is not None and self._clock() >= self._patient_at:
@@ -115,14 +134,18 @@ class SqliteState:
         """Return the error for the operator; None if the file is not the cause. The connection may be closed."""
         if isinstance(error, sqlite3.ProgrammingError) and connection is not self._connection:
             return self._closed_error()
-        meant = _meaning(self.path, self._opened, error)
+        meant = None
+        if isinstance(error, sqlite3.Error | OSError) and not self._ended:
+            meant = self._place.problem(connected=self._connection is not None)
+        meant = meant or understood(self.path, error)
         if meant is None or connection is None or connection is not self._connection:
             return meant
         if meant.reason is Reason.STATE_LOCKED:
             wait_for_locks(connection, wait=False)
             self._patient_at = self._clock() + _IMPATIENT_SECONDS
-        elif self._users == 1 or not is_damage(error):
-            # Damage may be in the rows of one collector: the polls of others that are under way go on.
+        elif (self._users == 1 or not is_damage(error)) and not self._place.is_deleted:
+            # Damage may be in the rows of one collector: the polls of others that are under way go on. What was deleted
+            # can be read through this connection alone.
             self._close(meant)
         return meant
 
@@ -142,6 +165,8 @@ class SqliteState:
         now = self._clock()
         if now >= self._fold_at and self._connection is not None:
             self._fold_at = now + _FOLD_SECONDS
+            if (cut := self._place.truncation(self._connection)) is not None:
+                raise cut
             fold(self._connection)
         if now >= self._measure_at:
             self._measure_at = now + _MEASURE_SECONDS
@@ -161,13 +186,10 @@ def prepared(path: Path | None, clock: Callable[[], float] = time.monotonic) -> 
         with _temporary() as folder, prepared(Path(folder) / "state.db", clock) as made:
             yield made
         return
-    with _alone(path):
+    with contextlib.closing(Place(path)) as place, contextlib.closing(SqliteState(place, clock)) as state:
         with understanding(path):
-            state = SqliteState(path, _made(path), clock)
-        with contextlib.closing(state):
-            with understanding(path):
-                state.start()
-            yield state
+            state.start()
+        yield state
 
 
 def _temporary() -> "tempfile.TemporaryDirectory[str]":
@@ -175,61 +197,3 @@ def _temporary() -> "tempfile.TemporaryDirectory[str]":
         return tempfile.TemporaryDirectory(prefix="batch-exporter-")
     except OSError as error:
         raise StateError(f"{NO_TEMPORARY_FOLDER} ({error.strerror})") from error
-
-
-@contextlib.contextmanager
-def understanding(path: Path) -> Iterator[None]:
-    """Raise StateError instead of the errors of SQLite, the system or our reading that the file causes."""
-    try:
-        yield
-    except Foreign as error:
-        raise StateError(f"state file {path}: it {error}; choose another state.path") from error
-    except Exception as error:
-        meant = _meaning(path, None, error)
-        if meant is None:
-            raise
-        raise meant from error
-
-
-def _meaning(path: Path, opened: FileId | None, error: Exception) -> StateError | None:
-    """Return the error for the operator; None if the state file is not the cause."""
-    return (moved(path, opened) if isinstance(error, sqlite3.Error | OSError) else None) or understood(path, error)
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock beside the file. The system releases it when the process ends in any way."""
-    with understanding(path):
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StateError(
-                f"state file {path}: another batch-exporter is using it: stop it, or give each its own state.path",
-                passing=True,
-            ) from error
-        except OSError as error:
-            raise StateError(
-                f"state file {path}: it can't be locked ({error.strerror}); NFS and other network file systems may have"
-                " no locks: keep the state on a local disk"
-            ) from error
-        yield
-    finally:
-        os.close(lock)
-
-
-def _made(path: Path) -> FileId:
-    """Create the file if there is none, readable for this user alone: SQLite would let everybody read it."""
-    log = path.with_name(path.name + "-wal")
-    if (not path.exists() or path.stat().st_size == 0) and log.exists() and log.stat().st_size:
-        # SQLite would delete the log, and with it the last changes.
-        raise damaged(path, f"it is empty or gone, but {log.name} is not")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        status = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise StateError(f"state file {path}: it is not a regular file; choose another state.path")
-    return file_id(status)

@@ -9,7 +9,7 @@ from exporter.model.record import StateError
 from exporter.state.overview import CollectorOverview, Overview, last_poll
 from exporter.state.rows import DELETED, FINISHED, IN_FLIGHT
 from exporter.state.sqlite.connection import sizes
-from exporter.state.sqlite.database import understanding
+from exporter.state.sqlite.damage import understanding
 from exporter.state.sqlite.schema import APPLICATION_ID, VERSION
 
 _WITH_FAILURES = 3

@@ -211,8 +211,10 @@ class Foreign(Exception):
     """Raised for a file that is not ours to write. The text says what it is."""
 
 
-def migrate(connection: sqlite3.Connection, to: int = VERSION) -> None:
+def migrate(connection: sqlite3.Connection, to: int = VERSION) -> int:
     """Set up a new file, or migrate an older one. Raises Foreign, and leaves the file as it is.
+
+    Return the version that the file had: 0 for a new one.
 
     The connection must be in autocommit mode. `to`: the version to stop at.
     """
@@ -234,3 +236,4 @@ def migrate(connection: sqlite3.Connection, to: int = VERSION) -> None:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+    return int(version)

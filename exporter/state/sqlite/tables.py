@@ -7,8 +7,8 @@ from pathlib import Path
 
 from exporter.model.record import StateError
 from exporter.state.sqlite.connection import connect
-from exporter.state.sqlite.damage import damaged
-from exporter.state.sqlite.database import prepared, understanding
+from exporter.state.sqlite.damage import damaged, understanding
+from exporter.state.sqlite.database import prepared
 from exporter.state.tables import COLLECTORS, TABLES, Row, Table
 
 _COLUMNS: Mapping[str, str] = {"records.amounts": "adds", "records.batch_id": "part_of"}

@@ -1,11 +1,15 @@
 """What is exposed: a 0 before a series rises, exemplars, durations, the oldest in flight, the cap on series."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from exporter.demo import faults
 from exporter.demo.items import Item, document_batch, generations, invocation
 from exporter.exposition.snapshot import CollectorSnapshot, SnapshotStore
 from exporter.polling.poller import Poller
+from exporter.state import prepared
 from tests.support.driving import drive
 from tests.support.rig import HOUR, NOW, Clock, Rig
 
@@ -455,3 +459,28 @@ def test_a_value_that_is_unknown_in_a_record_that_was_tried_again_is_counted_onc
         rig.world.add("invocations", {**item, "flow_name": 7})
         again(rig, poller)
     assert rig.own(poller).unknown_values["flow_name"] <= 2
+
+
+def test_since_when_counters_count_is_told_and_changes_only_with_a_new_state(rig: Rig, tmp_path: Path) -> None:
+    def created(rig: Rig) -> float:
+        [made] = rig.board.snapshot.collectors
+        return float(made.status["batch_exporter_state_created_timestamp_seconds"].text.split()[-1])
+
+    rig.mock_api.faults.add(faults.status(500))
+    assert not rig.poller("document_batches").poll()
+    assert created(rig) == NOW
+    rig.clock.now += HOUR
+    for restored in (True, False):
+        poller = rig.poller("document_batches")
+        if restored:
+            poller.restore()
+            poller.publish()
+        else:
+            poller.poll()
+        assert created(rig) == NOW
+    with prepared(tmp_path / "new.db") as state:
+        rig = replace(rig, state=state)
+        poller = rig.poller("document_batches")
+        poller.restore()
+        poller.publish()
+        assert created(rig) == NOW + HOUR

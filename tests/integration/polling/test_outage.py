@@ -2,19 +2,22 @@
 
 import logging
 import threading
+from pathlib import Path
 from typing import cast
 
 import pytest
 
+from exporter.config.token import Token, TokenError
 from exporter.demo import faults
 from exporter.demo.faults import Fault, ListFaults
 from exporter.demo.items import Kind, document_batch
 from exporter.exposition.status import CollectorStatus
+from exporter.model.record import FetchError, Reason
 from exporter.polling.poller import Poller
 from exporter.polling.scheduler import Scheduler
 from tests.support.at_work import eventually
 from tests.support.driving import drive
-from tests.support.rig import HOUR, NOW, Rig
+from tests.support.rig import HOUR, NOW, TOKEN, Rig, client
 
 BACKOFF = "batch_exporter_poll_backoff_seconds"
 
@@ -76,6 +79,60 @@ def test_in_a_long_outage_a_poll_is_one_request_until_there_is_an_answer(rig: Ri
     rig.mock_api.faults.add(faults.status(503), times=2)
     assert poller.poll()
     assert not poller.recovered
+
+
+def test_one_answer_before_a_failure_ends_a_long_silence_for_others_as_well(rig: Rig) -> None:
+    for number in range(250):
+        rig.world.add("document_batches", document_batch(f"rb_{number}", NOW - number))
+    poller = rig.poller("document_batches")
+    rig.mock_api.faults.add(faults.status(503))
+    for _ in range(5):
+        assert not poller.poll()
+        assert not poller.recovered
+    rig.mock_api.faults.clear()
+    rig.fail_after(1)
+    assert not poller.poll()
+    assert poller.recovered
+    assert poller.wait == 0
+
+
+@pytest.mark.parametrize("broken", ["wrong", "missing"])
+def test_a_token_that_is_mended_in_its_file_is_tried_within_an_interval(rig: Rig, tmp_path: Path, broken: str) -> None:
+    file = tmp_path / "token"
+    token = Token(file)
+
+    def read() -> str:
+        try:
+            return token.read()
+        except TokenError as error:
+            raise FetchError(Reason.AUTH, str(error)) from None
+
+    file.write_text(TOKEN)
+    poller = rig.poller("document_batches", asking=client(rig.mock_api.url, token=read), token_stamp=token.stamp)
+    good = run(rig, poller, HOUR)
+    if broken == "wrong":
+        file.write_text("another-token")
+    else:
+        file.unlink()
+    run(rig, poller, HOUR)
+    assert run(rig, poller, HOUR) <= good / 4, "it is looked at, and not sent"
+    assert poller.facts.reason is Reason.AUTH
+    start, polled = rig.clock.now, []
+
+    def wait(pause: float) -> bool:
+        before, after = rig.clock.now - start, rig.clock.now - start + pause
+        rig.clock.now += pause
+        for at, text in ((500.0, "still-another-token"), (1000.0, TOKEN)):
+            if before < at <= after:
+                file.write_text(text)
+        polled.append((after, len(rig.mock_api.requests), poller.facts.up))
+        return after >= 1500
+
+    rig.mock_api.requests.clear()
+    drive(poller, wait, rig.clock)
+    assert next(at for at, _, up in polled if up) <= 1061 + 60
+    before, soon = (max(count for at, count, _ in polled if at <= until) for until in (500, 570))
+    assert soon > before, "another wrong token is tried as well"
 
 
 def test_when_the_api_is_back_polls_are_in_step_again(rig: Rig) -> None:

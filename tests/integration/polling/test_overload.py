@@ -19,6 +19,8 @@ class Busy:
     """Stands for a poller whose polls wait for others of their account twice, and take more time than there is."""
 
     interval = 0.05
+    wait = 0.0
+    recovered = False
     begun = 0
     under_way = 0
     most = 0

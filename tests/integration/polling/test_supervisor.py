@@ -59,6 +59,11 @@ def test_a_limit_that_is_used_up_holds_all_accounts_of_the_token_and_no_worker(p
     program.change(a=BATCHES, b=BATCHES, c=other)
     pollers = {poller.id[0]: poller for line in program.lines for poller in line.pollers}
     eventually(lambda: pollers["c"].facts.reason is Reason.AUTH)
+    for account, is_held in {"a": True, "b": True, "c": False}.items():
+        shown = program.live.registry.get_sample_value(
+            "batch_exporter_api_paused_until_timestamp_seconds", {"account": account, "system": "inkit"}
+        )
+        assert (shown is not None) is is_held
     held = [program.scheduler.engine.submit(name, pollers[name].poll) for name in ("a", "b")]
     assert concurrent.futures.wait(held, 0.3).done == set()
     assert program.asked() == ["/batch", "/invoke"]

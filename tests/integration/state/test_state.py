@@ -1,5 +1,6 @@
 """The state file under a real process: taken twice, on a full disk, taken away; and what never stands in it."""
 
+import os
 import re
 import resource
 import shutil
@@ -54,15 +55,27 @@ def test_a_full_disk_fails_the_polls_and_once_there_is_room_they_go_on(rig: Rig,
     assert 'inkit_batches_finished_total{account="prod",kind="document",status="completed"} 1.0' in done.stdout
 
 
-def test_a_file_that_is_taken_away_fails_the_polls_and_the_process_serves_on(rig: Rig, tmp_path: Path) -> None:
+def test_a_file_that_is_taken_away_comes_back_or_is_written_again_and_the_process_serves_on(
+    rig: Rig, tmp_path: Path
+) -> None:
+    file, elsewhere = tmp_path / "serve.db", tmp_path / "elsewhere.db"
     with running([config(rig, tmp_path)]) as (process, url):
+        eventually(url + "/metrics", f"{UP} 1.0")
+        rig.world.add("document_batches", document_batch("rb_1", time.time(), total=3))
+        eventually(url + "/metrics", f"{DOCUMENTS} 3.0")
+        file.rename(elsewhere)
+        assert f"{UP} 0.0" in eventually(url + "/metrics", ERRORS)
+        assert "healthy" in get(url + "/-/healthy")
+        assert "it was moved away" in get(url)
+        elsewhere.rename(file)
         eventually(url + "/metrics", f"{UP} 1.0")
         for path in tmp_path.glob("serve.db*"):
             path.unlink()
-        assert f"{UP} 0.0" in eventually(url + "/metrics", ERRORS)
-        assert "healthy" in get(url + "/-/healthy")
+        rig.world.add("document_batches", document_batch("rb_2", time.time(), total=4))
+        assert f"{UP} 1.0" in eventually(url + "/metrics", f"{DOCUMENTS} 7.0")
+        os.truncate(file, 0)
+        assert "it was truncated or overwritten" in eventually(url, "truncated")
         assert process.poll() is None
-    assert not (tmp_path / "serve.db").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

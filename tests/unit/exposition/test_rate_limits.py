@@ -1,11 +1,13 @@
 """The gauges about an API's rate limit: what was stated last, for as long as it holds."""
 
+import re
 from dataclasses import dataclass
 
 import pytest
 
+from exporter.client.rate_limit import Pause, RateLimiter
 from exporter.exposition.rate_limits import KEEP_SECONDS, StatedRateLimit
-from exporter.exposition.request_families import RATE_LIMITS
+from exporter.exposition.request_families import PAUSED_UNTIL, RATE_LIMITS
 from exporter.exposition.scrape import OPENMETRICS, TEXT, Exposition
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
@@ -91,3 +93,41 @@ def test_a_scrape_has_the_families_only_while_an_api_states_a_limit(clock: Clock
     assert REMAINING not in scrape()
     live.keep([("quiet", "packagex")])
     assert LIMIT not in scrape()
+
+
+def test_a_pause_is_shown_while_it_holds_for_all_accounts_that_it_holds_up(clock: Clock) -> None:
+    """Also for one to which the API has said nothing: another account has the same token."""
+    live = SelfMetrics("1", "abc", SnapshotStore(), clock)
+    shared = Pause()
+    limiters = {"asked": shared, "beside": shared, "free": Pause()}
+    asked, *_ = made = [RateLimiter(10, 1, clock, pause) for pause in limiters.values()]
+    for name, limiter in zip(limiters, made, strict=True):
+        live.meter(name, "inkit").stated_limit.paused_for = limiter.paused_for
+
+    def shown() -> list[bytes]:
+        text = b"".join(Exposition(SnapshotStore(), (), live.registry).render(TEXT).chunks)
+        return re.findall(PAUSED_UNTIL.name.encode() + rb'\{account="(\w+)",system="inkit"\} [0-9.e+]+\n', text)
+
+    assert shown() == []
+    asked.pause(30)
+    assert shown() == [b"asked", b"beside"]
+    clock.now += 29
+    assert shown() == [b"asked", b"beside"]
+    clock.now += 1
+    assert shown() == []
+
+
+def test_the_end_of_a_pause_does_not_flicker(clock: Clock) -> None:
+    stated = StatedRateLimit("prod", "inkit", clock, lambda: 4000.0 + clock.now)
+    left = [30.0]
+    stated.paused_for = lambda: left[0]
+    assert list(stated.values(PAUSED_UNTIL).values()) == [5030.0]
+    for drift in (0.3, -0.4):
+        clock.now += 1
+        left[0] = 1030.0 - clock.now + drift
+        assert list(stated.values(PAUSED_UNTIL).values()) == [5030.0]
+    left[0] = 88.0
+    assert list(stated.values(PAUSED_UNTIL).values()) == [5090.0]
+    assert stated.rendered(PAUSED_UNTIL).endswith(b" 5090.0\n")
+    left[0] = 0.0
+    assert stated.rendered(PAUSED_UNTIL) == b""

@@ -317,6 +317,27 @@ def test_a_poll_may_be_brought_forward_and_is_not_put_off_by_that() -> None:
     assert schedule.next_at() == 90
 
 
+@pytest.mark.parametrize(
+    ("at", "wait", "due"),
+    [(20, 300, 60), (20, 0, 60), (100, 300, 100), (100, 80, 100), (400, 300, 330), (400, 0, 60)],
+)
+def test_a_poll_that_began_before_the_next_one_was_brought_forward_can_not_put_that_off(
+    at: float, wait: float, due: float
+) -> None:
+    """A request that hangs knows nothing of what others have found out meanwhile."""
+    schedule: Schedule[str] = Schedule()
+    schedule.add("a", 60, 0)
+    turn = take(schedule, 0)
+    assert turn is not None
+    schedule.hasten("a", at)
+    schedule.done(turn, 30, wait=wait)
+    assert schedule.next_at() == due
+    later = take(schedule, due)
+    assert later is not None
+    schedule.done(later, due, wait=300)
+    assert schedule.next_at() == due + 300, "it holds once"
+
+
 @pytest.mark.parametrize(("at", "turns"), [(5, [0.0]), (20, [None, 0.0]), (21, [0.0]), (25, [None, 0.0])])
 def test_a_poll_that_is_brought_forward_holds_up_nothing_that_is_to_be_published(
     at: float, turns: list[float | None]

@@ -66,17 +66,26 @@ def test_what_is_not_the_fault_of_the_api_is_no_silence_and_ends_none(reasons: l
 def test_one_answer_in_a_failed_poll_ends_the_silence() -> None:
     """A backfill that gets on a little at each poll must not be slowed down."""
     silence = silent(60, 7)
-    silence.failed(Reason.SERVER_ERROR, 1)
+    assert silence.failed(Reason.SERVER_ERROR, 1), "others learn of it"
     assert not silence.is_long
     assert silence.wait() == 0.0
+    assert not silence.failed(Reason.SERVER_ERROR, 1)
+    assert not silence.failed(Reason.SERVER_ERROR, 0)
+
+
+@pytest.mark.parametrize("polls", [0, 1, PATIENCE, 50])
+def test_a_poll_that_has_nothing_to_request_says_nothing_of_the_api(polls: int) -> None:
+    silence = silent(60, polls)
+    assert silence.succeeded(0) is False
+    assert silence == silent(60, polls)
 
 
 @pytest.mark.parametrize(("polls", "was_long"), [(0, False), (PATIENCE - 1, False), (PATIENCE, True), (50, True)])
 def test_a_poll_that_succeeds_ends_the_silence_and_says_whether_it_was_long(polls: int, was_long: bool) -> None:
     silence = silent(60, polls)
-    assert silence.succeeded() is was_long
+    assert silence.succeeded(1) is was_long
     assert not silence.is_long
-    assert silence.succeeded() is False
+    assert silence.succeeded(1) is False
 
 
 def test_collectors_that_fell_silent_together_do_not_ask_together() -> None:

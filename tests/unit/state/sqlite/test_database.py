@@ -126,15 +126,6 @@ def test_a_name_with_odd_characters_is_a_name_like_any_other(tmp_path: Path) -> 
         assert path.exists()
 
 
-def test_a_file_that_is_taken_away_is_an_error_and_no_new_empty_one(tmp_path: Path) -> None:
-    with prepared(tmp_path / "state.db") as state:
-        for path in tmp_path.glob("state.db*"):
-            path.unlink()
-        with pytest.raises(StateError), state.records("prod", "x", Rules()):
-            pass
-        assert not (tmp_path / "state.db").exists()
-
-
 def test_without_a_file_records_are_kept_as_well() -> None:
     with prepared(None) as state:
         for name in ("rb_1", "rb_2"):

@@ -1,14 +1,19 @@
 """A state file that is deleted, moved or exchanged while it is in use."""
 
+import logging
+import os
+import shutil
 import sqlite3
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from exporter.model.record import StateError
-from exporter.state import State, prepared
+from exporter.model.record import Record, StateError
+from exporter.state import Observation, State, prepared
 from tests.support.rig import Clock
-from tests.support.state_file import RULES, counted, write
+from tests.support.state_file import RULES, counted, other_program, write
 
 
 def poll(state: State, name: str = "r1") -> None:
@@ -16,28 +21,160 @@ def poll(state: State, name: str = "r1") -> None:
         write(records, name)
 
 
-def test_a_state_that_is_deleted_while_it_runs_is_said_with_what_fits(tmp_path: Path) -> None:
+def rm(folder: Path) -> None:
+    for path in folder.glob("state.db*"):
+        path.unlink()
+
+
+def remove_folder(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def make_folder_anew(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def rm_file_alone(folder: Path) -> None:
+    (folder / "state.db").unlink()
+
+
+@pytest.mark.parametrize("delete", [rm, rm_file_alone, remove_folder, make_folder_anew])
+def test_a_state_that_is_deleted_while_it_runs_is_written_again_with_all_that_it_held(
+    tmp_path: Path, delete: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with (
+        caplog.at_level(logging.WARNING, logger="exporter.state.sqlite.database"),
+        prepared(folder / "state.db") as state,
+    ):
+        for number in range(300):
+            poll(state, f"r{number}")
+        for again in range(2):
+            delete(folder)
+            poll(state, f"again {again}")
+            assert [record.getMessage() for record in caplog.records] == [
+                "state file was deleted while the exporter ran: written again"
+            ] * (again + 1)
+            assert counted(state, "x") == 301 + again
+            assert stat.S_IMODE((folder / "state.db").stat().st_mode) == 0o600
+        with pytest.raises(StateError, match="another batch-exporter is using it"), prepared(folder / "state.db"):
+            pass
+    assert sorted(path.name for path in folder.iterdir()) == ["state.db", "state.db.lock"]
+    with prepared(folder / "state.db") as state:
+        assert counted(state, "x") == 302
+
+
+def test_a_state_that_is_deleted_after_the_last_poll_is_written_again_at_the_end(tmp_path: Path) -> None:
     with prepared(tmp_path / "state.db") as state:
+        assert state.is_new
         poll(state)
-        for path in tmp_path.glob("state.db*"):
-            path.unlink()
-        with pytest.raises(
-            StateError, match=r"deleted or moved away while the exporter ran; .* or restart the exporter"
-        ):
-            poll(state, "r2")
-        assert not (tmp_path / "state.db").exists()
+        rm(tmp_path)
+    with prepared(tmp_path / "state.db") as state:
+        assert not state.is_new
+        assert counted(state, "x") == 1
 
 
-def test_a_state_that_is_deleted_during_a_poll_is_said_with_what_fits(tmp_path: Path) -> None:
-    def losing(state: State) -> None:
+def test_a_state_that_is_deleted_during_polls_is_written_again_by_the_next_one(tmp_path: Path) -> None:
+    """The polls under way go on, or fail with what has happened."""
+
+    def failing(state: State) -> None:
         with state.records("prod", "x", RULES) as records:
             records.sums()
-            for path in tmp_path.glob("state.db*"):
-                path.unlink()
+            rm(tmp_path)
             raise sqlite3.OperationalError("disk I/O error")
 
-    with prepared(tmp_path / "state.db") as state, pytest.raises(StateError, match="deleted or moved away"):
-        losing(state)
+    with prepared(tmp_path / "state.db") as state:
+        poll(state)
+        with pytest.raises(StateError, match="it was deleted while the exporter ran; nothing is lost"):
+            failing(state)
+        with state.records("prod", "x", RULES) as under_way:
+            write(under_way, "r2")
+            rm(tmp_path)
+            write(under_way, "r3")
+            assert counted(state, "x") == 3
+            with pytest.raises(sqlite3.ProgrammingError):
+                write(under_way, "r4")
+        assert counted(state, "x") == 3
+
+
+def test_what_can_not_be_written_again_is_said_and_tried_again(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with prepared(folder / "state.db") as state:
+        poll(state)
+        shutil.rmtree(folder)
+        folder.touch()
+        with pytest.raises(StateError, match=r"can't be written again \(File exists\)"):
+            poll(state, "r2")
+        folder.unlink()
+        folder.mkdir()
+        (folder / "state.db.again").mkdir()
+        with pytest.raises(
+            StateError,
+            match=r"it was deleted while .*, and can't be written again \(Is a directory\); .* do not restart",
+        ):
+            poll(state, "r2")
+        (folder / "state.db.again").rmdir()
+        poll(state, "r2")
+        assert counted(state, "x") == 2
+
+
+def test_what_is_deleted_while_no_connection_reads_it_is_lost(tmp_path: Path) -> None:
+    def failing(state: State) -> None:
+        with state.records("prod", "x", RULES):
+            raise sqlite3.OperationalError("disk I/O error")
+
+    with prepared(tmp_path / "state.db") as state:
+        with pytest.raises(StateError):
+            failing(state)
+        rm(tmp_path)
+        with pytest.raises(
+            StateError, match=r"it was deleted while the exporter ran; restart the exporter to start over"
+        ):
+            poll(state)
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def cut_in_half(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 8192 * 4096)
+
+
+def write_over(path: Path) -> None:
+    path.write_bytes(b"x" * 5000)
+
+
+@pytest.mark.parametrize("shorten", [cut, cut_in_half, write_over])
+def test_a_state_that_is_cut_while_it_runs_is_damaged_at_once_and_not_at_the_restart(
+    tmp_path: Path, shorten: Callable[[Path], None]
+) -> None:
+    with prepared(tmp_path / "state.db") as state:
+        poll(state)
+        poll(state)
+        shorten(tmp_path / "state.db")
+        for _ in range(2):
+            with pytest.raises(StateError, match=r"damaged \(it was truncated or overwritten while the exporter ran\)"):
+                poll(state, "r2")
+
+
+def test_a_state_that_another_program_has_made_shorter_is_used_on(tmp_path: Path) -> None:
+    with prepared(tmp_path / "state.db") as state:
+        with state.records("prod", "x", RULES) as records:
+            records.apply(
+                [Record(f"r{n}", 1.0, False, {("c", "failed"): 1}) for n in range(5000)], Observation(1.0, 0.0)
+            )
+        with other_program(tmp_path / "state.db", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            pass
+        poll(state)
+        size = (tmp_path / "state.db").stat().st_size
+        with other_program(tmp_path / "state.db", "DELETE FROM records", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            assert (tmp_path / "state.db").stat().st_size < size / 2
+        poll(state, "new")
+        assert counted(state, "x") == 5001
 
 
 def test_a_folder_that_a_file_has_taken_the_place_of_is_said_as_what_can_not_be_opened(tmp_path: Path) -> None:
@@ -57,10 +194,14 @@ def test_another_file_in_its_place_is_not_written(tmp_path: Path) -> None:
         (tmp_path / "other.db").replace(tmp_path / "state.db")
         before = (tmp_path / "state.db").read_bytes()
         with pytest.raises(
-            StateError, match="another file took its place while the exporter ran; restart the exporter"
+            StateError,
+            match="another file took its place while the exporter ran; restart the exporter to use that file",
         ):
             poll(state, "r2")
         assert (tmp_path / "state.db").read_bytes() == before
+        (tmp_path / "state.db").unlink()
+        poll(state, "r2")
+        assert counted(state, "x") == 2
 
 
 def test_a_state_that_comes_back_is_used_on_with_all_that_was_written(tmp_path: Path) -> None:
@@ -69,7 +210,7 @@ def test_a_state_that_comes_back_is_used_on_with_all_that_was_written(tmp_path: 
     with prepared(folder / "state.db") as state:
         poll(state)
         folder.rename(tmp_path / "elsewhere")
-        with pytest.raises(StateError, match="deleted or moved away"):
+        with pytest.raises(StateError, match="it was moved away, or its volume was unmounted"):
             poll(state, "r2")
         (tmp_path / "elsewhere").rename(folder)
         poll(state, "r3")

@@ -1,0 +1,170 @@
+"""Hold the place of the state file: lock it, find out what became of the file there, and write a deleted one again."""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+from exporter.model.record import StateError
+from exporter.state.sqlite.damage import damaged, file_id, understanding, unreachable
+
+_DELETED = (
+    "it was deleted while the exporter ran; restart the exporter to start over (counters then begin at 0, and no old"
+    " failure is counted again)"
+)
+_MOVED = (
+    "it was moved away, or its volume was unmounted, while the exporter ran; put it back with its -wal and -shm, or"
+    " restart the exporter to start over (counters then begin at 0, and no old failure is counted again)"
+)
+_NOT_AGAIN = (
+    "it was deleted while the exporter ran, and can't be written again ({}); let the exporter's user write to its"
+    " folder, and do not restart the exporter before: it still has the content"
+)
+_REPLACED = (
+    "another file took its place while the exporter ran; restart the exporter to use that file, or move that file away"
+)
+_AGAIN = "it was deleted while the exporter ran; nothing is lost: the next poll writes it again"
+
+
+class Place:
+    """The path of the state file, locked for this program, with the file that was there at the start.
+
+    That file stays known, whatever its name is now, and whether it has one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Lock the path, and make the file if there is none. Raises StateError."""
+        self.path = path
+        with contextlib.ExitStack() as opened, understanding(path):
+            self._lock = _locked(path)
+            opened.callback(os.close, self._lock)
+            # Kept open: only so it is known whether a file without this name was deleted, or has another name.
+            self._file = _made(path)
+            opened.pop_all()
+        self._largest = 0
+        """The largest size of the file that was seen."""
+
+    def close(self) -> None:
+        """Release the place. The connection must be closed: closing any other descriptor drops SQLite's locks."""
+        os.close(self._file)
+        os.close(self._lock)
+
+    def problem(self, *, connected: bool) -> StateError | None:
+        """Return the error for a path that no longer leads to the file; None if it does.
+
+        A connection would not notice: it holds the file open, wherever it is. `connected`: whether there is one, which
+        can read what was deleted.
+        """
+        try:
+            found = file_id(self.path.stat())
+        except FileNotFoundError:
+            if not self.is_deleted:
+                return self._error(_MOVED)
+            return self._error(_AGAIN, passing=True) if connected else self._error(_DELETED)
+        except OSError as error:
+            return unreachable(self.path, error)
+        return None if found == file_id(os.fstat(self._file)) else self._error(_REPLACED)
+
+    def truncation(self, connection: sqlite3.Connection) -> StateError | None:
+        """Return the error for a file that was cut, or written over by a shorter one; None if it was not.
+
+        The connection would not notice until it reads what it does not remember.
+        """
+        size = os.fstat(self._file).st_size
+        if size < self._largest:
+            (pages,) = connection.execute("PRAGMA page_count").fetchone()
+            (bytes_each,) = connection.execute("PRAGMA page_size").fetchone()
+            # A VACUUM of another program leaves a file that is shorter, and whole.
+            if size < pages * bytes_each:
+                return damaged(self.path, "it was truncated or overwritten while the exporter ran")
+        self._largest = size
+        return None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the file has no name any more, so that nobody can put it back, and no other one took its place."""
+        return os.fstat(self._file).st_nlink == 0 and not os.path.exists(self.path)  # noqa: PTH110 (raises nothing)
+
+    def copy(self, connection: sqlite3.Connection) -> Path:
+        """Lock the place again, and write what the connection reads to a file beside it. Raises StateError."""
+        copy = self.path.with_name(self.path.name + ".again")
+        try:
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._lock_again()
+            copy.unlink(missing_ok=True)
+            os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            with contextlib.closing(sqlite3.connect(copy)) as target:
+                connection.backup(target)
+        except (OSError, sqlite3.Error) as error:
+            with contextlib.suppress(OSError):
+                copy.unlink(missing_ok=True)
+            raise self._not_again(error) from error
+        return copy
+
+    def put(self, copy: Path) -> None:
+        """Make the copy the state file. The connection to the deleted one must be closed. Raises StateError."""
+        try:
+            for ending in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+            copy.rename(self.path)
+            file = _made(self.path)
+        except OSError as error:
+            raise self._not_again(error) from error
+        os.close(self._file)
+        self._file, self._largest = file, 0
+
+    def _lock_again(self) -> None:
+        """Lock the place also for programs that start now, if the lock was deleted with the file. Raises StateError."""
+        lock = self.path.with_name(self.path.name + ".lock")
+        if not lock.exists() or file_id(lock.stat()) != file_id(os.fstat(self._lock)):
+            new = _locked(self.path)
+            os.close(self._lock)
+            self._lock = new
+
+    def _not_again(self, error: OSError | sqlite3.Error) -> StateError:
+        why = error.strerror if isinstance(error, OSError) else None
+        return self._error(_NOT_AGAIN.format(why or error), passing=True)
+
+    def _error(self, what: str, *, passing: bool = False) -> StateError:
+        return StateError(f"state file {self.path}: {what}", passing=passing)
+
+
+def _locked(path: Path) -> int:
+    """Return a descriptor that holds a lock beside the file. The system releases it when the process ends in any way.
+
+    Raises StateError and OSError.
+    """
+    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise StateError(
+            f"state file {path}: another batch-exporter is using it: stop it, or give each its own state.path",
+            passing=True,
+        ) from error
+    except OSError as error:
+        os.close(lock)
+        raise StateError(
+            f"state file {path}: it can't be locked ({error.strerror}); NFS and other network file systems may have"
+            " no locks: keep the state on a local disk"
+        ) from error
+    return lock
+
+
+def _made(path: Path) -> int:
+    """Open the file, which is made if there is none, readable for this user alone: SQLite would let everybody read it.
+
+    Raises StateError and OSError.
+    """
+    log = path.with_name(path.name + "-wal")
+    if (not path.exists() or path.stat().st_size == 0) and log.exists() and log.stat().st_size:
+        # SQLite would delete the log, and with it the last changes.
+        raise damaged(path, f"it is empty or gone, but {log.name} is not")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StateError(f"state file {path}: it is not a regular file; choose another state.path")
+    return descriptor
