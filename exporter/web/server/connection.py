@@ -1,15 +1,17 @@
 """Limit what a client's connection may take: time, memory and places. Responses are made in app.py."""
 
 import asyncio
+import functools
 import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from exporter.config import Bounds
+from exporter.web.server.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,16 @@ _TURN_SECONDS = 0.25
 """The least time for which a connection keeps its place, as long as new ones can wait in the system's queue."""
 
 
+class _PassingOn(h11.Connection):
+    """Passes on what is sent of a body. h11 itself copies it, and what the socket does not take is copied once more."""
+
+    def send(self, event: h11.Event) -> Any:
+        if not isinstance(event, h11.Data):
+            return super().send(event)
+        parts = self.send_with_data_passthrough(event) or []
+        return memoryview(parts[0]) if len(parts) == 1 else b"".join(parts)
+
+
 class Connection(H11Protocol):
     """A connection with a deadline for everything that it waits for its client to do.
 
@@ -74,6 +86,7 @@ class Connection(H11Protocol):
     def __init__(self, limiter: "ConnectionLimiter", peer: str, **arguments: Any) -> None:
         """Make a connection of a peer, see `peer_of`. The other arguments are those of uvicorn's protocol."""
         super().__init__(**arguments)
+        self.conn = _PassingOn(h11.SERVER, limiter.limits.head_bytes)
         self.limits = limiter.limits
         self.peer = peer
         self._limiter = limiter
@@ -111,6 +124,8 @@ class Connection(H11Protocol):
         super().handle_events()
         if self.cycle is not previous:
             self._expect(None)
+            # The response begins in a later pass of the loop.
+            self.scope["turn"] = functools.partial(self._turn, self.cycle)  # type: ignore[typeddict-unknown-key]
 
     def on_response_complete(self) -> None:
         """Wait for the next request: the response's last part is sent when the client has read the others.
@@ -149,6 +164,14 @@ class Connection(H11Protocol):
         else:
             self.transport.abort()
 
+    async def _turn(self, cycle: RequestResponseCycle, left: int) -> bool:
+        """Wait until the client has read what was sent, and for the turn among the other connections."""
+        if self.flow.write_paused and not cycle.disconnected:
+            await self.flow.drain()
+        if not cycle.disconnected:
+            await self._limiter.turns.take(left)
+        return not cycle.disconnected
+
     def _should_upgrade(self) -> bool:
         """Return False, without uvicorn's warning that a WebSocket library is missing."""
         return False
@@ -177,6 +200,7 @@ class ConnectionLimiter:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.turns = Turns()
         self.evicting: Callable[[], None] = lambda: None
         """Called for each connection that is evicted."""
         self._connections: dict[Connection, None] = {}
