@@ -49,6 +49,9 @@ def limits_within(bounds: Bounds) -> Limits:
 _GRACE_SECONDS = 1.0
 """For a client to send its request or to read its response, before it is among the first to be evicted."""
 
+_SHORT_BYTES = 65536
+"""What is left of a response that is sent without waiting for other connections."""
+
 _TURN_SECONDS = 0.25
 """The least time for which a connection keeps its place, as long as new ones can wait in the system's queue."""
 
@@ -165,10 +168,13 @@ class Connection(H11Protocol):
             self.transport.abort()
 
     async def _turn(self, cycle: RequestResponseCycle, left: int) -> bool:
-        """Wait until the client has read what was sent, and for the turn among the other connections."""
+        """Wait until the client has read what was sent, and for the turn among the other connections.
+
+        What is short needs no turn: it takes less time than to wait for one.
+        """
         if self.flow.write_paused and not cycle.disconnected:
             await self.flow.drain()
-        if not cycle.disconnected:
+        if left > _SHORT_BYTES and not cycle.disconnected:
             await self._limiter.turns.take(left)
         return not cycle.disconnected
 
