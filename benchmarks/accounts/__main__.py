@@ -49,7 +49,7 @@ def _measured(program: Path, scenario: Scenario, times: Times) -> dict[str, obje
     return dict(result.to_json())
 
 
-def _labeled(value: str) -> tuple[str, Path]:
+def labeled(value: str) -> tuple[str, Path]:
     label, found, path = value.rpartition("=")
     program = Path(path).resolve()
     if not program.is_file():
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--exporter",
         action="append",
-        type=_labeled,
+        type=labeled,
         metavar="[LABEL=]PATH",
         help="a program to measure, such as `before=../before/.venv/bin/batch-exporter`; repeatable; this checkout's",
     )

@@ -40,6 +40,8 @@ class Behavior:
     records: int = 300
     padding: int = 0
     """Bytes that are added to each record."""
+    workflows: int = 1
+    """Names of workflows among the invocations: with the label `workflow` each has series of its own."""
     latency: float = 0.0
     """Seconds until an answer is sent."""
     hangs: bool = False
@@ -181,7 +183,7 @@ class Lists:
         if number == 1:
             self._polls[account, kind].append(time.monotonic())
             if self._rng.random() < behavior.change:
-                self._new[account, kind].insert(0, self._new_row(kind))
+                self._new[account, kind].insert(0, self._new_row(kind, behavior))
         return behavior, self._page(account, prefix, kind, number, min(size, PAGE_SIZE))
 
     def take_polls(self) -> Polls:
@@ -199,10 +201,11 @@ class Lists:
             self._pages[key] = _page(self._rows[prefix, kind], number, size)
         return self._pages[key]
 
-    def _new_row(self, kind: Kind) -> bytes:
+    def _new_row(self, kind: Kind, behavior: Behavior) -> bytes:
         finished, _ = item_models(kind)
         made = new_id(self._rng, PREFIXES[kind])
-        return compact({**self._rng.choice(finished), "id": made, "created_at": iso(time.time())})
+        named = _named(kind, self._rng.randrange(behavior.workflows))
+        return compact({**self._rng.choice(finished), **named, "id": made, "created_at": iso(time.time())})
 
 
 def _page(rows: Sequence[bytes], number: int, size: int) -> bytes:
@@ -241,4 +244,10 @@ def _items(kind: Kind, behavior: Behavior, now: float, rng: random.Random) -> It
         is_open = place < _IN_FLIGHT_AMONG and place % _IN_FLIGHT_EVERY == 0
         model = in_flight[0] if is_open else next(models)
         created = iso(now - _YOUNGEST_SECONDS - place * step)
-        yield {**model, **(padding if text else {}), "id": new_id(rng, PREFIXES[kind]), "created_at": created}
+        own = {**_named(kind, place % behavior.workflows), **(padding if text else {})}
+        yield {**model, **own, "id": new_id(rng, PREFIXES[kind]), "created_at": created}
+
+
+def _named(kind: Kind, workflow: int) -> Item:
+    """Return the name of one of the workflows, for an invocation."""
+    return {"flow_name": f"Welcome letter {workflow}"} if kind == "invocations" and workflow else {}

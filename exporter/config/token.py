@@ -26,7 +26,7 @@ class Token:
 
     def stamp(self) -> object:
         """Return a value that changes when the token's file is written or replaced. It does not depend on the token."""
-        return None if isinstance(self._source, str) else _stamp(_stat(self._source))
+        return None if self._file is None else self._file.stamp()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Token) and self._source == other._source

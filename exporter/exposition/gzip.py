@@ -2,70 +2,54 @@
 
 import functools
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _LEVEL = 1
 """A scrape is repetitive and sent over a short distance: higher levels cost several times the CPU and gain little."""
-_AT_ONCE = 500
-"""Pieces that are joined to be compressed: fewer cost time, more cost memory."""
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 """RFC 1952: deflate, no name, no time, fastest, unknown system."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deflated:
-    """A compressed part of a member, after which others may follow."""
+    """A compressed part of a member, in pieces, after which others may follow."""
 
-    data: bytes
+    pieces: tuple[bytes, ...]
     crc: int
     size: int
     """Checksum and size of what was compressed."""
 
 
-def deflated(pieces: Sequence[bytes]) -> Deflated:
+def deflated(plain: bytes) -> Deflated:
     """Compress a part: up to a byte boundary, without references from later data."""
     deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    data = []
+    data = deflate.compress(plain) + deflate.flush(zlib.Z_FULL_FLUSH)
+    return Deflated((data,), zlib.crc32(plain), len(plain))
+
+
+def following(parts: Iterable[Deflated]) -> Deflated:
+    """Return these parts, one after the other, as one. They are not read again."""
+    pieces: list[bytes] = []
     crc = size = 0
-    for start in range(0, len(pieces), _AT_ONCE):
-        plain = b"".join(pieces[start : start + _AT_ONCE])
-        data.append(deflate.compress(plain))
-        crc = zlib.crc32(plain, crc)
-        size += len(plain)
-    return Deflated(b"".join((*data, deflate.flush(zlib.Z_FULL_FLUSH))), crc, size)
+    for part in parts:
+        pieces += part.pieces
+        crc = _crc_of_both(crc, part.crc, part.size)
+        size += part.size
+    return Deflated(tuple(pieces), crc, size)
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """The start of a gzip member, in pieces, with the checksum and size for its end."""
-
-    pieces: tuple[bytes, ...]
-    crc: int
-    size: int
-
-
-def begun(parts: Iterable[Deflated]) -> Begun:
-    """Start a member with these parts. They are not read again.
+def member(parts: Iterable[Deflated], rest: bytes) -> tuple[bytes, ...]:
+    """Return the whole member in pieces. Only `rest`, which is not compressed yet, is compressed here.
 
     RFC 1952 allows a member for each part, but some readers stop after the first one.
     """
-    pieces = [_HEADER]
-    crc = size = 0
-    for part in parts:
-        pieces.append(part.data)
-        crc = _crc_of_both(crc, part.crc, part.size)
-        size += part.size
-    return Begun(tuple(pieces), crc, size)
-
-
-def ended(member: Begun, rest: bytes) -> tuple[bytes, ...]:
-    """Return the whole member in pieces. Only `rest`, which is not compressed yet, is compressed here."""
+    begun = following(parts)
     deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     data = deflate.compress(rest) + deflate.flush(zlib.Z_FINISH)
-    crc = zlib.crc32(rest, member.crc)
-    size = (member.size + len(rest)) & 0xFFFFFFFF
-    return *member.pieces, data + crc.to_bytes(4, "little") + size.to_bytes(4, "little")
+    crc = zlib.crc32(rest, begun.crc)
+    size = (begun.size + len(rest)) & 0xFFFFFFFF
+    return _HEADER, *begun.pieces, data + crc.to_bytes(4, "little") + size.to_bytes(4, "little")
 
 
 def _crc_of_both(first: int, second: int, size: int) -> int:
@@ -74,7 +58,7 @@ def _crc_of_both(first: int, second: int, size: int) -> int:
     A CRC is a polynomial modulo another one: what follows multiplies it by a power of x. It is zlib's crc32_combine,
     which Python doesn't have, so that a part that has not changed is not read again.
     """
-    return _product(_power(8 * size), first) ^ second
+    return _product(_power(8 * size), first) ^ second if first else second
 
 
 _ONE = 1 << 31
@@ -82,16 +66,25 @@ _ONE = 1 << 31
 _MODULUS = 0xEDB88320
 
 
-@functools.lru_cache(256)
+@functools.lru_cache(4096)
 def _power(exponent: int) -> int:
     """Return x to that power, modulo the CRC's polynomial."""
-    result, square = _ONE, _ONE >> 1
+    result, place = _ONE, 0
     while exponent:
         if exponent & 1:
-            result = _product(result, square)
-        square = _product(square, square)
+            result = _product(result, _square(place))
         exponent >>= 1
+        place += 1
     return result
+
+
+@functools.lru_cache(64)
+def _square(times: int) -> int:
+    """Return x squared so many times."""
+    if not times:
+        return _ONE >> 1
+    before = _square(times - 1)
+    return _product(before, before)
 
 
 def _product(left: int, right: int) -> int:

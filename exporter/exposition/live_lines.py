@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector as LibraryCollector
 from prometheus_client.registry import CollectorRegistry
 
 from exporter.exposition.meter import RenderedMetric
+from exporter.exposition.parts import Part, grouped
 
 _EOF = b"# EOF\n"
 
@@ -36,25 +37,29 @@ def _has_samples(metric: Metric, names: Collection[str]) -> bool:
     return any(sample.name in names for sample in metric.samples)
 
 
-def render_live(live: LibraryCollector, openmetrics: bool) -> bytes:
-    """Render the live metrics; in OpenMetrics with the `# EOF` that ends the whole scrape."""
-    return b"".join((*_live_lines(live, openmetrics), _EOF if openmetrics else b""))
+def live_parts(live: LibraryCollector, openmetrics: bool, kept: dict[str, Part]) -> tuple[list[Part], bytes]:
+    """Return the live metrics in their order: parts, and the lines after the last of these.
 
-
-def _live_lines(live: LibraryCollector, openmetrics: bool) -> Iterator[bytes]:
-    """Yield the lines of the families in their order. The library renders those that are not rendered already."""
+    In OpenMetrics they end with the `# EOF` that ends the whole scrape. `kept` has the parts of the last scrape by
+    family, and gets those of this one. The library renders what is not rendered already.
+    """
     encode: Callable[[LibraryCollector], bytes] = (
         openmetrics_exposition.generate_latest if openmetrics else generate_latest
     )
+    parts: list[Part] = []
     others: list[Metric] = []
     for metric in live.collect():
         if isinstance(metric, RenderedMetric):
-            yield encode(_Some(others)).removesuffix(_EOF)
-            others = []
-            yield metric.rendered(openmetrics=openmetrics)
+            if others:
+                parts.append(grouped(encode(_Some(others)).removesuffix(_EOF), ()))
+                others = []
+            head, lines = metric.rendered(openmetrics=openmetrics)
+            part = kept[metric.name] = grouped(head, lines, kept.get(metric.name))
+            parts.append(part)
         else:
             others.append(metric)
-    yield encode(_Some(others)).removesuffix(_EOF)
+    end = encode(_Some(others))
+    return parts, end if openmetrics else end.removesuffix(_EOF)
 
 
 class _Some(LibraryCollector):

@@ -150,7 +150,7 @@ class RenderedMetric(Metric):
         """Whether there are samples."""
         return any(meter.rendered(self._family) for meter in self._meters)
 
-    def rendered(self, *, openmetrics: bool) -> bytes:
-        """Return the family with HELP and TYPE."""
+    def rendered(self, *, openmetrics: bool) -> tuple[bytes, list[bytes]]:
+        """Return HELP and TYPE, and the lines of each account: the same object until a number has changed."""
         lines = [meter.rendered(self._family) for meter in self._meters]
-        return b"".join((header(self._family, openmetrics=openmetrics), *lines))
+        return header(self._family, openmetrics=openmetrics), lines

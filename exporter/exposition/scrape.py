@@ -2,17 +2,18 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 
 from prometheus_client.registry import Collector as LibraryCollector
 from prometheus_client.registry import CollectorRegistry
 
 from exporter.exposition.boot_clock import ticks
-from exporter.exposition.gzip import Begun, Deflated, begun, deflated, ended
-from exporter.exposition.live_lines import Named, render_live
+from exporter.exposition.gzip import member
+from exporter.exposition.live_lines import Named, live_parts
 from exporter.exposition.negotiation import escaping, gzip_preferred, openmetrics_preferred
+from exporter.exposition.parts import Chunks, Group, Part, grouped
 from exporter.exposition.snapshot import Blocks, CollectorSnapshot, Snapshot, SnapshotStore
 from exporter.exposition.text_format import header
 from exporter.model.family import Family
@@ -22,6 +23,9 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 LIVE_SECONDS = 1.0
 """How long the live metrics are cached: rendering them is the most expensive part of a scrape."""
+
+FORMAT_SECONDS = 300.0
+"""How long what was made for a format is kept for the next scrape in it."""
 
 _SUFFIXES = {"histogram": ("_bucket", "_count", "_sum")}
 
@@ -34,8 +38,10 @@ class Scrape:
     """The body of the response to a scrape. Its content type is that of the request: `content_type`."""
 
     content_encoding: str | None
-    chunks: tuple[bytes, ...]
-    """In their order, many of them small, and shared with the snapshots: a large scrape is not held as a copy."""
+    chunks: Iterable[bytes]
+    """In their order. Uncompressed ones are joined when they are read: a large scrape is not held as a copy."""
+    size: int
+    """In bytes."""
     has_accounts: bool = True
     """Whether accounts may be in it. They may not once other replicas may own them."""
 
@@ -54,23 +60,6 @@ class _Cached:
         return self.generation == snapshot.generation and self.since <= now <= self.until
 
 
-class _Part:
-    """A family's lines in one format, from all collectors. Compressed on first use; never kept joined."""
-
-    def __init__(self, head: bytes, pieces: Sequence[bytes]) -> None:
-        self.pieces = pieces
-        self._head = head
-        self._deflated: Deflated | None = None
-
-    def plain(self) -> Iterator[bytes]:
-        return chain((self._head,), filter(None, self.pieces))
-
-    def deflated(self) -> Deflated:
-        if self._deflated is None:
-            self._deflated = deflated([self._head, *self.pieces])
-        return self._deflated
-
-
 @dataclass(frozen=True, slots=True)
 class _Lines:
     """The lines of all collectors in one format, at one moment."""
@@ -85,10 +74,23 @@ class _Lines:
 _NO_LINES = _Lines((), (), {})
 
 
+@dataclass(slots=True)
+class _Format:
+    """What was made for scrapes in one format."""
+
+    used: float = -math.inf
+    """When there was the last one, in seconds of the clock."""
+    lines: _Lines = _NO_LINES
+    parts: dict[str, tuple[Sequence[bytes], Part]] = field(default_factory=dict)
+    """By family, with the lines that they are made of."""
+    live: dict[str, Part] = field(default_factory=dict)
+    """Parts of the live metrics, by family."""
+
+
 class Exposition:
     """Render scrapes from the snapshot store and the live registry.
 
-    It caches what was made for the last snapshot: each family's compressed part in each format, until a line in it
+    It caches what was made for the last snapshot: groups of lines in each format, compressed, until a line in them
     changes, and whole scrapes, for LIVE_SECONDS of a snapshot. Two threads that scrape at once may both do the work;
     the result is the same.
     """
@@ -104,10 +106,8 @@ class Exposition:
         self._families = tuple(families)
         self._live = live
         self._clock = clock
-        self._lines = False, _NO_LINES
-        """In the format of the last scrape: those of the other one would be kept for as long as nobody asks for it."""
-        self._parts: dict[bool, dict[str, _Part]] = {False: {}, True: {}}
-        self._members: dict[bool, tuple[list[_Part], Begun]] = {}
+        self._formats: dict[bool, _Format] = {}
+        """Of OpenMetrics under True, of text under False."""
         self._scrapes: dict[_Form, _Cached] = {}
 
     def kept(self, accept: str = "", accept_encoding: str = "") -> Scrape | None:
@@ -116,10 +116,14 @@ class Exposition:
         return kept.scrape if kept is not None and kept.holds(self._store.exposed(now), now) else None
 
     def drop_expired(self) -> None:
-        """Free the cached scrapes that are no longer valid: those of thousands of collectors are large."""
+        """Free the cached scrapes that are no longer valid, and formats that nobody asks for any more.
+
+        Those of thousands of collectors are large.
+        """
         now = self._clock()
         snapshot = self._store.exposed(now)
         self._scrapes = {form: scrape for form, scrape in self._scrapes.items() if scrape.holds(snapshot, now)}
+        self._formats = {key: each for key, each in self._formats.items() if now - each.used <= FORMAT_SECONDS}
 
     def render(self, accept: str = "", accept_encoding: str = "", names: Sequence[str] = ()) -> Scrape:
         """Return a scrape for these headers; with `names`, only the families that have a sample of one of these names.
@@ -137,13 +141,9 @@ class Exposition:
         return not (scrape.has_accounts and self._store.is_silent(self._clock()))
 
     def _named(self, form: _Form, names: Sequence[str], now: float) -> Scrape:
-        openmetrics, compressed = form
         chosen = [family for family in self._families if not sample_names(family).isdisjoint(names)]
         snapshot = self._store.exposed(now)
-        parts = self._current(snapshot, chosen, openmetrics, now)
-        member = begun(part.deflated() for part in parts) if compressed else None
-        scrape = _scrape(parts, Named(self._live, frozenset(names)), openmetrics, member)
-        return replace(scrape, has_accounts=not snapshot.is_silence)
+        return self._scrape(snapshot, chosen, Named(self._live, frozenset(names)), form, now)
 
     def _current_whole(self, form: _Form, now: float) -> Scrape:
         """Return the scrape of all families, from the cache if it is still valid."""
@@ -151,54 +151,55 @@ class Exposition:
         if kept is None or not kept.holds(snapshot, now):
             kept = None
             self.drop_expired()
-            kept = self._whole(snapshot, now, *form)
+            kept = self._whole(snapshot, now, form)
             self._scrapes = {**self._scrapes, form: kept}
         return kept.scrape
 
-    def _whole(self, snapshot: Snapshot, now: float, openmetrics: bool, compressed: bool) -> _Cached:
-        parts = self._current(snapshot, self._families, openmetrics, now)
-        scrape = _scrape(parts, self._live, openmetrics, self._compressed(parts, openmetrics) if compressed else None)
-        scrape = replace(scrape, has_accounts=not snapshot.is_silence)
+    def _whole(self, snapshot: Snapshot, now: float, form: _Form) -> _Cached:
+        scrape = self._scrape(snapshot, self._families, self._live, form, now)
         until = min((c.fresh_until for c in snapshot.collectors if c.fresh_until >= now), default=math.inf)
         return _Cached(scrape, snapshot.generation, now, min(until, now + LIVE_SECONDS))
 
-    def _current(self, snapshot: Snapshot, families: Iterable[Family], openmetrics: bool, now: float) -> list[_Part]:
-        """Return the current parts of these families, from the cache where no line has changed."""
-        kept = self._parts[openmetrics]
-        of_format, before = self._lines
-        lines = _current_lines(before if of_format is openmetrics else _NO_LINES, snapshot.collectors, now, openmetrics)
-        self._lines = openmetrics, lines
-        parts = []
-        for family in families:
-            pieces = lines.by_family.get(family.name, ())
-            if not any(pieces):
-                kept.pop(family.name, None)
-                continue
-            part = kept.get(family.name)
-            if part is None or part.pieces != pieces:
-                part = kept[family.name] = _Part(header(family, openmetrics=openmetrics), pieces)
-            parts.append(part)
-        return parts
+    def _scrape(
+        self, snapshot: Snapshot, families: Iterable[Family], live: LibraryCollector, form: _Form, now: float
+    ) -> Scrape:
+        """Return a scrape of these families and the live metrics."""
+        openmetrics, compressed = form
+        kept = self._formats.setdefault(openmetrics, _Format())
+        kept.used = now
+        parts = _current(kept, snapshot, families, openmetrics, now)
+        live_ones, rest = live_parts(live, openmetrics, kept.live)
+        parts += live_ones
+        if compressed:
+            pieces = member((part.deflated() for part in parts), rest)
+            return Scrape("gzip", pieces, sum(map(len, pieces)), has_accounts=not snapshot.is_silence)
+        chunks = Chunks(chain(chain.from_iterable(part.groups for part in parts), (Group((rest,)),)))
+        return Scrape(None, chunks, chunks.size, has_accounts=not snapshot.is_silence)
 
-    def _compressed(self, parts: list[_Part], openmetrics: bool) -> Begun:
-        kept = self._members.get(openmetrics)
-        if kept is None or kept[0] != parts:
-            kept = self._members[openmetrics] = parts, begun(part.deflated() for part in parts)
-        return kept[1]
+
+def _current(
+    kept: _Format, snapshot: Snapshot, families: Iterable[Family], openmetrics: bool, now: float
+) -> list[Part]:
+    """Return the current parts of these families, from the cache where no line has changed."""
+    lines = kept.lines = _current_lines(kept.lines, snapshot.collectors, now, openmetrics)
+    parts = []
+    for family in families:
+        pieces = lines.by_family.get(family.name, ())
+        before, part = kept.parts.get(family.name, (None, None))
+        if part is None or before is not pieces:
+            if not any(pieces):
+                kept.parts.pop(family.name, None)
+                continue
+            part = grouped(header(family, openmetrics=openmetrics), pieces, part)
+            kept.parts[family.name] = pieces, part
+        parts.append(part)
+    return parts
 
 
 @functools.lru_cache(maxsize=32)
 def content_type(accept: str) -> str:
     """Return the content type of the response to this header. It always names an escaping, as client_golang does."""
     return f"{OPENMETRICS if openmetrics_preferred(accept) else TEXT}; escaping={escaping(accept)}"
-
-
-def _scrape(parts: Sequence[_Part], live: LibraryCollector, openmetrics: bool, member: Begun | None) -> Scrape:
-    """Return a scrape of these parts and the live metrics; `member` has the parts compressed, if it is to be."""
-    rest = render_live(live, openmetrics)
-    if member is None:
-        return Scrape(None, (*chain.from_iterable(part.plain() for part in parts), rest))
-    return Scrape("gzip", ended(member, rest))
 
 
 def sample_names(family: Family) -> frozenset[str]:
@@ -210,7 +211,16 @@ def _current_lines(before: _Lines, collectors: Sequence[CollectorSnapshot], now:
     """Return the lines of these collectors; `before` has those of earlier ones, from which few may differ."""
     comparable = len(before.collectors) == len(collectors)
     fresh = [now <= collector.fresh_until for collector in collectors]
-    by_family = {name: pieces.copy() for name, pieces in before.by_family.items()} if comparable else {}
+    by_family = dict(before.by_family) if comparable else {}
+    copied: set[str] = set()
+
+    def own(name: str) -> list[bytes]:
+        """Return the list of a family that is to be changed: the one of `before` is left as it is."""
+        if name not in copied:
+            copied.add(name)
+            by_family[name] = by_family[name].copy() if name in by_family else [b""] * len(collectors)
+        return by_family[name]
+
     for place, collector in enumerate(collectors):
         gone: Iterable[str] = ()
         if comparable:
@@ -219,12 +229,13 @@ def _current_lines(before: _Lines, collectors: Sequence[CollectorSnapshot], now:
             gone = _shown(before.collectors[place], before.fresh[place])
         blocks = _shown(collector, fresh[place])
         for name in gone:
-            by_family[name][place] = b""
+            if name not in blocks:
+                own(name)[place] = b""
         for name, block in blocks.items():
-            pieces = by_family.get(name)
-            if pieces is None:
-                pieces = by_family[name] = [b""] * len(collectors)
-            pieces[place] = block.openmetrics if openmetrics else block.text
+            line = block.openmetrics if openmetrics else block.text
+            known = by_family.get(name)
+            if known is None or known[place] != line:
+                own(name)[place] = line
     return _Lines(collectors, fresh, by_family)
 
 

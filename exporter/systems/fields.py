@@ -86,7 +86,9 @@ def word(value: JSON, reason: str) -> str:
 
 def label(value: JSON) -> str:
     """Return a status or a name that no record needs as a label value; what is not text is `unknown`."""
-    return word(value, "") if value is None or isinstance(value, str) else UNKNOWN
+    if isinstance(value, str):
+        return _normalized(value.strip()[:_LONGEST_READ])
+    return NONE if value is None else UNKNOWN
 
 
 def name(key: str) -> str:
@@ -128,6 +130,8 @@ def text(value: JSON, reason: str) -> str:
     if not isinstance(value, str):
         raise Unreadable(reason)
     words = " ".join(value.split())[:_LONGEST_ID]
+    if words.isprintable():
+        return words
     return "".join(char if char.isprintable() or char in _JOINERS else "?" for char in words)
 
 
@@ -142,6 +146,8 @@ def amount(value: JSON, reason: str) -> int:
     """Return a count; null is 0. `3.0` and `"3"` are 3: some serializers have no integers."""
     if value is None:
         return 0
+    if type(value) is int and 0 <= value <= _LARGEST_AMOUNT:
+        return value
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LARGEST_AMOUNT:
@@ -188,12 +194,22 @@ def iso_time(value: JSON, reason: str = "created_at") -> float:
         raise Unreadable(reason)
     year, _, month, day, hour, minute, second, fraction, sign, *offset = found.groups("0")
     try:
-        midnight = datetime(int(year), int(month), int(day), tzinfo=UTC).timestamp()
-        seconds = int(midnight) + _of_day(int(hour), int(minute), int(second), fraction) - _offset(sign, *offset)
+        seconds = (
+            _midnight(year, month, day)
+            + _of_day(int(hour), int(minute), int(second), fraction)
+            - _offset(sign, *offset)
+        )
     except ValueError:
         raise Unreadable(reason) from None
     # The same arithmetic as datetime, for the same float.
     return _possible((seconds * 10**6 + int(fraction[:6].ljust(6, "0"))) / 10**6, reason)
+
+
+# The records of a window were created on few days.
+@functools.lru_cache(maxsize=1024)
+def _midnight(year: str, month: str, day: str) -> int:
+    """Return when a day begins, epoch seconds. Raises ValueError."""
+    return int(datetime(int(year), int(month), int(day), tzinfo=UTC).timestamp())
 
 
 def _of_day(hour: int, minute: int, second: int, fraction: str) -> int:
@@ -261,9 +277,9 @@ def records(
     return tuple(read), rejected
 
 
-def positive(contributions: Counter[Key]) -> Mapping[Key, int]:
+def positive(contributions: Mapping[Key, int]) -> Mapping[Key, int]:
     """Return what a record adds to series, without zeros."""
-    return {key: min(count, _LARGEST_SUM) for key, count in contributions.items() if count}
+    return {key: min(_LARGEST_SUM, count) for key, count in contributions.items() if count}
 
 
 def count_or_none(value: JSON) -> int | None:

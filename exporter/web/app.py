@@ -1,13 +1,13 @@
 """The ASGI application: turns HTTP into the values of messages.py and back. The responses are made in routes.py."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import parse_qs
 
 from exporter.config.diff import Outcome
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.web.asgi import Receive, Scope, Send
+from exporter.web.asgi import Receive, Scope, Send, Turn
 from exporter.web.messages import Request, Response, answer, text
 from exporter.web.pages.replicas import ReplicasView
 from exporter.web.reload import Reload, lifecycle
@@ -91,15 +91,27 @@ async def respond(scope: Scope, send: Send, response: Response) -> None:
     if response.on_sent is not None and scope["method"] == "GET":
         scope["on_sent"] = response.on_sent
     has_body = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
-    await send({"type": "http.response.start", "status": response.status, "headers": _head(response, has_body)})
-    for piece in _pieces(response.chunks):
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-        # Other connections get their turn, and this one learns here that its client has gone.
-        await asyncio.sleep(0)
+    size = response.size
+    await send({"type": "http.response.start", "status": response.status, "headers": _head(response, size, has_body)})
+    if scope["method"] != "HEAD":
+        await _send_pieces(send, _pieces(response.chunks), size, scope.get("turn", _next_pass))
     await send({"type": "http.response.body", "body": b""})
 
 
-def _pieces(chunks: tuple[bytes, ...]) -> Iterator[bytes | memoryview]:
+async def _send_pieces(send: Send, pieces: Iterator[bytes | memoryview], left: int, turn: Turn) -> None:
+    """Send pieces of so many bytes together, each made when it is its turn, until the client has gone."""
+    while left > 0 and await turn(left):
+        piece = next(pieces)
+        left -= len(piece)
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+
+async def _next_pass(_: int) -> bool:
+    await asyncio.sleep(0)
+    return True
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes | memoryview]:
     """Join small chunks and cut large ones: each piece is a call, and is copied for a client that reads slowly."""
     small: list[bytes] = []
     size = 0
@@ -126,9 +138,8 @@ def _request(scope: Scope) -> Request:
     return Request(scope["method"], scope["path"], headers, query, scope.get("anonymous", False))
 
 
-def _head(response: Response, has_body: bool) -> list[tuple[bytes, bytes]]:
+def _head(response: Response, size: int, has_body: bool) -> list[tuple[bytes, bytes]]:
     """Return the response's headers. The connection of a request with a body is closed instead of reading the body."""
-    length = sum(map(len, response.chunks))
-    named = (("content-type", response.content_type), ("content-length", str(length)), *response.headers)
+    named = (("content-type", response.content_type), ("content-length", str(size)), *response.headers)
     head = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in named]
     return [*head, *_COMMON_HEADERS, *([(b"connection", b"close")] if has_body else [])]

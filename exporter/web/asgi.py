@@ -3,6 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NotRequired, TypedDict
 
+Turn = Callable[[int], Awaitable[bool]]
+"""Waits until the next of so many bytes that are left may be sent. Returns False if the client has gone."""
+
 
 class Scope(TypedDict):
     """The part of an ASGI scope that is used here (asgi.readthedocs.io, "HTTP Connection Scope")."""
@@ -15,6 +18,8 @@ class Scope(TypedDict):
     headers: list[tuple[bytes, bytes]]
     on_sent: NotRequired[Callable[[], None]]
     """Not in the specification: the connection calls it when the client has read the whole response."""
+    turn: NotRequired[Turn]
+    """Not in the specification: called before each part of a response. Without it, they follow each other at once."""
     body_awaited: NotRequired[Callable[[bool], None]]
     """Not in the specification: tells the connection whether the application waits for the client to send the body."""
     anonymous: NotRequired[bool]

@@ -1,6 +1,6 @@
 """Requests and responses as values, and the table of routes. HTTP itself is in app.py."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 _TEXT = "text/plain; charset=utf-8"
@@ -26,10 +26,18 @@ class Response:
 
     status: int
     content_type: str
-    chunks: tuple[bytes, ...]
+    chunks: Iterable[bytes]
+    """They may be made only when they are sent."""
     headers: tuple[tuple[str, str], ...] = ()
     on_sent: Callable[[], None] | None = None
     """Called once the client has read all of it."""
+    given_size: int | None = None
+    """The number of bytes of all chunks, where they are made when they are sent."""
+
+    @property
+    def size(self) -> int:
+        """Return the number of bytes of all chunks."""
+        return sum(map(len, self.chunks)) if self.given_size is None else self.given_size
 
 
 Answer = Response | Awaitable[Response]

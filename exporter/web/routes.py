@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from exporter import __version__
 from exporter.config.diff import Outcome
 from exporter.exposition.boot_clock import ticks as boot_ticks
-from exporter.exposition.negotiation import everything_refused, json_preferred
+from exporter.exposition.negotiation import everything_refused, gzip_preferred, json_preferred, openmetrics_preferred
 from exporter.exposition.scrape import LIVE_SECONDS, Exposition, Scrape, content_type
 from exporter.exposition.snapshot import Elsewhere, SnapshotStore
-from exporter.web.background import OneAtATime
+from exporter.web.background import OneAtATime, Shared
 from exporter.web.messages import Answer, Handler, Request, Response, text
 from exporter.web.pages.failures import failures_page
 from exporter.web.pages.failures_query import BadQuery, Query, as_json, choose
@@ -65,7 +65,8 @@ def routes(
     )
 
     page_headers = headers()
-    scrapes, pages, searches = OneAtATime("scrape"), OneAtATime("page"), OneAtATime("failures elsewhere")
+    scrapes: Shared[Scrape] = Shared("scrape")
+    pages, searches = OneAtATime("page"), OneAtATime("failures elsewhere")
 
     def html(body: bytes) -> Response:
         return Response(200, "text/html; charset=utf-8", (body,), (*page_headers, ("vary", "Accept")))
@@ -117,7 +118,7 @@ def routes(
     }
 
 
-def _metrics(exposition: Exposition, scrapes: OneAtATime, request: Request, on_sent: Callable[[], None]) -> Answer:
+def _metrics(exposition: Exposition, scrapes: Shared[Scrape], request: Request, on_sent: Callable[[], None]) -> Answer:
     accept, codings = request.headers.get("accept", ""), request.headers.get("accept-encoding", "")
     if everything_refused(codings):
         return text(406, "Not acceptable: ask for gzip or identity, or leave Accept-Encoding out.", _VARY)
@@ -127,10 +128,12 @@ def _metrics(exposition: Exposition, scrapes: OneAtATime, request: Request, on_s
     if kept is not None:
         return _scraped(kept, accept, on_sent)
 
+    form = openmetrics_preferred(accept), gzip_preferred(codings), *sorted(names)
+
     async def rendered() -> Response:
-        scrape = await scrapes.run(lambda: exposition.render(accept, codings, names))
+        scrape = await scrapes.run(form, lambda: exposition.render(accept, codings, names))
         while not exposition.may_send(scrape):
-            scrape = await scrapes.run(lambda: exposition.render(accept, codings, names))
+            scrape = await scrapes.run(form, lambda: exposition.render(accept, codings, names))
         asyncio.get_running_loop().call_later(2 * LIVE_SECONDS, exposition.drop_expired)
         return _scraped(scrape, accept, on_sent)
 
@@ -139,7 +142,7 @@ def _metrics(exposition: Exposition, scrapes: OneAtATime, request: Request, on_s
 
 def _scraped(scrape: Scrape, accept: str, on_sent: Callable[[], None]) -> Response:
     encoding = (("content-encoding", scrape.content_encoding),) if scrape.content_encoding else ()
-    return Response(200, content_type(accept), scrape.chunks, (*encoding, _VARY), on_sent)
+    return Response(200, content_type(accept), scrape.chunks, (*encoding, _VARY), on_sent, scrape.size)
 
 
 def _healthy(probes: Probes) -> Response:

@@ -38,6 +38,10 @@ class SecretFile:
             self._cached = cached
         return cached[1]
 
+    def stamp(self) -> object:
+        """Return a value that changes when the file is written or replaced. It does not depend on the secret."""
+        return _stamp(_stat(self.path))
+
     def _content(self, found: os.stat_result | None) -> str:
         if found is not None and not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
             # A pipe returns its content only once, and a terminal never ends.

@@ -36,18 +36,20 @@ def batch_record(item: Mapping[str, JSON], kind: str) -> Record:
     status = word(item.get("status"), "status")
     unknown: set[str] = set()
     total = optional(amount, item.get("total"), "total", 0, unknown)
-    contributions: Counter[Key] = Counter({("inkit_batches", kind, status): 1})
-    contributions["inkit_batch_documents", kind] = total
+    # Not a Counter, here and below: a list has thousands of batches, and a Counter is slow to make and to add to.
+    contributions: dict[Key, int] = {("inkit_batches", kind, status): 1, ("inkit_batch_documents", kind): total}
     open_work = 0
     accounted = 0
     found: Mapping[str, JSON] = optional(mapping, item.get("destinations"), "destinations", {}, unknown)
-    for (key, entry), named in bounded(found.items(), "destinations", unknown):
-        destination = name(key) if named else UNKNOWN
+    for (place, entry), named in bounded(found.items(), "destinations", unknown):
+        destination = name(place) if named else UNKNOWN
         generations = _generations(entry, unknown)
         for generation_status, count in generations.by_status.items():
-            contributions["inkit_batch_generations", kind, destination, generation_status] += count
+            key = ("inkit_batch_generations", kind, destination, generation_status)
+            contributions[key] = contributions.get(key, 0) + count
             if generation_status in FINAL:
-                contributions["inkit_batch_generations_finished_total", kind, destination, generation_status] += count
+                key = ("inkit_batch_generations_finished_total", kind, destination, generation_status)
+                contributions[key] = contributions.get(key, 0) + count
         accounted += total if generations.uncounted else generations.count
         open_work += generations.open
     # `status` is that of the batch's creation: beside "Completed", generations may be open or not yet begun. Where
@@ -85,16 +87,16 @@ class _Generations:
 def _generations(entry: JSON, unknown: set[str]) -> _Generations:
     found: Mapping[str, JSON]
     found = optional(mapping, {"status": entry} if isinstance(entry, str) else entry, "destinations", {}, unknown)
-    by_status: Counter[str] = Counter()
+    by_status: dict[str, int] = {}
     for key, value in found.items():
         status = name(key)
         if status in _COUNTED:
-            by_status[status] += optional(amount, value, "destinations", 0, unknown)
+            by_status[status] = by_status.get(status, 0) + optional(amount, value, "destinations", 0, unknown)
     if not by_status and found.get("count") is None and found.get("status") is not None:
         unknown.add("destinations")
         return _Generations({label(found["status"]): 1}, 1, uncounted=True)
     count = optional(amount, found.get("count"), "destinations", 0, unknown)
-    return _Generations(by_status, max(count, by_status.total()))
+    return _Generations(by_status, max(count, sum(by_status.values())))
 
 
 def invocation_record(item: Mapping[str, JSON], *, workflow_label: bool) -> Record:

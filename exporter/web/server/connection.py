@@ -1,15 +1,17 @@
 """Limit what a client's connection may take: time, memory and places. Responses are made in app.py."""
 
 import asyncio
+import functools
 import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from exporter.config import Bounds
+from exporter.web.server.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,21 @@ def limits_within(bounds: Bounds) -> Limits:
 _GRACE_SECONDS = 1.0
 """For a client to send its request or to read its response, before it is among the first to be evicted."""
 
+_SHORT_BYTES = 65536
+"""What is left of a response that is sent without waiting for other connections."""
+
 _TURN_SECONDS = 0.25
 """The least time for which a connection keeps its place, as long as new ones can wait in the system's queue."""
+
+
+class _PassingOn(h11.Connection):
+    """Passes on what is sent of a body. h11 itself copies it, and what the socket does not take is copied once more."""
+
+    def send(self, event: h11.Event) -> Any:
+        if not isinstance(event, h11.Data):
+            return super().send(event)
+        parts = self.send_with_data_passthrough(event) or []
+        return memoryview(parts[0]) if len(parts) == 1 else b"".join(parts)
 
 
 class Connection(H11Protocol):
@@ -77,6 +92,7 @@ class Connection(H11Protocol):
     def __init__(self, limiter: "ConnectionLimiter", peer: str, **arguments: Any) -> None:
         """Make a connection of a peer, see `peer_of`. The other arguments are those of uvicorn's protocol."""
         super().__init__(**arguments)
+        self.conn = _PassingOn(h11.SERVER, limiter.limits.head_bytes)
         self.limits = limiter.limits
         self.peer = peer
         self._limiter = limiter
@@ -117,7 +133,10 @@ class Connection(H11Protocol):
         super().handle_events()
         if self.cycle is not previous:
             self._expect(None)
-            self.cycle.scope["body_awaited"] = self._await_body  # type: ignore[typeddict-unknown-key]
+            scope = self.cycle.scope
+            scope["body_awaited"] = self._await_body  # type: ignore[typeddict-unknown-key]
+            # The response begins in a later pass of the loop.
+            scope["turn"] = functools.partial(self._turn, self.cycle)  # type: ignore[typeddict-unknown-key]
 
     def on_response_complete(self) -> None:
         """Wait for the next request: the response's last part is sent when the client has read the others.
@@ -156,6 +175,17 @@ class Connection(H11Protocol):
         else:
             self.transport.abort()
 
+    async def _turn(self, cycle: RequestResponseCycle, left: int) -> bool:
+        """Wait until the client has read what was sent, and for the turn among the other connections.
+
+        What is short needs no turn: it takes less time than to wait for one.
+        """
+        if self.flow.write_paused and not cycle.disconnected:
+            await self.flow.drain()
+        if left > _SHORT_BYTES and not cycle.disconnected:
+            await self._limiter.turns.take(left)
+        return not cycle.disconnected
+
     def _should_upgrade(self) -> bool:
         """Return False, without uvicorn's warning that a WebSocket library is missing."""
         return False
@@ -187,6 +217,7 @@ class ConnectionLimiter:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.turns = Turns()
         self.evicting: Callable[[], None] = lambda: None
         """Called for each connection that is evicted."""
         self._connections: dict[Connection, None] = {}

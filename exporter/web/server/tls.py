@@ -84,7 +84,7 @@ class TlsProtocol(asyncio.Protocol):
             self._log_rejection((error.reason or "it does not speak TLS").replace("_", " ").lower())
             self._reject()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypt and send to the client."""
         rest = memoryview(data)
         try:
@@ -152,7 +152,7 @@ class _TlsTransport(asyncio.Transport):
         self._protocol.raw.set_write_buffer_limits(high, low)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._protocol.write(bytes(data))
+        self._protocol.write(data)
 
     def pause_reading(self) -> None:
         # What has arrived already is passed on even so. It is no more than one read of the socket.

@@ -128,10 +128,10 @@ def test_a_good_one_after_a_bad_one_heals_it() -> None:
 def test_a_scrape_says_how_the_last_reload_ended_however_soon_it_comes() -> None:
     reloads = Reloads()
     exposition = Exposition(reloads.board, (), reloads.live.registry, clock=lambda: 0.0)
-    assert b"config_last_reload_successful 1.0\n" in exposition.render().chunks[0]
+    assert b"config_last_reload_successful 1.0\n" in b"".join(exposition.render().chunks)
     reloads.read = ConfigError([])
     reloads.reload()
-    assert b"config_last_reload_successful 0.0\n" in exposition.render().chunks[0]
+    assert b"config_last_reload_successful 0.0\n" in b"".join(exposition.render().chunks)
 
 
 @pytest.mark.parametrize("path", [Path("other.db"), None])

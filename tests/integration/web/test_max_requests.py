@@ -22,10 +22,12 @@ class Slow(Program):
     def __init__(self, most: int, path: str = "/metrics") -> None:
         super().__init__()
         self.begun, self.go = threading.Event(), threading.Event()
+        self.made: list[str] = []
         render = self.exposition.render
 
         def waiting(accept: str = "", accept_encoding: str = "", names: Sequence[str] = ()) -> Scrape:
             self.begun.set()
+            self.made.append(accept)
             assert self.go.wait(GENEROUS)
             return render(accept, accept_encoding, names)
 
@@ -58,6 +60,20 @@ def test_a_scrape_beyond_the_limit_is_refused_in_the_words_of_promhttp(most: int
         program.go.set()
         assert sorted(each.result()[0].status for each in scrapes) == [200] * most + [503] * 3
         assert ask(place, "GET", path)[0].status == 200
+
+
+def test_scrapes_of_one_format_that_wait_are_made_once_and_not_before_they_came() -> None:
+    program = Slow(30)
+    program.live.set(1)
+    with scraped(program, 31) as (_, scrapes):
+        # All others have come when there is no room for one of them.
+        eventually(lambda: any(each.done() for each in scrapes))
+        program.live.set(2)
+        program.go.set()
+        answers = [each.result() for each in scrapes]
+    assert sorted(answer.status for answer, _ in answers) == [200] * 30 + [503]
+    assert len(program.made) == 2
+    assert sum(b"\nlive 2.0\n" in body for _, body in answers) >= 29
 
 
 def test_other_pages_are_answered_while_no_more_scrapes_are() -> None:

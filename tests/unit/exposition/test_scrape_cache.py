@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client import Histogram
 
-from exporter.exposition.scrape import LIVE_SECONDS, Exposition
+from exporter.exposition.scrape import FORMAT_SECONDS, LIVE_SECONDS, Exposition, Scrape
 from exporter.exposition.snapshot import Block, CollectorSnapshot
 from exporter.exposition.text_format import Exemplar, Sample
 from tests.support.scrape_scene import (
@@ -46,14 +46,14 @@ def test_a_scrape_that_is_no_longer_valid_is_freed_when_that_is_asked_for(
 ) -> None:
     scene.publish("a", 1)
     first = scene.exposition.render(accept, encoding)
-    chunk = first.chunks[0]
+    chunks = first.chunks
     scene.exposition.drop_expired()
     assert scene.exposition.kept(accept, encoding) is first
     del first
-    references = sys.getrefcount(chunk)
+    references = sys.getrefcount(chunks)
     scene.clock.now += LIVE_SECONDS + 0.1
     scene.exposition.drop_expired()
-    assert sys.getrefcount(chunk) == references - 1
+    assert sys.getrefcount(chunks) == references - 1
 
 
 @FORMATS
@@ -81,6 +81,36 @@ def test_a_family_is_kept_too_when_all_collectors_are_stale(scene: Scene) -> Non
     first = max(scene.exposition.render("", "gzip").chunks, key=len)
     scene.clock.now += 10
     assert max(scene.exposition.render("", "gzip").chunks, key=len) is first
+
+
+@FORMATS
+def test_when_a_line_changes_only_its_neighbors_are_compressed_again(scene: Scene, accept: str) -> None:
+    def publish(place: int, number: int) -> None:
+        line = f"api_up {number} {NOISE[place : place + 10_000].hex()}\n".encode()
+        scene.board.publish(CollectorSnapshot(f"{place}", "inkit", "c", {}, 0.0, {UP.name: Block(line)}))
+
+    def compressed() -> list[bytes]:
+        return list(scene.exposition.render(accept, "gzip").chunks)
+
+    for place in range(100):
+        publish(place, 1)
+    before = compressed()
+    publish(50, 2)
+    after = compressed()
+    assert len(before) == len(after) > 20
+    # The one with the line, and the end with the checksum of all.
+    assert [old is new for old, new in zip(before, after, strict=True)].count(False) == 2
+
+
+@FORMATS
+def test_a_family_is_divided_again_when_its_lines_have_become_longer(scene: Scene, accept: str) -> None:
+    for size in (1, 10_000):
+        for place in range(100):
+            block = Block(f"api_up {NOISE[place : place + size].hex()}\n".encode())
+            scene.board.publish(CollectorSnapshot(f"{place}", "inkit", "c", {}, 0.0, {UP.name: block}))
+        assert len(list(scene.exposition.render(accept, "gzip").chunks)) == (
+            3 if size == 1 else pytest.approx(30, abs=10)
+        )
 
 
 @FORMATS
@@ -186,6 +216,20 @@ def test_only_a_cached_scrape_is_kept(scene: Scene, accept: str, encoding: str) 
     assert scene.exposition.kept(accept, encoding) is None
 
 
+@ENCODINGS
+def test_what_was_made_for_a_format_is_freed_when_nobody_asks_for_it_any_more(scene: Scene, encoding: str) -> None:
+    lines = Block(bytes(NOISE))
+    scene.board.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, {UP.name: lines}))
+    scene.exposition.render("", encoding)
+    scene.board.arrange([])
+    del lines
+    held = sys.getrefcount(NOISE)
+    for _ in range(3):
+        scene.clock.now += FORMAT_SECONDS / 2
+        scene.exposition.render(OPENMETRICS_ONLY, "gzip")
+    assert sys.getrefcount(NOISE) < held
+
+
 def test_a_scrape_in_another_form_is_let_go_when_it_holds_no_more(scene: Scene) -> None:
     scene.publish("a", 1)
     chunks = scene.exposition.render("", "").chunks
@@ -193,6 +237,10 @@ def test_a_scrape_in_another_form_is_let_go_when_it_holds_no_more(scene: Scene) 
     scene.clock.now += LIVE_SECONDS + 0.1
     scene.exposition.render(OPENMETRICS_ONLY, "gzip")
     assert sys.getrefcount(chunks) == held - 1
+
+
+def plain(scrape: Scrape) -> bytes:
+    return gzip.decompress(body(scrape)) if scrape.content_encoding else body(scrape)
 
 
 PUBLISHED = st.tuples(
@@ -224,8 +272,10 @@ def test_whatever_happens_between_scrapes_each_is_what_a_new_exposition_returns(
             case str():
                 anew = Exposition(scene.board, FAMILIES, scene.registry, scene.clock)
                 for encoding, names in [("", ()), ("gzip", ()), ("", (FINISHED.name,))]:
-                    scrape = scene.exposition.render(event, encoding, names)
-                    assert body(scrape) == body(anew.render(event, encoding, names))
+                    # Compressed, they may be divided in another way.
+                    assert plain(scene.exposition.render(event, encoding, names)) == plain(
+                        anew.render(event, encoding, names)
+                    )
             case float():
                 scene.clock.now = event
             case list():
