@@ -145,6 +145,7 @@ class Collector:
             id_only = self._read(poll)
         finally:
             self._note_depth(poll)
+            self._pages.end_poll(succeeded=False)
         newest = records.newest()
         marks = records.marks
         poll.mark(
@@ -169,6 +170,7 @@ class Collector:
         self._forget(poll)
         self._note_order(result)
         self._left = answers.left(records.marks)
+        self._pages.end_poll(succeeded=True)
 
     def _time(self, records: Records, clocks: Clocks) -> Trusted:
         marks = records.marks
