@@ -143,7 +143,7 @@ class Client:
             attempt += 1
 
     def get_each(self, requests: Iterable[Request], read: Callable[[JSON], _T]) -> Iterator[_T | FetchError]:
-        """Yield what `read` returns of each answer, or its error, in order; several are requested within the rate limit.
+        """Yield `read` of each answer, or its error, in order; several are under way within the rate limit.
 
         An answer is read when it comes, to take less memory. A failure does not end the others. Raises Stopping.
         The number of requests ahead starts at one and doubles: who needs few answers wastes few requests. Of large
