@@ -1,6 +1,7 @@
 """Asking an API that does not behave: which reason each failure gets, and that nothing holds the client."""
 
 import email.utils
+import queue
 import threading
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from exporter.client import Client, Request, Stopping
+from exporter.client import JSON, Client, Request, Stopping
 from exporter.client.client import USER_AGENT
 from exporter.client.memory_budget import MemoryBudget
 from exporter.client.transport import MAX_BODY_BYTES, RequestLimits
@@ -255,6 +256,19 @@ def test_who_stops_after_one_answer_has_asked_for_one(rig: Rig, asking: Client) 
     )
     next(answers)
     assert len(rig.mock_api.requests) == 1
+
+
+def test_an_answer_is_read_when_it_comes_and_not_when_it_is_wanted(asking: Client) -> None:
+    known: queue.Queue[JSON] = queue.Queue()
+
+    def read(answer: JSON) -> str:
+        known.put(answer)
+        return "read"
+
+    answers = asking.get_each([BATCHES] * 20, read)
+    assert [next(answers) for _ in range(3)] == ["read"] * 3
+    for _ in range(4):
+        known.get(timeout=30)
 
 
 def test_a_failure_among_several_stands_in_its_place_and_does_not_end_the_others(rig: Rig, asking: Client) -> None:
