@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import itertools
 import logging
 import os
 import queue
@@ -17,7 +18,7 @@ from exporter.cli.load_config import configuration, log_limits, log_warnings, re
 from exporter.cli.replica_page import view
 from exporter.cli.sd_notify import ServiceManager
 from exporter.cli.webhooks import made as made_webhooks
-from exporter.client.memory_budget import save_memory
+from exporter.client.memory_budget import return_memory, save_memory
 from exporter.config import Config
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 
 STOP_WITHIN_SECONDS = 1.0
 _SERVER_CHECK_SECONDS = 1.0
+_RETURN_MEMORY_EVERY = 60
+"""Checks of the server between two times that free memory is returned to the system."""
 
 
 class Signals(NamedTuple):
@@ -158,6 +161,7 @@ def _log_start(loading: Loading, config: Config, sockets: Sequence[socket.socket
 
 def _wait(signals: Signals, server: Server, dump: Callable[[], None]) -> bool:
     """Wait for a signal to stop, and call `dump` at each signal for it. Return False if the server ends before."""
+    checks = itertools.count(1)
     while server.alive:
         with contextlib.suppress(queue.Empty):
             signals.stops.get(timeout=_SERVER_CHECK_SECONDS)
@@ -165,6 +169,8 @@ def _wait(signals: Signals, server: Server, dump: Callable[[], None]) -> bool:
         with contextlib.suppress(queue.Empty):
             signals.dumps.get_nowait()
             dump()
+        if next(checks) % _RETURN_MEMORY_EVERY == 0:
+            return_memory()
     return False
 
 

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from exporter import __version__
 from exporter.client import retry
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 USER_AGENT = f"batch-exporter/{__version__}"
 
-
 _LARGEST_ERROR_BYTES = 65_536
 """A larger error is a page for people, and is not read."""
 
@@ -40,6 +39,8 @@ AHEAD_BYTES = 16 * 1024 * 1024
 """Most bytes to request ahead of the answer that is needed now, estimated from the size of the last answer."""
 _LARGEST_AHEAD = 4 * 1024 * 1024
 """A larger answer that was requested ahead is dropped, and requested again when it is needed."""
+
+_T = TypeVar("_T")
 
 
 class RequestMeter(Protocol):
@@ -141,25 +142,25 @@ class Client:
             self._pause(retry.backoff(attempt, random.random()))
             attempt += 1
 
-    def get_each(self, requests: Iterable[Request]) -> Iterator[JSON | FetchError]:
-        """Yield the answer or the error of each request, in order; several are under way within the rate limit.
+    def get_each(self, requests: Iterable[Request], read: Callable[[JSON], _T]) -> Iterator[_T | FetchError]:
+        """Yield `read` of each answer, or its error, in order; several are under way within the rate limit.
 
-        A request that fails does not end the others. Raises Stopping. The number of requests ahead starts at one and
-        doubles, so that a caller who needs few answers wastes few requests. Of large answers few or none are
-        requested ahead. A request's `most` is ignored.
+        An answer is read when it comes, to take less memory. A failure does not end the others. Raises Stopping.
+        The number of requests ahead starts at one and doubles: who needs few answers wastes few requests. Of large
+        answers few or none are requested ahead. A request's `most` is ignored.
         """
         left = iter(requests)
-        ahead: deque[tuple[Request, Future[JSON]]] = deque()
+        ahead: deque[tuple[Request, Future[_T | FetchError]]] = deque()
         at_once = 1
         try:
             while True:
                 for request in itertools.islice(left, at_once - len(ahead)):
                     most = _LARGEST_AHEAD if ahead else MAX_BODY_BYTES
-                    ahead.append((request, self._runner.start(functools.partial(self._get, request, most))))
+                    ahead.append((request, self._runner.start(functools.partial(self._read, request, most, read))))
                 if not ahead:
                     return
                 request, future = ahead.popleft()
-                yield self._result(request, future)
+                yield self._result(request, future, read)
                 at_once = min(self._limiter.at_once, at_once * 2, self._depth(request))
         finally:
             for _, future in ahead:
@@ -169,14 +170,17 @@ class Client:
         """Cut off all requests. The runner must report by now that the program is stopping: `get` raises Stopping."""
         self._transport.close()
 
-    def _result(self, request: Request, future: Future[JSON]) -> JSON | FetchError:
+    def _read(self, request: Request, most: int, read: Callable[[JSON], _T]) -> _T:
+        return read(self._get(request, most))
+
+    def _result(self, request: Request, future: Future[_T], read: Callable[[JSON], _T]) -> _T | FetchError:
         try:
             return self._runner.result(future)
         except FetchError as error:
             if error.reason is not Reason.TOO_LARGE:
                 return error
         try:
-            return self._get(request, MAX_BODY_BYTES)
+            return self._read(request, MAX_BODY_BYTES, read)
         except FetchError as error:
             return error
 
@@ -213,11 +217,7 @@ class Client:
             answer = self._transport.get(
                 self._access.base_url + request.path,
                 request.params,
-                {
-                    self._access.token_header: token,
-                    "User-Agent": USER_AGENT,
-                    "Accept": "application/json",
-                },
+                {self._access.token_header: token, "User-Agent": USER_AGENT, "Accept": "application/json"},
                 self._access.timeout,
                 most,
             )

@@ -26,8 +26,7 @@ class FailedRecords:
 
     def __init__(self, families: Sequence[Family]) -> None:
         """`families` are in the order of the catalog: the counter that comes first tells the alert of a record."""
-        self._outcomes = {family.name: (family, family.outcome) for family in families if family.outcome is not None}
-        self._order = {name: place for place, name in enumerate(self._outcomes)}
+        self._families = families
         self._known: dict[frozenset[Key], _Meaning] = {}
 
     def describe(self, failed: Iterable[Failed]) -> tuple[Failure, ...]:
@@ -52,8 +51,10 @@ class FailedRecords:
         )
 
     def _meaning(self, keys: Iterable[Key]) -> _Meaning:
-        raised = sorted((key for key in keys if key[0] in self._order), key=lambda key: (self._order[key[0]], key))
-        labeled = [(self._outcomes[key[0]][1], _labels(key, self._outcomes[key[0]][0])) for key in raised]
+        outcomes = {family.name: (family, family.outcome) for family in self._families if family.outcome is not None}
+        order = {name: place for place, name in enumerate(outcomes)}
+        raised = sorted((key for key in keys if key[0] in order), key=lambda key: (order[key[0]], key))
+        labeled = [(outcomes[key[0]][1], _labels(key, outcomes[key[0]][0])) for key in raised]
         failing = [(outcome, labels) for outcome, labels in labeled if labels.get(outcome.label) in outcome.failures]
         places = (labels[outcome.place] for outcome, labels in failing if outcome.place in labels)
         return _Meaning(

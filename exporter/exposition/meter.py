@@ -1,5 +1,7 @@
 """Count the requests of accounts, and render a line of theirs only when its number has changed."""
 
+import functools
+import itertools
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 
@@ -23,17 +25,21 @@ _Labels = tuple[str, ...]
 
 
 class _Series:
-    """The series of one family and account, in the order in which they appeared."""
+    """The series of one family and account, in the order in which they appeared.
 
-    __slots__ = ("_changed", "_family", "_lines", "_lock", "_rendered", "_values")
+    There may be tens of thousands: they are known by the values of the labels that the account's series differ in.
+    """
 
-    def __init__(self, family: Family, lock: threading.Lock) -> None:
+    __slots__ = ("_changed", "_family", "_lock", "_own", "_rendered", "_values")
+
+    def __init__(self, family: Family, own: _Labels, lock: threading.Lock) -> None:
+        """`own` is the values of the labels that come first and are the same for all of them."""
         self._family = family
+        self._own = own
         self._lock = lock
         self._values: dict[_Labels, float] = {}
-        self._lines: dict[_Labels, bytes] = {}
         self._changed: dict[_Labels, None] = {}
-        """The series whose lines have an old number, and in order those that have no line yet."""
+        """The series whose lines have an old number, or that have no line yet."""
         self._rendered = b""
 
     def add(self, labels: _Labels, amount: float) -> None:
@@ -43,20 +49,32 @@ class _Series:
 
     def values(self, _: Family) -> Mapping[_Labels, float]:
         with self._lock:
-            return dict(self._values)
+            return {(*self._own, *labels): value for labels, value in self._values.items()}
 
     def rendered(self, _: Family) -> bytes:
         """Return all lines. Only those whose numbers have changed are rendered: a microsecond for each."""
         if self._changed:
             with self._lock:
-                for labels in self._changed:
-                    line = self._lines.get(labels)
-                    start = line_start(self._family, labels) if line is None else line[: line.rindex(b" ") + 1]
-                    self._lines[labels] = start + rendered_number(self._values[labels]) + b"\n"
-                self._rendered = b"".join(self._lines.values())
+                before = self._rendered.split(b"\n")[:-1]
+                lines = [
+                    self._line(labels, line) if line is None or labels in self._changed else line
+                    for labels, line in itertools.zip_longest(self._values, before)
+                ]
+                self._rendered = b"".join([line + b"\n" for line in lines])
                 # Last: others take what is rendered without the lock when nothing has changed.
                 self._changed.clear()
         return self._rendered
+
+    def _line(self, labels: _Labels, before: bytes | None) -> bytes:
+        """Return the line of a series; `before` is the one with its old number."""
+        start = line_start(self._family, (*self._own, *labels)) if before is None else before[: before.rindex(b" ") + 1]
+        return start + rendered_number(self._values[labels])
+
+
+@functools.lru_cache(maxsize=1024)
+def _shared(*labels: str) -> _Labels:
+    """Return the labels, the same object for all accounts."""
+    return labels
 
 
 class AccountMeter:
@@ -75,26 +93,25 @@ class AccountMeter:
         ticks: Callable[[], float] = boot_ticks,
     ) -> None:
         """Observe durations in `seconds`, which all accounts share. `lock` is that of the snapshot store."""
-        self._account = account
         self._system = system
         self._seconds = seconds
         self._durations: dict[str, Histogram] = {}
         """By endpoint: the library takes longer to look one up than to observe."""
-        self._series = {family.name: _Series(family, lock) for family in COUNTED}
+        self._series = {family.name: _Series(family, (account, system), lock) for family in COUNTED}
         self._requests = self._series[REQUESTS.name]
         self._throttled = self._series[THROTTLED.name]
         self.stated_limit = StatedRateLimit(account, system, ticks)
         """What the account's API states of its own rate limit."""
-        self._throttled.add((account, system), 0.0)
+        self._throttled.add((), 0.0)
 
     def expect(self, endpoints: Iterable[str]) -> None:
         """Expose requests to these endpoints at 0, so that the first one is an increase."""
         for endpoint in endpoints:
             for code in EXPECTED_CODES:
-                self._requests.add((self._account, self._system, endpoint, code), 0.0)
+                self._requests.add(_shared(endpoint, code), 0.0)
 
     def answered(self, endpoint: str, code: str, seconds: float) -> None:
-        self._requests.add((self._account, self._system, endpoint, code), 1.0)
+        self._requests.add(_shared(endpoint, code), 1.0)
         duration = self._durations.get(endpoint)
         if duration is None:
             duration = self._durations[endpoint] = self._seconds.labels(self._system, endpoint)
@@ -102,7 +119,7 @@ class AccountMeter:
 
     def throttled(self, seconds: float) -> None:
         if seconds:
-            self._throttled.add((self._account, self._system), seconds)
+            self._throttled.add((), seconds)
 
     def rate_limit(self, limit: float | None, remaining: float | None, reset_in: float | None) -> None:
         self.stated_limit.note(limit, remaining, reset_in)

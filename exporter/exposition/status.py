@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from exporter.model.record import STATE_REASONS, Reason
 
+_NO_ERRORS: Mapping[Reason, int] = dict.fromkeys(STATE_REASONS, 0)
+"""The same object for all collectors: thousands would each hold as much."""
+
 
 @dataclass(slots=True)
 class CollectorStatus:
@@ -37,8 +40,8 @@ class CollectorStatus:
     in_flight: int = 0
     oldest_in_flight: float | None = None
     """Creation time of the oldest record in flight."""
-    state_errors: Mapping[Reason, int] = field(default_factory=lambda: dict.fromkeys(STATE_REASONS, 0))
-    state_errors_published: Mapping[Reason, int] = field(default_factory=lambda: dict.fromkeys(STATE_REASONS, 0))
+    state_errors: Mapping[Reason, int] = field(default_factory=lambda: _NO_ERRORS)
+    state_errors_published: Mapping[Reason, int] = field(default_factory=lambda: _NO_ERRORS)
     """Polls that failed because of the state file: the only counts that the state can't keep. Replaced, not changed."""
     stuck: int = 0
     """Records in flight for longer than `stuck_after`."""

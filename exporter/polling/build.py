@@ -136,6 +136,11 @@ def account_pipeline(
     meter.stated_limit.paused_for = limiter.paused_for
     meter.stated_limit.keep = max(account.polling(name).stale_after for name in account.collectors)
     api_client = client(account, source, meter, runner, limiter, shared.requests)
+    output = Output(
+        functools.partial(shared.board.publish, unless=over.is_set),
+        lambda: shared.board.last_scrape,
+        account.created_timestamps,
+    )
     scope = json.dumps([account.base_url, account.filters], sort_keys=True)
     facts_by_name = {facts.collector: facts.going_on() for facts in known if facts.system == account.system}
 
@@ -156,11 +161,7 @@ def account_pipeline(
             collector,
             api_client,
             shared.state,
-            Output(
-                functools.partial(shared.board.publish, unless=over.is_set),
-                lambda: shared.board.last_scrape,
-                account.created_timestamps,
-            ),
+            output,
             facts_by_name.get(name) or CollectorStatus(account.name, account.system, name),
             Pace(polling.poll_interval, polling.stale_after, polling.stuck_after, account.webhook is not None),
             account.workflow_label,

@@ -20,7 +20,7 @@ class PollLog:
 
     def __init__(self, where: Mapping[str, str], ticks: Callable[[], float]) -> None:
         """Log with `where` as fields, which name the collector. `ticks` is in seconds."""
-        self._where = dict(where)
+        self._where = where
         self._ticks = ticks
         self._notices = Notices()
         self._failing: Reason | None = None

@@ -91,7 +91,7 @@ class Publisher:
         self._stuck_from: list[float] = []
         """When others become stuck until the gauges are stale, in order, in seconds of `ticks`."""
         self._counters = Counters({}, frozenset(), {}, {})
-        self._counters_of: tuple[int, Mapping[Key, CounterState], object] | None = None
+        self._counters_of: tuple[object, ...] | None = None
         """The version of the totals that the counters show, the state's errors, and what is told of their starts."""
         self._starts = Starts(output.created_timestamps)
         self._status: Blocks = {}
@@ -206,9 +206,9 @@ class Publisher:
         if self._totals is None:
             return
         counted, published = self._facts.state_errors, self._facts.state_errors_published
-        of_state = {key: CounterState(counted[reason], published[reason]) for reason, key in _STATE_ERRORS.items()}
-        shown = self._version, of_state, self._starts.version
+        shown = self._version, counted, published, self._starts.version
         if shown != self._counters_of:
+            of_state = {key: CounterState(counted[reason], published[reason]) for reason, key in _STATE_ERRORS.items()}
             totals = replace(self._totals, counters={**self._totals.counters, **of_state})
             start = self._start if self._starts.told else None
             self._counters = counters(self._shape, self._facts, totals, self._counters.series, start)
@@ -218,7 +218,8 @@ class Publisher:
         """Publish with the counters and the stuck records as of now."""
         may = self._may_rise(list(_STATE_ERRORS.values()))
         rising = {reason: self._facts.state_errors[reason] for reason, key in _STATE_ERRORS.items() if key in may}
-        self._facts.state_errors_published = {**self._facts.state_errors_published, **rising}
+        if rising:
+            self._facts.state_errors_published = {**self._facts.state_errors_published, **rising}
         self._starts.note_seen(self._output.last_scrape(), self._pace.stands)
         self.render_counters()
         self._render_stuck()

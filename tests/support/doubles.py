@@ -100,14 +100,14 @@ class MemoryApi:
             raise FetchError(Reason.CLIENT_ERROR, "refused", answer.status)
         return json.loads(answer.body)
 
-    def get_each(self, requests: Iterable[Request]) -> Iterator[Any]:
+    def get_each(self, requests: Iterable[Request], read: Callable[[Any], Any]) -> Iterator[Any]:
         """Some are answered before the ones before them are looked at, as with the real client."""
         left = iter(requests)
         ahead: deque[Any] = deque()
         while True:
             for request in left:
                 try:
-                    ahead.append(self.get(request))
+                    ahead.append(read(self.get(request)))
                 except FetchError as error:
                     ahead.append(error)
                 if len(ahead) == _AHEAD:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from exporter.client import Client, ThreadRunner
+from exporter.client import JSON, Client, ThreadRunner
 from exporter.client.client import Access
 from exporter.client.error_response import ApiErrorReader
 from exporter.client.rate_limit import RateLimiter
@@ -73,6 +73,11 @@ class Pauses:
         if seconds > 0:
             self.seconds.append(seconds)
         return self.stopping.is_set()
+
+
+def as_it_is(answer: JSON) -> JSON:
+    """A `read` for `Client.get_each`."""
+    return answer
 
 
 def client(

@@ -3,7 +3,7 @@
 import random
 import sqlite3
 from collections import deque
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -71,7 +71,7 @@ class Recorder:
         self.unchanged += found == known
         return found, None if found == known else answer
 
-    def get_each(self, requests: Iterable[Request]) -> Iterator[Any]:
+    def get_each(self, requests: Iterable[Request], read: Callable[[Any], Any]) -> Iterator[Any]:
         asked: list[Request] = []
 
         def noted() -> Iterator[Request]:
@@ -79,10 +79,10 @@ class Recorder:
                 asked.append(request)
                 yield request
 
-        for number, answer in enumerate(self._api.get_each(noted())):
+        for number, answer in enumerate(self._api.get_each(noted(), lambda answer: answer)):
             self.heard.append((asked[number], answer))
             self.answers += not isinstance(answer, FetchError)
-            yield answer
+            yield answer if isinstance(answer, FetchError) else read(answer)
 
 
 class Replay:
@@ -108,8 +108,9 @@ class Replay:
         self._told += 1
         return self._told.to_bytes(8), self.get(request)
 
-    def get_each(self, requests: Iterable[Request]) -> Iterator[Any]:
-        return (self._next(request) for request in requests)
+    def get_each(self, requests: Iterable[Request], read: Callable[[Any], Any]) -> Iterator[Any]:
+        answers = (self._next(request) for request in requests)
+        return (answer if isinstance(answer, FetchError) else read(answer) for answer in answers)
 
     def _next(self, request: Request) -> Any:
         asked, answer = self._recorder.heard.popleft()

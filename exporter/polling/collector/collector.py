@@ -131,6 +131,7 @@ class Collector:
             id_only = self._read(poll)
         finally:
             self._note_depth(poll)
+            self._pages.end_poll(succeeded=False)
         newest = records.newest()
         marks = records.marks
         poll.mark(
@@ -155,6 +156,7 @@ class Collector:
         self._forget(poll)
         self._note_order(result)
         self._left = answers.left(records.marks)
+        self._pages.end_poll(succeeded=True)
 
     def _allowance(self, ticks: float) -> int:
         before, self._began = self._began, ticks

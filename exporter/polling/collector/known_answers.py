@@ -130,6 +130,10 @@ class Answers:
             self._read[place] = answer
 
 
+NO_ANSWERS = Answers()
+"""Those of no poll: every answer is decoded."""
+
+
 def _of_polls(marks: Checkpoint) -> Checkpoint:
     """Return the part of a checkpoint that polls write, not scrapes."""
     return replace(marks, scraped_at=None, published_at=None)

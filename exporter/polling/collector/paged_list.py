@@ -7,12 +7,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
-from exporter.client import JSON, Client, Request
+from exporter.client import Client, Request
 from exporter.model.record import FetchError
-from exporter.polling.collector.known_answers import Answers
+from exporter.polling.collector.known_answers import NO_ANSWERS, Answers
 from exporter.polling.collector.last_page import last_page
 from exporter.polling.collector.list_end import Depth, End, judge
-from exporter.polling.collector.server_limits import ServerLimits, read_page
+from exporter.polling.collector.server_limits import ServerLimits, refused_page
 from exporter.systems.base import Listing, Page
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class PagedList:
     def __init__(self, listing: Listing, page_size: int, where: Mapping[str, str] | None = None) -> None:
         """Begin with pages of `page_size` rows. `where` names the collector, for the log."""
         self.listing = listing
-        self.where = dict(where or {})
+        self.where = where or {}
         self._limits = ServerLimits(listing, page_size, where=self.where)
         self.depth = Depth()
         """The page at which the list breaks off, as far as earlier polls know; each poll has its own."""
@@ -54,8 +54,14 @@ class PagedList:
         as one that runs oldest first, and neither newer nor older records are known to be absent."""
 
     def read_with(self, answers: Answers) -> None:
-        """Read pages with the answers of this poll, from now on."""
+        """Read pages with the answers of this poll, until `end_poll`."""
         self._limits.answers = answers
+
+    def end_poll(self, *, succeeded: bool) -> None:
+        """Keep nothing of the answers of a poll. One that failed may resume below the newest page."""
+        self._limits.answers = NO_ANSWERS
+        if succeeded:
+            self._newest_ids = ""
 
     @property
     def rows(self) -> int:
@@ -99,7 +105,7 @@ class PagedList:
             self._last = 1
 
     def request(self, number: int) -> Request:
-        """Return the request for a page after the first, to be made ahead. Its answer is for `read`."""
+        """Return the request for a page after the first, to be made ahead. Its answer is for `accept`."""
         return self._limits.request(self.place(number))
 
     def filtered(self, number: int, filters: Mapping[str, str]) -> Request:
@@ -107,9 +113,9 @@ class PagedList:
         request = self._limits.request(number)
         return replace(request, params={**request.params, **filters}, most=None)
 
-    def read(self, answer: JSON | FetchError, number: int) -> Page:
+    def accept(self, answer: Page | FetchError, number: int) -> Page:
         """Return a page that was requested ahead, its newest record first. Raises FetchError."""
-        page = read_page(self.listing, answer)
+        page = refused_page(answer) if isinstance(answer, FetchError) else answer
         self._fill(page)
         return self._newest_first(page, number)
 

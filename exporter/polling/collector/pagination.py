@@ -118,9 +118,9 @@ class Walk:
         counted = max(start, first.pages or start)
         expected = range(start + 1, counted + 1)
         total = first.total
-        answers = self._client.get_each(self._pages.request(number) for number in expected)
+        answers = self._client.get_each(map(self._pages.request, expected), self._pages.listing.read_page)
         for number, answer in zip(expected, answers, strict=False):
-            page = self._pages.read(answer, number)
+            page = self._pages.accept(answer, number)
             if page.total != total:
                 # Read ahead, it may have been answered before a row was inserted above, and the page before it
                 # after: one row was then on neither.

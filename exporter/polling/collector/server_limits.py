@@ -4,9 +4,9 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.client import JSON, Client, Request
+from exporter.client import Client, Request
 from exporter.model.record import FetchError, Reason
-from exporter.polling.collector.known_answers import Answers
+from exporter.polling.collector.known_answers import NO_ANSWERS, Answers
 from exporter.systems.base import Listing, Page
 
 log = logging.getLogger(__name__)
@@ -23,16 +23,11 @@ def is_refusal(error: FetchError) -> bool:
     return error.reason is Reason.CLIENT_ERROR and error.status is not None and 400 <= error.status < 500
 
 
-def read_page(listing: Listing, answer: JSON | FetchError) -> Page:
-    """Read the answer for a page after the first; one that is refused has no rows, but its `refusal`.
-
-    Raises FetchError for every other error.
-    """
-    if not isinstance(answer, FetchError):
-        return listing.read_page(answer)
-    if is_refusal(answer):
-        return Page((), refusal=answer)
-    raise answer
+def refused_page(error: FetchError) -> Page:
+    """Return a page after the first that is refused: it has no rows, but its `refusal`. Raises every other error."""
+    if is_refusal(error):
+        return Page((), refusal=error)
+    raise error
 
 
 @dataclass(slots=True)
@@ -45,7 +40,7 @@ class ServerLimits:
     sort: bool = True
     where: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Account and collector, for the log."""
-    answers: Answers = field(default_factory=Answers, compare=False)
+    answers: Answers = field(default=NO_ANSWERS, compare=False)
     """Reads the answers; each poll has its own."""
 
     def request(self, number: int) -> Request:
@@ -69,7 +64,7 @@ class ServerLimits:
         if refusal.reason is Reason.TOO_LARGE and self.rows > 1:
             return self._smaller(client, number)
         if number > 1:
-            return read_page(self.listing, refusal)
+            return refused_page(refusal)
         if is_refusal(refusal) and refusal.status in (400, 422):
             # A single refusal may be temporary, but what is learned from it is kept: ask again first.
             try:

@@ -7,7 +7,7 @@ the vendor's API reference. `merge_parameters` (its customers' data) is never re
 import functools
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from exporter.client import JSON
 from exporter.model.family import NONE, UNKNOWN
@@ -36,22 +36,52 @@ def batch_record(item: Mapping[str, JSON], kind: str) -> Record:
     status = word(item.get("status"), "status")
     unknown: set[str] = set()
     total = optional(amount, item.get("total"), "total", 0, unknown)
-    # Not a Counter, here and below: a list has thousands of batches, and a Counter is slow to make and to add to.
-    contributions: dict[Key, int] = {("inkit_batches", kind, status): 1, ("inkit_batch_documents", kind): total}
-    open_work = 0
-    accounted = 0
     found: Mapping[str, JSON] = optional(mapping, item.get("destinations"), "destinations", {}, unknown)
-    for (place, entry), named in bounded(found.items(), "destinations", unknown):
-        destination = name(place) if named else UNKNOWN
-        generations = _generations(entry, unknown)
-        for generation_status, count in generations.by_status.items():
+    destinations = tuple(
+        (name(key) if named else UNKNOWN, _generations(entry, unknown))
+        for (key, entry), named in bounded(found.items(), "destinations", unknown)
+    )
+    contributions, in_flight = _batch(kind, status, total, destinations)
+    return Record(
+        id=identifier(item.get("id")),
+        created_at=iso_time(item.get("created_at")),
+        in_flight=in_flight,
+        contributions=contributions,
+        unknown=tuple(sorted(unknown)),
+    )
+
+
+class _Generations(NamedTuple):
+    """The generations of a batch at one destination."""
+
+    by_status: tuple[tuple[str, int], ...]
+    total: int = 0
+    """All of them, those without a status included."""
+    uncounted: bool = False
+    """The batch gives their status and not their number."""
+
+    @property
+    def open(self) -> int:
+        return self.total - sum(count for status, count in self.by_status if status in FINAL)
+
+
+# Batches that are alike share what they add. There are more forms than of invocations, and most of them are rare.
+@functools.lru_cache(maxsize=256)
+def _batch(
+    kind: str, status: str, total: int, destinations: tuple[tuple[str, _Generations], ...]
+) -> tuple[Mapping[Key, int], bool]:
+    """Return what a batch adds to each family, and whether it is in flight."""
+    # Not a Counter: a list has thousands of batches, and a Counter is slow to make and to add to.
+    contributions: dict[Key, int] = {("inkit_batches", kind, status): 1, ("inkit_batch_documents", kind): total}
+    for destination, generations in destinations:
+        for generation_status, count in generations.by_status:
             key = ("inkit_batch_generations", kind, destination, generation_status)
             contributions[key] = contributions.get(key, 0) + count
             if generation_status in FINAL:
                 key = ("inkit_batch_generations_finished_total", kind, destination, generation_status)
                 contributions[key] = contributions.get(key, 0) + count
-        accounted += total if generations.uncounted else generations.count
-        open_work += generations.open
+    accounted = sum(total if generations.uncounted else generations.total for _, generations in destinations)
+    open_work = sum(generations.open for _, generations in destinations)
     # `status` is that of the batch's creation: beside "Completed", generations may be open or not yet begun. Where
     # the creation failed, generations that have not begun never will.
     not_begun = max(0, total - accounted) if status == "completed" else 0
@@ -60,28 +90,7 @@ def batch_record(item: Mapping[str, JSON], kind: str) -> Record:
         contributions["inkit_batches_finished_total", kind, status] = 1
     if not in_flight:
         contributions["inkit_batch_duration_seconds", kind] = 1
-    return Record(
-        id=identifier(item.get("id")),
-        created_at=iso_time(item.get("created_at")),
-        in_flight=in_flight,
-        contributions=positive(contributions),
-        unknown=tuple(sorted(unknown)),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Generations:
-    """The generations of a batch at one destination."""
-
-    by_status: Mapping[str, int]
-    count: int = 0
-    """All of them, those without a status included."""
-    uncounted: bool = False
-    """The batch gives their status and not their number."""
-
-    @property
-    def open(self) -> int:
-        return self.count - sum(count for status, count in self.by_status.items() if status in FINAL)
+    return positive(contributions), in_flight
 
 
 def _generations(entry: JSON, unknown: set[str]) -> _Generations:
@@ -94,9 +103,9 @@ def _generations(entry: JSON, unknown: set[str]) -> _Generations:
             by_status[status] = by_status.get(status, 0) + optional(amount, value, "destinations", 0, unknown)
     if not by_status and found.get("count") is None and found.get("status") is not None:
         unknown.add("destinations")
-        return _Generations({label(found["status"]): 1}, 1, uncounted=True)
+        return _Generations(((label(found["status"]), 1),), 1, uncounted=True)
     count = optional(amount, found.get("count"), "destinations", 0, unknown)
-    return _Generations(by_status, max(count, sum(by_status.values())))
+    return _Generations(tuple(by_status.items()), max(count, sum(by_status.values())))
 
 
 def invocation_record(item: Mapping[str, JSON], *, workflow_label: bool) -> Record:

@@ -367,13 +367,13 @@ def test_rows_that_moved_while_pages_were_read_ahead_are_read_again(rig: Rig) ->
     class Swapped(MemoryApi):
         """Answers what is asked for ahead in another order than it was asked for."""
 
-        def get_each(self, requests):  # type: ignore[no-untyped-def]
+        def get_each(self, requests, read):  # type: ignore[no-untyped-def]
             asked = list(requests)
-            early = self.get(asked[1])
+            early = read(self.get(asked[1]))
             rig.world.add("document_batches", document_batch("rb_between", NOW + 1))
-            yield self.get(asked[0])
+            yield read(self.get(asked[0]))
             yield early
-            yield from (self.get(value) for value in asked[2:])
+            yield from (read(self.get(value)) for value in asked[2:])
 
     del api
     polling = poller(rig, Swapped(InkitApi(rig.world, "")))

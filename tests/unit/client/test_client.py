@@ -1,6 +1,7 @@
 """Asking an API that does not behave: which reason each failure gets, and that nothing holds the client."""
 
 import email.utils
+import queue
 import threading
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from exporter.client import Client, Request, Stopping
+from exporter.client import JSON, Client, Request, Stopping
 from exporter.client.client import USER_AGENT
 from exporter.client.memory_budget import MemoryBudget
 from exporter.client.transport import MAX_BODY_BYTES, RequestLimits
@@ -17,7 +18,7 @@ from exporter.demo.faults import Fault
 from exporter.demo.items import document_batch
 from exporter.demo.server import MockApi
 from exporter.model.record import FetchError, Reason
-from tests.support.rig import NOW, TOKEN, Meter, Pauses, Rig, client
+from tests.support.rig import NOW, TOKEN, Meter, Pauses, Rig, as_it_is, client
 
 BATCHES = Request("/batch", "/batch")
 
@@ -235,7 +236,7 @@ def test_each_request_reads_the_token_again(rig: Rig) -> None:
 def test_several_answers_come_in_the_order_asked_for(rig: Rig, asking: Client) -> None:
     rig.world.extend("document_batches", [document_batch(f"rb_{number}", NOW + number) for number in range(40)])
     requests = [Request("/batch", "/batch", {"page": str(number), "page_size": "1"}) for number in range(1, 41)]
-    answers = [answer for answer in asking.get_each(requests) if not isinstance(answer, FetchError)]
+    answers = [answer for answer in asking.get_each(requests, as_it_is) if not isinstance(answer, FetchError)]
     found = [answer["items"][0]["id"] for answer in answers]
     assert found == [f"rb_{number}" for number in reversed(range(40))]
 
@@ -243,21 +244,36 @@ def test_several_answers_come_in_the_order_asked_for(rig: Rig, asking: Client) -
 def test_no_more_are_asked_at_once_than_allowed(rig: Rig) -> None:
     asking = client(rig.mock_api.url, at_once=3)
     requests = (Request("/batch", "/batch", {"page": str(number)}) for number in range(1, 100))
-    answers = asking.get_each(requests)
+    answers = asking.get_each(requests, as_it_is)
     for _ in range(5):
         next(answers)
     assert len(rig.mock_api.requests) <= 5 + 3
 
 
 def test_who_stops_after_one_answer_has_asked_for_one(rig: Rig, asking: Client) -> None:
-    answers = asking.get_each(Request("/batch", "/batch", {"page": str(number)}) for number in range(1, 100))
+    answers = asking.get_each(
+        (Request("/batch", "/batch", {"page": str(number)}) for number in range(1, 100)), as_it_is
+    )
     next(answers)
     assert len(rig.mock_api.requests) == 1
 
 
+def test_an_answer_is_read_when_it_comes_and_not_when_it_is_wanted(asking: Client) -> None:
+    known: queue.Queue[JSON] = queue.Queue()
+
+    def read(answer: JSON) -> str:
+        known.put(answer)
+        return "read"
+
+    answers = asking.get_each([BATCHES] * 20, read)
+    assert [next(answers) for _ in range(3)] == ["read"] * 3
+    for _ in range(4):
+        known.get(timeout=30)
+
+
 def test_a_failure_among_several_stands_in_its_place_and_does_not_end_the_others(rig: Rig, asking: Client) -> None:
     requests = [BATCHES, Request("/batch/{id}", "/batch/rb_none"), BATCHES]
-    first, failed, last = asking.get_each(requests)
+    first, failed, last = asking.get_each(requests, as_it_is)
     assert isinstance(failed, FetchError)
     assert failed.status == 404
     assert first == last
@@ -265,7 +281,7 @@ def test_a_failure_among_several_stands_in_its_place_and_does_not_end_the_others
 
 def test_when_all_answers_are_there_no_thread_is_left(asking: Client) -> None:
     before = set(threading.enumerate())
-    assert len(list(asking.get_each([BATCHES] * 20))) == 20
+    assert len(list(asking.get_each([BATCHES] * 20, as_it_is))) == 20
     for thread in set(threading.enumerate()) - before:
         if thread.name == "GET":
             thread.join(5)

@@ -9,7 +9,7 @@ from exporter.client import Client, Request, Stopping
 from exporter.client.transport import Tls, Transport
 from exporter.demo import faults
 from exporter.model.record import FetchError, Reason
-from tests.support.rig import Pauses, Rig, client
+from tests.support.rig import Pauses, Rig, as_it_is, client
 
 BATCHES = Request("/batch", "/batch")
 GENEROUS = 20.0
@@ -17,7 +17,7 @@ GENEROUS = 20.0
 
 def ended(asking: Client, raised: list[Exception]) -> None:
     try:
-        for _ in asking.get_each([BATCHES] * 5):
+        for _ in asking.get_each([BATCHES] * 5, as_it_is):
             pass
     except (FetchError, Stopping) as error:
         raised.append(error)

@@ -17,7 +17,7 @@ from exporter.client.resolve import SYSTEM
 from exporter.client.transport import RequestLimits, Tls, Transport
 from exporter.demo import faults
 from exporter.model.record import FetchError, Reason
-from tests.support.rig import TOKEN, Meter, Pauses, Rig, client
+from tests.support.rig import TOKEN, Meter, Pauses, Rig, as_it_is, client
 from tests.support.scripted import scripted
 
 MIB = 1024 * 1024
@@ -129,7 +129,7 @@ def padded(size: int) -> bytes:
 def under_way(size: int, count: int = 6) -> int:
     """How many answers of this size are asked for ahead, once the first is known."""
     with scripted(padded(size)) as server:
-        answers = client(server.url, at_once=4).get_each([Request("/batch", "/batch")] * count)
+        answers = client(server.url, at_once=4).get_each([Request("/batch", "/batch")] * count, as_it_is)
         for _ in range(3):
             next(answers)
         # What is asked for ahead is asked for before the answer that is wanted is given.
@@ -149,7 +149,7 @@ def test_of_small_ones_as_many_as_may_be_under_way() -> None:
 
 def test_an_answer_ahead_that_is_large_unexpectedly_is_asked_for_again_when_it_is_wanted() -> None:
     with scripted(padded(6 * MIB)) as server:
-        answers = list(client(server.url, at_once=4).get_each([Request("/batch", "/batch")] * 5))
+        answers = list(client(server.url, at_once=4).get_each([Request("/batch", "/batch")] * 5, as_it_is))
         assert len(server.asked) > 5
     assert answers == [{"items": []}] * 5
 
