@@ -185,7 +185,9 @@ def test_a_number_where_text_was_written_is_damage(whole: Path, tmp_path: Path, 
     assert DAMAGED in outcome(path)
 
 
-@pytest.mark.parametrize("schema", [b"\x0e", b"CREATE TABLE x \x1b[2J", b"CREATE TABLE \xec\xff(", b"CREATE\nnonsense\n", b"x" * 5_000])
+@pytest.mark.parametrize(
+    "schema", [b"\x0e", b"CREATE TABLE x \x1b[2J", b"CREATE TABLE \xec\xff(", b"CREATE\nnonsense\n", b"x" * 5_000]
+)
 def test_what_sqlite_quotes_of_a_damaged_file_fits_on_one_line_of_a_terminal(
     whole: Path, tmp_path: Path, schema: bytes
 ) -> None:
