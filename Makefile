@@ -17,12 +17,12 @@ export EXAMPLES
 SAMPLE ?= 50
 SEED ?= 1
 ONLY ?=
-# How long `make chaos` and `make soak` take. Without SEED= on the command line, each run chooses other faults.
+# How long `make chaos`, `make soak` and `make fuzz` take. Without SEED= on the command line, each run chooses others.
 SECONDS ?= 1800
 FAULTS_SEED = $(if $(filter command environment,$(firstword $(origin SEED))),$(SEED))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image packages bench audit chaos soak version clean
+.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image packages bench audit chaos soak fuzz network version clean
 
 .NOTPARALLEL:
 
@@ -112,6 +112,12 @@ chaos: programs $(VENV)/.test ## put replicas through random faults, and check w
 soak: programs $(VENV)/.test ## run for long under faults, reloads and kills, and look for what grows (SECONDS=1800 SEED=)
 	$(BIN)/python -m tools.soak $(SECONDS) $(FAULTS_SEED)
 
+fuzz: $(VENV)/.fuzz ## try inputs that no test has, of all kinds, and keep those that are too much (SECONDS=1800 SEED= TARGET=)
+	$(BIN)/python -m tools.fuzz $(SECONDS) $(FAULTS_SEED) $(TARGET)
+
+network: programs $(VENV)/.test ## put the exporter on bad networks of the kernel, and check what it counts
+	$(BIN)/python -m tools.network
+
 version: ## print the version
 	@echo $(VERSION)
 
@@ -136,6 +142,10 @@ $(VENV)/.coverage: $(VENV)/.test pyproject.toml
 
 $(VENV)/.mutants: $(VENV)/.test pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[test,mutants]'
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.test pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[test,fuzz]'
 	@touch $@
 
 $(VENV)/.site: $(VENV)/.made pyproject.toml

@@ -75,9 +75,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which programs have judged the rules: that depends on the machine."""
+    """Say which programs have judged the rules, and what else depends on the machine."""
     if summary := promtool.used():
         terminalreporter.write_line(summary)
+    for report in terminalreporter.getreports("passed"):
+        for note in (value for name, value in report.user_properties if name == "note"):
+            terminalreporter.write_line(str(note))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,8 @@ Promtool and Prometheus judge what the exporter exposes, amtool and Alertmanager
 builds and runs the image (on a base from mmdebstrap); kubectl and systemd read deploy/; rpm builds and reads a package,
 lintian judges the other; Chromium shows the pages;
 PostgreSQL keeps a state, with PgBouncer before it; shells complete command lines; mandoc and groff read the manual
-page. Where Go is installed, it also builds what Debian has not: a Prometheus 3.x with its promtool.
+page; ip, iptables and unshare make bad networks. Where Go is installed, it also builds what Debian has not: a
+Prometheus 3.x with its promtool.
 """
 
 import ctypes
@@ -45,6 +46,8 @@ PROGRAMS = (
     Program("prometheus-alertmanager", (0, 25), "prometheus-alertmanager"),
     Program("chromium", (120,), "chromium fonts-dejavu-core"),
     Program("curl", (7, 88), "curl"),
+    Program("ip", (5,), "iproute2", ("-Version",)),
+    Program("iptables", (1, 8), "iptables"),
     Program("kubectl", (1, 20), "kubernetes-client", ("version", "--client")),
     Program("lintian", (2, 116), "lintian"),
     Program("mmdebstrap", (1, 3), "mmdebstrap debian-archive-keyring"),
@@ -54,7 +57,10 @@ PROGRAMS = (
     Program("rpm", (4, 16), "rpm"),
     Program("runc", (1, 1), "runc"),
     Program("systemd-analyze", (252,), "systemd"),
+    Program("unshare", (2, 30), "util-linux"),
 )
+SBIN = "/usr/sbin:/sbin"
+"""Programs for administrators, which users may start too, are not in every PATH."""
 POSTGRESQL = Path("/usr/lib/postgresql")
 """Debian keeps PostgreSQL's server out of PATH, each version in its own folder."""
 LIBRARY = "libatomic.so.1"
@@ -94,7 +100,7 @@ def written(version: Version) -> str:
 def path_of(name: str) -> str | None:
     """The path of a program, in PATH or where Debian keeps it."""
     kept = sorted(POSTGRESQL.glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
-    return shutil.which(name) or (str(kept[-1]) if kept else None)
+    return shutil.which(name) or shutil.which(name, path=SBIN) or (str(kept[-1]) if kept else None)
 
 
 def problem(program: Program) -> str | None:

@@ -15,6 +15,8 @@ _CHARACTERS = re.compile(r"[!-~]*")
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 _HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+(?:%[\w.-]+)?|[/@][\w./@:-]*")
 """A name, an address, or the folder of a socket, which may be an abstract one."""
+_LITERAL = re.compile(r"\[([^\[\]]+)\]")
+"""An address of IPv6. libpq reads on after a "[" until its "]", whatever stands between."""
 _PORT = re.compile(r"[0-9]{1,5}")
 _DATABASE_SHOWN = re.compile(r"[\w$ .-]+")
 
@@ -86,18 +88,29 @@ def _hosts_problem(parts: _Parts) -> str | None:
     names = _names(parts)
     if not all(names):
         return "must name a host, or the folder of a socket as host=/run/postgresql after a ?"
-    if not all(_HOST.fullmatch(name) for name in names):
+    if not all(_HOST.fullmatch(name) for name in names) or _has_stray_bracket(parts):
         return "must have a valid host"
     if any(number and not (_PORT.fullmatch(number) and 0 < int(number) < 65536) for number in _ports(parts)):
         return "must have a port from 1 to 65535, or none: in a user name or password, write : / ? @ as %3A %2F %3F %40"
     return None
 
 
+def _has_stray_bracket(parts: _Parts) -> bool:
+    """Return whether there is a bracket that has no other, also where a parameter names the host."""
+    return any(bracket in _bare(name) for name, _ in parts.hosts for bracket in "[]")
+
+
 def _names(parts: _Parts) -> list[str]:
     """Return hosts, addresses and folders of sockets. Parameters take precedence over what stands before them."""
-    before = [unquote(name).strip("[]") for name, _ in parts.hosts]
+    before = [unquote(_bare(name)) for name, _ in parts.hosts]
     named = parts.parameter("host") or (not any(before) and parts.parameter("hostaddr"))
     return named.split(",") if named else before
+
+
+def _bare(name: str) -> str:
+    """Return a host without the brackets of an address of IPv6."""
+    literal = _LITERAL.fullmatch(name)
+    return name if literal is None else literal[1]
 
 
 def _ports(parts: _Parts) -> list[str]:

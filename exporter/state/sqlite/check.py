@@ -8,7 +8,7 @@ import urllib.parse
 from contextlib import closing
 from pathlib import Path
 
-from exporter.state.sqlite.damage import DAMAGED
+from exporter.state.sqlite.damage import damage
 from exporter.state.sqlite.schema import APPLICATION_ID, VERSION
 
 NO_TEMPORARY_FOLDER = (
@@ -95,6 +95,9 @@ def _pages(path: Path) -> str | None:
         with closing(sqlite3.connect(name, uri=True)) as connection:
             (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
-        return DAMAGED.format(error)
+        return damage(str(error))
+    except UnicodeDecodeError:
+        # SQLite's message quotes the file, and Python can't read it.
+        return damage("its content can't be read")
     *_, last = str(result).splitlines()
-    return None if result == "ok" else DAMAGED.format(last)
+    return None if result == "ok" else damage(last)

@@ -14,7 +14,7 @@ from exporter.state.sqlite.schema import Foreign
 FileId = tuple[int, int]
 """Device and inode, which identify a file whatever its name is."""
 
-DAMAGE = (ValueError, TypeError, LookupError)
+DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Errors that reading raises if the state does not hold what was written."""
 
 _FULL = (sqlite3.SQLITE_FULL,)
@@ -25,17 +25,24 @@ _PASSING = (sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT)
 _ERRNO_FULL = (errno.ENOSPC, errno.EDQUOT)
 _ERRNO_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EINTR, errno.ESTALE)
 
-
-DAMAGED = (
+_DAMAGED = (
     "it is damaged ({}); stop the exporter, move it away with its -wal and -shm, and start again"
     " (counters then begin at 0, and no old failure is counted again)"
 )
-"""The message for a file that does not hold what was written."""
+_LONGEST_CAUSE = 200
+
+
+def damage(how: str) -> str:
+    """Return the message for a file that does not hold what was written, with how to start over.
+
+    What SQLite says of such a file may quote it: the message is one line that a terminal can show.
+    """
+    return _DAMAGED.format("".join(char if char.isprintable() else "?" for char in how[:_LONGEST_CAUSE]))
 
 
 def damaged(path: Path, how: str) -> StateError:
-    """Return the error for a damaged file, with how to start over."""
-    return StateError(f"state file {path}: {DAMAGED.format(how)}")
+    """Return the error for a damaged file."""
+    return StateError(f"state file {path}: {damage(how)}")
 
 
 def unreachable(path: Path, error: OSError) -> StateError:

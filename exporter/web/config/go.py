@@ -57,8 +57,8 @@ def duration(text: str) -> float:
         return int(text) * 1e-9
     if text.startswith("-"):
         raise ValueError("must not be negative")
-    parts = _PART.findall(text)
-    if not parts or len(text) > _LONGEST_DURATION or "".join(map("".join, parts)) != text.removeprefix("+"):
+    parts = _PART.findall(text) if len(text) <= _LONGEST_DURATION else []
+    if not parts or "".join(map("".join, parts)) != text.removeprefix("+"):
         raise ValueError("must be a duration such as 100ms, 1s or 1m30s")
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 

@@ -30,6 +30,7 @@ def bin_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str]
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr(programs, "POSTGRESQL", tmp_path / "postgresql")
+    monkeypatch.setattr(programs, "SBIN", str(tmp_path / "sbin"))
 
     def put(name: str, script: str) -> None:
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")

@@ -60,6 +60,11 @@ def test_host_port_and_database_are_shown(url: str, as_shown: str) -> None:
         ("postgresql://d b/x", "another character that a URL can't have"),
         ("postgresql://d!b/x", "must have a valid host"),
         ("postgresql:///x?host=d!b", "must have a valid host"),
+        # libpq reads to the "]", and would connect to another host than the one that is shown.
+        ("postgresql://r,[3/x?p=a:1,[::]:5/y", "must have a valid host"),
+        ("postgresql://[3/x?host=db&p=[::]:5/y", "must have a valid host"),
+        ("postgresql://a]/x", "must have a valid host"),
+        ("postgresql://a[b]c/x", "must have a valid host"),
         ("postgresql://u:%dbname@db/x", "that are no UTF-8"),
         ("postgresql://u:a%C3b%A9@db/x", "that are no UTF-8"),
         ("postgresql://db/x?application_name=%FF", "that are no UTF-8"),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from exporter.model import accounting
 from exporter.model.accounting import Rules
 from exporter.model.record import Record, StateError
-from exporter.state import Observation, State, prepared
+from exporter.state import Observation, State, prepared, problem
 from tests.support.properties import examples
 
 RULES = Rules(frozenset({"c"}), outcomes={"c": (1, frozenset({"failed"}))})
@@ -168,6 +168,38 @@ def test_content_that_is_not_as_it_was_written_is_damage(
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute(f"UPDATE {table} SET {column} = ?", (content,))  # noqa: S608
     assert not (found := outcome(path)) or DAMAGED in found
+
+
+@pytest.mark.parametrize(("table", "column"), [("records", "adds"), ("failures", "amounts"), ("series", "key")])
+def test_a_number_where_text_was_written_is_damage(whole: Path, tmp_path: Path, table: str, column: str) -> None:
+    """One bit of a row says of which type a value is. SQLite itself would make text of it again."""
+    path = copied(whole, tmp_path / "state")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA writable_schema = ON")
+        declared = f"UPDATE sqlite_master SET sql = replace(sql, '{column} TEXT', '{column}') WHERE name = ?"  # noqa: S608
+        database.execute(declared, (table,))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute(f"UPDATE OR IGNORE {table} SET {column} = 7")  # noqa: S608
+        kinds = database.execute(f"SELECT DISTINCT typeof({column}) FROM {table}").fetchall()  # noqa: S608
+        assert ("integer",) in kinds
+    assert DAMAGED in outcome(path)
+
+
+@pytest.mark.parametrize(
+    "schema", [b"\x0e", b"CREATE TABLE x \x1b[2J", b"CREATE TABLE \xec\xff(", b"CREATE\nnonsense\n", b"x" * 5_000]
+)
+def test_what_sqlite_quotes_of_a_damaged_file_fits_on_one_line_of_a_terminal(
+    whole: Path, tmp_path: Path, schema: bytes
+) -> None:
+    path = copied(whole, tmp_path / "state")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute("UPDATE sqlite_master SET sql = CAST(?1 AS TEXT), name = name || CAST(?1 AS TEXT)", (schema,))
+    for message in (outcome(path), str(problem(path))):
+        assert DAMAGED in message
+        assert message.isprintable()
+        assert len(message) < 600
 
 
 def test_an_empty_file_with_a_log_is_not_started_over(whole: Path, tmp_path: Path) -> None:

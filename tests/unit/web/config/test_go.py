@@ -1,5 +1,7 @@
 """Durations as Go writes them."""
 
+import time
+
 import pytest
 
 from exporter.web.config.go import duration
@@ -31,6 +33,13 @@ def test_a_duration_is_read_as_go_reads_it(text: str, seconds: float) -> None:
 def test_what_go_refuses_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a duration such as 100ms, 1s or 1m30s"):
         duration(text)
+
+
+def test_a_text_as_long_as_a_file_may_be_is_refused_at_once() -> None:
+    began = time.thread_time()
+    with pytest.raises(ValueError, match="must be a duration"):
+        duration("9" * 1_000_000)
+    assert time.thread_time() - began < 5, "CPU time; a search for the parts would take hours"
 
 
 def test_a_duration_below_zero_is_refused() -> None:
