@@ -76,7 +76,7 @@ class PagedList:
 
     @property
     def newest_ids(self) -> frozenset[str]:
-        """The IDs of the records of the newest page; none if its size has changed since: they stand on several pages."""
+        """The IDs of the records of the newest page; none if the page size has changed since."""
         return frozenset(self._newest_ids.split()) if self._newest_rows == self.rows else frozenset()
 
     def judge(self, page: Page, place: int) -> End:
