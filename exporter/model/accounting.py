@@ -6,6 +6,8 @@ All rules about what counts as an event are here:
   alternates is one event.
 * A record that was never read before counts if it is new; if it is old and was only not read until now, it is stored
   without an event.
+* Labels that say what a record is (`Family.describing`) may change. What was counted is not counted again under the new
+  ones.
 * A failure that no destination shows counts as `none`, minus the failures that are already counted. It is not counted
   again when a destination shows it.
 """
@@ -34,6 +36,8 @@ class Rules:
     """By counter: the index in its keys of the label that says where something failed."""
     lengths: Mapping[str, int] = field(default_factory=dict)
     """By family with optional labels: the length of its keys without them."""
+    describing: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """By family: the indexes in its keys of the labels that say what the whole record is."""
     own_bounds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """By histogram: the bounds that it has where an account chooses none."""
 
@@ -48,6 +52,7 @@ class Rules:
             {family.name: (family.labels.index(outcome.label), outcome.failures) for family, outcome in outcomes},
             {family.name: family.labels.index(outcome.place) for family, outcome in outcomes if outcome.place},
             {family.name: len(family.labels) - len(family.optional) for family in listed if family.optional},
+            {family.name: tuple(map(family.labels.index, family.describing)) for family in listed if family.describing},
             {family.name: family.buckets for family in listed if family.kind == "histogram"},
         )
 
@@ -162,10 +167,22 @@ def _may_be_same_failure(other: Key, unplaced: Key, rules: Rules) -> bool:
 
 
 def _counted(before: Record, after: Record, rules: Rules) -> Mapping[Key, int]:
-    """What a record has counted, under the labels that it has now: an account may have got or lost an optional one."""
+    """What a record has counted, under the labels that it has now.
+
+    An account may have got or lost an optional one, and an API may describe a record in other words than before.
+    """
     values = next((rules.optional(key) for key in after.contributions if key[0] in rules.lengths), None)
+    described = {key[0]: key for key in after.contributions if key[0] in rules.describing}
     counted: Counter[Key] = Counter()
     for key, amount in before.contributions.items():
         if not rules.is_gauge(key):
-            counted[key if values is None else rules.with_optional(key, values)] += amount
+            named = key if values is None else rules.with_optional(key, values)
+            counted[_described(named, described.get(key[0]), rules)] += amount
     return counted
+
+
+def _described(key: Key, as_in: Key | None, rules: Rules) -> Key:
+    """Return a series with the labels that describe the record as in another series of the family."""
+    if as_in is None:
+        return key
+    return tuple(as_in[at] if at in rules.describing[key[0]] else value for at, value in enumerate(key))

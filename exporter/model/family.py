@@ -55,6 +55,8 @@ class Family:
     """Labels that only some accounts have, at the end of `labels`; the series of other accounts have no value there."""
     named: Known = field(default_factory=dict)
     """Documented values of labels whose combinations are too many to be exposed at 0."""
+    describing: tuple[str, ...] = ()
+    """Of a counter or histogram: labels that say what the whole record is. If they change, nothing has happened."""
     outcome: Outcome | None = None
     """Of a counter: which of its series are failures; None where none is."""
 

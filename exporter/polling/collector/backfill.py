@@ -41,7 +41,11 @@ def backfill(poll: Poll) -> int:
             backfilled_to=order.oldest if order.newest_first else None,
             backfilled_page=1 if order.newest_first else start + pages - 1,
         )
-        poll.ingest(_joined(batch), marks)
+        joined = _joined(batch)
+        if joined.rejected and marks.horizon is None:
+            # Once they can be read, those that were there before are no new events.
+            marks = replace(marks, horizon=marks.backfilling_since)
+        poll.ingest(joined, marks)
         # A window may hold a million records: their IDs are not kept in memory.
         poll.met.clear()
         poll.progress()

@@ -5,12 +5,16 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from exporter.model.record import FetchError
 from exporter.polling.collector.fetch_by_id import fetch_by_id
 from exporter.polling.collector.poll import Poll
 from exporter.polling.collector.reconcile import compare, due, finish, pause, recheck_missing, resume_slice
 
 OVERLAP_SECONDS = 3600.0
 """How far before the last poll records are searched for IDs, beside the interval of the collector that reads them."""
+
+NO_LIST = (404, 405)
+"""How an API answers that does not have the list."""
 
 _POLLS = 2
 """Polls in a row that do not find a new ID, until it is left to reconciliations."""
@@ -40,6 +44,7 @@ class IdOnlyPoll:
         new = self._new_ids(poll, None if everything else OVERLAP_SECONDS + naming_interval)
         self._fetch(poll, {*new, *(record_id for record_id, _ in poll.records.in_flight(poll.since))})
         recheck_missing(poll)
+        _check_reached(poll)
         if not marks.complete:
             finish(poll)
         elif is_due:
@@ -53,7 +58,7 @@ class IdOnlyPoll:
         marks = poll.records.marks
         everything = overlap is None or not marks.complete or marks.reconciled_at is None
         since = poll.since if everything or marks.polled_at is None else marks.polled_at - (overlap or 0.0)
-        ids = {*poll.listing.known_ids, *poll.records.batches_named_by(poll.listing.batch_ids_from or "", since)}
+        ids = _named(poll, since)
         kept = poll.records.get(sorted(ids))
         # Records known from other query settings are fetched again.
         known = {record_id for record_id, record in kept.items() if marks.complete or not record.deleted}
@@ -63,13 +68,16 @@ class IdOnlyPoll:
         """Fetch the window's known records, newest first, and the IDs not found before, as the allowance permits."""
         reached = poll.records.marks.reconciled_to
         if reached is None:
-            self.waiting = list(self.not_found)
+            # There is no list on which those would be seen again that the API has denied for some polls.
+            kept = poll.records.get(sorted(_named(poll, poll.since))).values()
+            self.waiting = [*self.not_found, *(record.id for record in kept if record.deleted)]
         most = max(1, poll.allowance)
         ids, self.waiting = self.waiting[:most], self.waiting[most:]
         poll.allowance -= len(ids)
         self._fetch(poll, ids)
         high = resume_slice(poll, math.inf if reached is None else reached)
         further = compare(poll, poll.since, high) if high > poll.since else None
+        _check_reached(poll)
         if further is not None:
             pause(poll, further)
         elif self.waiting:
@@ -80,10 +88,30 @@ class IdOnlyPoll:
     def _fetch(self, poll: Poll, ids: Iterable[str]) -> None:
         requested = sorted(ids)
         missing = fetch_by_id(poll, requested)
-        known = set(poll.records.get(sorted(missing)))
-        poll.missing.not_found(missing & known)
+        kept = poll.records.get(sorted(missing))
+        known = set(kept)
+        poll.missing.not_found(record_id for record_id, record in kept.items() if not record.deleted)
         for record_id in requested:
             if record_id in missing - known:
                 self.not_found[record_id] += 1
             else:
                 self.not_found.pop(record_id, None)
+
+
+def _named(poll: Poll, since: float) -> set[str]:
+    """Return the IDs that the configuration names, and records created since then."""
+    return {*poll.listing.known_ids, *poll.records.batches_named_by(poll.listing.batch_ids_from or "", since)}
+
+
+def _check_reached(poll: Poll) -> None:
+    """Raise the API's error if it has answered no request by ID and refuses more than the list. Raises FetchError.
+
+    A record that it fails to return must not hide others. But if it has returned none, it may be down.
+    """
+    if poll.reached or not poll.fetched:
+        return
+    try:
+        poll.pages.page(poll.client, 1)
+    except FetchError as error:
+        if error.status not in NO_LIST:
+            raise

@@ -10,7 +10,7 @@ from exporter.model.accounting import Rules
 from exporter.model.family import Family
 from exporter.model.record import FetchError
 from exporter.polling.collector.backfill import backfill
-from exporter.polling.collector.by_id_only import IdOnlyPoll
+from exporter.polling.collector.by_id_only import NO_LIST, IdOnlyPoll
 from exporter.polling.collector.discover import discover, refresh
 from exporter.polling.collector.known_answers import Answers, Left
 from exporter.polling.collector.labels import OptionalLabel
@@ -199,7 +199,7 @@ class Collector:
         except FetchError as error:
             had_one = marks.complete and not marks.named
             if (
-                error.status not in (404, 405)
+                error.status not in NO_LIST
                 or self.listing.batch_ids_from is None
                 or had_one
                 or isinstance(error, BrokenOff)

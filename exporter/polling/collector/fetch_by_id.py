@@ -50,12 +50,15 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
     if number > 1:
         request = replace(request, params={**request.params, "page": str(number)})
     try:
-        return poll.answers.page(poll.client, request, poll.listing.read_by_id)
+        page = poll.answers.page(poll.client, request, poll.listing.read_by_id)
+        poll.reached = True
+        return page
     except FetchError as error:
         # An error of a list says nothing about its records.
         if poll.listing.ids_per_request > 1 or error.reason not in _OF_THIS_RECORD:
             raise
         if error.status in (404, 410):
+            poll.reached = True
             return None
     # A record that the API fails to return must not hide all others.
     return Page((), {"not_answered": 1}, rows=1)

@@ -47,6 +47,8 @@ class PagedList:
         """When the newest record of the newest page was created, as last read."""
         self._newest_ids = ""
         """IDs of the records of the newest page, separated by spaces."""
+        self._newest_rows = page_size
+        """How many rows were requested for that page."""
         self._unproved: FetchError | None = None
         """Why the last page of a list that runs oldest first may not be the last one."""
         self.order_unknown = False
@@ -80,8 +82,8 @@ class PagedList:
 
     @property
     def newest_ids(self) -> frozenset[str]:
-        """The IDs of the records of the newest page."""
-        return frozenset(self._newest_ids.split())
+        """The IDs of the records of the newest page; none if the page size has changed since."""
+        return frozenset(self._newest_ids.split()) if self._newest_rows == self.rows else frozenset()
 
     def judge(self, page: Page, place: int) -> End:
         """Return what a page, by the server's own number, says about the end of the list."""
@@ -149,7 +151,7 @@ class PagedList:
         else:
             page = self._compare_ends(client, page)
         self._newest = _newest(page)
-        self._newest_ids = " ".join(page.ids)
+        self._newest_ids, self._newest_rows = " ".join(page.ids), self.rows
         if self._last is None:
             self.depth.newest_end_is_there()
         elif self._unproved is not None and not self.depth.breaks_off(-self._last - 1):

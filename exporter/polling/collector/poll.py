@@ -67,6 +67,8 @@ class Poll:
     """IDs of the records that this poll has brought up to date."""
     fetched: set[str] = field(default_factory=set)
     """IDs that were fetched by ID, whatever came of it."""
+    reached: bool = False
+    """Whether the API has answered for one of them, be it that it does not have it."""
     compared: set[str] = field(default_factory=set)
     """IDs that a reconciliation did not meet and has dealt with, whatever came of it."""
     answers: Answers = field(default_factory=Answers)

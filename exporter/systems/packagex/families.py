@@ -67,6 +67,7 @@ FAMILIES = (
         ("account", "resource", "action", "mode", "via", "status"),
         {"batches": {"status": FINISHED}},
         named=_MAKING,
+        describing=tuple(_MAKING),
         outcome=Outcome("status", FAILURES, alert="PackageXBatchFailed", place="resource"),
     ),
     Family(
@@ -76,6 +77,7 @@ FAMILIES = (
         ("account", "resource", "phase", "outcome"),
         {"batches": {"phase": PHASES, "outcome": ("success", "error")}},
         named=_RESOURCES,
+        describing=tuple(_RESOURCES),
         outcome=Outcome("outcome", frozenset({"error"}), alert="PackageXItemErrors", place="resource"),
     ),
     Family(
@@ -86,6 +88,7 @@ FAMILIES = (
         {"batches": {}},
         buckets=DURATIONS,
         named=_RESOURCES,
+        describing=tuple(_RESOURCES),
     ),
     Family(
         "packagex_oldest_in_flight_created_timestamp_seconds",

@@ -116,6 +116,48 @@ def test_a_named_batch_that_two_polls_have_not_found_is_left_to_reconciliations(
     assert asked == [1, 1, 0, 0]
 
 
+@pytest.mark.parametrize("status", [400, 500])
+def test_an_api_that_answers_nothing_is_not_up_for_an_account_without_a_list(rig: Rig, status: int) -> None:
+    """That it has no list is an answer. One record that it fails to return says nothing about others."""
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
+    rig.world.add("workflow_batches", workflow_batch("fb_1", NOW, destinations={"box": generations(1)}))
+    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
+    assert poller.poll()
+    rig.mock_api.faults.add(faults.status(status), path="/invoke/batch/*")
+    for _ in range(2):
+        rig.clock.now += 60
+        assert poller.poll()
+    rig.mock_api.faults.clear()
+    rig.mock_api.faults.add(faults.status(status))
+    reconciled = poller.facts.last_reconcile
+    for seconds in (60, HOUR):
+        rig.clock.now += seconds
+        assert not poller.poll()
+        assert poller.facts.last_reconcile == reconciled
+
+
+def test_a_batch_that_an_api_denied_for_some_polls_is_seen_again_without_a_list(rig: Rig) -> None:
+    """A gateway may answer 404 for all of an API that is down."""
+    rig.world.add("workflow_batches", workflow_batch("fb_1", NOW, destinations={"box": generations(1)}))
+    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1", "fb_2"))
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
+    assert poller.poll()
+    rig.mock_api.faults.add(faults.status(404))
+    for _ in range(2):
+        rig.clock.now += HOUR
+        assert poller.poll()
+    assert rig.own(poller).vanished == 1
+    rig.mock_api.faults.clear()
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
+    rig.world.update("workflow_batches", "fb_1", destinations={"box": generations(1, failed=1)})
+    for _ in range(2):
+        rig.clock.now += HOUR
+        assert poller.poll()
+        assert rig.gauges("workflow_batches")["inkit_batches", "workflow", "completed"] == 1
+    assert rig.own(poller).vanished == 1
+    assert rig.events("workflow_batches")["inkit_batch_generations_finished_total", "workflow", "box", "failed"] == 1
+
+
 def test_a_list_that_was_there_once_and_is_not_found_fails_the_poll(rig: Rig) -> None:
     """It may come back: fetching by ID would miss what nobody names."""
     rig.world.add("workflow_batches", workflow_batch("fb_1", NOW))

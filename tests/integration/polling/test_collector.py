@@ -436,3 +436,30 @@ def test_the_first_poll_of_a_list_of_one_page_is_one_request(rig: Rig, records: 
     for number in range(records):
         rig.world.add("document_batches", document_batch(f"rb_{number}", NOW - number))
     assert rig.cost(rig.poller("document_batches")) == 1
+
+
+@pytest.mark.parametrize("field", ["id", "created_at", "status"])
+def test_an_old_record_that_the_first_reading_could_not_understand_is_no_new_event(rig: Rig, field: str) -> None:
+    fill(rig, 200)
+    failed = document_batch("rb_bad", NOW - 3000, destinations=FAILED)
+    broken = {"id": "rb bad!", "created_at": "soon", "status": 5}
+    listed = {**failed, field: broken[field]}
+    api = MemoryApi(InkitApi(rig.world, ""))
+    rows = {"broken": True}
+
+    def edit(_: int, answer: Any) -> None:
+        if rows["broken"] and "items" in answer:
+            answer["items"] = [listed if item["id"] == "rb_bad" else item for item in answer["items"]]
+
+    api.edit = edit
+    rig.world.add("document_batches", failed)
+    poller = rig.poller("document_batches", page_size=25, asking=cast("Client", api))
+    assert poller.poll()
+    rows["broken"] = False
+    rig.reconcile(poller)
+    assert rig.exact("document_batches")
+    assert not rig.events("document_batches")
+    rig.world.add("document_batches", document_batch("rb_new", rig.clock.now, destinations=FAILED))
+    rig.clock.now += 60
+    assert poller.poll()
+    assert rig.events("document_batches")[("inkit_batches_finished_total", "document", "completed")] == 1

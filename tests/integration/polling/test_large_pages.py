@@ -81,3 +81,20 @@ def test_a_record_that_is_too_large_by_itself_fails_each_poll_until_it_is_smalle
     assert poller.poll()
     assert rig.exact("document_batches")
     assert set(rig.asked("page_size")) == {"1"}
+
+
+def test_records_of_a_newest_page_that_was_larger_are_no_repetition_when_a_backfill_is_resumed(rig: Rig) -> None:
+    """They have moved down, each to a page of the new size."""
+    filled(rig)
+    asking = heavy(rig)
+    asking.heavy = False
+    rig.fail_after(1)
+    poller = rig.poller("document_batches", asking=asking)
+    assert not poller.poll()
+    asking.heavy = True
+    assert not poller.poll()
+    rig.mock_api.faults.clear()
+    rig.world.extend("document_batches", [document_batch(f"rb_new_{n}", NOW + n / 10) for n in range(100)])
+    rig.clock.now += 60
+    assert poller.poll()
+    assert rig.exact("document_batches")

@@ -448,3 +448,20 @@ def test_a_filtered_list_that_always_has_more_is_read_one_page_beyond_what_can_b
     assert poller.poll()
     assert asked == ["requested 1", "queued 1", *(f"processing {number + 1}" for number in range(most))]
     assert rig.exact("batches")
+
+
+@pytest.mark.parametrize("field", ["resource", "action", "mode", "via"])
+def test_batches_that_the_api_describes_otherwise_for_a_while_do_not_fail_again(packagex: Rig, field: str) -> None:
+    poller = packagex.poller("batches")
+    assert poller.poll()
+    items = [packagex_batch(f"b_{n}", NOW + n, status="failed") for n in range(3)]
+    packagex.batches.extend(items)
+    for value in (None, 7, {}):
+        packagex.clock.now += 60
+        assert poller.poll()
+        for item in items:
+            packagex.batches.update(item["id"], **{field: value})
+    packagex.clock.now += 60
+    assert poller.poll()
+    failed = {key: count for key, count in packagex.events("batches").items() if key[0] == FAILED[0]}
+    assert failed == {FAILED: 3}

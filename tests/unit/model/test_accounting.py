@@ -253,3 +253,19 @@ def test_errors_of_one_phase_that_get_a_place_are_not_taken_for_those_of_another
         ("i_total", "none", "parsing", "error"): 5,
         ("i_total", "contact", "validation", "error"): 3,
     }
+
+
+def test_what_a_record_is_called_later_counts_nothing_again_and_what_it_does_later_counts() -> None:
+    """As when an API leaves out the resource of all batches for a while."""
+    outcome = Outcome("status", frozenset({"failed"}), alert="X")
+    labels = ("account", "resource", "mode", "status")
+    family = Family("b_total", "counter", "X.", labels, outcome=outcome, describing=("resource", "mode"))
+    rules = Rules.of([family])
+
+    def batch(resource: str, mode: str, status: str) -> Record:
+        return Record("b", 0.0, False, {("b_total", resource, mode, status): 1})
+
+    seen = [batch("contact", "sync", "failed"), batch("unknown", "none", "failed"), batch("contact", "sync", "failed")]
+    assert followed(rules, *seen) == seen[0].contributions
+    retried = batch("unknown", "sync", "completed")
+    assert followed(rules, *seen, retried) == {**seen[0].contributions, **retried.contributions}
