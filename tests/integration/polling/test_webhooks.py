@@ -117,7 +117,7 @@ def test_however_many_webhooks_come_polls_are_few(rig: Rig, served: Served) -> N
     statuses = {served.post() for _ in range(60)}
     lasted = time.monotonic() - began
     assert statuses <= {202, 429}
-    polls = 2 + lasted / (300 / schedule.ASKED_POLLS)
+    polls = 2 + lasted / schedule.apart_seconds(300)
     assert len(COLLECTORS) <= served.settled() - before <= len(COLLECTORS) * polls
 
 
