@@ -21,8 +21,9 @@ successful poll is longer ago than `stale_after`, so that old values are never s
 Counters and histograms are never dropped while their account is configured. Every increase is visible to Prometheus: a
 series starts at 0, or after a restart at the value that was exposed last. It keeps that value for one `poll_interval`
 and until a scrape has returned it, and increases after that. So `sum without (instance, pod) (increase(…))` misses no
-event, also after a restart or a downtime of any length, and one scrape in each `poll_interval` is enough. While there
-are no scrapes, counters do not change; what happened meanwhile is added when scrapes resume.
+event, also after a restart or a downtime of any length, and one scrape in each `poll_interval` is enough (for accounts
+with `webhook`: in each minute, where `poll_interval` is longer). While there are no scrapes, counters do not change;
+what happened meanwhile is added when scrapes resume.
 
 ## Histograms of durations
 

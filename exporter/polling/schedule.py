@@ -12,8 +12,8 @@ _Id = TypeVar("_Id")
 
 ASKED_POLLS = 30
 """How many polls of a collector may be asked for in each of its intervals, if each of them succeeds."""
-LEAST_APART_SECONDS = 1.0
-"""Between two of them at least."""
+LEAST_APART_SECONDS, MOST_APART_SECONDS = 1.0, 30.0
+"""The bounds of the time between two of them, for intervals that are short or long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +227,13 @@ def _plan(entry: _Entry, now: float, wait: float, *, succeeded: bool) -> None:
     grid, steps = (entry.due, 1) if asked is None or succeeded else (asked, 0)
     entry.due = grid + entry.interval * max(steps, math.ceil((now - grid) / entry.interval))
     entry.due = max(entry.due, now + wait)
-    apart = 0.0 if asked is None else max(LEAST_APART_SECONDS, entry.interval / ASKED_POLLS)
+    apart = 0.0 if asked is None else apart_seconds(entry.interval)
     entry.earliest = now + apart if succeeded else entry.due
+
+
+def apart_seconds(interval: float) -> float:
+    """Return the seconds from the end of a poll that was asked for until another one may begin."""
+    return min(MOST_APART_SECONDS, max(LEAST_APART_SECONDS, interval / ASKED_POLLS))
 
 
 def first_polls(now: float, intervals: Sequence[float], seconds_each: float, phase: float) -> list[float]:

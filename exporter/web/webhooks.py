@@ -97,7 +97,7 @@ class Webhooks:
             return text(429, "Too many webhooks.", _SLOWER)
         if not self._poll(account):
             self._count(account, WebhookResult.NOT_OWNED)
-            return text(503, "Another replica polls this account.", _SLOWER)
+            return text(503, "This replica does not poll the account.", _SLOWER)
         self._count(account, WebhookResult.ACCEPTED)
         log.debug("webhook accepted", extra={"account": account})
         return text(202, "Accepted.")

@@ -17,7 +17,7 @@ STYLES = ("logfmt", "json")
 SECRETS = [
     *(f"token.{name}" for name in (*hostile.KINDS, "inkit", "packagex", "file", "environment", "proxied")),
     *(f"server.{name}" for name in (*hostile.KINDS, "proxy")),
-    *("proxy.user", "proxy.password", "tls.key", "tls.authority", "url.signature", "url.path"),
+    *("proxy.user", "proxy.password", "tls.key", "tls.authority", "url.signature", "url.path", "webhook.secret"),
 ]
 PERSONAL = [
     *("merge_parameters.key", "merge_parameters.value", "merge_parameters.text"),

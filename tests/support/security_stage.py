@@ -17,7 +17,7 @@ from tests.support.canaries import canary
 from tests.support.scripted import Scripted, scripted
 
 ENVIRONMENT = {"MARKED_TOKEN": canary("token.environment")}
-_SETTINGS = ("config.yaml", "token", "key.pem", "authority.pem")
+_SETTINGS = ("config.yaml", "token", "secret", "key.pem", "authority.pem")
 _USER = f"{canary('proxy.user')}:{canary('proxy.password')}@"
 
 
@@ -45,7 +45,13 @@ class Stage:
         """A configuration with an account for each server, in a folder of its own; the state is to be there too."""
         folder = self.folder / name
         folder.mkdir()
-        for file, mark in (("token", "token.file"), ("key.pem", "tls.key"), ("authority.pem", "tls.authority")):
+        marks = {
+            "token": "token.file",
+            "secret": "webhook.secret",
+            "key.pem": "tls.key",
+            "authority.pem": "tls.authority",
+        }
+        for file, mark in marks.items():
             (folder / file).write_text(canary(mark))
         made = {
             "poll_interval": "2s",
@@ -70,7 +76,7 @@ class Stage:
             yield _account(kind, self.servers[kind].url)
         refusing, secure = self.servers["inkit-401"].url, self.api.url.replace("http:", "https:")
         proxy = urllib.parse.urlsplit(self.servers["proxy"].url).netloc
-        yield _account("file", refusing, api_token=None, api_token_file="token")
+        yield _account("file", refusing, api_token=None, api_token_file="token", webhook={"secret_file": "secret"})
         yield _account("environment", refusing, api_token=None, api_token_env="MARKED_TOKEN")
         yield _account("proxied", "http://127.0.0.1:1", proxy_url=f"http://{_USER}{proxy}")
         yield _account("tunneled", "https://api.invalid", proxy_url=f"http://{_USER}{proxy}")

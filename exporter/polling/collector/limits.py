@@ -23,4 +23,6 @@ class Limits:
 
     def allowance_after(self, seconds: float) -> int:
         """Return the requests for reconciliation of a poll that begins so long after the last one: a smaller share."""
-        return self.allowance if seconds >= self.interval else int(self.allowance * max(0.0, seconds) / self.interval)
+        if self.interval == 0.0 or seconds >= self.interval:
+            return self.allowance
+        return int(self.allowance * max(0.0, seconds) / self.interval)

@@ -13,6 +13,7 @@ from tests.support import postgres
 from tests.support.html_reader import Reader
 from tests.support.program import get, running
 from tests.support.rig import TOKEN, Rig
+from tests.support.webhooks import KEY, post
 
 pytestmark = pytest.mark.programs
 
@@ -37,7 +38,9 @@ def test_each_replica_lists_the_failures_of_all_accounts_and_names_the_other(rig
     server = postgres.shared()
     database = server.database()
     names = [f"a{number}" for number in range(4)]
-    accounts = [{"name": name, "system": "inkit", "base_url": rig.mock_api.url, "api_token": TOKEN} for name in names]
+    (tmp_path / "secret").write_bytes(KEY)
+    common = {"system": "inkit", "base_url": rig.mock_api.url, "api_token": TOKEN, "webhook": {"secret_file": "secret"}}
+    accounts = [{"name": name, **common} for name in names]
     path = tmp_path / "config.yaml"
     state = {"url": server.url(database)}
     path.write_text(json.dumps({"poll_interval": "1s", "stale_after": "1m", "state": state, "accounts": accounts}))
@@ -55,6 +58,10 @@ def test_each_replica_lists_the_failures_of_all_accounts_and_names_the_other(rig
         for url in (first, second):
             eventually(lambda url=url: listed(url) == expected)  # type: ignore[misc]
             assert {each["account"] for each in found(url, "&account=a1")} == {"a1"}
+        for url, owned in zip((first, second), shares(), strict=True):
+            # A webhook is for the replica that owns the account.
+            assert {name for name in names if post(url, f"/webhooks/{name}") == 202} == owned
+            assert {post(url, f"/webhooks/{name}") for name in names if name not in owned} == {503}
         page = get(f"{first}/")
         assert "2 of its share of 2" in page
         assert "<h2>Replicas</h2>" in page

@@ -1,24 +1,21 @@
 """The program receives webhooks: a failure is known at once, however long the interval of polls is."""
 
-import hashlib
-import hmac
 import json
 import signal
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
 from exporter.demo.items import document_batch, generations
 from tests.support.program import eventually, get, run, running
 from tests.support.rig import TOKEN, Rig
+from tests.support.webhooks import KEY, post
 
-BODY = b'{"event_type": "DOCUMENT_CREATE_FAILED", "resource_id": "rb_CANARY"}'
 FAILED = {"sepire": generations(1, failed=1)}
 
 
 def configuration(rig: Rig, folder: Path, *webhooks: str) -> str:
-    (folder / "secret").write_text("CANARY-secret\n")
+    (folder / "secret").write_bytes(KEY)
     account = {"system": "inkit", "base_url": rig.mock_api.url, "api_token": TOKEN}
     accounts = [
         {**account, "name": name, "webhook": {"secret_file": "secret"} if name in webhooks else None}
@@ -27,16 +24,6 @@ def configuration(rig: Rig, folder: Path, *webhooks: str) -> str:
     path = folder / "config.yaml"
     path.write_text(json.dumps({"poll_interval": "5m", "state": {"path": "serve.db"}, "accounts": accounts}))
     return f"--config.file={path}"
-
-
-def post(url: str, path: str, key: bytes = b"CANARY-secret") -> int:
-    signature = hmac.new(key, BODY, hashlib.sha256).hexdigest()
-    request = urllib.request.Request(f"{url}{path}", BODY, {"Inkit-Signature": signature})
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        return error.code
 
 
 def test_a_failure_is_known_at_once_and_a_reload_brings_and_takes_webhooks(rig: Rig, tmp_path: Path) -> None:

@@ -347,3 +347,14 @@ def test_old_work_on_the_last_page_that_was_read_is_not_asked_for_again(rig: Rig
     rig.mock_api.requests.clear()
     assert shorter.poll()
     assert {request.path for request in rig.mock_api.requests} == {"/batch"}
+
+
+@pytest.mark.parametrize("apart", [10.0, 60.0, 150.0, 300.0, 450.0])
+def test_polls_between_two_intervals_have_their_share_of_the_allowance(rig: Rig, apart: float) -> None:
+    """A webhook brings a poll forward: a reconciliation is not to be over sooner by that, at the account's cost."""
+    fill(rig, 1500)
+    poller = due(rig, page_size=25, allowance=20, interval=300.0)
+    assert rig.cost(poller) <= 1 + 20 + 1
+    rig.clock.now += apart
+    share = max(2, int(20 * min(1.0, apart / 300)))
+    assert share <= rig.cost(poller) <= 1 + share + 1

@@ -1,8 +1,6 @@
 """A webhook brings polls forward, from the server to the API and back to a scrape; and never makes anybody hurry."""
 
 import contextlib
-import hashlib
-import hmac
 import http.client
 import math
 import re
@@ -27,10 +25,9 @@ from exporter.web.server.server import Server, listen
 from tests.support.at_work import Program
 from tests.support.rig import Rig
 from tests.support.serving import GENEROUS, Place, ask, eventually
+from tests.support.webhooks import BODY, KEY, sign
 
-KEY = b"CANARY-secret"
-BODY = b'{"event_type": "DOCUMENT_CREATE_FAILED", "resource_id": "rb_1"}'
-SIGNATURE = hmac.new(KEY, BODY, hashlib.sha256).hexdigest()
+SIGNATURE = sign()
 COLLECTORS = ("document_batches", "workflow_batches", "invocations")
 FAILED = {"sepire": generations(2, completed=1, failed=1)}
 COUNTER = re.compile(
@@ -120,7 +117,7 @@ def test_however_many_webhooks_come_polls_are_few(rig: Rig, served: Served) -> N
     statuses = {served.post() for _ in range(60)}
     lasted = time.monotonic() - began
     assert statuses <= {202, 429}
-    polls = 2 + lasted / (300 / schedule.ASKED_POLLS)
+    polls = 2 + lasted / schedule.apart_seconds(300)
     assert len(COLLECTORS) <= served.settled() - before <= len(COLLECTORS) * polls
 
 

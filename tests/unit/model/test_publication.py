@@ -134,3 +134,12 @@ def test_who_scrapes_once_an_interval_never_holds_a_rise_up_for_longer_than_that
     last = max(phase * each + each * n for n in range(int(1 / scrapes_each) + 2) if phase * each + each * n <= interval)
     if last > 0:
         assert made.may_rise([A], interval, Scraped(last, expected=True)) == [A]
+
+
+def test_a_series_may_stand_for_less_than_the_time_between_two_scrapes_that_go_on() -> None:
+    """Polls that are asked for come between those of the interval, which scrapes may keep to."""
+    made = Standing(INTERVAL, poll_interval=300.0)
+    made.expose(frozenset({A}), 0.0)
+    assert made.may_rise([A], 59.0, Scraped(10.0, expected=True)) == []
+    assert made.may_rise([A], 300.0, Scraped(10.0, expected=True)) == [A]
+    assert made.may_rise([A], 461.0, Scraped(10.0, expected=True)) == []

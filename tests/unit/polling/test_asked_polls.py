@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.polling.schedule import ASKED_POLLS, Schedule, Turn
+from exporter.polling.schedule import ASKED_POLLS, Schedule, Turn, apart_seconds
 
 INTERVAL = 300.0
 APART = INTERVAL / ASKED_POLLS
@@ -76,6 +76,11 @@ def test_polls_that_are_asked_for_again_and_again_keep_apart() -> None:
     assert schedule.next_at() == 101 + APART
     poll(schedule, 101 + APART, asked=True)
     assert schedule.next_at() == 102 + 2 * APART
+
+
+@pytest.mark.parametrize(("interval", "apart"), [(0.01, 1), (30, 1), (60, 2), (300, 10), (3600, 30), (86_400, 30)])
+def test_polls_that_are_asked_for_keep_apart_by_what_fits_the_interval(interval: float, apart: float) -> None:
+    assert apart_seconds(interval) == apart
 
 
 def test_however_short_the_interval_polls_that_are_asked_for_are_a_second_apart() -> None:
@@ -153,7 +158,7 @@ class Api:
         self.schedule: Schedule[str] = Schedule()
         self.schedule.add("a", interval, 0.0)
         self.interval = interval
-        self.apart = max(1.0, interval / ASKED_POLLS)
+        self.apart = apart_seconds(interval)
         self.now = 0.0
         self.turn: Turn[str] | None = None
         self.succeeded: bool | None = None
@@ -230,7 +235,7 @@ STEPS = st.lists(
 )
 
 
-@given(st.sampled_from([0.5, 8.0, 64.0, 256.0]), STEPS)
+@given(st.sampled_from([0.5, 8.0, 64.0, 256.0, 4096.0]), STEPS)
 def test_whoever_asks_however_often_is_served_soon_and_makes_nobody_hurry(
     interval: float, steps: list[tuple[Any, ...]]
 ) -> None:
