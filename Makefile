@@ -22,7 +22,7 @@ SECONDS ?= 1800
 CHAOS_SEED = $(if $(filter command environment,$(firstword $(origin SEED))),$(SEED))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image packages bench audit chaos version clean
+.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image packages bench audit chaos matrix version clean
 
 .NOTPARALLEL:
 
@@ -70,6 +70,7 @@ docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/python -m grafana
 	$(BIN)/python -m tools.demo_picture > docs/demo.svg
 	$(BIN)/python -m tools.flag_table
+	$(BIN)/python -m tools.fault_matrix
 	$(BIN)/python -m tools.runbooks > exporter/web/pages/runbooks.html
 	$(BIN)/python -m tools.rooms > docs/rooms.svg
 	$(BIN)/python -m tools.helm_chart
@@ -108,6 +109,9 @@ audit: $(VENV)/.made ## look for known vulnerabilities in what the image install
 
 chaos: programs $(VENV)/.test ## put replicas through random faults, and check what they count (SECONDS=1800 SEED=)
 	$(BIN)/python -m tools.chaos $(SECONDS) $(CHAOS_SEED)
+
+matrix: $(VENV)/.test ## put every fault to every collector in every phase of polling; it takes minutes
+	MATRIX=all $(PYTEST) tests/integration/matrix
 
 version: ## print the version
 	@echo $(VERSION)

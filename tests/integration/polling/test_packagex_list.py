@@ -452,7 +452,8 @@ def test_batches_that_the_api_describes_otherwise_for_a_while_do_not_fail_again(
     assert poller.poll()
     items = [packagex_batch(f"b_{n}", NOW + n, status="failed") for n in range(3)]
     packagex.batches.extend(items)
-    for value in (None, 7, {}):
+    wrong: list[Any] = [None, 7, {}]
+    for value in wrong:
         packagex.clock.now += 60
         assert poller.poll()
         for item in items:
