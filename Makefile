@@ -22,7 +22,7 @@ SECONDS ?= 1800
 FAULTS_SEED = $(if $(filter command environment,$(firstword $(origin SEED))),$(SEED))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image packages bench audit chaos soak fuzz network version clean
+.PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image packages bench audit chaos soak fuzz matrix network version clean
 
 .NOTPARALLEL:
 
@@ -70,6 +70,7 @@ docs: $(VENV)/.test ## write the pages that are generated from the code
 	$(BIN)/python -m grafana
 	$(BIN)/python -m tools.demo_picture > docs/demo.svg
 	$(BIN)/python -m tools.flag_table
+	$(BIN)/python -m tools.fault_matrix
 	$(BIN)/python -m tools.runbooks > exporter/web/pages/runbooks.html
 	$(BIN)/python -m tools.rooms > docs/rooms.svg
 	$(BIN)/python -m tools.helm_chart
@@ -117,6 +118,9 @@ fuzz: $(VENV)/.fuzz ## try inputs that no test has, of all kinds, and keep those
 
 network: programs $(VENV)/.test ## put the exporter on bad networks of the kernel, and check what it counts
 	$(BIN)/python -m tools.network
+
+matrix: $(VENV)/.test ## put every fault to every collector in every phase of polling; it takes minutes
+	MATRIX=all $(PYTEST) tests/integration/matrix
 
 version: ## print the version
 	@echo $(VERSION)

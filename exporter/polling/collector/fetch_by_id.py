@@ -51,7 +51,7 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
         request = replace(request, params={**request.params, "page": str(number)})
     try:
         page = poll.answers.page(poll.client, request, poll.listing.read_by_id)
-        poll.reached = True
+        poll.reached = poll.reached or bool(page.ids)
         return page
     except FetchError as error:
         # An error of a list says nothing about its records.

@@ -7,7 +7,6 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -20,9 +19,7 @@ from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.items import packagex_batch
 from exporter.demo.packagex.listing import PackagexReadings
 from exporter.demo.packagex.simulation import PackagexPace, PackagexSimulation
-from exporter.exposition.samples import Shape
 from exporter.model.record import FetchError, Key, Reason
-from exporter.polling import publisher
 from tests.support import counting
 from tests.support.doubles import MemoryApi
 from tests.support.rig import DAY, HOUR, NOW, Rig
@@ -378,15 +375,14 @@ def test_where_both_ends_have_the_newest_moment_the_rows_between_show_the_order(
 
 
 def test_series_of_names_that_the_api_made_up_are_bounded_in_scrapes_and_leave_the_state_with_their_records(
-    packagex: Rig, monkeypatch: pytest.MonkeyPatch
+    packagex: Rig,
 ) -> None:
-    monkeypatch.setattr(publisher, "Shape", partial(Shape, cap=200))
     rig = packagex
     poller = rig.poller("batches")
     assert poller.poll()
 
     def made_up(turn: int) -> None:
-        for number in range(420):
+        for number in range(2200):
             rig.batches.add(
                 packagex_batch(
                     f"b_{turn}_{number}", rig.clock.now - number / 100, resource=f"r{turn}x{number}", status="failed"
@@ -410,18 +406,18 @@ def test_series_of_names_that_the_api_made_up_are_bounded_in_scrapes_and_leave_t
         return sum(float(line.rpartition(" ")[2]) for line in lines if "_count{" in line)
 
     made_up(1)
-    assert (failed(), observations()) == (420, 420)
+    assert (failed(), observations()) == (2200, 2200)
     [shown] = rig.board.snapshot.collectors
     for family, block in {**shown.gauges, **shown.counters}.items():
-        assert len(block.text.splitlines()) <= 200 + 100, family
+        assert len(block.text.splitlines()) <= 2000 + 100, family
     sizes = []
     for turn in (2, 3):
         rig.clock.now += 8 * DAY
         made_up(turn)
         rig.reconcile(poller)
         sizes.append(rows())
-    assert failed() == 1260, "none falls"
-    assert observations() == 1260
+    assert failed() == 6600, "none falls"
+    assert observations() == 6600
     assert sizes[1] <= sizes[0], "beside those of the records in the window there is a counter for each of the cap"
 
 
@@ -456,7 +452,8 @@ def test_batches_that_the_api_describes_otherwise_for_a_while_do_not_fail_again(
     assert poller.poll()
     items = [packagex_batch(f"b_{n}", NOW + n, status="failed") for n in range(3)]
     packagex.batches.extend(items)
-    for value in (None, 7, dict[str, object]()):
+    wrong: list[Any] = [None, 7, {}]
+    for value in wrong:
         packagex.clock.now += 60
         assert poller.poll()
         for item in items:
