@@ -57,6 +57,10 @@ class PagedList:
         """Read pages with the answers of this poll, from now on."""
         self._limits.answers = answers
 
+    def try_again(self, now: float, after: float) -> None:
+        """Request from now on what the server refused, if that is so many seconds ago."""
+        self._limits.try_again(now, after)
+
     @property
     def rows(self) -> int:
         """How many rows are requested for each page, after what the server refused."""
