@@ -27,7 +27,7 @@ def plan(seconds: float) -> Plan:
         scrape_interval=10.0,
         round=min(120.0, seconds / 4),
         records=20,
-        patience=300.0,
+        patience=600.0,
         workers=64,
     )
 

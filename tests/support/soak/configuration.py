@@ -51,7 +51,7 @@ class Plan:
         return {
             "poll_interval": f"{self.poll_interval * 1000:.0f}ms",
             "reconcile_interval": f"{2 * self.poll_interval:.0f}s",
-            "request_timeout": "2s",
+            "request_timeout": f"{max(2.0, self.poll_interval / 2):.0f}s",
             "page_size": 25,
             "limits": {"max_workers": self.workers},
             "state": dict(store.settings),
