@@ -29,6 +29,7 @@ def plan(seconds: float) -> Plan:
         records=20,
         patience=600.0,
         workers=64,
+        lease_ttl=20.0,
     )
 
 

@@ -23,6 +23,7 @@ PLAN = Plan(
     records=8,
     patience=300.0,
     workers=16,
+    lease_ttl=8.0,
 )
 
 
