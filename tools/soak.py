@@ -6,6 +6,7 @@ grows.
 """
 
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -34,6 +35,8 @@ def plan(seconds: float) -> Plan:
 
 
 def main(arguments: list[str]) -> int:
+    # So that all that was started ends, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     seconds = float(arguments[0])
     seed = int(arguments[1]) if len(arguments) > 1 else time.time_ns() % 1_000_000
     states = arguments[2:] or list(STORES)
