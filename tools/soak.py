@@ -6,6 +6,7 @@ grows.
 """
 
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -27,12 +28,15 @@ def plan(seconds: float) -> Plan:
         scrape_interval=10.0,
         round=min(120.0, seconds / 4),
         records=20,
-        patience=300.0,
+        patience=600.0,
         workers=64,
+        lease_ttl=20.0,
     )
 
 
 def main(arguments: list[str]) -> int:
+    # So that all that was started ends, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     seconds = float(arguments[0])
     seed = int(arguments[1]) if len(arguments) > 1 else time.time_ns() % 1_000_000
     states = arguments[2:] or list(STORES)

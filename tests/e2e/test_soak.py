@@ -21,8 +21,9 @@ PLAN = Plan(
     scrape_interval=1.0,
     round=15.0,
     records=8,
-    patience=180.0,
+    patience=300.0,
     workers=16,
+    lease_ttl=8.0,
 )
 
 

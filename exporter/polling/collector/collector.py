@@ -124,6 +124,9 @@ class Collector:
             answers=answers,
         )
         self._pages.read_with(answers)
+        if records.marks.complete:
+            # A backfill goes on at a page of a size.
+            self._pages.try_again(poll.now, limits.reconcile_interval)
         self._missing.begin()
         self._pages.depth = Depth(records.marks.broken_page, records.marks.broken_polls)
         self._scope.adopt(poll)

@@ -65,6 +65,10 @@ class PagedList:
         if succeeded:
             self._newest_ids = ""
 
+    def try_again(self, now: float, after: float) -> None:
+        """Request from now on what the server refused, if that is so many seconds ago."""
+        self._limits.try_again(now, after)
+
     @property
     def rows(self) -> int:
         """How many rows are requested for each page, after what the server refused."""

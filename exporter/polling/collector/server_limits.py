@@ -42,6 +42,18 @@ class ServerLimits:
     """Account and collector, for the log."""
     answers: Answers = field(default=NO_ANSWERS, compare=False)
     """Reads the answers; each poll has its own."""
+    _refused: "tuple[int, bool] | None" = field(default=None, compare=False)
+    """The rows and the sorting that were refused, if any were."""
+    _refused_at: float | None = field(default=None, compare=False)
+    """When the next poll began after that."""
+
+    def try_again(self, now: float, after: float) -> None:
+        """Request from now on what was refused, if that is so many seconds ago: it may have been temporary."""
+        if self._refused is not None and self._refused_at is None:
+            self._refused_at = now
+        elif self._refused is not None and self._refused_at is not None and now - self._refused_at >= after:
+            self.rows, self.sort = self._refused
+            self._refused = self._refused_at = None
 
     def request(self, number: int) -> Request:
         """Return the request for a page, by the server's own number from 1."""
@@ -81,6 +93,7 @@ class ServerLimits:
                 continue
             # Logged only now: the same request without it was accepted, so that was the cause.
             log.warning("%s", humbler.message(self), extra=dict(self.where))
+            self._refused = self._refused or (self.rows, self.sort)
             self.rows, self.sort = humbler.rows, humbler.sort
             return page
         raise refusal
@@ -96,6 +109,8 @@ class ServerLimits:
         if number > 1:
             return self.listing.read_page(client.get(replace(self.request(number), most=None)))
         self.rows //= 2
+        if self._refused is not None:
+            self._refused = (self.rows, self._refused[1])
         log.info("pages are large: asking for %s rows a page from now on", self.rows, extra=dict(self.where))
         return self.page(client, number)
 

@@ -15,7 +15,7 @@ from exporter.polling.collector.paged_list import PagedList
 from exporter.polling.collector.pagination import Order, Walk
 from exporter.systems import sources
 from exporter.systems.base import Options, Page
-from tests.support.rig import DAY, NOW, TOKEN, Rig, client
+from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig, client
 
 LISTING = sources()["inkit"].listing("document_batches", Options())
 
@@ -215,3 +215,30 @@ def test_a_refused_sort_is_done_without(rig: Rig, caplog: pytest.LogCaptureFixtu
         pages = list(Walk(client(strict.url), PagedList(LISTING, 50)).sweep(NOW - DAY))
         assert [record.id for page in pages for record in page.records] == expected
     assert "refuses sort" in caplog.text
+
+
+def test_what_was_refused_for_a_moment_is_requested_again_after_a_reconcile_interval(rig: Rig) -> None:
+    fill(rig, 60)
+    poller = rig.poller("document_batches", page_size=100)
+    assert poller.poll()
+    # The request, the same again, one with fewer rows; the one without sorting is answered.
+    rig.mock_api.faults.add(faults.status(422), "/batch", times=3)
+    assert poller.poll()
+    assert rig.asked("sort")[-1] == ""
+    rig.clock.now += 60
+    assert poller.poll()
+    assert rig.asked("sort")[-1] == ""
+    rig.clock.now += HOUR
+    assert poller.poll()
+    assert rig.asked("sort")[-1] != ""
+    assert rig.asked("page_size")[-1] == "100"
+
+
+def test_an_api_that_refuses_for_ever_is_asked_in_vain_twice_each_reconcile_interval(rig: Rig) -> None:
+    fill(rig, 60)
+    with MockApi(rig.world, TOKEN, readings=Readings(max_page_size=50, large_page_size="refuse")) as strict:
+        poller = rig.poller("document_batches", page_size=100, asking=client(strict.url))
+        for _ in range(3 * 12):
+            assert poller.poll()
+            rig.clock.now += HOUR / 12
+        assert [request.status for request in strict.requests].count(422) == 3 * 2

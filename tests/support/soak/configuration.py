@@ -36,6 +36,8 @@ class Plan:
     """For so long it may take until all is right after faults have ended."""
     workers: int
     """How many requests of the program may be under way."""
+    lease_ttl: float
+    """For so long the accounts of a process that was killed have no owner, where the state is in a database."""
 
     @property
     def later(self) -> int:
@@ -48,13 +50,14 @@ class Plan:
 
     def common(self, store: Store) -> dict[str, Any]:
         """Return what all configurations have."""
+        lease = {"lease_ttl": f"{self.lease_ttl:g}s"} if "url" in store.settings else {}
         return {
             "poll_interval": f"{self.poll_interval * 1000:.0f}ms",
             "reconcile_interval": f"{2 * self.poll_interval:.0f}s",
-            "request_timeout": "2s",
+            "request_timeout": f"{max(2.0, self.poll_interval / 2):.0f}s",
             "page_size": 25,
             "limits": {"max_workers": self.workers},
-            "state": dict(store.settings),
+            "state": {**store.settings, **lease},
         }
 
 

@@ -12,8 +12,6 @@ from tests.support.soak.worlds import SECRET
 from tests.support.state_file import other_program
 from tests.support.walk import Actions
 
-LEASE_TTL = 8.0
-"""For so long the accounts of a process that was killed have no owner, and are not polled."""
 _SETTINGS = ("synchronous_commit=on", "autovacuum_naptime=5s")
 _CONTENT = """
 SELECT query_to_xml('TABLE ' || quote_ident(tablename), true, false, '')::text
@@ -69,7 +67,7 @@ class PostgresDatabase:
         self._server = server
         self._database = server.database()
         url = server.url(self._database, password=SECRET)
-        self.settings: Mapping[str, Any] = {"url": url, "lease_ttl": f"{LEASE_TTL:g}s"}
+        self.settings: Mapping[str, Any] = {"url": url}
 
     def sizes(self) -> tuple[float, float]:
         with self._server.admin() as connection:
