@@ -119,8 +119,9 @@ class Walk:
         expected = range(start + 1, counted + 1)
         total = first.total
         answers = self._client.get_each(self._pages.request(number) for number in expected)
-        for number, answer in zip(expected, answers, strict=False):
-            page = self._pages.read(answer, number)
+        for number in expected:
+            # No variable holds an answer while the next one is waited for: each may have megabytes.
+            page = self._pages.read(next(answers), number)
             if page.total != total:
                 # Read ahead, it may have been answered before a row was inserted above, and the page before it
                 # after: one row was then on neither.
