@@ -50,13 +50,13 @@ class Cost:
 
 def read_window(url: str, folder: Path, collector: str, board: SnapshotStore | None = None) -> Cost:
     """The first poll of a collector. The state stays in the folder."""
-    with _exporter(url, folder, [collector], UNLIMITED, board=board) as (made, _):
+    with exporter(url, folder, [collector], UNLIMITED, board=board) as (made, _):
         return _cost(made)
 
 
 def quiet_polls(url: str, folder: Path, collector: str, times: int) -> Cost:
     """One poll of a collector whose window is known and has not changed: the mean of so many."""
-    with _exporter(url, folder, [collector], UNLIMITED) as (made, _):
+    with exporter(url, folder, [collector], UNLIMITED) as (made, _):
         # They open a connection and leave what later ones find, such as the newest page.
         _cost(made * FIRST_POLLS)
         return _cost(made * times).each(times)
@@ -64,7 +64,7 @@ def quiet_polls(url: str, folder: Path, collector: str, times: int) -> Cost:
 
 def reconciling_poll(url: str, folder: Path, collector: str) -> Cost:
     """One poll with a slice of a reconciliation, which is due: of an account with all collectors and the defaults."""
-    with _exporter(url, folder, list(PATHS), {}) as (made, state):
+    with exporter(url, folder, list(PATHS), {}) as (made, state):
         [poller] = [candidate for candidate in made if candidate.facts.collector == collector]
         with state.records(poller.facts.account, collector, Rules.of(sources()["inkit"].families)) as records:
             records.mark(replace(records.marks, reconciled_at=0.0))
@@ -78,7 +78,7 @@ def accounts_poll(url: str, folder: Path, count: int) -> Cost:
     os.sched_setaffinity(0, {max(allowed)})
     try:
         scheduler = Scheduler()
-        with _exporter(url, folder, ["invocations"], UNLIMITED, count, runner=scheduler.runner) as (made, _):
+        with exporter(url, folder, ["invocations"], UNLIMITED, count, runner=scheduler.runner) as (made, _):
             scheduler.engine.start()
             wait([scheduler.engine.submit(poller.id, poller.poll) for poller in made])
             started, cpu = time.perf_counter(), time.process_time()
@@ -93,7 +93,7 @@ def accounts_poll(url: str, folder: Path, count: int) -> Cost:
 
 def poll_each_second(url: str, folder: Path, collector: str, board: SnapshotStore, stop: threading.Event) -> None:
     """The loop of a collector's polls, as often as no configuration wants them, until `stop` is set."""
-    with _exporter(url, folder, [collector], {**UNLIMITED, "poll_interval": "1s"}, board=board) as (made, _):
+    with exporter(url, folder, [collector], {**UNLIMITED, "poll_interval": "1s"}, board=board) as (made, _):
         while made[0].poll() and not stop.wait(1.0):
             pass
         _check(made)
@@ -123,7 +123,7 @@ def bare_loop(url: str, collector: str) -> Cost:
 
 
 @contextmanager
-def _exporter(
+def exporter(
     url: str,
     folder: Path,
     collectors: Sequence[str],

@@ -19,7 +19,7 @@ _PROGRAM = Path(sys.executable).parent / "batch-exporter"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
-    sizes = Sizes(accounts=given.accounts, seconds=given.seconds, rounds=given.rounds)
+    sizes = Sizes(accounts=given.accounts, seconds=given.seconds, rounds=given.rounds, ready_within=given.ready_within)
     results: Results = {}
     for label, program in dict(given.exporter or [("this version", _PROGRAM)]).items():
         folder = Path(tempfile.mkdtemp(prefix="batch-exporter-bench-"))
@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--accounts", type=int, default=default.accounts, metavar="N", help="accounts of 323 series each (%(default)s)")
     add("--seconds", type=float, default=default.seconds, help="how long each load is measured at a time (%(default)s)")
+    add("--ready-within", type=float, default=default.ready_within, help="seconds to wait for readiness (%(default)s)")
     add("--rounds", type=int, default=default.rounds, help="how often each load is measured (%(default)s)")
     add(
         "--exporter",

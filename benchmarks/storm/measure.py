@@ -21,7 +21,6 @@ GZIP, PLAIN = Form(openmetrics=True, compressed=True), Form(openmetrics=True, co
 LONE = "one scraper"
 BESIDE_SLOW = "one scraper beside slow readers"
 _PAUSE_SECONDS = 0.4
-_SETTLED_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,8 @@ class Sizes:
     """How long each is measured at a time."""
     rounds: int = 3
     ready_within: float = 300.0
+    settled: float = 5.0
+    """Seconds until all slow readers have come, and after the start."""
 
     @property
     def storm(self) -> str:
@@ -88,7 +89,7 @@ def measure(program: Path, sizes: Sizes, folder: Path, tell: Callable[[str], Non
             raise RuntimeError(f"the exporter is not ready: see {folder / 'log'}")
         run = _Run(exporter, pool, sizes)
         series = sum(not line.startswith(b"#") for line in run.scrape().splitlines())
-        time.sleep(_SETTLED_SECONDS)
+        time.sleep(sizes.settled)
         before, memory = exporter.spent(), exporter.memory()[0]
         time.sleep(sizes.seconds)
         after = exporter.spent()
@@ -116,10 +117,10 @@ class _Run:
             found[f"{sizes.storm} ({form})"] = self._figures(storm, form, sizes.rate, sizes.seconds)
         for form in (GZIP, PLAIN):
             slow = self._pool.submit(
-                read_slowly, self._exporter.address, form.headers, sizes.slow, sizes.seconds + _SETTLED_SECONDS
+                read_slowly, self._exporter.address, form.headers, sizes.slow, sizes.seconds + sizes.settled
             )
             # They have all come.
-            time.sleep(_SETTLED_SECONDS / 2)
+            time.sleep(sizes.settled / 2)
             found[f"{BESIDE_SLOW} ({form})"] = self._figures(one_by_one, GZIP, _PAUSE_SECONDS, sizes.seconds)
             slow.result()
         return found

@@ -24,7 +24,7 @@ def table(results: Results, command: str) -> str:
     for load in loads:
         of_load = [[round_[load] for round_ in each["rounds"]] for each in results.values()]
         rows.append([load, "scrapes, p50 and p99", *map(_seconds, of_load), ""])
-        if not load.startswith(LONE):
+        if not load.startswith(f"{LONE} ("):
             ratios = (_ratio(each["rounds"], load) for each in results.values())
             rows.append([load, "p99 beside that of one scraper", *ratios, "below 3"])
         rows.append([load, "CPU, polls included", *map(_cpu, of_load), ""])

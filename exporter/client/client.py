@@ -159,8 +159,9 @@ class Client:
                     ahead.append((request, self._runner.start(functools.partial(self._read, request, most, read))))
                 if not ahead:
                     return
-                request, future = ahead.popleft()
-                yield self._result(request, future, read)
+                request = ahead[0][0]
+                # No variable holds the answer, which may have megabytes, until the caller wants the next one.
+                yield self._result(*ahead.popleft(), read)
                 at_once = min(self._limiter.at_once, at_once * 2, self._depth(request))
         finally:
             for _, future in ahead:

@@ -9,7 +9,7 @@ import itertools
 import logging
 import queue
 import threading
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -105,6 +105,8 @@ class Engine:
         self._ticks = ticks
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         """What is to be done next. Any thread may put something in."""
+        self._first: deque[Callable[[], None]] = deque()
+        """What is to be done before that: tasks go on whose result has come in the engine itself."""
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._tasks: dict[Task, None] = {}
@@ -188,8 +190,19 @@ class Engine:
         """Set the current task aside until a future is done. Return or raise what it holds, or raise Stopping."""
         if not future.done():
             task = cast("Task", getcurrent())
-            task.wait(lambda resume: future.add_done_callback(lambda _: self.post(resume)))
+            task.wait(lambda resume: future.add_done_callback(lambda _: self._go_on(resume)))
         return future.result()
+
+    def _go_on(self, resume: Callable[[], None]) -> None:
+        """Resume a task whose result has come.
+
+        A decoded answer may have megabytes, and no longer counts as under way. Behind others that are to be decoded,
+        it would wait together with them.
+        """
+        if threading.current_thread() is self._thread:
+            self._first.append(resume)
+        else:
+            self.post(resume)
 
     def wait(self, future: "Future[_T]") -> _T:
         """Do as `result` in a task; in another thread, block until the future is done."""
@@ -229,8 +242,8 @@ class Engine:
                 task.stop()
                 task.resume()
             self._ended = True
-            while not self._inbox.empty():
-                self._inbox.get()()
+            while function := self._next(0.0):
+                function()
 
     def _step(self) -> None:
         """Do what is due, or wait for it."""
@@ -250,6 +263,8 @@ class Engine:
             self.held_up(stood)
 
     def _next(self, timeout: float) -> Callable[[], None] | None:
+        if self._first:
+            return self._first.popleft()
         try:
             return self._inbox.get(timeout=timeout)
         except queue.Empty:

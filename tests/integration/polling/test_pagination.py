@@ -1,11 +1,16 @@
 """Reading a list as far back as the window reaches, from a server that is not to be trusted."""
 
 import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
 
 import pytest
 
+from exporter.client import Client, Request
 from exporter.demo import faults
 from exporter.demo.faults import ListFaults
+from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import document_batch
 from exporter.demo.listing import Readings
 from exporter.demo.server import MockApi
@@ -15,6 +20,7 @@ from exporter.polling.collector.paged_list import PagedList
 from exporter.polling.collector.pagination import Order, Walk
 from exporter.systems import sources
 from exporter.systems.base import Options, Page
+from tests.support.doubles import MemoryApi
 from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig, client
 
 LISTING = sources()["inkit"].listing("document_batches", Options())
@@ -30,6 +36,31 @@ def fill(rig: Rig, count: int, apart: float = 60.0) -> list[str]:
     """So many batches, `apart` seconds from each other; their ids, newest first."""
     rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - n * apart) for n in range(count)])
     return [f"rb_{n}" for n in range(count)]
+
+
+class Watching(MemoryApi):
+    """Notes how many others refer to a row of an answer when the next answer is wanted."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(InkitApi(rig.world, ""))
+        self.holders: list[int] = []
+
+    def get_each(self, requests: Iterable[Request], read: Callable[[Any], Any]) -> Iterator[Any]:
+        for request in requests:
+            answer = self.get(request)
+            yield read(answer)
+            rows = next(value for value in answer.values() if isinstance(value, list))
+            # The list, the variable and the argument of the call.
+            self.holders += (sys.getrefcount(row) - 3 for row in rows)
+
+
+def test_no_row_of_an_answer_is_held_while_the_next_answer_is_waited_for(rig: Rig) -> None:
+    expected = fill(rig, 95)
+    api = Watching(rig)
+    pages = Walk(cast("Client", api), PagedList(LISTING, 10)).sweep(NOW - 7 * DAY)
+    assert [record.id for page in pages for record in page.records] == expected
+    assert len(api.holders) >= 80
+    assert not any(api.holders)
 
 
 def test_a_list_of_one_page_costs_one_request(rig: Rig) -> None:

@@ -1,6 +1,7 @@
 """How many bytes of answers are under way at once, whatever their number and sizes."""
 
 import contextlib
+import sys
 import threading
 import time
 
@@ -137,6 +138,13 @@ def under_way(size: int, count: int = 6) -> int:
         asked = len(server.asked)
         assert len(list(answers)) == count - 3
     return asked - 3
+
+
+def test_an_answer_belongs_to_its_caller_alone_while_the_next_is_not_wanted() -> None:
+    with scripted(padded(100)) as server:
+        for answer in client(server.url, at_once=1).get_each([Request("/batch", "/batch")] * 3, as_it_is):
+            # The variable of this loop, and the argument of the call.
+            assert sys.getrefcount(answer) == 2
 
 
 def test_of_large_answers_none_are_asked_for_ahead() -> None:

@@ -275,3 +275,30 @@ def test_an_account_that_is_over_does_not_pause(engine: Engine) -> None:
     assert Runner(engine)(lambda: runner.pause(0.0)) is False
     over.set()
     assert Runner(engine)(lambda: runner.pause(1000.0)) is True
+
+
+def test_a_task_whose_result_came_in_the_engine_goes_on_before_further_results_come(engine: Engine) -> None:
+    seen: list[str] = []
+    results: list[Future[None]] = [Future() for _ in range(5)]
+    waiting: Future[None] = Future()
+
+    def make(number: int) -> None:
+        seen.append(f"made {number}")
+        results[number].set_result(None)
+
+    def want(number: int) -> None:
+        if number == len(results) - 1:
+            waiting.set_result(None)
+        engine.result(results[number])
+        seen.append(f"used {number}")
+
+    def make_all() -> None:
+        for number in range(len(results)):
+            engine.spawn("maker", partial(make, number))
+
+    used = [engine.submit("user", partial(want, number)) for number in range(len(results))]
+    waiting.result(GENEROUS)
+    engine.submit("maker", make_all)
+    for future in used:
+        future.result(GENEROUS)
+    assert seen == [f"{step} {number}" for number in range(len(results)) for step in ("made", "used")]

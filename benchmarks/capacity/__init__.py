@@ -1,0 +1,1 @@
+"""How much one process bears on one core, and where the time goes."""
