@@ -88,7 +88,8 @@ class Shape:
 
     def room(self, family: Family) -> int:
         """Return how many label sets this collector may expose: collectors of an account share the cap of a family."""
-        lines = len(family.bounds) + _LINES_BESIDE_BUCKETS if family.kind == "histogram" else 1
+        # Not the bounds that the account chose: with others, series would leave `__other__`, which would then fall.
+        lines = len(family.buckets) + _LINES_BESIDE_BUCKETS if family.kind == "histogram" else 1
         return max(1, self.cap // lines // len(family.zeros))
 
     def zeros(self, family: Family, met: Iterable[Mapping[str, str]]) -> Iterable[_Labels]:

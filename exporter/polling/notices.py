@@ -1,6 +1,6 @@
 """Decide which messages about what lasts are logged: when it begins, and once an hour. Pure."""
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, field
 
 AGAIN_SECONDS = 3600.0
@@ -38,6 +38,12 @@ class Notices:
             del self._told[min(self._told, key=lambda known: self._told[known].at)]
         self._told[condition] = _Told(now)
         return count
+
+    def logged(self, kind: type, now: float) -> Collection[Hashable]:
+        """Return the conditions of a type that were logged within the last hour."""
+        return [
+            known for known, told in self._told.items() if isinstance(known, kind) and now - told.at < AGAIN_SECONDS
+        ]
 
     def end(self, condition: Hashable) -> None:
         """Note that a condition no longer holds: it is logged at once when it comes again."""

@@ -50,26 +50,26 @@ class Records:
     ) -> Sequence[Changed]:
         """Write records as they were seen, and mark those with the IDs in `deleted` as deleted upstream.
 
+        A record that was seen twice is as it was seen last, and counts what failed or finished either time.
         `known` is what `get` returns for all of them, if the caller has just called it. `count` gets the records that
         changed, one that was seen twice perhaps twice, and returns events of the polling itself that come with them.
         Everything is one transaction: on an error, nothing of it is written. Return the records that changed.
         """
         records = list(seen)
-        latest = {record.id: record for record in records}
+        latest: dict[str, Record] = {}
+        for record in records:
+            earlier = latest.get(record.id)
+            latest[record.id] = record if earlier is None else accounting.remembered(earlier, record, self._rules)
         if known is None:
             known = self.get([*latest, *deleted])
         for record_id in deleted:
             if record_id in known and record_id not in latest:
                 latest[record_id] = replace(known[record_id], deleted=True, in_flight=False)
                 records.append(latest[record_id])
-        changed = [
-            (before, record, after)
-            for record in records
-            if (before := known.get(record.id)) != record
-            and (after := accounting.remembered(before, record, self._rules)) != before
-        ]
+        changed = self._changed(records, known)
         events = +Counter(count([(before, record) for before, record, _ in changed]))
-        changed = [change for change in changed if change[1] is latest[change[1].id]]
+        if len(latest) < len(records):
+            changed = self._changed(latest.values(), known)
         if not changed and not events and marks in (None, self.marks):
             return ()
         moved = PendingChanges(self._rules, events=events)
@@ -212,6 +212,17 @@ class Records:
     def sums(self) -> Sums:
         """Return the totals over all records."""
         return replace(self.series.sums(), oldest_in_flight=self._rows.oldest_in_flight())
+
+    def _changed(
+        self, seen: Iterable[Record], known: Mapping[str, Record]
+    ) -> list[tuple[Record | None, Record, Record]]:
+        """Return the records that are not kept as they were seen: as kept, as seen, and what is to be kept."""
+        return [
+            (before, record, after)
+            for record in seen
+            if (before := known.get(record.id)) != record
+            and (after := accounting.remembered(before, record, self._rules)) != before
+        ]
 
     def _decoded(self, rows: Iterable[RecordRow]) -> Sequence[Record]:
         found: dict[str, Mapping[Key, int]] = {}

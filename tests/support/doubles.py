@@ -46,14 +46,15 @@ class MemoryApi:
         self.edit: Callable[[int, Any], None] | None = None
         """Called with the number of each request, as `before`, and the answer from the world, to change it."""
         self.asked = 0
-        self.answers = 0
+        self.requests = self.answers = 0
 
     def for_poll(self, _attempts: int) -> "MemoryApi":
-        self.answers = 0
+        self.requests = self.answers = 0
         return self
 
     def get(self, request: Request) -> Any:
         self.asked += 1
+        self.requests += 1
         if self.before is not None:
             self.before(self.asked)
         instead = None if self.instead is None else self.instead(self.asked, request)

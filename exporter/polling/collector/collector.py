@@ -281,6 +281,6 @@ class Collector:
         if stuck:
             poll.records.forget(stuck, {ABANDONED.key(): len(stuck)})
             poll.answers.note_changed(record.id for record in stuck)
-            poll.result.abandoned += len(stuck)
+            poll.result.abandoned += [record.id for record in stuck]
         known = poll.records.get(self._missing.all()).values()
         self._missing.keep(record.id for record in known if not record.deleted)

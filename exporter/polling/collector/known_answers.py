@@ -135,5 +135,5 @@ NO_ANSWERS = Answers()
 
 
 def _of_polls(marks: Checkpoint) -> Checkpoint:
-    """Return the part of a checkpoint that polls write, not scrapes."""
-    return replace(marks, scraped_at=None, published_at=None)
+    """Return the part of a checkpoint that polls write, not scrapes and what is published for them."""
+    return replace(marks, scraped_at=None, published_at=None, buckets="", starting={})

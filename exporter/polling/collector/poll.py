@@ -119,7 +119,7 @@ class Poll:
             changed = self.records.apply(
                 (), self.observation, deleted=deleted, count=lambda changed: {VANISHED.key(): len(changed)}
             )
-            self.result.deleted += len(changed)
+            self.result.deleted += [record.id for _, record in changed]
 
     def note_newest_page(self, page: Page) -> None:
         """Note what the newest page says about the clock of the API's hosts."""

@@ -2,15 +2,29 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from exporter.polling.notices import Notices
 
 log = logging.getLogger(__name__)
 
 MOST_VALUES_LOGGED = 10
-"""How many unknown values are logged after a poll: an API must not fill a disk with them."""
+"""How many unknown values are logged by name in an hour: an API must not fill a disk with them."""
+
+_OTHERS = "(others)"
+"""Stands for the values of a label beyond those."""
+
+_MOST_IDS_LOGGED = 5
+"""How many IDs of records are logged after a poll, at level debug."""
+
+
+class _Value(NamedTuple):
+    """An unknown value, as a condition that lasts."""
+
+    label: str
+    value: str
 
 
 @dataclass(slots=True)
@@ -21,10 +35,10 @@ class PollResult:
     """Items that could not be understood, by reason."""
     unknown: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Records with a value that no API page names, by label and value."""
-    deleted: int = 0
-    """Records that were deleted upstream."""
-    abandoned: int = 0
-    """Records given up because they were in flight for longer than `in_flight_max_age`."""
+    deleted: list[str] = field(default_factory=list)
+    """IDs of records that were deleted upstream."""
+    abandoned: list[str] = field(default_factory=list)
+    """IDs of records given up because they were in flight for longer than `in_flight_max_age`."""
     incremental: bool = True
     """Whether the list is in order. If not, the whole window was read."""
     window_truncated: bool | None = None
@@ -33,24 +47,39 @@ class PollResult:
     """How far in the future the newest record of the newest page was created, in seconds."""
 
     def log(self, where: Mapping[str, str], notices: Notices, now: float) -> None:
-        """Log what was unusual: once a poll, however many records it was, and what lasts once an hour.
+        """Log what was unusual: once an hour, with how many records it was. Level debug has each poll, with IDs.
 
         `where` names the collector, and `now` is in seconds of the clock of `notices`.
         """
-        for unknown, count in self.unknown.most_common(MOST_VALUES_LOGGED):
-            if records := notices.note(unknown, now, count):
-                label, value = unknown
-                log.warning(
-                    "a value that the API's documentation does not name",
-                    extra={**where, "label": label, "value": value, "records": records},
-                )
+        for (label, value), records in self._unknown_to_log(notices, now):
+            log.warning(
+                "a value that the API's documentation does not name",
+                extra={**where, "label": label, "value": value, "records": records},
+            )
         for reason, count in self.rejected.items():
             if records := notices.note(reason, now, count):
                 extra = {**where, "reason": reason, "records": records}
                 log.warning("skipped records that can't be understood", extra=extra)
-        for message, level, happened in (
-            ("gave up on records in flight for longer than in_flight_max_age", logging.WARNING, self.abandoned),
-            ("records deleted upstream", logging.INFO, self.deleted),
-        ):
-            if happened and (records := notices.note(message, now, happened)):
-                log.log(level, message, extra={**where, "records": records})
+        for what, ids in (("abandoned", self.abandoned), ("deleted", self.deleted)):
+            if ids:
+                shown = {"records": len(ids), "ids": ",".join(ids[:_MOST_IDS_LOGGED])}
+                log.debug("records %s", what, extra={**where, **shown})
+        if self.abandoned and (records := notices.note("abandoned", now, len(self.abandoned))):
+            log.warning(
+                "gave up on records in flight for longer than in_flight_max_age", extra={**where, "records": records}
+            )
+        if self.deleted and (records := notices.note("deleted", now, len(self.deleted))):
+            log.info("records deleted upstream", extra={**where, "records": records})
+
+    def _unknown_to_log(self, notices: Notices, now: float) -> Iterator[tuple[_Value, int]]:
+        """Yield unknown values to log now, with how many records: few by name, and those others of a label together."""
+        others: Counter[_Value] = Counter()
+        for (label, value), count in self.unknown.most_common():
+            unknown, logged = _Value(label, value), notices.logged(_Value, now)
+            if unknown not in logged and len(logged) >= MOST_VALUES_LOGGED:
+                others[_Value(label, _OTHERS)] += count
+            elif records := notices.note(unknown, now, count):
+                yield unknown, records
+        for unknown, count in others.items():
+            if records := notices.note(unknown, now, count):
+                yield unknown, records

@@ -12,7 +12,7 @@ from exporter.exposition.samples import Counters, Gauges, Shape, counters, gauge
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import CollectorSnapshot, SnapshotStore
 from exporter.exposition.status import CollectorStatus
-from exporter.model.family import Family, unknown_labels
+from exporter.model.family import Family, unknown_labels, with_bounds
 from exporter.model.record import Key, Reason
 from exporter.model.totals import Cause, CounterState, HistogramState, Observations, Sums
 from exporter.systems import families, sources
@@ -170,6 +170,20 @@ def test_the_cap_holds_for_the_lines_of_histograms() -> None:
     assert len(text.splitlines()) <= 100 + 5
     assert 'x_seconds_count{account="prod",resource="__other__"} 35880.0\n' in text
     assert shown.folded == {"x_seconds": 5980}
+
+
+@pytest.mark.parametrize("bounds", [(1.0,), (1.0, 5.0), tuple(map(float, range(1, 51)))])
+def test_other_bounds_of_histograms_move_no_series_into_others_or_out_of_them(bounds: tuple[float, ...]) -> None:
+    """A sum that loses a part falls, which Prometheus takes for a reset; one that gains a part invents events."""
+    family = Family("x_seconds", "histogram", "Time.", ("account", "resource"), {"invocations": {}}, buckets=(1.0, 5.0))
+    observed = Observations((1, 2, 3), 9.0, (1.0, 5.0))
+    totals = Sums(histograms={("x_seconds", f"r{n}"): HistogramState(observed, observed) for n in range(60)})
+    [chosen] = with_bounds([family], bounds)
+    before, after = made(family, totals, cap=100), made(chosen, totals, cap=100)
+    assert isinstance(before, Counters)
+    assert isinstance(after, Counters)
+    assert before.shown_as == after.shown_as
+    assert len(after.shown_as) == 40
 
 
 def test_only_series_of_which_more_was_counted_than_published_are_to_rise() -> None:

@@ -56,6 +56,36 @@ def test_it_returns_how_many_records_are_not_as_they_were_kept(records: Records)
     assert len(records.apply([], NEW, deleted=["r1", "unknown"])) == 1
 
 
+GAUGE: Key = ("g", "open")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("again", [False, True], ids=["at once", "at the next page"])
+def test_a_failure_in_one_of_two_rows_of_a_record_counts_once_whichever_comes_first(
+    records: Records, turned: bool, again: bool
+) -> None:
+    """A replica of the API that is behind may give the older one of them."""
+    rows = [record("r1", {A: 1}), record("r1", {GAUGE: 1})]
+    rows = rows[::-1] if turned else rows
+    for _ in range(2):
+        if again:
+            for row in rows:
+                records.apply([row], NEW)
+        else:
+            records.apply(rows, NEW)
+    sums = records.sums()
+    assert sums.counters[A].counted == 1
+    assert sums.gauges.get(GAUGE, 0) == (0 if turned else 1), "it is as it was seen last"
+    assert [failed.record_id for failed in records.failures.all()] == ["r1"]
+
+
+def test_two_rows_of_a_record_that_is_met_in_a_backfill_are_no_new_event(records: Records) -> None:
+    records.apply([record("r1", {GAUGE: 1}), record("r1", {A: 1})], Observation(200.0, None))
+    assert A not in records.sums().counters
+    assert not records.apply([record("r1", {GAUGE: 1}), record("r1", {A: 1})], NEW)
+    assert A not in records.sums().counters
+
+
 def test_a_record_that_has_no_duration_counts_all_else(records: Records) -> None:
     histograms: dict[Key, int] = {("h", "a"): 1, ("h", "b"): 1}
     records.apply([record("r1", {**histograms, A: 1})], Observation(200.0, 0.0, watched=False))

@@ -18,7 +18,8 @@ from exporter.systems.base import Page
 
 NOW = 1_700_000_000.0
 MARKS = Checkpoint(polled_at=NOW, ticks=50.0, complete=True)
-WRITTEN_BY_SCRAPES = {"scraped_at", "published_at"}
+WRITTEN_BY_SCRAPES = {"scraped_at", "published_at", "buckets", "starting"}
+"""And by what is published for them."""
 LIST, SECOND, ONE, OTHER = (
     Request("/batch", "/batch", {"page": "1"}),
     Request("/batch", "/batch", {"page": "2"}),
