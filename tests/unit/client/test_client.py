@@ -268,7 +268,7 @@ def test_when_all_answers_are_there_no_thread_is_left(asking: Client) -> None:
     assert len(list(asking.get_each([BATCHES] * 20))) == 20
     for thread in set(threading.enumerate()) - before:
         if thread.name == "GET":
-            thread.join(5)
+            thread.join(30)
             assert not thread.is_alive()
 
 
