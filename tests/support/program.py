@@ -104,7 +104,7 @@ def get(url: str) -> str:
 
 def eventually(url: str, wanted: str) -> str:
     """The page, once it holds the text: polls come on their own time."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while wanted not in (page := get(url)):
         assert time.monotonic() < deadline, page
         time.sleep(_LOOK_SECONDS)
