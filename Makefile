@@ -21,6 +21,8 @@ ONLY ?=
 SECONDS ?= 1800
 FAULTS_SEED = $(if $(filter command environment,$(firstword $(origin SEED))),$(SEED))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Tests start hundreds of processes, and each would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: FORCE help run check test test-all coverage programs mutants lint format docs site pictures rules manifests lock image packages bench audit chaos soak fuzz matrix network version clean
 

@@ -1,6 +1,7 @@
 """Fixtures that several test modules share, and the guard of the split between `make test` and `make test-all`."""
 
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
@@ -20,6 +21,8 @@ ALWAYS_THERE = {"env", "git", "make", "sh"}
 """What `make test` needs beside Python."""
 _running: list[pytest.Item] = []
 load_profile()
+# Programs in Go that collect garbage less often take a fifth less time.
+os.environ.setdefault("GOGC", "400")
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,8 @@ import yaml
 
 from exporter import __version__
 from exporter.cli.main import MISUSED
-from tests.support.container_engine import AS_ROOT, EPOCH, Engine, output, run
+from tests.support import debian
+from tests.support.container_engine import EPOCH, Engine, output, run
 from tests.support.paths import ROOT
 from tools import packages
 from tools.packages import CONFIG, HOME, PYTHON, UNIT
@@ -71,10 +72,7 @@ def engine(built: Built) -> Iterator[Engine]:
     with tempfile.TemporaryDirectory(prefix="be-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         made = Engine(Path(folder))
         try:
-            archive = made.folder / "base.tar"
-            fresh = ("mmdebstrap", "--quiet", "--variant=essential", f"--include={names}", "bookworm", archive)
-            output(*AS_ROOT, *fresh)
-            made("import", "--quiet", archive, IMAGE)
+            made("import", "--quiet", debian.archive(["--variant=essential", f"--include={names}"]), IMAGE)
             yield made
         finally:
             made.forget()

@@ -17,6 +17,7 @@ from exporter.model.record import Key
 from tests.support import counting, forked, postgres
 from tests.support.moving_world import KINDS, Work, figures
 from tests.support.program import get, running
+from tests.support.properties import examples
 from tests.support.rig import TOKEN, Rig
 
 
@@ -63,7 +64,7 @@ def configuration(rig: Rig, folder: Path, store: Store) -> str:
 
 def reconciled_since(url: str, moment: float) -> str:
     """The page, once every collector has begun and ended a reading of the whole window after this moment."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     pattern = r"^batch_exporter_last_reconcile_timestamp_seconds\{.*\} (\S+)$"
     while True:
         page = get(url + "/metrics")
@@ -108,8 +109,8 @@ def counted(rig: Rig) -> Counter[Key]:
     ("place", "kills"),
     [
         (in_file, 20),
-        pytest.param(in_file, 80, marks=pytest.mark.slow),
-        pytest.param(in_database, 100, marks=[pytest.mark.slow, pytest.mark.programs]),
+        pytest.param(in_file, examples(80), marks=pytest.mark.slow),
+        pytest.param(in_database, examples(50), marks=[pytest.mark.slow, pytest.mark.programs]),
     ],
 )
 def test_kills_in_a_row_lose_nothing_and_repeat_nothing(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from exporter.client.resolve import Address, HostResolver
+from tests.support.ports import free_port
 
 
 def ipv4(port: int, host: str = "127.0.0.1") -> Address:
@@ -21,9 +22,7 @@ def no_route(number: int = 1) -> Address:
 
 def refusing() -> Address:
     """One where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return ipv4(free.getsockname()[1])
+    return ipv4(free_port())
 
 
 @contextmanager

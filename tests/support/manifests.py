@@ -3,6 +3,7 @@
 import functools
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,16 +39,16 @@ def kustomized(folder: str) -> Manifests:
     return named(read_all(output("kubectl", "kustomize", ROOT / folder)))
 
 
-def rendered(values: dict[str, Any], release: str = "batch-exporter") -> Manifests:
+def rendered(values: dict[str, Any], release: str = "batch-exporter", folder: Path = CHART) -> Manifests:
     """What `helm template` prints."""
-    return named(document for text in _rendered(json.dumps(values), release) for document in read_all(text))
+    return named(document for text in _rendered(json.dumps(values), release, folder) for document in read_all(text))
 
 
 @functools.cache
-def _rendered(values: str, release: str) -> tuple[str, ...]:
+def _rendered(values: str, release: str, folder: Path) -> tuple[str, ...]:
     from helm_python import Chart
 
-    with Chart.load(CHART) as chart:
+    with Chart.load(folder) as chart:
         made = chart.render(json.loads(values), name=release, namespace="batch-exporter")
     return tuple(text for name, text in made.items() if name.endswith(".yaml"))
 

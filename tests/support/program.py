@@ -17,6 +17,7 @@ from tests.support import forked
 from tests.support.rig import TOKEN, Rig
 
 _LOOK_SECONDS = 0.02
+_PATIENCE_SECONDS = 60.0
 PROGRAM = (sys.executable, "-m", "exporter")
 PATH = {name: value for name, value in os.environ.items() if name not in ("INKIT_API_TOKEN", "PX_API_KEY")}
 
@@ -40,10 +41,13 @@ class Serving(forked.Running):
     def __init__(self, arguments: Sequence[str], log: Path, environ: Mapping[str, str]) -> None:
         """Start it. It logs to a FIFO."""
         super().__init__(arguments, log, environ)
-        # Opened at both ends at the same time: before, it would be at its end.
+        # Opening waits for the other end, or it would be at its end at once; without one it is at its end at last.
+        guard = threading.Timer(_PATIENCE_SECONDS, lambda: os.close(os.open(log, os.O_RDWR)))
+        guard.start()
         self.log = log.open()
+        guard.cancel()
 
-    def logged(self, wanted: str, within: float = 60.0) -> str:
+    def logged(self, wanted: str, within: float = _PATIENCE_SECONDS) -> str:
         """Return the next line of the log that has this in it."""
         with self._killed_after(within):
             for line in self.log:
@@ -51,7 +55,7 @@ class Serving(forked.Running):
                     return line
         pytest.fail(f"it never logged {wanted}")
 
-    def rest(self, within: float = 60.0) -> str:
+    def rest(self, within: float = _PATIENCE_SECONDS) -> str:
         """Wait for its end, and return what it has logged since the lines that were read."""
         with self._killed_after(within):
             rest = self.log.read()
@@ -100,7 +104,7 @@ def get(url: str) -> str:
 
 def eventually(url: str, wanted: str) -> str:
     """The page, once it holds the text: polls come on their own time."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while wanted not in (page := get(url)):
         assert time.monotonic() < deadline, page
         time.sleep(_LOOK_SECONDS)

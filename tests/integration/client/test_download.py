@@ -106,7 +106,7 @@ def test_every_failure_has_its_reason_within_the_deadline(rig: Rig, fault: Fault
     url = file_url(rig, fault)
     started = time.monotonic()
     assert failure(url, deadline=0.5).reason is reason
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize(("status", "expired"), [(403, True), (404, True), (410, True), (400, False), (500, False)])

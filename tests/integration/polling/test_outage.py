@@ -221,11 +221,11 @@ def test_what_one_collector_finds_out_the_others_of_the_account_find_out_within_
     scheduler.engine.start()
     try:
         added = cast("list[Poller]", [*others, first])
-        scheduler.engine.submit(over, lambda: scheduler.add(added, lambda _: over)).result(5)
+        scheduler.engine.submit(over, lambda: scheduler.add(added, lambda _: over)).result(30)
         eventually(lambda: all(each.polls == 2 for each in others))
         assert first.polls == 1
     finally:
-        scheduler.engine.stop(2)
+        scheduler.engine.stop(20)
 
 
 def test_a_collector_that_was_not_silent_is_not_polled_early_when_another_one_recovers(
@@ -240,7 +240,7 @@ def test_a_collector_that_was_not_silent_is_not_polled_early_when_another_one_re
     scheduler.engine.start()
     try:
         added = cast("list[Poller]", [costly, silent, first])
-        scheduler.engine.submit(over, lambda: scheduler.add(added, lambda _: over)).result(5)
+        scheduler.engine.submit(over, lambda: scheduler.add(added, lambda _: over)).result(30)
         eventually(lambda: silent.polls == 2)
         with caplog.at_level(logging.INFO, logger="exporter.polling.scheduler"):
             scheduler.log_all()
@@ -249,4 +249,4 @@ def test_a_collector_that_was_not_silent_is_not_polled_early_when_another_one_re
         assert due_in["invocations"] > 1000
         assert costly.polls == 1
     finally:
-        scheduler.engine.stop(2)
+        scheduler.engine.stop(20)

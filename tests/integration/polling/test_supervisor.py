@@ -211,7 +211,7 @@ def test_a_request_that_hangs_is_cut_off_and_is_no_failure(program: Program, cap
     started = time.monotonic()
     program.change(a=f"{BATCHES}, page_size: 50")
     program.wait_for_polls("a")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 15, "a request may take 30 s"
     assert caplog.text == ""
     assert not program.rig.own(program.lines[1].pollers[0]).poll_errors
 

@@ -59,7 +59,7 @@ def test_a_scrape_is_answered_beside_hundreds_of_clients_that_are_silent_or_slow
             if number % 2:
                 client.sendall(b"GET /metrics HT")
         assert [scrape(place) for _ in range(5)] == [200] * 5
-        assert threading.active_count() <= threads
+        assert threading.active_count() < threads + 100, "a thread for each client"
 
 
 def test_a_connection_serves_one_request_after_the_other(place: Place) -> None:

@@ -15,7 +15,7 @@ CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 
 
 @pytest.mark.parametrize("head", [OLD, CLOSING], ids=["old", "closing"])
-@pytest.mark.parametrize(("body", "every"), [((b"x",) * 100, 0.05), ((), 5.0)], ids=["drips", "silent"])
+@pytest.mark.parametrize(("body", "every"), [((b"x",) * 400, 0.05), ((), 20.0)], ids=["drips", "silent"])
 def test_a_body_that_ends_with_its_connection_is_cut_off_and_not_taken_for_a_whole_one(
     head: bytes, body: tuple[bytes, ...], every: float
 ) -> None:
@@ -24,7 +24,7 @@ def test_a_body_that_ends_with_its_connection_is_cut_off_and_not_taken_for_a_who
         with pytest.raises(FetchError) as caught:
             Transport(Tls(), None).get(server.url, {}, {}, 0.4)
         assert caught.value.reason is Reason.TIMEOUT
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 15
 
 
 def test_a_deadline_that_was_suspended_goes_on_with_the_time_that_was_left() -> None:

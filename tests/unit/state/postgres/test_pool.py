@@ -78,10 +78,10 @@ def test_the_time_of_each_call_is_observed_from_when_it_was_asked_for_also_if_it
     pool = Pool(database.connect, "postgresql://db:5432/x", size=1, clock=lambda: now[0], observe=seen.append)
     try:
         with pytest.raises(StateError):
-            pool.submit(fail).result(5)
+            pool.submit(fail).result(30)
         database.errors.append(StateError("down"))
         with pytest.raises(StateError):
-            pool.submit(lambda connection: None).result(5)
+            pool.submit(lambda connection: None).result(30)
     finally:
         pool.close()
     assert seen == [0.5, 0.0]
@@ -90,15 +90,15 @@ def test_the_time_of_each_call_is_observed_from_when_it_was_asked_for_also_if_it
 def test_a_connection_is_opened_when_first_needed_and_then_kept(database: Database) -> None:
     with pool_of(database) as pool:
         assert database.attempts == 0
-        assert [pool.submit(lambda connection: connection.fileno()).result(5) for _ in range(3)]
+        assert [pool.submit(lambda connection: connection.fileno()).result(30) for _ in range(3)]
         assert database.attempts == 1
 
 
 def test_a_connection_that_its_server_has_ended_is_opened_again_before_a_call(database: Database) -> None:
     with pool_of(database) as pool:
-        pool.submit(lambda connection: None).result(5)
+        pool.submit(lambda connection: None).result(30)
         database.opened[0].far.close()
-        assert pool.submit(lambda connection: connection is cast("Any", database.opened[1])).result(5)
+        assert pool.submit(lambda connection: connection is cast("Any", database.opened[1])).result(30)
         assert database.opened[0].closed
 
 
@@ -109,20 +109,20 @@ def test_a_connection_is_opened_again_after_an_error(database: Database, error: 
 
     with pool_of(database) as pool:
         with pytest.raises(ZeroDivisionError if isinstance(error, ZeroDivisionError) else StateError):
-            pool.submit(fail).result(5)
-        assert pool.submit(lambda connection: len(database.opened)).result(5) == 2
+            pool.submit(fail).result(30)
+        assert pool.submit(lambda connection: len(database.opened)).result(30) == 2
         assert database.opened[0].closed
 
 
 def test_a_call_that_takes_too_long_is_cut_and_quotes_nothing(database: Database) -> None:
     with pool_of(database, seconds=0.05) as pool:
         with pytest.raises(StateError) as raised:
-            pool.submit(hang).result(5)
+            pool.submit(hang).result(30)
         assert str(raised.value) == (
             "state database postgresql://db:5432/x: no answer within 0.05 s: check the network, its load and locks"
         )
         assert raised.value.passing
-        assert pool.submit(lambda connection: True).result(5)
+        assert pool.submit(lambda connection: True).result(30)
         assert database.opened[0].closed
 
 
@@ -133,7 +133,7 @@ def test_a_long_call_may_ask_for_more_time(database: Database) -> None:
             # The pool has one thread: this one waits for its turn, and the end of the pool comes first.
             pool.submit(lambda connection: None).result(_after(0.4, pool))
         with pytest.raises(StateError, match="closed at the end"):
-            call.result(5)
+            call.result(30)
 
 
 def _after(seconds: float, pool: Pool) -> float:
@@ -146,7 +146,7 @@ def test_what_cannot_be_cut_fails_its_caller_all_the_same(database: Database) ->
     with pool_of(database, seconds=0.05) as pool:
         try:
             with pytest.raises(StateError, match="no answer within"):
-                pool.submit(lambda connection: end.wait(20)).result(5)
+                pool.submit(lambda connection: end.wait(20)).result(30)
         finally:
             end.set()
 
@@ -155,7 +155,7 @@ def test_calls_that_wait_fail_with_the_error_of_an_attempt_to_connect(database: 
     database.errors = [psycopg.OperationalError("connection failed: Connection refused password=canary")]
     with pool_of(database) as pool:
         calls = [pool.submit(lambda connection: None) for _ in range(50)]
-        messages = {str(call.exception(5)) for call in calls}
+        messages = {str(call.exception(30)) for call in calls}
         assert messages == {
             "state database postgresql://db:5432/x: nothing answers there: check that it runs, host and port"
         }
@@ -166,12 +166,12 @@ def test_a_canceled_call_is_not_made(database: Database) -> None:
     made = []
     end = threading.Event()
     with pool_of(database) as pool:
-        first = pool.submit(lambda connection: end.wait(5))
+        first = pool.submit(lambda connection: end.wait(30))
         second = pool.submit(lambda connection: made.append(1))
         assert second.cancel()
         end.set()
-        assert first.result(5)
-        pool.submit(lambda connection: None).result(5)
+        assert first.result(30)
+        pool.submit(lambda connection: None).result(30)
         assert made == []
 
 
@@ -182,16 +182,16 @@ def test_closing_ends_at_once_what_hangs_and_what_waits(database: Database) -> N
             threading.Event().wait(0.01)
         began = time.monotonic()
         pool.close()
-        assert time.monotonic() - began < 1
-        assert all("closed at the end" in str(call.exception(1)) for call in calls)
-        assert "closed at the end" in str(pool.submit(hang).exception(1))
+        assert time.monotonic() - began < 15
+        assert all("closed at the end" in str(call.exception(30)) for call in calls)
+        assert "closed at the end" in str(pool.submit(hang).exception(30))
 
 
 def test_calls_are_made_at_the_same_time_up_to_the_size(database: Database) -> None:
     together = threading.Barrier(3)
     with pool_of(database, size=3) as pool:
-        calls = [pool.submit(lambda connection: together.wait(5)) for _ in range(3)]
-        assert sorted(call.result(5) for call in calls) == [0, 1, 2]
+        calls = [pool.submit(lambda connection: together.wait(30)) for _ in range(3)]
+        assert sorted(call.result(30) for call in calls) == [0, 1, 2]
 
 
 def test_what_waited_too_long_for_a_connection_is_not_called_afterwards() -> None:
@@ -205,7 +205,7 @@ def test_what_waited_too_long_for_a_connection_is_not_called_afterwards() -> Non
     pool = Pool(connect, "x", size=1, seconds=0.05)
     with contextlib.closing(pool):
         call = pool.submit(lambda connection: called.append(1))
-        assert "no answer" in str(call.exception(5))
+        assert "no answer" in str(call.exception(30))
         end.set()
-        assert pool.submit(lambda connection: True).result(5)
+        assert pool.submit(lambda connection: True).result(30)
         assert called == []

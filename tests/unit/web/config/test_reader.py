@@ -124,9 +124,9 @@ def test_it_ends_when_asked_to_whoever_has_asked(file: Path) -> None:
         await reader.current()
         reader.stop()
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     asyncio.run(ask())
     deadline = time.monotonic() + GENEROUS
-    while threading.active_count() > before:
+    while set(threading.enumerate()) - before:
         assert time.monotonic() < deadline
         time.sleep(0.01)
