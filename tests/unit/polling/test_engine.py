@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
@@ -10,7 +11,7 @@ from functools import partial
 import pytest
 
 from exporter.client import Stopping
-from exporter.polling.engine import STALL_SECONDS, Engine, Task
+from exporter.polling.engine import LONGEST_WAIT_SECONDS, STALL_SECONDS, Engine, Task
 
 GENEROUS = 20.0
 
@@ -241,17 +242,33 @@ def test_an_engine_looks_at_the_clock_though_its_waits_stand_still_with_the_mach
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_engine_that_has_broken_cancels_what_is_asked_for() -> None:
     engine = Engine()
-    broken = threading.Event()
+    before: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
 
     def fill() -> None:
-        broken.set()
+        before.put(engine.submit("a", lambda: None))
         raise ValueError("a bug")
 
     engine.fill = fill
     engine.start()
-    assert broken.wait(GENEROUS)
-    with pytest.raises(CancelledError):
-        engine.submit("a", lambda: None).result(GENEROUS)
+    for asked in (before.get(timeout=GENEROUS), engine.submit("a", lambda: None)):
+        with pytest.raises(CancelledError):
+            asked.result(GENEROUS)
+    assert engine.stop(GENEROUS)
+
+
+def test_an_engine_whose_wait_lasted_too_long_stood_still() -> None:
+    leap = [0.0]
+    engine = Engine(lambda: leap[0])
+    told: queue.SimpleQueue[float] = queue.SimpleQueue()
+    engine.held_up = told.put
+    engine.start()
+    Runner(engine)(lambda: None)
+    end = time.monotonic() + GENEROUS
+    while told.empty() and time.monotonic() < end:
+        # Again, as the first one may meet the engine between two waits.
+        leap[0] += 60.0
+        time.sleep(0.1)
+    assert told.get(timeout=0) > 60.0 - LONGEST_WAIT_SECONDS - 0.001
     assert engine.stop(GENEROUS)
 
 
