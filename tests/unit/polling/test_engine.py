@@ -52,7 +52,10 @@ def test_tasks_that_wait_for_each_other_run_in_one_thread(engine: Engine) -> Non
     assert steps == [("ping", "polls"), ("pong", "polls")]
 
 
-def test_a_task_that_pauses_goes_on_after_that_time_and_others_meanwhile(engine: Engine) -> None:
+def test_a_task_that_pauses_goes_on_after_that_time_and_others_meanwhile(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.polling.engine.LONGEST_WAIT_SECONDS", 1000.0)
     order: list[str] = []
 
     def pause(seconds: float) -> None:
@@ -272,7 +275,12 @@ def test_an_engine_whose_wait_lasted_too_long_stood_still() -> None:
     assert engine.stop(GENEROUS)
 
 
-def test_what_is_due_is_begun_while_nothing_else_happens() -> None:
+def test_an_engine_that_was_not_started_ends() -> None:
+    assert Engine().stop(GENEROUS)
+
+
+def test_what_is_due_is_begun_while_nothing_else_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.polling.engine.LONGEST_WAIT_SECONDS", 1000.0)
     engine = Engine()
     times = iter([0.0, None])
     filled = threading.Event()
