@@ -8,6 +8,7 @@ from itertools import chain
 from operator import is_
 
 from exporter.exposition.gzip import Deflated, deflated, following
+from exporter.exposition.shared_lines import Lines, length, whole
 
 GROUP_BYTES = 2**16
 """About the size of a group. Smaller ones compress worse: a group has no references to the one before."""
@@ -23,14 +24,14 @@ class Group:
 
     __slots__ = ("_deflated", "pieces", "size")
 
-    def __init__(self, pieces: Sequence[bytes]) -> None:
+    def __init__(self, pieces: Sequence[Lines]) -> None:
         self.pieces = pieces
-        self.size = sum(map(len, pieces))
+        self.size = sum(map(length, pieces))
         self._deflated: Deflated | None = None
 
     def deflated(self) -> Deflated:
         if self._deflated is None:
-            self._deflated = deflated(b"".join(self.pieces))
+            self._deflated = deflated(b"".join(map(whole, self.pieces)))
         return self._deflated
 
 
@@ -59,7 +60,7 @@ class Part:
         return len(self.groups) > _TOLERANCE and mean * _TOLERANCE < GROUP_BYTES
 
 
-def grouped(head: bytes, pieces: Sequence[bytes], before: Part | None = None) -> Part:
+def grouped(head: bytes, pieces: Sequence[Lines], before: Part | None = None) -> Part:
     """Return the part that begins with `head`, such as HELP and TYPE. It shares with `before` what has not changed.
 
     It is `before` itself if nothing has.
@@ -69,7 +70,7 @@ def grouped(head: bytes, pieces: Sequence[bytes], before: Part | None = None) ->
     return _divided(every, _step(every), before) if part.is_uneven else part
 
 
-def _divided(pieces: Sequence[bytes], step: int, before: Part | None) -> Part:
+def _divided(pieces: Sequence[Lines], step: int, before: Part | None) -> Part:
     """Return these pieces in groups of `step`."""
     kept = before.groups if before is not None and before.step == step else ()
     groups = []
@@ -94,7 +95,7 @@ class Chunks:
     def __iter__(self) -> Iterator[bytes]:
         for groups, _ in self._chunks:
             # Of a single piece, `join` makes no copy.
-            yield b"".join(list(filter(None, chain.from_iterable(group.pieces for group in groups))))
+            yield b"".join(list(filter(None, map(whole, chain.from_iterable(group.pieces for group in groups)))))
 
 
 def _chunks(groups: Iterable[Group]) -> Iterator[tuple[list[Group], int]]:
@@ -115,7 +116,7 @@ def _chunks(groups: Iterable[Group]) -> Iterator[tuple[list[Group], int]]:
         yield found, size
 
 
-def _step(pieces: Sequence[bytes]) -> int:
+def _step(pieces: Sequence[Lines]) -> int:
     """Return how many pieces a group is to hold: a power of 2, so that it is seldom another one."""
-    fitting = GROUP_BYTES * len(pieces) // max(1, sum(map(len, pieces)))
+    fitting = GROUP_BYTES * len(pieces) // max(1, sum(map(length, pieces)))
     return 1 << max(0, min(fitting * 3 // 2, 2 * len(pieces)).bit_length() - 1)

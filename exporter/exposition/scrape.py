@@ -14,6 +14,7 @@ from exporter.exposition.gzip import member
 from exporter.exposition.live_lines import Named, live_parts
 from exporter.exposition.negotiation import escaping, gzip_preferred, openmetrics_preferred
 from exporter.exposition.parts import Chunks, Group, Part, grouped
+from exporter.exposition.shared_lines import Lines
 from exporter.exposition.snapshot import Blocks, CollectorSnapshot, Snapshot, SnapshotStore
 from exporter.exposition.text_format import header
 from exporter.model.family import Family
@@ -67,7 +68,7 @@ class _Lines:
     collectors: Sequence[CollectorSnapshot]
     fresh: Sequence[bool]
     """Of each collector, whether its gauges about records are exposed."""
-    by_family: Mapping[str, list[bytes]]
+    by_family: Mapping[str, list[Lines]]
     """The lines of each collector, in their order; empty where it has none of the family."""
 
 
@@ -81,7 +82,7 @@ class _Format:
     used: float = -math.inf
     """When there was the last one, in seconds of the clock."""
     lines: _Lines = _NO_LINES
-    parts: dict[str, tuple[Sequence[bytes], Part]] = field(default_factory=dict)
+    parts: dict[str, tuple[Sequence[Lines], Part]] = field(default_factory=dict)
     """By family, with the lines that they are made of."""
     live: dict[str, Part] = field(default_factory=dict)
     """Parts of the live metrics, by family."""
@@ -214,7 +215,7 @@ def _current_lines(before: _Lines, collectors: Sequence[CollectorSnapshot], now:
     by_family = dict(before.by_family) if comparable else {}
     copied: set[str] = set()
 
-    def own(name: str) -> list[bytes]:
+    def own(name: str) -> list[Lines]:
         """Return the list of a family that is to be changed: the one of `before` is left as it is."""
         if name not in copied:
             copied.add(name)
@@ -232,7 +233,7 @@ def _current_lines(before: _Lines, collectors: Sequence[CollectorSnapshot], now:
             if name not in blocks:
                 own(name)[place] = b""
         for name, block in blocks.items():
-            line = block.openmetrics if openmetrics else block.text
+            line = block.lines if openmetrics or not block.exemplars else block.text
             known = by_family.get(name)
             if known is None or known[place] != line:
                 own(name)[place] = line

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from exporter.exposition.shared_lines import Lines, whole
 from exporter.model.record import Reason
 
 CollectorId = tuple[str, str]
@@ -21,7 +22,8 @@ class Block:
     Each line ends in a newline; HELP and TYPE are not here.
     """
 
-    openmetrics: bytes
+    lines: Lines
+    """In OpenMetrics."""
     exemplars: tuple[tuple[int, int], ...] = ()
     """Where exemplars, and lines about the start of a series, begin and end in the lines.
 
@@ -29,12 +31,18 @@ class Block:
     """
 
     @property
+    def openmetrics(self) -> bytes:
+        """The lines in OpenMetrics."""
+        return whole(self.lines)
+
+    @property
     def text(self) -> bytes:
         """The lines in the text format. They are not kept, because nearly all scrapers ask for OpenMetrics."""
         if not self.exemplars:
             return self.openmetrics
+        lines = self.openmetrics
         begins, ends = zip(*self.exemplars, strict=True)
-        return b"".join(self.openmetrics[end:begin] for end, begin in zip((0, *ends), (*begins, None), strict=True))
+        return b"".join(lines[end:begin] for end, begin in zip((0, *ends), (*begins, None), strict=True))
 
 
 Blocks = Mapping[str, Block]

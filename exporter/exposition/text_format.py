@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 from prometheus_client.utils import floatToGoString
 
+from exporter.exposition.shared_lines import encoded, escaped, shared
 from exporter.exposition.snapshot import Block
 from exporter.model.family import Family
 
 EXEMPLAR_LENGTH = 128
 """The maximum number of characters of an exemplar's label names and values (OpenMetrics 1.0, "Exemplars")."""
 
+
+_MOST_COMMON = 1_000_000
+"""More than most settings, in seconds; less than a point in time."""
 
 _number: Callable[[float], str] = floatToGoString
 
@@ -64,15 +68,26 @@ def render(family: Family, samples: Sequence[Sample | HistogramSample]) -> Block
     """
     lines = [line for sample in samples for line in _lines(family, sample)]
     if not any(extra for _, extra in lines):
-        return Block(_encode("".join([f"{line}\n" for line, _ in lines])))
+        text = encoded("".join([f"{line}\n" for line, _ in lines]))
+        return Block(shared(text, samples[0].labels[0]) if _is_common(family, samples) else text)
     rendered, exemplars = bytearray(), []
     for line, extra in lines:
-        rendered += _encode(line)
+        rendered += encoded(line)
         if extra:
-            exemplars.append((len(rendered), len(rendered) + len(_encode(extra))))
-            rendered += _encode(extra)
+            exemplars.append((len(rendered), len(rendered) + len(encoded(extra))))
+            rendered += encoded(extra)
         rendered += b"\n"
     return Block(bytes(rendered), tuple(exemplars))
+
+
+def _is_common(family: Family, samples: Sequence[Sample | HistogramSample]) -> bool:
+    """Return whether other accounts probably show the same: nothing but 0, or one small whole number."""
+    if family.labels[:1] != ("account",) or len({sample.labels[0] for sample in samples}) != 1:
+        return False
+    values: list[float] = []
+    for sample in samples:
+        values += [sample.counts[-1], sample.sum] if isinstance(sample, HistogramSample) else [sample.value]
+    return not any(values) or (len(values) == 1 and 0 < values[0] < _MOST_COMMON and float(values[0]).is_integer())
 
 
 def header(family: Family, *, openmetrics: bool) -> bytes:
@@ -81,12 +96,12 @@ def header(family: Family, *, openmetrics: bool) -> bytes:
     if openmetrics:
         text = text.replace('"', r"\"")
         name = name.removesuffix("_total") if family.kind == "counter" else name
-    return _encode(f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n")
+    return encoded(f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n")
 
 
 def line_start(family: Family, labels: tuple[str, ...]) -> bytes:
     """Return a line of a gauge or counter up to its number. Raises ValueError if labels are missing or too many."""
-    return _encode(_line_start(family.name, _pairs(family, labels)))
+    return encoded(_line_start(family.name, _pairs(family, labels)))
 
 
 def rendered_number(value: float) -> bytes:
@@ -139,11 +154,7 @@ def _line_start(name: str, pairs: _Pairs) -> str:
 
 
 def _label_set(pairs: _Pairs) -> str:
-    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in sorted(pairs)) + "}"
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    return "{" + ",".join(f'{name}="{escaped(value)}"' for name, value in sorted(pairs)) + "}"
 
 
 def _exemplar(exemplar: Exemplar | None) -> str:
@@ -156,8 +167,3 @@ def _exemplar(exemplar: Exemplar | None) -> str:
 def _created(name: str, pairs: _Pairs, created: float | None) -> str:
     """Render the line about the start of a series, to append to its last line: only OpenMetrics has it."""
     return "" if created is None else f"\n{_line(f'{name}_created', pairs, round(created, 3))}"
-
-
-def _encode(text: str) -> bytes:
-    """Encode as UTF-8. Half a surrogate pair, which JSON can hold and UTF-8 can't, becomes a question mark."""
-    return text.encode("utf-8", "replace")

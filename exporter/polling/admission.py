@@ -6,7 +6,6 @@ the workers go round.
 """
 
 import itertools
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -18,7 +17,8 @@ _Job = TypeVar("_Job")
 
 @dataclass(slots=True)
 class _Account(Generic[_Job]):
-    waiting: deque[_Job] = field(default_factory=deque)
+    waiting: list[_Job] = field(default_factory=list)
+    """They are few, and an empty deque takes more memory: there may be thousands of accounts."""
     begun: list[float] = field(default_factory=list)
     """When its requests under way began."""
     seconds: float | None = None
@@ -76,7 +76,7 @@ class Admission(Generic[_Job]):
         if name is None:
             return None
         account = self._accounts[name]
-        job = account.waiting.popleft()
+        job = account.waiting.pop(0)
         self.waiting -= 1
         account.begun.append(now)
         self.busy += 1

@@ -50,8 +50,6 @@ class Task(greenlet):
         self.ended: Future[None] = Future()
         self._function: Callable[[], Any] | None = function
         self._forget = forget
-        self._waits = 0
-        """Counts its waits: what ends an earlier wait does not end the present one."""
         self._stopped = False
 
     def run(self) -> None:
@@ -70,18 +68,18 @@ class Task(greenlet):
             self.ended.set_result(None)
 
     def wait(self, arrange: Callable[[Callable[[], None]], None]) -> None:
-        """Set the task aside until the function that `arrange` gets is called, in the hub. Raises Stopping."""
-        self._waits += 1
-        number = self._waits
-        arrange(lambda: self.resume(number))
+        """Set the task aside until the function that `arrange` gets is called, once, in the hub. Raises Stopping."""
+        arrange(self.resume)
         self._check()
         cast("greenlet", self.parent).switch()
         self._check()
 
-    def resume(self, number: int | None = None) -> None:
-        """Go on, if the task is in the wait with this number; None for any. Called in the hub."""
-        if not self.dead and number in (None, self._waits):
-            self._waits += 1
+    def resume(self) -> None:
+        """Go on, if the task has not ended. Called in the hub.
+
+        Two calls can't meet in one wait: only `stop` cuts a wait short, and a task that was stopped waits no more.
+        """
+        if not self.dead:
             self.switch()
 
     def stop(self) -> None:

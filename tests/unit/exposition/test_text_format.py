@@ -122,7 +122,7 @@ def test_a_family_without_labels_has_no_braces() -> None:
 
 
 def test_a_block_without_exemplars_is_kept_once_for_both_formats() -> None:
-    block = render(GAUGE, [Sample(("a", "b"), 1)])
+    block = render(GAUGE, [Sample(("a", "b"), 1.5)])
     assert block.text is block.openmetrics
 
 

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
@@ -10,8 +11,7 @@ from functools import partial
 import pytest
 
 from exporter.client import Stopping
-from exporter.polling.engine import STALL_SECONDS, Engine, Task
-from exporter.polling.workers import AccountRunner, Workers
+from exporter.polling.engine import LONGEST_WAIT_SECONDS, STALL_SECONDS, Engine, Task
 
 GENEROUS = 20.0
 
@@ -52,7 +52,10 @@ def test_tasks_that_wait_for_each_other_run_in_one_thread(engine: Engine) -> Non
     assert steps == [("ping", "polls"), ("pong", "polls")]
 
 
-def test_a_task_that_pauses_goes_on_after_that_time_and_others_meanwhile(engine: Engine) -> None:
+def test_a_task_that_pauses_goes_on_after_that_time_and_others_meanwhile(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.polling.engine.LONGEST_WAIT_SECONDS", 1000.0)
     order: list[str] = []
 
     def pause(seconds: float) -> None:
@@ -220,7 +223,64 @@ def test_an_engine_that_stood_still_says_for_how_long() -> None:
     assert told.empty()
 
 
-def test_what_is_due_is_begun_while_nothing_else_happens() -> None:
+def test_an_engine_that_waits_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.polling.engine.LONGEST_WAIT_SECONDS", 1000.0)
+    engine = Engine()
+    engine.start()
+    Runner(engine)(lambda: None)
+    assert engine.stop(GENEROUS)
+
+
+def test_an_engine_looks_at_the_clock_though_its_waits_stand_still_with_the_machine() -> None:
+    leap = [0.0]
+    engine = Engine(lambda: leap[0])
+    engine.start()
+    paused = engine.submit("a", lambda: engine.pause(1000.0))
+    Runner(engine)(lambda: None)
+    leap[0] = 1000.0
+    assert paused.result(GENEROUS) is None
+    assert engine.stop(GENEROUS)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_engine_that_has_broken_cancels_what_is_asked_for() -> None:
+    engine = Engine()
+    before: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
+
+    def fill() -> None:
+        before.put(engine.submit("a", lambda: None))
+        raise ValueError("a bug")
+
+    engine.fill = fill
+    engine.start()
+    for asked in (before.get(timeout=GENEROUS), engine.submit("a", lambda: None)):
+        with pytest.raises(CancelledError):
+            asked.result(GENEROUS)
+    assert engine.stop(GENEROUS)
+
+
+def test_an_engine_whose_wait_lasted_too_long_stood_still() -> None:
+    leap = [0.0]
+    engine = Engine(lambda: leap[0])
+    told: queue.SimpleQueue[float] = queue.SimpleQueue()
+    engine.held_up = told.put
+    engine.start()
+    Runner(engine)(lambda: None)
+    end = time.monotonic() + GENEROUS
+    while told.empty() and time.monotonic() < end:
+        # Again, as the first one may meet the engine between two waits.
+        leap[0] += 60.0
+        time.sleep(0.1)
+    assert told.get(timeout=0) > 60.0 - LONGEST_WAIT_SECONDS - 0.001
+    assert engine.stop(GENEROUS)
+
+
+def test_an_engine_that_was_not_started_ends() -> None:
+    assert Engine().stop(GENEROUS)
+
+
+def test_what_is_due_is_begun_while_nothing_else_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.polling.engine.LONGEST_WAIT_SECONDS", 1000.0)
     engine = Engine()
     times = iter([0.0, None])
     filled = threading.Event()
@@ -235,46 +295,6 @@ def test_what_is_due_is_begun_while_nothing_else_happens() -> None:
     engine.start()
     assert filled.wait(GENEROUS)
     assert engine.stop(GENEROUS)
-
-
-def test_calls_of_accounts_that_hang_leave_threads_to_those_that_do_not(engine: Engine) -> None:
-    workers = Workers(engine, 4)
-    over, hang = threading.Event(), threading.Event()
-    runners = {name: AccountRunner(engine, workers, name, over) for name in ("quick", *map(str, range(20)))}
-
-    def call(account: str, function: Callable[[], object]) -> Future[object]:
-        return engine.submit(over, lambda: runners[account].call(function))
-
-    assert call("quick", lambda: 1).result(GENEROUS) == 1
-    hung = [call(str(number), lambda: hang.wait(GENEROUS)) for number in range(20)]
-    for number in range(10):
-        assert call("quick", partial(int, number)).result(GENEROUS) == number
-    assert (Runner(engine)(lambda: workers.busy), Runner(engine)(lambda: workers.waiting)) == (3, 17)
-    hang.set()
-    assert all(future.result(GENEROUS) for future in hung)
-
-
-def test_a_call_that_nobody_waits_for_any_more_is_not_made(engine: Engine) -> None:
-    workers = Workers(engine, 1)
-    over, hang = threading.Event(), threading.Event()
-    runner = AccountRunner(engine, workers, "a", over)
-    made: list[str] = []
-    first = engine.submit("kept", lambda: runner.call(lambda: hang.wait(GENEROUS)))
-    second = engine.submit(over, lambda: runner.call(lambda: made.append("second")))
-    Runner(engine)(lambda: engine.end(over), "reload")
-    with pytest.raises(Stopping):
-        second.result(GENEROUS)
-    hang.set()
-    assert first.result(GENEROUS)
-    assert engine.submit("kept", lambda: runner.call(lambda: made)).result(GENEROUS) == []
-
-
-def test_an_account_that_is_over_does_not_pause(engine: Engine) -> None:
-    over = threading.Event()
-    runner = AccountRunner(engine, Workers(engine, 1), "a", over)
-    assert Runner(engine)(lambda: runner.pause(0.0)) is False
-    over.set()
-    assert Runner(engine)(lambda: runner.pause(1000.0)) is True
 
 
 def test_a_task_whose_result_came_in_the_engine_goes_on_before_further_results_come(engine: Engine) -> None:

@@ -1,0 +1,57 @@
+"""Lines that many accounts have alike but for their names: kept once, without a name. Pure, but for what is known."""
+
+from typing import NamedTuple
+
+_MOST_KNOWN = 4096
+_PLACE = b'{account="'
+"""Where a name is left out. A label's value can't have it, as its quotes are escaped."""
+
+_KNOWN: dict[bytes, bytes] = {}
+"""The lines that were shared so far: the first object that had these bytes."""
+
+
+class SharedLines(NamedTuple):
+    """Lines that all accounts share which show the same."""
+
+    lines: bytes
+    """Without the account's name."""
+    account: str
+
+
+Lines = bytes | SharedLines
+"""Sample lines of one family, as they are kept."""
+
+
+def shared(lines: bytes, account: str) -> SharedLines:
+    """Return the lines of an account so that equal ones of other accounts take no more memory."""
+    nameless = lines.replace(_PLACE + _name(account) + b'"', _PLACE + b'"')
+    if len(_KNOWN) >= _MOST_KNOWN:
+        # Those in use stay in memory, and are shared no further.
+        _KNOWN.clear()
+    return SharedLines(_KNOWN.setdefault(nameless, nameless), account)
+
+
+def whole(lines: Lines) -> bytes:
+    """Return the lines as they are exposed."""
+    return lines if isinstance(lines, bytes) else lines.lines.replace(_PLACE, _PLACE + _name(lines.account))
+
+
+def length(lines: Lines) -> int:
+    """Return the number of bytes of `whole`."""
+    if isinstance(lines, bytes):
+        return len(lines)
+    return len(lines.lines) + lines.lines.count(_PLACE) * len(_name(lines.account))
+
+
+def escaped(value: str) -> str:
+    """Return the value of a label as it stands in a line."""
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def encoded(text: str) -> bytes:
+    """Encode as UTF-8. Half a surrogate pair, which JSON can hold and UTF-8 can't, becomes a question mark."""
+    return text.encode("utf-8", "replace")
+
+
+def _name(account: str) -> bytes:
+    return encoded(escaped(account))
