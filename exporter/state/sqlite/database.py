@@ -77,9 +77,13 @@ class SqliteState:
         return self._sizes
 
     def start(self) -> None:
-        """Migrate the file, and fold back what the program before left in the log. Raises Foreign."""
+        """Migrate the file, and fold back what the program before left in the log. Raises Foreign and StateError."""
         self._connection = connection = connect(self.path)
         migrate(connection)
+        # A collector that its index does not have would begin anew, and nobody would know.
+        (found,) = connection.execute("PRAGMA integrity_check(collectors)").fetchone()
+        if found != "ok":
+            raise damaged(self.path, str(found).splitlines()[-1])
         connection.execute("PRAGMA journal_mode = WAL")
         fold(connection, truncate=True)
         self._tend()
