@@ -7,7 +7,6 @@ from pathlib import Path
 
 from exporter.model.record import StateError
 from exporter.state.sqlite.connection import connect
-from exporter.state.sqlite.damage import damaged
 from exporter.state.sqlite.database import prepared, understanding
 from exporter.state.tables import COLLECTORS, TABLES, Row, Table
 
@@ -70,10 +69,6 @@ def source(path: Path) -> Iterator[SqliteTables]:
     if not path.exists():
         raise StateError(f"state file {path}: there is no such file")
     with _opened(path) as connection:
-        with understanding(path):
-            (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if result != "ok":
-            raise damaged(path, str(result).splitlines()[-1])
         yield SqliteTables(path, connection)
 
 
