@@ -13,7 +13,7 @@ from exporter.model.record import Reason, StateError
 from exporter.state.records import Records
 from exporter.state.sqlite.check import NO_TEMPORARY_FOLDER
 from exporter.state.sqlite.connection import connect, fold, sizes, wait_for_locks
-from exporter.state.sqlite.damage import is_damage, understanding, understood
+from exporter.state.sqlite.damage import damaged, is_damage, understanding, understood
 from exporter.state.sqlite.place import Place
 from exporter.state.sqlite.rows import SqliteRows
 from exporter.state.sqlite.schema import migrate
@@ -26,6 +26,10 @@ _MEASURE_SECONDS = 10.0
 
 _FOLD_SECONDS = 60.0
 """How often the write-ahead log is folded back, however short it is: state.db alone is never older than that."""
+
+_CHECKS = ("quick_check(1)", "integrity_check(collectors)")
+"""What is done at the start. SQLite reads on where pages do not hold what they should, and may find nothing: no
+records, or no collector, which would then begin at 0. The first check takes 0.2 s of CPU time for a million records."""
 
 _IMPATIENT_SECONDS = 10.0
 """How long nothing waits for a lock after one was not released in time: all polls wait together."""
@@ -78,9 +82,13 @@ class SqliteState:
         return self._sizes
 
     def start(self) -> None:
-        """Migrate the file, and fold back what the program before left in the log. Raises Foreign."""
+        """Migrate the file, and fold back what the program before left in the log. Raises Foreign and StateError."""
         self._connection = connection = connect(self.path)
         self.is_new = migrate(connection) == 0
+        for check in _CHECKS:
+            (found,) = connection.execute(f"PRAGMA {check}").fetchone()
+            if found != "ok":
+                raise damaged(self.path, str(found).splitlines()[-1])
         connection.execute("PRAGMA journal_mode = WAL")
         fold(connection, truncate=True)
         self._tend()

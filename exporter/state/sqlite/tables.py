@@ -70,10 +70,6 @@ def source(path: Path) -> Iterator[SqliteTables]:
     if not path.exists():
         raise StateError(f"state file {path}: there is no such file")
     with _opened(path) as connection:
-        with understanding(path):
-            (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if result != "ok":
-            raise damaged(path, str(result).splitlines()[-1])
         yield SqliteTables(path, connection)
 
 

@@ -185,6 +185,33 @@ def test_a_number_where_text_was_written_is_damage(whole: Path, tmp_path: Path, 
     assert DAMAGED in outcome(path)
 
 
+def test_no_part_of_a_page_can_be_missing_without_a_message(whole: Path, tmp_path: Path) -> None:
+    """SQLite finds no rows in such an index, and no error either."""
+    path = copied(whole, tmp_path / "state")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+        roots = database.execute("SELECT name, rootpage FROM sqlite_master").fetchall()
+    content = path.read_bytes()
+    assert {"records_by_time", "records_in_flight"} <= {name for name, _ in roots}
+    for name, root in roots:
+        first, last = (root - 1) * PAGE + 8, root * PAGE - 600
+        path.write_bytes(content[:first] + bytes(last - first) + content[last:])
+        assert DAMAGED in outcome(path), name
+
+
+def test_a_collector_that_is_not_where_it_is_looked_for_does_not_begin_anew(whole: Path, tmp_path: Path) -> None:
+    name = b"prodx"
+    path = copied(whole, tmp_path / "state")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+    content = path.read_bytes()
+    places = [place for place in range(len(content)) if content.startswith(name, place)]
+    assert len(places) >= 2, "in the table, and in its index"
+    for place in places:
+        path.write_bytes(content[:place] + b"q" + content[place + 1 :])
+        assert DAMAGED in outcome(path)
+
+
 @pytest.mark.parametrize(
     "schema", [b"\x0e", b"CREATE TABLE x \x1b[2J", b"CREATE TABLE \xec\xff(", b"CREATE\nnonsense\n", b"x" * 5_000]
 )
