@@ -191,25 +191,29 @@ def test_a_connection_may_send_another_request_after_one_without_a_body(place: P
     assert len(hooks.polled) == 2
 
 
+def is_closed(client: socket.socket) -> bool:
+    """Has the server ended the connection, without an answer."""
+    try:
+        return client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
 @pytest.mark.parametrize("way", ["silent", "half-closed", "dripping"])
-def test_who_never_ends_the_body_is_cut_off_and_keeps_nobody_waiting(
-    hooks: Hooks, monkeypatch: pytest.MonkeyPatch, way: str
-) -> None:
-    noted = noted_connections(monkeypatch)
+def test_who_never_ends_the_body_is_cut_off_and_keeps_nobody_waiting(hooks: Hooks, way: str) -> None:
     with serving(hooks, HASTY) as hasty, connect(hasty) as client:
         client.sendall(request(body=b"", head=CHUNKED, signature=sign(BODY)))
-        eventually(lambda: bool(noted))
-        [slow] = noted
         if way == "half-closed":
             client.shutdown(socket.SHUT_WR)
         give_up = time.monotonic() + GENEROUS
-        while slow in noted:
+        while not is_closed(client):
             assert time.monotonic() < give_up
             assert ask(hasty, "GET", "/-/healthy")[0].status == 200
             if way == "dripping":
                 with contextlib.suppress(OSError):
                     client.sendall(chunks(b"x", 1)[:-5])
-        assert read_to_end(client) == b""
     assert not hooks.polled
 
 
