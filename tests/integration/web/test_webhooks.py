@@ -16,8 +16,10 @@ import bcrypt
 import pytest
 
 from exporter.config import WebhookSecret
+from exporter.web.server.connection import Limits
 from exporter.web.webhook_keys import KEPT_SECONDS, Webhook
 from exporter.web.webhooks import LARGEST_BODY_BYTES, Webhooks
+from tests.support import certificates
 from tests.support.serving import (
     GENEROUS,
     HASTY,
@@ -31,6 +33,7 @@ from tests.support.serving import (
     serving,
     speak,
 )
+from tests.support.tls_clients import is_cut_off, secured, shaken
 
 BODY = b'{"event_type": "DOCUMENT_CREATE_FAILED", "resource_id": "CANARY"}'
 KEY = b"CANARY-key"
@@ -291,3 +294,22 @@ def test_without_webhooks_their_paths_need_the_password_as_any_other(tmp_path: P
     file.write_text(USERS)
     with serving(Program(webhooks=Webhooks(lambda _: True)), web=file) as bare:
         assert b"Basic" in speak(bare, request())
+
+
+def test_over_tls_a_body_arrives_in_whatever_parts_and_has_its_deadline(hooks: Hooks, folder: Path) -> None:
+    with secured(folder, program=hooks) as place:
+        for way in ("in-chunks", "large", "after-a-100"):
+            with shaken(place, certificates.client(folder)) as client:
+                sent = WAYS[way]
+                for start in range(0, len(sent), 20_000):
+                    client.sendall(sent[start : start + 20_000])
+                answer = client.recv(65536)
+                while not answer.rpartition(b"HTTP/1.1 ")[2].startswith(b"202"):
+                    answer += (received := client.recv(65536))
+                    assert received, answer
+    assert hooks.polled == ["production"] * 3
+    limits = Limits(request_seconds=3.0)
+    with secured(folder, limits=limits, program=hooks) as place, shaken(place, certificates.client(folder)) as client:
+        client.sendall(request()[:-1])
+        assert is_cut_off(client)
+    assert len(hooks.polled) == 3
