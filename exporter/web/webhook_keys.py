@@ -13,8 +13,8 @@ log = logging.getLogger(__name__)
 
 KEPT_SECONDS = 1.0
 """How long the secrets count as read."""
-PATIENCE_SECONDS = 0.5
-"""How long a request waits for them to be read. Files in the system's cache take less than a millisecond."""
+PATIENCE_SECONDS = 3.0
+"""How long a request waits for them to be read. Those after it do not wait until they are."""
 
 
 @dataclass(frozen=True, slots=True)

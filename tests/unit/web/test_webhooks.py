@@ -321,7 +321,6 @@ def test_what_is_refused_is_logged_once_an_hour_for_an_account_and_quotes_nothin
 def test_a_disk_that_does_not_respond_keeps_the_secrets_that_were_read(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(webhook_keys, "PATIENCE_SECONDS", 0.05)
     caplog.set_level(logging.WARNING, "exporter.web.webhook_keys")
     hooks = Hooks(a=b"key")
     responds = threading.Event()
@@ -339,6 +338,7 @@ def test_a_disk_that_does_not_respond_keeps_the_secrets_that_were_read(
 
     async def story() -> list[int]:
         answers = [await hooks.post("a", [BODY], [sign(BODY, b"key")])]
+        monkeypatch.setattr(webhook_keys, "PATIENCE_SECONDS", 0.05)
         responds.clear()
         hooks.now += KEPT_SECONDS
         answers += [await hooks.post("a", [BODY], [sign(BODY, b"key")]) for _ in range(3)]
