@@ -7,7 +7,7 @@ from pathlib import Path
 
 from exporter.model.record import StateError
 from exporter.state.sqlite.connection import connect
-from exporter.state.sqlite.damage import damaged, understanding
+from exporter.state.sqlite.damage import understanding
 from exporter.state.sqlite.database import prepared
 from exporter.state.tables import COLLECTORS, TABLES, Row, Table
 
