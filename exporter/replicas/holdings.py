@@ -51,11 +51,14 @@ class Holdings:
         self._tally = tally
         self._beginning: dict[str, int] = {}
         """Those that begin just now."""
+        self._hidden: frozenset[str] = frozenset()
+        """Those that have to end, whatever is believed when it is their turn: a hidden account polls no more."""
         self._ended = done()
 
     def become(self, replica: Replica) -> None:
         """Believe this from now on. Before that, what is not owned by it is hidden."""
         if gone := replica.to_end(self.running, self._ticks()):
+            self._hidden |= frozenset(gone)
             self._accounts.hide(gone)
         self.replica = replica
 
@@ -100,7 +103,11 @@ class Holdings:
 
     def _has_work(self) -> bool:
         replica, running, now = self.replica, self.running, self._ticks()
-        return bool(replica.to_end(running, now) or replica.to_release(running) or replica.to_begin(running, now))
+        return bool(self._to_end(now) or replica.to_release(running) or replica.to_begin(running, now))
+
+    def _to_end(self, now: float) -> list[str]:
+        """Return the accounts to end, the hidden ones also if they are owned again: they begin anew then."""
+        return [*self._hidden, *(name for name in self.replica.to_end(self.running, now) if name not in self._hidden)]
 
     def _run(self) -> None:
         try:
@@ -112,9 +119,10 @@ class Holdings:
     def _step(self) -> bool:
         """End what is no longer owned, or release what has ended, or begin some accounts. Return whether to go on."""
         now = self._ticks()
-        if ending := self.replica.to_end(self.running, now):
+        if ending := self._to_end(now):
             self._accounts.lost(ending)
-            ended = set(ending)
+            ended = frozenset(ending)
+            self._hidden -= ended
             self.running = {account: epoch for account, epoch in self.running.items() if account not in ended}
             return True
         if self.replica.leaving:
