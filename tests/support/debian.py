@@ -1,4 +1,4 @@
-"""Debians as archives, for images that stand in for those of a registry."""
+"""Debian systems as archives, for images that stand in for those of a registry."""
 
 import fcntl
 import hashlib
@@ -21,7 +21,7 @@ def archive(words: Sequence[str]) -> Path:
     As an image from a registry, it is kept in the user's cache. Of several processes that want it at once, one makes
     it, and the others wait.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "batch-exporter" / "debians"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "batch-exporter" / "debian"
     cache.mkdir(parents=True, exist_ok=True)
     kind = hashlib.sha256(json.dumps(list(words)).encode() + _AUTHORITIES.read_bytes()).hexdigest()[:16]
     year, week, _ = datetime.now(UTC).isocalendar()
