@@ -44,16 +44,17 @@ class Recorder:
         """Requests with their answers, or the FetchErrors that they raised."""
         self.unchanged = 0
         """How many answers had the known bytes."""
-        self.answers = 0
+        self.requests = self.answers = 0
         self.stale: Container[int] = ()
         """The numbers of the requests of a poll that are answered as the last time, as from a cache."""
         self._last: dict[str, Any] = {}
 
     def for_poll(self, _attempts: int) -> "Recorder":
-        self.answers = 0
+        self.requests = self.answers = 0
         return self
 
     def get(self, request: Request) -> Any:
+        self.requests += 1
         try:
             answer = self._api.get(request)
         except FetchError as error:
@@ -77,6 +78,7 @@ class Recorder:
         def noted() -> Iterator[Request]:
             for request in requests:
                 asked.append(request)
+                self.requests += 1
                 yield request
 
         for number, answer in enumerate(self._api.get_each(noted(), lambda answer: answer)):
@@ -90,11 +92,11 @@ class Replay:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self.answers = 0
+        self.requests = self.answers = 0
         self._told = 0
 
     def for_poll(self, _attempts: int) -> "Replay":
-        self.answers = 0
+        self.requests = self.answers = 0
         return self
 
     def get(self, request: Request) -> Any:
@@ -114,6 +116,7 @@ class Replay:
 
     def _next(self, request: Request) -> Any:
         asked, answer = self._recorder.heard.popleft()
+        self.requests += 1
         assert request == asked
         self.answers += not isinstance(answer, FetchError)
         return answer

@@ -26,6 +26,7 @@ _REPLACED = (
     "another file took its place while the exporter ran; restart the exporter to use that file, or move that file away"
 )
 _AGAIN = "it was deleted while the exporter ran; nothing is lost: the next poll writes it again"
+_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT)
 
 
 class Place:
@@ -43,8 +44,9 @@ class Place:
             # Kept open: only so it is known whether a file without this name was deleted, or has another name.
             self._file = _made(path)
             opened.pop_all()
-        self._largest = 0
-        """The largest size of the file that was seen."""
+        self._size = 0
+        """The size of the file that was seen last. It only grows, unless somebody else writes to it."""
+        self._is_cut = False
 
     def close(self) -> None:
         """Release the place. The connection must be closed: closing any other descriptor drops SQLite's locks."""
@@ -73,13 +75,11 @@ class Place:
         The connection would not notice until it reads what it does not remember.
         """
         size = os.fstat(self._file).st_size
-        if size < self._largest:
-            (pages,) = connection.execute("PRAGMA page_count").fetchone()
-            (bytes_each,) = connection.execute("PRAGMA page_size").fetchone()
-            # A VACUUM of another program leaves a file that is shorter, and whole.
-            if size < pages * bytes_each:
-                return damaged(self.path, "it was truncated or overwritten while the exporter ran")
-        self._largest = size
+        # A VACUUM of another program leaves a file that is shorter, and whole.
+        if size < self._size and (self._is_cut or not _is_whole(connection)):
+            self._is_cut = True
+            return damaged(self.path, "it was truncated or overwritten while the exporter ran")
+        self._size = size
         return None
 
     @property
@@ -113,7 +113,7 @@ class Place:
         except OSError as error:
             raise self._not_again(error) from error
         os.close(self._file)
-        self._file, self._largest = file, 0
+        self._file, self._size, self._is_cut = file, 0, False
 
     def _lock_again(self) -> None:
         """Lock the place also for programs that start now, if the lock was deleted with the file. Raises StateError."""
@@ -168,3 +168,15 @@ def _made(path: Path) -> int:
         os.close(descriptor)
         raise StateError(f"state file {path}: it is not a regular file; choose another state.path")
     return descriptor
+
+
+def _is_whole(connection: sqlite3.Connection) -> bool:
+    """Return whether all pages of the file and its log can be read, those in memory too."""
+    connection.execute("PRAGMA shrink_memory")
+    try:
+        (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+            raise
+        return False
+    return bool(result == "ok")

@@ -250,6 +250,11 @@ def _states() -> Iterator[Fault]:
         return begin(lambda _: scene.pass_time(1.0))(scene)
 
     def deleted(scene: Scene) -> Undo:
+        for path in scene.path.parent.glob(f"{scene.path.name}*"):
+            path.unlink()
+        return lambda: None
+
+    def moved(scene: Scene) -> Undo:
         path = scene.path
         away = path.with_name("away")
         path.rename(away)
@@ -260,7 +265,7 @@ def _states() -> Iterator[Fault]:
         return end
 
     def replaced(scene: Scene) -> Undo:
-        undo = deleted(scene)
+        undo = moved(scene)
         scene.path.write_bytes(b"")
         return undo
 
@@ -275,7 +280,8 @@ def _states() -> Iterator[Fault]:
     yield Fault(Section.STATE, "locked by another program", begin(disk.at_writes(sqlite3.SQLITE_BUSY)), "state_locked")
     yield Fault(Section.STATE, "no memory", begin(disk.at_all(sqlite3.SQLITE_NOMEM)), "state unreadable")
     yield Fault(Section.STATE, "a second for each statement", slow, "nothing")
-    yield Fault(Section.STATE, "deleted", deleted, "state moved")
+    yield Fault(Section.STATE, "deleted", deleted, "nothing")
+    yield Fault(Section.STATE, "moved away", moved, "state moved")
     yield Fault(Section.STATE, "replaced by another file", replaced, "state moved")
 
 
