@@ -27,7 +27,7 @@ _FOLD_SECONDS = 60.0
 """How often the write-ahead log is folded back, however short it is: state.db alone is never older than that."""
 
 _CHECKS = ("quick_check(1)", "integrity_check(collectors)")
-"""What is done at the start. SQLite reads on where pages do not hold what they should, and may find nothing: no records,
+"""What is done at the start. SQLite reads on where pages do not hold what they should, and may find nothing: no rows,
 or no collector, which would then begin at 0. The first check takes 0.2 s of CPU time for a million records."""
 
 _IMPATIENT_SECONDS = 10.0
