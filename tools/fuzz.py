@@ -95,11 +95,15 @@ def guided(name: str, seconds: float, seed: int) -> int:
         return bytes(atheris.Mutate(data, most))
 
     def one(data: bytes) -> None:
+        broken: Broken | None = None
         try:
             put(target, data)
-        except Broken:
+        except Broken as error:
+            broken = error
+        # Not while it is handled: it would be the context of every other exception.
+        if broken is not None:
             _keep(target, data)
-            raise
+            raise broken
 
     corpus = FOLDER / "corpus" / name
     corpus.mkdir(parents=True, exist_ok=True)

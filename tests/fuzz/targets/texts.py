@@ -107,7 +107,7 @@ def _public(url: str) -> str:
     try:
         read = conninfo_to_dict(url)
     except (psycopg.Error, ValueError):
-        place, _, query = url.partition("://")[2].rpartition("@")[2].partition("?")
+        place, _, query = re.sub(r"^[^@/]*@", "", url.partition("://")[2]).partition("?")
         return " ".join([place, *(pair for pair in query.split("&") if pair.partition("=")[0] in _SHOWN)])
     return " ".join(str(read.get(key)) for key in _SHOWN)
 
