@@ -110,7 +110,7 @@ def counted(rig: Rig) -> Counter[Key]:
     [
         (in_file, 20),
         pytest.param(in_file, examples(80), marks=pytest.mark.slow),
-        pytest.param(in_database, examples(50), marks=[pytest.mark.slow, pytest.mark.programs]),
+        pytest.param(in_database, examples(100), marks=[pytest.mark.slow, pytest.mark.programs]),
     ],
 )
 def test_kills_in_a_row_lose_nothing_and_repeat_nothing(
