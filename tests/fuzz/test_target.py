@@ -76,8 +76,8 @@ def test_a_document_stays_one_when_its_values_are_changed() -> None:
 
 
 def test_a_target_that_there_is_not_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    assert fuzz.main(["1", "7", "confg"]) == 2
-    assert "unknown target confg: there is config, web-config" in capsys.readouterr().err
+    assert fuzz.main(["1", "7", "nothing"]) == 2
+    assert "unknown target nothing: there is config, web-config" in capsys.readouterr().err
 
 
 def test_an_input_can_be_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
