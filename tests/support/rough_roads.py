@@ -84,7 +84,7 @@ class Trip:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         try:
-            self._process.wait(30)
+            self._process.wait(_PATIENCE)
         finally:
             self._process.kill()
             self._process.wait()
