@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
-_MOST_KNOWN = 4096
+MOST_BYTES = 4096
+"""Longer lines are not shared: they have names, such as those of workflows, that no other account has."""
+_MOST_KNOWN = 1024
 _PLACE = b'{account="'
 """Where a name is left out. A label's value can't have it, as its quotes are escaped."""
 
@@ -22,8 +24,10 @@ Lines = bytes | SharedLines
 """Sample lines of one family, as they are kept."""
 
 
-def shared(lines: bytes, account: str) -> SharedLines:
+def shared(lines: bytes, account: str) -> Lines:
     """Return the lines of an account so that equal ones of other accounts take no more memory."""
+    if len(lines) > MOST_BYTES:
+        return lines
     nameless = lines.replace(_PLACE + _name(account) + b'"', _PLACE + b'"')
     if len(_KNOWN) >= _MOST_KNOWN:
         # Those in use stay in memory, and are shared no further.

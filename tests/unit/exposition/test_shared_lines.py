@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.exposition.shared_lines import SharedLines, length, shared, whole
+from exporter.exposition.shared_lines import MOST_BYTES, Lines, SharedLines, length, shared, whole
 from exporter.exposition.text_format import HistogramSample, Sample, render
 from exporter.model.family import Family
 
@@ -22,11 +22,16 @@ def test_whatever_accounts_and_labels_are_called_equal_lines_are_one_object_and_
         lines = "".join(f'x{{account="{_escaped(account)}",kind="{_escaped(kind)}"}} 0\n' for kind in kinds)
         exposed[account] = lines.encode("utf-8", "replace")
     kept = {account: shared(lines, account) for account, lines in exposed.items()}
-    assert kept[first].lines is kept[second].lines
+    assert nameless(kept[first]) is nameless(kept[second])
     assert {account: whole(lines) for account, lines in kept.items()} == exposed
     assert {account: length(lines) for account, lines in kept.items()} == {
         account: len(lines) for account, lines in exposed.items()
     }
+
+
+def nameless(lines: Lines) -> bytes:
+    assert isinstance(lines, SharedLines)
+    return lines.lines
 
 
 def _escaped(value: str) -> str:
@@ -57,10 +62,8 @@ def test_zeros_and_one_small_whole_number_are_shared(values: list[float], is_sha
 
 
 def test_a_histogram_is_shared_while_it_has_observed_nothing() -> None:
-    empty = [render(DURATION, [HistogramSample((name,), (0, 0, 0), 0.0)]).lines for name in ("a", "b")]
-    assert isinstance(empty[0], SharedLines)
-    assert isinstance(empty[1], SharedLines)
-    assert empty[0].lines is empty[1].lines
+    one, other = (render(DURATION, [HistogramSample((name,), (0, 0, 0), 0.0)]).lines for name in ("a", "b"))
+    assert nameless(one) is nameless(other)
     assert isinstance(render(DURATION, [HistogramSample(("a",), (0, 1, 1), 2.0)]).lines, bytes)
 
 
@@ -68,6 +71,12 @@ def test_lines_of_several_accounts_are_not_shared() -> None:
     block = render(GAUGE, [Sample(("a", "document", "failed"), 0.0), Sample(("b", "document", "failed"), 0.0)])
     assert block.text.startswith(b'inkit_batches{account="a",')
     assert isinstance(block.lines, bytes)
+
+
+def test_long_lines_are_not_shared_as_they_have_names_of_their_own() -> None:
+    longest = b"x" * MOST_BYTES
+    assert isinstance(shared(longest, "a"), SharedLines)
+    assert shared(longest + b"x", "a") == longest + b"x"
 
 
 def test_many_different_lines_are_not_known_for_ever() -> None:
