@@ -9,7 +9,8 @@ from tests.support.matrix.phases import Phase, Shown
 from tests.support.matrix.watched import Watched
 
 REJECTED = "records_rejected_total"
-NOT_ANSWERED = f"{REJECTED}:not_answered"
+_REJECTED_FOR = {"no list": "id", "no object": "not_an_object"}
+"""Why a record by ID is rejected, where an answer is JSON that holds none."""
 TRUNCATED, VANISHED, THROTTLED, LIMIT, NO_COUNTERS = (
     "window_truncated",
     "records_vanished_total",
@@ -41,7 +42,7 @@ _OF_UNFINISHED = ("destinations.*.count", "flow_name", "phases.*.processed", "up
 _OF_RECORDS = {
     "server_error": Reason.SERVER_ERROR,
     "not_200": Reason.CLIENT_ERROR,
-    **dict.fromkeys(("malformed", "garbled", "no list"), Reason.MALFORMED),
+    **dict.fromkeys(("malformed", "garbled", "no list", "no object"), Reason.MALFORMED),
     **dict.fromkeys(REFUSALS, Reason.CLIENT_ERROR),
 }
 """Kinds of faults that may be those of single records, with the reason for which a list fails."""
@@ -83,7 +84,7 @@ def expected(fault: Fault, watched: Watched, phase: Phase) -> Shown:
 
 def _of_records(kind: str, watched: Watched, phase: Phase) -> Shown:
     failed = Shown(False, frozenset({_OF_RECORDS[kind].value}))
-    rejected = f"{REJECTED}:id" if kind == "no list" else NOT_ANSWERED
+    rejected = f"{REJECTED}:{_REJECTED_FOR.get(kind, 'not_answered')}"
     lost = _GOOD if kind in ("404", "410") else Shown(True, also=frozenset({rejected}))
     if watched.by_id:
         return _by_id(kind, failed, lost, phase)

@@ -146,7 +146,7 @@ def _bodies() -> Iterator[Fault]:
         "XML": b'<?xml version="1.0"?><items/>',
     }
     for name, content in broken.items():
-        kind = "no list" if content.startswith(b"{") else "malformed"
+        kind = {b"{": "no list", b"[": "no object"}.get(content[:1], "malformed")
         yield Fault(Section.BODY, name, _api(wire.status(200, body=content)), kind)
     changed: Mapping[str, Callable[[bytes], bytes]] = {
         "half of the JSON": lambda body: body[: len(body) // 2],
