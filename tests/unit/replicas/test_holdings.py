@@ -15,7 +15,6 @@ from tests.support.properties import examples
 
 NAMES = frozenset("abc")
 TTL = 20.0
-EXPIRED = TTL
 
 
 class Surroundings:
@@ -78,7 +77,7 @@ class Surroundings:
         self.held.begin_anew(["b"])
 
     def late(self) -> None:
-        self.now += EXPIRED
+        self.now += TTL
 
     def soon(self) -> None:
         self.now += 1.0
