@@ -53,18 +53,18 @@ class Place:
         os.close(self._file)
         os.close(self._lock)
 
-    def problem(self, *, connected: bool) -> StateError | None:
+    def problem(self, *, kept: bool) -> StateError | None:
         """Return the error for a path that no longer leads to the file; None if it does.
 
-        A connection would not notice: it holds the file open, wherever it is. `connected`: whether there is one, which
-        can read what was deleted.
+        A connection would not notice: it holds the file open, wherever it is. `kept`: whether there is one, which can
+        read what was deleted, or a copy of that.
         """
         try:
             found = file_id(self.path.stat())
         except FileNotFoundError:
             if not self.is_deleted:
                 return self._error(_MOVED)
-            return self._error(_AGAIN, passing=True) if connected else self._error(_DELETED)
+            return self._error(_AGAIN, passing=True) if kept else self._error(_DELETED)
         except OSError as error:
             return unreachable(self.path, error)
         return None if found == file_id(os.fstat(self._file)) else self._error(_REPLACED)
