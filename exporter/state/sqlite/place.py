@@ -89,9 +89,11 @@ class Place:
 
     def copy(self, connection: sqlite3.Connection) -> Path:
         """Lock the place again, and write what the connection reads to a file beside it. Raises StateError."""
-        copy = self.path.with_name(self.path.name + ".again")
+        file = self._behind_links
+        copy = file.with_name(file.name + ".again")
         try:
-            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            for folder in (file.parent, self.path.parent):
+                folder.mkdir(mode=0o700, exist_ok=True)
             self._lock_again()
             copy.unlink(missing_ok=True)
             os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -105,15 +107,21 @@ class Place:
 
     def put(self, copy: Path) -> None:
         """Make the copy the state file. The connection to the deleted one must be closed. Raises StateError."""
+        path = self._behind_links
         try:
             for ending in ("-wal", "-shm"):
-                self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
-            copy.rename(self.path)
+                path.with_name(path.name + ending).unlink(missing_ok=True)
+            copy.rename(path)
             file = _made(self.path)
         except OSError as error:
             raise self._not_again(error) from error
         os.close(self._file)
         self._file, self._size, self._is_cut = file, 0, False
+
+    @property
+    def _behind_links(self) -> Path:
+        """The path of the file itself, where SQLite has its log: symbolic links to it are left as they are."""
+        return Path(os.path.realpath(self.path))
 
     def _lock_again(self) -> None:
         """Lock the place also for programs that start now, if the lock was deleted with the file. Raises StateError."""
