@@ -166,8 +166,10 @@ class Exposition:
     ) -> Scrape:
         """Return a scrape of these families and the live metrics."""
         openmetrics, compressed = form
-        kept = self._formats.setdefault(openmetrics, _Format())
+        kept = self._formats.get(openmetrics) or _Format()
         kept.used = now
+        # Replaced as a whole: another thread may drop those that have expired meanwhile.
+        self._formats = {**self._formats, openmetrics: kept}
         parts = _current(kept, snapshot, families, openmetrics, now)
         live_ones, rest = live_parts(live, openmetrics, kept.live)
         parts += live_ones

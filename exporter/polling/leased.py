@@ -87,6 +87,8 @@ class LeasedSupervisor:
         self._supervisor: Supervisor
         self._ahead: ReadAhead
         self._leaving: Future[None] | None = None
+        self._beginning: Sequence[Account] = ()
+        """Those that are being restored."""
         self.replicas = make(self, _configured(()))
 
     def use(self, supervisor: Supervisor, ahead: ReadAhead = lambda _: contextlib.nullcontext()) -> None:
@@ -150,12 +152,13 @@ class LeasedSupervisor:
     def claimed(self, accounts: Collection[str]) -> None:
         """Restore these accounts, and begin to poll and expose those that are still owned then. Raises StateError."""
         owned = {name: self.replicas.fence(name) for name in accounts}
-        beginning = [self._accounts[name] for name in accounts if name in self._accounts]
+        self._beginning = beginning = [self._accounts[name] for name in accounts if name in self._accounts]
         collectors = [(account.name, collector) for account in beginning for collector in account.collectors]
         try:
             with self._ahead(collectors):
                 self._supervisor.begin(beginning, lambda name: self.replicas.fence(name) == owned[name])
         finally:
+            self._beginning = ()
             self._keep_meters()
 
     def hide(self, accounts: Collection[str]) -> None:
@@ -171,8 +174,9 @@ class LeasedSupervisor:
         self._supervisor.end(accounts)
 
     def _keep_meters(self) -> None:
-        """Drop the meters of accounts that are not polled."""
-        self._live.keep({(account.name, account.system) for account in self._supervisor.accounts})
+        """Drop the meters of accounts that are neither polled nor about to be."""
+        kept = (*self._supervisor.accounts, *self._beginning)
+        self._live.keep({(account.name, account.system) for account in kept})
 
     def _change(self, accounts: Sequence[Account]) -> Changes:
         found = changes(tuple(self._accounts.values()), accounts)

@@ -50,11 +50,13 @@ class Keys:
 
     async def current(self) -> Mapping[str, bytes]:
         """Return the keys that can be used; if their files take too long to read, those from before."""
-        if self._reading is None and not self._is_current():
-            self._reading = asyncio.ensure_future(self._read())
-        if self._reading is not None and not self._late:
-            await asyncio.wait({self._reading}, timeout=PATIENCE_SECONDS)
-            if self._reading is not None:
+        while not (self._late or self._is_current()):
+            # One that is under way may be of the accounts before a reload.
+            if self._reading is None:
+                self._reading = asyncio.ensure_future(self._read())
+            reading = self._reading
+            await asyncio.wait({reading}, timeout=PATIENCE_SECONDS)
+            if not (self._late or reading.done()):
                 self._late = True
                 log.warning("reading the secrets of webhooks takes too long: keeping the previous ones")
         return self._keys

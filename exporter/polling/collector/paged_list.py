@@ -67,7 +67,9 @@ class PagedList:
 
     def try_again(self, now: float, after: float) -> None:
         """Request from now on what the server refused, if that is so many seconds ago."""
-        self._limits.try_again(now, after)
+        if self._limits.try_again(now, after):
+            # Only a refusal of page 1 is learned from, and pages may have another size.
+            self.forget_last_page()
 
     @property
     def rows(self) -> int:

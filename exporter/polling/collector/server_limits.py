@@ -47,13 +47,18 @@ class ServerLimits:
     _refused_at: float | None = field(default=None, compare=False)
     """When the next poll began after that."""
 
-    def try_again(self, now: float, after: float) -> None:
-        """Request from now on what was refused, if that is so many seconds ago: it may have been temporary."""
+    def try_again(self, now: float, after: float) -> bool:
+        """Request from now on what was refused, if that is so many seconds ago: it may have been temporary.
+
+        Return whether it is.
+        """
         if self._refused is not None and self._refused_at is None:
             self._refused_at = now
         elif self._refused is not None and self._refused_at is not None and now - self._refused_at >= after:
             self.rows, self.sort = self._refused
             self._refused = self._refused_at = None
+            return True
+        return False
 
     def request(self, number: int) -> Request:
         """Return the request for a page, by the server's own number from 1."""

@@ -49,6 +49,8 @@ class SqliteState:
         self._connection: sqlite3.Connection | None = None
         self._closed_by = self._end = StateError(f"state file {path}: it was closed at the end of the exporter")
         """Why the last connection was closed."""
+        self._copy: Path | None = None
+        """What a deleted file held, if it could not be made the state file yet. No connection can read it any more."""
         self._ended = False
         self.is_new = False
         """Whether no program has used the file before."""
@@ -116,18 +118,26 @@ class SqliteState:
         """Look whether the file is as it was left. One that was deleted is written again. Raises StateError."""
         if self._ended:
             raise self._closed_error()
-        problem = self._place.problem(connected=self._connection is not None)
+        problem = self._place.problem(kept=self._is_kept)
         if problem is None and self._connection is not None:
             with understanding(self.path):
                 problem = self._place.truncation(self._connection)
         if problem is None:
             return
-        if self._connection is None or not self._place.is_deleted:
+        if not (self._is_kept and self._place.is_deleted):
             raise problem
-        copy = self._place.copy(self._connection)
-        self._close(problem)
-        self._place.put(copy)
+        if self._connection is not None:
+            self._copy = self._place.copy(self._connection)
+            self._close(problem)
+        if self._copy is not None:
+            self._place.put(self._copy)
+            self._copy = None
         log.warning("state file was deleted while the exporter ran: written again", extra={"path": str(self.path)})
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether what the file held is known if it is deleted."""
+        return self._connection is not None or self._copy is not None
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -144,7 +154,7 @@ class SqliteState:
             return self._closed_error()
         meant = None
         if isinstance(error, sqlite3.Error | OSError) and not self._ended:
-            meant = self._place.problem(connected=self._connection is not None)
+            meant = self._place.problem(kept=self._is_kept)
         meant = meant or understood(self.path, error)
         if meant is None or connection is None or connection is not self._connection:
             return meant

@@ -53,18 +53,18 @@ class Place:
         os.close(self._file)
         os.close(self._lock)
 
-    def problem(self, *, connected: bool) -> StateError | None:
+    def problem(self, *, kept: bool) -> StateError | None:
         """Return the error for a path that no longer leads to the file; None if it does.
 
-        A connection would not notice: it holds the file open, wherever it is. `connected`: whether there is one, which
-        can read what was deleted.
+        A connection would not notice: it holds the file open, wherever it is. `kept`: whether there is one, which can
+        read what was deleted, or a copy of that.
         """
         try:
             found = file_id(self.path.stat())
         except FileNotFoundError:
             if not self.is_deleted:
                 return self._error(_MOVED)
-            return self._error(_AGAIN, passing=True) if connected else self._error(_DELETED)
+            return self._error(_AGAIN, passing=True) if kept else self._error(_DELETED)
         except OSError as error:
             return unreachable(self.path, error)
         return None if found == file_id(os.fstat(self._file)) else self._error(_REPLACED)
@@ -89,9 +89,11 @@ class Place:
 
     def copy(self, connection: sqlite3.Connection) -> Path:
         """Lock the place again, and write what the connection reads to a file beside it. Raises StateError."""
-        copy = self.path.with_name(self.path.name + ".again")
+        file = self._behind_links
+        copy = file.with_name(file.name + ".again")
         try:
-            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            for folder in (file.parent, self.path.parent):
+                folder.mkdir(mode=0o700, exist_ok=True)
             self._lock_again()
             copy.unlink(missing_ok=True)
             os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -105,15 +107,21 @@ class Place:
 
     def put(self, copy: Path) -> None:
         """Make the copy the state file. The connection to the deleted one must be closed. Raises StateError."""
+        path = self._behind_links
         try:
             for ending in ("-wal", "-shm"):
-                self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
-            copy.rename(self.path)
+                path.with_name(path.name + ending).unlink(missing_ok=True)
+            copy.rename(path)
             file = _made(self.path)
         except OSError as error:
             raise self._not_again(error) from error
         os.close(self._file)
         self._file, self._size, self._is_cut = file, 0, False
+
+    @property
+    def _behind_links(self) -> Path:
+        """The path of the file itself, where SQLite has its log: symbolic links to it are left as they are."""
+        return Path(os.path.realpath(self.path))
 
     def _lock_again(self) -> None:
         """Lock the place also for programs that start now, if the lock was deleted with the file. Raises StateError."""

@@ -245,6 +245,29 @@ def test_an_account_that_was_lost_while_others_were_restored_does_not_begin(
     assert program.lines[0].over.is_set()
 
 
+def test_requests_are_exposed_of_an_account_that_was_restored_while_another_was_lost(
+    program: Program, leased: LeasedSupervisor
+) -> None:
+    class Waiting:
+        """A state that others are lost during the restoring of."""
+
+        @contextlib.contextmanager
+        def records(self, account: str, collector: str, rules: Rules) -> Iterator[Records]:
+            leased.hide(["a"])
+            with program.rig.state.records(account, collector, rules) as records:
+                yield records
+
+        def sizes(self) -> Sizes | None: ...
+
+    well = program.shared
+    leased.start(program.accounts(a=BATCHES, b=BATCHES))
+    do(program, leased, "claimed", "a")
+    program.shared = replace(well, state=Waiting())
+    do(program, leased, "claimed", "b")
+    program.wait_for_polls("b")
+    assert metered(program) == {"b"}
+
+
 def test_a_reload_begins_changed_accounts_anew_with_their_new_settings(
     program: Program, leased: LeasedSupervisor
 ) -> None:

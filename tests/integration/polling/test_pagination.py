@@ -273,3 +273,15 @@ def test_an_api_that_refuses_for_ever_is_asked_in_vain_twice_each_reconcile_inte
             assert poller.poll()
             rig.clock.now += HOUR / 12
         assert [request.status for request in strict.requests].count(422) == 3 * 2
+
+
+def test_a_list_that_runs_oldest_first_loses_no_poll_when_it_is_asked_again_for_what_it_refuses(rig: Rig) -> None:
+    fill(rig, 600)
+    with MockApi(rig.world, TOKEN, readings=Readings(max_page_size=50, large_page_size="refuse")) as strict:
+        strict.faults.list_faults = ListFaults(order="ascending")
+        poller = rig.poller("document_batches", page_size=100, asking=client(strict.url))
+        for _ in range(3 * 12):
+            assert poller.poll(), poller.facts.error
+            assert rig.exact("document_batches")
+            rig.clock.now += HOUR / 12
+        assert [request.status for request in strict.requests].count(422) == 3 * 2

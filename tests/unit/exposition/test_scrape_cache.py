@@ -282,3 +282,19 @@ def test_whatever_happens_between_scrapes_each_is_what_a_new_exposition_returns(
                 scene.board.arrange([(account, "c") for account in event])
             case _:
                 publish(*event)
+
+
+def test_a_format_may_be_asked_for_while_those_that_nobody_asks_for_are_dropped(scene: Scene) -> None:
+    class Moment(float):
+        """A time at which another thread renders a scrape while ages are measured."""
+
+        def __sub__(self, other: float) -> float:
+            scene.clock.now = float(self)
+            scene.exposition.render(OPENMETRICS_ONLY, "", [BATCHES.name])
+            return float(self) - other
+
+    scene.publish("a", 1)
+    scene.exposition.render("")
+    scene.clock.now = Moment(scene.clock.now + LIVE_SECONDS + 0.1)
+    scene.exposition.drop_expired()
+    assert b"inkit_batches" in b"".join(scene.exposition.render(OPENMETRICS_ONLY).chunks)

@@ -364,3 +364,27 @@ def test_an_error_in_the_reading_lets_nobody_in(
     monkeypatch.setattr(hooks.secrets["a"], "read", break_)
     assert hooks.answers("a", [BODY], [sign(BODY, b"key")]).status == 401
     assert "internal error" in caplog.text
+
+
+def test_an_account_that_a_reload_adds_while_secrets_are_read_is_verified() -> None:
+    hooks, begun, going = Hooks(a=b"key"), threading.Event(), threading.Event()
+
+    class Slow(Secret):
+        def read(self) -> bytes:
+            begun.set()
+            assert going.wait(10)
+            return super().read()
+
+    async def scene() -> list[int]:
+        hooks.webhooks.use({"a": Webhook("Inkit-Signature", Slow(b"key"))})
+        first = asyncio.create_task(hooks.post("a", signatures=[sign(BODY, b"key")]))
+        await asyncio.to_thread(begun.wait, 10)
+        hooks.webhooks.use(
+            {"a": Webhook("Inkit-Signature", Slow(b"key")), "b": Webhook("Inkit-Signature", Secret(b"b"))}
+        )
+        second = asyncio.create_task(hooks.post("b", signatures=[sign(BODY, b"b")]))
+        await asyncio.sleep(0)
+        going.set()
+        return [(await first).status, (await second).status]
+
+    assert asyncio.run(scene()) == [202, 202]

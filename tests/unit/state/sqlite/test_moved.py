@@ -121,6 +121,34 @@ def test_what_can_not_be_written_again_is_said_and_tried_again(tmp_path: Path) -
         assert counted(state, "x") == 2
 
 
+def test_a_state_behind_a_symbolic_link_is_written_again_where_it_was(tmp_path: Path) -> None:
+    folder, link = tmp_path / "volume", tmp_path / "link" / "state.db"
+    folder.mkdir()
+    link.parent.mkdir()
+    link.symlink_to(folder / "state.db")
+    with prepared(link) as state:
+        poll(state)
+        (folder / "state.db").unlink()
+        poll(state, "r2")
+        assert counted(state, "x") == 2
+    assert link.is_symlink()
+    assert [path.name for path in folder.iterdir()] == ["state.db"]
+
+
+def test_what_can_not_take_its_place_again_is_kept_beside_it_until_it_can(tmp_path: Path) -> None:
+    with prepared(tmp_path / "state.db") as state:
+        poll(state)
+        rm(tmp_path)
+        (tmp_path / "state.db-wal").mkdir()
+        for _ in range(2):
+            with pytest.raises(StateError, match=r"can't be written again \(Is a directory\); .* do not restart"):
+                poll(state, "r2")
+        (tmp_path / "state.db-wal").rmdir()
+        poll(state, "r2")
+        assert counted(state, "x") == 2
+        assert not (tmp_path / "state.db.again").exists()
+
+
 def test_what_is_deleted_while_no_connection_reads_it_is_lost(tmp_path: Path) -> None:
     def failing(state: State) -> None:
         with state.records("prod", "x", RULES):
