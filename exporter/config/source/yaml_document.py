@@ -15,6 +15,8 @@ from exporter.config.source.problems import Finding, Place
 
 MAX_VALUES = 1_000_000
 """As many as fifty thousand accounts with all their keys have. A value takes about 1 KiB while it is read."""
+_SMALL_VALUES = 100_000
+"""As many as any file may have. In a larger one, a value takes a character or more: only aliases make more of a few."""
 MAX_DEPTH = 20
 
 _TAG = "tag:yaml.org,2002:"
@@ -64,7 +66,7 @@ def parse(content: bytes, texts: Callable[[Place], bool] = lambda _: False) -> D
     root = _compose(text)
     if root is None:
         raise Empty(None, "the file is empty")
-    builder = _Builder(texts)
+    builder = _Builder(texts, _most_values(text))
     data = builder.value(root, ())
     return Document(data, builder.lines, tuple(builder.findings))
 
@@ -82,13 +84,14 @@ class _Loader(yaml.SafeLoader):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
+        self._most = _most_values(text)
         self._values = 0
         self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self._values += 1
         self._depth += 1
-        _refuse_excess(self._values, self._depth, self.line + 1)
+        _refuse_excess(self._values, self._most, self._depth, self.line + 1)
         try:
             return super().compose_node(parent, index)
         finally:
@@ -111,18 +114,23 @@ def _compose(text: str) -> yaml.Node | None:
         loader.dispose()
 
 
-def _refuse_excess(values: int, depth: int, line: int) -> None:
+def _most_values(text: str) -> int:
+    return min(MAX_VALUES, max(_SMALL_VALUES, len(text)))
+
+
+def _refuse_excess(values: int, most: int, depth: int, line: int) -> None:
     if depth > MAX_DEPTH:
         raise NotYaml(line, f"nested more than {MAX_DEPTH} deep; no configuration is")
-    if values > MAX_VALUES:
-        raise NotYaml(line, f"more than {MAX_VALUES} values, aliases counted each time; no configuration has so many")
+    if values > most:
+        raise NotYaml(line, f"more than {most} values, aliases counted each time; no configuration has so many")
 
 
 class _Builder:
     """Makes data from nodes, and collects lines and findings."""
 
-    def __init__(self, texts: Callable[[Place], bool]) -> None:
+    def __init__(self, texts: Callable[[Place], bool], most: int) -> None:
         self._texts = texts
+        self._most = most
         self.lines: dict[Place, int] = {}
         self.findings: list[Finding] = []
         self._values = 0
@@ -132,7 +140,7 @@ class _Builder:
         self.lines.setdefault(place, _line(node))
         if isinstance(node, yaml.ScalarNode):
             self._values += 1
-            _refuse_excess(self._values, len(self._open), _line(node))
+            _refuse_excess(self._values, self._most, len(self._open), _line(node))
             return self._scalar(node, place)
         self._enter(node)
         try:
@@ -145,7 +153,7 @@ class _Builder:
             raise NotYaml(_line(node), "an alias (*) that refers to what it is a part of")
         self._open.append(node)
         self._values += 1
-        _refuse_excess(self._values, len(self._open), _line(node))
+        _refuse_excess(self._values, self._most, len(self._open), _line(node))
 
     def _collection(self, node: yaml.Node, place: Place) -> object:
         if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":

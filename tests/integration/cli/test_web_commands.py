@@ -86,10 +86,10 @@ def test_what_can_t_be_had_is_logged_at_the_start(rig: Rig, tmp_path: Path) -> N
     arguments = [config(rig, tmp_path), web(tmp_path, "rate_limit: {burst: 1}\n"), "--web.listen-address=127.0.0.1:0"]
     with subprocess.Popen([*PROGRAM, *arguments], env=PATH, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        first = process.stderr.readline()
+        warned = next(line for line in process.stderr if "web configuration" in line)
         process.kill()
-    assert f'level=WARN msg="web configuration warning" warning="{tmp_path}' in first
-    assert "web.yml:1: rate_limit.burst: has no effect without an interval" in first
+    assert f'level=WARN msg="web configuration warning" warning="{tmp_path}' in warned
+    assert "web.yml:1: rate_limit.burst: has no effect without an interval" in warned
 
 
 @pytest.mark.programs
