@@ -194,7 +194,7 @@ class Client:
         # Concurrency before the turn: requests that waited for the former must not start all at once.
         with self._limiter.concurrency.entered(self._runner.result):
             # Before the turn: the token's file may be on a disk that does not answer.
-            token = self._runner.call(self._access.token) if self._access.token_may_block else self._access.token()
+            token = self._runner.read(self._access.token) if self._access.token_may_block else self._access.token()
             self._meter.throttled(self._limiter.take_turn(self._pause, self._runner.result))
             self._under_way.append(None)
             self.requests += 1

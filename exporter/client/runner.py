@@ -22,6 +22,9 @@ class Runner(Protocol):
     def call(self, function: Callable[[], _T]) -> _T:
         """Run a function that may block. Return or raise what it does; raise Stopping if the caller must end."""
 
+    def read(self, function: Callable[[], _T]) -> _T:
+        """Do as `call`, for a function that reads a file: how long it takes says nothing about an API."""
+
     def start(self, function: Callable[[], _T]) -> "Future[_T]":
         """Run a function beside the caller. It may use the runner itself."""
 
@@ -37,6 +40,9 @@ class ThreadRunner:
         self.pause = wait
 
     def call(self, function: Callable[[], _T]) -> _T:
+        return function()
+
+    def read(self, function: Callable[[], _T]) -> _T:
         return function()
 
     def start(self, function: Callable[[], _T]) -> "Future[_T]":

@@ -84,11 +84,15 @@ class Admission(Generic[_Job]):
         self._line_up(name, now)
         return name, job
 
-    def done(self, account: str, began: float, now: float) -> None:
-        """Note that a request is answered that `take` gave a worker at `began`."""
+    def done(self, account: str, began: float, now: float, *, of_api: bool = True) -> None:
+        """Note that a request is answered that `take` gave a worker at `began`.
+
+        `of_api`: whether by the account's API, so that it tells how quick that is.
+        """
         found = self._accounts[account]
         found.begun.remove(began)
-        found.seconds = now - began
+        if of_api:
+            found.seconds = now - began
         self.busy -= 1
         if not found.begun:
             del self._busy[account]

@@ -166,7 +166,7 @@ def account_pipeline(
             Pace(polling.poll_interval, polling.stale_after, polling.stuck_after, account.webhook is not None),
             account.workflow_label,
             shared.clock,
-            token_stamp=functools.partial(runner.call, account.token.stamp) if account.token.is_file else None,
+            token_stamp=functools.partial(runner.read, account.token.stamp) if account.token.is_file else None,
         )
 
     return AccountPipeline(account, tuple(map(poller, account.collectors)), over, api_client.close)

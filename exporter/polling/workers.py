@@ -27,7 +27,7 @@ class Workers:
         """Called with an account whose calls end quickly and did not before."""
         self._engine = engine
         self._clock = clock
-        self._admission: Admission[tuple[Future[Any], Callable[[], Any]]] = Admission(most)
+        self._admission: Admission[tuple[Future[Any], Callable[[], Any], bool]] = Admission(most)
         self._calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
         self._threads = 0
 
@@ -49,21 +49,21 @@ class Workers:
         """Forget an account that is no longer polled, once none of its calls is left."""
         self._admission.remove(account)
 
-    def call(self, account: str, function: Callable[[], _T]) -> "Future[_T]":
-        """Have a function called in a thread, when it is its account's turn."""
+    def call(self, account: str, function: Callable[[], _T], *, of_api: bool = True) -> "Future[_T]":
+        """Have a function called in a thread, when it is its account's turn. `of_api`: whether it asks the API."""
         future: Future[_T] = Future()
-        self._admission.ask(account, (future, function), self._clock())
+        self._admission.ask(account, (future, function, of_api), self._clock())
         self._hand_out()
         return future
 
     def _hand_out(self) -> None:
         now = self._clock()
         while (taken := self._admission.take(now)) is not None:
-            account, (future, function) = taken
+            account, (future, function, of_api) = taken
             self._calls.put(
                 (
                     lambda future=future, function=function: fulfill(future, function),  # type: ignore[misc]
-                    lambda account=account, began=now: self._done(account, began),  # type: ignore[misc]
+                    lambda account=account, began=now, of_api=of_api: self._done(account, began, of_api),  # type: ignore[misc]
                 )
             )
             if self._admission.busy > self._threads:
@@ -71,10 +71,10 @@ class Workers:
                 # Daemons: a request may take until its deadline, and Python would wait for it at exit.
                 threading.Thread(target=self._run, name=f"GET {self._threads}", daemon=True).start()
 
-    def _done(self, account: str, began: float) -> None:
+    def _done(self, account: str, began: float, of_api: bool) -> None:
         now = self._clock()
         before = self._admission.is_quick(account, now)
-        self._admission.done(account, began, now)
+        self._admission.done(account, began, now, of_api=of_api)
         self._hand_out()
         if not before and self._admission.is_quick(account, now):
             self.turned_quick(account)
@@ -107,7 +107,12 @@ class AccountRunner:
         return self._over.is_set()
 
     def call(self, function: Callable[[], _T]) -> _T:
-        future = self._workers.call(self._account, function)
+        return self._result_of(self._workers.call(self._account, function))
+
+    def read(self, function: Callable[[], _T]) -> _T:
+        return self._result_of(self._workers.call(self._account, function, of_api=False))
+
+    def _result_of(self, future: "Future[_T]") -> _T:
         try:
             return self._engine.result(future)
         except Stopping:

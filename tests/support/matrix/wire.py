@@ -114,6 +114,9 @@ class Inline:
             raise Stopping
         return function()
 
+    def read(self, function: Callable[[], _T]) -> _T:
+        return self.call(function)
+
     def start(self, function: Callable[[], _T]) -> "Future[_T]":
         future: Future[_T] = Future()
         fulfill(future, function)

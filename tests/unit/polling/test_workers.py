@@ -93,6 +93,23 @@ def test_an_account_turns_quick_with_the_first_call_that_ends_soon_after_one_tha
         assert rig.quick == turned
 
 
+def test_a_file_that_is_read_quickly_makes_no_account_quick_whose_api_is_slow(rig: Rig) -> None:
+    """A token in a file is read before each request."""
+
+    def read(account: str) -> None:
+        rig.engine.submit("test", lambda: rig.runner(account).read(lambda: None)).result(GENEROUS)
+        rig.settle()
+
+    read("new")
+    assert not rig.workers.is_quick("new")
+    rig.takes("a", SLOW_SECONDS)
+    read("a")
+    assert not rig.workers.is_quick("a")
+    rig.takes("a", 0.1)
+    read("a")
+    assert rig.workers.is_quick("a")
+
+
 def test_nothing_is_known_of_an_account_that_was_removed(rig: Rig) -> None:
     rig.takes("a", 0.1)
     rig.ask(lambda: rig.workers.remove("a"))
