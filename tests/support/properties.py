@@ -1,5 +1,6 @@
 """How many examples a property test tries: few at each run, more with EXAMPLES=10."""
 
+import functools
 import importlib
 import os
 import pkgutil
@@ -29,7 +30,7 @@ def load_profile() -> None:
 
 
 def _settle_constants() -> None:
-    """Let Hypothesis take values from the modules of the program, from all of them and from no others.
+    """Let Hypothesis take values from the modules that there are before the first example, all of the program included.
 
     It looks for new modules before each example. What it tries would depend on which tests ran before in the same
     process, and a property test during which a module is imported fails as flaky.
@@ -37,5 +38,5 @@ def _settle_constants() -> None:
     for module in pkgutil.walk_packages(exporter.__path__, "exporter."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    found = providers._get_local_constants()
-    providers._get_local_constants = lambda: found
+    # There is no setting for it.
+    providers._get_local_constants = functools.cache(providers._get_local_constants)  # noqa: SLF001
