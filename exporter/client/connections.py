@@ -2,9 +2,9 @@
 
 import contextvars
 import functools
-import http.cookiejar
 import socket
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,32 +150,48 @@ class _Adapter(requests.adapters.HTTPAdapter):
             conn.cert_reqs = "CERT_REQUIRED"
 
 
-class _Session(requests.Session):
-    """requests' session that ignores redirects.
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Connections, and the settings that they are made with. Requests must be made within a `current_call`.
 
-    Even when it does not follow a redirect, requests parses its target and reads its whole body, of any size.
+    requests' own session is not used. It takes twice the time of a request to merge settings that never differ, keeps
+    cookies, and reads the whole body of a redirect, of any size, that it does not follow.
     """
 
-    def get_redirect_target(self, _resp: requests.Response) -> None:
-        return None
+    adapters: Mapping[str, requests.adapters.HTTPAdapter]
+    """By scheme."""
+    verify: bool | str
+    cert: tuple[str, str] | None
+    proxies: dict[str, str]
+
+    def send(self, request: requests.PreparedRequest, timeout: float) -> requests.Response:
+        """Send a request and return its answer, whose body is yet to be read. `timeout` is that of each read, seconds.
+
+        Raises what requests raises.
+        """
+        scheme = (request.url or "").partition(":")[0]
+        return self.adapters[scheme].send(
+            request, stream=True, timeout=timeout, verify=self.verify, cert=self.cert, proxies=self.proxies
+        )
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        for adapter in self.adapters.values():
+            adapter.close()
 
 
-def new_session(tls: Tls, proxy_url: str | None, idle: IdleConnections) -> requests.Session:
+def new_session(tls: Tls, proxy_url: str | None, idle: IdleConnections) -> Session:
     """Return a session that keeps as many connections as `idle` allows, and ignores the environment.
 
     It uses no proxy and no certificate bundle of the environment, and no password from ~/.netrc, which requests would
-    send instead of the token. Cookies are rejected. Requests must be made within a `current_call`.
+    send instead of the token.
     """
-    session = _Session()
-    session.trust_env = False
-    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    session.verify = False if tls.insecure_skip_verify else tls.ca_file or True
-    if tls.cert_file is not None and tls.key_file is not None:
-        session.cert = (tls.cert_file, tls.key_file)
-    session.proxies = {} if proxy_url is None else {"http": proxy_url, "https": proxy_url}
-    session.mount("https://", _Adapter(tls.server_name, idle))
-    session.mount("http://", _Adapter(None, idle))
     if tls.insecure_skip_verify:
         # The operator chose this in the configuration: no warning at each request.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    return session
+    return Session(
+        {"https": _Adapter(tls.server_name, idle), "http": _Adapter(None, idle)},
+        verify=False if tls.insecure_skip_verify else tls.ca_file or True,
+        cert=None if tls.cert_file is None or tls.key_file is None else (tls.cert_file, tls.key_file),
+        proxies={} if proxy_url is None else {"http": proxy_url, "https": proxy_url},
+    )

@@ -3,9 +3,7 @@
 import threading
 from dataclasses import dataclass
 
-import requests
-
-from exporter.client.connections import Tls, new_session
+from exporter.client.connections import Session, Tls, new_session
 from exporter.client.idle_connections import IdleConnections
 
 _Way = tuple[Tls, str | None]
@@ -14,7 +12,7 @@ _Way = tuple[Tls, str | None]
 
 @dataclass(slots=True)
 class _Open:
-    session: requests.Session
+    session: Session
     users: int = 0
 
 
@@ -32,7 +30,7 @@ class Sessions:
         self._open: dict[_Way, _Open] = {}
         self._change = threading.Semaphore()
 
-    def take(self, tls: Tls, proxy_url: str | None) -> requests.Session:
+    def take(self, tls: Tls, proxy_url: str | None) -> Session:
         """Return the session for these settings. Call `release` with the same settings when it is no longer needed."""
         with self._change:
             found = self._open.get((tls, proxy_url))

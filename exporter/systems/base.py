@@ -45,26 +45,28 @@ class Page:
     """The error if the server refused this page (400, 404, 422, …); it does not mean that the list ends here."""
     origin: Origin | None = None
     """None if it is not told from others."""
-    known: tuple[Sequence[str], Sequence[float]] | None = None
-    """The IDs of the records and the times of their creation, where the records are in the state as the answer has
-    them: then the answer is not decoded, and `records` is empty."""
+    listed: tuple[Sequence[str], Sequence[float]] | None = None
+    """The IDs of all records and the times of their creation, where some are in the state as the answer has them. Those
+    are not decoded, and `records` has the others only."""
 
     @property
     def ids(self) -> Sequence[str]:
-        """Return the IDs of the records, known or decoded."""
-        return [record.id for record in self.records] if self.known is None else self.known[0]
+        """Return the IDs of all records, known or decoded."""
+        return [record.id for record in self.records] if self.listed is None else self.listed[0]
 
     @property
     def times(self) -> Sequence[float]:
-        """Return when the records were created, epoch seconds."""
-        return [record.created_at for record in self.records] if self.known is None else self.known[1]
+        """Return when all records were created, epoch seconds."""
+        return [record.created_at for record in self.records] if self.listed is None else self.listed[1]
 
     def arranged(self, places: Sequence[int]) -> "Page":
         """Return the page with its records in another order: that of these places of the present order."""
-        if self.known is not None:
-            ids, times = self.known
-            return replace(self, known=([ids[place] for place in places], [times[place] for place in places]))
-        return replace(self, records=tuple(self.records[place] for place in places))
+        if self.listed is None:
+            return replace(self, records=tuple(self.records[place] for place in places))
+        ids, times = [self.listed[0][place] for place in places], [self.listed[1][place] for place in places]
+        place_of = {record_id: place for place, record_id in enumerate(ids)}
+        records = tuple(sorted(self.records, key=lambda record: place_of[record.id]))
+        return replace(self, records=records, listed=(ids, times))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,10 @@ class Listing(Protocol):
     @property
     def known_ids(self) -> tuple[str, ...]:
         """Return the IDs that the configuration names."""
+
+    @property
+    def rows_at(self) -> str:
+        """Return the key of a page's answer that has the list of rows, each of which is read by itself."""
 
     @property
     def rejections(self) -> tuple[str, ...]:

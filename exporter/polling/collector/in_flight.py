@@ -21,7 +21,7 @@ def read_in_flight(poll: Poll, expected: int) -> None:
         for number in range(1, most + 1):
             try:
                 request = poll.pages.filtered(number, filters)
-                page = poll.answers.page(poll.client, request, poll.listing.read_page)
+                page = poll.answers.page(poll.client, request, poll.listing.read_page, poll.listing.rows_at)
             except FetchError as error:
                 if not is_refusal(error):
                     raise

@@ -1,8 +1,8 @@
 """Answers that polls read at each interval: one that has the bytes of the last poll is not decoded or looked up.
 
 An answer is left to the next poll only if all that it says is in the state: the poll that read it succeeded, wrote its
-records, and changed none of them. To write them again would change nothing. What else a page says, of its place, its
-rows and the end of the list, is judged at each poll as if it had been decoded.
+records, and changed none of them. To write them again would change nothing. If it changed some, the others are left.
+What else a page says, of its place, its rows and the end of the list, is judged at each poll as if it had been decoded.
 """
 
 from array import array
@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.client import JSON, Client, Request
+from exporter.polling.collector.known_rows import NO_DIGEST, Listed, digests, read_changed
 from exporter.state import Checkpoint
 from exporter.systems.base import Origin, Page
 
@@ -30,20 +31,42 @@ class KnownAnswer:
     """IDs of the records, separated by spaces, which no ID contains."""
     times: "array[float]"
     """When they were created, epoch seconds."""
+    rows: "array[int]" = field(default_factory=lambda: array("q"))
+    """Digests of their rows; none where it is not known which row each record comes from."""
+    whole: bool = True
+    """Whether all that it says is in the state. Otherwise that holds for the rows that have a digest."""
 
     @classmethod
-    def of(cls, page: Page) -> "KnownAnswer":
+    def of(cls, page: Page, rows: "array[int]") -> "KnownAnswer":
         """Return what is to be kept of the answer that gave a page."""
-        return cls(replace(page, records=(), known=None), " ".join(page.ids), array("d", page.times))
+        rows = rows if len(rows) == len(page.ids) else rows[:0]
+        return cls(replace(page, records=(), listed=None), " ".join(page.ids), array("d", page.times), rows)
 
     @property
     def bytes(self) -> int:
         """Return how much memory it takes, about."""
-        return _BYTES_EACH + len(self.ids) + self.times.itemsize * len(self.times)
+        return _BYTES_EACH + len(self.ids) + sum(numbers.itemsize * len(numbers) for numbers in (self.times, self.rows))
 
     def read(self) -> Page:
         """Return the page, its records known."""
-        return replace(self.page, known=(self.ids.split(), self.times.tolist()))
+        return replace(self.page, listed=(self.ids.split(), self.times.tolist()))
+
+    def known_rows(self, changed: Collection[str]) -> Mapping[int, Listed]:
+        """Return the record of each row by its digest, but for records that this poll has changed."""
+        listed = zip(self.ids.split(), self.times, strict=True)
+        return {
+            digest: record
+            for digest, record in zip(self.rows, listed, strict=False)
+            if digest != NO_DIGEST and record[0] not in changed
+        }
+
+    def without(self, changed: Collection[str]) -> "KnownAnswer | None":
+        """Return what is left of it without these records; None if that is nothing."""
+        if not self.has_any_of(changed):
+            return replace(self, whole=True)
+        rows = zip(self.rows, self.ids.split(), strict=False)
+        kept = array("q", (NO_DIGEST if record_id in changed else digest for digest, record_id in rows))
+        return replace(self, rows=kept, whole=False) if any(kept) else None
 
     def has_any_of(self, ids: Collection[str]) -> bool:
         """Return whether one of these records is on the page."""
@@ -86,22 +109,30 @@ class Answers:
         self._known = self._left.answers if self._left.holds(marks, now) else {}
         self._left, self._read = Left(), {}
 
-    def page(self, client: Client, request: Request, read: Callable[[JSON], Page]) -> Page:
-        """Request a page. `read` is for an answer that is not known. Raises FetchError."""
+    def page(self, client: Client, request: Request, read: Callable[[JSON], Page], rows_at: str | None = None) -> Page:
+        """Request a page. `read` is for an answer that is not known. Raises FetchError.
+
+        `rows_at` is the key of the list whose rows are read one by one; None where there is no such list.
+        """
         if self._read is None:
             return read(client.get(request))
         place = hash((request.path, *request.params.items()))
         known = self._known.get(place)
-        if known is not None and known.has_any_of(self._changed):
-            known = None
-        expected = None if known is None else known.page.origin
+        expected = None
+        if known is not None and known.whole and not known.has_any_of(self._changed):
+            expected = known.page.origin
         digest, answer = client.get_unless(request, b"" if expected is None else expected.digest)
         origin = Origin(place, digest)
         if known is not None and origin == expected:
             self._keep(place, known)
             return known.read()
-        page = replace(read(answer), origin=origin)
-        self._keep(place, KnownAnswer.of(page))
+        rows = digests(answer, rows_at)
+        if known is not None and rows_at is not None and known.rows:
+            page = read_changed(answer, rows_at, rows, known.known_rows(self._changed), read)
+        else:
+            page = read(answer)
+        page = replace(page, origin=origin)
+        self._keep(place, KnownAnswer.of(page, rows))
         return page
 
     def note_written(self, page: Page) -> None:
@@ -117,12 +148,14 @@ class Answers:
     def left(self, marks: Checkpoint) -> Left:
         """Return what to leave to the next poll, after this one has succeeded and written its checkpoint."""
         read = self._read or {}
-        return Left({place: answer for place, answer in read.items() if self._is_in_state(answer)}, marks)
+        left = ((place, self._in_state(answer)) for place, answer in read.items())
+        return Left({place: answer for place, answer in left if answer is not None}, marks)
 
-    def _is_in_state(self, answer: KnownAnswer) -> bool:
-        # Items that can't be understood count at each poll.
+    def _in_state(self, answer: KnownAnswer) -> KnownAnswer | None:
+        """Return the part of an answer that is in the state; None if nothing of it is."""
         written = not answer.ids or answer.page.origin in self._written
-        return written and not answer.page.rejected and not answer.has_any_of(self._changed)
+        # Items that can't be understood count at each poll.
+        return answer.without(self._changed) if written and not answer.page.rejected else None
 
     def _keep(self, place: int, answer: KnownAnswer) -> None:
         if self._read is not None and answer.bytes <= self._room:

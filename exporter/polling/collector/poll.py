@@ -92,14 +92,15 @@ class Poll:
         self.met.update(page.ids)
         self.missing.met(page.ids)
         self.answers.note_written(page)
-        if page.known is not None:
-            # Those from before the window that are in flight were noted when they were decoded.
-            self._note_times(page, [moment for moment in page.times if moment >= self.since])
+        # Those from before the window that are in flight, and known, were noted when they were decoded.
+        recent = [] if page.listed is None else [moment for moment in page.times if moment >= self.since]
+        if page.listed is not None and not page.records:
+            self._note_times(page, recent)
             return 0
-        known = self.records.get(page.ids)
+        known = self.records.get([record.id for record in page.records])
         followed = {record_id for record_id, record in known.items() if not record.deleted}
         wanted = [record for record in page.records if record.created_at >= self.since or record.id in followed]
-        self._note_times(page, [record.created_at for record in wanted])
+        self._note_times(page, [*recent, *(record.created_at for record in wanted)])
         self.result.rejected.update(page.rejected)
         rejected = {REJECTED.key(reason): count for reason, count in page.rejected.items()}
         changed = self.records.apply(

@@ -104,7 +104,7 @@ class ServerLimits:
         raise refusal
 
     def _get(self, client: Client, number: int) -> Page:
-        return self.answers.page(client, self.request(number), self.listing.read_page)
+        return self.answers.page(client, self.request(number), self.listing.read_page, self.listing.rows_at)
 
     def _smaller(self, client: Client, number: int) -> Page:
         """Return a page that is too large: the first one with fewer rows, a later one as it is.

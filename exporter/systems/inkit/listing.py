@@ -42,6 +42,7 @@ class _Batches:
     path: str
     kind: str
     options: Options
+    rows_at: str = "items"
     batch_ids_from: str | None = None
     ids_per_request: int = 1
     sorting: Mapping[str, str] = field(default_factory=lambda: _SORTING)
@@ -61,7 +62,7 @@ class _Batches:
         return _page(self.path, number, page_size, self.options)
 
     def read_page(self, answer: JSON) -> Page:
-        return _read_page(answer, self.path, self._to_record)
+        return _read_page(answer, self, self._to_record)
 
     def requests_by_id(self, ids: Sequence[str]) -> Sequence[Request]:
         return [Request(f"{self.path}/{{id}}", f"{self.path}/{record_id}") for record_id in ids]
@@ -81,6 +82,7 @@ class _Invocations:
     options: Options
     name: str = "invocations"
     path: str = "/invoke"
+    rows_at: str = "items"
     batch_ids_from: str | None = None
     known_ids: tuple[str, ...] = ()
     ids_per_request: int = 50
@@ -96,7 +98,7 @@ class _Invocations:
         return _page(self.path, number, page_size, self.options)
 
     def read_page(self, answer: JSON) -> Page:
-        return _read_page(answer, self.path, self._to_record)
+        return _read_page(answer, self, self._to_record)
 
     def requests_by_id(self, ids: Sequence[str]) -> Sequence[Request]:
         size = self.ids_per_request
@@ -119,8 +121,10 @@ def _page(path: str, number: int, page_size: int, options: Options) -> Request:
     return Request(path, path, {"page": str(number), "page_size": str(page_size), **options.filters})
 
 
-def _read_page(answer: JSON, path: str, to_record: Callable[[Mapping[str, JSON]], Record]) -> Page:
-    found = items(answer, "items", path)
+def _read_page(
+    answer: JSON, listing: _Batches | _Invocations, to_record: Callable[[Mapping[str, JSON]], Record]
+) -> Page:
+    found = items(answer, listing.rows_at, listing.path)
     read, rejected = records(found, to_record)
     pagination = _pagination(answer)
     pages = count_or_none(pagination.get("page_count"))

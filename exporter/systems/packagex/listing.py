@@ -26,6 +26,7 @@ class _Batches:
     options: Options
     name: str = "batches"
     path: str = "/batches"
+    rows_at: str = "data"
     batch_ids_from: str | None = None
     known_ids: tuple[str, ...] = ()
     ids_per_request: int = 1
@@ -46,7 +47,7 @@ class _Batches:
         return Request(self.path, self.path, {"page": str(number), "limit": str(page_size), **self.options.filters})
 
     def read_page(self, answer: JSON) -> Page:
-        found = items(answer, "data", self.path)
+        found = items(answer, self.rows_at, self.path)
         read, rejected = records(found, batch_record)
         pagination = _or_empty(answer.get("pagination"))
         number = positive_or_none(pagination.get("page"))

@@ -1,7 +1,8 @@
 """The cost of polls of a list that has become quiet, from the first reading on."""
 
 import random
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,8 @@ class Reading:
     order: Literal["oldest_first", "newest_first"] = "newest_first"
     options: Options = field(default_factory=Options)
     pages: int = 0
+    rows: int = 0
+    """Rows of pages that were read."""
     statements: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -80,7 +83,9 @@ class Reading:
 
     def read_page(self, answer: Any) -> Page:
         self.pages += 1
-        return self.listing.read_page(answer)
+        page = self.listing.read_page(answer)
+        self.rows += page.rows
+        return page
 
     def read_by_id(self, answer: Any) -> Page:
         self.pages += 1
@@ -96,7 +101,7 @@ class Reading:
     def poll(self, after: float = 60.0) -> tuple[int, int, int]:
         """Poll. Return how many requests were made, answers read and pages of records looked up in the state."""
         self.clock.now += after
-        self.api.asked = self.pages = 0
+        self.api.asked = self.pages = self.rows = 0
         self.statements.clear()
         assert self.poller.poll()
         return self.api.asked, self.pages, sum("AND id IN (" in statement for statement in self.statements)
@@ -132,6 +137,43 @@ def test_a_page_that_has_not_changed_is_neither_read_nor_looked_up(
     assert reading.poll()[1:] != (0, 0)
     assert reading.poll() == (1, 1, 1)
     assert reading.poll() == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("collector", "order"),
+    [
+        ("document_batches", "newest_first"),
+        ("invocations", "newest_first"),
+        ("batches", "newest_first"),
+        ("batches", "oldest_first"),
+    ],
+)
+def test_beside_a_record_that_is_new_or_has_changed_no_other_is_read_or_looked_up(
+    state: MortalState, collector: str, order: Literal["oldest_first", "newest_first"]
+) -> None:
+    reading = Reading(Clock(), state, collector, order)
+    for number in range(20):
+        reading.add(f"x_{number}", HOUR + number * 60)
+    reading.poll()
+    reading.poll()
+    for number in range(4):
+        reading.add(f"x_new_{number}", 0.0)
+        reading.poll()
+        looked_up = names(reading.statements)
+        # The one that was new in the poll before is read again: it is left if nothing changes it.
+        expected = {f"x_new_{number}", *([f"x_new_{number - 1}"] if number else [])}
+        assert reading.rows == len(expected)
+        assert looked_up == expected
+    reading.add("x_7", HOUR + 7 * 60, **IN_FLIGHT[collector])
+    reading.poll()
+    assert reading.rows == 2
+
+
+def names(statements: Iterable[str]) -> set[str]:
+    """Return the IDs that these statements look up."""
+    return {
+        name for statement in statements for name in re.findall(r"'(x_\w+)'", statement.partition("AND id IN (")[2])
+    }
 
 
 def test_only_records_in_flight_that_are_not_on_the_page_are_asked_for(state: MortalState) -> None:

@@ -87,7 +87,7 @@ def test_answers_with_the_same_bytes_are_not_decoded_and_the_pages_say_the_same(
         assert not polls.poll()
     page = polls.read(LIST)
     assert (page.ids, page.times, page.records) == (before.ids, before.times, ())
-    assert dataclasses.replace(page, records=before.records, known=None) == dataclasses.replace(
+    assert dataclasses.replace(page, records=before.records, listed=None) == dataclasses.replace(
         before, origin=page.origin
     )
 
@@ -95,7 +95,7 @@ def test_answers_with_the_same_bytes_are_not_decoded_and_the_pages_say_the_same(
 @given(st.permutations(range(4)))
 def test_the_records_of_a_page_are_arranged_alike_known_or_not(places: list[int]) -> None:
     page = Page(tuple(Record(f"r{number}", NOW - number, False, {}) for number in range(4)))
-    decoded, known = page.arranged(places), KnownAnswer.of(page).read().arranged(places)
+    decoded, known = page.arranged(places), KnownAnswer.of(page, array("q")).read().arranged(places)
     assert (
         (decoded.ids, decoded.times)
         == (known.ids, known.times)
@@ -202,7 +202,7 @@ def test_what_is_left_has_a_bound_in_memory(rows: int, pages: int) -> None:
 
 
 def memory(answer: KnownAnswer) -> int:
-    parts = (answer, answer.page, answer.page.origin, answer.ids, answer.times, answer.page.rejected, answer.page.known)
-    own = array("d", answer.times)
+    parts = (answer, answer.page, answer.page.origin, answer.ids, answer.page.rejected, answer.page.listed)
+    own = array("d", answer.times), array("q", answer.rows)
     digest = b"" if answer.page.origin is None else answer.page.origin.digest[:16]
-    return sum(map(sys.getsizeof, parts)) - sys.getsizeof(answer.times) + sys.getsizeof(own) + sys.getsizeof(digest)
+    return sum(map(sys.getsizeof, (*parts, *own, digest)))
