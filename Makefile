@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 \
 	--python-platform linux --custom-compile-command 'make lock'
-# Two at a time. Each has a half of the files, in their order, so that what a file sets up is set up once; who is done
-# first takes from the end of the other's half.
+# Three at a time. Each has a third of the files, in their order, so that what a file sets up is set up once; who is done
+# first takes from the end of another's third.
 PYTEST = $(BIN)/pytest --numprocesses=3 --dist=worksteal
 QUICK = -m 'not programs and not slow'
 # How many times as many examples property tests try.

@@ -70,6 +70,7 @@ def health(facts: CollectorStatus) -> Health:
         facts.reason,
         facts.oldest_in_flight,
         facts.stuck,
+        facts.stuck_ids,
     )
 
 

@@ -86,6 +86,8 @@ class Health:
     """When the oldest record that is still in flight was created, epoch seconds."""
     stuck: int = 0
     """Records in flight for longer than `stuck_after`, as of the last successful poll or since."""
+    stuck_ids: tuple[str, ...] = ()
+    """IDs of the oldest of them, oldest first: all, if they are few."""
 
 
 @dataclass(frozen=True, slots=True)

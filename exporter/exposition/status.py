@@ -45,6 +45,8 @@ class CollectorStatus:
     """Polls that failed because of the state file: the only counts that the state can't keep. Replaced, not changed."""
     stuck: int = 0
     """Records in flight for longer than `stuck_after`."""
+    stuck_ids: tuple[str, ...] = ()
+    """IDs of the oldest of them, oldest first. Frozen at each poll."""
     window_truncated: bool = False
     """Whether the API returns only a part of the window."""
     dated_ahead: float = 0.0
@@ -73,4 +75,5 @@ class CollectorStatus:
             in_flight=0,
             oldest_in_flight=None,
             stuck=0,
+            stuck_ids=(),
         )

@@ -256,7 +256,9 @@ class Poller:
         """Count the records that are stuck, and find when others become stuck until the gauges are stale."""
         before = self._now(records.marks) - self._pace.stuck_after
         soon = records.in_flight(before, before + self._pace.stale_after)
-        self._publisher.note_stuck(records.count_in_flight(before), [created_at - before for _, created_at in soon])
+        stuck = records.count_in_flight(before)
+        self._facts.stuck_ids = tuple(records.oldest_in_flight(before)) if stuck else ()
+        self._publisher.note_stuck(stuck, [created_at - before for _, created_at in soon])
 
     def _progress(self, records: Records) -> None:
         """Publish and log the progress of a long scan."""

@@ -5,6 +5,7 @@ transaction. No SQL here.
 """
 
 import contextlib
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,10 @@ Changed = tuple[Record | None, Record]
 
 _MANY_UNUSED = 1000
 """Each unused series costs each poll a row to load: fewer than this are not worth a search for those in use."""
+
+
+FEW = 5
+"""So many records in flight are named to people."""
 
 
 class Records:
@@ -204,6 +209,17 @@ class Records:
     def count_in_flight(self, before: float) -> int:
         """Return how many records in flight were created before."""
         return self._rows.count_in_flight(before)
+
+    def oldest_in_flight(self, before: float) -> Sequence[str]:
+        """Return IDs of records in flight that were created before, oldest first.
+
+        All, if they are few. Otherwise the oldest one: the others are not read.
+        """
+        few = self.count_in_flight(before) <= FEW
+        oldest = None if few else self._rows.oldest_in_flight()
+        since, until = (-math.inf, before) if oldest is None else (oldest, math.nextafter(oldest, math.inf))
+        found = [record_id for record_id, _ in reversed(self._rows.in_flight(since, until))]
+        return found if few else found[:1]
 
     def batches_named_by(self, collector: str, since: float) -> Sequence[str]:
         """Return the IDs of batches that another collector's records, created since, belong to."""

@@ -1,7 +1,10 @@
 """The example of an Alertmanager's configuration: routes by amtool, inhibition by a real Alertmanager."""
 
+import json
+import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 import yaml
@@ -161,3 +164,36 @@ def test_the_cause_is_kept_firing_longer_than_what_follows_from_it(why: str) -> 
     """Otherwise what follows would page when all is well again."""
     kept = {name: alerts()[name].keep_firing_for for name in (why, "BatchExporterDataStale")}
     assert parse(kept[why]) > parse(kept["BatchExporterDataStale"])
+
+
+def pager() -> Mapping[str, str]:
+    """The receiver of pages, which is in comments, with its line about PagerDuty's templates left out."""
+    commented = re.search(r"- name: pager\n((?: +#.*\n)+)", CONFIG.read_text())
+    assert commented is not None
+    # What is written in sentences explains the line below it.
+    lines = [line for line in re.findall(r"^    # (.*)$", commented[1], re.MULTILINE) if not re.match(r"\w+ \w+", line)]
+    (found,) = yaml.safe_load("\n".join(lines))["pagerduty_configs"]
+    return {"description": found["description"], **{link["text"]: link["href"] for link in found["links"]}}
+
+
+@pytest.mark.parametrize(("firing", "says"), [(["a"], "a"), (["a", "b", "c"], "a, and 2 more"), ([], "over")])
+@pytest.mark.programs
+def test_a_page_of_several_alerts_has_a_text_and_its_links(tmp_path: Path, firing: list[str], says: str) -> None:
+    """Alerts of one account whose summaries differ have no summary in common."""
+    links = {"runbook_url": "http://runbook", "failures": "http://failures"}
+    alerts = [{"status": "resolved", "annotations": {"summary": "over", "dashboard": "http://over", **links}}] + [
+        {"status": "firing", "annotations": {"summary": name, "dashboard": f"http://{name}", **links}}
+        for name in firing
+    ]
+    data = tmp_path / "data.json"
+    data.write_text(json.dumps({"status": "firing", "alerts": alerts, "commonAnnotations": links}))
+    (tmp_path / "none.tmpl").touch()
+
+    def rendered(text: str) -> str:
+        glob = f"--template.glob={tmp_path}/none.tmpl"
+        told = ["amtool", "template", "render", glob, f"--template.data={data}", f"--template.text={text}"]
+        return subprocess.run(told, capture_output=True, text=True, check=True).stdout
+
+    texts = {name: rendered(text) for name, text in pager().items()}
+    assert texts.pop("description") == says
+    assert texts == {"Runbook": "http://runbook", "Dashboard": "http://over", "Failed records": "http://failures"}

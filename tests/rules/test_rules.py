@@ -14,6 +14,7 @@ from exporter.config.schema import Tuning
 from exporter.exposition.catalog import catalog
 from exporter.model.family import Outcome
 from exporter.systems import families
+from exporter.web.pages.failures_query import Query
 from tests.support import promtool
 from tests.support.html_reader import Reader
 from tests.support.paths import ROOT
@@ -177,12 +178,26 @@ def test_the_table_of_alerts_has_their_severities() -> None:
     )
 
 
-def test_the_queries_of_the_runbooks_name_metrics_that_there_are() -> None:
+def test_the_queries_of_the_runbooks_name_metrics_and_labels_that_there_are() -> None:
     blocks = re.findall(r"^```promql\n(.+?)```$", RUNBOOKS, re.MULTILINE | re.DOTALL)
     assert blocks
     for query in (line for block in blocks for line in block.splitlines()):
-        for metric, _ in named(query).selected:
-            assert metric.removesuffix("_bucket") in FAMILIES or metric in RECORDED | OF_PROMETHEUS, query
+        found = named(query)
+        assert found.labels <= LABELS | {"le"}, query
+        for metric, matchers in found.selected:
+            family = FAMILIES.get(metric.removesuffix("_bucket"))
+            assert family is not None or metric in RECORDED | OF_PROMETHEUS, query
+            assert set(matchers) <= (OF_TARGETS if family is None else {*family.labels, *OF_TARGETS}), query
+
+
+def test_an_alert_about_failed_records_links_to_those_of_its_account() -> None:
+    linked = [alert for _, expected in cases() for alert in expected if "failures" in alert["exp_annotations"]]
+    assert linked
+    for alert in linked:
+        account = alert["exp_labels"]["account"]
+        assert alert["exp_annotations"]["failures"] == f"http://localhost:10977/failures?account={account}"
+        query = Query.of(parse_qs(urlsplit(alert["exp_annotations"]["failures"]).query))
+        assert query.accounts == {account}
 
 
 def test_the_dashboards_that_alerts_link_to_are_there_with_their_variables() -> None:

@@ -193,8 +193,9 @@ def _stuck(collectors: Iterable[CollectorSnapshot], now: float, ticks: float) ->
         summary = f"{account}: {records} stuck, in flight for longer than stuck_after."
         alert = STUCK_ALERTS.get(group[0].system, _ANY_STUCK_ALERT)
         fix = (
-            "Check the status pages of the vendor and of the destinations. If only a few records are stuck, give their "
-            "IDs to the vendor's support. If records take this long by nature, raise stuck_after."
+            "Check the status pages of the vendor and of the destinations. If only a few records are stuck, look at "
+            "them with batch-exporter inspect, and give their IDs to the vendor's support. If records take this long "
+            "by nature, raise stuck_after."
         )
         yield Problem("warn", summary, [_stuck_detail(collector, now) for collector in group], fix, alert)
 
@@ -202,7 +203,9 @@ def _stuck(collectors: Iterable[CollectorSnapshot], now: float, ticks: float) ->
 def _stuck_detail(collector: CollectorSnapshot, now: float) -> str:
     oldest = collector.health.oldest_in_flight
     since = "" if oldest is None else f", the oldest for {age(now - oldest)}"
-    return f"{collector.collector}: {collector.health.stuck:,}{since}."
+    ids = collector.health.stuck_ids
+    named = f" ({', '.join(ids)})" if ids else ""
+    return f"{collector.collector}: {collector.health.stuck:,}{since}{named}."
 
 
 def _failures(collectors: Iterable[CollectorSnapshot], now: float) -> Iterator[Problem]:

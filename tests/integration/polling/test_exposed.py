@@ -298,12 +298,15 @@ def test_records_that_are_open_for_longer_than_stuck_after_are_counted_each(rig:
     poller = rig.poller("document_batches")
     assert poller.poll()
     assert stuck() == [f"batch_exporter_records_stuck{{{labels}}} 1.0"]
+    assert list(poller.facts.stuck_ids) == ["rb_1"]
     again(rig, poller)
     assert stuck() == [f"batch_exporter_records_stuck{{{labels}}} 2.0"], "the second one is seen too"
+    assert list(poller.facts.stuck_ids) == ["rb_1", "rb_2"], "the oldest first"
     add(rig, "rb_1", NOW - HOUR - 1)
     add(rig, "rb_2", NOW - HOUR + 59)
     again(rig, poller)
     assert stuck() == [f"batch_exporter_records_stuck{{{labels}}} 0.0"]
+    assert not poller.facts.stuck_ids
 
 
 def test_counters_about_the_polling_go_on_from_run_to_run(rig: Rig) -> None:

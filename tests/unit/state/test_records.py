@@ -10,6 +10,7 @@ from exporter.model.accounting import RECORDS, Rules
 from exporter.model.record import Key, Record
 from exporter.model.totals import Cause, CounterState, HistogramState, Observations
 from exporter.state import Checkpoint, Observation, Records, State
+from exporter.state.records import FEW
 
 BOUNDS = (10.0, 100.0)
 RULES = Rules(frozenset({"c"}), {"h": BOUNDS}, {"c": (2, frozenset({"failed"}))})
@@ -268,3 +269,10 @@ def test_a_record_that_is_gone_is_remembered_and_not_listed(records: Records) ->
     assert records.between(-1.0, 1.0) == [("r1", 0.0)]
     assert records.count_between(-1.0, 1.0) == 2
     assert (records.newest(), records.count_in_flight(9.0), records.sums().oldest_in_flight) == (1.0, 0, None)
+
+
+@pytest.mark.parametrize(("count", "named"), [(0, 0), (1, 1), (FEW, FEW), (FEW + 1, 1)])
+def test_few_records_in_flight_are_named_and_of_many_the_oldest(records: Records, count: int, named: int) -> None:
+    records.apply([Record("done", 0.0, False, {}), Record("young", 99.0, True, {})], NEW)
+    records.apply([Record(f"r{number}", 1.0 + number, True, {}) for number in range(count)], NEW)
+    assert records.oldest_in_flight(99.0) == [f"r{number}" for number in range(named)]

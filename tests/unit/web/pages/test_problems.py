@@ -1,6 +1,7 @@
 """What is wrong, in which order, and the advice for it."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,11 @@ def test_stuck_records_are_one_problem_for_each_account_with_the_alert_s_runbook
     assert problem.fix
     assert found(collector(stuck(1)))[0].summary == "a: 1 record is stuck, in flight for longer than stuck_after."
     assert len(found(collector(stuck(1)), collector(stuck(1), account="b"))) == 2
+
+
+def test_a_problem_names_the_oldest_stuck_records() -> None:
+    (problem,) = found(collector(replace(stuck(2), stuck_ids=("rb_1", "rb_2")), "x"))
+    assert problem.details == ["x: 2, the oldest for 2 h (rb_1, rb_2)."]
 
 
 def test_the_stuck_records_are_those_that_the_poller_counts() -> None:
