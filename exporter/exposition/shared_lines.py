@@ -29,10 +29,13 @@ def shared(lines: bytes, account: str) -> Lines:
     if len(lines) > MOST_BYTES:
         return lines
     nameless = lines.replace(_PLACE + _name(account) + b'"', _PLACE + b'"')
-    if len(_KNOWN) >= _MOST_KNOWN:
-        # Those in use stay in memory, and are shared no further.
-        _KNOWN.clear()
-    return SharedLines(_KNOWN.setdefault(nameless, nameless), account)
+    known = _KNOWN.get(nameless)
+    if known is None:
+        known = _KNOWN[nameless] = nameless
+        if len(_KNOWN) > _MOST_KNOWN:
+            # Where they are in use they stay in memory, and are shared no further.
+            del _KNOWN[next(iter(_KNOWN))]
+    return SharedLines(known, account)
 
 
 def whole(lines: Lines) -> bytes:
