@@ -12,6 +12,7 @@ from exporter.model.record import FetchError
 from exporter.polling.collector.backfill import backfill
 from exporter.polling.collector.by_id_only import NO_LIST, IdOnlyPoll
 from exporter.polling.collector.discover import discover, refresh
+from exporter.polling.collector.fetch_by_id import check_answered
 from exporter.polling.collector.known_answers import Answers, Left
 from exporter.polling.collector.labels import OptionalLabel
 from exporter.polling.collector.limits import Limits
@@ -188,6 +189,7 @@ class Collector:
             # The account may get the list later: trying it costs one request for each reconciliation.
             self._has_list = poll.records.marks.reconciled_at == poll.now
         poll.mark_deleted()
+        check_answered(poll)
         return id_only
 
     def _try_list(self, poll: Poll) -> bool:
