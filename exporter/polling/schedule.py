@@ -179,11 +179,13 @@ class Schedule(Generic[_Id]):
         if not entry.under_way and (entry.publish_at is None or entry.publish_at >= at):
             self._push(collector, at, poll=True)
 
-    def reconsider(self, collector: _Id, now: float) -> None:
-        """Ask again whether a collector's account is quick, if its poll is due and waits for room."""
-        entry = self._entries.get(collector)
-        if entry is not None and not entry.under_way and entry.due <= now:
-            self._push(collector, entry.due, poll=True)
+    def reconsider(self, collector: _Id) -> None:
+        """Ask again whether a collector's account is quick, if its poll waits for room.
+
+        One that is due but was distributed over some time by `spread` is asked for when its time comes.
+        """
+        if any(collector in line for line in self._overdue.values()):
+            self._push(collector, self._entries[collector].due, poll=True)
 
     def spread(self, now: float, seconds: float) -> None:
         """Distribute the polls that are due by now evenly over so many seconds, in the order in which they were due.

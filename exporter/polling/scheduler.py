@@ -167,7 +167,7 @@ class Scheduler:
     def _reconsider(self, account: str) -> None:
         """Let polls of an account that has become quick wait no longer among those of accounts that are not."""
         for collector in self._collectors[account]:
-            self._schedule.reconsider(collector, self._ticks())
+            self._schedule.reconsider(collector)
 
     def _held_up(self, seconds: float) -> None:
         """Spread what came due while the process or the machine stood still over as long a time."""

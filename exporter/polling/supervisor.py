@@ -3,7 +3,6 @@
 Pollers are built elsewhere, and run by the scheduler.
 """
 
-import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -17,8 +16,7 @@ from exporter.exposition.status import CollectorStatus
 from exporter.model.record import StateError
 from exporter.polling.poller import Poller
 from exporter.polling.scheduler import FIRST_POLL_SECONDS_EACH, TAKEOVER_SECONDS_EACH, Scheduler
-
-log = logging.getLogger(__name__)
+from exporter.polling.unrestored import Unrestored
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +115,13 @@ class Supervisor:
         """
         new = [self._make(account, ()) for account in accounts]
         begun: list[AccountPipeline] = []
+        unrestored = Unrestored()
         try:
             for poller in _pollers(new):
-                _restore(poller)
+                _restore(poller, unrestored)
             begun = [pipeline for pipeline in new if still(pipeline.account.name)]
         finally:
+            unrestored.log()
             for pipeline in new:
                 if pipeline not in begun:
                     pipeline.over.set()
@@ -167,12 +167,14 @@ class Supervisor:
         return f"still reading the window: {', '.join(reading)}" if reading else None
 
     def _begin_restored(self, new: Sequence[AccountPipeline], pipelines: Sequence[AccountPipeline]) -> None:
+        unrestored = Unrestored()
         for poller in _pollers(new):
             try:
                 poller.restore()
             except StateError as error:
                 # Its next poll reports it in its metrics, and shows the records once they can be read.
-                log.error("state can't be restored yet", extra={"account": poller.id[0], "err": str(error)})
+                unrestored.note(poller.id[0], error)
+        unrestored.log()
         self._begin(new, pipelines)
 
     def _begin(
@@ -204,18 +206,18 @@ def _pollers(pipelines: Iterable[AccountPipeline]) -> Iterator[Poller]:
     return (poller for pipeline in pipelines for poller in pipeline.pollers)
 
 
-def _restore(poller: Poller) -> None:
+def _restore(poller: Poller, unrestored: Unrestored) -> None:
     """Restore a poller. Raises StateError if the next attempt may succeed; what else is wrong, its polls report."""
     try:
         poller.restore()
     except StateError as error:
         if error.passing:
             raise
-        log.error("state can't be restored yet", extra={"account": poller.id[0], "err": str(error)})
+        unrestored.note(poller.id[0], error)
     except Stopping:
         raise
-    except Exception:
-        log.exception("internal error", extra={"account": poller.id[0]})
+    except Exception as error:  # noqa: BLE001 (logged by `unrestored`)
+        unrestored.note(poller.id[0], error)
 
 
 def _status(pipeline: AccountPipeline | None) -> list[CollectorStatus]:

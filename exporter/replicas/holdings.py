@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from itertools import islice
 
+from exporter.model.names import named
 from exporter.model.record import StateError
 from exporter.replicas.leases import Replica
-from exporter.replicas.status import Tally, named
+from exporter.replicas.status import Tally
 from exporter.replicas.surroundings import Accounts, Engine, done
 from exporter.replicas.values import Change
 

@@ -10,12 +10,13 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from exporter.client.runner import Stopping
+from exporter.model.names import named
 from exporter.model.record import StateError
 from exporter.replicas import ticks as statements
 from exporter.replicas.holder import holder_id
 from exporter.replicas.holdings import Holdings
 from exporter.replicas.leases import DEFAULT_TTL, FORGET_SECONDS, TICK_SECONDS, Replica, changes
-from exporter.replicas.status import ReplicaStatus, Tally, describe, log_changes, log_configuration, named
+from exporter.replicas.status import ReplicaStatus, Tally, describe, log_changes, log_configuration
 from exporter.replicas.surroundings import Accounts, Engine, Pool, done
 from exporter.replicas.ticks import Connection
 from exporter.replicas.values import Change, Configured, Tick, Unowned

@@ -2,9 +2,10 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from exporter.model.names import named
 from exporter.replicas.leases import Replica
 from exporter.replicas.values import Change, Phase
 
@@ -53,17 +54,6 @@ class Tally:
     error: str | None = "the database has not answered yet"
     """Why the last tick failed; None if it succeeded."""
     failing_since: float | None = None
-
-
-_NAMED = 5
-"""How many accounts a line of the log names."""
-
-
-def named(accounts: Iterable[str]) -> dict[str, object]:
-    """Return the fields of the log that say how many accounts there are, and name the first ones."""
-    ordered = sorted(accounts)
-    names = [*ordered[:_NAMED], *(["…"] if len(ordered) > _NAMED else [])]
-    return {"accounts": len(ordered), "names": ", ".join(names)}
 
 
 def log_changes(changed: Mapping[str, Change]) -> None:

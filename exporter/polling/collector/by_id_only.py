@@ -115,3 +115,5 @@ def _check_reached(poll: Poll) -> None:
     except FetchError as error:
         if error.status not in NO_LIST:
             raise
+    if poll.unanswered is not None:
+        raise poll.unanswered

@@ -12,6 +12,7 @@ from exporter.model.record import FetchError
 from exporter.polling.collector.backfill import backfill
 from exporter.polling.collector.by_id_only import NO_LIST, IdOnlyPoll
 from exporter.polling.collector.discover import discover, refresh
+from exporter.polling.collector.fetch_by_id import check_answered
 from exporter.polling.collector.known_answers import Answers, Left
 from exporter.polling.collector.labels import OptionalLabel
 from exporter.polling.collector.limits import Limits
@@ -20,7 +21,7 @@ from exporter.polling.collector.missing import Missing
 from exporter.polling.collector.paged_list import PagedList
 from exporter.polling.collector.poll import Poll, SliceEnd, latest
 from exporter.polling.collector.reconcile import compare, due, finish, recheck_missing, reconcile, scan_window
-from exporter.polling.collector.result import PollResult
+from exporter.polling.collector.result import Change, PollResult
 from exporter.polling.collector.scope import Scope, event_watermark
 from exporter.polling.collector.trusted_clock import Clocks, Trusted, trusted
 from exporter.state import Checkpoint, Records
@@ -123,7 +124,7 @@ class Collector:
             watched=time.now - (records.marks.polled_at or 0.0) <= limits.stale_after,
             answers=answers,
         )
-        self._pages.read_with(answers)
+        self._pages.read_with(answers, lambda message: result.changes.append(Change(logging.INFO, message)))
         if records.marks.complete:
             # A backfill goes on at a page of a size.
             self._pages.try_again(poll.now, limits.reconcile_interval)
@@ -188,6 +189,7 @@ class Collector:
             # The account may get the list later: trying it costs one request for each reconciliation.
             self._has_list = poll.records.marks.reconciled_at == poll.now
         poll.mark_deleted()
+        check_answered(poll)
         return id_only
 
     def _try_list(self, poll: Poll) -> bool:
@@ -255,7 +257,8 @@ class Collector:
     def _note_order(self, result: PollResult) -> None:
         """Remember whether the list is in order, and log when it no longer is."""
         if self._in_order and not result.incremental:
-            log.warning("list is not sorted by creation time: falling back to full scans", extra=self._where)
+            message = "list is not sorted by creation time: falling back to full scans"
+            result.changes.append(Change(logging.WARNING, message))
         self._in_order = result.incremental
 
     def _note_depth(self, poll: Poll) -> None:
@@ -264,12 +267,10 @@ class Collector:
         before = Depth(marks.broken_page, marks.broken_polls).accepted
         poll.result.window_truncated = depth.accepted
         if depth.accepted and not before:
-            log.warning(
-                "API does not return the whole list: records beyond the page are not shown or counted",
-                extra={**self._where, "page": abs(depth.page or 0)},
-            )
+            message = "API does not return the whole list: records beyond the page are not shown or counted"
+            poll.result.changes.append(Change(logging.WARNING, message, {"page": abs(depth.page or 0)}))
         if before and not depth.accepted:
-            log.info("API returns the whole list again", extra=self._where)
+            poll.result.changes.append(Change(logging.INFO, "API returns the whole list again"))
         if (depth.page, depth.polls) != (marks.broken_page, marks.broken_polls):
             poll.mark(broken_page=depth.page, broken_polls=depth.polls)
 

@@ -13,12 +13,22 @@ from exporter.systems.base import Page
 _OF_THIS_RECORD = (Reason.CLIENT_ERROR, Reason.SERVER_ERROR, Reason.MALFORMED)
 
 
+_GONE = (404, 410)
+"""How an API answers that does not have a record."""
+
+
 def fetch_by_id(poll: Poll, ids: Sequence[str]) -> set[str]:
-    """Fetch records by ID and keep them. Return the IDs that the API does not have. Raises FetchError."""
+    """Fetch records by ID and keep them. Return the IDs that the API does not have. Raises FetchError.
+
+    Where a request names one record, the API may fail to return it: that hides no other, and is counted as rejected.
+    But if it returns none at all, no more are requested: see `check_answered`.
+    """
     missing: set[str] = set()
     # A server that refuses large pages would refuse one for so many IDs.
     size = min(poll.listing.ids_per_request, poll.pages.rows)
     for start in range(0, len(ids), size):
+        if poll.by_id_fails:
+            break
         requested = ids[start : start + size]
         poll.fetched.update(requested)
         missing |= set(requested) - _answered(poll, requested)
@@ -51,17 +61,69 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
         request = replace(request, params={**request.params, "page": str(number)})
     try:
         page = poll.answers.page(poll.client, request, poll.listing.read_by_id)
+        poll.returned = True
         poll.reached = poll.reached or bool(page.ids)
         return page
     except FetchError as error:
         # An error of a list says nothing about its records.
         if poll.listing.ids_per_request > 1 or error.reason not in _OF_THIS_RECORD:
             raise
-        if error.status in (404, 410):
-            poll.reached = True
+        _not_answered(poll, error)
+        if error.status in _GONE:
             return None
     # A record that the API fails to return must not hide all others.
     return Page((), {"not_answered": 1}, rows=1)
+
+
+def _not_answered(poll: Poll, error: FetchError) -> None:
+    """Note that the API has not returned a record. If it has returned none yet, request one that it must have."""
+    poll.unanswered = error
+    if error.status in _GONE:
+        poll.reached = True
+    elif not poll.returned:
+        _probe(poll)
+
+
+def _probe(poll: Poll) -> None:
+    """Request a record that the API has shown. If it does not return that one either, it returns none."""
+    known = poll.listed or _finished(poll)
+    if known is None or known in poll.fetched:
+        return
+    poll.fetched.add(known)
+    (request,) = poll.listing.requests_by_id([known])
+    try:
+        page = poll.answers.page(poll.client, request, poll.listing.read_by_id)
+    except FetchError as error:
+        if error.reason not in _OF_THIS_RECORD:
+            raise
+        # A record that is not on a list may have been deleted.
+        poll.returned = error.status in _GONE and poll.listed is None
+    else:
+        poll.ingest(page)
+        poll.returned = True
+    poll.reached = poll.reached or poll.returned
+    poll.by_id_fails = not poll.returned
+
+
+def _finished(poll: Poll) -> str | None:
+    """Return the ID of a record that the API has returned before, and that is not in flight."""
+    return next((record.id for record in poll.records.finished_before(poll.now, 1) if not record.deleted), None)
+
+
+def check_answered(poll: Poll) -> None:
+    """Raise the API's error if it returns no record by ID, so that some in flight are old. Raises FetchError.
+
+    They would be shown as in flight for as long as it lasts.
+    """
+    if poll.unanswered is None or poll.returned:
+        return
+    if all(record_id in poll.met for record_id, _ in poll.records.in_flight(poll.since)):
+        return
+    if poll.reached and not poll.by_id_fails and poll.listed is not None:
+        # It says that it does not have them: does it have what its list shows?
+        _probe(poll)
+    if poll.by_id_fails or not poll.reached:
+        raise poll.unanswered
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ The list order is detected from the records themselves, and checked again at eac
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from exporter.client import Client, Request
@@ -32,6 +32,7 @@ class PagedList:
         self.listing = listing
         self.where = where or {}
         self._limits = ServerLimits(listing, page_size, where=self.where)
+        self._tell: Callable[[str], None] = self._log
         self.depth = Depth()
         """The page at which the list breaks off, as far as earlier polls know; each poll has its own."""
         self.full = 1
@@ -55,13 +56,13 @@ class PagedList:
         """Whether the list order is unknown because one end can't be read. It may be either end: the list is read
         as one that runs oldest first, and neither newer nor older records are known to be absent."""
 
-    def read_with(self, answers: Answers) -> None:
-        """Read pages with the answers of this poll, until `end_poll`."""
-        self._limits.answers = answers
+    def read_with(self, answers: Answers, tell: Callable[[str], None]) -> None:
+        """Read pages with the answers of this poll, until `end_poll`. `tell` is called when the list order changes."""
+        self._limits.answers, self._tell = answers, tell
 
     def end_poll(self, *, succeeded: bool) -> None:
         """Keep nothing of the answers of a poll. One that failed may resume below the newest page."""
-        self._limits.answers = NO_ANSWERS
+        self._limits.answers, self._tell = NO_ANSWERS, self._log
         if succeeded:
             self._newest_ids = ""
 
@@ -195,7 +196,7 @@ class PagedList:
                 ("list runs oldest first", "end") if oldest_first else ("list runs newest first", "beginning")
             )
             event = "list order has reversed" if was_known else event
-            log.info("%s: reading it from its %s", event, start, extra=self.where)
+            self._tell(f"{event}: reading it from its {start}")
         return newest
 
     def _end(self, client: Client, guess: int, first: Page | None = None) -> Page:
@@ -205,6 +206,9 @@ class PagedList:
             self.depth.newest_end_is_there()
         self.depth.goes_on(-found.number)
         return found.page
+
+    def _log(self, message: str) -> None:
+        log.info("%s", message, extra=self.where)
 
     def _read(self, client: Client, place: int) -> Page:
         page = self._limits.page(client, place)

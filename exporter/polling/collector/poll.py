@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from exporter.client import Client
 from exporter.exposition.catalog import REJECTED, UNKNOWN_VALUES, VANISHED
 from exporter.model.family import UNKNOWN, Family, unknown_labels
-from exporter.model.record import Key, Record
+from exporter.model.record import FetchError, Key, Record
 from exporter.polling.collector.known_answers import Answers
 from exporter.polling.collector.missing import Missing
 from exporter.polling.collector.paged_list import PagedList
@@ -69,6 +69,14 @@ class Poll:
     """IDs that were fetched by ID, whatever came of it."""
     reached: bool = False
     """Whether the API has answered for one of them, be it that it does not have it."""
+    returned: bool = False
+    """Whether it has returned one of them, be it one that can't be understood."""
+    listed: str | None = None
+    """The ID of a record that the list has shown in this poll: requests by ID must find it, or they find nothing."""
+    unanswered: FetchError | None = None
+    """Why the API has not returned one of them."""
+    by_id_fails: bool = False
+    """Whether the API answers no request by ID, so that no more are made."""
     compared: set[str] = field(default_factory=set)
     """IDs that a reconciliation did not meet and has dealt with, whatever came of it."""
     answers: Answers = field(default_factory=Answers)
@@ -127,6 +135,8 @@ class Poll:
         times = sorted(page.times)
         if times:
             self.middle = times[len(times) // 2]
+            # Replicas of the API may not have the newest one yet.
+            self.listed = page.ids[len(times) // 2]
             self.result.dated_ahead = max(0.0, times[-1] - self.now)
 
     def note_end(self, walk: Walk) -> None:

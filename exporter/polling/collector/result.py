@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from exporter.polling.notices import Notices
@@ -18,6 +19,15 @@ _OTHERS = "(others)"
 
 _MOST_IDS_LOGGED = 5
 """How many IDs of records are logged after a poll, at level debug."""
+
+
+class Change(NamedTuple):
+    """Something that has changed about the list, and may alternate from poll to poll."""
+
+    level: int
+    """Of the log."""
+    message: str
+    fields: Mapping[str, object] = MappingProxyType({})
 
 
 class _Value(NamedTuple):
@@ -46,11 +56,18 @@ class PollResult:
     dated_ahead: float | None = None
     """How far in the future the newest record of the newest page was created, in seconds."""
 
+    changes: list[Change] = field(default_factory=list)
+    """What has changed about the list."""
+
     def log(self, where: Mapping[str, str], notices: Notices, now: float) -> None:
         """Log what was unusual: once an hour, with how many records it was. Level debug has each poll, with IDs.
 
         `where` names the collector, and `now` is in seconds of the clock of `notices`.
         """
+        for change in self.changes:
+            if times := notices.note(change.message, now):
+                repeated = {"times": times} if times > 1 else {}
+                log.log(change.level, change.message, extra={**where, **change.fields, **repeated})
         for (label, value), records in self._unknown_to_log(notices, now):
             log.warning(
                 "a value that the API's documentation does not name",

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from exporter.state.sqlite.damage import damage
+from exporter.state.sqlite.files import beside
 from exporter.state.sqlite.schema import APPLICATION_ID, VERSION
 
 NO_TEMPORARY_FOLDER = (
@@ -86,7 +87,7 @@ def _header(header: bytes) -> str | None:
 
 def _pages(path: Path) -> str | None:
     """Return what is wrong with the pages. With a write-ahead log they can't be checked without a lock: return None."""
-    log = path.with_name(path.name + "-wal")
+    log = beside(path, "-wal")
     if log.exists() and log.stat().st_size > 0:
         return None
     # Immutable: SQLite takes no lock, and creates no file beside it.

@@ -6,6 +6,7 @@ import urllib.parse
 from pathlib import Path
 
 from exporter.state.sqlite.damage import damaged
+from exporter.state.sqlite.files import beside
 from exporter.state.state import Sizes
 
 _WAIT_SECONDS = 1.0
@@ -69,6 +70,6 @@ def sizes(path: Path) -> Sizes | None:
     except OSError:
         return None
     try:
-        return Sizes(state, path.with_name(path.name + "-wal").stat().st_size)
+        return Sizes(state, beside(path, "-wal").stat().st_size)
     except OSError:
         return Sizes(state, 0)

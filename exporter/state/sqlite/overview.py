@@ -10,6 +10,7 @@ from exporter.state.overview import CollectorOverview, Overview, last_poll
 from exporter.state.rows import DELETED, FINISHED, IN_FLIGHT
 from exporter.state.sqlite.connection import sizes
 from exporter.state.sqlite.damage import understanding
+from exporter.state.sqlite.files import beside
 from exporter.state.sqlite.schema import APPLICATION_ID, VERSION
 
 _WITH_FAILURES = 3
@@ -32,7 +33,7 @@ def overview(path: Path) -> Overview:
     with understanding(path):
         size = path.stat().st_size
         # Beside an open file there is a log, perhaps an empty one. Without it, SQLite would make files of its own.
-        mode = "mode=ro" if path.with_name(path.name + "-wal").exists() else "mode=ro&immutable=1"
+        mode = "mode=ro" if beside(path, "-wal").exists() else "mode=ro&immutable=1"
         name = f"file:{urllib.parse.quote(str(path.absolute()))}?{mode}"
         with closing(sqlite3.connect(name, uri=True, isolation_level=None)) as connection:
             connection.execute("BEGIN")

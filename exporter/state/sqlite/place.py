@@ -9,6 +9,7 @@ from pathlib import Path
 
 from exporter.model.record import StateError
 from exporter.state.sqlite.damage import damaged, file_id, understanding, unreachable
+from exporter.state.sqlite.files import beside, copy_of, real, remove_copy
 
 _DELETED = (
     "it was deleted while the exporter ran; restart the exporter to start over (counters then begin at 0, and no old"
@@ -41,6 +42,7 @@ class Place:
         with contextlib.ExitStack() as opened, understanding(path):
             self._lock = _locked(path)
             opened.callback(os.close, self._lock)
+            remove_copy(path)
             # Kept open: only so it is known whether a file without this name was deleted, or has another name.
             self._file = _made(path)
             opened.pop_all()
@@ -89,10 +91,9 @@ class Place:
 
     def copy(self, connection: sqlite3.Connection) -> Path:
         """Lock the place again, and write what the connection reads to a file beside it. Raises StateError."""
-        file = self._behind_links
-        copy = file.with_name(file.name + ".again")
+        copy = copy_of(self.path)
         try:
-            for folder in (file.parent, self.path.parent):
+            for folder in (copy.parent, self.path.parent):
                 folder.mkdir(mode=0o700, exist_ok=True)
             self._lock_again()
             copy.unlink(missing_ok=True)
@@ -107,21 +108,15 @@ class Place:
 
     def put(self, copy: Path) -> None:
         """Make the copy the state file. The connection to the deleted one must be closed. Raises StateError."""
-        path = self._behind_links
         try:
             for ending in ("-wal", "-shm"):
-                path.with_name(path.name + ending).unlink(missing_ok=True)
-            copy.rename(path)
+                beside(self.path, ending).unlink(missing_ok=True)
+            copy.rename(real(self.path))
             file = _made(self.path)
         except OSError as error:
             raise self._not_again(error) from error
         os.close(self._file)
         self._file, self._size, self._is_cut = file, 0, False
-
-    @property
-    def _behind_links(self) -> Path:
-        """The path of the file itself, where SQLite has its log: symbolic links to it are left as they are."""
-        return Path(os.path.realpath(self.path))
 
     def _lock_again(self) -> None:
         """Lock the place also for programs that start now, if the lock was deleted with the file. Raises StateError."""
@@ -167,7 +162,7 @@ def _made(path: Path) -> int:
 
     Raises StateError and OSError.
     """
-    log = path.with_name(path.name + "-wal")
+    log = beside(path, "-wal")
     if (not path.exists() or path.stat().st_size == 0) and log.exists() and log.stat().st_size:
         # SQLite would delete the log, and with it the last changes.
         raise damaged(path, f"it is empty or gone, but {log.name} is not")

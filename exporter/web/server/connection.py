@@ -24,7 +24,8 @@ class Limits:
     And as long for a body, if the application wants to have it.
     """
     answer_seconds: float = 60.0
-    """For a client to read a response that doesn't fit the buffers on the way."""
+    """For a client to read a response that doesn't fit the buffers on the way. While the client has read all that was
+    sent, and the next part waits for its turn, no time passes."""
     head_bytes: int = 16384
     pipelined_bytes: int = 65536
     """Of what a client may send before it has its response. It is kept, and parsed after that."""
@@ -86,6 +87,8 @@ class Connection(H11Protocol):
     """When the connection was made, in the loop's time."""
     writing = False
     """Whether a response is being sent that the client has not read completely."""
+    reading_left = 0.0
+    """How many seconds the client has left to read that response."""
     half_closed = False
     """Whether the client has ended its side of the connection."""
 
@@ -153,11 +156,20 @@ class Connection(H11Protocol):
             self.transport.close()
 
     def pause_writing(self) -> None:
-        """Set the deadline for reading the whole response at its first pause. There may be many."""
+        """Set the deadline for reading the response to what is left for the whole of it. There may be many pauses."""
         super().pause_writing()
         if not self.writing:
-            self.writing = True
-            self._expect(self.limits.answer_seconds)
+            self.writing, self.reading_left = True, self.limits.answer_seconds
+        self._expect(self.reading_left)
+        # Who reads bit by bit has waited as long as who does not read.
+        self.waiting_since -= self.limits.answer_seconds - self.reading_left
+
+    def resume_writing(self) -> None:
+        """Stop the deadline: what is next is to be sent when it is its turn among all responses."""
+        if self.writing:
+            self.reading_left = self.waiting_since + self.limits.answer_seconds - self.loop.time()
+            self._expect(None)
+        super().resume_writing()
 
     def shutdown(self) -> None:
         """End at once: a scraper comes again."""

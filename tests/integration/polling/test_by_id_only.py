@@ -121,9 +121,10 @@ def test_an_api_that_answers_nothing_is_not_up_for_an_account_without_a_list(rig
     """That it has no list is an answer. One record that it fails to return says nothing about others."""
     rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
     rig.world.add("workflow_batches", workflow_batch("fb_1", NOW, destinations={"box": generations(1)}))
-    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
+    rig.world.add("workflow_batches", workflow_batch("fb_2", NOW, destinations={"box": generations(1, completed=1)}))
+    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1", "fb_2"))
     assert poller.poll()
-    rig.mock_api.faults.add(faults.status(status), path="/invoke/batch/*")
+    rig.mock_api.faults.add(faults.status(status), path="/invoke/batch/fb_1")
     for _ in range(2):
         rig.clock.now += 60
         assert poller.poll()

@@ -232,7 +232,7 @@ def test_a_list_that_turns_round_between_two_polls_is_noticed(packagex: Rig, cap
         assert poller.poll()
         assert rig.exact("batches")
         assert rig.events("batches")[FAILED] == number + 1
-    assert caplog.text.count("order has reversed") == 3
+    assert caplog.text.count("order has reversed") == 2, "from its beginning, and from its end"
     assert poller.facts.incremental is True
 
 

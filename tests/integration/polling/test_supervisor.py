@@ -1,6 +1,7 @@
 """The pollers of a program at work, what is said of them, and what becomes of them when the accounts change."""
 
 import concurrent.futures
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -224,9 +225,12 @@ def test_an_account_whose_data_cannot_be_restored_is_polled_all_the_same(
 
     program.running.start(program.accounts(a=BATCHES))
     monkeypatch.setattr(Poller, "restore", unreadable)
-    program.change(a=BATCHES, b=INVOCATIONS)
-    assert "state can't be restored yet" in caplog.text
-    program.wait_for_polls("b")
+    with caplog.at_level(logging.ERROR, logger="exporter.polling.unrestored"):
+        program.change(a=BATCHES, b="collectors: [invocations, document_batches]", c=INVOCATIONS)
+    (line,) = [record for record in caplog.records if record.name == "exporter.polling.unrestored"]
+    assert line.message == "state can't be restored yet"
+    assert vars(line).items() >= {"accounts": 2, "names": "b, c", "err": "the disk is gone"}.items()
+    program.wait_for_polls("b", "c")
 
 
 def test_a_change_that_breaks_off_is_not_healthy_until_the_next_one_polls_all_again(program: Program) -> None:

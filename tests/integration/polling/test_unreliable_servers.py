@@ -159,7 +159,7 @@ def test_a_list_that_turns_round_is_found_out_at_once(rig: Rig, caplog: pytest.L
         assert poller.poll()
         assert rig.exact("document_batches")
         assert rig.events("document_batches")[FAILURES] == number + 1
-        assert caplog.text.count("order has reversed") == number + 1
+        assert caplog.text.count("order has reversed") == min(number + 1, 2), "from its end, and from its beginning"
     assert rig.cost(poller) == 1
 
 

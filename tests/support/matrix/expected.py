@@ -93,7 +93,8 @@ def _of_records(kind: str, watched: Watched, phase: Phase) -> Shown:
         return _GOOD
     if phase is Phase.REFRESH and watched.kind != "invocations":
         # Those of PackageX are on lists by status first.
-        return lost if watched.system == "inkit" or kind in REFUSALS else failed
+        alone = watched.system == "inkit" or kind in REFUSALS
+        return _unanswered(kind, failed, lost) if alone else failed
     if phase is Phase.RECONCILE and kind in REFUSALS and watched.system == "inkit":
         return Shown(True, failed.reasons, frozenset({TRUNCATED}))
     return failed
@@ -102,12 +103,14 @@ def _of_records(kind: str, watched: Watched, phase: Phase) -> Shown:
 def _by_id(kind: str, failed: Shown, lost: Shown, phase: Phase) -> Shown:
     """Return what is said of an account without the list."""
     alone = phase in (Phase.REFRESH, Phase.RECONCILE)
-    if kind in ("405", "garbled"):
-        # That there is no list is said as before.
-        return lost
     if kind in ("404", "410") and (alone or kind == "404"):
         return Shown(True, also=frozenset({VANISHED} if phase is not Phase.BACKFILL else ()))
-    return lost if alone else Shown(False, failed.reasons, lost.also)
+    return _unanswered(kind, failed, lost) if alone else Shown(False, failed.reasons, lost.also)
+
+
+def _unanswered(kind: str, failed: Shown, lost: Shown) -> Shown:
+    """Return what is said if no request by ID is answered: records are not understood, or the poll fails."""
+    return lost if kind in _REJECTED_FOR else Shown(False, failed.reasons, lost.also)
 
 
 def _field(name: str, watched: Watched, phase: Phase) -> Iterator[str]:

@@ -5,9 +5,13 @@ import time
 
 import pytest
 
+from exporter.client import Client, Request, ThreadRunner
+from exporter.client.client import Access
 from exporter.client.deadline import Deadline
-from exporter.client.transport import Tls, Transport
+from exporter.client.rate_limit import RateLimiter
+from exporter.client.transport import Answer, Tls, Transport
 from exporter.model.record import FetchError, Reason
+from tests.support.rig import TOKEN, Meter
 from tests.support.scripted import scripted
 
 OLD = b"HTTP/1.0 200 OK\r\n\r\n"
@@ -33,3 +37,25 @@ def test_a_deadline_that_was_suspended_goes_on_with_the_time_that_was_left() -> 
         assert deadline.left == math.inf
     assert 0.0 < deadline.left <= 60.0
     assert not deadline.over
+
+
+def test_a_request_that_has_waited_for_its_turn_has_all_of_its_time_left() -> None:
+    """For the rate limit, and for a place among the requests under way: its deadline is made when it is sent."""
+    timeouts, now = list[float](), [0.0]
+
+    class Noting(Transport):
+        def get(self, url: str, params: object, headers: object, timeout: float, most: int = 0) -> Answer:
+            timeouts.append(timeout)
+            return Answer(200, {}, bytearray(b"{}"))
+
+    def wait(seconds: float) -> bool:
+        now[0] += seconds
+        return False
+
+    access = Access("http://localhost", "Authorization", lambda: TOKEN, 7.0)
+    limiter = RateLimiter(0.001, 1, lambda: now[0])
+    asking = Client(access, Noting(Tls(), None), limiter, Meter(), ThreadRunner(wait))
+    for _ in range(3):
+        asking.get(Request("/batch", "batch", {}))
+    assert now[0] == pytest.approx(2000.0)
+    assert timeouts == [7.0] * 3

@@ -101,13 +101,13 @@ def test_a_poll_that_waits_for_room_finds_it_among_the_quick_once_its_account_is
         schedule.add(name, 60, due)
     assert schedule.take(2, never, never) is None
     for name in ("well", "later", "unknown"):
-        schedule.reconsider(name, 3)
+        schedule.reconsider(name)
     assert (schedule.overdue, schedule.next_at()) == (1, 1), "it waits in one place"
     turn = schedule.take(3, lambda quick: quick, lambda name: name == "well")
     assert turn == Turn("well", 2.0, quick=True)
     assert turn.quick
     assert schedule.take(3, lambda quick: quick, always) is None
-    schedule.reconsider("well", 4)
+    schedule.reconsider("well")
     assert schedule.take(4, lambda quick: quick, always) is None, "it is under way"
     assert schedule.next_at() == 50
 
@@ -116,7 +116,7 @@ def test_a_poll_that_was_due_just_now_is_reconsidered_too() -> None:
     schedule: Schedule[str] = Schedule()
     schedule.add("well", 60, 5)
     assert schedule.take(5, never, never) is None
-    schedule.reconsider("well", 5)
+    schedule.reconsider("well")
     assert schedule.take(5, lambda quick: quick, always) == Turn("well", 0.0, quick=True)
 
 
@@ -194,6 +194,26 @@ def test_after_a_pause_what_came_due_is_spread_and_says_how_late_it_is() -> None
         assert turn is not None
         times.append((at, turn.collector, turn.lateness))
     assert times == [(100, "a", 100), (110, "b", 100), (120, "c", 100), (130, "d", 100), (140, "now", 40)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=30))
+def test_an_account_that_turns_quick_after_a_pause_brings_none_of_its_polls_forward(
+    events: list[tuple[int, bool]],
+) -> None:
+    """`events`: which collector's account turned quick, and whether the next poll begins then."""
+    schedule: Schedule[str] = Schedule()
+    for place in range(10):
+        schedule.add(str(place), 60, place)
+    assert schedule.take(5, never, always) is None
+    schedule.spread(100, 50)
+    times = []
+    for place, begins in [*events, *[(0, True)] * 10]:
+        schedule.reconsider(str(place))
+        if begins and (at := schedule.next_at()) is not None:
+            turn = take(schedule, at)
+            assert turn is not None
+            times.append((at, turn.collector))
+    assert times == [(100 + 5 * place, str(place)) for place in range(10)]
 
 
 def test_a_pause_brings_no_poll_forward_and_delays_none_by_more_than_its_interval() -> None:

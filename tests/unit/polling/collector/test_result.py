@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from exporter.polling.collector.result import MOST_VALUES_LOGGED, PollResult
+from exporter.polling.collector.result import MOST_VALUES_LOGGED, Change, PollResult
 from exporter.polling.notices import Notices
 
 LOGGER = "exporter.polling.collector.result"
@@ -56,3 +56,18 @@ def test_at_level_debug_each_poll_has_a_line_with_the_first_ids(caplog: pytest.L
     deleted = [line for line in lines if line["msg"] % line["args"] == "records deleted"]
     assert [line["records"] for line in deleted] == [7] * 29
     assert deleted[1]["ids"] == "rb_3000_0,rb_3000_1,rb_3000_2,rb_3000_3,rb_3000_4"
+
+
+@pytest.mark.parametrize("alternates", [1, 2, 3])
+def test_what_alternates_from_poll_to_poll_is_logged_at_once_and_then_once_an_hour(
+    caplog: pytest.LogCaptureFixture, alternates: int
+) -> None:
+    notices = Notices()
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        for poll in range(24 * 60):
+            result = PollResult(changes=[Change(logging.INFO, f"list is {poll % alternates}", {"page": poll})])
+            result.log(WHERE, notices, poll * 60.0)
+    lines = [vars(record) for record in caplog.records if record.name == LOGGER]
+    assert Counter(line["message"] for line in lines) == {f"list is {n}": 24 for n in range(alternates)}
+    assert [line["page"] for line in lines[:alternates]] == list(range(alternates))
+    assert {line.get("times") for line in lines} == {None, 60 // alternates}

@@ -149,6 +149,34 @@ def test_what_can_not_take_its_place_again_is_kept_beside_it_until_it_can(tmp_pa
         assert not (tmp_path / "state.db.again").exists()
 
 
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("endings", [("",), ("", "-journal"), ("", "-wal", "-shm")])
+def test_what_a_program_left_that_was_killed_while_it_wrote_the_file_again_is_removed(
+    tmp_path: Path, endings: tuple[str, ...], linked: bool
+) -> None:
+    path = file = tmp_path / "state.db"
+    if linked:
+        (tmp_path / "volume").mkdir()
+        file = tmp_path / "volume" / "data.db"
+        path.symlink_to(file)
+    left = [file.with_name(f"{file.name}.again{ending}") for ending in endings]
+    for copy in left:
+        copy.write_bytes(b"half of a copy")
+    with prepared(path) as state:
+        poll(state)
+        assert counted(state, "x") == 1
+        assert not any(copy.exists() for copy in left)
+
+
+def test_the_copy_of_a_program_that_runs_is_left_to_it(tmp_path: Path) -> None:
+    with prepared(tmp_path / "state.db"):
+        copy = tmp_path / "state.db.again"
+        copy.write_bytes(b"half of a copy")
+        with pytest.raises(StateError, match="another batch-exporter is using it"), prepared(tmp_path / "state.db"):
+            pass
+        assert copy.exists()
+
+
 def test_what_is_deleted_while_no_connection_reads_it_is_lost(tmp_path: Path) -> None:
     def failing(state: State) -> None:
         with state.records("prod", "x", RULES):
