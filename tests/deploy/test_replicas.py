@@ -97,7 +97,7 @@ def test_a_pod_has_no_volume_and_the_url_of_the_database_is_a_file_from_a_secret
 
 def test_the_pods_may_reach_the_database(manifests: Manifests) -> None:
     ports = [port["port"] for rule in only(manifests, "NetworkPolicy")["spec"]["egress"] for port in rule["ports"]]
-    assert ports == [53, 53, 443, 5432]
+    assert ports == [53, 53, 5353, 5353, 443, 5432]
 
 
 def test_every_pod_is_scraped_and_series_of_accounts_are_relabelled(manifests: Manifests) -> None:

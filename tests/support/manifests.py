@@ -53,12 +53,12 @@ def _rendered(values: str, release: str, folder: Path) -> tuple[str, ...]:
     return tuple(text for name, text in made.items() if name.endswith(".yaml"))
 
 
-def refusal(values: dict[str, Any]) -> str:
+def refusal(values: dict[str, Any], release: str = "batch-exporter", folder: Path = CHART) -> str:
     """Why `helm template` refuses the values."""
     from helm_python import HelmError
 
     with pytest.raises(HelmError) as refused:
-        rendered(values)
+        rendered(values, release, folder)
     return str(refused.value)
 
 

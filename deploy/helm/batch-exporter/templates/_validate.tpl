@@ -10,10 +10,28 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* A time as Prometheus writes it, in milliseconds. */ -}}
+{{- define "batch-exporter.milliseconds" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 "y" 31536000000 -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+(ms|[smhdwy])" . -1 -}}
+{{- $sum = add $sum (mul (regexFind "^[0-9]+" .) (get $units (regexFind "[a-z]+$" .))) -}}
+{{- end -}}
+{{- $sum -}}
+{{- end -}}
+
 {{- define "batch-exporter.problems" -}}
 {{- $values := .Values -}}
 {{- $web := include "batch-exporter.web" . | fromYaml -}}
 {{- $problems := list -}}
+{{- if not (regexMatch "^[a-z]" (include "batch-exporter.fullname" .)) -}}
+{{- $problems = append $problems (printf "fullnameOverride: the name of a Service begins with a letter, and the release makes it %s; set one" (include "batch-exporter.fullname" .)) -}}
+{{- end -}}
+{{- range $section, $files := dict "prometheusRule" "files/rules/*.yml" "dashboards" "files/dashboards/*.json" -}}
+{{- if and (get $values $section).enabled (not ($.Files.Glob $files)) -}}
+{{- $problems = append $problems (printf "%s.enabled: the chart has no %s; they are links in the repository, which were not followed: use a package made by helm package" $section $files) -}}
+{{- end -}}
+{{- end -}}
 {{- if and (gt (int $values.replicaCount) 1) (not $values.state.existingSecret) -}}
 {{- $problems = append $problems "replicaCount: more than one replica need their state in PostgreSQL; set state.existingSecret, or replicaCount: 1" -}}
 {{- end -}}
@@ -55,6 +73,9 @@
 {{- $elsewhere := not (or (eq ($monitor.namespace | default "") "") (eq $monitor.namespace (include "batch-exporter.namespace" $))) -}}
 {{- if and $web.tls (ne ($monitor.scheme | default "") "http") (not $monitor.tlsConfig) (or $elsewhere (not $values.webConfig.tlsSecret)) -}}
 {{- $problems = append $problems (printf "%s.tlsConfig: webConfig turns TLS on; say how Prometheus checks the certificate, by ca and serverName" $name) -}}
+{{- end -}}
+{{- if and $monitor.interval $monitor.scrapeTimeout (gt (include "batch-exporter.milliseconds" $monitor.scrapeTimeout | int64) (include "batch-exporter.milliseconds" $monitor.interval | int64)) -}}
+{{- $problems = append $problems (printf "%s.scrapeTimeout: %s is longer than interval (%s), and the operator would ignore the monitor; shorten it" $name $monitor.scrapeTimeout $monitor.interval) -}}
 {{- end -}}
 {{- if and $web.users (not $monitor.basicAuth) -}}
 {{- $problems = append $problems (printf "%s.basicAuth: webConfig turns passwords on; name the Secret with the user and password for Prometheus" $name) -}}
