@@ -95,9 +95,8 @@ def test_a_release_has_a_service_whatever_its_name(release: str) -> None:
 
 @pytest.mark.parametrize("release", ["1st", "123"])
 def test_a_release_whose_name_no_service_can_have_is_refused_with_the_value_that_helps(release: str) -> None:
-    assert f"fullnameOverride: the name of a Service begins with a letter, and the release makes it {release}-" in (
-        refusal({}, release)
-    )
+    assert "fullnameOverride: the name of a Service begins with a letter and has no others" in refusal({}, release)
+    assert f"the release makes it {release}-batch-exporter; set one" in refusal({}, release)
     made = rendered({"fullnameOverride": "first"}, release)
     assert only(made, "Service")["spec"]["selector"]["app.kubernetes.io/instance"] == release
 
@@ -111,6 +110,29 @@ def test_labels_are_valid_with_a_version_that_flux_has_made(version: str, unchec
     for (kind, _), manifest in rendered({"image": {"tag": "1"}}, folder=folder).items():
         for name, value in manifest["metadata"]["labels"].items():
             assert LABEL.fullmatch(value), (kind, name, value)
+
+
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [("exporter-eu", "exporter-eu"), ("batchExporter", "batchexporter"), ("batch_exporter", "batch-exporter")],
+)
+def test_a_chart_above_this_one_may_call_it_as_it_likes(alias: str, name: str, tmp_path: Path) -> None:
+    """Helm then has the alias in the place of the chart's name; the rules look for a job of the usual name."""
+    above = tmp_path / "above"
+    shutil.copytree(CHART, above / "charts" / CHART.name, ignore=shutil.ignore_patterns("files"))
+    dependency = {"name": CHART.name, "version": "0.2.0", "alias": alias, "condition": f"{alias}.enabled"}
+    chart = {"apiVersion": "v2", "name": "above", "version": "1.0.0", "dependencies": [dependency]}
+    (above / "Chart.yaml").write_text(json.dumps(chart))
+    for monitor, endpoints in (("serviceMonitor", "endpoints"), ("podMonitor", "podMetricsEndpoints")):
+        values = {"global": {"a": 1}, alias: {"enabled": True, monitor: {"enabled": True}}}
+        made = rendered(values, "some", above)
+        service = only(made, "Service")["metadata"]
+        assert service["name"] == f"some-{name}"
+        assert service["labels"]["app.kubernetes.io/name"] == name
+        [endpoint] = only(made, monitor[0].upper() + monitor[1:])["spec"][endpoints]
+        jobs = [rule["replacement"] for rule in endpoint.get("relabelings", []) if rule["targetLabel"] == "job"]
+        assert jobs == ([] if name == "batch-exporter" else ["batch-exporter"])
+    assert rendered({alias: {"enabled": False}}, "some", above) == {}
 
 
 @pytest.mark.parametrize("section", ["prometheusRule", "dashboards"])

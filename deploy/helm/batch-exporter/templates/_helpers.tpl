@@ -1,5 +1,6 @@
+{{- /* The chart's name is the alias that a chart above this one gives it, which may be one that no resource can have. */ -}}
 {{- define "batch-exporter.name" -}}
-{{ .Values.nameOverride | default .Chart.Name }}
+{{ .Values.nameOverride | default (.Chart.Name | lower | replace "_" "-" | trunc 50 | trimSuffix "-") }}
 {{- end -}}
 
 {{- /* The name of resources: short enough for what is appended to it. A release may have dots in its name, a Service may not. */ -}}

@@ -24,8 +24,8 @@
 {{- $values := .Values -}}
 {{- $web := include "batch-exporter.web" . | fromYaml -}}
 {{- $problems := list -}}
-{{- if not (regexMatch "^[a-z]" (include "batch-exporter.fullname" .)) -}}
-{{- $problems = append $problems (printf "fullnameOverride: the name of a Service begins with a letter, and the release makes it %s; set one" (include "batch-exporter.fullname" .)) -}}
+{{- if not (regexMatch "^[a-z][a-z0-9-]*$" (include "batch-exporter.fullname" .)) -}}
+{{- $problems = append $problems (printf "fullnameOverride: the name of a Service begins with a letter and has no others than a-z, 0-9 and -, and the release makes it %s; set one" (include "batch-exporter.fullname" .)) -}}
 {{- end -}}
 {{- range $section, $files := dict "prometheusRule" "files/rules/*.yml" "dashboards" "files/dashboards/*.json" -}}
 {{- if and (get $values $section).enabled (not ($.Files.Glob $files)) -}}

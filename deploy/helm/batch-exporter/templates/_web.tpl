@@ -74,7 +74,7 @@ httpGet: {path: {{ .path }}, port: metrics}
 {{- $tlsConfig = dict "ca" $authority "serverName" (printf "%s.%s.svc" $name (include "batch-exporter.namespace" $root)) -}}
 {{- end -}}
 {{- $relabelings := .monitor.relabelings | default list -}}
-{{- if $root.Values.nameOverride -}}
+{{- if ne (include "batch-exporter.name" $root) "batch-exporter" -}}
 {{- /* The rules know the exporter as job="batch-exporter". */ -}}
 {{- $relabelings = prepend $relabelings (dict "targetLabel" "job" "replacement" "batch-exporter") -}}
 {{- end -}}
