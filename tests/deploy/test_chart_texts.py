@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.manifests import CHART, Manifests, only, refusal, rendered
+from tests.support.manifests import CHART, Manifests, only, pod, refusal, rendered
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
@@ -179,6 +179,38 @@ def test_the_network_policy_lets_the_exporter_reach_the_ports_that_the_configura
     assert out["ports"] == [{"port": port, "protocol": "TCP"} for port in [443, *ports]]
     # OpenShift's DNS pods listen on 5353, and a rule is about the port of the pod.
     assert {(port["port"], port["protocol"]) for port in names["ports"]} >= {(5353, "UDP"), (5353, "TCP"), (53, "UDP")}
+
+
+INGRESS = {"enabled": True, "hosts": [{"host": "a.example.org", "paths": [{"path": "/"}]}]}
+ROUTE = {"main": {"enabled": True, "parentRefs": [{"name": "gateway"}]}}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, False),
+        ({"ingress": INGRESS}, True),
+        ({"route": ROUTE}, True),
+        ({"ingress": INGRESS, "networkPolicy": {"extraNamespaces": ["ingress-nginx"]}}, False),
+        ({"ingress": INGRESS, "networkPolicy": {"enabled": False}}, False),
+    ],
+)
+def test_after_an_installation_it_is_said_that_the_policy_may_keep_a_controller_out(
+    values: dict[str, Any], said: bool, unchecked: Path
+) -> None:
+    from helm_python import Chart
+
+    with Chart.load(unchecked) as chart:
+        made = chart.render(values, name="some", namespace="some")
+    [notes] = [text for name, text in made.items() if name.endswith("NOTES.txt")]
+    assert ("networkPolicy.extraNamespaces" in notes) == said
+
+
+def test_openshift_may_choose_users_and_groups(unchecked: Path) -> None:
+    context = {"runAsUser": None, "runAsGroup": None, "fsGroup": None}
+    spec = pod(rendered({"podSecurityContext": context}, folder=unchecked))
+    assert not context.keys() & {*spec["securityContext"], *spec["containers"][0]["securityContext"]}
+    assert spec["securityContext"]["runAsNonRoot"]
 
 
 def test_a_claim_may_ask_for_no_storage_class_and_for_any_quantity() -> None:

@@ -67,6 +67,20 @@ def test_probes_do_what_the_web_configuration_lets_the_kubelet_do(
     assert ("--web.unauthenticated-health" in flags(made)) == unauthenticated
 
 
+@pytest.mark.parametrize(
+    ("web", "protocol"),
+    [
+        ({}, "http"),
+        ({"config": USERS}, "http"),
+        ({"tlsSecret": "tls"}, "https"),
+        ({"existingSecret": "web", "existingSecretSets": ["clientCertificates"]}, "https"),
+    ],
+)
+def test_a_service_mesh_is_told_the_protocol(web: dict[str, Any], protocol: str) -> None:
+    [port] = only(rendered({"webConfig": web}), "Service")["spec"]["ports"]
+    assert port["appProtocol"] == protocol
+
+
 @pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
 def test_a_monitor_takes_scheme_and_authority_from_the_web_configuration(kind: str) -> None:
     monitor = kind[0].lower() + kind[1:]
