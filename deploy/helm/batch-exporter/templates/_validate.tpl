@@ -42,9 +42,30 @@
 {{- $problems = append $problems "existingConfig: configMap and secret are both set; keep the one with the configuration file" -}}
 {{- end -}}
 {{- if not (or $values.existingConfig.configMap $values.existingConfig.secret) -}}
+{{- $state := ($values.config.state | default dict).path | default "" -}}
+{{- $writable := list "/data" -}}
+{{- range $values.extraVolumeMounts -}}
+{{- $writable = append $writable (trimSuffix "/" .mountPath) -}}
+{{- end -}}
+{{- $kept := empty $state -}}
+{{- range $folder := $writable -}}
+{{- $kept = or $kept (hasPrefix (printf "%s/" $folder) $state) -}}
+{{- end -}}
+{{- if not $kept -}}
+{{- $problems = append $problems (printf "config.state.path: %s is not on a volume; begin it with %s/" $state (join "/ or " $writable)) -}}
+{{- end -}}
 {{- range $index, $account := $values.config.accounts -}}
 {{- if and $account.api_token_env (not $values.extraEnv) (not $values.extraEnvFrom) -}}
 {{- $problems = append $problems (printf "config.accounts[%d].api_token_env: the pod has no variable %s; set extraEnv or extraEnvFrom" $index $account.api_token_env) -}}
+{{- end -}}
+{{- $files := dict "api_token_file" $account.api_token_file "webhook.secret_file" ($account.webhook | default dict).secret_file -}}
+{{- range $name := list "ca_file" "cert_file" "key_file" -}}
+{{- $_ := set $files (printf "tls_config.%s" $name) (get ($account.tls_config | default dict) $name) -}}
+{{- end -}}
+{{- range $key, $file := $files -}}
+{{- if and $file (not (hasPrefix "/" $file)) -}}
+{{- $problems = append $problems (printf "config.accounts[%d].%s: %s would be beside the configuration, where the pod has no other file; name its place, such as /run/secrets/batch-exporter/%s for a key of tokens.secretName" $index $key $file (base $file)) -}}
+{{- end -}}
 {{- end -}}
 {{- if and (hasPrefix "/run/secrets/batch-exporter/" ($account.api_token_file | default "")) (not $values.tokens.secretName) -}}
 {{- $problems = append $problems (printf "config.accounts[%d].api_token_file: %s is in the Secret tokens.secretName, which is empty" $index $account.api_token_file) -}}
