@@ -78,6 +78,7 @@ def test_two_pods_share_accounts_and_one_more_comes_before_one_goes(manifests: M
     (spread,) = pod(manifests)["topologySpreadConstraints"]
     assert spread["topologyKey"] == "kubernetes.io/hostname"
     assert only(manifests, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    assert only(manifests, "PodDisruptionBudget")["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
     labels = spec["template"]["metadata"]["labels"].items()
     for selector in (spread["labelSelector"], only(manifests, "PodDisruptionBudget")["spec"]["selector"]):
         assert selector["matchLabels"].items() <= labels
