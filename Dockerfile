@@ -22,8 +22,7 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /opt/whe
         /opt/wheel/*.whl
 # Bytecode without the time of its source, and one date for all files: the same sources give the same bytes.
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/batch-exporter/lib \
-    && mkdir /data \
-    && find /opt/batch-exporter /data -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" {} +
+    && find /opt/batch-exporter -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" {} +
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="batch-exporter" \
@@ -31,8 +30,10 @@ LABEL org.opencontainers.image.title="batch-exporter" \
     org.opencontainers.image.version="0.2.0" \
     org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/batch-exporter /opt/batch-exporter
-# The state. A new volume takes over the owner of what it is mounted on.
-COPY --from=build --chown=10001:10001 /data /data
+# The state. A new volume takes over owner and mode of what it is mounted on. A user that is not in /etc/passwd, as OpenShift
+# and `docker run --user` have, is in the group 0.
+ARG SOURCE_DATE_EPOCH=0
+RUN install --directory --owner=10001 --group=0 --mode=770 /data && touch --date="@${SOURCE_DATE_EPOCH}" /data
 ENV PATH=/opt/batch-exporter/bin:${PATH} PYTHONUNBUFFERED=1
 USER 10001:10001
 # Without `state.path` the state file is in the working directory.

@@ -108,7 +108,7 @@ _CONFIG: Flags = {
         "Path to the configuration, in YAML.",
         "config_file",
         "FILE",
-        parse=Path,
+        parse=_file_or_none,
     )
 }
 _WEB_CONFIG: Flags = {

@@ -54,7 +54,7 @@ def _content(path: Path) -> str:
         # A pipe returns its content only once, and a terminal never ends.
         raise UrlError("the file is not a regular file")
     try:
-        return files.read(path, _LARGEST_BYTES).decode().strip(" \t\r\n")
+        return files.read(path, _LARGEST_BYTES).decode("utf-8-sig").strip(" \t\r\n")
     except files.Unreadable as error:
         raise UrlError(str(error)) from None
     except UnicodeDecodeError:

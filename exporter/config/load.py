@@ -35,7 +35,7 @@ def load(
     try:
         document = yaml_document.parse(files.read(path, _LARGEST_FILE_BYTES))
     except files.Unreadable as error:
-        message = f"{error}; --config.file names the configuration"
+        message = f"{error}; --config.file names the configuration{_instead(systems, environ)}"
         raise ConfigError([Problem(str(path), None, "", message)]) from None
     except yaml_document.NotYaml as error:
         raise ConfigError([Problem(str(path), error.line, "", str(error))]) from None
@@ -62,6 +62,12 @@ def from_environment(
     accounts = [{"name": system.name, "system": system.name, "api_token_env": system.token_env} for system in given]
     document = yaml_document.Document({"accounts": accounts}, {}, ())
     return _checked(document, "environment", validate.Context(systems, environ, Path(), state, resources=resources))
+
+
+def _instead(systems: Mapping[str, System], environ: Mapping[str, str]) -> str:
+    """Return what to add for an operator who expects the tokens in the environment to be used."""
+    given = " and ".join(system.token_env for system in systems.values() if environ.get(system.token_env))
+    return f", and without it {given} would do: leave the flag out, or empty" if given else ""
 
 
 def _unusable(variable: str, environ: Mapping[str, str]) -> Problem | None:

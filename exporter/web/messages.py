@@ -43,8 +43,11 @@ class Response:
 Answer = Response | Awaitable[Response]
 """A response, now or later."""
 Handler = Callable[[Request], Answer]
-Routes = Mapping[str, Mapping[str, Handler]]
-"""Path to method to handler. A path with GET has HEAD too."""
+Methods = Mapping[str, Handler]
+Routes = Mapping[str, Methods]
+"""Path to method to handler. A path with GET has HEAD too, and each has OPTIONS."""
+
+_OF_THE_SERVER: Methods = {}
 
 
 def text(status: int, message: str, *headers: tuple[str, str]) -> Response:
@@ -53,12 +56,17 @@ def text(status: int, message: str, *headers: tuple[str, str]) -> Response:
 
 
 def answer(routes: Routes, request: Request) -> Answer:
-    """Return the response to a request: 404 if no route has its path, 405 if the route doesn't have its method."""
-    methods = routes.get(request.path)
+    """Return the response to a request: 404 if no route has its path, 405 if the route doesn't have its method.
+
+    OPTIONS is answered with the methods, also for `*`, the server as a whole: load balancers check with it.
+    """
+    methods = _OF_THE_SERVER if (request.method, request.path) == ("OPTIONS", "*") else routes.get(request.path)
     if methods is None:
         return text(404, "Not found.")
     handler = methods.get("GET" if request.method == "HEAD" else request.method)
-    if handler is None:
-        allowed = sorted({*methods, "HEAD"} if "GET" in methods else methods)
-        return text(405, "Method not allowed.", ("allow", ", ".join(allowed)))
-    return handler(request)
+    if handler is not None:
+        return handler(request)
+    allowed = ", ".join(sorted({*methods, "OPTIONS", *(("HEAD",) if "GET" in methods else ())}))
+    if request.method == "OPTIONS":
+        return Response(200, _TEXT, (), (("allow", allowed),))
+    return text(405, "Method not allowed.", ("allow", allowed))

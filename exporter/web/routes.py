@@ -110,8 +110,8 @@ def routes(
         "/": {"GET": lambda _: pages.run(overview)},
         "/failures": {"GET": failures},
         RUNBOOKS: {"GET": lambda _: runbooks},
-        "/-/healthy": {"GET": lambda _: _healthy(probes)},
-        "/-/ready": {"GET": lambda request: _ready(probes, request)},
+        "/-/healthy": _probed(lambda _: _healthy(probes)),
+        "/-/ready": _probed(lambda request: _ready(probes, request)),
         telemetry_path: {
             "GET": lambda request: _metrics(exposition, scrapes, request, functools.partial(store.scraped, ticks()))
         },
@@ -143,6 +143,11 @@ def _metrics(exposition: Exposition, scrapes: Shared[Scrape], request: Request, 
 def _scraped(scrape: Scrape, accept: str, on_sent: Callable[[], None]) -> Response:
     encoding = (("content-encoding", scrape.content_encoding),) if scrape.content_encoding else ()
     return Response(200, content_type(accept), scrape.chunks, (*encoding, _VARY), on_sent, scrape.size)
+
+
+def _probed(handler: Handler) -> dict[str, Handler]:
+    """Return the methods of a probe. A load balancer that asks with OPTIONS wants to know the same."""
+    return {"GET": handler, "OPTIONS": handler}
 
 
 def _healthy(probes: Probes) -> Response:

@@ -20,6 +20,16 @@ BASIC = {"username": {"name": "scrape", "key": "user"}, "password": {"name": "sc
 ON = {"enabled": True}
 
 
+NOWHERE = ("state.db", "/var/lib/state.db", "/data.db", "/database/state.db")
+"""Places of a state that the pod can't write to, or that end with it."""
+
+
+def configured(state: dict[str, Any] | None = None, **account: Any) -> dict[str, Any]:
+    """Return values with a configuration of one account."""
+    first = {"name": "a", "system": "inkit", "api_token_file": "/run/secrets/batch-exporter/a", **account}
+    return {"config": {"accounts": [first], "state": state or {}}}
+
+
 def probes(made: Manifests) -> list[dict[str, Any]]:
     container = pod(made)["containers"][0]
     return [container[name] for name in ("livenessProbe", "readinessProbe")]
@@ -65,6 +75,20 @@ def test_probes_do_what_the_web_configuration_lets_the_kubelet_do(
         assert probe.get("httpGet", {}).get("scheme") == scheme
     assert ("--web.config.file" in flags(made)) == bool(web)
     assert ("--web.unauthenticated-health" in flags(made)) == unauthenticated
+
+
+@pytest.mark.parametrize(
+    ("web", "protocol"),
+    [
+        ({}, "http"),
+        ({"config": USERS}, "http"),
+        ({"tlsSecret": "tls"}, "https"),
+        ({"existingSecret": "web", "existingSecretSets": ["clientCertificates"]}, "https"),
+    ],
+)
+def test_a_service_mesh_is_told_the_protocol(web: dict[str, Any], protocol: str) -> None:
+    [port] = only(rendered({"webConfig": web}), "Service")["spec"]["ports"]
+    assert port["appProtocol"] == protocol
 
 
 @pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
@@ -147,6 +171,17 @@ def test_the_web_configuration_is_one_that_the_exporter_takes(
         ({"replicaCount": 2}, "replicaCount: "),
         ({"state": {"existingSecret": "s"}, "config": {"state": {"path": "/data/x"}}}, "config.state.path: "),
         ({"existingConfig": {"configMap": "a", "secret": "b"}}, "existingConfig: "),
+        *((configured(state={"path": path}), f"config.state.path: {path} is not on a volume; ") for path in NOWHERE),
+        *(
+            (configured(**{key: value}), f"config.accounts[0].{place}: x.pem would be beside the configuration")
+            for key, value, place in (
+                ("api_token_file", "x.pem", "api_token_file"),
+                ("webhook", {"secret_file": "x.pem"}, "webhook.secret_file"),
+                ("tls_config", {"ca_file": "x.pem"}, "tls_config.ca_file"),
+                ("tls_config", {"cert_file": "x.pem", "key_file": "/y"}, "tls_config.cert_file"),
+                ("tls_config", {"cert_file": "/y", "key_file": "x.pem"}, "tls_config.key_file"),
+            )
+        ),
         ({"tokens": {"secretName": ""}}, "config.accounts[0].api_token_file: "),
         (
             {"config": {"accounts": [{"name": "a", "system": "inkit", "api_token_env": "TOKEN"}]}},
@@ -176,6 +211,23 @@ def test_the_web_configuration_is_one_that_the_exporter_takes(
 )
 def test_values_that_do_not_fit_each_other_are_refused_with_the_place(given: dict[str, Any], place: str) -> None:
     assert place in refusal(given)
+
+
+def test_files_and_the_state_may_be_on_volumes_of_yours() -> None:
+    given = configured(
+        {"path": "/mine/state.db"}, api_token_file="/vault/secrets/a", tls_config={"ca_file": "/etc/x.pem"}
+    )
+    rendered(given | {"extraVolumeMounts": [{"name": "mine", "mountPath": "/mine/"}]})
+    rendered(configured({"path": "/data/below/state.db"}))
+    rendered(configured({"path": None}))
+
+
+@pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
+def test_a_monitor_scrapes_where_the_flags_put_the_metrics(kind: str) -> None:
+    given = {kind[0].lower() + kind[1:]: ON}
+    assert "path" not in endpoint(rendered(given), kind)
+    flags = ["--web.telemetry-path=/first", "--log.format=json", "--web.telemetry-path=/m"]
+    assert endpoint(rendered(given | {"extraArgs": flags}), kind)["path"] == "/m"
 
 
 @pytest.mark.parametrize("maximum", [0, "0%"])

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
 # As compose.yaml and the manifests run it, with no network but its own loopback.
 HARDENED = ("--network=none", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges")
+COMMAND = "--config.file=/etc/batch-exporter/config.yaml"
 ASK = "from urllib.request import urlopen as u; print(u('http://127.0.0.1:10977{}').read().decode())"
 LIBRARIES = (
     "from importlib.metadata import distributions as d;"
@@ -43,6 +44,18 @@ def running(engine: Engine, image: str, *words: str | Path) -> Iterator[str]:
         yield container
     finally:
         engine("rm", "--force", container)
+
+
+def configured(folder: Path) -> tuple[str, ...]:
+    """Mounts of the configuration of the manifests, and of a token that no API takes."""
+    tokens = folder / "tokens"
+    tokens.mkdir(mode=0o755)
+    (tokens / "inkit").write_text("not-a-token")
+    config = ROOT / "deploy/kubernetes/exporter/config.yaml"
+    return (
+        f"--volume={config}:/etc/batch-exporter/config.yaml:ro",
+        f"--volume={tokens}:/run/secrets/batch-exporter:ro",
+    )
 
 
 def healthy(engine: Engine, container: str) -> bool:
@@ -76,6 +89,13 @@ def test_it_runs_with_no_rights_and_shows_which_commit_it_is(engine: Engine, ima
         assert f'revision="0123abc",version="{__version__}"' in page
 
 
+def test_it_runs_as_a_user_that_the_image_does_not_know(engine: Engine, image: str, tmp_path: Path) -> None:
+    """As on OpenShift, and with `docker run --user`: such a user is in the group 0."""
+    words = ("--user=1000680000:0", *configured(tmp_path), "--volume=of-another:/data", COMMAND)
+    with running(engine, image, *words) as container:
+        assert "batch-exporter.db" in engine("exec", container, "ls", "/data")
+
+
 def test_it_ends_by_itself_when_asked_to(engine: Engine, image: str) -> None:
     with running(engine, image, "--tmpfs=/tmp", "demo") as container:
         began = time.monotonic()
@@ -88,17 +108,7 @@ def test_it_ends_by_itself_when_asked_to(engine: Engine, image: str) -> None:
 def test_with_the_configuration_of_the_manifests_the_state_is_on_the_volume(
     engine: Engine, image: str, tmp_path: Path
 ) -> None:
-    tokens = tmp_path / "tokens"
-    tokens.mkdir(mode=0o755)
-    (tokens / "inkit").write_text("not-a-token")
-    config = ROOT / "deploy/kubernetes/exporter/config.yaml"
-    mounts = (
-        f"--volume={config}:/etc/batch-exporter/config.yaml:ro",
-        f"--volume={tokens}:/run/secrets/batch-exporter:ro",
-        "--volume=state:/data",
-    )
-    command = "--config.file=/etc/batch-exporter/config.yaml"
-    with running(engine, image, *mounts, command) as container:
+    with running(engine, image, *configured(tmp_path), "--volume=state:/data", COMMAND) as container:
         page = engine("exec", container, "python3", "-Ic", ASK.format("/metrics"))
         assert 'batch_exporter_backfilling{account="production"' in page
     with running(engine, image, "--volume=state:/data", "--tmpfs=/tmp", "demo") as container:

@@ -78,6 +78,7 @@ def test_two_pods_share_accounts_and_one_more_comes_before_one_goes(manifests: M
     (spread,) = pod(manifests)["topologySpreadConstraints"]
     assert spread["topologyKey"] == "kubernetes.io/hostname"
     assert only(manifests, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    assert only(manifests, "PodDisruptionBudget")["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
     labels = spec["template"]["metadata"]["labels"].items()
     for selector in (spread["labelSelector"], only(manifests, "PodDisruptionBudget")["spec"]["selector"]):
         assert selector["matchLabels"].items() <= labels
@@ -97,7 +98,7 @@ def test_a_pod_has_no_volume_and_the_url_of_the_database_is_a_file_from_a_secret
 
 def test_the_pods_may_reach_the_database(manifests: Manifests) -> None:
     ports = [port["port"] for rule in only(manifests, "NetworkPolicy")["spec"]["egress"] for port in rule["ports"]]
-    assert ports == [53, 53, 443, 5432]
+    assert ports == [53, 53, 5353, 5353, 443, 5432]
 
 
 def test_every_pod_is_scraped_and_series_of_accounts_are_relabelled(manifests: Manifests) -> None:

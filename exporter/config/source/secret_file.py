@@ -47,7 +47,8 @@ class SecretFile:
             # A pipe returns its content only once, and a terminal never ends.
             raise TokenError(f"the {self._name}'s file is not a regular file")
         try:
-            return files.read(self.path, _LARGEST_BYTES).decode()
+            # Editors on Windows begin a file with a byte order mark.
+            return files.read(self.path, _LARGEST_BYTES).decode("utf-8-sig")
         except files.Unreadable as error:
             raise TokenError(f"the {self._name}'s file: {error}") from None
         except UnicodeDecodeError:

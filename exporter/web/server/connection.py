@@ -137,6 +137,7 @@ class Connection(H11Protocol):
         if self.cycle is not previous:
             self._expect(None)
             scope = self.cycle.scope
+            scope["path"] = path_of(scope["path"])
             scope["body_awaited"] = self._await_body  # type: ignore[typeddict-unknown-key]
             # The response begins in a later pass of the loop.
             scope["turn"] = functools.partial(self._turn, self.cycle)  # type: ignore[typeddict-unknown-key]
@@ -262,6 +263,14 @@ class ConnectionLimiter:
         self.release(evicted)
         self.evicting()
         evicted.transport.abort()
+
+
+def path_of(target: str) -> str:
+    """Return the path of a request's target, which may be a whole URL (RFC 9112, 3.2.2)."""
+    scheme, separator, rest = target.partition("://")
+    if target.startswith("/") or not separator or not scheme.isalpha():
+        return target
+    return "/" + rest.partition("/")[2]
 
 
 def peer_of(address: object) -> str:

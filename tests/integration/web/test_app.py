@@ -245,10 +245,65 @@ def test_any_other_path_is_not_found(place: Place, path: str) -> None:
     assert (answer.status, body) == (404, b"Not found.\n")
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get", "BREW"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "TRACE", "get", "BREW"])
 def test_another_method_gets_the_allowed_ones(place: Place, method: str) -> None:
     answer, _ = ask(place, method, "/metrics")
-    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        *((path, "GET, HEAD, OPTIONS") for path in ("/", "/metrics", "/failures", "/runbooks")),
+        ("/-/reload", "OPTIONS, POST, PUT"),
+        ("*", "OPTIONS"),
+    ],
+)
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_load_balancer_that_checks_with_options_finds_the_exporter_up(
+    place: Place, path: str, allowed: str, version: str
+) -> None:
+    """As HAProxy's `option httpchk` does by default, without a Host header."""
+    host = "Host: x\r\n" if version == "1.1" else ""
+    answer = speak(place, f"OPTIONS {path} HTTP/{version}\r\n{host}Connection: close\r\n\r\n".encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert {f"allow: {allowed}".encode(), b"content-length: 0"} <= set(head.split(b"\r\n"))
+    assert body == b""
+
+
+def test_a_probe_gets_the_same_status_with_options(program: Program, place: Place) -> None:
+    for path, unwell in (("/-/healthy", {"well": False}), ("/-/ready", {"not_ready": "because"})):
+        assert ask(place, "OPTIONS", path)[0].status == 200
+        for name, value in unwell.items():
+            setattr(program, name, value)
+        assert ask(place, "OPTIONS", path)[0].status == 503
+
+
+def test_options_does_not_make_a_path(place: Place) -> None:
+    for path in ("/nothing", "/*", "//metrics"):
+        assert ask(place, "OPTIONS", path)[0].status == 404
+    assert ask(place, "GET", "*")[0].status == 404
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("http://exporter.example.org:10977/-/healthy", 200),
+        ("https://exporter.example.org/failures?format=json", 200),
+        ("HTTP://[::1]:10977/metrics?name[]=live", 200),
+        ("http://exporter.example.org", 200),
+        ("http://exporter.example.org/", 200),
+        ("http://exporter.example.org?a=b", 200),
+        ("http://exporter.example.org/nothing", 404),
+        ("http:/metrics", 404),
+        ("://x/metrics", 404),
+        ("x/metrics", 404),
+    ],
+)
+def test_a_request_may_name_the_whole_url_as_a_forward_proxy_may_send_it(place: Place, url: str, status: int) -> None:
+    answer = speak(place, f"GET {url} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer[:200]
 
 
 @pytest.mark.parametrize(

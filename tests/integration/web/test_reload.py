@@ -53,7 +53,7 @@ def test_a_page_of_another_site_may_not_reload(site: str) -> None:
 def test_only_post_and_put_are_allowed(method: str, reloads: Reloads | None) -> None:
     with serving(Program(reload=None if reloads is None else reloads.ask)) as place:
         answer, _ = ask(place, method, "/-/reload")
-        assert (answer.status, answer.headers["allow"]) == (405, "POST, PUT")
+        assert (answer.status, answer.headers["allow"]) == (405, "OPTIONS, POST, PUT")
     assert reloads is None or not reloads.asked
 
 

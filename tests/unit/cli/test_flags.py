@@ -283,6 +283,13 @@ def test_what_is_not_given_has_its_default_and_an_address_that_is_given_takes_it
     assert flags.parse([]).listen_address == [":10977"]
 
 
+def test_a_file_whose_variable_is_not_set_is_none() -> None:
+    """`--config.file=$CONFIG` without a CONFIG."""
+    for arguments in (["--config.file="], ["--config.file", ""], ["--web.config.file="], ["check", "--config.file="]):
+        given = flags.parse(arguments)
+        assert (given.config_file, given.web_config_file) == (None, None)
+
+
 def test_replicas_of_the_demo_have_the_flags_of_the_web_server_that_were_given_to_it() -> None:
     given = {
         "--web.config.file": "web.yml",

@@ -57,7 +57,7 @@ def test_a_url_file_is_read_again_for_each_connection(systems: Systems, written:
     config = loaded(written, systems, "{url_file: url}")
     assert config.database is not None
     assert config.database.url.read() == URL
-    file.write_text("postgresql://other/y")
+    file.write_text("\ufeffpostgresql://other/y")
     assert config.database.url.read() == "postgresql://other/y"
     file.write_text("CANARY")
     with pytest.raises(StateError, match=r"^state\.url_file: must begin with postgresql://") as raised:

@@ -77,6 +77,20 @@ def test_a_file_that_is_not_there_is_said_with_the_flag_that_names_it(tmp_path: 
         assert problems(path, systems) == [": there is no such file; --config.file names the configuration"]
 
 
+def test_who_has_tokens_in_the_environment_and_names_a_file_is_told_to_choose(tmp_path: Path, systems: Systems) -> None:
+    """The image names a file by default."""
+    for tokens, named in (
+        ({"INKIT_API_TOKEN": "CANARY-1"}, "INKIT_API_TOKEN"),
+        ({"PX_API_KEY": "CANARY-2", "INKIT_API_TOKEN": "CANARY-1"}, "INKIT_API_TOKEN and PX_API_KEY"),
+    ):
+        with pytest.raises(ConfigError) as raised:
+            load(tmp_path / "config.yaml", systems, tokens)
+        assert str(raised.value).endswith(
+            ": there is no such file; --config.file names the configuration, "
+            f"and without it {named} would do: leave the flag out, or empty"
+        )
+
+
 @pytest.mark.parametrize("path", ["~/config.yaml", "$HOME/config.yaml", "etc/${NAME}.yaml"])
 def test_of_a_path_that_a_shell_has_not_expanded_this_is_said(path: str, systems: Systems) -> None:
     [problem] = problems(Path(path), systems)

@@ -28,6 +28,14 @@ def test_white_space_around_a_token_is_not_part_of_it(file: Path) -> None:
     assert Token("CANARY\n").read() == "CANARY"
 
 
+def test_a_token_file_may_begin_with_the_byte_order_mark_of_an_editor(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbfCANARY-1\r\n")
+    assert Token(file).read() == "CANARY-1"
+    for encoding in ("utf-16", "utf-32"):
+        file.write_bytes("CANARY-1\r\n".encode(encoding))
+        assert refusal(file) == "the token's file is not text in UTF-8"
+
+
 def test_a_token_file_is_read_again_when_its_content_has_changed(file: Path) -> None:
     token = Token(file)
     assert token.read() == "CANARY-1"

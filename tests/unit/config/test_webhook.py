@@ -21,8 +21,9 @@ def refusal(file: Path) -> str:
 
 @pytest.mark.parametrize("text", ["CANARY", "whsec_CANARY+/=", "two words", "Bearer CANARY", "CANÄRY ☃", "x"])
 def test_a_secret_is_any_line_of_text_without_the_white_space_around_it(file: Path, text: str) -> None:
-    file.write_text(f" \t{text}\r\n\n")
-    assert WebhookSecret(file).read() == text.encode()
+    for mark in ("", "\ufeff"):
+        file.write_text(f"{mark} \t{text}\r\n\n")
+        assert WebhookSecret(file).read() == text.encode()
 
 
 def test_a_secret_that_is_rotated_is_read_again_and_an_unusable_one_leaves_no_old_one_in_use(file: Path) -> None:
@@ -39,7 +40,7 @@ def test_a_secret_that_is_rotated_is_read_again_and_an_unusable_one_leaves_no_ol
         secret.read()
 
 
-@pytest.mark.parametrize("text", ["", " \n", "CANARY\nCANARY", "CANARY\0", "\ufeffCANARY"])
+@pytest.mark.parametrize("text", ["", " \n", "CANARY\nCANARY", "CANARY\0", "\ufeff\ufeffCANARY", "\ufeff"])
 def test_what_is_no_line_of_text_is_refused(file: Path, text: str) -> None:
     file.write_text(text)
     assert refusal(file).startswith("the secret ")

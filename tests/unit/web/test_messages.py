@@ -25,5 +25,5 @@ def test_head_is_answered_where_get_is() -> None:
 
 
 def test_the_allowed_methods_are_those_of_the_route() -> None:
-    assert ask("PUT", "/both").headers == (("allow", "GET, HEAD, POST"),)
-    assert ask("GET", "/post").headers == (("allow", "POST"),)
+    assert ask("PUT", "/both").headers == (("allow", "GET, HEAD, OPTIONS, POST"),)
+    assert ask("GET", "/post").headers == (("allow", "OPTIONS, POST"),)

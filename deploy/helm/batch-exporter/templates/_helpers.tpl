@@ -1,16 +1,18 @@
+{{- /* The chart's name is the alias that a chart above this one gives it, which may be one that no resource can have. */ -}}
 {{- define "batch-exporter.name" -}}
-{{ .Values.nameOverride | default .Chart.Name }}
+{{ .Values.nameOverride | default (.Chart.Name | lower | replace "_" "-" | trunc 50 | trimSuffix "-") }}
 {{- end -}}
 
-{{- /* The name of resources: short enough for what is appended to it. */ -}}
+{{- /* The name of resources: short enough for what is appended to it. A release may have dots in its name, a Service may not. */ -}}
 {{- define "batch-exporter.fullname" -}}
 {{- $name := include "batch-exporter.name" . -}}
+{{- $release := replace "." "-" .Release.Name -}}
 {{- if .Values.fullnameOverride -}}
 {{ .Values.fullnameOverride }}
-{{- else if contains $name .Release.Name -}}
-{{ .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else if contains $name $release -}}
+{{ $release | trunc 50 | trimSuffix "-" }}
 {{- else -}}
-{{ printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" }}
+{{ printf "%s-%s" $release $name | trunc 50 | trimSuffix "-" }}
 {{- end -}}
 {{- end -}}
 
@@ -19,16 +21,21 @@
 {{- end -}}
 
 {{- define "batch-exporter.selector" -}}
-app.kubernetes.io/name: {{ include "batch-exporter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "batch-exporter.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
+{{- /* A text as the value of a label: Flux appends a digest to the version of a chart, with a plus sign before it. */ -}}
+{{- define "batch-exporter.labelValue" -}}
+{{ regexReplaceAll "[^A-Za-z0-9_.-]" . "_" | trunc 63 | trimAll "_.-" }}
 {{- end -}}
 
 {{- /* Labels of a resource: root, and labels of its own. None replaces what is selected by. */ -}}
 {{- define "batch-exporter.labels" -}}
 {{- $usual := dict
-  "app.kubernetes.io/version" .root.Chart.AppVersion
+  "app.kubernetes.io/version" (include "batch-exporter.labelValue" .root.Chart.AppVersion)
   "app.kubernetes.io/managed-by" .root.Release.Service
-  "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version) -}}
+  "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | include "batch-exporter.labelValue") -}}
 {{- $selector := include "batch-exporter.selector" .root | fromYaml -}}
 {{- toYaml (merge (dict) $selector (.labels | default dict) (.root.Values.commonLabels | default dict) $usual) -}}
 {{- end -}}
@@ -91,4 +98,19 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- .root.Files.Get .path
   | replace "http://localhost:3000" (regexReplaceAll "/+$" .root.Values.grafanaUrl "")
   | replace "http://localhost:10977" (include "batch-exporter.externalUrl" .root) -}}
+{{- end -}}
+
+{{- /* The ports that URLs in `config` name: of APIs and of proxies. */ -}}
+{{- define "batch-exporter.urlPorts" -}}
+{{- $ports := list -}}
+{{- if not (or .Values.existingConfig.configMap .Values.existingConfig.secret) -}}
+{{- range $account := .Values.config.accounts -}}
+{{- range compact (list $account.base_url $account.proxy_url) -}}
+{{- $url := lower . -}}
+{{- $named := regexReplaceAll "^[a-z]+://[^/?#]*?(:([0-9]+))?([/?#].*)?$" $url "${2}" -}}
+{{- $ports = append $ports (atoi ($named | default (ternary "80" "443" (hasPrefix "http:" $url)))) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml (without (uniq $ports) 443) -}}
 {{- end -}}

@@ -10,10 +10,28 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* A time as Prometheus writes it, in milliseconds. */ -}}
+{{- define "batch-exporter.milliseconds" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 "y" 31536000000 -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+(ms|[smhdwy])" . -1 -}}
+{{- $sum = add $sum (mul (regexFind "^[0-9]+" .) (get $units (regexFind "[a-z]+$" .))) -}}
+{{- end -}}
+{{- $sum -}}
+{{- end -}}
+
 {{- define "batch-exporter.problems" -}}
 {{- $values := .Values -}}
 {{- $web := include "batch-exporter.web" . | fromYaml -}}
 {{- $problems := list -}}
+{{- if not (regexMatch "^[a-z][a-z0-9-]*$" (include "batch-exporter.fullname" .)) -}}
+{{- $problems = append $problems (printf "fullnameOverride: the name of a Service begins with a letter and has no others than a-z, 0-9 and -, and the release makes it %s; set one" (include "batch-exporter.fullname" .)) -}}
+{{- end -}}
+{{- range $section, $files := dict "prometheusRule" "files/rules/*.yml" "dashboards" "files/dashboards/*.json" -}}
+{{- if and (get $values $section).enabled (not ($.Files.Glob $files)) -}}
+{{- $problems = append $problems (printf "%s.enabled: the chart has no %s; they are links in the repository, which were not followed: use a package made by helm package" $section $files) -}}
+{{- end -}}
+{{- end -}}
 {{- if and (gt (int $values.replicaCount) 1) (not $values.state.existingSecret) -}}
 {{- $problems = append $problems "replicaCount: more than one replica need their state in PostgreSQL; set state.existingSecret, or replicaCount: 1" -}}
 {{- end -}}
@@ -24,9 +42,30 @@
 {{- $problems = append $problems "existingConfig: configMap and secret are both set; keep the one with the configuration file" -}}
 {{- end -}}
 {{- if not (or $values.existingConfig.configMap $values.existingConfig.secret) -}}
+{{- $state := ($values.config.state | default dict).path | default "" -}}
+{{- $writable := list "/data" -}}
+{{- range $values.extraVolumeMounts -}}
+{{- $writable = append $writable (trimSuffix "/" .mountPath) -}}
+{{- end -}}
+{{- $kept := empty $state -}}
+{{- range $folder := $writable -}}
+{{- $kept = or $kept (hasPrefix (printf "%s/" $folder) $state) -}}
+{{- end -}}
+{{- if not $kept -}}
+{{- $problems = append $problems (printf "config.state.path: %s is not on a volume; begin it with %s/" $state (join "/ or " $writable)) -}}
+{{- end -}}
 {{- range $index, $account := $values.config.accounts -}}
 {{- if and $account.api_token_env (not $values.extraEnv) (not $values.extraEnvFrom) -}}
 {{- $problems = append $problems (printf "config.accounts[%d].api_token_env: the pod has no variable %s; set extraEnv or extraEnvFrom" $index $account.api_token_env) -}}
+{{- end -}}
+{{- $files := dict "api_token_file" $account.api_token_file "webhook.secret_file" ($account.webhook | default dict).secret_file -}}
+{{- range $name := list "ca_file" "cert_file" "key_file" -}}
+{{- $_ := set $files (printf "tls_config.%s" $name) (get ($account.tls_config | default dict) $name) -}}
+{{- end -}}
+{{- range $key, $file := $files -}}
+{{- if and $file (not (hasPrefix "/" $file)) -}}
+{{- $problems = append $problems (printf "config.accounts[%d].%s: %s would be beside the configuration, where the pod has no other file; name its place, such as /run/secrets/batch-exporter/%s for a key of tokens.secretName" $index $key $file (base $file)) -}}
+{{- end -}}
 {{- end -}}
 {{- if and (hasPrefix "/run/secrets/batch-exporter/" ($account.api_token_file | default "")) (not $values.tokens.secretName) -}}
 {{- $problems = append $problems (printf "config.accounts[%d].api_token_file: %s is in the Secret tokens.secretName, which is empty" $index $account.api_token_file) -}}
@@ -55,6 +94,9 @@
 {{- $elsewhere := not (or (eq ($monitor.namespace | default "") "") (eq $monitor.namespace (include "batch-exporter.namespace" $))) -}}
 {{- if and $web.tls (ne ($monitor.scheme | default "") "http") (not $monitor.tlsConfig) (or $elsewhere (not $values.webConfig.tlsSecret)) -}}
 {{- $problems = append $problems (printf "%s.tlsConfig: webConfig turns TLS on; say how Prometheus checks the certificate, by ca and serverName" $name) -}}
+{{- end -}}
+{{- if and $monitor.interval $monitor.scrapeTimeout (gt (include "batch-exporter.milliseconds" $monitor.scrapeTimeout | int64) (include "batch-exporter.milliseconds" $monitor.interval | int64)) -}}
+{{- $problems = append $problems (printf "%s.scrapeTimeout: %s is longer than interval (%s), and the operator would ignore the monitor; shorten it" $name $monitor.scrapeTimeout $monitor.interval) -}}
 {{- end -}}
 {{- if and $web.users (not $monitor.basicAuth) -}}
 {{- $problems = append $problems (printf "%s.basicAuth: webConfig turns passwords on; name the Secret with the user and password for Prometheus" $name) -}}

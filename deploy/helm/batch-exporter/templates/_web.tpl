@@ -74,7 +74,7 @@ httpGet: {path: {{ .path }}, port: metrics}
 {{- $tlsConfig = dict "ca" $authority "serverName" (printf "%s.%s.svc" $name (include "batch-exporter.namespace" $root)) -}}
 {{- end -}}
 {{- $relabelings := .monitor.relabelings | default list -}}
-{{- if $root.Values.nameOverride -}}
+{{- if ne (include "batch-exporter.name" $root) "batch-exporter" -}}
 {{- /* The rules know the exporter as job="batch-exporter". */ -}}
 {{- $relabelings = prepend $relabelings (dict "targetLabel" "job" "replacement" "batch-exporter") -}}
 {{- end -}}
@@ -85,7 +85,13 @@ httpGet: {path: {{ .path }}, port: metrics}
   (dict "sourceLabels" (list "account") "regex" ".+" "targetLabel" "instance" "replacement" $name)
   (dict "sourceLabels" (list "account") "regex" ".+" "targetLabel" "pod" "replacement" "")) $metricRelabelings -}}
 {{- end -}}
-{{- $all := dict "interval" .monitor.interval "scrapeTimeout" .monitor.scrapeTimeout "scheme" $scheme
+{{- $path := "" -}}
+{{- range $root.Values.extraArgs -}}
+{{- if hasPrefix "--web.telemetry-path=" . -}}
+{{- $path = trimPrefix "--web.telemetry-path=" . -}}
+{{- end -}}
+{{- end -}}
+{{- $all := dict "path" $path "interval" .monitor.interval "scrapeTimeout" .monitor.scrapeTimeout "scheme" $scheme
   "tlsConfig" $tlsConfig "basicAuth" .monitor.basicAuth
   "relabelings" $relabelings "metricRelabelings" $metricRelabelings -}}
 {{- range $key, $value := $all -}}
