@@ -326,6 +326,21 @@ def test_a_value_that_is_not_known_counts_at_each_poll_if_a_page_has_it_beside_a
     assert not twins.unchanged
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_of_a_record_that_a_page_has_twice_the_last_row_counts_though_it_is_known(twins: Twins, place: int) -> None:
+    """The first one is new, and says something else."""
+
+    def double(asked: int, answer: Any) -> None:
+        del asked
+        answer["items"].insert(0, {**answer["items"][place], "status": "In Progress"})
+
+    for number in range(3):
+        twins.put(f"x_{number}", 600 + number * 60)
+    settled(twins)
+    twins.api.edit = double
+    settled(twins)
+
+
 def test_what_a_known_page_says_changes_as_the_window_moves_on(twins: Twins) -> None:
     """The API never gives the third page. That no longer matters when the first one is older than the window."""
     twins.start(reconcile_interval=DAY)
