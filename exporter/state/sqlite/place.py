@@ -109,6 +109,9 @@ class Place:
         """Make the copy the state file. The connection to the deleted one must be closed. Raises StateError."""
         path = self._behind_links
         try:
+            if path.exists():
+                # Somebody has put it there while the copy was made.
+                raise self._error(_REPLACED)
             for ending in ("-wal", "-shm"):
                 path.with_name(path.name + ending).unlink(missing_ok=True)
             copy.rename(path)
