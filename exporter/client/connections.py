@@ -1,5 +1,6 @@
 """Adapt requests and urllib3: connections that a deadline can end, to addresses of our choice, and TLS settings."""
 
+import base64
 import contextvars
 import functools
 import socket
@@ -7,6 +8,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 import requests
 import requests.adapters
@@ -142,6 +144,21 @@ class _Adapter(requests.adapters.HTTPAdapter):
         manager = super().proxy_manager_for(proxy, **proxy_kwargs, **self._tls_names)
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Return the user and password of a proxy's URL as a header.
+
+        requests sends neither where one of them is missing, and fails where they are not latin-1.
+        """
+        found = urlsplit(proxy)
+        credentials = f"{found.username or ''}:{found.password or ''}"
+        if credentials == ":":
+            return {}
+        try:
+            decoded = unquote(credentials).encode("latin-1")
+        except UnicodeEncodeError:
+            decoded = unquote_to_bytes(credentials)
+        return {"Proxy-Authorization": f"Basic {base64.b64encode(decoded).decode()}"}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Let urllib3 load the system's authorities where no file is named. requests would load certifi's."""

@@ -1,7 +1,9 @@
 """Reaching a host whose addresses don't all work, with real sockets."""
 
+import base64
 import contextlib
 import itertools
+import re
 import socket
 import threading
 import time
@@ -126,6 +128,32 @@ def test_where_all_drop_what_is_sent_the_deadline_holds_and_it_is_said(hole: Add
     assert error.reason is Reason.TIMEOUT
     assert "the host did not answer at its 41 addresses" in str(error)
     assert 0.5 < time.monotonic() - started < 12, "a deadline for each were 24 s"
+
+
+@pytest.mark.parametrize(
+    ("user_info", "sent"),
+    [
+        ("", None),
+        ("@", None),
+        (":@", None),
+        ("user:pass@", b"user:pass"),
+        ("user%40corp:p%3Aa%2F%20@", b"user@corp:p:a/ "),
+        ("token@", b"token:"),
+        ("token:@", b"token:"),
+        (":pass@", b":pass"),
+        ("us%C3%A9r:p@", b"us\xe9r:p"),
+        ("us%C3%A9r:p%E2%82%AC@", "usér:p€".encode()),
+        ("u:p%FF%0D%0AX@", b"u:p\xff\r\nX"),
+    ],
+)
+def test_a_proxy_gets_the_user_and_the_password_of_its_url_whatever_they_are(
+    user_info: str, sent: bytes | None
+) -> None:
+    with scripted(OK) as server:
+        proxy = f"http://{user_info}{urlsplit(server.url).netloc}"
+        assert Transport(Tls(), proxy).get("http://api.test/batch", {}, {}, DEADLINE).status == 200
+    found = re.search(rb"\r\nProxy-Authorization: Basic ([^\r]*)\r\n", server.asked[0])
+    assert (None if found is None else base64.b64decode(found[1])) == sent
 
 
 def test_of_a_proxy_it_is_said_too(hole: Address) -> None:
