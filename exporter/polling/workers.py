@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from exporter.client import Stopping
+from exporter.client.errors import no_thread
 from exporter.client.runner import fulfill
-from exporter.model.record import FetchError, Reason
 from exporter.polling.admission import Admission
 from exporter.polling.engine import Engine
 
@@ -104,7 +104,7 @@ class Workers:
 
 
 def _no_thread() -> None:
-    raise FetchError(Reason.CONNECTION, "no thread can be had to make the request in")
+    raise no_thread()
 
 
 class AccountRunner:

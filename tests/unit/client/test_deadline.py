@@ -1,11 +1,12 @@
 """A request ends at its deadline also where the connection is already let go of."""
 
 import math
+import threading
 import time
 
 import pytest
 
-from exporter.client.deadline import Deadline
+from exporter.client.deadline import Deadline, DeadlineWatcher
 from exporter.client.transport import Tls, Transport
 from exporter.model.record import FetchError, Reason
 from tests.support.scripted import scripted
@@ -33,3 +34,23 @@ def test_a_deadline_that_was_suspended_goes_on_with_the_time_that_was_left() -> 
         assert deadline.left == math.inf
     assert 0.0 < deadline.left <= 60.0
     assert not deadline.over
+
+
+def test_a_request_that_no_thread_can_watch_fails_and_the_next_one_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    watcher = DeadlineWatcher()
+
+    def watched(deadline: Deadline) -> None:
+        with watcher.over(deadline):
+            while not deadline.expired:
+                time.sleep(0.01)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        for _ in range(2):
+            with pytest.raises(FetchError, match="no thread can be had to make the request in") as caught:
+                watched(Deadline(0.1))
+            assert caught.value.reason is Reason.CONNECTION
+    watched(Deadline(0.1))
