@@ -5,6 +5,7 @@ import contextvars
 import functools
 import socket
 import ssl
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -203,6 +204,8 @@ def new_session(tls: Tls, proxy_url: str | None, idle: IdleConnections) -> Sessi
     It uses no proxy and no certificate bundle of the environment, and no password from ~/.netrc, which requests would
     send instead of the token.
     """
+    # Nobody looks at the cookies of an answer, which requests reads all the same: Python's parser fails on some.
+    warnings.filterwarnings("ignore", "http.cookiejar bug", UserWarning)
     if tls.insecure_skip_verify:
         # The operator chose this in the configuration: no warning at each request.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)

@@ -198,3 +198,10 @@ def test_families_take_turns_and_keep_their_order(addresses: list[Address]) -> N
     fewer = min(Counter(address.family for address in addresses).values(), default=0)
     if fewer < len(addresses):
         assert all(before.family != after.family for before, after in itertools.pairwise(ordered[: 2 * fewer]))
+
+
+def test_cookies_that_the_library_fails_on_are_nobodys_affair() -> None:
+    """It would print a traceback, as a warning."""
+    cookies = b"".join(b"Set-Cookie%s: a=b; expires=2147483648\r\n" % version for version in (b"", b"2"))
+    with scripted(OK.replace(b"\r\n", b"\r\n" + cookies, 1)) as server:
+        assert bytes(Transport(Tls(), None).get(server.url, {}, {}, DEADLINE).body) == b"{}"
