@@ -1,12 +1,15 @@
 """Adapt requests and urllib3: connections that a deadline can end, to addresses of our choice, and TLS settings."""
 
+import base64
 import contextvars
 import functools
 import socket
 import ssl
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 import requests
 import requests.adapters
@@ -143,6 +146,21 @@ class _Adapter(requests.adapters.HTTPAdapter):
         manager.pool_classes_by_scheme = self._pools
         return manager
 
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Return the user and password of a proxy's URL as a header.
+
+        requests sends neither where one of them is missing, and fails where they are not latin-1.
+        """
+        found = urlsplit(proxy)
+        credentials = f"{found.username or ''}:{found.password or ''}"
+        if credentials == ":":
+            return {}
+        try:
+            decoded = unquote(credentials).encode("latin-1")
+        except UnicodeEncodeError:
+            decoded = unquote_to_bytes(credentials)
+        return {"Proxy-Authorization": f"Basic {base64.b64encode(decoded).decode()}"}
+
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Let urllib3 load the system's authorities where no file is named. requests would load certifi's."""
         super().cert_verify(conn, url, False if verify is True else verify, cert)  # type: ignore[no-untyped-call]
@@ -186,6 +204,8 @@ def new_session(tls: Tls, proxy_url: str | None, idle: IdleConnections) -> Sessi
     It uses no proxy and no certificate bundle of the environment, and no password from ~/.netrc, which requests would
     send instead of the token.
     """
+    # Nobody looks at the cookies of an answer, which requests reads all the same: Python's parser fails on some.
+    warnings.filterwarnings("ignore", "http.cookiejar bug", UserWarning)
     if tls.insecure_skip_verify:
         # The operator chose this in the configuration: no warning at each request.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)

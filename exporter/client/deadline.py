@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 from urllib3 import connection
 
+from exporter.client.errors import no_thread
+
 TICK_SECONDS = 0.1
 """How late a deadline or a stop may be noticed."""
 
@@ -94,7 +96,10 @@ class DeadlineWatcher:
 
     @contextlib.contextmanager
     def over(self, deadline: Deadline) -> Iterator[None]:
-        """Cut a request off within a tenth of a second after its deadline, unless this block ends before."""
+        """Cut a request off within a tenth of a second after its deadline, unless this block ends before.
+
+        Raises FetchError if the system has no thread to give.
+        """
         self._open.add(deadline)
         try:
             if self._unwatched.acquire(blocking=False):
@@ -108,9 +113,9 @@ class DeadlineWatcher:
         try:
             threading.Thread(target=self._run, name="deadlines", daemon=True).start()
         except RuntimeError:
-            # The system has no thread to give: the next request tries again.
+            # The next request tries again.
             self._unwatched.release()
-            raise
+            raise no_thread() from None
 
     def _run(self) -> None:
         while True:

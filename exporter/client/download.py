@@ -14,7 +14,7 @@ from exporter.client.transport import FileTransport
 from exporter.model.hosts import is_loopback
 from exporter.model.record import FetchError, Reason
 
-# With such characters, programs disagree about the host.
+# With such characters, or "%" in it, programs disagree about the host.
 _DOUBTFUL = re.compile(r"[\s\\\x00-\x1f\x7f]")
 _LOWEST_PORT = 1024
 """Lower ports, except those of HTTP, belong to other services of a machine."""
@@ -69,7 +69,7 @@ def _usable(url: SecretUrl, api_host: str) -> tuple[str, str]:
         host, named, port = parts.hostname or "", parts.netloc, parts.port
     except ValueError:
         host, named, port = "", "", None
-    if not host or _DOUBTFUL.search(target):
+    if not host or "%" in host or _DOUBTFUL.search(target):
         raise FetchError(Reason.MALFORMED, "the file's URL is invalid")
     if "@" in named:
         raise FetchError(Reason.MALFORMED, "the file's URL holds a user name, and is not used")

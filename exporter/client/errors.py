@@ -25,6 +25,11 @@ def fetch_error(error: Exception, expired: bool, timeout: float) -> FetchError:
     return FetchError(Reason.CONNECTION, "no connection, or it was lost: " + _os_message(causes))
 
 
+def no_thread() -> FetchError:
+    """Return the error for a request that the system has no thread for: the limit of its processes is reached."""
+    return FetchError(Reason.CONNECTION, "no thread can be had to make the request in")
+
+
 def _is_timeout(cause: BaseException) -> bool:
     # urllib3 derives "connection refused" from its timeouts.
     refused = isinstance(cause, urllib3.exceptions.NewConnectionError)

@@ -1,5 +1,6 @@
 """Make blocking calls in a few threads, for the tasks of the engine."""
 
+import functools
 import queue
 import threading
 import time
@@ -8,6 +9,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from exporter.client import Stopping
+from exporter.client.errors import no_thread
 from exporter.client.runner import fulfill
 from exporter.polling.admission import Admission
 from exporter.polling.engine import Engine
@@ -60,16 +62,26 @@ class Workers:
         now = self._clock()
         while (taken := self._admission.take(now)) is not None:
             account, (future, function, of_api) = taken
-            self._calls.put(
-                (
-                    lambda future=future, function=function: fulfill(future, function),  # type: ignore[misc]
-                    lambda account=account, began=now, of_api=of_api: self._done(account, began, of_api),  # type: ignore[misc]
-                )
-            )
-            if self._admission.busy > self._threads:
-                self._threads += 1
-                # Daemons: a request may take until its deadline, and Python would wait for it at exit.
-                threading.Thread(target=self._run, name=f"GET {self._threads}", daemon=True).start()
+            has_thread = self._has_thread()
+            call = functools.partial(fulfill, future, function if has_thread else _no_thread)
+            done = functools.partial(self._done, account, now, of_api and has_thread)
+            if has_thread:
+                self._calls.put((call, done))
+            else:
+                self._make(call, done)
+
+    def _has_thread(self) -> bool:
+        """Return whether there is a thread for one more call. One is started if all of them have calls."""
+        if self._admission.busy > self._threads:
+            # Daemons: a request may take until its deadline, and Python would wait for it at exit.
+            thread = threading.Thread(target=self._run, name=f"GET {self._threads + 1}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # The system has none to give. The call waits for one of those that there are; the next one tries again.
+                return self._threads > 0
+            self._threads += 1
+        return True
 
     def _done(self, account: str, began: float, of_api: bool) -> None:
         now = self._clock()
@@ -89,6 +101,10 @@ class Workers:
             call()
         finally:
             self._engine.post(done)
+
+
+def _no_thread() -> None:
+    raise no_thread()
 
 
 class AccountRunner:

@@ -30,7 +30,12 @@ async def in_thread(work: Callable[[], _T], name: str) -> _T:
         with contextlib.suppress(RuntimeError):  # The loop has ended.
             loop.call_soon_threadsafe(lambda: None if done.done() else setting())
 
-    threading.Thread(target=fulfill, name=name, daemon=True).start()
+    thread = threading.Thread(target=fulfill, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        # The loop waits for the work: scrapes show what else fails because the system has no thread to give.
+        fulfill()
     return await done
 
 

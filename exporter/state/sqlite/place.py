@@ -109,6 +109,9 @@ class Place:
     def put(self, copy: Path) -> None:
         """Make the copy the state file. The connection to the deleted one must be closed. Raises StateError."""
         try:
+            if path.exists():
+                # Somebody has put it there while the copy was made.
+                raise self._error(_REPLACED)
             for ending in ("-wal", "-shm"):
                 beside(self.path, ending).unlink(missing_ok=True)
             copy.rename(real(self.path))

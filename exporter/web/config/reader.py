@@ -70,8 +70,10 @@ class BackgroundReader:
     def _request(self, done: "asyncio.Future[None]") -> None:
         self._requests.put(done)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="web configuration", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="web configuration", daemon=True)
+            # The system may have none to give: the next request tries again.
+            thread.start()
+            self._thread = thread
 
     def _set_overdue(self) -> None:
         if not self._overdue:

@@ -1,7 +1,9 @@
 """Reaching a host whose addresses don't all work, with real sockets."""
 
+import base64
 import contextlib
 import itertools
+import re
 import socket
 import threading
 import time
@@ -128,6 +130,32 @@ def test_where_all_drop_what_is_sent_the_deadline_holds_and_it_is_said(hole: Add
     assert 0.5 < time.monotonic() - started < 12, "a deadline for each were 24 s"
 
 
+@pytest.mark.parametrize(
+    ("user_info", "sent"),
+    [
+        ("", None),
+        ("@", None),
+        (":@", None),
+        ("user:pass@", b"user:pass"),
+        ("user%40corp:p%3Aa%2F%20@", b"user@corp:p:a/ "),
+        ("token@", b"token:"),
+        ("token:@", b"token:"),
+        (":pass@", b":pass"),
+        ("us%C3%A9r:p@", b"us\xe9r:p"),
+        ("us%C3%A9r:p%E2%82%AC@", "usér:p€".encode()),
+        ("u:p%FF%0D%0AX@", b"u:p\xff\r\nX"),
+    ],
+)
+def test_a_proxy_gets_the_user_and_the_password_of_its_url_whatever_they_are(
+    user_info: str, sent: bytes | None
+) -> None:
+    with scripted(OK) as server:
+        proxy = f"http://{user_info}{urlsplit(server.url).netloc}"
+        assert Transport(Tls(), proxy).get("http://api.test/batch", {}, {}, DEADLINE).status == 200
+    found = re.search(rb"\r\nProxy-Authorization: Basic ([^\r]*)\r\n", server.asked[0])
+    assert (None if found is None else base64.b64decode(found[1])) == sent
+
+
 def test_of_a_proxy_it_is_said_too(hole: Address) -> None:
     error = failure(hole, deadline=0.3, proxy="http://user:CANARY@proxy.test:3128")
     assert error.reason is Reason.TIMEOUT
@@ -170,3 +198,10 @@ def test_families_take_turns_and_keep_their_order(addresses: list[Address]) -> N
     fewer = min(Counter(address.family for address in addresses).values(), default=0)
     if fewer < len(addresses):
         assert all(before.family != after.family for before, after in itertools.pairwise(ordered[: 2 * fewer]))
+
+
+def test_cookies_that_the_library_fails_on_are_nobodys_affair() -> None:
+    """It would print a traceback, as a warning."""
+    cookies = b"".join(b"Set-Cookie%s: a=b; expires=2147483648\r\n" % version for version in (b"", b"2"))
+    with scripted(OK.replace(b"\r\n", b"\r\n" + cookies, 1)) as server:
+        assert bytes(Transport(Tls(), None).get(server.url, {}, {}, DEADLINE).body) == b"{}"

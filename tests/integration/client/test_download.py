@@ -83,6 +83,9 @@ def test_no_token_no_cookie_and_no_password_goes_with_it() -> None:
         ("https://127.0.0.1:1025/a b", Reason.MALFORMED),
         ("http://127.0.0.1:1025\\.example/", Reason.MALFORMED),
         ("https://user:CANARY@127.0.0.1:1025/", Reason.MALFORMED),
+        # A proxy may read them as this machine.
+        ("https://[::1%25lo]:1025/errors.csv", Reason.MALFORMED),
+        ("https://loc%61lhost:1025/errors.csv", Reason.MALFORMED),
     ],
 )
 def test_a_url_that_is_not_https_or_not_clear_is_not_used(url: str, reason: Reason) -> None:

@@ -143,6 +143,32 @@ class Happenings(RuleBasedStateMachine):
         self.quiet_polls(pauses)
         self.twins.api.edit = None
 
+    @rule(
+        places=st.sets(st.integers(0, 9), min_size=1),
+        numbers=st.sets(st.integers(1, 6), min_size=1),
+        status=STATUSES,
+        appears=st.booleans(),
+        pauses=st.lists(PAUSES, min_size=1, max_size=3),
+    )
+    def some_answers_have_rows_as_they_were_before(
+        self, places: set[int], numbers: set[int], status: str, appears: bool, pauses: list[float]
+    ) -> None:
+        """They are answered by a host that is behind: records that have changed meanwhile are as before there."""
+        before = {str(item["id"]): item for item in self.twins.items()}
+        for place in places:
+            self.a_record_changes(place, 0.0, status, moves=False)
+        if appears:
+            self.records_appear(0.0, status, 1)
+
+        def go_back(asked: int, answer: Any) -> None:
+            rows = answer.get("items") or answer.get("data")
+            if asked in numbers and isinstance(rows, list):
+                rows[:] = [before.get(str(row["id"]), row) for row in rows]
+
+        self.twins.api.edit = go_back
+        self.quiet_polls(pauses)
+        self.twins.api.edit = None
+
     @rule(after=PAUSES, number=st.integers(1, 6), fails=st.booleans())
     def another_program_polls(self, after: float, number: int, fails: bool) -> None:
         """Its polls succeed, or have nothing to do with those of the other."""
@@ -239,13 +265,18 @@ def test_a_later_page_may_say_otherwise_of_a_record_on_the_newest_page(twins: Tw
     assert not twins.poll()
 
 
-def test_a_later_page_from_a_cache_is_read_if_the_newest_page_says_otherwise_of_its_records(twins: Twins) -> None:
+@pytest.mark.parametrize("changed", [4, 5])
+def test_a_later_page_from_a_cache_is_read_if_the_newest_page_says_otherwise_of_its_records(
+    twins: Twins, changed: int
+) -> None:
+    """Those are the first rows of the later page."""
     for number in range(12):
         twins.put(f"x_{number}", 600 + number * 60, "In Progress" if number in (4, 5, 6, 7) else "Completed")
     settled(twins)
     assert twins.poll() > 1
-    twins.remove("x_0")
-    twins.put("x_4", 600 + 4 * 60, "Failed")
+    for number in range(changed - 3):
+        twins.remove(f"x_{number}")
+    twins.put(f"x_{changed}", 600 + changed * 60, "Failed")
     twins.recorder.stale = (2, 3, 4)
     twins.poll()
 
@@ -293,6 +324,21 @@ def test_a_value_that_is_not_known_counts_at_each_poll_if_a_page_has_it_beside_a
     twins.api.edit = double
     settled(twins, 5)
     assert not twins.unchanged
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_of_a_record_that_a_page_has_twice_the_last_row_counts_though_it_is_known(twins: Twins, place: int) -> None:
+    """The first one is new, and says something else."""
+
+    def double(asked: int, answer: Any) -> None:
+        del asked
+        answer["items"].insert(0, {**answer["items"][place], "status": "In Progress"})
+
+    for number in range(3):
+        twins.put(f"x_{number}", 600 + number * 60)
+    settled(twins)
+    twins.api.edit = double
+    settled(twins)
 
 
 def test_what_a_known_page_says_changes_as_the_window_moves_on(twins: Twins) -> None:

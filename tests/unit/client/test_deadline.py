@@ -1,13 +1,14 @@
 """A request ends at its deadline also where the connection is already let go of."""
 
 import math
+import threading
 import time
 
 import pytest
 
 from exporter.client import Client, Request, ThreadRunner
 from exporter.client.client import Access
-from exporter.client.deadline import Deadline
+from exporter.client.deadline import Deadline, DeadlineWatcher
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import Answer, Tls, Transport
 from exporter.model.record import FetchError, Reason
@@ -59,3 +60,23 @@ def test_a_request_that_has_waited_for_its_turn_has_all_of_its_time_left() -> No
         asking.get(Request("/batch", "batch", {}))
     assert now[0] == pytest.approx(2000.0)
     assert timeouts == [7.0] * 3
+
+
+def test_a_request_that_no_thread_can_watch_fails_and_the_next_one_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    watcher = DeadlineWatcher()
+
+    def watched(deadline: Deadline) -> None:
+        with watcher.over(deadline):
+            while not deadline.expired:
+                time.sleep(0.01)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        for _ in range(2):
+            with pytest.raises(FetchError, match="no thread can be had to make the request in") as caught:
+                watched(Deadline(0.1))
+            assert caught.value.reason is Reason.CONNECTION
+    watched(Deadline(0.1))

@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from exporter.client import Stopping
+from exporter.model.record import FetchError
 from exporter.polling.engine import Engine
 from exporter.polling.workers import AccountRunner, Workers
 
@@ -78,6 +79,44 @@ def test_calls_one_after_the_other_need_one_thread_which_ends_with_the_program(r
         threads.add((thread.name, thread.daemon))
         rig.settle()
     assert threads == {("GET 1", True)}
+
+
+def test_a_call_for_which_the_system_has_no_thread_fails_and_keeps_none_of_the_next_ones_waiting(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        for _ in range(2):
+            with pytest.raises(FetchError, match="no thread can be had to make the request in"):
+                rig.call("a", lambda: 1)
+    rig.settle()
+    assert not rig.workers.is_quick("a")
+    assert rig.call("a", lambda: 2) == 2
+
+
+def test_a_call_for_which_the_system_has_no_further_thread_waits_for_those_that_there_are(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def slow() -> bool:
+        begun.set()
+        return end.wait(GENEROUS)
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    first = rig.engine.submit("test", lambda: rig.runner("a").call(slow))
+    assert begun.wait(GENEROUS)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        second = rig.engine.submit("test", lambda: rig.runner("b").call(lambda: 2))
+        rig.ask(lambda: None)
+    end.set()
+    assert (first.result(GENEROUS), second.result(GENEROUS)) == (True, 2)
 
 
 def test_an_account_turns_quick_with_the_first_call_that_ends_soon_after_one_that_did_not(rig: Rig) -> None:

@@ -32,6 +32,19 @@ def test_what_the_work_raises_is_raised_to_who_waits() -> None:
         asyncio.run(in_thread(work, "work"))
 
 
+def test_work_for_which_the_system_has_no_thread_is_done_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def fail() -> None:
+        raise LookupError("x")
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    assert asyncio.run(in_thread(threading.current_thread, "work")) is threading.current_thread()
+    with pytest.raises(LookupError):
+        asyncio.run(in_thread(fail, "work"))
+
+
 def test_the_loop_may_end_before_the_work() -> None:
     done = threading.Event()
 

@@ -1,5 +1,6 @@
 """A state file that is deleted, moved or exchanged while it is in use."""
 
+import contextlib
 import logging
 import os
 import shutil
@@ -12,6 +13,8 @@ import pytest
 
 from exporter.model.record import Record, StateError
 from exporter.state import Observation, State, prepared
+from exporter.state.sqlite.connection import connect
+from exporter.state.sqlite.place import Place
 from tests.support.rig import Clock
 from tests.support.state_file import RULES, counted, other_program, write
 
@@ -175,6 +178,24 @@ def test_the_copy_of_a_program_that_runs_is_left_to_it(tmp_path: Path) -> None:
         with pytest.raises(StateError, match="another batch-exporter is using it"), prepared(tmp_path / "state.db"):
             pass
         assert copy.exists()
+
+
+def test_a_file_that_comes_while_the_deleted_one_is_copied_is_not_written_over(tmp_path: Path) -> None:
+    """Somebody restores a backup, and copying a large state takes seconds."""
+    path = tmp_path / "state.db"
+    with contextlib.closing(Place(path)) as place, contextlib.closing(connect(path)) as connection:
+        connection.execute("CREATE TABLE kept (x)")
+        path.unlink()
+        copy = place.copy(connection)
+        for name in ("state.db", "state.db-wal"):
+            (tmp_path / name).write_bytes(b"restored")
+        with pytest.raises(StateError, match="another file took its place while the exporter ran"):
+            place.put(copy)
+        for name in ("state.db", "state.db-wal"):
+            assert (tmp_path / name).read_bytes() == b"restored"
+            (tmp_path / name).unlink()
+        place.put(copy)
+        assert place.problem(kept=True) is None
 
 
 def test_what_is_deleted_while_no_connection_reads_it_is_lost(tmp_path: Path) -> None:

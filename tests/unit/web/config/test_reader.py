@@ -50,6 +50,26 @@ def test_what_the_file_holds_when_asked_is_what_is_seen(file: Path) -> None:
     assert asyncio.run(ask()) == ["deny", "sameorigin", None, "deny"]
 
 
+def test_a_reader_whose_thread_could_not_be_started_starts_it_for_the_next_request(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def ask() -> str | None:
+        reader = BackgroundReader(WebConfigFile(file), patience=GENEROUS)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_thread)
+            with pytest.raises(RuntimeError):
+                await reader.current()
+        file.write_text(HEADERS.replace("deny", "sameorigin"))
+        seen = frame((await reader.current()).config)
+        reader.stop()
+        return seen
+
+    assert asyncio.run(ask()) == "sameorigin"
+
+
 def test_while_the_disk_does_not_respond_what_was_seen_last_holds_and_one_waits_at_most_once(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
