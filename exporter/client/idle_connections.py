@@ -1,29 +1,37 @@
 """Limit the connections that wait for their next request, whatever the number of accounts."""
 
 import threading
+import time
 import weakref
+from collections.abc import Callable
 
 from urllib3.connection import HTTPConnection
 
 _MOST = 256
+
+LONGEST_SECONDS = 90.0
+"""How long a connection may be idle and still be used. Most servers close it before. But firewalls, load balancers and
+NAT gateways forget it after some minutes and tell nobody: the next request on it would get no answer."""
 
 
 class IdleConnections:
     """Limits the idle connections of all accounts. Beyond the limit, the one that is idle for longest is closed.
 
     So those of an account that reads page after page are kept. A pool connects a closed one again when it is needed.
+    One that is idle for too long is closed when it is taken.
     """
 
-    def __init__(self, most: int = _MOST) -> None:
+    def __init__(self, most: int = _MOST, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
-        self._idle: weakref.WeakKeyDictionary[HTTPConnection, None] = weakref.WeakKeyDictionary()
-        """The one that is idle for longest comes first."""
+        self._clock = clock
+        self._idle: weakref.WeakKeyDictionary[HTTPConnection, float] = weakref.WeakKeyDictionary()
+        """Since when each is idle. The one that is idle for longest comes first."""
         self._change = threading.Semaphore()
 
     def add(self, connection: HTTPConnection) -> None:
         """Note that a connection is idle. Call this before others can take it from its pool."""
         with self._change:
-            self._idle[connection] = None
+            self._idle[connection] = self._clock()
             while len(self._idle) > self._most:
                 first = next(iter(self._idle))
                 del self._idle[first]
@@ -31,6 +39,8 @@ class IdleConnections:
                 first.close()
 
     def take(self, connection: HTTPConnection) -> None:
-        """Note that a connection is in use again, so that it is not closed."""
+        """Note that a connection is in use again, so that it is not closed for others."""
         with self._change:
-            self._idle.pop(connection, None)
+            since = self._idle.pop(connection, None)
+        if since is not None and self._clock() - since > LONGEST_SECONDS:
+            connection.close()
