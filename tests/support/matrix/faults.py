@@ -64,6 +64,7 @@ def _api(effect: Effect) -> Begin:
 
 def _status_kind(code: int) -> str:
     known = {401: "auth", 403: "auth", 429: "rate_limited", 404: "404", 405: "405", 410: "410", 400: "400", 422: "422"}
+    known |= {408: "server_error", 425: "server_error"}
     return known.get(code) or ("server_error" if code >= 500 else "4xx" if code >= 400 else "not_200")
 
 
@@ -106,6 +107,10 @@ def _rate_limits() -> Iterator[Fault]:
             effect = wire.status(code, {"Retry-After": text})
             yield Fault(Section.STATUS, name, _api(effect), kind + " paused" * waits)
     used_up = {"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "30"}
+    refused = {"`Retry-After: 3`": {"Retry-After": "3"}, "`X-RateLimit-Remaining: 0`": used_up}
+    for name, headers in refused.items():
+        kind = "rate_limited used up" if "X-RateLimit-Limit" in headers else "rate_limited paused"
+        yield Fault(Section.STATUS, f"403 with {name}", _api(wire.status(403, headers)), kind)
     nonsense = {"X-RateLimit-Limit": "many", "X-RateLimit-Remaining": "-1", "X-RateLimit-Reset": "NaN"}
     yield Fault(Section.STATUS, "429 with `X-RateLimit-Reset`", _api(wire.status(429, used_up)), "rate_limited used up")
     yield Fault(Section.STATUS, "200 with `X-RateLimit-Remaining: 0`", _api(wire.head(used_up)), "used up")
