@@ -1,5 +1,7 @@
 """Turn errors of the HTTP libraries into FetchErrors."""
 
+import ssl
+
 import requests
 import urllib3
 
@@ -11,6 +13,9 @@ def fetch_error(error: Exception, expired: bool, timeout: float) -> FetchError:
     causes = _causes(error)
     if expired or any(_is_timeout(cause) for cause in causes):
         return FetchError(Reason.TIMEOUT, f"no complete answer within {timeout:g} seconds")
+    if any(isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) for cause in causes):
+        # Servers and load balancers drop connections like that in other protocols too: it may pass.
+        return FetchError(Reason.CONNECTION, "the server closed the connection in the TLS handshake")
     if any(isinstance(cause, (requests.exceptions.SSLError, urllib3.exceptions.SSLError)) for cause in causes):
         return FetchError(Reason.TLS, "the TLS handshake failed: " + _tls_message(causes))
     if any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes):
@@ -48,6 +53,10 @@ def _tls_message(causes: list[BaseException]) -> str:
         message = getattr(cause, "verify_message", None)
         if isinstance(message, str):
             return message
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError) and cause.reason:
+            # A constant of OpenSSL, such as WRONG_VERSION_NUMBER.
+            return f"{cause.reason.replace('_', ' ').lower()} (see tls_config)"
     return "see tls_config"
 
 
