@@ -1,10 +1,9 @@
 """Read the body of an answer, in little memory."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 
-from exporter.client.decoding import decode
+from exporter.client.decoding import as_text, decode
 from exporter.client.request import JSON
 from exporter.client.transport import Answer
 from exporter.model.record import FetchError, Reason
@@ -30,7 +29,7 @@ def json_of(answer: Answer) -> JSON:
     """
     size = len(answer.body)
     try:
-        text = answer.body.decode(json.detect_encoding(answer.body), "surrogatepass")
+        text = as_text(answer.body)
         answer.body.clear()
         return decode(text)
     except ValueError:

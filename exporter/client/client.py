@@ -134,7 +134,7 @@ class Client:
             except FetchError as error:
                 # A request that was cut off because the program stops has not failed: this raises Stopping.
                 self._pause(0.0)
-                if attempt >= self.attempts or not retry.is_retryable(error.reason):
+                if attempt >= self.attempts or not (error.passing or retry.is_retryable(error.reason)):
                     raise
             self._pause(retry.backoff(attempt, random.random()))
             attempt += 1

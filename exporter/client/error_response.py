@@ -43,13 +43,13 @@ def response_error(request: Request, status: int, message: str = "", *, throttle
         )
     if status in (401, 403):
         return FetchError(Reason.AUTH, f"{where}: the API refuses the token{quoted}", status)
-    if status >= 500 or status in _PASSING:
+    if status >= 500:
         return FetchError(Reason.SERVER_ERROR, where + quoted, status)
     if 300 <= status < 400:
         where += ": redirects are not followed, the token is for the host of base_url only"
     if status == 404 and "{" not in request.endpoint:
         where += ": check base_url"
-    return FetchError(Reason.CLIENT_ERROR, where + quoted, status)
+    return FetchError(Reason.CLIENT_ERROR, where + quoted, status, passing=status in _PASSING)
 
 
 def redacted(words: str, token: str) -> str:

@@ -14,8 +14,8 @@ def fetch_error(error: Exception, expired: bool, timeout: float) -> FetchError:
     if expired or any(_is_timeout(cause) for cause in causes):
         return FetchError(Reason.TIMEOUT, f"no complete answer within {timeout:g} seconds")
     if any(isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) for cause in causes):
-        # Servers and load balancers drop connections like that in other protocols too: it may pass.
-        return FetchError(Reason.CONNECTION, "the server closed the connection in the TLS handshake")
+        # Servers that restart, and load balancers that shed load, do that. It says nothing about certificates.
+        return FetchError(Reason.TLS, "the server closed the connection in the TLS handshake", passing=True)
     if any(isinstance(cause, (requests.exceptions.SSLError, urllib3.exceptions.SSLError)) for cause in causes):
         return FetchError(Reason.TLS, "the TLS handshake failed: " + _tls_message(causes))
     if any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes):

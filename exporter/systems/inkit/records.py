@@ -16,7 +16,7 @@ from exporter.systems.fields import (
     amount,
     bounded,
     identifier,
-    iso_time,
+    is_absent,
     label,
     mapping,
     name,
@@ -26,6 +26,7 @@ from exporter.systems.fields import (
     word,
 )
 from exporter.systems.inkit.families import FAILURES, FINAL, KNOWN_STATUSES
+from exporter.systems.times import iso_time
 
 _COUNTED = KNOWN_STATUSES - {"error"}
 """Statuses under which a batch's destination may count generations. An entry `error` is a message."""
@@ -133,7 +134,7 @@ def invocation_record(item: Mapping[str, JSON], *, workflow_label: bool) -> Reco
 
 def _batch_id(value: JSON, reason: str) -> str | None:
     """Return the ID of the batch that an invocation is part of, None if it is part of none."""
-    return None if value is None else identifier(value, reason)
+    return None if is_absent(value) else identifier(value, reason)
 
 
 def _deliveries(found: JSON, unknown: set[str]) -> Counter[tuple[str, str]]:

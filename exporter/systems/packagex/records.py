@@ -12,8 +12,8 @@ from exporter.model.record import Key, Record
 from exporter.systems.fields import (
     amount,
     bounded,
-    epoch_time,
     identifier,
+    is_absent,
     label,
     mapping,
     name,
@@ -23,6 +23,7 @@ from exporter.systems.fields import (
     word,
 )
 from exporter.systems.packagex.families import FINAL, OUTCOMES
+from exporter.systems.times import epoch_time
 
 
 def batch_record(item: Mapping[str, JSON]) -> Record:
@@ -69,4 +70,4 @@ def _add_phase(contributions: Counter[Key], resource: str, entry: JSON, named: b
 
 def _time(value: JSON, reason: str) -> float | None:
     """Read a time that may be absent: a batch without one lasts until the poll that finds it finished."""
-    return None if value is None else epoch_time(value, reason)
+    return None if is_absent(value) else epoch_time(value, reason)

@@ -13,6 +13,7 @@ from exporter.client.request import Request
 from exporter.client.retry import RETRY_AFTER_MAX_SECONDS
 from exporter.demo import faults
 from exporter.model.record import FetchError, Reason
+from exporter.polling.collector.server_limits import is_refusal
 from tests.support.rig import NOW, Pauses, Rig, client
 
 BATCHES = Request("/batches", "/batches")
@@ -66,7 +67,13 @@ def test_a_refusal_for_another_reason_stays_one_and_its_pause_is_kept(
 
 @pytest.mark.parametrize("status", [408, 425])
 def test_what_a_server_refuses_for_the_moment_may_pass(status: int) -> None:
-    assert response_error(BATCHES, status).reason is Reason.SERVER_ERROR
+    assert response_error(BATCHES, status).passing
+    assert not is_refusal(response_error(BATCHES, status))
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 422, 500])
+def test_of_other_answers_only_the_reason_says_whether_they_may_pass(status: int) -> None:
+    assert not response_error(BATCHES, status).passing
 
 
 @given(st.integers(100, 599).filter(lambda status: status != 200), st.integers(1, 100))
@@ -105,3 +112,9 @@ def test_an_error_in_the_body_alone_may_ask_for_a_pause_too(rig: Rig, status: in
         client(rig.mock_api.url, wait=pauses, system="packagex").get(BATCHES)
     assert caught.value.reason is (Reason.SERVER_ERROR if status == 503 else Reason.RATE_LIMITED)
     assert any(19 <= seconds <= 20 for seconds in pauses.seconds)
+
+
+@pytest.mark.parametrize("status", [408, 425])
+def test_what_may_pass_is_retried(rig: Rig, status: int) -> None:
+    rig.mock_api.faults.add(faults.status(status), times=2)
+    assert client(rig.mock_api.url).get(Request("/batch", "/batch")) is not None
