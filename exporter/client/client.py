@@ -29,6 +29,13 @@ log = logging.getLogger(__name__)
 
 USER_AGENT = f"batch-exporter/{__version__}"
 
+_HEADERS = {
+    "User-Agent": USER_AGENT,
+    "Accept": "application/json",
+    # Without it a cache on the way may answer one poll with what it has kept of another.
+    "Cache-Control": "no-cache",
+}
+
 _LARGEST_ERROR_BYTES = 65_536
 """A larger error is a page for people, and is not read."""
 
@@ -215,7 +222,7 @@ class Client:
             answer = self._transport.get(
                 self._access.base_url + request.path,
                 request.params,
-                {self._access.token_header: token, "User-Agent": USER_AGENT, "Accept": "application/json"},
+                {self._access.token_header: token, **_HEADERS},
                 self._access.timeout,
                 most,
             )

@@ -19,6 +19,7 @@ from exporter.demo.items import document_batch
 from exporter.demo.server import MockApi
 from exporter.model.record import FetchError, Reason
 from tests.support.rig import NOW, TOKEN, Meter, Pauses, Rig, as_it_is, client
+from tests.support.scripted import scripted
 
 BATCHES = Request("/batch", "/batch")
 
@@ -154,6 +155,12 @@ def test_a_retry_after_holds_the_account(rig: Rig, header: str, code: int) -> No
     rig.mock_api.faults.add(faults.status(code, {"Retry-After": header}), times=1)
     client(rig.mock_api.url, wait=pauses).get(BATCHES)
     assert any(29 <= pause <= 30 for pause in pauses.seconds)
+
+
+def test_no_cache_on_the_way_may_answer_with_what_it_has_kept() -> None:
+    with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as server:
+        client(server.url).get(BATCHES)
+    assert b"\r\ncache-control: no-cache\r\n" in server.asked[0].lower()
 
 
 def test_time_waited_for_the_budget_is_counted(rig: Rig) -> None:
