@@ -87,6 +87,20 @@ def name(key: str) -> str:
     return UNKNOWN if found == NONE else found
 
 
+@functools.lru_cache(maxsize=1024)
+def known_as(found: str, known: frozenset[str]) -> str:
+    """Return a known word in place of one that differs from it in its separators alone: `timedout` is `timed_out`.
+
+    Serializers write `TimedOut`, and hosts of an API may have different ones for a while.
+    """
+    return found if found in known else _joined(known).get(found.replace("_", ""), found)
+
+
+@functools.lru_cache(maxsize=16)
+def _joined(known: frozenset[str]) -> Mapping[str, str]:
+    return {word.replace("_", ""): word for word in known}
+
+
 # A million records have few distinct words; the bound is for a server that invents them.
 @functools.lru_cache(maxsize=1024)
 def _normalized(value: str) -> str:

@@ -14,6 +14,7 @@ from exporter.systems.fields import (
     bounded,
     identifier,
     is_absent,
+    known_as,
     label,
     mapping,
     name,
@@ -22,13 +23,15 @@ from exporter.systems.fields import (
     sequence,
     word,
 )
-from exporter.systems.packagex.families import FINAL, OUTCOMES
+from exporter.systems.packagex.families import FINAL, OPEN, OUTCOMES
 from exporter.systems.times import epoch_time
+
+_KNOWN_STATUSES = FINAL | {*OPEN}
 
 
 def batch_record(item: Mapping[str, JSON]) -> Record:
     """Read a batch. Raises Unreadable."""
-    status = word(item.get("status"), "status")
+    status = known_as(word(item.get("status"), "status"), _KNOWN_STATUSES)
     unknown: set[str] = set()
     made = [label(item.get(key)) for key in ("resource", "action", "mode", "via")]
     resource = made[0]
