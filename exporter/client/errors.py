@@ -1,5 +1,6 @@
 """Turn errors of the HTTP libraries into FetchErrors."""
 
+import http.client
 import ssl
 
 import requests
@@ -64,4 +65,6 @@ def _os_message(causes: list[BaseException]) -> str:
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno is not None and isinstance(cause.strerror, str):
             return cause.strerror
+    if any(isinstance(cause, http.client.HTTPException) and not isinstance(cause, OSError) for cause in causes):
+        return "the answer is not valid HTTP"
     return "the server closed the connection" if any("closed" in str(cause) for cause in causes) else "no answer"

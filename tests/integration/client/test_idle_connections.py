@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from urllib3.connection import HTTPConnection
 
-from exporter.client.idle_connections import LONGEST_SECONDS, IdleConnections
+from exporter.client.idle_connections import LONGEST_SECONDS, LONGEST_USE_SECONDS, IdleConnections
 from exporter.client.resolve import SYSTEM
 from exporter.client.transport import RequestLimits, Tls, Transport
 from exporter.model.record import FetchError
@@ -180,6 +180,26 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(gaps: list[float]
         if gap > LONGEST_SECONDS:
             assert used.sock is None
             used.sock = socket.socket()
+        else:
+            assert used.sock is before
+    used.close()
+
+
+@given(st.lists(st.floats(LONGEST_SECONDS / 2, LONGEST_SECONDS), min_size=25, max_size=60))
+@settings(max_examples=examples(20))
+def test_a_connection_that_is_always_in_use_is_made_again_now_and_then(gaps: list[float]) -> None:
+    """Otherwise it would stay with the address, and the version of the API, that it was made to."""
+    now = made = 0.0
+    idle = IdleConnections(clock=lambda: now)
+    used = connected()
+    for gap in gaps:
+        idle.add(used)
+        before = used.sock
+        now += gap
+        idle.take(used)
+        if now - made > LONGEST_USE_SECONDS:
+            assert used.sock is None
+            used.sock, made = socket.socket(), now
         else:
             assert used.sock is before
     used.close()

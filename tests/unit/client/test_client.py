@@ -157,6 +157,21 @@ def test_a_retry_after_holds_the_account(rig: Rig, header: str, code: int) -> No
     assert any(29 <= pause <= 30 for pause in pauses.seconds)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n", id="another-protocol"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n", id="too-many-headers"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 99_999 + b"\r\n\r\n", id="a-long-header"),
+    ],
+)
+def test_an_answer_that_is_not_http_is_told_from_none(head: bytes) -> None:
+    with scripted(head) as server:
+        error = failure(client(server.url))
+    assert error.reason is Reason.CONNECTION
+    assert "the answer is not valid HTTP" in str(error)
+
+
 def test_no_cache_on_the_way_may_answer_with_what_it_has_kept() -> None:
     with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as server:
         client(server.url).get(BATCHES)
