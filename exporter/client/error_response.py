@@ -49,6 +49,8 @@ def response_error(request: Request, status: int, message: str = "", *, throttle
         where += ": redirects are not followed, the token is for the host of base_url only"
     if status == 404 and "{" not in request.endpoint:
         where += ": check base_url"
+    if status == 407:
+        where += ": the proxy asks for a user name and password (see proxy_url)"
     return FetchError(Reason.CLIENT_ERROR, where + quoted, status, passing=status in _PASSING)
 
 

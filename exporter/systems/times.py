@@ -18,8 +18,10 @@ _DAY = 86_400
 _NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _DATE = r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})"
 _TIME_OF_DAY = r"([0-9]{2}):?([0-9]{2})(?::?([0-9]{2})(?:[.,]([0-9]+))?)?"
-_ZONE = r"(?:[Zz]|UTC|GMT|([+-])([0-9]{2})(?::?([0-9]{2}))?)"
-_TIME = re.compile(f"{_DATE}(?:(?:[Tt]| +){_TIME_OF_DAY} *{_ZONE}?)?")
+_ZONE = r"(?:[Zz]|UTC|GMT|([+-])([0-9]{2})(?::?([0-9]{2}))?(?: UTC)?)"
+_SUFFIX = r"(?:\[!?[A-Za-z0-9_/+=:.\-]{1,64}\]){0,4}"
+"""The name of a zone or a calendar (RFC 9557). Only the offset before it counts."""
+_TIME = re.compile(f"{_DATE}(?:(?:[Tt]| +){_TIME_OF_DAY} *(?:{_ZONE}{_SUFFIX})?)?")
 
 
 def iso_time(value: JSON, reason: str = "created_at") -> float:
