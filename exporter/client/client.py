@@ -272,7 +272,9 @@ class Client:
         try:
             error = self._access.read_error(json_of(answer)) if len(answer.body) <= _LARGEST_ERROR_BYTES else None
         except FetchError:
-            return ""
+            # To take a firewall's page for a refused token would lead to a new token, which is refused too.
+            html = answer.headers.get("Content-Type", "").strip().lower().startswith("text/html")
+            return "an HTML page, as of a proxy or a firewall" if html else ""
         return "" if error is None else redacted(error.words, token)
 
     def _pause(self, seconds: float) -> None:

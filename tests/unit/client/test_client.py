@@ -172,6 +172,15 @@ def test_an_answer_that_is_not_http_is_told_from_none(head: bytes) -> None:
     assert "the answer is not valid HTTP" in str(error)
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
+def test_a_page_of_a_firewall_is_told_from_an_answer_of_the_api(rig: Rig, asking: Client, status: int) -> None:
+    rig.mock_api.faults.add(faults.html(status))
+    assert "(an HTML page, as of a proxy or a firewall)" in str(failure(asking))
+    rig.mock_api.faults.clear()
+    rig.mock_api.faults.add(faults.status(status))
+    assert "HTML" not in str(failure(asking))
+
+
 def test_no_cache_on_the_way_may_answer_with_what_it_has_kept() -> None:
     with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as server:
         client(server.url).get(BATCHES)
