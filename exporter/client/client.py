@@ -5,24 +5,21 @@ Endpoints and the meaning of answers are the systems' part.
 
 import copy
 import functools
-import hashlib
 import itertools
-import json
 import logging
 import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from exporter import __version__
-from exporter.client import retry
-from exporter.client.decoding import decode
+from exporter.client import retry, throttling
+from exporter.client.answers import Digest, json_of
 from exporter.client.error_response import ApiErrorReader, redacted, response_error
 from exporter.client.rate_limit import RateLimiter
-from exporter.client.rate_limit_headers import api_limit
 from exporter.client.request import JSON, Request
 from exporter.client.runner import Runner, Stopping
 from exporter.client.transport import MAX_BODY_BYTES, Answer, Transport
@@ -31,6 +28,13 @@ from exporter.model.record import FetchError, Reason
 log = logging.getLogger(__name__)
 
 USER_AGENT = f"batch-exporter/{__version__}"
+
+_HEADERS = {
+    "User-Agent": USER_AGENT,
+    "Accept": "application/json",
+    # Without it a cache on the way may answer one poll with what it has kept of another.
+    "Cache-Control": "no-cache",
+}
 
 _LARGEST_ERROR_BYTES = 65_536
 """A larger error is a page for people, and is not read."""
@@ -122,11 +126,11 @@ class Client:
 
         An answer with the known bytes is not decoded. Raises as `get` does.
         """
-        digest = _Digest(known)
+        digest = Digest(known)
         answer = self._get(request, MAX_BODY_BYTES if request.most is None else request.most, digest)
         return digest.found, answer
 
-    def _get(self, request: Request, most: int, digest: "_Digest | None" = None) -> JSON | None:
+    def _get(self, request: Request, most: int, digest: Digest | None = None) -> JSON | None:
         """Return the answer as `get` does, if it has at most so many bytes; None if its digest is the known one."""
         attempt = 1
         while True:
@@ -137,7 +141,7 @@ class Client:
             except FetchError as error:
                 # A request that was cut off because the program stops has not failed: this raises Stopping.
                 self._pause(0.0)
-                if attempt >= self.attempts or not retry.is_retryable(error.reason):
+                if attempt >= self.attempts or not (error.passing or retry.is_retryable(error.reason)):
                     raise
             self._pause(retry.backoff(attempt, random.random()))
             attempt += 1
@@ -189,7 +193,7 @@ class Client:
         """Return how many answers as large as the last one may be under way."""
         return max(1, AHEAD_BYTES // max(1, self._sizes.get(request.endpoint, 0)))
 
-    def _once(self, request: Request, most: int, digest: "_Digest | None") -> JSON | None:
+    def _once(self, request: Request, most: int, digest: Digest | None) -> JSON | None:
         """Make one attempt. Raises FetchError and Stopping."""
         # Concurrency before the turn: requests that waited for the former must not start all at once.
         with self._limiter.concurrency.entered(self._runner.result):
@@ -218,7 +222,7 @@ class Client:
             answer = self._transport.get(
                 self._access.base_url + request.path,
                 request.params,
-                {self._access.token_header: token, "User-Agent": USER_AGENT, "Accept": "application/json"},
+                {self._access.token_header: token, **_HEADERS},
                 self._access.timeout,
                 most,
             )
@@ -232,16 +236,13 @@ class Client:
 
     def _obey(self, answer: Answer) -> None:
         """Start no request for as long as the answer asks for: by Retry-After, or by a rate limit that is used up."""
-        now = self._clock()
-        pause = retry.retry_after(answer.headers.get("Retry-After"), now) if answer.status in (429, 503) else None
-        limit = api_limit(answer.headers, now)
-        if limit is not None:
-            self._meter.rate_limit(limit.limit, limit.remaining, limit.reset_in)
-            if pause is None and (pause := limit.hold(len(self._under_way), refused=answer.status == 429)):
-                pause = retry.clamped(pause)
-                self._tell(pause)
-        if pause is not None:
-            self._limiter.pause(pause)
+        asked = throttling.asked(answer.status, answer.headers, len(self._under_way), self._clock())
+        if asked.limit is not None:
+            self._meter.rate_limit(asked.limit.limit, asked.limit.remaining, asked.limit.reset_in)
+        if asked.used_up:
+            self._tell(asked.pause)
+        if asked.pause > 0:
+            self._limiter.pause(asked.pause)
 
     def _tell(self, pause: float) -> None:
         """Log that the API's rate limit is used up: the first time, and later ones only for debugging."""
@@ -253,48 +254,29 @@ class Client:
             self._told.append(None)
 
     def _decode(self, request: Request, answer: Answer, token: str) -> JSON:
-        if answer.status == 200:
-            decoded = _json(answer)
+        status = answer.status
+        if status == 200:
+            decoded = json_of(answer)
             error = self._access.read_error(decoded)
             if error is None:
                 return decoded
             # Some APIs report an error in the body alone.
-            raise response_error(request, error.status or 500, redacted(error.words, token))
-        raise response_error(request, answer.status, self._message(answer, token))
+            status, message = error.status or 500, redacted(error.words, token)
+            self._obey(replace(answer, status=status))
+        else:
+            message = self._message(answer, token)
+        throttled = throttling.is_throttled(status, answer.headers, self._clock())
+        raise response_error(request, status, message, throttled=throttled)
 
     def _message(self, answer: Answer, token: str) -> str:
         try:
-            error = self._access.read_error(_json(answer)) if len(answer.body) <= _LARGEST_ERROR_BYTES else None
+            error = self._access.read_error(json_of(answer)) if len(answer.body) <= _LARGEST_ERROR_BYTES else None
         except FetchError:
-            return ""
+            # To take a firewall's page for a refused token would lead to a new token, which is refused too.
+            html = answer.headers.get("Content-Type", "").strip().lower().startswith("text/html")
+            return "an HTML page, as of a proxy or a firewall" if html else ""
         return "" if error is None else redacted(error.words, token)
 
     def _pause(self, seconds: float) -> None:
         if self._runner.pause(seconds):
             raise Stopping
-
-
-@dataclass(slots=True)
-class _Digest:
-    """A digest of the bytes of an answer, and the one that is known."""
-
-    known: bytes
-    found: bytes = b""
-
-    def is_known(self, body: bytearray) -> bool:
-        """Note the digest of a body. Return whether it is the known one."""
-        self.found = hashlib.blake2b(body, digest_size=16).digest()
-        return self.found == self.known
-
-
-def _json(answer: Answer) -> JSON:
-    """Decode the body and clear it, so that bytes, text and values of a large one are not in memory together."""
-    size = len(answer.body)
-    try:
-        text = answer.body.decode(json.detect_encoding(answer.body), "surrogatepass")
-        answer.body.clear()
-        return decode(text)
-    except ValueError:
-        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-        shown = kind if kind in ("text/html", "text/plain", "application/xml", "text/xml") else "its body"
-        raise FetchError(Reason.MALFORMED, f"the answer is not JSON ({shown}, {size} bytes)", 200) from None

@@ -3,6 +3,7 @@
 import base64
 import contextvars
 import functools
+import http.client
 import socket
 import ssl
 import warnings
@@ -50,11 +51,31 @@ class Call:
 current_call: contextvars.ContextVar[Call] = contextvars.ContextVar("call")
 
 
+class _Response(http.client.HTTPResponse):
+    """Skips all interim answers (RFC 9110, 15.2), as every client must. Python skips 100 alone.
+
+    It would take `103 Early Hints` for the answer, and the answer for that to the next request on the connection, which
+    may be one of another account.
+    """
+
+    def begin(self) -> None:
+        super().begin()
+        while 100 <= self.status < 200:
+            if self.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                # What follows is no HTTP.
+                raise http.client.BadStatusLine("101")
+            # Without headers it begins with the next answer.
+            self.headers = self.msg = None  # type: ignore[assignment]
+            super().begin()
+
+
 def _attach(used: connection.HTTPConnection) -> None:
     current_call.get().deadline.attach(used)
 
 
 class _HttpConnection(connection.HTTPConnection):
+    response_class = _Response
+
     def connect(self) -> None:
         _attach(self)
         super().connect()

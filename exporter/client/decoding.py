@@ -16,28 +16,41 @@ _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)|[\[{]|[\]}]', re.DOTALL
 """Matches a string or a bracket. A string without an end is one token, so each character is read once."""
 
 
+def as_text(body: bytes | bytearray) -> str:
+    """Return the text of JSON in any encoding that JSON may have.
+
+    Bytes that are wrong are replaced. They are part of one value, most often of a name that was cut in the middle of a
+    character, and must not cost all other records.
+    """
+    encoding = json.detect_encoding(body)
+    try:
+        return body.decode(encoding, "surrogatepass")
+    except UnicodeDecodeError:
+        return body.decode(encoding, "replace")
+
+
 def decode(body: bytes | str) -> JSON:
     """Return a decoded JSON object or list. Raises ValueError for anything else.
 
-    A number of too many digits becomes infinite. `NaN` and `Infinity`, which some serializers write, become floats.
-    Values that are nested too deeply are replaced.
+    A number of too many digits becomes infinite. `NaN` and `Infinity`, which some serializers write, become floats, and
+    control characters are accepted in strings. Values that are nested too deeply are replaced.
     """
+    text = body if isinstance(body, str) else as_text(body)
     try:
-        decoded = _loads(body)
+        decoded = _loads(text)
     except RecursionError:
-        text = body if isinstance(body, str) else body.decode(json.detect_encoding(body), "surrogatepass")
         decoded = _loads("".join(_shallow(text)))
     if not isinstance(decoded, (dict, list)):
         raise ValueError
     return decoded
 
 
-def _loads(text: str | bytes) -> JSON:
+def _loads(text: str) -> JSON:
     try:
         return json.loads(text)
     except ValueError:
         # Python limits the number of digits. A function for each integer takes half the time again.
-        return json.loads(text, parse_int=_integer)
+        return json.loads(text, parse_int=_integer, strict=False)
 
 
 def _integer(digits: str) -> int | float:

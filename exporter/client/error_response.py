@@ -26,23 +26,32 @@ _LONGEST_WORDS = 200
 _PRIVATE = re.compile(r"\S*://\S*|\S+@\S+|[A-Za-z0-9_+/=.\-]{24,}")
 
 
-def response_error(request: Request, status: int, message: str = "") -> FetchError:
-    """Return the error for an answer with this status; `message` is the vendor's, redacted."""
+_PASSING = (408, 425)
+"""What a server refuses for the moment: it had closed the connection, or the request came too early for it."""
+
+
+def response_error(request: Request, status: int, message: str = "", *, throttled: bool = False) -> FetchError:
+    """Return the error for an answer with this status; `message` is the vendor's, redacted.
+
+    `throttled` is whether the request was refused only because there were too many.
+    """
     where = f"GET {request.endpoint} answered {status}"
     quoted = f" ({message})" if message else ""
-    if status in (401, 403):
-        return FetchError(Reason.AUTH, f"{where}: the API refuses the token{quoted}", status)
-    if status == 429:
+    if status == 429 or throttled:
         return FetchError(
             Reason.RATE_LIMITED, f"{where}: too many requests (see max_requests_per_second){quoted}", status
         )
+    if status in (401, 403):
+        return FetchError(Reason.AUTH, f"{where}: the API refuses the token{quoted}", status)
     if status >= 500:
         return FetchError(Reason.SERVER_ERROR, where + quoted, status)
     if 300 <= status < 400:
         where += ": redirects are not followed, the token is for the host of base_url only"
     if status == 404 and "{" not in request.endpoint:
         where += ": check base_url"
-    return FetchError(Reason.CLIENT_ERROR, where + quoted, status)
+    if status == 407:
+        where += ": the proxy asks for a user name and password (see proxy_url)"
+    return FetchError(Reason.CLIENT_ERROR, where + quoted, status, passing=status in _PASSING)
 
 
 def redacted(words: str, token: str) -> str:

@@ -1,5 +1,8 @@
 """Turn errors of the HTTP libraries into FetchErrors."""
 
+import http.client
+import ssl
+
 import requests
 import urllib3
 
@@ -11,6 +14,9 @@ def fetch_error(error: Exception, expired: bool, timeout: float) -> FetchError:
     causes = _causes(error)
     if expired or any(_is_timeout(cause) for cause in causes):
         return FetchError(Reason.TIMEOUT, f"no complete answer within {timeout:g} seconds")
+    if any(isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) for cause in causes):
+        # Servers that restart, and load balancers that shed load, do that. It says nothing about certificates.
+        return FetchError(Reason.TLS, "the server closed the connection in the TLS handshake", passing=True)
     if any(isinstance(cause, (requests.exceptions.SSLError, urllib3.exceptions.SSLError)) for cause in causes):
         return FetchError(Reason.TLS, "the TLS handshake failed: " + _tls_message(causes))
     if any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes):
@@ -53,6 +59,10 @@ def _tls_message(causes: list[BaseException]) -> str:
         message = getattr(cause, "verify_message", None)
         if isinstance(message, str):
             return message
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError) and cause.reason:
+            # A constant of OpenSSL, such as WRONG_VERSION_NUMBER.
+            return f"{cause.reason.replace('_', ' ').lower()} (see tls_config)"
     return "see tls_config"
 
 
@@ -60,4 +70,6 @@ def _os_message(causes: list[BaseException]) -> str:
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno is not None and isinstance(cause.strerror, str):
             return cause.strerror
+    if any(isinstance(cause, http.client.HTTPException) and not isinstance(cause, OSError) for cause in causes):
+        return "the answer is not valid HTTP"
     return "the server closed the connection" if any("closed" in str(cause) for cause in causes) else "no answer"

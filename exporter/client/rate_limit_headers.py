@@ -18,6 +18,7 @@ _FIRST_EPOCH = 1e9
 _FIRST_EPOCH_MILLISECONDS = 1e11
 
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,9})?")
+_NO_LIMIT = re.compile(r"0+|-[0-9]{1,15}")
 _QUOTA = re.compile(r"([0-9]{1,15})(?:\s*,\s*[0-9]{1,15}\s*;\s*w=[0-9]{1,15}[^,]*)+")
 """The limit before the policies that it is taken from, as in `10, 10;w=1, 50;w=60`."""
 _BARE = r'"(?:[^"\\]|\\.)*"|:[A-Za-z0-9+/=]*:|[^\s",;=:][^\s",;=]*'
@@ -61,9 +62,14 @@ def api_limit(headers: Mapping[str, str], now: float) -> ApiLimit | None:
             found[name] = f"{found[name]}, {value}" if name in found else value
     if not found:
         return None
-    now = _moment(headers.get("Date", "")) or now
+    now = server_time(headers, now)
     stated = [limit for limit in (*_standard(found, now), *_classic(found, now)) if limit is not None]
     return min(stated, key=_tightness, default=None)
+
+
+def server_time(headers: Mapping[str, str], now: float) -> float:
+    """Return when the answer was made, epoch seconds, by the API's own clock; `now` if it does not say."""
+    return _moment(headers.get("Date", "")) or now
 
 
 def _name(key: str) -> str:
@@ -129,8 +135,10 @@ def _members(text: str) -> Iterable[tuple[str, Mapping[str, str]]]:
 
 def _stated(limit: str, remaining: str, reset: str, now: float) -> ApiLimit | None:
     """Return the limit that these values state; None if they say nothing of how much is allowed or left."""
-    # A limit of 0 on an API that answers is no limit.
+    # A limit of 0 on an API that answers is no limit, as is one below. Nothing is left of it, and nothing is used up.
     allowed, left = _number(limit) or None, _number(remaining)
+    if left == 0 and _NO_LIMIT.fullmatch(limit):
+        left = None
     wait = _reset(reset, now)
     if allowed is None and left is None and wait is None:
         return None

@@ -74,10 +74,12 @@ class PollError(Exception):
 class FetchError(PollError):
     """The API gave no usable answer."""
 
-    def __init__(self, reason: Reason, message: str, status: int | None = None) -> None:
+    def __init__(self, reason: Reason, message: str, status: int | None = None, *, passing: bool = False) -> None:
         super().__init__(reason, message)
         self.status = status
         """The HTTP status; None if there was no answer."""
+        self.passing = passing
+        """Whether the next attempt may succeed, unlike after other errors with this reason."""
 
 
 class StateError(PollError):

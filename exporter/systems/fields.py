@@ -5,12 +5,10 @@ status, and is rejected without one of them; all else is read with `optional` or
 """
 
 import functools
-import math
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from exporter.client import JSON
@@ -24,11 +22,6 @@ _LARGEST_AMOUNT = 2**31
 """No batch has as many documents."""
 _LARGEST_SUM = MOST_ENTRIES * _LARGEST_AMOUNT
 """The sum of a million such records still fits into the state."""
-_LEAST_MILLISECONDS = 1e11
-"""As seconds, this is the year 5138; as milliseconds, 1973."""
-_END_OF_TIME = 253_402_300_800.0
-"""The year 10000, which no ISO 8601 timestamp can express."""
-_DAY = 86_400
 _LONGEST_WORD = 64
 _LONGEST_READ = 1024
 """Characters of a name that are looked at."""
@@ -39,14 +32,11 @@ _INVISIBLE = re.compile(
     f"[{_JOINERS}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
 """Invisible letters and marks: names that differ only in them look the same."""
-_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _DIGITS = re.compile(r"[0-9]{1,10}")
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 _ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.:\-]{{0,{_LONGEST_ID - 1}}}")
-_DATE = r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})"
-_TIME_OF_DAY = r"([0-9]{2}):?([0-9]{2})(?::?([0-9]{2})(?:[.,]([0-9]+))?)?"
-_ZONE = r"(?:[Zz]|([+-])([0-9]{2})(?::?([0-9]{2}))?)"
-_TIME = re.compile(f"{_DATE}(?:(?:[Tt]| +){_TIME_OF_DAY} *{_ZONE}?)?")
+
+_EMPTY: tuple[JSON, ...] = (None, "", [], {})
 
 ALWAYS_NEEDED = ("id", "not_an_object", "not_answered", "unreadable")
 """Why an item of any list may be rejected: no ID, not an object, missing from an answer by ID, or unreadable."""
@@ -97,6 +87,20 @@ def name(key: str) -> str:
     return UNKNOWN if found == NONE else found
 
 
+@functools.lru_cache(maxsize=1024)
+def known_as(found: str, known: frozenset[str]) -> str:
+    """Return a known word in place of one that differs from it in its separators alone: `timedout` is `timed_out`.
+
+    Serializers write `TimedOut`, and hosts of an API may have different ones for a while.
+    """
+    return found if found in known else _joined(known).get(found.replace("_", ""), found)
+
+
+@functools.lru_cache(maxsize=16)
+def _joined(known: frozenset[str]) -> Mapping[str, str]:
+    return {word.replace("_", ""): word for word in known}
+
+
 # A million records have few distinct words; the bound is for a server that invents them.
 @functools.lru_cache(maxsize=1024)
 def _normalized(value: str) -> str:
@@ -142,12 +146,17 @@ def identifier(value: JSON, reason: str = "id") -> str:
     return value
 
 
+def is_absent(value: JSON) -> bool:
+    """Return whether a field has no value: null or an empty text, which serializers without a null write for it."""
+    return value is None or value == ""
+
+
 def amount(value: JSON, reason: str) -> int:
-    """Return a count; null is 0. `3.0` and `"3"` are 3: some serializers have no integers."""
-    if value is None:
-        return 0
+    """Return a count; null and an empty text are 0. `3.0` and `"3"` are 3: some serializers have no integers."""
     if type(value) is int and 0 <= value <= _LARGEST_AMOUNT:
         return value
+    if is_absent(value):
+        return 0
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LARGEST_AMOUNT:
@@ -158,8 +167,8 @@ def amount(value: JSON, reason: str) -> int:
 
 
 def mapping(value: JSON, reason: str) -> Mapping[str, JSON]:
-    """Return an object; null is an empty one."""
-    if value is None:
+    """Return an object; null, an empty text and an empty list are an empty one: many serializers write them for it."""
+    if value in _EMPTY:
         return {}
     if not isinstance(value, dict):
         raise Unreadable(reason)
@@ -167,8 +176,8 @@ def mapping(value: JSON, reason: str) -> Mapping[str, JSON]:
 
 
 def sequence(value: JSON, reason: str) -> Sequence[JSON]:
-    """Return a list; null is an empty one."""
-    if value is None:
+    """Return a list; null, an empty text and an empty object are an empty one, as for `mapping`."""
+    if value in _EMPTY:
         return ()
     if not isinstance(value, list):
         raise Unreadable(reason)
@@ -181,73 +190,6 @@ def bounded(entries: Iterable[_Entry], field: str, unknown: set[str]) -> Iterato
         if place == MOST_ENTRIES:
             unknown.add(field)
         yield entry, place < MOST_ENTRIES
-
-
-def iso_time(value: JSON, reason: str = "created_at") -> float:
-    """Read a time of RFC 3339, or of ISO 8601 as far as it is alike, as epoch seconds; without a zone it is UTC.
-
-    Leap seconds, `24:00`, spaces around it and fractions of any length are accepted. Times before 1970 are unreadable:
-    programs write zero times such as `0001-01-01T00:00:00Z` for an unknown time.
-    """
-    found = _TIME.fullmatch(value.strip(" \t\r\n")) if isinstance(value, str) else None
-    if found is None:
-        raise Unreadable(reason)
-    year, _, month, day, hour, minute, second, fraction, sign, *offset = found.groups("0")
-    try:
-        seconds = (
-            _midnight(year, month, day)
-            + _of_day(int(hour), int(minute), int(second), fraction)
-            - _offset(sign, *offset)
-        )
-    except ValueError:
-        raise Unreadable(reason) from None
-    # The same arithmetic as datetime, for the same float.
-    return _possible((seconds * 10**6 + int(fraction[:6].ljust(6, "0"))) / 10**6, reason)
-
-
-# The records of a window were created on few days.
-@functools.lru_cache(maxsize=1024)
-def _midnight(year: str, month: str, day: str) -> int:
-    """Return when a day begins, epoch seconds. Raises ValueError."""
-    return int(datetime(int(year), int(month), int(day), tzinfo=UTC).timestamp())
-
-
-def _of_day(hour: int, minute: int, second: int, fraction: str) -> int:
-    """Return the seconds since midnight. Raises ValueError."""
-    if hour == 24 and not minute and not second and not fraction.strip("0"):
-        return _DAY
-    if hour > 23 or minute > 59 or second > 60:
-        raise ValueError
-    return hour * 3600 + minute * 60 + second
-
-
-def _offset(sign: str, hours: str, minutes: str) -> int:
-    """Return the seconds ahead of UTC. Raises ValueError."""
-    if int(hours) > 23 or int(minutes) > 59:
-        raise ValueError
-    seconds = int(hours) * 3600 + int(minutes) * 60
-    return -seconds if sign == "-" else seconds
-
-
-def _possible(seconds: float, reason: str) -> float:
-    if not 0 < seconds < _END_OF_TIME:
-        raise Unreadable(reason)
-    return seconds
-
-
-def epoch_time(value: JSON, reason: str) -> float:
-    """Return epoch seconds, given as a number or text, in seconds or milliseconds, or as ISO 8601."""
-    if isinstance(value, str):
-        value = value.strip(" \t\r\n")
-        if not _NUMBER.fullmatch(value):
-            return iso_time(value, reason)
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise Unreadable(reason)
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    return _possible(number / 1000 if number >= _LEAST_MILLISECONDS else number, reason)
 
 
 def items(answer: JSON, key: str, endpoint: str) -> list[JSON]:
@@ -288,6 +230,11 @@ def count_or_none(value: JSON) -> int | None:
         return None if value is None else amount(value, "")
     except Unreadable:
         return None
+
+
+def flag(value: JSON) -> bool:
+    """Return a yes or no of a server's paging, which may be a number or a word too; what can't be read is a no."""
+    return value is True or value == 1 or (isinstance(value, str) and value.strip().lower() in ("true", "1", "yes"))
 
 
 def positive_or_none(value: JSON) -> int | None:

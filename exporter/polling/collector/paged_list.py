@@ -39,7 +39,9 @@ class PagedList:
         """The most rows that a page had: what the server gives, whatever was requested."""
         self._full_of = page_size
         self.filters = True
-        """Whether the list obeys a status filter."""
+        """Whether the list obeys a status filter, as far as is known."""
+        self._unfiltered_at: float | None = None
+        """When the next poll began after it did not."""
         self._last: int | None = None
         """The number of the last page of a list that runs oldest first; None for one that runs newest first."""
         self._known = False
@@ -67,7 +69,12 @@ class PagedList:
             self._newest_ids = ""
 
     def try_again(self, now: float, after: float) -> None:
-        """Request from now on what the server refused, if that is so many seconds ago."""
+        """Request from now on what the server refused or did not obey, if that is so many seconds ago."""
+        if not self.filters:
+            self._unfiltered_at = now if self._unfiltered_at is None else self._unfiltered_at
+            self.filters = now - self._unfiltered_at >= after
+        if self.filters:
+            self._unfiltered_at = None
         if self._limits.try_again(now, after):
             # Only a refusal of page 1 is learned from, and pages may have another size.
             self.forget_last_page()

@@ -20,7 +20,8 @@ LARGEST_PAGE_BYTES = 16 * 1024 * 1024
 
 def is_refusal(error: FetchError) -> bool:
     """Return whether the server refused this request alone: 400, 404, 422 and the like, but no token or rate limit."""
-    return error.reason is Reason.CLIENT_ERROR and error.status is not None and 400 <= error.status < 500
+    refused = error.reason is Reason.CLIENT_ERROR and not error.passing
+    return refused and error.status is not None and 400 <= error.status < 500
 
 
 def refused_page(error: FetchError) -> Page:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 
 from exporter.client import JSON
 from exporter.systems.detail import Detail, Details, Table, Value, as_value, moment, record_with_id, table
-from exporter.systems.fields import iso_time, items
+from exporter.systems.fields import items
+from exporter.systems.times import iso_time
 
 _COUNTS = ("count", "completed", "failed", "in_progress")
 

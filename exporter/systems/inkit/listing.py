@@ -22,6 +22,8 @@ from exporter.systems.fields import (
 from exporter.systems.inkit.records import batch_record, invocation_record
 
 _REJECTIONS = (*ALWAYS_NEEDED, "created_at", "status")
+_NO_PAGE: tuple[JSON, ...] = (None, "", 0, False)
+"""What APIs write for a page that does not exist."""
 _SORTING = {"sort": "-created_at"}
 
 
@@ -130,7 +132,8 @@ def _read_page(
     pages = count_or_none(pagination.get("page_count"))
     number = positive_or_none(pagination.get("current_page"))
     # `next_page` and `page_count` may disagree. This is the last page only where neither names another one.
-    more = pagination.get("next_page", 0) is not None or (pages is not None and number is not None and number < pages)
+    counted_more = pages is not None and number is not None and number < pages
+    more = pagination.get("next_page", True) not in _NO_PAGE or counted_more
     return Page(
         read,
         rejected,

@@ -16,7 +16,8 @@ from exporter.systems.fields import (
     amount,
     bounded,
     identifier,
-    iso_time,
+    is_absent,
+    known_as,
     label,
     mapping,
     name,
@@ -25,20 +26,22 @@ from exporter.systems.fields import (
     text,
     word,
 )
-from exporter.systems.inkit.families import FAILURES, FINAL, KNOWN_STATUSES
+from exporter.systems.inkit.families import DESTINATIONS, FAILURES, FINAL, KNOWN_STATUSES
+from exporter.systems.times import iso_time
 
+_DESTINATIONS = frozenset(DESTINATIONS)
 _COUNTED = KNOWN_STATUSES - {"error"}
 """Statuses under which a batch's destination may count generations. An entry `error` is a message."""
 
 
 def batch_record(item: Mapping[str, JSON], kind: str) -> Record:
     """Read a document or workflow batch; `kind` is `document` or `workflow`. Raises Unreadable."""
-    status = word(item.get("status"), "status")
+    status = known_as(word(item.get("status"), "status"), KNOWN_STATUSES)
     unknown: set[str] = set()
     total = optional(amount, item.get("total"), "total", 0, unknown)
     found: Mapping[str, JSON] = optional(mapping, item.get("destinations"), "destinations", {}, unknown)
     destinations = tuple(
-        (name(key) if named else UNKNOWN, _generations(entry, unknown))
+        (_destination(key) if named else UNKNOWN, _generations(entry, unknown))
         for (key, entry), named in bounded(found.items(), "destinations", unknown)
     )
     contributions, in_flight = _batch(kind, status, total, destinations)
@@ -98,20 +101,20 @@ def _generations(entry: JSON, unknown: set[str]) -> _Generations:
     found = optional(mapping, {"status": entry} if isinstance(entry, str) else entry, "destinations", {}, unknown)
     by_status: dict[str, int] = {}
     for key, value in found.items():
-        status = name(key)
+        status = known_as(name(key), KNOWN_STATUSES)
         if status in _COUNTED:
             by_status[status] = by_status.get(status, 0) + optional(amount, value, "destinations", 0, unknown)
     if not by_status and found.get("count") is None and found.get("status") is not None:
         unknown.add("destinations")
-        return _Generations(((label(found["status"]), 1),), 1, uncounted=True)
+        return _Generations(((_status(found["status"]), 1),), 1, uncounted=True)
     count = optional(amount, found.get("count"), "destinations", 0, unknown)
     return _Generations(tuple(by_status.items()), max(count, sum(by_status.values())))
 
 
 def invocation_record(item: Mapping[str, JSON], *, workflow_label: bool) -> Record:
     """Read an invocation; `workflow_label` adds the workflow's name to its series. Raises Unreadable."""
-    status = word(item.get("status"), "status")
-    rollup = label(item.get("destination_status"))
+    status = known_as(word(item.get("status"), "status"), KNOWN_STATUSES)
+    rollup = _status(item.get("destination_status"))
     unknown: set[str] = set()
     workflow = optional(text, item.get("flow_name"), "flow_name", UNKNOWN, unknown)
     contributions, in_flight = _invocation(
@@ -131,9 +134,17 @@ def invocation_record(item: Mapping[str, JSON], *, workflow_label: bool) -> Reco
     )
 
 
+def _status(value: JSON) -> str:
+    return known_as(label(value), KNOWN_STATUSES)
+
+
+def _destination(key: str) -> str:
+    return known_as(name(key), _DESTINATIONS)
+
+
 def _batch_id(value: JSON, reason: str) -> str | None:
     """Return the ID of the batch that an invocation is part of, None if it is part of none."""
-    return None if value is None else identifier(value, reason)
+    return None if is_absent(value) else identifier(value, reason)
 
 
 def _deliveries(found: JSON, unknown: set[str]) -> Counter[tuple[str, str]]:
@@ -141,9 +152,9 @@ def _deliveries(found: JSON, unknown: set[str]) -> Counter[tuple[str, str]]:
     deliveries: Counter[tuple[str, str]] = Counter()
     entries: Mapping[str, JSON] = optional(mapping, found, "destinations", {}, unknown)
     for (key, entry), named in bounded(entries.items(), "destinations", unknown):
-        status = label(entry.get("status") if isinstance(entry, dict) else entry)
+        status = _status(entry.get("status") if isinstance(entry, dict) else entry)
         if named:
-            deliveries[name(key), status] += 1
+            deliveries[_destination(key), status] += 1
         else:
             deliveries[UNKNOWN, status if status in KNOWN_STATUSES else UNKNOWN] += 1
     return deliveries

@@ -20,9 +20,9 @@ from exporter.systems.detail import (
     record_with_id,
     table,
 )
-from exporter.systems.fields import epoch_time
 from exporter.systems.packagex.error_files import row_errors
 from exporter.systems.packagex.families import FINAL
+from exporter.systems.times import epoch_time
 
 _FIELDS = ("resource", "action", "mode", "via", "duplicate_handling")
 _MORE_FIELDS = ("updated_by", "organization_id", "checksum")

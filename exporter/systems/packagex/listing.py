@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from exporter.client import JSON, ApiError, Request
 from exporter.systems.base import Listing, Options, Page
-from exporter.systems.fields import ALWAYS_NEEDED, count_or_none, items, positive_or_none, records
+from exporter.systems.fields import ALWAYS_NEEDED, count_or_none, flag, items, positive_or_none, records
 from exporter.systems.packagex.families import OPEN
 from exporter.systems.packagex.records import batch_record
 
@@ -55,7 +55,7 @@ class _Batches:
         total = count_or_none(pagination.get("total_count"))
         pages = None if limit is None or total is None else -(-total // limit)
         # `has_more` and `total_count` may disagree. This is the last page only where neither says that there is more.
-        more = pagination.get("has_more") is True or (pages is not None and number is not None and number < pages)
+        more = flag(pagination.get("has_more")) or (pages is not None and number is not None and number < pages)
         last = not more if pagination else not found
         return Page(read, rejected, len(found), last=last, pages=pages, total=total, size=limit)
 

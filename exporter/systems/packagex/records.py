@@ -12,8 +12,9 @@ from exporter.model.record import Key, Record
 from exporter.systems.fields import (
     amount,
     bounded,
-    epoch_time,
     identifier,
+    is_absent,
+    known_as,
     label,
     mapping,
     name,
@@ -22,12 +23,15 @@ from exporter.systems.fields import (
     sequence,
     word,
 )
-from exporter.systems.packagex.families import FINAL, OUTCOMES
+from exporter.systems.packagex.families import FINAL, OPEN, OUTCOMES
+from exporter.systems.times import epoch_time
+
+_KNOWN_STATUSES = FINAL | {*OPEN}
 
 
 def batch_record(item: Mapping[str, JSON]) -> Record:
     """Read a batch. Raises Unreadable."""
-    status = word(item.get("status"), "status")
+    status = known_as(word(item.get("status"), "status"), _KNOWN_STATUSES)
     unknown: set[str] = set()
     made = [label(item.get(key)) for key in ("resource", "action", "mode", "via")]
     resource = made[0]
@@ -69,4 +73,4 @@ def _add_phase(contributions: Counter[Key], resource: str, entry: JSON, named: b
 
 def _time(value: JSON, reason: str) -> float | None:
     """Read a time that may be absent: a batch without one lasts until the poll that finds it finished."""
-    return None if value is None else epoch_time(value, reason)
+    return None if is_absent(value) else epoch_time(value, reason)

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from urllib3.connection import HTTPConnection
 
-from exporter.client.idle_connections import IdleConnections
+from exporter.client.idle_connections import LONGEST_SECONDS, LONGEST_USE_SECONDS, IdleConnections
 from exporter.client.resolve import SYSTEM
 from exporter.client.transport import RequestLimits, Tls, Transport
 from exporter.model.record import FetchError
+from tests.support.properties import examples
 
 GENEROUS = 20.0
 
@@ -162,6 +163,59 @@ def test_requests_of_many_threads_do_not_fail_where_connections_are_closed_for_o
             thread.join()
         assert server.has_open(2)
     assert failed == []
+
+
+@given(st.lists(st.floats(0, 10 * LONGEST_SECONDS), min_size=1, max_size=5))
+@settings(max_examples=examples(20))
+def test_a_connection_that_was_idle_for_long_is_not_used_again(gaps: list[float]) -> None:
+    """What lies between may have forgotten it: the request would get no answer, and a poll would fail."""
+    now = 0.0
+    idle = IdleConnections(clock=lambda: now)
+    used = connected()
+    for gap in gaps:
+        idle.add(used)
+        before = used.sock
+        now += gap
+        idle.take(used)
+        if gap > LONGEST_SECONDS:
+            assert used.sock is None
+            used.sock = socket.socket()
+        else:
+            assert used.sock is before
+    used.close()
+
+
+@given(st.lists(st.floats(LONGEST_SECONDS / 2, LONGEST_SECONDS), min_size=25, max_size=60))
+@settings(max_examples=examples(20))
+def test_a_connection_that_is_always_in_use_is_made_again_now_and_then(gaps: list[float]) -> None:
+    """Otherwise it would stay with the address, and the version of the API, that it was made to."""
+    now = made = 0.0
+    idle = IdleConnections(clock=lambda: now)
+    used = connected()
+    for gap in gaps:
+        idle.add(used)
+        before = used.sock
+        now += gap
+        idle.take(used)
+        if now - made > LONGEST_USE_SECONDS:
+            assert used.sock is None
+            used.sock, made = socket.socket(), now
+        else:
+            assert used.sock is before
+    used.close()
+
+
+def test_a_request_after_a_long_time_connects_again() -> None:
+    now = 0.0
+    limits = RequestLimits(idle=IdleConnections(clock=lambda: now))
+    with keeping() as server:
+        transport = Transport(Tls(), None, SYSTEM, limits)
+        for made, gap in enumerate((0.0, LONGEST_SECONDS + 1, 3600.0), 1):
+            now += gap
+            ask(transport, server)
+            ask(transport, server)
+            assert server.made == made
+        transport.close()
 
 
 def connected() -> HTTPConnection:

@@ -1,19 +1,22 @@
 """TLS with an API, against a real TLS server with certificates of an authority made for the test."""
 
+import contextlib
+import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import certifi
 import pytest
 import trustme
 
-from exporter.client import Request
+from exporter.client import Request, retry
 from exporter.client.authorities import system_bundle
 from exporter.client.transport import Tls, Transport
 from exporter.model.record import FetchError, Reason
-from tests.support.rig import client
+from tests.support.rig import Meter, client
 from tests.support.tls_server import Handler, Server, context, served
 
 ANY = Request("/batch", "/batch")
@@ -196,3 +199,60 @@ def test_a_request_that_ends_in_the_handshake_is_not_waited_for() -> None:
         accepted.close()
     assert ended
     assert time.monotonic() - started < 15
+
+
+ALERT = b"\x15\x03\x03\x00\x02\x02"
+"""The head of a fatal TLS alert, before its number (RFC 8446, 6)."""
+
+
+@contextlib.contextmanager
+def answering(hello: bytes) -> Iterator[str]:
+    """Answer each client's first bytes with these, and end the connection. Yields the URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                with listener.accept()[0] as connection:
+                    connection.recv(65_536)
+                    connection.sendall(hello)
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    yield f"https://127.0.0.1:{listener.getsockname()[1]}/v1"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    "hello",
+    [b"", b"\x16\x03\x03\x00\x7a\x02\x00", b"\x15\x03\x03\x00\x02\x01\x00"],
+    ids=["nothing", "half-of-a-record", "close-notify"],
+)
+def test_a_connection_that_is_closed_in_the_handshake_may_pass(hello: bytes) -> None:
+    """Servers that restart and load balancers that shed load do that. It says nothing about certificates."""
+    meter = Meter()
+    with answering(hello) as url, pytest.raises(FetchError) as caught:
+        client(url, meter=meter).get(ANY)
+    assert caught.value.reason is Reason.TLS
+    assert "closed the connection in the TLS handshake" in str(caught.value)
+    assert len(meter.codes) == retry.ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    ("hello", "words"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "wrong version number"),
+        (ALERT + b"\x28", "handshake failure"),
+        (ALERT + b"\x70", "unrecognized name"),
+        (ALERT + b"\x74", "certificate required"),
+        (ALERT + b"\x2d", "certificate expired"),
+    ],
+)
+def test_a_refused_handshake_is_told_in_the_words_of_openssl(hello: bytes, words: str) -> None:
+    with answering(hello) as url:
+        error = reason(url, Tls())
+    assert error.reason is Reason.TLS
+    assert words in str(error)
+    assert "see tls_config" in str(error)

@@ -6,7 +6,7 @@ import logging
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
@@ -179,6 +179,64 @@ def test_filters_that_are_not_kept_to_are_asked_for_once(packagex: Rig, caplog: 
         assert poller.poll()
     assert rig.asked("status").count("requested") == 1
     assert caplog.text.count("API ignores the status filter") == 1
+    assert rig.exact("batches")
+
+
+def test_filters_are_tried_again_once_a_reconciliation_is_due(packagex: Rig) -> None:
+    """A server may be restarted with another version, and asking for each batch by its ID costs many requests."""
+    rig = packagex
+    fill(rig, 1000)
+    for number in range(8):
+        rig.batches.add(packagex_batch(f"b_open_{number}", NOW - number * HOUR - 5 * HOUR, status="processing"))
+    rig.mock_api.faults.list_faults = ListFaults(ignore_filters=True)
+    poller = rig.poller("batches")
+    assert poller.poll()
+    for _ in range(2):
+        rig.clock.now += 60
+        assert poller.poll()
+    rig.mock_api.faults.list_faults = ListFaults()
+    asked = rig.asked("status").count("processing")
+    rig.clock.now += HOUR
+    rig.reconcile(poller)
+    rig.clock.now += 60
+    assert poller.poll()
+    assert rig.asked("status").count("processing") > asked
+    assert rig.cost(poller) <= 2 + 3
+
+
+class Lagging(MemoryApi):
+    """An API whose filters are looked up in an index that lags behind: some batches have finished meanwhile."""
+
+    def __init__(self, api: PackagexApi, stale: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(api)
+        self.stale = stale
+        self.endpoints: list[str] = []
+
+    def get(self, request: Request) -> Any:
+        self.endpoints.append(request.endpoint)
+        answer = super().get(request)
+        if request.params.get("status") == "processing":
+            answer = {**answer, "data": [*self.stale, *answer["data"]]}
+        return answer
+
+
+@pytest.mark.parametrize("stale", [1, 3])
+def test_a_few_records_that_have_finished_are_no_proof_that_a_filter_is_ignored(packagex: Rig, stale: int) -> None:
+    rig = packagex
+    fill(rig, 1000)
+    for number in range(8):
+        rig.batches.add(packagex_batch(f"b_open_{number}", NOW - number * HOUR - 5 * HOUR, status="processing"))
+    finished = [packagex_batch(f"b_done_{number}", NOW - 5 * HOUR, status="completed") for number in range(stale)]
+    for item in finished:
+        rig.batches.add(item)
+    api = Lagging(PackagexApi(rig.batches, ""), finished)
+    poller = rig.poller("batches", asking=cast("Client", api))
+    assert poller.poll()
+    for _ in range(3):
+        rig.clock.now += 60
+        api.endpoints.clear()
+        assert poller.poll()
+        assert "/batches/{id}" not in api.endpoints
     assert rig.exact("batches")
 
 

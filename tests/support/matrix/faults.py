@@ -64,6 +64,7 @@ def _api(effect: Effect) -> Begin:
 
 def _status_kind(code: int) -> str:
     known = {401: "auth", 403: "auth", 429: "rate_limited", 404: "404", 405: "405", 410: "410", 400: "400", 422: "422"}
+    known |= {408: "not_200", 425: "not_200"}
     return known.get(code) or ("server_error" if code >= 500 else "4xx" if code >= 400 else "not_200")
 
 
@@ -106,6 +107,10 @@ def _rate_limits() -> Iterator[Fault]:
             effect = wire.status(code, {"Retry-After": text})
             yield Fault(Section.STATUS, name, _api(effect), kind + " paused" * waits)
     used_up = {"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "30"}
+    refused = {"`Retry-After: 3`": {"Retry-After": "3"}, "`X-RateLimit-Remaining: 0`": used_up}
+    for name, headers in refused.items():
+        kind = "rate_limited used up" if "X-RateLimit-Limit" in headers else "rate_limited paused"
+        yield Fault(Section.STATUS, f"403 with {name}", _api(wire.status(403, headers)), kind)
     nonsense = {"X-RateLimit-Limit": "many", "X-RateLimit-Remaining": "-1", "X-RateLimit-Reset": "NaN"}
     yield Fault(Section.STATUS, "429 with `X-RateLimit-Reset`", _api(wire.status(429, used_up)), "rate_limited used up")
     yield Fault(Section.STATUS, "200 with `X-RateLimit-Remaining: 0`", _api(wire.head(used_up)), "used up")
@@ -154,8 +159,6 @@ def _bodies() -> Iterator[Fault]:
         "JSON and more": lambda body: body + b"}",
         "JSON twice": lambda body: body + body,
         "JSON after garbage": lambda body: b")]}'," + body,
-        "bytes that are not UTF-8": lambda body: body.replace(b'":', b'\xff":', 1),
-        "Latin-1": lambda body: body.replace(b"{", '{"n":"\u00e9",'.encode("latin-1"), 1),
         "compressed without saying so": lambda body: b"\x1f\x8b\x08\x00" + body,
         "encrypted": lambda body: bytes(byte ^ 0x55 for byte in body),
     }
@@ -174,6 +177,10 @@ def _bodies() -> Iterator[Fault]:
         "a lone surrogate": _inserted(b'"\\ud800"'),
         "a NUL": _inserted(b'"\\u0000"'),
         "a text of 10 KB": _inserted(b'"' + b"x" * 10_000 + b'"'),
+        "bytes that are not UTF-8": _inserted(b'"\xff\xc3"'),
+        "Latin-1": _inserted('"\u00e9"'.encode("latin-1")),
+        "a line break in a text": _inserted(b'"\n"'),
+        "control characters": _inserted(b'"\x00\x1b\t"'),
         "a repeated key": _inserted(b'0,"odd":1'),
     }
     for name, change in good.items():

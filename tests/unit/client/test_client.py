@@ -19,6 +19,7 @@ from exporter.demo.items import document_batch
 from exporter.demo.server import MockApi
 from exporter.model.record import FetchError, Reason
 from tests.support.rig import NOW, TOKEN, Meter, Pauses, Rig, as_it_is, client
+from tests.support.scripted import scripted
 
 BATCHES = Request("/batch", "/batch")
 
@@ -154,6 +155,36 @@ def test_a_retry_after_holds_the_account(rig: Rig, header: str, code: int) -> No
     rig.mock_api.faults.add(faults.status(code, {"Retry-After": header}), times=1)
     client(rig.mock_api.url, wait=pauses).get(BATCHES)
     assert any(29 <= pause <= 30 for pause in pauses.seconds)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n", id="another-protocol"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n", id="too-many-headers"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 99_999 + b"\r\n\r\n", id="a-long-header"),
+    ],
+)
+def test_an_answer_that_is_not_http_is_told_from_none(head: bytes) -> None:
+    with scripted(head) as server:
+        error = failure(client(server.url))
+    assert error.reason is Reason.CONNECTION
+    assert "the answer is not valid HTTP" in str(error)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
+def test_a_page_of_a_firewall_is_told_from_an_answer_of_the_api(rig: Rig, asking: Client, status: int) -> None:
+    rig.mock_api.faults.add(faults.html(status))
+    assert "(an HTML page, as of a proxy or a firewall)" in str(failure(asking))
+    rig.mock_api.faults.clear()
+    rig.mock_api.faults.add(faults.status(status))
+    assert "HTML" not in str(failure(asking))
+
+
+def test_no_cache_on_the_way_may_answer_with_what_it_has_kept() -> None:
+    with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as server:
+        client(server.url).get(BATCHES)
+    assert b"\r\ncache-control: no-cache\r\n" in server.asked[0].lower()
 
 
 def test_time_waited_for_the_budget_is_counted(rig: Rig) -> None:

@@ -48,6 +48,32 @@ def test_a_number_out_of_range_is_read_as_what_is_out_of_range(number: bytes, re
     assert decode(b'{"a": ' + number + b', "b": 1}') == {"a": read, "b": 1}
 
 
+@given(
+    beside=VALUES,
+    broken=st.lists(
+        st.sampled_from(
+            [b"\xff", b"\xe9", b"\xc3", b"\xe2\x82", b"\xf0\x9f\x98", b"\x00", b"\n", b"\t", b"\x1b", b"\x7f"]
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+)
+@settings(max_examples=examples(20))
+def test_a_text_that_is_broken_costs_itself_alone(beside: JSON, broken: list[bytes]) -> None:
+    """Names are cut in the middle of a character, come in another encoding, or hold what should be escaped."""
+    text = json.dumps(beside).encode()
+    answer = decode(b'{"before": %s, "name": "M%sller", "after": [%s]}' % (text, b"".join(broken), text))
+    assert (answer["before"], answer["after"]) == (beside, [beside])
+    assert answer["name"].startswith("M")
+    assert answer["name"].endswith("ller")
+
+
+@pytest.mark.parametrize(("encoding", "half"), [("utf-16-le", b"\x00\xdc\x00\xd8"), ("utf-32-le", b"\xff\xff\xff\xff")])
+def test_what_is_no_character_in_a_wide_encoding_is_replaced(encoding: str, half: bytes) -> None:
+    body = '{"a": "x", "b": 1}'.encode(encoding).replace("x".encode(encoding), half)
+    assert decode(body)["b"] == 1
+
+
 def test_what_is_no_number_is_read_as_none() -> None:
     assert math.isnan(decode(b"[NaN]")[0])
 

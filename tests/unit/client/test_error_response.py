@@ -33,6 +33,12 @@ def test_of_a_redirect_it_is_said_that_none_is_followed(status: int, mentioned: 
     assert ("redirects are not followed" in str(response_error(Request("/batches", "/batches"), status))) is mentioned
 
 
+def test_a_proxy_that_asks_for_a_password_is_not_the_api() -> None:
+    error = response_error(Request("/batches", "/batches"), 407)
+    assert error.reason is Reason.CLIENT_ERROR
+    assert "proxy_url" in str(error)
+
+
 def test_without_words_there_are_no_brackets() -> None:
     assert str(response_error(Request("/batches", "/batches"), 500)) == "GET /batches answered 500"
 

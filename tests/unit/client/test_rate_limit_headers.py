@@ -133,6 +133,13 @@ def test_a_number_that_makes_no_sense_is_unknown(value: str) -> None:
     assert stated(classic("100", value, "30")) == ApiLimit(100, None, 30)
 
 
+@pytest.mark.parametrize("limit", ["0", "00", "-1"])
+def test_a_limit_that_is_none_is_never_used_up(limit: str) -> None:
+    """An API that states an unlimited plan like that would be asked once in each window."""
+    assert stated(classic(limit, "0", "30")) == ApiLimit(None, None, 30)
+    assert stated(classic(limit, "7", "30")) == ApiLimit(None, 7, 30)
+
+
 @pytest.mark.parametrize(
     "headers",
     [

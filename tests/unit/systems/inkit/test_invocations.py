@@ -106,6 +106,8 @@ def test_customers_data_is_not_in_the_record() -> None:
 
 def test_an_invocation_names_the_batch_it_is_part_of() -> None:
     assert read({**invocation(), "flows_batch_id": "fb_7"}, "invocations").batch_id == "fb_7"
+    none = read({**invocation(), "flows_batch_id": ""}, "invocations")
+    assert (none.batch_id, none.unknown) == (None, ())
 
 
 def test_names_of_every_script_are_kept_and_those_that_are_alike_after_all_are_added_up() -> None:
@@ -148,7 +150,7 @@ def test_a_delivery_whose_status_can_not_be_understood_is_open_and_the_others_co
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
-        ({"destinations": []}, "destinations"),
+        ({"destinations": [1]}, "destinations"),
         ({"destinations": "Failed"}, "destinations"),
         ({"flow_name": 7}, "flow_name"),
         ({"flows_batch_id": 7}, "flows_batch_id"),

@@ -64,6 +64,14 @@ def test_a_list_without_usable_paging_is_still_read(pagination: object) -> None:
 
 
 @pytest.mark.parametrize("collector", SOURCE.system.collectors)
+@pytest.mark.parametrize(("next_page", "last"), [(None, True), ("", True), (0, True), (False, True), (3, False)])
+def test_no_next_page_may_be_written_in_many_ways(collector: str, next_page: Any, last: bool) -> None:
+    """Otherwise each poll would ask for a page that does not exist."""
+    page = listing(collector).read_page({"items": [], "metadata": {"pagination": {"next_page": next_page}}})
+    assert page.last is last
+
+
+@pytest.mark.parametrize("collector", SOURCE.system.collectors)
 @given(item=ANY_JSON)
 def test_whatever_an_item_is_it_is_a_record_or_rejected(collector: str, item: Any) -> None:
     page = listing(collector).read_page({"items": [item]})

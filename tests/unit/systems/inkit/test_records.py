@@ -77,7 +77,7 @@ def test_a_batch_is_finished_when_its_status_is_final_and_no_generation_is_open(
         ({"total": -1}, "total"),
         ({"total": "two"}, "total"),
         ({"total": 1e400}, "total"),
-        ({"destinations": []}, "destinations"),
+        ({"destinations": [1]}, "destinations"),
         ({"destinations": "Failed"}, "destinations"),
         ({"destinations": {"sepire": 3}}, "destinations"),
         ({"destinations": {"sepire": {"in_progress": -1}}}, "destinations"),

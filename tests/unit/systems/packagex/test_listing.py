@@ -21,6 +21,9 @@ from tests.support.packagex_items import batch, envelope, listing
         ({"limit": 25, "page": 1, "has_more": True, "total_count": None}, False, None),
         ({"limit": 25, "page": 1, "has_more": False, "total_count": None}, True, None),
         ({"limit": 0, "page": 1, "has_more": False, "total_count": 60}, True, None),
+        ({"limit": 25, "page": 1, "has_more": "true", "total_count": None}, False, None),
+        ({"limit": 25, "page": 1, "has_more": 1, "total_count": None}, False, None),
+        ({"limit": 25, "page": 1, "has_more": "false", "total_count": None}, True, None),
         ({"limit": "x", "page": [], "has_more": "no", "total_count": -3}, True, None),
     ],
 )

@@ -134,13 +134,13 @@ def test_an_update_that_cannot_be_dated_costs_only_the_date(moment: Any) -> None
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
-        ({"phases": {}}, "phases"),
+        ({"phases": {"parsing": 1}}, "phases"),
         ({"phases": ["parsing"]}, "phases"),
         ({"phases": [phase(success=-1)]}, "phases"),
         ({"phases": [phase(error=1.5)]}, "phases"),
         ({"phases": [phase(7, error=0)]}, "phases"),
         ({"phases": [phase()] * 101}, "phases"),
-        ({"stats": []}, "stats"),
+        ({"stats": [1]}, "stats"),
         ({"stats": {"created": -1}}, "stats"),
         ({"stats": {"created": {}}}, "stats"),
     ],
