@@ -1,6 +1,7 @@
 """Connect to the state file, and fold its write-ahead log back into it."""
 
 import contextlib
+import secrets
 import sqlite3
 import urllib.parse
 from pathlib import Path
@@ -52,6 +53,38 @@ def connect(path: Path) -> sqlite3.Connection:
 def wait_for_locks(connection: sqlite3.Connection, *, wait: bool) -> None:
     """Set whether statements wait for the lock of another program, or fail at once."""
     connection.execute(f"PRAGMA busy_timeout = {int(_WAIT_SECONDS * 1000) if wait else 0}")
+
+
+def prepare_mark(connection: sqlite3.Connection) -> str:
+    """Make the table for `mark`, and mark the file for the first time. Return the mark."""
+    connection.execute("CREATE TABLE IF NOT EXISTS mark (id INTEGER PRIMARY KEY, text TEXT NOT NULL)")
+    return _write_mark(connection)
+
+
+def mark(connection: sqlite3.Connection) -> str | None:
+    """Write a text that no other file has, to be folded back. Return it; None if another program has locked the file.
+
+    It stands on a page of its own. So from then on it is in the file and not in the log, until it is written again:
+    a file with another one was put there by another program.
+    """
+    try:
+        return _write_mark(connection)
+    except sqlite3.Error:
+        return None
+
+
+def marked(connection: sqlite3.Connection) -> str | None:
+    """Return what `mark` wrote last into the file that is there now; None if it has none."""
+    if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'mark'").fetchone() == (0,):
+        return None
+    found = connection.execute("SELECT text FROM mark").fetchone()
+    return None if found is None else str(found[0])
+
+
+def _write_mark(connection: sqlite3.Connection) -> str:
+    made = secrets.token_hex(8)
+    connection.execute("INSERT OR REPLACE INTO mark (id, text) VALUES (0, ?)", (made,))
+    return made
 
 
 def fold(connection: sqlite3.Connection, *, truncate: bool = False) -> None:

@@ -12,7 +12,7 @@ from exporter.model.accounting import Rules
 from exporter.model.record import Reason, StateError
 from exporter.state.records import Records
 from exporter.state.sqlite.check import NO_TEMPORARY_FOLDER
-from exporter.state.sqlite.connection import connect, fold, sizes, wait_for_locks
+from exporter.state.sqlite.connection import connect, fold, mark, prepare_mark, sizes, wait_for_locks
 from exporter.state.sqlite.damage import damaged, is_damage, understanding, understood
 from exporter.state.sqlite.place import Place
 from exporter.state.sqlite.rows import SqliteRows
@@ -54,6 +54,8 @@ class SqliteState:
         self._ended = False
         self.is_new = False
         """Whether no program has used the file before."""
+        self._mark = ""
+        """What `mark` wrote last: the file has it, unless another program has overwritten it."""
         self._users = 0
         """How many `records` are open."""
         self._sizes: Sizes | None = None
@@ -70,7 +72,7 @@ class SqliteState:
         self._users += 1
         try:
             connection = self._connected()
-            yield Records(SqliteRows(connection, account, collector, self._tend), rules)
+            yield Records(SqliteRows(connection, account, collector, self._check, self._tend), rules)
         except Exception as error:
             meant = self._understood(connection, error)
             if meant is None:
@@ -92,6 +94,7 @@ class SqliteState:
             if found != "ok":
                 raise damaged(self.path, str(found).splitlines()[-1])
         connection.execute("PRAGMA journal_mode = WAL")
+        self._mark = prepare_mark(connection)
         fold(connection, truncate=True)
         self._tend()
 
@@ -121,7 +124,7 @@ class SqliteState:
         problem = self._place.problem(kept=self._is_kept)
         if problem is None and self._connection is not None:
             with understanding(self.path):
-                problem = self._place.truncation(self._connection)
+                problem = self._place.overwriting(self._connection, self._mark)
         if problem is None:
             return
         if not (self._is_kept and self._place.is_deleted):
@@ -143,6 +146,8 @@ class SqliteState:
         if self._connection is None:
             self._connection = connect(self.path)
             self._patient_at = None
+            # The last one has folded the log back when it was closed.
+            self._place.note_written()
         if self._patient_at is not None and self._clock() >= self._patient_at:
             wait_for_locks(self._connection, wait=True)
             self._patient_at = None
@@ -178,14 +183,22 @@ class SqliteState:
         why = self._closed_by
         return StateError(str(why), passing=why.passing, reason=why.reason)
 
+    def _check(self) -> None:
+        """Raise StateError if another program has overwritten the file. Call it before a transaction."""
+        if self._connection is not None:
+            ruined = self._place.overwriting(self._connection, self._mark)
+            if ruined is not None:
+                raise ruined
+
     def _tend(self) -> None:
         """Fold the log back and read the sizes of the files, from time to time. Call it after a transaction."""
         now = self._clock()
         if now >= self._fold_at and self._connection is not None:
             self._fold_at = now + _FOLD_SECONDS
-            if (cut := self._place.truncation(self._connection)) is not None:
-                raise cut
+            self._mark = mark(self._connection) or self._mark
             fold(self._connection)
+        if self._connection is not None:
+            self._place.note_written()
         if now >= self._measure_at:
             self._measure_at = now + _MEASURE_SECONDS
             self._sizes = sizes(self.path)

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from exporter.model.record import StateError
+from exporter.state.sqlite.connection import marked
 from exporter.state.sqlite.damage import damaged, file_id, understanding, unreachable
 from exporter.state.sqlite.files import beside, copy_of, real, remove_copy
 
@@ -25,6 +26,9 @@ _NOT_AGAIN = (
 )
 _REPLACED = (
     "another file took its place while the exporter ran; restart the exporter to use that file, or move that file away"
+)
+_OVERWRITTEN = (
+    "another program has overwritten it with other content while the exporter ran; restart the exporter to use that"
 )
 _AGAIN = "it was deleted while the exporter ran; nothing is lost: the next poll writes it again"
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT)
@@ -48,7 +52,10 @@ class Place:
             opened.pop_all()
         self._size = 0
         """The size of the file that was seen last. It only grows, unless somebody else writes to it."""
-        self._is_cut = False
+        self._written: int | None = None
+        """When the file was written last, as far as is known, in nanoseconds."""
+        self._ruined: StateError | None = None
+        """The error, once another program has overwritten the file."""
 
     def close(self) -> None:
         """Release the place. The connection must be closed: closing any other descriptor drops SQLite's locks."""
@@ -71,18 +78,37 @@ class Place:
             return unreachable(self.path, error)
         return None if found == file_id(os.fstat(self._file)) else self._error(_REPLACED)
 
-    def truncation(self, connection: sqlite3.Connection) -> StateError | None:
-        """Return the error for a file that was cut, or written over by a shorter one; None if it was not.
+    def overwriting(self, connection: sqlite3.Connection, mark: str) -> StateError | None:
+        """Return the error for a file that another program has cut, or overwritten in place; None if none has.
 
-        The connection would not notice until it reads what it does not remember.
+        The connection would notice when it reads what it does not remember, or not at all: pages of an older copy may
+        fit well enough to lose rows. `mark`: what `mark` wrote last.
         """
-        size = os.fstat(self._file).st_size
-        # A VACUUM of another program leaves a file that is shorter, and whole.
-        if size < self._size and (self._is_cut or not _is_whole(connection)):
-            self._is_cut = True
-            return damaged(self.path, "it was truncated or overwritten while the exporter ran")
-        self._size = size
-        return None
+        if self._ruined is None:
+            status = os.fstat(self._file)
+            if status.st_size >= self._size and self._written in (None, status.st_mtime_ns):
+                return None
+            # A connection reads from memory what it remembers.
+            connection.execute("PRAGMA shrink_memory")
+            if _has_other_mark(connection, mark):
+                self._ruined = self._error(_OVERWRITTEN)
+                # SQLite would write the log over that content when the connection is closed, or at the next start.
+                with contextlib.suppress(OSError):
+                    os.truncate(beside(self.path, "-wal"), 0)
+            elif not _is_whole(connection):
+                self._ruined = damaged(self.path, "it was truncated or overwritten while the exporter ran")
+            else:
+                # After a VACUUM or a checkpoint of another program it has all that it had.
+                self._note(status)
+        return self._ruined
+
+    def note_written(self) -> None:
+        """Note that the connection may just have written to the file."""
+        if self._ruined is None:
+            self._note(os.fstat(self._file))
+
+    def _note(self, status: os.stat_result) -> None:
+        self._size, self._written = status.st_size, status.st_mtime_ns
 
     @property
     def is_deleted(self) -> bool:
@@ -109,7 +135,7 @@ class Place:
     def put(self, copy: Path) -> None:
         """Make the copy the state file. The connection to the deleted one must be closed. Raises StateError."""
         try:
-            if path.exists():
+            if self.path.exists():
                 # Somebody has put it there while the copy was made.
                 raise self._error(_REPLACED)
             for ending in ("-wal", "-shm"):
@@ -119,7 +145,7 @@ class Place:
         except OSError as error:
             raise self._not_again(error) from error
         os.close(self._file)
-        self._file, self._size, self._is_cut = file, 0, False
+        self._file, self._size, self._written, self._ruined = file, 0, None, None
 
     def _lock_again(self) -> None:
         """Lock the place also for programs that start now, if the lock was deleted with the file. Raises StateError."""
@@ -176,13 +202,26 @@ def _made(path: Path) -> int:
     return descriptor
 
 
-def _is_whole(connection: sqlite3.Connection) -> bool:
-    """Return whether all pages of the file and its log can be read, those in memory too."""
-    connection.execute("PRAGMA shrink_memory")
+def _has_other_mark(connection: sqlite3.Connection, mark: str) -> bool:
+    """Return whether another mark than this can be read."""
     try:
-        (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        return marked(connection) != mark
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
-            raise
+        _raise_passing(error)
+        return False
+
+
+def _is_whole(connection: sqlite3.Connection) -> bool:
+    """Return whether all pages of the file and its log can be read and fit each other."""
+    try:
+        (result,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        _raise_passing(error)
         return False
     return bool(result == "ok")
+
+
+def _raise_passing(error: sqlite3.DatabaseError) -> None:
+    """Raise an error that says nothing about the file."""
+    if isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+        raise error

@@ -36,12 +36,16 @@ class SqliteRows:
         connection: sqlite3.Connection,
         account: str,
         collector: str,
+        writing: Callable[[], None] = lambda: None,
         written: Callable[[], None] = lambda: None,
     ) -> None:
-        """Find the collector, and make its row if there is none. `written` is called after each transaction."""
+        """Find the collector, and make its row if there is none.
+
+        `writing` is called before each transaction, and `written` after it.
+        """
         self._db = connection
         self._account = account
-        self._written = written
+        self._writing, self._written = writing, written
         self._collector, self._marks = self._row(collector)
 
     def marks(self) -> str:
@@ -122,6 +126,7 @@ class SqliteRows:
 
     def write(self, write: Write) -> None:
         """Write everything or nothing."""
+        self._writing()
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._write(write)

@@ -238,6 +238,76 @@ def test_a_state_that_is_cut_while_it_runs_is_damaged_at_once_and_not_at_the_res
                 poll(state, "r2")
 
 
+@pytest.mark.parametrize("folds", [False, True])
+@pytest.mark.parametrize(("before", "after"), [(1, 1), (300, 1), (300, 300)])
+def test_a_state_that_a_backup_is_written_over_is_not_used_before_the_restart_and_then_as_it_is(
+    tmp_path: Path, before: int, after: int, folds: bool
+) -> None:
+    """Whatever stands in the log, and whatever the connection remembers: pages of both may fit each other."""
+    path, backup, clock = tmp_path / "state.db", tmp_path / "backup.db", Clock(0.0)
+    with prepared(path, clock) as state:
+        for number in range(before):
+            poll(state, f"before {number}")
+    shutil.copy(path, backup)
+    with prepared(path, clock) as state:
+        for number in range(after):
+            poll(state, f"after {number}")
+        clock.now += 60.0 * folds
+        poll(state, "last")
+        path.write_bytes(backup.read_bytes())
+        for _ in range(2):
+            with pytest.raises(StateError, match=r"another program has overwritten it .* restart the exporter"):
+                poll(state, "lost")
+        killed = tmp_path / "killed"
+        killed.mkdir()
+        for file in tmp_path.glob("state.db*"):
+            shutil.copy(file, killed)
+    for folder in (tmp_path, killed):
+        with prepared(folder / "state.db", clock) as state:
+            assert counted(state, "x") == before
+
+
+@pytest.mark.parametrize("folds", [False, True])
+def test_a_state_that_a_backup_with_other_pages_is_written_over_is_not_used(tmp_path: Path, folds: bool) -> None:
+    path, backup, clock = tmp_path / "state.db", tmp_path / "backup.db", Clock(0.0)
+    with prepared(path, clock) as state:
+        for number in range(300):
+            poll(state, f"before {number}")
+        with other_program(path, f"VACUUM INTO '{backup}'"):
+            pass
+        clock.now += 60.0 * folds
+        poll(state, "after")
+        path.write_bytes(backup.read_bytes())
+        with pytest.raises(StateError, match=r"overwritten"):
+            poll(state, "lost")
+
+
+def test_a_checkpoint_of_another_program_is_no_damage(tmp_path: Path) -> None:
+    clock = Clock(0.0)
+    with prepared(tmp_path / "state.db", clock) as state:
+        for number in range(5):
+            for _ in range(2):
+                poll(state, f"r{number}")
+                with other_program(tmp_path / "state.db", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                    pass
+                clock.now += 30.0
+        assert counted(state, "x") == 5
+
+
+def test_a_backup_of_this_moment_may_be_written_over_it(tmp_path: Path) -> None:
+    path, backup = tmp_path / "state.db", tmp_path / "backup.db"
+    with prepared(path) as state:
+        poll(state)
+        with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(backup)) as copy:
+            source.backup(copy)
+        poll(state, "r2")
+        path.write_bytes(backup.read_bytes())
+        poll(state, "r3")
+        assert counted(state, "x") == 3
+    with prepared(path) as state:
+        assert counted(state, "x") == 3
+
+
 def test_a_state_that_another_program_has_made_shorter_is_used_on(tmp_path: Path) -> None:
     with prepared(tmp_path / "state.db") as state:
         with state.records("prod", "x", RULES) as records:
