@@ -92,7 +92,7 @@ def _file_warnings(draft: Draft, places: Iterable[Place], context: Context) -> I
         text = draft.text(*place)
         if text is not None and place[-1] != "key_file" and _comes_later(text, context):
             yield Finding(place, "not checked: systemd makes this file when it starts the service")
-        if text is not None and files.is_open_to_all(context.directory / text):
+        if text is not None and files.is_open_to_all(context.directory / text, context.environ):
             yield Finding(place, "every user of this machine can read the file: run chmod o-r")
 
 

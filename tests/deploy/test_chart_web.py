@@ -24,7 +24,7 @@ NOWHERE = ("state.db", "/var/lib/state.db", "/data.db", "/database/state.db")
 """Places of a state that the pod can't write to, or that end with it."""
 
 
-def configured(state: dict[str, Any] | None = None, **account: Any) -> dict[str, Any]:
+def configured(state: dict[str, Any] | None, /, **account: Any) -> dict[str, Any]:
     """Return values with a configuration of one account."""
     first = {"name": "a", "system": "inkit", "api_token_file": "/run/secrets/batch-exporter/a", **account}
     return {"config": {"accounts": [first], "state": state or {}}}
@@ -171,9 +171,9 @@ def test_the_web_configuration_is_one_that_the_exporter_takes(
         ({"replicaCount": 2}, "replicaCount: "),
         ({"state": {"existingSecret": "s"}, "config": {"state": {"path": "/data/x"}}}, "config.state.path: "),
         ({"existingConfig": {"configMap": "a", "secret": "b"}}, "existingConfig: "),
-        *((configured(state={"path": path}), f"config.state.path: {path} is not on a volume; ") for path in NOWHERE),
+        *((configured({"path": path}), f"config.state.path: {path} is not on a volume; ") for path in NOWHERE),
         *(
-            (configured(**{key: value}), f"config.accounts[0].{place}: x.pem would be beside the configuration")
+            (configured(None, **{key: value}), f"config.accounts[0].{place}: x.pem would be beside the configuration")
             for key, value, place in (
                 ("api_token_file", "x.pem", "api_token_file"),
                 ("webhook", {"secret_file": "x.pem"}, "webhook.secret_file"),

@@ -18,7 +18,7 @@ SCHEMAS = ROOT / "tests/support/schemas"
 # Between the two, what is asked for has neither gone nor was it missing.
 KUBERNETES = ("1.25", "1.37")
 NEWER = {"PodDisruptionBudget": "unhealthyPodEvictionPolicy"}
-"""A key of the specification, by kind, that the first of them does not know. The chart asks for the cluster's version."""
+"""A key of the specification, by kind, that the first of them does not know. The chart asks for its version."""
 
 CHART = ROOT / "deploy/helm/batch-exporter"
 ALL_ON: dict[str, Any] = {

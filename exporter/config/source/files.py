@@ -1,12 +1,15 @@
 """Read small files that an operator has named."""
 
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 _MOUNTED = Path("/run")
 """The folder in which container runtimes and systemd mount secrets, often readable by all."""
 _IN_A_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
-"""Docker makes the first of these files, Podman the second."""
+"""Docker makes the first of these files, Podman and CRI-O the second."""
+_OF_A_CONTAINER = ("KUBERNETES_SERVICE_HOST", "container")
+"""Variables of pods, because containerd makes no such file, and of Podman and systemd-nspawn."""
 
 
 class Unreadable(Exception):
@@ -36,7 +39,7 @@ def read(path: Path, limit: int) -> bytes:
     return content
 
 
-def is_open_to_all(path: Path) -> bool:
+def is_open_to_all(path: Path, environ: Mapping[str, str]) -> bool:
     """Return whether every user of the machine may read the file.
 
     Mounted secrets do not count: files below /run, and in a container all files that are mounted into it.
@@ -45,5 +48,6 @@ def is_open_to_all(path: Path) -> bool:
         place, found, root = path.resolve(), path.stat(), Path("/").stat()
     except (OSError, ValueError, RuntimeError):
         return False
-    mounted = place.is_relative_to(_MOUNTED) or (found.st_dev != root.st_dev and any(map(Path.exists, _IN_A_CONTAINER)))
+    contained = any(map(Path.exists, _IN_A_CONTAINER)) or any(map(environ.get, _OF_A_CONTAINER))
+    mounted = place.is_relative_to(_MOUNTED) or (contained and found.st_dev != root.st_dev)
     return stat.S_ISREG(found.st_mode) and bool(found.st_mode & stat.S_IROTH) and not mounted

@@ -265,14 +265,36 @@ def test_a_secret_file_that_every_user_can_read_is_a_warning_with_its_line(
 def test_secrets_that_are_mounted_below_run_are_no_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "token").write_text("CANARY")
     (tmp_path / "token").chmod(0o444)
-    assert files.is_open_to_all(tmp_path / "token")
+    assert files.is_open_to_all(tmp_path / "token", {})
     monkeypatch.setattr(files, "_MOUNTED", tmp_path)
-    assert not files.is_open_to_all(tmp_path / "token")
+    assert not files.is_open_to_all(tmp_path / "token", {})
 
 
 def test_what_is_mounted_into_a_container_is_no_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # /proc is a mount of its own, and this file of it is for everybody.
     monkeypatch.setattr(files, "_IN_A_CONTAINER", (tmp_path / "marker",))
-    assert files.is_open_to_all(Path("/proc/version"))
+    assert files.is_open_to_all(Path("/proc/version"), {})
     (tmp_path / "marker").touch()
-    assert not files.is_open_to_all(Path("/proc/version"))
+    assert not files.is_open_to_all(Path("/proc/version"), {})
+
+
+@pytest.mark.parametrize(
+    ("environ", "warned"),
+    [
+        ({}, True),
+        ({"KUBERNETES_SERVICE_HOST": "10.96.0.1"}, False),
+        ({"container": "podman"}, False),
+        ({"container": ""}, True),
+        ({"KUBERNETES_SERVICE_PORT": "443"}, True),
+    ],
+)
+def test_a_container_that_has_no_file_to_be_known_by_is_known_by_its_variables(
+    environ: dict[str, str], warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the pods of containerd, into which Kubernetes mounts secrets that all may read."""
+    monkeypatch.setattr(files, "_IN_A_CONTAINER", (tmp_path / "marker",))
+    assert files.is_open_to_all(Path("/proc/version"), environ) == warned
+    (tmp_path / "token").touch(mode=0o644)
+    (tmp_path / "token").chmod(0o644)
+    if tmp_path.stat().st_dev == Path("/").stat().st_dev:
+        assert files.is_open_to_all(tmp_path / "token", environ)
