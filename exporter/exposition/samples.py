@@ -89,7 +89,8 @@ class Shape:
 
     def room(self, family: Family) -> int:
         """Return how many label sets this collector may expose: collectors of an account share the cap of a family."""
-        # Not the bounds that the account chose: with others, series would leave `__other__`, which would then fall.
+        # Not the bounds that the account chose: with others, series would leave `__other__`, which would then fall. So
+        # with many bounds a histogram may have four times as many lines.
         lines = len(family.buckets) + _LINES_BESIDE_BUCKETS if family.kind == "histogram" else 1
         return max(1, self.cap // lines // len(family.zeros))
 

@@ -124,9 +124,9 @@ class Engine:
         """Return how many tasks of a kind have not ended and are not idle."""
         return self._begun[kind] - len(self._idle[kind])
 
-    def owned(self, owner: Hashable) -> int:
-        """Return how many tasks of an owner have not ended."""
-        return sum(task.owner == owner for task in self._tasks)
+    def tasks_of(self, owner: Hashable) -> list[Task]:
+        """Return the tasks of an owner that have not ended."""
+        return [task for task in self._tasks if task.owner == owner]
 
     def start(self) -> None:
         self._thread.start()
@@ -172,7 +172,7 @@ class Engine:
 
     def end(self, owner: Hashable) -> None:
         """End the tasks of an owner where they wait, and wait until they have ended. Called in another owner's task."""
-        ending = [task for task in self._tasks if task.owner == owner]
+        ending = self.tasks_of(owner)
         for task in ending:
             task.stop()
             self.post(task.resume)

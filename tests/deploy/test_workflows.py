@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from exporter import __version__
 from tests.support.container_engine import output, run
 from tests.support.paths import ROOT
 from tests.support.workflows import GITHUB, Yaml, jobs, read, step_named, steps
+from tools.packages import ARCHITECTURES
 
 pytestmark = pytest.mark.slow
 
@@ -173,6 +175,44 @@ def test_nothing_is_published_before_all_tests_have_passed() -> None:
     assert publishing == {"pypi", "image", "chart", "github"}
     assert [name for name in publishing if not {"test", "build"} <= before(graph, name)] == []
     assert {"pypi", "image", "chart"} <= before(graph, "github")
+
+
+def test_packages_are_built_for_each_python_and_architecture_of_the_page_about_deployment() -> None:
+    matrix = jobs(GITHUB / "workflows/release.yml")["packages"]["strategy"]["matrix"]
+    page = (ROOT / "docs/deployment.md").read_text()
+    assert [f"python{version}" for version in matrix["python"]] == re.findall(
+        r"^\| .+ \| `(python3\.\d+)` \|$", page, re.MULTILINE
+    )
+    assert matrix["runner"] == ["ubuntu-24.04", "ubuntu-24.04-arm"]
+    assert len(matrix["runner"]) == len(ARCHITECTURES)
+
+
+def test_a_release_has_all_that_was_built_and_the_checksums_of_it(tmp_path: Path) -> None:
+    graph = jobs(GITHUB / "workflows/release.yml")
+    assert {"build", "packages"} <= before(graph, "github")
+    files = {
+        "dist": ["batch_exporter-1.whl", "batch_exporter-1.tar.gz"],
+        "packages-3.11-ubuntu-24.04": ["batch-exporter_1-1+python3.11_amd64.deb", "batch-exporter-1.x86_64.rpm"],
+        "packages-3.13-ubuntu-24.04-arm": ["batch-exporter_1-1+python3.13_arm64.deb", "batch-exporter-1.aarch64.rpm"],
+        "notes": ["notes.md"],
+        "bin": [],
+    }
+    for folder, names in files.items():
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / name).write_text(name)
+    gh = tmp_path / "bin/gh"
+    gh.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > given\n')
+    gh.chmod(0o755)
+    script = step_named("release.yml", "Create the release")["run"]
+    given = {"PATH": f"{gh.parent}:{os.environ['PATH']}", "GITHUB_REF_NAME": "v1", "GITHUB_REPOSITORY": "o/r"}
+    subprocess.run(["sh", "-ec", script], cwd=tmp_path, env=given, check=True)
+    words = (tmp_path / "given").read_text().splitlines()
+    attached = words[words.index("notes/notes.md") + 1 :]
+    names = [name for folder, names in files.items() if folder != "notes" for name in names]
+    assert sorted(Path(word).name for word in attached) == sorted([*names, "SHA256SUMS"])
+    sums = (tmp_path / "SHA256SUMS").read_text().splitlines()
+    assert sums == [f"{sha256(name.encode()).hexdigest()}  {name}" for name in sorted(names)]
 
 
 def test_the_wheel_is_published_by_trust_and_not_by_a_token() -> None:

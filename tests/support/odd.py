@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
@@ -74,11 +74,11 @@ class Shape:
     system: str
     collector: str
     path: str
-    good: dict[str, Any]
+    good: dict[str, Any] = field(repr=False)
     """A record, without its ID, that is read without a doubt."""
-    fields: dict[str, st.SearchStrategy[Any]]
+    fields: dict[str, st.SearchStrategy[Any]] = field(repr=False)
     """What else its fields may be, beside anything."""
-    paging: dict[str, Any]
+    paging: dict[str, Any] = field(repr=False)
 
     def items(self) -> st.SearchStrategy[Any]:
         """Items that may be odd in every field, and some that are no object."""

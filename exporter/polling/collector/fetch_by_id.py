@@ -13,6 +13,9 @@ from exporter.systems.base import Page
 _OF_THIS_RECORD = (Reason.CLIENT_ERROR, Reason.SERVER_ERROR, Reason.MALFORMED)
 
 
+_SOME = 100
+"""How many finished records are looked at for one that was not deleted."""
+
 _GONE = (404, 410)
 """How an API answers that does not have a record."""
 
@@ -106,8 +109,9 @@ def _probe(poll: Poll) -> None:
 
 
 def _finished(poll: Poll) -> str | None:
-    """Return the ID of a record that the API has returned before, and that is not in flight."""
-    return next((record.id for record in poll.records.finished_before(poll.now, 1) if not record.deleted), None)
+    """Return the ID of a record that the API has returned before, and that is not in flight: the newest of some."""
+    known = [record for record in poll.records.finished_before(poll.now, _SOME) if not record.deleted]
+    return max(known, key=lambda record: record.created_at).id if known else None
 
 
 def check_answered(poll: Poll) -> None:

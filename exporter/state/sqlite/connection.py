@@ -55,22 +55,19 @@ def wait_for_locks(connection: sqlite3.Connection, *, wait: bool) -> None:
     connection.execute(f"PRAGMA busy_timeout = {int(_WAIT_SECONDS * 1000) if wait else 0}")
 
 
-def prepare_mark(connection: sqlite3.Connection) -> str:
-    """Make the table for `mark`, and mark the file for the first time. Return the mark."""
-    connection.execute("CREATE TABLE IF NOT EXISTS mark (id INTEGER PRIMARY KEY, text TEXT NOT NULL)")
-    return _write_mark(connection)
-
-
 def mark(connection: sqlite3.Connection) -> str | None:
     """Write a text that no other file has, to be folded back. Return it; None if another program has locked the file.
 
     It stands on a page of its own. So from then on it is in the file and not in the log, until it is written again:
     a file with another one was put there by another program.
     """
+    made = secrets.token_hex(8)
     try:
-        return _write_mark(connection)
+        connection.execute("CREATE TABLE IF NOT EXISTS mark (id INTEGER PRIMARY KEY, text TEXT NOT NULL)")
+        connection.execute("INSERT OR REPLACE INTO mark (id, text) VALUES (0, ?)", (made,))
     except sqlite3.Error:
         return None
+    return made
 
 
 def marked(connection: sqlite3.Connection) -> str | None:
@@ -79,12 +76,6 @@ def marked(connection: sqlite3.Connection) -> str | None:
         return None
     found = connection.execute("SELECT text FROM mark").fetchone()
     return None if found is None else str(found[0])
-
-
-def _write_mark(connection: sqlite3.Connection) -> str:
-    made = secrets.token_hex(8)
-    connection.execute("INSERT OR REPLACE INTO mark (id, text) VALUES (0, ?)", (made,))
-    return made
 
 
 def fold(connection: sqlite3.Connection, *, truncate: bool = False) -> None:

@@ -12,7 +12,7 @@ from exporter.model.accounting import Rules
 from exporter.model.record import Reason, StateError
 from exporter.state.records import Records
 from exporter.state.sqlite.check import NO_TEMPORARY_FOLDER
-from exporter.state.sqlite.connection import connect, fold, mark, prepare_mark, sizes, wait_for_locks
+from exporter.state.sqlite.connection import connect, fold, mark, marked, sizes, wait_for_locks
 from exporter.state.sqlite.damage import damaged, is_damage, understanding, understood
 from exporter.state.sqlite.place import Place
 from exporter.state.sqlite.rows import SqliteRows
@@ -54,7 +54,7 @@ class SqliteState:
         self._ended = False
         self.is_new = False
         """Whether no program has used the file before."""
-        self._mark = ""
+        self._mark: str | None = None
         """What `mark` wrote last: the file has it, unless another program has overwritten it."""
         self._users = 0
         """How many `records` are open."""
@@ -94,7 +94,7 @@ class SqliteState:
             if found != "ok":
                 raise damaged(self.path, str(found).splitlines()[-1])
         connection.execute("PRAGMA journal_mode = WAL")
-        self._mark = prepare_mark(connection)
+        self._mark = marked(connection)
         fold(connection, truncate=True)
         self._tend()
 

@@ -78,7 +78,7 @@ class Place:
             return unreachable(self.path, error)
         return None if found == file_id(os.fstat(self._file)) else self._error(_REPLACED)
 
-    def overwriting(self, connection: sqlite3.Connection, mark: str) -> StateError | None:
+    def overwriting(self, connection: sqlite3.Connection, mark: str | None) -> StateError | None:
         """Return the error for a file that another program has cut, or overwritten in place; None if none has.
 
         The connection would notice when it reads what it does not remember, or not at all: pages of an older copy may
@@ -202,7 +202,7 @@ def _made(path: Path) -> int:
     return descriptor
 
 
-def _has_other_mark(connection: sqlite3.Connection, mark: str) -> bool:
+def _has_other_mark(connection: sqlite3.Connection, mark: str | None) -> bool:
     """Return whether another mark than this can be read."""
     try:
         return marked(connection) != mark

@@ -110,3 +110,19 @@ def test_without_a_list_one_record_hides_no_other_and_none_is_a_failed_poll(rig:
     rig.clock.now += 60
     assert not poller.poll()
     assert poller.facts.reason is Reason.SERVER_ERROR
+
+
+def test_without_a_list_a_record_that_was_deleted_long_ago_does_not_stand_for_the_others(rig: Rig) -> None:
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
+    for n, destinations in enumerate((DONE, OPEN, DONE)):
+        rig.world.add("workflow_batches", workflow_batch(f"fb_{n}", NOW - 100 + n, destinations=destinations))
+    poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1", "fb_2", "fb_0"))
+    assert poller.poll()
+    rig.world.remove("workflow_batches", "fb_0")
+    for _ in range(3):
+        rig.clock.now += HOUR
+        assert poller.poll()
+    assert rig.own(poller).vanished == 1
+    rig.mock_api.faults.add(faults.status(500), path="/invoke/batch/fb_1")
+    rig.clock.now += 60
+    assert poller.poll()

@@ -115,9 +115,9 @@ def test_when_an_account_is_lost_no_poll_of_it_is_under_way_any_more(
     leased.start(program.accounts(a=BATCHES))
     do(program, leased, "claimed", "a")
     [line], engine = program.lines, program.scheduler.engine
-    eventually(lambda: engine.submit("test", lambda: engine.owned(line.over)).result() > 0)
+    eventually(lambda: engine.submit("test", lambda: bool(engine.tasks_of(line.over))).result())
     do(program, leased, "lost", "a")
-    assert engine.submit("test", lambda: engine.owned(line.over)).result() == 0
+    assert engine.submit("test", lambda: not engine.tasks_of(line.over)).result()
 
 
 def test_all_that_begins_together_is_read_together_and_polled_soon(program: Program, leased: LeasedSupervisor) -> None:
@@ -147,7 +147,7 @@ def test_what_is_hidden_requests_nothing_more_before_it_is_lost(program: Program
     eventually(lambda: bool(program.rig.mock_api.requests))
     do(program, leased, "hide", "a")
     do(program, leased, "hide", "a")
-    eventually(lambda: engine.submit("test", lambda: engine.owned(line.over)).result() == 0)
+    eventually(lambda: engine.submit("test", lambda: not engine.tasks_of(line.over)).result())
     program.rig.mock_api.faults.clear()
     program.rig.mock_api.requests.clear()
     time.sleep(0.2)

@@ -270,7 +270,7 @@ def test_a_poll_that_is_under_way_when_its_account_changes_has_ended_before_the_
     restore = Poller.restore
 
     def watched(poller: Poller) -> None:
-        ended.append(program.scheduler.engine.owned(first.over) == 0)
+        ended.append(not program.scheduler.engine.tasks_of(first.over))
         restore(poller)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -65,7 +65,7 @@ class Served(Program):
 
     def _is_idle(self) -> bool:
         engine = self.scheduler.engine
-        return not any(engine.owned(line.over) for line in self.lines) and not self.scheduler.overdue
+        return not any(engine.tasks_of(line.over) for line in self.lines) and not self.scheduler.overdue
 
 
 @contextlib.contextmanager

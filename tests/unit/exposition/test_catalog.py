@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.cli.metrics import page
+from exporter.config.buckets import MOST
 from exporter.exposition.catalog import Feeds, catalog
 from exporter.exposition.samples import Counters, Gauges, Shape, counters, gauges, status_blocks
 from exporter.exposition.self_metrics import SelfMetrics
@@ -170,6 +171,16 @@ def test_the_cap_holds_for_the_lines_of_histograms() -> None:
     assert len(text.splitlines()) <= 100 + 5
     assert 'x_seconds_count{account="prod",resource="__other__"} 35880.0\n' in text
     assert shown.folded == {"x_seconds": 5980}
+
+
+def test_the_cap_of_histograms_with_the_most_bounds_is_what_the_page_about_security_says() -> None:
+    families = [family for source in sources().values() for family in source.families if family.kind == "histogram"]
+    most = max(
+        Shape(Feeds(collector, (family,))).room(family) * len(family.zeros) * (MOST + 3)
+        for family in families
+        for collector in family.zeros
+    )
+    assert most + MOST + 3 <= 8_200 < most + 200
 
 
 @pytest.mark.parametrize("bounds", [(1.0,), (1.0, 5.0), tuple(map(float, range(1, 51)))])

@@ -3,6 +3,7 @@
 import json
 import random
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -101,10 +102,16 @@ def test_a_page_of_many_batches_costs_little() -> None:
     batches = Batches()
     batches.extend(packagex_batch(f"batch_{n}", NOW + n) for n in range(20_000))
     api = PackagexApi(batches, "key")
-    began = time.process_time()
-    for params in ({"page": "199", "limit": "100"}, {"page": "1", "limit": "100", "status": "processing"}):
-        answer = api.answer(Request("GET", "/batches", params, {"px-api-key": "key"}), ListFaults())
-        assert answer is not None
-        assert answer.status == 200
-    # Decoding them all would take several times as long.
-    assert time.process_time() - began < 0.1
+
+    def seconds(read: Callable[[], object]) -> float:
+        began = time.process_time()
+        read()
+        return time.process_time() - began
+
+    def pages() -> None:
+        for params in ({"page": "199", "limit": "100"}, {"page": "1", "limit": "100", "status": "processing"}):
+            answer = api.answer(Request("GET", "/batches", params, {"px-api-key": "key"}), ListFaults())
+            assert answer is not None
+            assert answer.status == 200
+
+    assert min(seconds(pages) for _ in range(3)) < min(seconds(batches.items) for _ in range(3)) / 2, "it decodes all"

@@ -246,9 +246,13 @@ def test_a_state_that_a_backup_is_written_over_is_not_used_before_the_restart_an
     """Whatever stands in the log, and whatever the connection remembers: pages of both may fit each other."""
     path, backup, clock = tmp_path / "state.db", tmp_path / "backup.db", Clock(0.0)
     with prepared(path, clock) as state:
+        clock.now += 60.0
         for number in range(before):
             poll(state, f"before {number}")
     shutil.copy(path, backup)
+    with prepared(path, clock) as state:
+        clock.now += 60.0
+        poll(state, "between")
     with prepared(path, clock) as state:
         for number in range(after):
             poll(state, f"after {number}")
@@ -292,6 +296,21 @@ def test_a_checkpoint_of_another_program_is_no_damage(tmp_path: Path) -> None:
                     pass
                 clock.now += 30.0
         assert counted(state, "x") == 5
+
+
+def test_a_copy_of_what_it_was_at_the_start_may_be_written_over_it(tmp_path: Path) -> None:
+    """All that has changed since stands in the log."""
+    path = tmp_path / "state.db"
+    with prepared(path) as state:
+        poll(state)
+    with prepared(path) as state:
+        backup = path.read_bytes()
+        poll(state, "r2")
+        path.write_bytes(backup)
+        poll(state, "r3")
+        assert counted(state, "x") == 3
+    with prepared(path) as state:
+        assert counted(state, "x") == 3
 
 
 def test_a_backup_of_this_moment_may_be_written_over_it(tmp_path: Path) -> None:
