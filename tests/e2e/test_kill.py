@@ -106,18 +106,13 @@ def counted(rig: Rig) -> Counter[Key]:
 
 
 @pytest.mark.parametrize(
-    ("place", "kills"),
-    [
-        (in_file, 20),
-        pytest.param(in_file, examples(80), marks=pytest.mark.slow),
-        pytest.param(in_database, examples(100), marks=[pytest.mark.slow, pytest.mark.programs]),
-    ],
+    "place", [in_file, pytest.param(in_database, marks=[pytest.mark.slow, pytest.mark.programs])]
 )
 def test_kills_in_a_row_lose_nothing_and_repeat_nothing(
-    rig: Rig, tmp_path: Path, place: Callable[[Path], AbstractContextManager[Store]], kills: int
+    rig: Rig, tmp_path: Path, place: Callable[[Path], AbstractContextManager[Store]]
 ) -> None:
     with place(tmp_path) as store:
-        loses_nothing_and_repeats_nothing(rig, tmp_path, store, kills)
+        loses_nothing_and_repeats_nothing(rig, tmp_path, store, examples(30))
 
 
 def loses_nothing_and_repeats_nothing(rig: Rig, folder: Path, store: Store, kills: int) -> None:

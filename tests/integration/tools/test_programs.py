@@ -219,4 +219,4 @@ def test_what_takes_long_has_the_mark_slow() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     kept = [line for line in done.stdout.splitlines() if "::" in line]
     [smaller] = kept
-    assert smaller == "tests/e2e/test_kill.py::test_kills_in_a_row_lose_nothing_and_repeat_nothing[in_file-20]"
+    assert smaller == "tests/e2e/test_kill.py::test_kills_in_a_row_lose_nothing_and_repeat_nothing[in_file]"
