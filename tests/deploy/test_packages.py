@@ -15,7 +15,7 @@ import yaml
 
 from exporter import __version__
 from exporter.cli.main import MISUSED
-from tests.support import debian
+from tests.support import debian, wheels
 from tests.support.container_engine import EPOCH, Engine, output, run
 from tests.support.paths import ROOT
 from tools import packages
@@ -47,6 +47,7 @@ class Built:
 def build(checkout: Path, folder: Path) -> tuple[Path, Path]:
     """Build the packages of a checkout. Returns the deb and the rpm."""
     variables = (f"SOURCE_DATE_EPOCH={EPOCH}", f"BATCH_EXPORTER_REVISION={REVISION}")
+    variables += ("PIP_NO_INDEX=1", f"PIP_FIND_LINKS={wheels.locked(PYTHON)}")
     printed = output("env", "-C", checkout, *variables, sys.executable, "-m", "tools.packages", folder)
     deb, rpm = map(Path, printed.split())
     return deb, rpm

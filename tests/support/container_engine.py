@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import debian
+from tests.support import debian, wheels
 
 # Builds, mounts and namespaces need it; .ci/run is root anyway.
 AS_ROOT = () if os.geteuid() == 0 else ("sudo",)
@@ -19,12 +19,11 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
 # Stands in for the official Python image, which only a registry has: the same things at the same places, as far as the
-# Dockerfile uses them. pip needs the authorities that this machine trusts.
+# Dockerfile uses them. pip finds the locked libraries in a folder.
 _PACKAGES = "ca-certificates,coreutils,dash,findutils,libstdc++6,python3-venv"
-_SETTLE = (
-    'cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/"'
-    ' && printf "[global]\\ncert = /etc/ssl/certs/ca-certificates.crt\\n" > "$1/etc/pip.conf"'
-)
+_PYTHON = "3.11"
+"""Of that Debian."""
+_ENVIRONMENT = ("PATH=/usr/bin:/bin", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/wheels")
 _BASE = "localhost/python:substitute"
 EPOCH = "1700000000"
 
@@ -72,8 +71,9 @@ class Engine:
 
     def make_base(self) -> None:
         """Make the image that stands in for the official one."""
-        archive = debian.archive(["--variant=extract", f"--include={_PACKAGES}", f"--extract-hook={_SETTLE}"])
-        self("import", "--quiet", "--change", "ENV PATH=/usr/bin:/bin", archive, _BASE)
+        archive = debian.archive(["--variant=extract", f"--include={_PACKAGES}"])
+        changes = [word for variable in _ENVIRONMENT for word in ("--change", f"ENV {variable}")]
+        self("import", "--quiet", *changes, archive, _BASE)
 
     def build(self, context: Path, name: str) -> str:
         """Build the Dockerfile of a checkout, from its first line to its last: about 12 s. Returns the image's id."""
@@ -85,7 +85,8 @@ class Engine:
         given = [word for key, value in arguments.items() for word in ("--build-arg", f"{key}={value}")]
         # Without --format=docker there is no HEALTHCHECK, and RUN needs what chroot does without.
         how = ("--format=docker", "--isolation=chroot", "--network=host", "--layers=false", f"--timestamp={EPOCH}")
-        return self("build", "--quiet", *how, *given, "--tag", name, context).strip()
+        libraries = f"--volume={wheels.locked(_PYTHON)}:/wheels:ro"
+        return self("build", "--quiet", *how, *given, libraries, "--tag", name, context).strip()
 
     def forget(self) -> None:
         """Remove all containers and images."""
