@@ -105,9 +105,7 @@ def counted(rig: Rig) -> Counter[Key]:
     return sum((counting.finished(kind, item) for kind in KINDS for item in rig.world.items(kind)), Counter())
 
 
-@pytest.mark.parametrize(
-    "place", [in_file, pytest.param(in_database, marks=[pytest.mark.slow, pytest.mark.programs])]
-)
+@pytest.mark.parametrize("place", [in_file, pytest.param(in_database, marks=[pytest.mark.slow, pytest.mark.programs])])
 def test_kills_in_a_row_lose_nothing_and_repeat_nothing(
     rig: Rig, tmp_path: Path, place: Callable[[Path], AbstractContextManager[Store]]
 ) -> None:

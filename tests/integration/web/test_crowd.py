@@ -172,7 +172,7 @@ def test_a_scraper_is_answered_among_clients_that_take_all_places(act: Act, peer
     ("limits", "size", "times"),
     [
         pytest.param(Limits(connections=64, per_peer=32), 70, 10, id="few-places"),
-        pytest.param(DEFAULTS, 530, 20, id="all-places", marks=pytest.mark.slow),
+        pytest.param(DEFAULTS, 530, 5, id="all-places", marks=pytest.mark.slow),
     ],
 )
 def test_a_scraper_is_answered_among_more_clients_than_there_are_places_that_ask_and_read_nothing(
