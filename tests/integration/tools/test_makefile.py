@@ -48,6 +48,14 @@ def fake(folder: Path, change: str, name: str = "python") -> Path:
     return path
 
 
+@pytest.fixture
+def quick(tmp_path: Path) -> Path:
+    path = tmp_path / "quick"
+    path.write_text(QUICK.format(base=BASE))
+    path.chmod(0o755)
+    return path
+
+
 def make(checkout: Path, target: str, python: str | Path, **environ: str) -> "subprocess.CompletedProcess[str]":
     command = ["make", "-C", str(checkout), target, f"PYTHON={python}"]
     # MAKEFLAGS: `make test` itself sets it for what it runs.
@@ -55,7 +63,7 @@ def make(checkout: Path, target: str, python: str | Path, **environ: str) -> "su
     return subprocess.run(command, env=given, capture_output=True, text=True, timeout=120, check=False)
 
 
-def environment(checkout: Path, python: str | Path = BASE) -> str:
+def environment(checkout: Path, python: Path) -> str:
     """Make the environment alone. Returns what make printed."""
     done = make(checkout, ".venv/.made", python)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -110,16 +118,22 @@ def test_a_python_without_venv_is_refused_with_the_package_that_has_it(
     assert not (checkout / ".venv").exists()
 
 
-def test_an_environment_is_made_once_and_again_where_the_checkout_has_moved(checkout: Path) -> None:
-    environment(checkout)
+def test_an_environment_is_made_once_and_again_where_the_checkout_has_moved(checkout: Path, quick: Path) -> None:
+    environment(checkout, quick)
     made = checkout / ".venv" / ".made"
     first = made.stat().st_mtime_ns
     # Also where it is active.
     environment(checkout, checkout / ".venv/bin/python3")
     assert made.stat().st_mtime_ns == first
     moved = checkout.rename(checkout.with_name("moved"))
-    assert "another checkout: making it again" in environment(moved)
+    assert "another checkout: making it again" in environment(moved, quick)
     assert f"{moved}/.venv/bin/python" in (moved / ".venv/bin/pip").read_text()
+
+
+def test_the_first_lines_of_a_real_pip_say_whose_it_is() -> None:
+    """By them it is seen that an environment is of this checkout."""
+    first = Path(sys.prefix, "bin/pip").read_text().splitlines()[:3]
+    assert any(f"{sys.prefix}/bin/python" in line for line in first)
 
 
 @pytest.mark.parametrize(
@@ -130,10 +144,7 @@ def test_an_environment_is_made_once_and_again_where_the_checkout_has_moved(chec
         pytest.param("half made", marks=pytest.mark.slow),
     ],
 )
-def test_an_environment_that_does_not_fit_is_made_again(checkout: Path, tmp_path: Path, left: str) -> None:
-    quick = tmp_path / "quick"
-    quick.write_text(QUICK.format(base=BASE))
-    quick.chmod(0o755)
+def test_an_environment_that_does_not_fit_is_made_again(checkout: Path, quick: Path, left: str) -> None:
     folder = checkout / ".venv" / "bin"
     folder.mkdir(parents=True)
     (folder / "left").touch()
