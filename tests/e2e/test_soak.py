@@ -15,11 +15,11 @@ from tests.support.soak.stores import STORES
 pytestmark = [pytest.mark.programs, pytest.mark.slow(seconds=60)]
 
 PLAN = Plan(
-    seconds=30.0,
-    accounts=20,
+    seconds=20.0,
+    accounts=12,
     poll_interval=2.0,
     scrape_interval=1.0,
-    round=15.0,
+    round=10.0,
     records=8,
     patience=300.0,
     workers=16,

@@ -3,7 +3,6 @@
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,23 +16,19 @@ from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
+from tests.support import forked
 from tests.support.alerting import alertmanager, ask, free_address, prometheus_command
 from tests.support.e2e_intervals import Account, Intervals, alertmanager_config, exporter_config, prometheus_config
 from tests.support.pager import Pager
-from tests.support.program import PATH, PROGRAM
+from tests.support.program import PATH
 from tests.support.prometheus_versions import program
 from tests.support.rig import TOKEN
 
 # What Prometheus could not send it sends again after a minute.
 PATIENCE_SECONDS = 90.0
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.2
 _TAIL = 4000
 _T = TypeVar("_T")
-_WITH_PATIENCE = """\
-import exporter.__main__, exporter.model.publication
-exporter.model.publication.PATIENCE_SECONDS = {seconds}
-exporter.__main__.main()
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,7 @@ class Program:
     def __init__(self, command: Sequence[str], log: Path) -> None:
         self._command = command
         self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | forked.Running | None = None
 
     def start(self) -> None:
         with self._log.open("a") as log:
@@ -73,13 +68,14 @@ class Exporter(Program):
     """The exporter: with the same port, configuration and state file each time."""
 
     def __init__(self, config: Path, address: str, intervals: Intervals) -> None:
-        program = PROGRAM
-        if intervals.unscraped_seconds is not None:
-            program = (sys.executable, "-c", _WITH_PATIENCE.format(seconds=intervals.unscraped_seconds))
-        super().__init__(
-            [*program, f"--web.listen-address={address}", f"--config.file={config}"], config.parent / "exporter.log"
-        )
+        super().__init__([f"--web.listen-address={address}", f"--config.file={config}"], config.parent / "exporter.log")
+        seconds = intervals.unscraped_seconds
+        self._constants = {} if seconds is None else {"exporter.model.publication.PATIENCE_SECONDS": seconds}
         self.url = f"http://{address}"
+
+    def start(self) -> None:
+        """Start it in a process that has its modules already."""
+        self._process = forked.Running(self._command, self._log, PATH, self._constants)
 
 
 @dataclass(frozen=True, slots=True)

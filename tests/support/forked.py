@@ -31,11 +31,20 @@ _LOCK = threading.Lock()
 class Running:
     """The program at work, handled as a process of `subprocess`."""
 
-    def __init__(self, arguments: Sequence[str], log: Path, environ: Mapping[str, str]) -> None:
-        """Start it. What it logs is appended to a file, which may be a FIFO; what else it prints is dropped."""
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        environ: Mapping[str, str],
+        constants: Mapping[str, object] | None = None,
+    ) -> None:
+        """Start it. What it logs is appended to a file, which may be a FIFO; what else it prints is dropped.
+
+        `constants` are as for `start`.
+        """
         self._arguments = list(arguments)
         files = {1: os.devnull, 2: str(log)}
-        given = (self._arguments, files, dict(environ), str(Path.cwd()))
+        given = (self._arguments, files, dict(environ), str(Path.cwd()), None, constants)
         self._process = _CONTEXT.Process(target=_run, args=given, daemon=True)
         with _LOCK:
             self._process.start()
@@ -78,8 +87,8 @@ def start(
 
     `constants` are set in its modules before, each by the names of its module and its own, as `time.time`.
     """
-    given = (list(arguments), {1: os.devnull, 2: os.devnull}, constants or {})
-    process = _CONTEXT.Process(target=_changed, args=given, daemon=True)
+    given = (list(arguments), {1: os.devnull, 2: os.devnull}, None, None, None, constants)
+    process = _CONTEXT.Process(target=_run, args=given, daemon=True)
     with _LOCK:
         process.start()
     return process
@@ -111,22 +120,19 @@ def run(
         return CompletedProcess(list(arguments), process.exitcode, printed, logged)
 
 
-def _changed(arguments: Sequence[str], files: Mapping[int, str], constants: Mapping[str, object]) -> None:
-    for name, value in constants.items():
-        module, _, attribute = name.rpartition(".")
-        assert hasattr(importlib.import_module(module), attribute)
-        setattr(sys.modules[module], attribute, value)
-    _run(arguments, files)
-
-
 def _run(
     arguments: Sequence[str],
     files: Mapping[int, str],
     environ: Mapping[str, str] | None = None,
     cwd: str | None = None,
     descriptors: int | None = None,
+    constants: Mapping[str, object] | None = None,
 ) -> None:
     """Be the program. `files` are those that it prints to, by the number of the stream."""
+    for name, value in (constants or {}).items():
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute)
+        setattr(sys.modules[module], attribute, value)
     for stream, file in files.items():
         opened = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.dup2(opened, stream)

@@ -36,7 +36,7 @@ TTL = 8.0
 SCRAPE_SECONDS = 0.5
 _PATIENCE = 180.0
 """For what needs seconds on an idle machine. On a busy one, a program alone may take half a minute to start."""
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.2
 _HISTORY = """
 CREATE TABLE lease_history (at timestamptz NOT NULL, account text, epoch bigint, holder text);
 CREATE FUNCTION note_lease() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
