@@ -43,7 +43,8 @@ def test_a_custom_rule_changes_one_alert_in_one_place(custom: dict[str, Any], ke
 
 
 def test_a_threshold_takes_the_place_of_the_number_at_the_end_of_an_expression() -> None:
-    for name, rule in alerts(groups()).items():
+    expected, custom = {}, {}
+    for at, (name, rule) in enumerate(alerts(groups()).items()):
         text = rule["expr"].strip()
         number = re.search(r"[<>]=? ([0-9.]+)(\)*)$", text)
         if number is None:
@@ -51,9 +52,9 @@ def test_a_threshold_takes_the_place_of_the_number_at_the_end_of_an_expression()
                 {"prometheusRule": {"customRules": {name: {"threshold": 7.5}}}}
             )
         else:
-            changed = rules(customRules={name: {"threshold": 7.5}})
-            assert changed.pop(name) == {**rule, "expr": f"{text[: number.start(1)]}7.5{number[2]}"}
-            assert changed == {other: rest for other, rest in alerts(groups()).items() if other != name}
+            custom[name] = {"threshold": at + 0.5}
+            expected[name] = {**rule, "expr": f"{text[: number.start(1)]}{at + 0.5}{number[2]}"}
+    assert rules(customRules=custom) == alerts(groups()) | expected
 
 
 def test_alerts_are_left_out_by_name_and_a_false_keeps_them() -> None:

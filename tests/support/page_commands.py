@@ -225,7 +225,7 @@ def _free_ports() -> Iterator[str]:
 
 def _tracked() -> list[str]:
     """The repository's files, with those that are new and not committed yet. Who runs the exporter needs no tests."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", ".", ":!tests", ":!benchmarks"]
+    listed = ("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", ":!tests", ":!benchmarks")
     done = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True)
     return [name for name in done.stdout.split("\0") if name and (ROOT / name).exists()]
 
