@@ -1,6 +1,7 @@
 """`python -m tools.rooms`: draw the rooms of the package and what they import, for docs/architecture.md."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -36,8 +37,13 @@ def room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Yield the dotted names of all modules that a file imports. Raises ValueError for a relative import."""
+@functools.cache
+def imports(path: Path) -> tuple[str, ...]:
+    """Return the dotted names of all modules that a file imports. Raises ValueError for a relative import."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

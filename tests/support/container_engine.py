@@ -23,7 +23,7 @@ events_logger = "file"
 _PACKAGES = "ca-certificates,coreutils,dash,findutils,libstdc++6,python3-venv"
 _PYTHON = "3.11"
 """Of that Debian."""
-_ENVIRONMENT = "PATH=/usr/bin:/bin PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels"
+_ENVIRONMENT = ("PATH=/usr/bin:/bin", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/wheels")
 _BASE = "localhost/python:substitute"
 EPOCH = "1700000000"
 
@@ -72,7 +72,8 @@ class Engine:
     def make_base(self) -> None:
         """Make the image that stands in for the official one."""
         archive = debian.archive(["--variant=extract", f"--include={_PACKAGES}"])
-        self("import", "--quiet", "--change", f"ENV {_ENVIRONMENT}", archive, _BASE)
+        changes = [word for variable in _ENVIRONMENT for word in ("--change", f"ENV {variable}")]
+        self("import", "--quiet", *changes, archive, _BASE)
 
     def build(self, context: Path, name: str) -> str:
         """Build the Dockerfile of a checkout, from its first line to its last: about 12 s. Returns the image's id."""

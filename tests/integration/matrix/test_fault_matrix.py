@@ -35,10 +35,15 @@ KINDS = by_kind()
 
 
 def chosen(kind: tuple[Section, str]) -> Iterator[tuple[Fault, Where]]:
-    """The cells of a kind's first fault, and of each other one another cell."""
+    """The cells of a kind's first fault, and of each other one another cell.
+
+    Of the phases, kinds have every second one in turn, and each kind with other collectors.
+    """
     first, *others = KINDS[kind]
     cells = fault_cells(first)
-    diagonal = {(phase, WATCHED[number % len(WATCHED)]) for number, phase in enumerate(Phase)}
+    at = list(KINDS).index(kind)
+    phases = list(enumerate(Phase))[at % 2 :: 2]
+    diagonal = {(phase, WATCHED[(number + at) % len(WATCHED)]) for number, phase in phases}
     for watched, phase in cells:
         if ALL or kind in DIVERSE or (phase, watched) in diagonal or len(cells) < len(WATCHED) * 2:
             yield first, (watched, phase)

@@ -64,7 +64,7 @@ class Plan:
     latencies: tuple[float, ...]
 
 
-TIMES = st.floats(1, 1500)
+TIMES = st.floats(1, 700)
 SPANS = st.sampled_from([1.0, 30.0, 100.0, 400.0, 1200.0])
 
 
@@ -75,7 +75,7 @@ def plans(*, outages: bool) -> st.SearchStrategy[Plan]:
         Plan,
         scrapers=st.lists(scraper, min_size=1, max_size=1 if outages else 2).map(tuple),
         failures=st.lists(st.tuples(TIMES, st.sampled_from("ABC"), st.sampled_from(["box", "sepire"]))).map(tuple),
-        hung=st.lists(st.tuples(TIMES, st.floats(1, 900)), max_size=4).map(tuple),
+        hung=st.lists(st.tuples(TIMES, st.floats(1, 500)), max_size=4).map(tuple),
         kills=few.map(tuple),
         dying=st.lists(st.tuples(TIMES, st.integers(0, 30)), max_size=2).map(tuple),
         refused=few.map(tuple),
@@ -222,7 +222,7 @@ class Simulation:
             self.at(begin + moment, lambda n=statements: self.give(n))  # type: ignore[misc]
         self.calm = False
         ends = [start + span for start, span in (*self.plan.refused, *self.plan.outages, *self.plan.kills)]
-        self.run_until(begin + max([2400.0, *ends]))
+        self.run_until(begin + max([1200.0, *ends]))
         self.calm, self.state.statements = True, None
         self.run_until(self.clock.now + 5 * INTERVAL)
 

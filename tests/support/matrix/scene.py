@@ -1,6 +1,7 @@
 """One cell of the matrix: a poller on clocks of the test's, the world that it polls, and all that is scraped of it."""
 
 import contextlib
+import functools
 import re
 from collections import Counter
 from contextlib import ExitStack
@@ -201,9 +202,7 @@ class Scene:
         page = b"".join(self.exposition.render().chunks).decode()
         found: Samples = {}
         for name, labels, value in _SAMPLE.findall(page):
-            texts = dict(_LABEL.findall(labels))
-            order = _LABELS.get(name) or [label for label in texts if label not in _OURS]
-            found[name, *(texts[label] for label in order if label in texts)] = float(value)
+            found[_series(name, labels)] = float(value)
         if any(key[0] == POLL_ERRORS.family.name for key in found):
             for key, value in self.highest.items():
                 assert found.get(key, 0) >= value, f"{key} falls from {value} to {found.get(key)}"
@@ -245,6 +244,13 @@ class Scene:
 
     def _figures(self, families: frozenset[str]) -> Counter[Key]:
         return Counter({key: int(value) for key, value in self.last.items() if value and key[0] in families})
+
+
+@functools.lru_cache(maxsize=10_000)
+def _series(name: str, labels: str) -> tuple[str, ...]:
+    texts = dict(_LABEL.findall(labels))
+    order = _LABELS.get(name) or [label for label in texts if label not in _OURS]
+    return name, *(texts[label] for label in order if label in texts)
 
 
 _FAMILIES = [family for source in sources().values() for family in source.families]

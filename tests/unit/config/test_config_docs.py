@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from exporter.config import Account, ConfigError, Polling, TLSConfig, json_schema, load, schema
 from exporter.config.source import yaml_document
 from exporter.model.system import System
+from exporter.systems import sources
 from tests.support.paths import ROOT
 
 EXAMPLE = ROOT / "config.example.yaml"
@@ -176,23 +177,26 @@ def test_every_key_of_the_schema_has_a_description(systems: Mapping[str, System]
         assert [key for key, value in model["properties"].items() if not value.get("description")] == []
 
 
-def validator(systems: Mapping[str, System]) -> jsonschema.Draft202012Validator:
-    document: Any = json_schema(systems)
+@pytest.fixture(scope="module")
+def validator() -> jsonschema.Draft202012Validator:
+    document: Any = json_schema({name: source.system for name, source in sources().items()})
     jsonschema.Draft202012Validator.check_schema(document)
     return jsonschema.Draft202012Validator(document)
 
 
-def test_the_example_is_valid_by_the_schema(systems: Mapping[str, System]) -> None:
-    validator(systems).validate(yaml.safe_load(EXAMPLE.read_text()))
+def test_the_example_is_valid_by_the_schema(validator: jsonschema.Draft202012Validator) -> None:
+    validator.validate(yaml.safe_load(EXAMPLE.read_text()))
 
 
 @pytest.mark.parametrize("path", sorted(CASES.glob("*.good.yaml")), ids=lambda path: path.stem)
-def test_a_good_file_is_valid_by_the_schema(path: Path, systems: Mapping[str, System]) -> None:
+def test_a_good_file_is_valid_by_the_schema(path: Path, validator: jsonschema.Draft202012Validator) -> None:
     data = yaml_document.parse(path.read_bytes()).data
-    assert list(validator(systems).iter_errors(data)) == []
+    assert list(validator.iter_errors(data)) == []
 
 
 @pytest.mark.parametrize("name", BY_SHAPE)
-def test_a_file_of_a_wrong_shape_is_invalid_by_the_schema(name: str, systems: Mapping[str, System]) -> None:
+def test_a_file_of_a_wrong_shape_is_invalid_by_the_schema(
+    name: str, validator: jsonschema.Draft202012Validator
+) -> None:
     data = yaml.safe_load((CASES / f"{name}.bad.yaml").read_text())
-    assert not validator(systems).is_valid(data)
+    assert not validator.is_valid(data)

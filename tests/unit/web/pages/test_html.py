@@ -82,15 +82,14 @@ def test_an_address_repeats_a_parameter_for_each_of_its_values() -> None:
 
 
 def test_a_command_that_serves_nothing_does_not_load_the_templates_library() -> None:
-    code = "import sys, exporter.cli.{}; print('jinja2' in sys.modules)"
-    loaded = {
-        command: subprocess.run(
-            [sys.executable, "-c", code.format(command)], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        for command in ("check", "once", "metrics", "inspect.command", "serve")
-    }
-    assert loaded.pop("serve") == "True"
-    assert set(loaded.values()) == {"False"}
+    serving_nothing = (
+        "import sys, exporter.cli.check, exporter.cli.once, exporter.cli.metrics, exporter.cli.inspect.command"
+    )
+    code = (
+        f"{serving_nothing}; print('jinja2' in sys.modules); import exporter.cli.serve; print('jinja2' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_html_is_in_the_templates_alone_and_none_of_it_escapes_the_escaping() -> None:
