@@ -46,8 +46,8 @@ class Built:
 
 def build(checkout: Path, folder: Path) -> tuple[Path, Path]:
     """Build the packages of a checkout. Returns the deb and the rpm."""
-    variables = (f"SOURCE_DATE_EPOCH={EPOCH}", f"BATCH_EXPORTER_REVISION={REVISION}")
-    variables += ("PIP_NO_INDEX=1", f"PIP_FIND_LINKS={wheels.locked(PYTHON)}")
+    variables = [f"SOURCE_DATE_EPOCH={EPOCH}", f"BATCH_EXPORTER_REVISION={REVISION}"]
+    variables += ["PIP_NO_INDEX=1", f"PIP_FIND_LINKS={wheels.locked(PYTHON)}"]
     printed = output("env", "-C", checkout, *variables, sys.executable, "-m", "tools.packages", folder)
     deb, rpm = map(Path, printed.split())
     return deb, rpm

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.support.program import run
+
 PROGRAM = (sys.executable, "-m", "exporter", "demo")
 MODES = {"--api-only": "/batches", "--web.listen-address=127.0.0.1:0": "Ctrl-C"}
 """A flag that starts the mock APIs alone or with the exporter, and a word of the last line that is printed."""
@@ -84,9 +86,7 @@ def test_a_taken_port_is_reported_with_a_command_for_another_one(taken: int | No
         else:
             other.listen()
         port = taken or other.getsockname()[1]
-        done = subprocess.run(
-            [*PROGRAM, "--api-only", f"--api-port={port}"], capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run("demo", "--api-only", f"--api-port={port}")
     assert done.returncode == 1
     expected = 10998 if taken else 10988
     message = f"the mock APIs cannot listen on port {port}: Address already in use; "

@@ -14,6 +14,8 @@ from tempfile import TemporaryDirectory
 import pytest
 import requests
 
+from tests.support.program import run
+
 PROGRAM = (sys.executable, "-m", "exporter", "demo")
 ACCOUNTS = {f"{name}-{number}" for name in ("demo", "logistics") for number in (1, 2, 3)}
 
@@ -107,9 +109,7 @@ def test_nothing_goes_on_when_the_demo_is_killed() -> None:
     ],
 )
 def test_what_several_exporters_can_not_have_is_refused(flags: list[str], message: str) -> None:
-    done = subprocess.run(
-        [*PROGRAM, "--replicas=3", "--api-port=0", *flags], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = run("demo", "--replicas=3", "--api-port=0", *flags)
     assert (done.returncode, message in done.stderr) == (2, True), done.stderr
 
 
