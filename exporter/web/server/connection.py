@@ -89,6 +89,8 @@ class Connection(H11Protocol):
     """Whether a response is being sent that the client has not read completely."""
     reading_left = 0.0
     """How many seconds the client has left to read that response."""
+    paused_at = 0.0
+    """When sending it paused last, because the client had not read enough, in the loop's time."""
     half_closed = False
     """Whether the client has ended its side of the connection."""
 
@@ -159,17 +161,19 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         """Set the deadline for reading the response to what is left for the whole of it. There may be many pauses."""
         super().pause_writing()
+        self.paused_at = self.loop.time()
         if not self.writing:
             self.writing, self.reading_left = True, self.limits.answer_seconds
-        self._expect(self.reading_left)
-        # Who reads bit by bit has waited as long as who does not read.
-        self.waiting_since -= self.limits.answer_seconds - self.reading_left
+            self._expect(self.reading_left)
+        else:
+            self.deadline = self.loop.call_later(self.reading_left, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Stop the deadline: what is next is to be sent when it is its turn among all responses."""
-        if self.writing:
-            self.reading_left = self.waiting_since + self.limits.answer_seconds - self.loop.time()
-            self._expect(None)
+        if self.writing and self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None
+            self.reading_left -= self.loop.time() - self.paused_at
         super().resume_writing()
 
     def shutdown(self) -> None:
