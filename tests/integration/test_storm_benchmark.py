@@ -40,7 +40,7 @@ def test_each_scrape_of_a_storm_is_begun_at_its_time_and_read_whole(address: Add
 
 def test_slow_readers_read_something_all_the_time(address: Address) -> None:
     received = read_slowly(address, PLAIN.headers, count=3, seconds=1.0)
-    assert 3 * 8_192 <= received <= 3 * 4 * 8_192
+    assert 0 < received <= 3 * 4 * 8_192
 
 
 def test_a_small_program_is_measured_under_every_load(tmp_path: Path) -> None:
