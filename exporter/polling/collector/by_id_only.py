@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from exporter.model.record import FetchError
-from exporter.polling.collector.fetch_by_id import fetch_by_id
+from exporter.polling.collector.fetch_by_id import GONE, fetch_by_id
 from exporter.polling.collector.poll import Poll
 from exporter.polling.collector.reconcile import compare, due, finish, pause, recheck_missing, resume_slice
 
@@ -104,11 +104,14 @@ def _named(poll: Poll, since: float) -> set[str]:
 
 
 def _check_reached(poll: Poll) -> None:
-    """Raise the API's error if it has answered no request by ID and refuses more than the list. Raises FetchError.
+    """Raise the API's error if it has returned no record and refuses more than the list. Raises FetchError.
 
-    A record that it fails to return must not hide others. But if it has returned none, it may be down.
+    A record that it fails to return must not hide others. But if it has returned none, it may be down, unless it does
+    not have any of them.
     """
-    if poll.reached or not poll.fetched:
+    if poll.returned or not poll.fetched:
+        return
+    if poll.reached and (poll.unanswered is None or poll.unanswered.status in GONE):
         return
     try:
         poll.pages.page(poll.client, 1)

@@ -16,7 +16,7 @@ _OF_THIS_RECORD = (Reason.CLIENT_ERROR, Reason.SERVER_ERROR, Reason.MALFORMED)
 _SOME = 100
 """How many finished records are looked at for one that was not deleted."""
 
-_GONE = (404, 410)
+GONE = (404, 410)
 """How an API answers that does not have a record."""
 
 
@@ -72,7 +72,7 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
         if poll.listing.ids_per_request > 1 or error.reason not in _OF_THIS_RECORD:
             raise
         _not_answered(poll, error)
-        if error.status in _GONE:
+        if error.status in GONE:
             return None
     # A record that the API fails to return must not hide all others.
     return Page((), {"not_answered": 1}, rows=1)
@@ -80,8 +80,10 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
 
 def _not_answered(poll: Poll, error: FetchError) -> None:
     """Note that the API has not returned a record. If it has returned none yet, request one that it must have."""
-    poll.unanswered = error
-    if error.status in _GONE:
+    gone = error.status in GONE
+    if poll.unanswered is None or not gone:
+        poll.unanswered = error
+    if gone:
         poll.reached = True
     elif not poll.returned:
         _probe(poll)
@@ -100,7 +102,7 @@ def _probe(poll: Poll) -> None:
         if error.reason not in _OF_THIS_RECORD:
             raise
         # A record that is not on a list may have been deleted.
-        poll.returned = error.status in _GONE and poll.listed is None
+        poll.returned = error.status in GONE and poll.listed is None
     else:
         poll.ingest(page)
         poll.returned = True

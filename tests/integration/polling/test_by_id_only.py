@@ -137,6 +137,21 @@ def test_an_api_that_answers_nothing_is_not_up_for_an_account_without_a_list(rig
         assert poller.facts.last_reconcile == reconciled
 
 
+def test_an_api_that_does_not_have_one_batch_and_fails_to_return_all_others_is_not_up(rig: Rig) -> None:
+    """Nothing is known of any: gauges of 0 would look like an account without batches."""
+    rig.world.add("workflow_batches", workflow_batch("fb_1", NOW - HOUR))
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
+    rig.mock_api.faults.add(faults.status(500), path="/invoke/batch/fb_1")
+    for names in (("fb_1", "fb_2"), ("fb_0", "fb_1")):
+        poller = rig.poller("workflow_batches", workflow_batch_ids=names)
+        assert not poller.poll()
+        assert poller.facts.reason is Reason.SERVER_ERROR
+    rig.mock_api.faults.clear()
+    rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
+    assert poller.poll()
+    assert rig.gauges("workflow_batches")["inkit_batches", "workflow", "completed"] == 1
+
+
 def test_a_batch_that_an_api_denied_for_some_polls_is_seen_again_without_a_list(rig: Rig) -> None:
     """A gateway may answer 404 for all of an API that is down."""
     rig.world.add("workflow_batches", workflow_batch("fb_1", NOW, destinations={"box": generations(1)}))
