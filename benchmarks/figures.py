@@ -52,7 +52,7 @@ def _window(bench: Bench, kind: Kind, records: int) -> Window:
         read = bench.alone(measure.read_window, stage.url, folder, kind)
         stage.requests()
         quiet = bench.alone(measure.quiet_polls, stage.url, folder, kind, sizes.polls)
-        requests = stage.requests() / (measure.FIRST_POLLS + sizes.polls)
+        requests = round(stage.requests() / (measure.FIRST_POLLS + sizes.polls), 2)
         bench.alone(measure.naive_poll, stage.url, kind)
         return Window(records, read, quiet, requests, stage.requests())
 
