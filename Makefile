@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --python-version 3.11 \
 	--python-platform linux --custom-compile-command 'make lock'
-# Four at a time, as many wait for something most of the time. Each has a quarter of the files, in their order, so that
-# what a file sets up is set up once; who is done first takes from the end of another's quarter.
-PYTEST = $(BIN)/pytest --numprocesses=4 --dist=worksteal
+# Five at a time, as many wait for something most of the time. Each has a fifth of the files, in their order, so that
+# what a file sets up is set up once; who is done first takes from the end of another's fifth.
+PYTEST = $(BIN)/pytest --numprocesses=5 --dist=worksteal
 QUICK = -m 'not programs and not slow'
 # How many times as many examples property tests try.
 EXAMPLES ?= 1
