@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 
-_PATIENCE_SECONDS = 40
+_PATIENCE_SECONDS = 120
 _LOOK_SECONDS = 0.05
 Labels = dict[str, str]
 
@@ -49,14 +48,17 @@ def ask(url: str, body: object = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"http://{url}", data, {"Content-Type": "application/json"})
 
+    errors: list[str] = []
+
     def answer() -> Any:
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
                 return json.loads(response.read() or "null"), True
-        except urllib.error.URLError:
+        except OSError as error:
+            errors.append(str(error))
             return None
 
-    return eventually(answer)[0]
+    return eventually(answer, lambda: f"{url} does not answer: {errors[-1]}")[0]
 
 
 def without_count(summary: str) -> str:
@@ -64,11 +66,11 @@ def without_count(summary: str) -> str:
     return re.sub(r": (?:1|about \d+) (.*?(?:generation|item|batch))(?:s|es)?\b", r": N \1", summary)
 
 
-def eventually(look: Callable[[], Any]) -> Any:
-    """What `look` gives, as soon as that is something."""
+def eventually(look: Callable[[], Any], why: Callable[[], str] = lambda: "nothing was found") -> Any:
+    """What `look` gives, as soon as that is something. Fails after two minutes, saying `why`."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not (found := look()):
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, why()
         time.sleep(_LOOK_SECONDS)
     return found
 

@@ -119,9 +119,12 @@ class Chain:
         """What `look` gives, as soon as that is something. Fails after so many seconds, with the programs' logs."""
         deadline = time.monotonic() + patience
         pause = threading.Event()
-        while not (found := look()):
-            assert time.monotonic() < deadline, f"not within {patience:.0f} seconds: {what}\n{self._report()}"
-            pause.wait(_LOOK_SECONDS)
+        try:
+            while not (found := look()):
+                assert time.monotonic() < deadline, f"not within {patience:.0f} seconds"
+                pause.wait(_LOOK_SECONDS)
+        except AssertionError as error:
+            raise AssertionError(f"{what}: {error}\n{self._report()}") from error
         return found
 
     def _report(self) -> str:

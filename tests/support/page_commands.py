@@ -5,7 +5,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -25,6 +24,7 @@ from exporter.demo.packagex.items import packagex_batch, phase
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 from tests.support.program import PATH
 from tests.support.rig import TOKEN
 
@@ -198,7 +198,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 def checkout(folder: Path) -> Iterator[Checkout]:
     """Make a checkout and a mock API. What the commands started is ended with it."""
     with _mock_api() as url:
-        ports = dict(zip(_PORTS, _free_ports(), strict=False))
+        ports = {port: str(free_port()) for port in _PORTS}
         absolute = {path: f"{folder}/root{path}" for path in _ABSOLUTE}
         replaced = {**ports, **dict.fromkeys(_VENDORS, url), **absolute}
         made = Checkout(folder / "batch-exporter", ports, replaced, _environ(folder))
@@ -213,14 +213,6 @@ def checkout(folder: Path) -> Iterator[Checkout]:
             yield made
         finally:
             made.close()
-
-
-def _free_ports() -> Iterator[str]:
-    """Ports that are free, below those that the system gives to connections: these come and go."""
-    for port in random.Random(os.getpid()).sample(range(20_000, 32_000), 1000):
-        with suppress(OSError):
-            socket.create_server(("127.0.0.1", port)).close()
-            yield str(port)
 
 
 def _tracked() -> list[str]:
