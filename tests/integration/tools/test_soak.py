@@ -47,6 +47,10 @@ def test_what_grows_is_told_from_what_goes_up_and_down(values: list[float], flat
     assert memory(*values).flat is flat
 
 
+def test_a_pool_that_fills_rises_by_what_was_measured_and_no_more() -> None:
+    assert fit("threads", [(0.0, 4.0), (1.0, 12.0), (2.0, 20.0), (20.0, 20.0)]).rise == 16.0
+
+
 def test_a_log_that_is_written_faster_and_faster_is_not_flat() -> None:
     steady = [Sample(at, MIB, 10, 10, MIB, MIB, 5_000 * at, 100) for at in seconds(100)]
     faster = [sample._replace(logged=100 * sample.at**2) for sample in steady]

@@ -40,12 +40,12 @@ class Limit(NamedTuple):
 LIMITS = {
     "memory": Limit(0.1, 12 * _MIB),
     "descriptors": Limit(0.1, 24),
-    "threads": Limit(0.1, 16),
+    "threads": Limit(0.1, 24),
     "state": Limit(0.1, _MIB / 4),
     "write_ahead_log": Limit(0.5, 16 * _MIB),
     "log_rate": Limit(0.5, 2048),
 }
-"""By what is measured; the slack is what a short and busy run needs.
+"""By what is measured; the slack is what a short and busy run needs, in which a pool that fills looks like a leak.
 
 `state` is scaled to the records that there were in the beginning: the state remembers each of them, deleted ones too,
 until it leaves `lookback`, which is longer than a soak. `log_rate` is in bytes a second.
@@ -104,7 +104,9 @@ def fit(name: str, points: Sequence[Point]) -> Fit:
     seconds = points[-1][0] - points[0][0] if points else 0.0
     middle = statistics.median(values)
     limit = LIMITS[name]
-    return Fit(name, middle, max(values), slope(points) * seconds, max(limit.share * middle, limit.slack))
+    # Of a few points that rise and then stay, the fit would leave the range that was measured.
+    rise = min(slope(points) * seconds, max(values) - min(values))
+    return Fit(name, middle, max(values), rise, max(limit.share * middle, limit.slack))
 
 
 def fits(samples: Sequence[Sample]) -> list[Fit]:
