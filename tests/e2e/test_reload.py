@@ -20,14 +20,13 @@ from exporter.model.record import Key
 from tests.e2e.test_kill import counted, reconciled_since
 from tests.support import counting
 from tests.support.moving_world import KINDS, Work, figures
+from tests.support.patience import GENEROUS
 from tests.support.program import PATH, PROGRAM, Serving, eventually, get, running
 from tests.support.rig import TOKEN, Rig
 
 pytestmark = pytest.mark.slow
 
 RELOADS = 50
-GENEROUS = 20.0
-"""Seconds after which a test gives up."""
 SUCCESSFUL = "batch_exporter_config_last_reload_successful"
 
 
@@ -77,7 +76,9 @@ def logged(process: "subprocess.Popen[str] | Serving", wanted: str) -> str:
 
 def post(url: str, method: str = "POST") -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(urllib.request.Request(url + "/-/reload", method=method), timeout=10) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(url + "/-/reload", method=method), timeout=GENEROUS
+        ) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -182,7 +183,7 @@ def test_a_sighup_while_it_starts_does_not_end_it(rig: Rig, place: Place) -> Non
         stop.set()
         hangups.join()
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(GENEROUS) == 0
     finally:
         stop.set()
         process.kill()
@@ -207,7 +208,7 @@ def test_a_command_that_reloads_nothing_ends_at_sighup_as_any_other(rig: Rig, pl
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.send_signal(signal.SIGHUP)
-        assert process.wait(10) == -signal.SIGHUP
+        assert process.wait(GENEROUS) == -signal.SIGHUP
     finally:
         process.kill()
         process.wait()
@@ -223,7 +224,7 @@ def test_it_stops_in_time_in_the_middle_of_a_reload_that_does_not_end(rig: Rig, 
         assert "healthy" in get(url + "/-/healthy")
         started = time.monotonic()
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(GENEROUS) == 0
         # Two seconds at most; the rest is for a busy machine.
         assert time.monotonic() - started < 10
 

@@ -13,6 +13,7 @@ import pytest
 from exporter.demo import faults
 from exporter.replicas.leases import exposure_seconds
 from exporter.state.postgres import schema
+from tests.support.patience import GENEROUS
 from tests.support.pgbouncer import pooled
 from tests.support.random_faults import Walk
 from tests.support.replicas import TTL, Replica, Stage, stage
@@ -213,7 +214,7 @@ def test_tables_of_a_newer_program_are_refused_at_the_start(made: Stage) -> None
     made.prepare(database)
     made.server.execute(database, "UPDATE meta SET version = 99, min_reader = 99")
     replica = made.start(made.config(made.server.url(database)), scraped=False)
-    assert replica.process.wait(20) == USAGE
+    assert replica.process.wait(GENEROUS) == USAGE
     log = replica.log.read_text()
     assert "written by a newer version of this program (schema 99, known 1): run that version" in log
     assert "Traceback" not in log

@@ -28,6 +28,7 @@ from exporter.demo.rate_limit import RateLimit
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.support import postgres
+from tests.support.patience import GENEROUS
 from tests.support.ports import free_port
 
 # A poll is longer than a scrape: a counter's series is new for one poll, at 0, and Prometheus must see that.
@@ -74,7 +75,7 @@ class Prometheus:
         """
         request = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=GENEROUS) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             if error.code == HTTPStatus.SERVICE_UNAVAILABLE:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import forked
+from tests.support.patience import GENEROUS
 from tests.support.rig import TOKEN, Rig
 
 _LOOK_SECONDS = 0.02
@@ -98,7 +99,7 @@ def config(rig: Rig, folder: Path, text: str = "") -> str:
 
 
 def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=GENEROUS) as answer:
         return str(answer.read().decode())
 
 

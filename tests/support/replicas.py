@@ -27,6 +27,7 @@ from exporter.state.postgres.database import opened
 from tests.support import counting, forked, postgres
 from tests.support.handovers import LeaseChange, Scrape, Values, accounts_in, differences, terms, violations
 from tests.support.moving_world import KINDS, Work, figures
+from tests.support.patience import GENEROUS
 from tests.support.ports import free_port
 from tests.support.program import PATH
 from tests.support.rig import TOKEN
@@ -120,7 +121,7 @@ class Replica:
     def terminate(self) -> int:
         """End it as Kubernetes does, and return its exit status."""
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(GENEROUS)
 
     def reload(self, config: Mapping[str, Any]) -> None:
         self.settings = config
@@ -387,7 +388,7 @@ class Stage:
     def _scrape(self, replica: Replica) -> None:
         while not self._pause.wait(SCRAPE_SECONDS) and replica.alive:
             start = time.time()
-            connection = http.client.HTTPConnection("127.0.0.1", replica.port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", replica.port, timeout=GENEROUS)
             try:
                 connection.request("GET", "/metrics")
                 response = connection.getresponse()

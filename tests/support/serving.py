@@ -24,10 +24,9 @@ from exporter.web.server import server as server_module
 from exporter.web.server.connection import DEFAULTS, Connection, Limits
 from exporter.web.server.server import Server, listen
 from exporter.web.webhooks import Webhooks
+from tests.support.patience import GENEROUS
 
 WIDE = Family("inkit_batches", "gauge", "Batches.", ("account",))
-GENEROUS = 20.0
-"""Seconds after which a test gives up; it is no measure of anything."""
 GET = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
 HASTY = Limits(request_seconds=0.2, answer_seconds=0.2)
 LONG = 2**25

@@ -20,6 +20,7 @@ from exporter.demo.items import document_batch, invocation
 from exporter.model.record import Record
 from exporter.systems.base import Page
 from tests.support.paths import ROOT
+from tests.support.patience import GENEROUS
 from tests.support.program import PATH, PROGRAM, config, eventually, get, run, running
 from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig
 
@@ -32,7 +33,7 @@ def test_version_is_printed() -> None:
 def test_a_program_that_was_forked_says_and_ends_as_one_that_was_started(arguments: list[str], tmp_path: Path) -> None:
     """Most tests of commands rely on it: see tests/support/forked.py."""
     started = subprocess.run(
-        [*PROGRAM, *arguments], cwd=tmp_path, env=PATH, capture_output=True, text=True, timeout=60, check=False
+        [*PROGRAM, *arguments], cwd=tmp_path, env=PATH, capture_output=True, text=True, timeout=GENEROUS, check=False
     )
     forked = run(*arguments, cwd=tmp_path)
     assert (forked.returncode, forked.stdout, forked.stderr) == (started.returncode, started.stdout, started.stderr)
@@ -232,7 +233,7 @@ def test_a_signal_ends_it_within_two_seconds_in_the_middle_of_an_unanswered_requ
             time.sleep(0.02)
         started = time.monotonic()
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(GENEROUS) == 0
         # Two seconds at most; the rest is for a busy machine.
         assert time.monotonic() - started < 10
 
@@ -258,7 +259,7 @@ def test_the_demo_runs_and_its_data_is_served(tmp_path: Path) -> None:
         page = eventually(url + "/metrics", 'inkit_invocations{account="demo"')
         assert 'batch_exporter_up{account="demo",collector="invocations",system="inkit"} 1.0' in page
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(GENEROUS) == 0
 
 
 def test_a_port_that_the_demo_cannot_have_is_said(rig: Rig) -> None:
@@ -275,10 +276,10 @@ def test_the_demos_api_can_be_run_alone() -> None:
     url = re.search(r"http://\S+/v1/batch", printed)
     assert url is not None
     request = urllib.request.Request(url[0], headers={"X-Inkit-API-Token": TOKEN})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=GENEROUS) as answer:
         assert json.load(answer)["items"]
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(GENEROUS) == 0
     process.stdout.close()
 
 

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import requests
 
+from tests.support.patience import GENEROUS
 from tests.support.program import run
 
 PROGRAM = (sys.executable, "-m", "exporter", "demo")
@@ -23,7 +24,7 @@ ACCOUNTS = {f"{name}-{number}" for name in ("demo", "logistics") for number in (
 def polled(url: str) -> set[str]:
     """The accounts that a replica exposes; none if it does not answer."""
     try:
-        page = requests.get(f"{url}metrics", timeout=10).text
+        page = requests.get(f"{url}metrics", timeout=GENEROUS).text
     except requests.ConnectionError:
         return set()
     return set(re.findall(r'batch_exporter_up\{account="([\w-]+)"', page))
@@ -83,7 +84,7 @@ def test_when_one_is_killed_the_others_take_over_and_all_end_with_the_demo() -> 
         assert process.stdout.readline() == "replica 1 has ended; 2 left\n"
         await_shares(urls[1:])
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(GENEROUS) == 0
         assert list(folder.iterdir()) == []
         assert left(pids) == []
 

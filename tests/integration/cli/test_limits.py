@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.patience import GENEROUS
 from tests.support.program import PATH, PROGRAM, config, eventually, get, run
 from tests.support.rig import TOKEN, Rig
 
-GENEROUS = 60.0
 LIMITED = ("sh", "-c", 'ulimit -n "$0" && exec "$@"')
 
 
@@ -37,7 +37,7 @@ def serving(descriptors: int, flag: str, log: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{found[1]}"
     finally:
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(GENEROUS) == 0
 
 
 def limited(descriptors: int, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -84,7 +84,7 @@ def test_hundreds_of_clients_leave_scrapes_and_polls_alone_and_cost_one_line(rig
         eventually(
             f"{url}/metrics", 'batch_exporter_backfilling{account="prod",collector="invocations",system="inkit"} 0'
         )
-        scraper = http.client.HTTPConnection(*place, timeout=20)
+        scraper = http.client.HTTPConnection(*place, timeout=GENEROUS)
         with contextlib.closing(scraper):
             for number in range(30):
                 for _ in range(10):

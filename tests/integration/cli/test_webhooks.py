@@ -7,6 +7,7 @@ import urllib.request
 from pathlib import Path
 
 from exporter.demo.items import document_batch, generations
+from tests.support.patience import GENEROUS
 from tests.support.program import eventually, get, run, running
 from tests.support.rig import TOKEN, Rig
 from tests.support.webhooks import KEY, post
@@ -34,7 +35,7 @@ def test_a_failure_is_known_at_once_and_a_reload_brings_and_takes_webhooks(rig: 
         assert post(url, "/webhooks/production") == 404
         assert "batch_exporter_webhooks" not in get(f"{url}/metrics")
         configuration(rig, tmp_path, "production", "a/b")
-        urllib.request.urlopen(urllib.request.Request(f"{url}/-/reload", method="POST"), timeout=20)
+        urllib.request.urlopen(urllib.request.Request(f"{url}/-/reload", method="POST"), timeout=GENEROUS)
         eventually(f"{url}/metrics", 'batch_exporter_webhooks_total{account="production",result="accepted"} 0.0')
         # Both accounts have begun anew: the polls of that do not find what comes now.
         asked = len(rig.mock_api.requests)

@@ -13,11 +13,11 @@ from exporter.client.resolve import Address, HostResolver, LookupTimeout
 from exporter.client.transport import Tls, Transport
 from exporter.model.record import FetchError, Reason
 from tests.support.hosts import ipv4
+from tests.support.patience import GENEROUS
 from tests.support.scripted import scripted
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 URL = "http://api.test/batch"
-GENEROUS = 30.0
 
 
 class Resolver:

@@ -22,6 +22,7 @@ from exporter.replicas.surroundings import Accounts
 from exporter.replicas.values import Configured
 from exporter.state import Records, Sizes, SqliteState
 from tests.support.at_work import Program, eventually
+from tests.support.patience import GENEROUS
 from tests.support.rig import NOW, Rig
 
 BATCHES = "collectors: [document_batches]"
@@ -78,7 +79,7 @@ def leases(leased: LeasedSupervisor) -> Leases:
 
 def do(program: Program, leased: LeasedSupervisor, what: str, *accounts: str) -> None:
     """Have the keeper of leases say that accounts were claimed or lost."""
-    program.scheduler.engine.submit("test", lambda: getattr(leased, what)(accounts)).result(10)
+    program.scheduler.engine.submit("test", lambda: getattr(leased, what)(accounts)).result(GENEROUS)
 
 
 def exposed(program: Program) -> set[str]:

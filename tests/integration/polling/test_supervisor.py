@@ -17,6 +17,7 @@ from exporter.model.accounting import Rules
 from exporter.model.record import Reason, StateError
 from exporter.polling.poller import Poller
 from tests.support.at_work import Program, eventually
+from tests.support.patience import GENEROUS
 from tests.support.rig import NOW, TOKEN, Rig
 
 HOUR = 3600.0
@@ -284,7 +285,7 @@ def test_where_the_thread_of_the_polls_has_ended_it_is_not_healthy_and_a_change_
 ) -> None:
     program.running.start(program.accounts(a=BATCHES))
     assert program.running.healthy()
-    assert program.scheduler.engine.stop(10)
+    assert program.scheduler.engine.stop(GENEROUS)
     assert not program.running.healthy()
     assert program.change(b=BATCHES) == {"added": 0, "changed": 0, "removed": 0, "kept": 0}
 

@@ -18,11 +18,11 @@ from exporter.client.resolve import SYSTEM
 from exporter.client.transport import RequestLimits, Tls, Transport
 from exporter.demo import faults
 from exporter.model.record import FetchError, Reason
+from tests.support.patience import GENEROUS
 from tests.support.rig import TOKEN, Meter, Pauses, Rig, as_it_is, client
 from tests.support.scripted import scripted
 
 MIB = 1024 * 1024
-GENEROUS = 30.0
 
 
 @given(

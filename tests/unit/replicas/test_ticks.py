@@ -13,6 +13,7 @@ import pytest
 from exporter.replicas import ticks
 from exporter.replicas.values import Tick, Unowned
 from exporter.state.postgres.schema import prepare
+from tests.support.patience import GENEROUS
 from tests.support.postgres import Server
 
 pytestmark = pytest.mark.programs
@@ -274,7 +275,7 @@ def test_a_heartbeat_that_returns_waits_for_a_claim_and_then_reads_that_the_leas
         found: Future[Tick] = Future()
         threading.Thread(target=lambda: found.set_result(returned())).start()
         assert waits_for_a_lock(made.connect(), made.two)
-    assert dict(found.result(20).leases) == {}
+    assert dict(found.result(GENEROUS).leases) == {}
 
 
 def test_a_claim_does_not_take_from_a_heartbeat_that_is_just_returning(made: Leases) -> None:

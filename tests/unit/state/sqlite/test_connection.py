@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from exporter.model.record import Reason, StateError
 from exporter.state import Records, SqliteState, prepared
 from exporter.state.sqlite.connection import connect
+from tests.support.patience import GENEROUS
 from tests.support.properties import examples
 from tests.support.rig import Clock
 from tests.support.state_file import RULES, counted, other_program, write
@@ -207,7 +208,7 @@ def test_a_connection_that_another_thread_does_not_come_back_from_is_not_waited_
         # As a disk that does not answer: the thread is in the middle of a statement.
         if hangs.is_set():
             hanging.set()
-            over.wait(20)
+            over.wait(GENEROUS)
 
     def traced(path: Path) -> sqlite3.Connection:
         made = connect(path)
@@ -225,7 +226,7 @@ def test_a_connection_that_another_thread_does_not_come_back_from_is_not_waited_
         hangs.set()
         thread = threading.Thread(target=use, args=(records,))
         thread.start()
-        assert hanging.wait(20)
+        assert hanging.wait(GENEROUS)
         state.leave()
         with pytest.raises(StateError), state.records("prod", "y", RULES):
             pass

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from exporter.web.config import BackgroundReader, WebConfig, WebConfigFile
+from tests.support.patience import GENEROUS
 
-GENEROUS = 20.0
 HEADERS = "http_server_config: {headers: {X-Frame-Options: deny}}\n"
 
 

@@ -1,0 +1,34 @@
+"""How long tests wait for what comes at once on an idle machine, and what they say when it does not come."""
+
+import inspect
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+GENEROUS = 120.0
+"""Seconds after which a test gives up; it is no measure of anything. Who waits for it on a green day waits too long."""
+_LOOK_SECONDS = 0.01
+_T = TypeVar("_T")
+
+
+def eventually(look: Callable[[], _T], report: Callable[[], object] | None = None, pause: float = _LOOK_SECONDS) -> _T:
+    """Return what `look` gives, as soon as that is something.
+
+    Fails after `GENEROUS` seconds with the lines of `look`, what it gave last, and what `report` says.
+    """
+    give_up = time.monotonic() + GENEROUS
+    while not (found := look()):
+        # It has been looked at after the time was over, too: a machine may stand still for long.
+        if time.monotonic() >= give_up:
+            told = "" if report is None else f"\n{report()}"
+            raise AssertionError(f"not within {GENEROUS:g} seconds: {_text(look)}\nlast: {found!r}{told}")
+        time.sleep(pause)
+    return found
+
+
+def _text(function: Callable[[], object]) -> str:
+    """Return the lines that a function stands in."""
+    try:
+        return inspect.getsource(function).strip()
+    except (OSError, TypeError):
+        return repr(function)
