@@ -16,6 +16,7 @@ import pytest
 from exporter.model.record import Key
 from tests.support import counting, forked, postgres
 from tests.support.moving_world import KINDS, Work, figures
+from tests.support.patience import GENEROUS
 from tests.support.program import get, running
 from tests.support.properties import examples
 from tests.support.rig import TOKEN, Rig
@@ -64,7 +65,7 @@ def configuration(rig: Rig, folder: Path, store: Store) -> str:
 
 def reconciled_since(url: str, moment: float) -> str:
     """The page, once every collector has begun and ended a reading of the whole window after this moment."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + GENEROUS
     pattern = r"^batch_exporter_last_reconcile_timestamp_seconds\{.*\} (\S+)$"
     while True:
         page = get(url + "/metrics")

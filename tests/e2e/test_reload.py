@@ -18,7 +18,7 @@ from exporter.demo import faults
 from exporter.demo.items import document_batch
 from exporter.model.record import Key
 from tests.e2e.test_kill import counted, reconciled_since
-from tests.support import counting
+from tests.support import counting, patience
 from tests.support.moving_world import KINDS, Work, figures
 from tests.support.patience import GENEROUS
 from tests.support.program import PATH, PROGRAM, Serving, eventually, get, running
@@ -203,10 +203,7 @@ def test_a_command_that_reloads_nothing_ends_at_sighup_as_any_other(rig: Rig, pl
     command = [sys.executable, "-c", heard, *PROGRAM, "once", place.flag]
     process = subprocess.Popen(command, env=PATH, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
-        while not rig.mock_api.requests:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        patience.eventually(lambda: rig.mock_api.requests)
         process.send_signal(signal.SIGHUP)
         assert process.wait(GENEROUS) == -signal.SIGHUP
     finally:
@@ -226,7 +223,7 @@ def test_it_stops_in_time_in_the_middle_of_a_reload_that_does_not_end(rig: Rig, 
         process.terminate()
         assert process.wait(GENEROUS) == 0
         # Two seconds at most; the rest is for a busy machine.
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 25
 
 
 def test_fifty_reloads_leak_no_thread_and_lose_and_repeat_nothing(rig: Rig, place: Place) -> None:

@@ -1,8 +1,6 @@
 """Accounts at work: a supervisor with its scheduler, against the mock API."""
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -15,15 +13,8 @@ from exporter.polling.poller import Poller
 from exporter.polling.scheduler import WORKERS, Scheduler
 from exporter.polling.supervisor import AccountPipeline, Supervisor
 from exporter.systems import sources
-from tests.support.patience import GENEROUS
+from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import TOKEN, Rig
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 class Program:

@@ -147,9 +147,9 @@ def _asked(port: int, method: str, path: str, accept: str) -> Output:
 
 def _until(process: "subprocess.Popen[bytes]", found: Callable[[], Found | None]) -> Found:
     """What is found, once it is, while the process runs."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + GENEROUS
     while not (result := found()):
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, f"nothing found within {GENEROUS:g} seconds, and it runs"
         with contextlib.suppress(subprocess.TimeoutExpired):
             pytest.fail(f"it ended with status {process.wait(0.25)}")
     return result

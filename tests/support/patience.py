@@ -3,6 +3,7 @@
 import inspect
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 GENEROUS = 120.0
@@ -24,6 +25,11 @@ def eventually(look: Callable[[], _T], report: Callable[[], object] | None = Non
             raise AssertionError(f"not within {GENEROUS:g} seconds: {_text(look)}\nlast: {found!r}{told}")
         time.sleep(pause)
     return found
+
+
+def ends_of_logs(folder: Path, most: int = 4000) -> str:
+    """Return the ends of what programs have logged to files in a folder."""
+    return "\n".join(f"--- {log.name}\n{log.read_text()[-most:]}" for log in sorted(folder.glob("**/*.log")))
 
 
 def _text(function: Callable[[], object]) -> str:

@@ -5,8 +5,7 @@ import contextlib
 import http.client
 import logging
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -166,15 +165,6 @@ def read_answers(client: socket.socket, count: int) -> bytes:
         assert received, bytes(data)
         data += received
     return bytes(data)
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(int(GENEROUS / 0.01)):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it never came to be")
 
 
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:

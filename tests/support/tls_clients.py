@@ -8,13 +8,8 @@ from pathlib import Path
 
 from exporter.web.server.connection import DEFAULTS, Limits
 from tests.support import certificates
-from tests.support.serving import (
-    GENEROUS,
-    Place,
-    Program,
-    connect,
-    serving,
-)
+from tests.support.patience import GENEROUS
+from tests.support.serving import Place, Program, connect, serving
 
 TLS = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n"
 

@@ -99,7 +99,7 @@ def test_both_accounts_are_named_and_polled(tmp_path: Path) -> None:
         assert "Inkit (account demo)" in printed
         assert "PackageX (account logistics)" in printed
         (metrics,) = re.findall(r"http://\S+/metrics", printed)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + GENEROUS
         polled: set[str] = set()
         while polled != {"demo inkit", "logistics packagex"}:
             assert time.monotonic() < deadline, polled

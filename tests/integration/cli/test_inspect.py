@@ -28,7 +28,7 @@ from exporter.demo.packagex.files import FileStore
 from exporter.demo.packagex.items import packagex_batch, phase
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
-from tests.support.patience import GENEROUS
+from tests.support.patience import GENEROUS, eventually
 from tests.support.program import PATH, PROGRAM, run
 from tests.support.scripted import scripted
 from tests.support.tls_server import context, served
@@ -257,10 +257,7 @@ def test_a_signal_in_the_middle_of_a_download_leaves_nothing_behind(api: Api) ->
             stderr=subprocess.PIPE,
             text=True,
         )
-        deadline = time.monotonic() + 60
-        while not (folder.is_dir() and any(path.stat().st_size for path in folder.iterdir())):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        eventually(lambda: folder.is_dir() and any(path.stat().st_size for path in folder.iterdir()))
         process.send_signal(signal.SIGTERM)
         _, message = process.communicate(timeout=GENEROUS)
     assert (process.returncode, message) == (130, "")

@@ -21,8 +21,8 @@ from exporter.replicas.replica import Replicas
 from exporter.replicas.surroundings import Accounts
 from exporter.replicas.values import Configured
 from exporter.state import Records, Sizes, SqliteState
-from tests.support.at_work import Program, eventually
-from tests.support.patience import GENEROUS
+from tests.support.at_work import Program
+from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import NOW, Rig
 
 BATCHES = "collectors: [document_batches]"

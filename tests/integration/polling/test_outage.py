@@ -15,9 +15,8 @@ from exporter.exposition.status import CollectorStatus
 from exporter.model.record import FetchError, Reason
 from exporter.polling.poller import Poller
 from exporter.polling.scheduler import Scheduler
-from tests.support.at_work import eventually
 from tests.support.driving import drive
-from tests.support.patience import GENEROUS
+from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import HOUR, NOW, TOKEN, Rig, client
 
 BACKOFF = "batch_exporter_poll_backoff_seconds"

@@ -9,8 +9,7 @@ from typing import cast
 from exporter.exposition.status import CollectorStatus
 from exporter.polling.poller import Poller
 from exporter.polling.scheduler import Scheduler
-from tests.support.at_work import eventually
-from tests.support.patience import GENEROUS
+from tests.support.patience import GENEROUS, eventually
 
 WORKERS = 2
 COLLECTORS = 60

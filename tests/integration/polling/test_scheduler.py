@@ -9,7 +9,8 @@ import pytest
 from exporter.demo import faults
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
-from tests.support.at_work import Program, eventually
+from tests.support.at_work import Program
+from tests.support.patience import eventually
 from tests.support.rig import TOKEN, Rig
 
 COLLECTORS = "collectors: [document_batches, workflow_batches, invocations]"

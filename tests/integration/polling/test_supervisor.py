@@ -16,8 +16,8 @@ from exporter.demo.items import document_batch, generations, invocation
 from exporter.model.accounting import Rules
 from exporter.model.record import Reason, StateError
 from exporter.polling.poller import Poller
-from tests.support.at_work import Program, eventually
-from tests.support.patience import GENEROUS
+from tests.support.at_work import Program
+from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import NOW, TOKEN, Rig
 
 HOUR = 3600.0

@@ -16,8 +16,8 @@ from exporter.web.app import PIECE_BYTES
 from exporter.web.messages import Answer, Request, text
 from exporter.web.server.connection import Limits
 from exporter.web.server.server import Server, listen
+from tests.support.patience import GENEROUS, eventually
 from tests.support.serving import (
-    GENEROUS,
     GET,
     HASTY,
     LONG,
@@ -26,7 +26,6 @@ from tests.support.serving import (
     answers,
     ask,
     connect,
-    eventually,
     long_winded,
     noted_connections,
     read_answers,

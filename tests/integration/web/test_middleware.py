@@ -13,7 +13,8 @@ import pytest
 from exporter.web.config import WebConfigFile
 from exporter.web.server.connection import Limits
 from exporter.web.server.server import Server, listen
-from tests.support.serving import GENEROUS, GET, Place, Program, ask, complaints, connect, read_to_end, serving
+from tests.support.patience import GENEROUS
+from tests.support.serving import GET, Place, Program, ask, complaints, connect, read_to_end, serving
 
 HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 USERS = f"basic_auth_users: {{alice: {HASH}}}\n"

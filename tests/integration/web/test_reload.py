@@ -8,7 +8,8 @@ import pytest
 
 from exporter.config.diff import Outcome
 from exporter.web.reload import MAX_WAITING, lifecycle
-from tests.support.serving import GENEROUS, HASTY, Program, ask, connect, eventually, serving
+from tests.support.patience import GENEROUS, eventually
+from tests.support.serving import HASTY, Program, ask, connect, serving
 
 
 class Reloads:

@@ -14,14 +14,13 @@ from exporter.web.config import WebConfigFile
 from exporter.web.server.connection import Limits
 from exporter.web.server.server import Server, listen
 from tests.support import certificates
+from tests.support.patience import GENEROUS, eventually
 from tests.support.serving import (
-    GENEROUS,
     GET,
     LONG,
     Place,
     answers,
     connect,
-    eventually,
     long_winded,
     noted_connections,
     read_answers,

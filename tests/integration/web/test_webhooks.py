@@ -20,19 +20,8 @@ from exporter.web.server.connection import Limits
 from exporter.web.webhook_keys import KEPT_SECONDS, Webhook
 from exporter.web.webhooks import LARGEST_BODY_BYTES, Webhooks
 from tests.support import certificates
-from tests.support.serving import (
-    GENEROUS,
-    HASTY,
-    Place,
-    Program,
-    ask,
-    connect,
-    eventually,
-    noted_connections,
-    read_to_end,
-    serving,
-    speak,
-)
+from tests.support.patience import GENEROUS, eventually
+from tests.support.serving import HASTY, Place, Program, ask, connect, noted_connections, read_to_end, serving, speak
 from tests.support.tls_clients import is_cut_off, secured, shaken
 
 BODY = b'{"event_type": "DOCUMENT_CREATE_FAILED", "resource_id": "CANARY"}'

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.web.config import BackgroundReader, WebConfig, WebConfigFile
-from tests.support.patience import GENEROUS
+from tests.support.patience import GENEROUS, eventually
 
 HEADERS = "http_server_config: {headers: {X-Frame-Options: deny}}\n"
 
@@ -146,7 +146,4 @@ def test_it_ends_when_asked_to_whoever_has_asked(file: Path) -> None:
 
     before = set(threading.enumerate())
     asyncio.run(ask())
-    deadline = time.monotonic() + GENEROUS
-    while set(threading.enumerate()) - before:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    eventually(lambda: not set(threading.enumerate()) - before)
