@@ -1,5 +1,7 @@
 """How long tests wait for what comes at once on an idle machine, and what they say when it does not come."""
 
+import contextlib
+import functools
 import inspect
 import time
 from collections.abc import Callable
@@ -38,3 +40,26 @@ def _text(function: Callable[[], object]) -> str:
         return inspect.getsource(function).strip()
     except (OSError, TypeError):
         return repr(function)
+
+
+def in_haste(seconds: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a test of one whose argument `haste` is a limit of so many seconds, which it does not wait for itself.
+
+    A busy machine may keep the test itself from what it does within the limit: where it fails, it is tried again with
+    longer ones. What it states must hold with one of them.
+    """
+
+    def made(test: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(test)
+        def tried(**fixtures: object) -> None:
+            for longer in (1, 5, 25):
+                with contextlib.suppress(AssertionError, OSError):
+                    return test(**fixtures, haste=longer * seconds)
+            return test(**fixtures, haste=max(30.0, 100 * seconds))
+
+        signature = inspect.signature(test)
+        given = [parameter for name, parameter in signature.parameters.items() if name != "haste"]
+        tried.__signature__ = signature.replace(parameters=given)  # type: ignore[attr-defined]
+        return tried
+
+    return made

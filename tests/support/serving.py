@@ -6,6 +6,7 @@ import http.client
 import logging
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,10 @@ from tests.support.patience import GENEROUS
 
 WIDE = Family("inkit_batches", "gauge", "Batches.", ("account",))
 GET = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
-HASTY = Limits(request_seconds=0.2, answer_seconds=0.2)
+HASTE = 0.2
+"""Seconds of patience of a server that soon has none."""
+PATIENT = replace(DEFAULTS, request_seconds=GENEROUS, answer_seconds=10 * GENEROUS)
+"""For a test that may be kept from sending and reading for long."""
 LONG = 2**25
 Place = tuple[str, int]
 
@@ -70,10 +74,15 @@ class Program:
         self.board.publish(CollectorSnapshot(account, "inkit", "invocations", {}, 0.0, status, health))
 
 
+def hasty(seconds: float) -> Limits:
+    """Return the limits of a server that is out of patience so soon."""
+    return Limits(request_seconds=seconds, answer_seconds=seconds)
+
+
 @contextlib.contextmanager
 def serving(
     program: Program,
-    limits: Limits = DEFAULTS,
+    limits: Limits = PATIENT,
     address: str = "127.0.0.1:0",
     web: Path | None = None,
     *,

@@ -37,7 +37,7 @@ INVOCATIONS = "collectors: [invocations]"
 def test_a_pause_that_the_api_asked_for_outlives_a_change_of_the_account(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(429, {"Retry-After": "100"}), times=1)
     program.running.start(program.accounts(a=BATCHES))
-    eventually(lambda: program.shared.limiters.held_for("a") > 90)
+    eventually(lambda: program.shared.limiters.held_for("a") > 9)
     program.change(a=f"{BATCHES}, page_size: 50")
     [poller] = program.lines[-1].pollers
     poll = program.scheduler.engine.submit(program.lines[-1].over, poller.poll)
@@ -56,7 +56,7 @@ USED_UP = {"X-RateLimit-Limit": "9", "X-RateLimit-Remaining": "0", "X-RateLimit-
 def test_a_limit_that_is_used_up_holds_all_accounts_of_the_token_and_no_worker(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(200, USED_UP, b"null"), times=1)
     program.running.start(program.accounts(a=BATCHES))
-    eventually(lambda: program.shared.limiters.held_for("a") > 90)
+    eventually(lambda: program.shared.limiters.held_for("a") > 9)
     other = f"api_token: {TOKEN}-2, {INVOCATIONS}"
     program.change(a=BATCHES, b=BATCHES, c=other)
     pollers = {poller.id[0]: poller for line in program.lines for poller in line.pollers}

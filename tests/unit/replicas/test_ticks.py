@@ -13,7 +13,7 @@ import pytest
 from exporter.replicas import ticks
 from exporter.replicas.values import Tick, Unowned
 from exporter.state.postgres.schema import prepare
-from tests.support.patience import GENEROUS
+from tests.support.patience import GENEROUS, eventually
 from tests.support.postgres import Server
 
 pytestmark = pytest.mark.programs
@@ -59,14 +59,14 @@ def made(postgres: Server) -> Iterator[Leases]:
 
 
 def waits_for_a_lock(connection: Connection, watched: Connection) -> bool:
-    """Whether the statement of a connection comes to wait for a lock, within ten seconds."""
+    """Wait until the statement of a connection waits for a lock."""
     query = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s"
-    for _ in range(1000):
+
+    def waits() -> bool:
         row = connection.execute(query, (watched.info.backend_pid,)).fetchone()
-        if row and row[0]:
-            return True
-        time.sleep(0.01)
-    return False
+        return bool(row and row[0])
+
+    return eventually(waits)
 
 
 def test_a_tick_reads_who_lives_what_is_mine_and_what_is_unowned(made: Leases) -> None:
@@ -79,7 +79,7 @@ def test_a_tick_reads_who_lives_what_is_mine_and_what_is_unowned(made: Leases) -
     assert [(peer.holder, peer.config) for peer in tick.live] == [("one", "same"), ("two", "other")]
     assert len(tick.leases) == 2
     assert len(tick.unowned) == 1
-    assert abs(tick.database_time - time.time()) < 5.0
+    assert abs(tick.database_time - time.time()) < 600.0
     assert before.sent_at < before.read_at < tick.sent_at < time.monotonic()
 
 
@@ -342,7 +342,7 @@ def test_only_the_clock_of_the_database_decides_what_has_expired(made: Leases, m
         tick = ticks.tick(made.one, "two", TTL, "same", lambda: leap)  # noqa: B023
         monkeypatch.undo()
         assert tick.unowned == ()
-        assert abs(tick.database_time - time.time()) < 5.0
+        assert abs(tick.database_time - time.time()) < 600.0
 
 
 MANY = 50_000

@@ -139,7 +139,7 @@ def test_a_long_call_may_ask_for_more_time(database: Database) -> None:
 
 def _after(seconds: float, pool: Pool) -> float:
     threading.Timer(seconds, pool.close).start()
-    return 5.0
+    return GENEROUS
 
 
 def test_what_cannot_be_cut_fails_its_caller_all_the_same(database: Database) -> None:
