@@ -33,6 +33,7 @@ from exporter.systems.detail import Moment
 from tests.support.letters import KEY, AcmeApi
 from tests.support.pages import DOCS, blocks
 from tests.support.paths import ROOT
+from tests.support.patience import GENEROUS
 from tests.support.rig import DAY, HOUR, Clock, Meter, Pauses, own_counters
 
 PAGE = DOCS / "adding-a-system.md"
@@ -220,7 +221,7 @@ def test_the_configuration_on_the_page_is_read(source: Source, tmp_path: Path) -
 def judged(*tool: str) -> str:
     """What a tool has to say; nothing if all is well."""
     done = subprocess.run(
-        [sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True, timeout=GENEROUS, check=False
     )
     return done.stdout + done.stderr if done.returncode else ""
 

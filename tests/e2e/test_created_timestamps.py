@@ -11,6 +11,7 @@ import yaml
 
 from exporter.demo.items import invocation
 from tests.support.alerting import ask, eventually, free_address, prometheus
+from tests.support.patience import GENEROUS
 from tests.support.program import running
 from tests.support.prometheus_versions import EVERY_VERSION, SYSTEM, program
 from tests.support.rig import TOKEN, Rig
@@ -45,7 +46,7 @@ def prometheus_config(folder: Path, targets: list[str]) -> Path:
 
 def exposed(address: str) -> str:
     request = urllib.request.Request(f"http://{address}/metrics", headers={"Accept": "application/openmetrics-text"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=GENEROUS) as answer:
         return str(answer.read().decode())
 
 

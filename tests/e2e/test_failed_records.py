@@ -11,6 +11,7 @@ import pytest
 
 from exporter.demo import faults
 from exporter.demo.items import invocation
+from tests.support.patience import GENEROUS
 from tests.support.program import config, eventually, get, running
 from tests.support.rig import Rig
 
@@ -23,7 +24,7 @@ WORKFLOW = "<script>alert(1)</script>"
 
 def failures(url: str) -> list[dict[str, Any]]:
     request = urllib.request.Request(f"{url}/failures", headers={"Accept": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=GENEROUS) as answer:
         found: list[dict[str, Any]] = json.load(answer)["failures"]
     return found
 

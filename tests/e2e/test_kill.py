@@ -16,6 +16,7 @@ import pytest
 from exporter.model.record import Key
 from tests.support import counting, forked, postgres
 from tests.support.moving_world import KINDS, Work, figures
+from tests.support.patience import GENEROUS
 from tests.support.program import get, running
 from tests.support.properties import examples
 from tests.support.rig import TOKEN, Rig
@@ -64,7 +65,7 @@ def configuration(rig: Rig, folder: Path, store: Store) -> str:
 
 def reconciled_since(url: str, moment: float) -> str:
     """The page, once every collector has begun and ended a reading of the whole window after this moment."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + GENEROUS
     pattern = r"^batch_exporter_last_reconcile_timestamp_seconds\{.*\} (\S+)$"
     while True:
         page = get(url + "/metrics")
@@ -80,7 +81,7 @@ def killed_at_work(rig: Rig, work: Work, store: Store, arguments: list[str]) -> 
     rig.mock_api.requests.clear()
     process = forked.start(["--web.listen-address=127.0.0.1:0", *arguments], store.constants)
     # One in three may be killed before it has begun to ask. What it needs to begin depends on how busy the machine is.
-    begins = time.monotonic() + (work.rng.uniform(0.0, 0.1) if work.rng.random() < 1 / 3 else 20.0)
+    begins = time.monotonic() + (work.rng.uniform(0.0, 0.1) if work.rng.random() < 1 / 3 else GENEROUS)
     while not rig.mock_api.requests and time.monotonic() < begins:
         lived(process, 0.01)
     ends = time.monotonic() + work.rng.uniform(0.0, 0.12)

@@ -25,6 +25,7 @@ from exporter.systems import sources
 from tests.support.chain import Chain, apis, chain
 from tests.support.e2e_intervals import QUICK, Account
 from tests.support.happenings import BATCH, FIRST_BATCH, GENERATION, NEW_DESTINATION, OWN_FAILURE, Kind, Sample
+from tests.support.patience import GENEROUS
 from tests.support.rig import HOUR
 from tests.support.side_by_side import Results, Scene, come_to, side_by_side
 
@@ -100,7 +101,7 @@ class Night:
 def failing(url: str) -> set[str]:
     """The accounts of which the exporter lists failures; none while it begins."""
     request = urllib.request.Request(f"{url}/failures", headers={"Accept": "application/json"})
-    with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(request, timeout=10) as answer:
+    with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(request, timeout=GENEROUS) as answer:
         return {failure["account"] for failure in json.load(answer)["failures"]}
     return set()
 

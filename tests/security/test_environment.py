@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from tests.support.canaries import canary, holds
+from tests.support.patience import GENEROUS
 from tests.support.program import PATH, PROGRAM
 from tests.support.scripted import scripted
 
@@ -25,7 +26,7 @@ def test_neither_proxies_nor_passwords_nor_authorities_of_the_environment_are_us
             [*PROGRAM, "once", f"--config.file={config}"],
             env={**PATH, **around, "no_proxy": "", "NO_PROXY": ""},
             capture_output=True,
-            timeout=60,
+            timeout=GENEROUS,
             check=False,
         )
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.canaries import canary
+from tests.support.patience import GENEROUS
 from tests.support.program import PATH, config
 from tests.support.rig import Rig
 
@@ -32,7 +33,7 @@ def test_the_text_of_an_internal_error_is_not_shown(rig: Rig, tmp_path: Path, co
         env={**PATH, "PYTHONPATH": ":".join(sys.path), "TEXT": canary("internal-error")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=GENEROUS,
         check=False,
     )
     assert done.returncode == 1

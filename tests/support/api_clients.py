@@ -7,6 +7,7 @@ import requests
 
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.server import MockApi
+from tests.support.patience import GENEROUS
 
 TOKEN = "a-token-of-the-tests"
 KEY = "a-key-of-the-tests"
@@ -20,7 +21,7 @@ class Client:
     mock_api: MockApi
 
     def get(self, path: str, **params: str | int) -> requests.Response:
-        return self.session.get(self.mock_api.url + path, params=params, timeout=5, allow_redirects=False)
+        return self.session.get(self.mock_api.url + path, params=params, timeout=GENEROUS, allow_redirects=False)
 
     def page(self, path: str, **params: str | int) -> Any:
         answer = self.get(path, **params)
@@ -40,7 +41,7 @@ class PackagexClient:
     api: PackagexApi
 
     def get(self, path: str, **params: str | int) -> requests.Response:
-        return self.session.get(self.mock_api.url + path, params=params, timeout=5, allow_redirects=False)
+        return self.session.get(self.mock_api.url + path, params=params, timeout=GENEROUS, allow_redirects=False)
 
     def page(self, path: str = "/batches", **params: str | int) -> Any:
         answer = self.get(path, **params)

@@ -1,8 +1,6 @@
 """Accounts at work: a supervisor with its scheduler, against the mock API."""
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -15,14 +13,8 @@ from exporter.polling.poller import Poller
 from exporter.polling.scheduler import WORKERS, Scheduler
 from exporter.polling.supervisor import AccountPipeline, Supervisor
 from exporter.systems import sources
+from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import TOKEN, Rig
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 class Program:
@@ -67,7 +59,7 @@ class Program:
         self.rig.mock_api.faults.clear()
         for each in self.lines:
             each.close()
-        assert self.scheduler.engine.stop(10)
+        assert self.scheduler.engine.stop(GENEROUS)
 
     def wait_for_polls(self, *accounts: str, since: float = 0.0) -> None:
         """Until each of their collectors has been polled, and well, after a moment (epoch seconds)."""
@@ -80,7 +72,7 @@ class Program:
 
     def poll(self, poller: Poller) -> bool:
         """Poll now, out of turn."""
-        return self.scheduler.engine.submit("test", poller.poll).result(10)
+        return self.scheduler.engine.submit("test", poller.poll).result(GENEROUS)
 
     def change(self, **given: str) -> dict[str, int]:
         return self.running.change(self.accounts(**given)).counts()

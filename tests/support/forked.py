@@ -17,13 +17,14 @@ from subprocess import CompletedProcess, TimeoutExpired
 import exporter.state.postgres.database
 import exporter.systems
 from exporter.__main__ import main
+from tests.support.patience import GENEROUS
 
 for _command in ("check", "demo", "inspect", "metrics", "once", "serve"):
     importlib.import_module(f"exporter.cli.{_command}")
 exporter.systems.sources()
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
-_PATIENCE_SECONDS = 60.0
+_TAIL = 4000
 _LOCK = threading.Lock()
 """To start a process reads what others have ended with, and no two threads may read that of one process."""
 
@@ -100,7 +101,7 @@ def run(
     """Run the program to its end, and return its status and what it printed.
 
     It finds what a process of its own would find, but for what Python itself reads before a program begins.
-    `descriptors` is how many files it may have open. Raises TimeoutExpired after a minute.
+    `descriptors` is how many files it may have open. Raises TimeoutExpired after `GENEROUS` seconds.
     """
     with tempfile.TemporaryDirectory() as folder:
         files = {1: f"{folder}/stdout", 2: f"{folder}/stderr"}
@@ -108,14 +109,14 @@ def run(
         process = _CONTEXT.Process(target=_run, args=given)
         with _LOCK:
             process.start()
-        ended = connection.wait([process.sentinel], _PATIENCE_SECONDS)
+        ended = connection.wait([process.sentinel], GENEROUS)
         with _LOCK:
             if not ended:
                 process.kill()
             process.join()
+        printed, logged = (Path(file).read_bytes() if Path(file).exists() else b"" for file in files.values())
         if not ended:
-            raise TimeoutExpired(list(arguments), _PATIENCE_SECONDS)
-        printed, logged = (Path(file).read_bytes() for file in files.values())
+            raise TimeoutExpired([*arguments, logged[-_TAIL:].decode()], GENEROUS)
         assert process.exitcode is not None
         return CompletedProcess(list(arguments), process.exitcode, printed, logged)
 

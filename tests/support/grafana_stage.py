@@ -8,7 +8,6 @@ import json
 import random
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.parse
@@ -28,6 +27,7 @@ from exporter.demo.rate_limit import RateLimit
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.support import postgres
+from tests.support.patience import GENEROUS, ends_of_logs, eventually
 from tests.support.ports import free_port
 
 # A poll is longer than a scrape: a counter's series is new for one poll, at 0, and Prometheus must see that.
@@ -66,6 +66,8 @@ class Prometheus:
     url: str
     at: float | None = None
     """When it is asked (epoch seconds), so that all tests see the same; None: now."""
+    folder: Path | None = None
+    """Where it and the exporter log."""
 
     def ask(self, path: str, **parameters: str) -> Any:
         """The data of an answer of its API.
@@ -74,7 +76,7 @@ class Prometheus:
         """
         request = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=GENEROUS) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             if error.code == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -99,11 +101,12 @@ class Prometheus:
         return {"start": str(end - 60), "end": str(end)}
 
     def until(self, expr: str) -> None:
-        """Wait until there is such a thing. Raises AssertionError after a minute."""
-        pause, deadline = threading.Event(), time.monotonic() + 60
-        while not self._answers(expr):
-            assert time.monotonic() < deadline, f"it never came to {expr}"
-            pause.wait(0.2)
+        """Wait until there is such a thing. Raises AssertionError."""
+        eventually(
+            lambda: self._answers(expr),
+            lambda: f"{expr}\n{ends_of_logs(self.folder) if self.folder else ''}",
+            pause=0.2,
+        )
 
     def _answers(self, expr: str) -> bool:
         try:
@@ -221,7 +224,7 @@ def prometheus(folder: Path, port: int) -> Iterator[Prometheus]:
         "--enable-feature=exemplar-storage",
     )
     with process(folder / "prometheus.log", "prometheus", *flags):
-        yield Prometheus(f"http://127.0.0.1:{own_port}")
+        yield Prometheus(f"http://127.0.0.1:{own_port}", folder=folder)
 
 
 @contextmanager

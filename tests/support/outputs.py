@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.support import forked
+from tests.support.patience import GENEROUS
 from tests.support.program import PATH, PROGRAM
 from tests.support.security_stage import ENVIRONMENT, Stage
 
@@ -102,7 +103,7 @@ def _serve(there: Stage, style: str) -> list[Output]:
         shown.append(Output("serve arguments", Path(f"/proc/{process.pid}/cmdline").read_bytes()))
         shown += _state("serve", folder)
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(GENEROUS) == 0
     logged = [Output(f"serve {name}", (folder / name).read_bytes()) for name in ("stdout", "stderr")]
     return [*shown, *logged, *_state("serve ended", folder)]
 
@@ -134,7 +135,7 @@ def _polled(port: int, collectors: int) -> bool:
 
 def _asked(port: int, method: str, path: str, accept: str) -> Output:
     """An answer of the exporter as it came, with its headers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=GENEROUS)
     connection.request(method, path, headers={"Accept": accept, "Accept-Encoding": "gzip"})
     answer = connection.getresponse()
     body, head = answer.read(), f"{answer.status} {answer.reason} {answer.getheaders()}"
@@ -146,9 +147,9 @@ def _asked(port: int, method: str, path: str, accept: str) -> Output:
 
 def _until(process: "subprocess.Popen[bytes]", found: Callable[[], Found | None]) -> Found:
     """What is found, once it is, while the process runs."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + GENEROUS
     while not (result := found()):
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, f"nothing found within {GENEROUS:g} seconds, and it runs"
         with contextlib.suppress(subprocess.TimeoutExpired):
             pytest.fail(f"it ended with status {process.wait(0.25)}")
     return result

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from tests.support.patience import GENEROUS
 from tests.support.ports import free_port
 from tools.programs import path_of
 
@@ -62,7 +63,7 @@ class Server:
         """End it at once, as a crash does."""
         if self._process is not None:
             self._process.send_signal(3)
-            self._process.wait(20)
+            self._process.wait(GENEROUS)
             self._process = None
 
     def promote(self) -> None:

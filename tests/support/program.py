@@ -1,23 +1,24 @@
 """The program as a process: started, configured for a mock API, and asked for its pages."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.request
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.support import forked
+from tests.support import forked, patience
+from tests.support.patience import GENEROUS
 from tests.support.rig import TOKEN, Rig
 
-_LOOK_SECONDS = 0.02
-_PATIENCE_SECONDS = 60.0
+_LAST_LINES = 100
 PROGRAM = (sys.executable, "-m", "exporter")
 PATH = {name: value for name, value in os.environ.items() if name not in ("INKIT_API_TOKEN", "PX_API_KEY")}
 
@@ -42,20 +43,29 @@ class Serving(forked.Running):
         """Start it. It logs to a FIFO."""
         super().__init__(arguments, log, environ)
         # Opening waits for the other end, or it would be at its end at once; without one it is at its end at last.
-        guard = threading.Timer(_PATIENCE_SECONDS, lambda: os.close(os.open(log, os.O_RDWR)))
+        guard = threading.Timer(GENEROUS, lambda: os.close(os.open(log, os.O_RDWR)))
         guard.start()
         self.log = log.open()
         guard.cancel()
+        self._lines: deque[str] = deque(maxlen=_LAST_LINES)
 
-    def logged(self, wanted: str, within: float = _PATIENCE_SECONDS) -> str:
+    def logged(self, wanted: str, within: float = GENEROUS) -> str:
         """Return the next line of the log that has this in it."""
         with self._killed_after(within):
             for line in self.log:
+                self._lines.append(line)
                 if wanted in line:
                     return line
         pytest.fail(f"it never logged {wanted}")
 
-    def rest(self, within: float = _PATIENCE_SECONDS) -> str:
+    def last_lines(self) -> str:
+        """End it, and return the end of what it has logged."""
+        self.kill()
+        with contextlib.suppress(ValueError):
+            self._lines.extend(self.log)
+        return "".join(self._lines)
+
+    def rest(self, within: float = GENEROUS) -> str:
         """Wait for its end, and return what it has logged since the lines that were read."""
         with self._killed_after(within):
             rest = self.log.read()
@@ -82,6 +92,10 @@ def running(arguments: Sequence[str], **environ: str) -> Iterator[tuple[Serving,
         try:
             port = process.logged("msg=serving ").partition(" port=")[2].split()[0]
             yield process, f"http://127.0.0.1:{port}"
+        except BaseException:
+            # A report of pytest has it.
+            print(f"The program logged last:\n{process.last_lines()}")
+            raise
         finally:
             process.kill()
             process.wait()
@@ -98,14 +112,16 @@ def config(rig: Rig, folder: Path, text: str = "") -> str:
 
 
 def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=GENEROUS) as answer:
         return str(answer.read().decode())
 
 
 def eventually(url: str, wanted: str) -> str:
     """The page, once it holds the text: polls come on their own time."""
-    deadline = time.monotonic() + 60
-    while wanted not in (page := get(url)):
-        assert time.monotonic() < deadline, page
-        time.sleep(_LOOK_SECONDS)
-    return page
+
+    def page() -> str:
+        found.append(get(url))
+        return found[-1] if wanted in found[-1] else ""
+
+    found: deque[str] = deque(maxlen=1)
+    return patience.eventually(page, lambda: f"{wanted} is not in\n{found[0]}")

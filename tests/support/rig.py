@@ -36,6 +36,7 @@ from exporter.state import SqliteState, State
 from exporter.systems import sources
 from exporter.systems.base import Options
 from tests.support import counting
+from tests.support.patience import GENEROUS
 
 NOW = 1_700_000_000.0
 DAY = 86_400.0
@@ -84,7 +85,7 @@ def client(
     url: str,
     *,
     token: Callable[[], str] = lambda: TOKEN,
-    deadline: float = 5.0,
+    deadline: float = GENEROUS,
     tls: Tls | None = None,
     proxy_url: str | None = None,
     at_once: int = 4,
@@ -190,7 +191,7 @@ class Rig:
                 self.account,
                 labels,
             ),
-            asking or client(self.mock_api.url, meter=self.meter, deadline=5.0, system=self.system),
+            asking or client(self.mock_api.url, meter=self.meter, system=self.system),
             self.state,
             Output(publish or self.board.publish, lambda: self.board.last_scrape, created_timestamps),
             CollectorStatus(self.account, self.system, collector),

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -19,8 +19,13 @@ class Scripted:
 
 
 @contextmanager
-def scripted(*pieces: bytes, every: float = 0.0) -> Iterator[Scripted]:
-    """Answers each connection with the pieces, `every` so many seconds, and ends it."""
+def scripted(
+    *pieces: bytes, every: float = 0.0, before: Callable[[int], object] = lambda _: None
+) -> Iterator[Scripted]:
+    """Answers each connection with the pieces, `every` so many seconds, and ends it.
+
+    `before` is called with the number of each piece before that is sent.
+    """
     ended = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
     server = Scripted(f"http://127.0.0.1:{listener.getsockname()[1]}")
@@ -29,7 +34,8 @@ def scripted(*pieces: bytes, every: float = 0.0) -> Iterator[Scripted]:
         # A client that has gone away is its own affair.
         with connection, suppress(OSError):
             server.asked.append(connection.recv(65_536))
-            for piece in pieces:
+            for number, piece in enumerate(pieces):
+                before(number)
                 connection.sendall(piece)
                 server.sent += len(piece)
                 if ended.wait(every):

@@ -5,8 +5,8 @@ import contextlib
 import http.client
 import logging
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,12 +24,14 @@ from exporter.web.server import server as server_module
 from exporter.web.server.connection import DEFAULTS, Connection, Limits
 from exporter.web.server.server import Server, listen
 from exporter.web.webhooks import Webhooks
+from tests.support.patience import GENEROUS
 
 WIDE = Family("inkit_batches", "gauge", "Batches.", ("account",))
-GENEROUS = 20.0
-"""Seconds after which a test gives up; it is no measure of anything."""
 GET = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
-HASTY = Limits(request_seconds=0.2, answer_seconds=0.2)
+HASTE = 0.2
+"""Seconds of patience of a server that soon has none."""
+PATIENT = replace(DEFAULTS, request_seconds=GENEROUS, answer_seconds=10 * GENEROUS)
+"""For a test that may be kept from sending and reading for long."""
 LONG = 2**25
 Place = tuple[str, int]
 
@@ -72,10 +74,15 @@ class Program:
         self.board.publish(CollectorSnapshot(account, "inkit", "invocations", {}, 0.0, status, health))
 
 
+def hasty(seconds: float) -> Limits:
+    """Return the limits of a server that is out of patience so soon."""
+    return Limits(request_seconds=seconds, answer_seconds=seconds)
+
+
 @contextlib.contextmanager
 def serving(
     program: Program,
-    limits: Limits = DEFAULTS,
+    limits: Limits = PATIENT,
     address: str = "127.0.0.1:0",
     web: Path | None = None,
     *,
@@ -167,15 +174,6 @@ def read_answers(client: socket.socket, count: int) -> bytes:
         assert received, bytes(data)
         data += received
     return bytes(data)
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(int(GENEROUS / 0.01)):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it never came to be")
 
 
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:

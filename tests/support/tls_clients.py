@@ -6,22 +6,17 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.web.server.connection import DEFAULTS, Limits
+from exporter.web.server.connection import Limits
 from tests.support import certificates
-from tests.support.serving import (
-    GENEROUS,
-    Place,
-    Program,
-    connect,
-    serving,
-)
+from tests.support.patience import GENEROUS
+from tests.support.serving import PATIENT, Place, Program, connect, serving
 
 TLS = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n"
 
 
 @contextlib.contextmanager
 def secured(
-    folder: Path, content: str = TLS, limits: Limits = DEFAULTS, program: Program | None = None
+    folder: Path, content: str = TLS, limits: Limits = PATIENT, program: Program | None = None
 ) -> Iterator[Place]:
     file = folder / "web.yml"
     file.write_text(content)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.support.patience import GENEROUS
+
 MODULES = Path(sys.prefix) / "grafana" / "node_modules"
 """Where `make test` has put what package.json beside this file names."""
 _CONFIGS = {
@@ -77,7 +79,7 @@ def complaints(folder: Path, pieces: Iterable[Literal]) -> dict[str, str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=GENEROUS,
         check=False,
     ).stdout
     offset = first.count("\n") + 1

@@ -23,7 +23,8 @@ def kept(folder: str, of: bytes, make: Callable[[Path], None]) -> Path:
     with (cache / f"{kind}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            for old in cache.glob(f"{kind}-*"):
+            # Whoever began before the week ended may still read the last one.
+            for old in sorted(cache.glob(f"{kind}-*"), key=lambda path: path.stat().st_mtime)[:-1]:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
             with tempfile.TemporaryDirectory(dir=cache) as half:
                 make(Path(half, "made"))

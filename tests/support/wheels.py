@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support import weekly
+from tests.support import environment, weekly
 from tests.support.paths import ROOT
 
 _LOCKS = [ROOT / f"deploy/image/{name}.txt" for name in ("build-requirements", "requirements")]
@@ -17,7 +17,8 @@ def locked(python: str) -> Path:
     def make(folder: Path) -> None:
         for lock in _LOCKS:
             command = [sys.executable, "-m", "pip", *_DOWNLOAD, f"--python-version={python}", f"--dest={folder}"]
-            done = subprocess.run([*command, f"--requirement={lock}"], capture_output=True, text=True, check=False)
+            command.append(f"--requirement={lock}")
+            done = subprocess.run(command, env=environment.outside(), capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
 
     return weekly.kept("wheels", b"\n".join([python.encode(), *(lock.read_bytes() for lock in _LOCKS)]), make)

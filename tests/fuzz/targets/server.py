@@ -18,7 +18,8 @@ from exporter.web.server.server import Server, listen
 from tests.fuzz.mutators import BYTES, lines, spliced, words
 from tests.fuzz.target import Target
 from tests.support.examples import with_problems
-from tests.support.serving import GENEROUS, GET, WIDE, Place, connect, read_answers, read_to_end
+from tests.support.patience import GENEROUS
+from tests.support.serving import GET, WIDE, Place, connect, read_answers, read_to_end
 
 _MARK = "<qzcanary>"
 _STATUSES = {200, 400, 403, 404, 405, 406, 408, 429, 501, 503}

@@ -15,11 +15,11 @@ import pytest
 
 from exporter.cli import flags
 from exporter.cli.commands import COMMANDS
+from tests.support.patience import GENEROUS
 
 pytestmark = pytest.mark.programs
 
 BIN = Path(sys.executable).parent
-GENEROUS = 60.0
 BASH = """
 PS1='ready> '
 bind 'set bell-style none'

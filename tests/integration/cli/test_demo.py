@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.support.patience import GENEROUS
 from tests.support.program import run
 
 PROGRAM = (sys.executable, "-m", "exporter", "demo")
@@ -44,7 +45,7 @@ def demo(folder: Path, mode: str, *, prefix: Sequence[str] = ()) -> Iterator[tup
                 break
         yield process, printed
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(GENEROUS) == 0
     finally:
         process.kill()
         process.communicate()
@@ -54,7 +55,7 @@ def test_the_line_to_try_for_each_api_works(tmp_path: Path) -> None:
     with demo(tmp_path, "--api-only") as (_, printed):
         for key, line in zip(("items", "data"), re.findall("curl.*", printed), strict=True):
             _, _, header, url = shlex.split(line)
-            answer = requests.get(url, headers=dict([header.split(": ")]), timeout=10)
+            answer = requests.get(url, headers=dict([header.split(": ")]), timeout=GENEROUS)
             assert len(answer.json()[key]) == 2
 
 
@@ -63,7 +64,7 @@ def test_the_line_to_try_for_each_api_works(tmp_path: Path) -> None:
 def test_a_signal_ends_it_and_leaves_no_file_behind(mode: str, number: signal.Signals, tmp_path: Path) -> None:
     with demo(tmp_path, mode) as (process, _):
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(GENEROUS) == 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -98,10 +99,10 @@ def test_both_accounts_are_named_and_polled(tmp_path: Path) -> None:
         assert "Inkit (account demo)" in printed
         assert "PackageX (account logistics)" in printed
         (metrics,) = re.findall(r"http://\S+/metrics", printed)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + GENEROUS
         polled: set[str] = set()
         while polled != {"demo inkit", "logistics packagex"}:
             assert time.monotonic() < deadline, polled
-            page = requests.get(metrics, timeout=10).text
+            page = requests.get(metrics, timeout=GENEROUS).text
             found = re.findall(r'batch_exporter_up\{account="(\w+)",.*system="(\w+)"\} 1.0', page)
             polled = {" ".join(labels) for labels in found}

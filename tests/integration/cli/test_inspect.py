@@ -28,6 +28,7 @@ from exporter.demo.packagex.files import FileStore
 from exporter.demo.packagex.items import packagex_batch, phase
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
+from tests.support.patience import GENEROUS, eventually
 from tests.support.program import PATH, PROGRAM, run
 from tests.support.scripted import scripted
 from tests.support.tls_server import context, served
@@ -229,7 +230,7 @@ def test_a_disk_that_takes_no_more_is_said_and_nothing_half_done_is_left(api: Ap
         env={**PATH, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=GENEROUS,
         check=False,
     )
     assert done.returncode == 1
@@ -256,12 +257,9 @@ def test_a_signal_in_the_middle_of_a_download_leaves_nothing_behind(api: Api) ->
             stderr=subprocess.PIPE,
             text=True,
         )
-        deadline = time.monotonic() + 60
-        while not (folder.is_dir() and any(path.stat().st_size for path in folder.iterdir())):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        eventually(lambda: folder.is_dir() and any(path.stat().st_size for path in folder.iterdir()))
         process.send_signal(signal.SIGTERM)
-        _, message = process.communicate(timeout=10)
+        _, message = process.communicate(timeout=GENEROUS)
     assert (process.returncode, message) == (130, "")
     assert not list(folder.iterdir())
 
@@ -331,7 +329,7 @@ def test_a_terminal_with_few_characters_gets_them_escaped(api: Api) -> None:
     # Python reads it before the program begins.
     few = {**PATH, "PYTHONIOENCODING": "ascii"}
     command = [*PROGRAM, "inspect", api.config, "prod", "rb_1"]
-    done = subprocess.run(command, env=few, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=few, capture_output=True, text=True, timeout=GENEROUS, check=False)
     assert done.returncode == 0
     assert "\\u6f22\\u5b57" in done.stdout
 
@@ -348,7 +346,7 @@ def test_a_progress_bar_is_shown_on_a_terminal(api: Api) -> None:
     termios.tcsetwinsize(theirs, (24, 80))
     os.set_blocking(ours, False)
     arguments = [*PROGRAM, "inspect", api.config, "logistics", "batch_1", "--errors"]
-    done = subprocess.run(arguments, env=PATH, stdout=subprocess.PIPE, stderr=theirs, timeout=60, check=False)
+    done = subprocess.run(arguments, env=PATH, stdout=subprocess.PIPE, stderr=theirs, timeout=GENEROUS, check=False)
     shown = os.read(ours, 65_536)
     os.close(theirs)
     os.close(ours)

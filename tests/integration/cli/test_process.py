@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import GENEROUS
 from tests.support.program import PATH, PROGRAM, config, run, running
 from tests.support.rig import Rig
 
@@ -35,7 +36,7 @@ def interrupted(limit: int, name: str, *arguments: str) -> subprocess.CompletedP
         env=PATH,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=GENEROUS,
         check=False,
     )
 
@@ -75,7 +76,7 @@ def test_ctrl_c_ends_any_command_quietly_at_any_time(rig: Rig, tmp_path: Path, c
     process.stdout.readline()
     time.sleep(delay + 0.05)
     process.send_signal(signal.SIGINT)
-    _, message = process.communicate(timeout=20)
+    _, message = process.communicate(timeout=GENEROUS)
     # Before its first line the program is Python's; a command may have ended; the demo serves until it is stopped.
     assert process.returncode in (130, 0)
     assert message == ""
@@ -156,7 +157,12 @@ main()
 
 def without_temporary_folder(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", NOWHERE, *arguments], env=PATH, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", NOWHERE, *arguments],
+        env=PATH,
+        capture_output=True,
+        text=True,
+        timeout=GENEROUS,
+        check=False,
     )
 
 
@@ -181,7 +187,7 @@ def test_an_error_of_another_file_is_not_blamed_on_the_output(style: str) -> Non
         env=PATH,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=GENEROUS,
         check=False,
     )
     assert done.returncode == 2

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from exporter.state import prepared
+from tests.support.patience import GENEROUS
 from tests.support.program import config, get, run, running
 from tests.support.rig import Rig
 
@@ -23,7 +24,7 @@ def test_the_manager_is_notified_when_it_serves_reloads_and_ends(rig: Rig, tmp_p
             assert manager.recv(1000) == b"READY=1"
             process.terminate()
             assert manager.recv(1000) == b"STOPPING=1"
-            assert process.wait(10) == 0
+            assert process.wait(GENEROUS) == 0
 
 
 def test_a_state_that_another_exporter_has_is_worth_a_restart(rig: Rig, tmp_path: Path) -> None:

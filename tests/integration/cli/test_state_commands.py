@@ -10,6 +10,7 @@ import pytest
 from exporter.demo.items import document_batch
 from exporter.state.postgres.database import opened
 from tests.support import postgres
+from tests.support.patience import GENEROUS
 from tests.support.program import config, eventually, run, running
 from tests.support.rig import TOKEN, Rig
 
@@ -72,7 +73,7 @@ def test_the_owner_of_an_account_is_shown_while_its_replica_is_live(rig: Rig, tm
         taken = run("state", "copy", url, str(tmp_path / "s.db"))
         assert (taken.returncode, "replicas are live on it" in taken.stderr) == (1, True)
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(GENEROUS) == 0
     assert "no replica is live\nunowned accounts: prod" in run("state", "show", flag).stdout
 
 
@@ -99,7 +100,7 @@ def test_a_file_is_shown_while_an_exporter_uses_it_and_is_not_changed(rig: Rig, 
         assert (taken.returncode, "another batch-exporter is using it" in taken.stderr) == (1, True)
     with running([flag]) as (process, _):
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(GENEROUS) == 0
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert run("state", "show", str(tmp_path / "serve.db")).returncode == 0
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

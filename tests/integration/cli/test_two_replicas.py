@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,12 @@ import pytest
 from exporter.demo.items import invocation
 from tests.support import postgres
 from tests.support.html_reader import Reader
+from tests.support.patience import eventually
 from tests.support.program import get, running
 from tests.support.rig import TOKEN, Rig
 from tests.support.webhooks import KEY, post
 
 pytestmark = pytest.mark.programs
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def found(url: str, query: str = "") -> list[dict[str, Any]]:

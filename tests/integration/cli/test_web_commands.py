@@ -14,6 +14,7 @@ from pathlib import Path
 import bcrypt
 import pytest
 
+from tests.support.patience import GENEROUS
 from tests.support.program import PATH, PROGRAM, config, run, running
 from tests.support.rig import Rig
 
@@ -28,7 +29,7 @@ def web(folder: Path, text: str) -> str:
 
 def curl(*arguments: object) -> str:
     command = ["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "20", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=GENEROUS, check=False).stdout
 
 
 @pytest.mark.programs
@@ -120,7 +121,7 @@ def test_it_serves_on_a_socket_of_systemd_s(rig: Rig, tmp_path: Path) -> None:
         assert "Listening" in process.stderr.readline()
         assert curl(f"http://127.0.0.1:{port}/-/healthy") == "batch-exporter is healthy.\n"
         process.terminate()
-        assert re.search(rf"msg=serving .*address=127\.0\.0\.1:{port} ", process.communicate(timeout=10)[1])
+        assert re.search(rf"msg=serving .*address=127\.0\.0\.1:{port} ", process.communicate(timeout=GENEROUS)[1])
 
 
 def test_without_a_socket_of_systemd_s_it_ends_with_status_2(rig: Rig, tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_without_a_socket_of_systemd_s_it_ends_with_status_2(rig: Rig, tmp_path:
 def answer(url: str) -> tuple[int, str]:
     """The status and the body of a page, asked for without a password."""
     try:
-        with urllib.request.urlopen(url, timeout=20) as response:
+        with urllib.request.urlopen(url, timeout=GENEROUS) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -163,7 +164,7 @@ def test_flags_leave_out_the_metrics_of_the_process_and_limit_scrapes(rig: Rig, 
         assert re.findall(r"^(?:process|python)_.*", scrape(url)[1], re.MULTILINE) == []
         assert "batch_exporter_build_info" in scrape(url)[1]
         refused: set[str] = set()
-        until = time.monotonic() + 60
+        until = time.monotonic() + GENEROUS
         while not refused and time.monotonic() < until:
             # Not from the cache: each takes a moment.
             answers = pool.map(scrape, [url] * 20, ["name[]=batch_exporter_up"] * 20)

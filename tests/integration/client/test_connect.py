@@ -5,11 +5,11 @@ import contextlib
 import itertools
 import re
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,15 +23,15 @@ from exporter.client.transport import Tls, Transport
 from exporter.config.bounds import DESCRIPTORS_PER_WORKER
 from exporter.model.record import FetchError, Reason
 from tests.support.hosts import at, black_hole, ipv4, no_route, refusing
+from tests.support.patience import GENEROUS
 from tests.support.properties import examples
 from tests.support.scripted import scripted
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-DEADLINE = 4.0
 URL = "http://api.test/batch"
 
 
-def ask(*addresses: Address, deadline: float = DEADLINE, proxy: str | None = None, url: str = URL) -> float:
+def ask(*addresses: Address, deadline: float = GENEROUS, proxy: str | None = None, url: str = URL) -> float:
     """Ask the host that has these addresses. Returns the seconds it took. Raises FetchError."""
     transport = Transport(Tls(), proxy, at(*addresses))
     started = time.monotonic()
@@ -39,7 +39,7 @@ def ask(*addresses: Address, deadline: float = DEADLINE, proxy: str | None = Non
     return time.monotonic() - started
 
 
-def failure(*addresses: Address, deadline: float = DEADLINE, proxy: str | None = None) -> FetchError:
+def failure(*addresses: Address, deadline: float = GENEROUS, proxy: str | None = None) -> FetchError:
     with pytest.raises(FetchError) as caught:
         ask(*addresses, deadline=deadline, proxy=proxy)
     return caught.value
@@ -60,29 +60,29 @@ def serving() -> Iterator[Address]:
 def test_the_second_address_is_reached_although_the_first_drops_all_that_is_sent(
     hole: Address, serving: Address
 ) -> None:
-    assert ask(hole, serving) < DEADLINE / 4
+    assert ask(hole, serving) < GENEROUS / 4
 
 
 @pytest.mark.parametrize("proxy", ["http://proxy.test:3128", "http://user:CANARY@proxy.test:3128"])
 def test_so_is_that_of_a_proxy(hole: Address, serving: Address, proxy: str) -> None:
-    assert ask(hole, serving, proxy=proxy) < DEADLINE / 4
+    assert ask(hole, serving, proxy=proxy) < GENEROUS / 4
 
 
-@pytest.mark.parametrize(("deadline", "moment"), [(DEADLINE, STAGGER_SECONDS), (0.8, 0.19)])
-def test_the_first_address_has_a_moment_for_itself(
-    hole: Address, serving: Address, deadline: float, moment: float
-) -> None:
+@pytest.mark.parametrize(("others", "moment"), [(1, STAGGER_SECONDS), (300, 0.19)])
+def test_the_first_address_has_a_moment_for_itself(hole: Address, serving: Address, others: int, moment: float) -> None:
     started = time.monotonic()
-    connect([hole, serving], Deadline(deadline)).close()
+    connect([hole, *[serving] * others], Deadline(GENEROUS)).close()
     assert time.monotonic() - started >= moment
 
 
 def test_the_options_of_sockets_are_set(serving: Address) -> None:
-    with connect([serving], Deadline(DEADLINE), [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]) as connected:
+    with connect([serving], Deadline(GENEROUS), [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]) as connected:
         assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_few_addresses_are_tried_in_parallel_however_many_there_are(hole: Address, serving: Address) -> None:
+def test_few_addresses_are_tried_in_parallel_however_many_there_are(
+    hole: Address, serving: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def sockets() -> set[str]:
         """The sockets of this process, each named by its inode: earlier ones may end at any moment."""
         found = set()
@@ -93,17 +93,28 @@ def test_few_addresses_are_tried_in_parallel_however_many_there_are(hole: Addres
 
     before = sockets()
     found: list[int] = []
-    connected = threading.Thread(target=lambda: ask(*[hole] * 15, serving, deadline=1.0))
-    connected.start()
-    while connected.is_alive():
-        found.append(len(sockets() - before))
-        time.sleep(0.005)
-    # At its end the server has an end of the connection, too.
-    assert DESCRIPTORS_PER_WORKER <= max(found) <= DESCRIPTORS_PER_WORKER + 1
+
+    class Counted(socket.socket):
+        def connect_ex(self, address: Any) -> int:
+            found.append(len(sockets() - before))
+            return super().connect_ex(address)
+
+    monkeypatch.setattr("exporter.client.connect.STAGGER_SECONDS", 0.03)
+    monkeypatch.setattr(socket, "socket", Counted)
+    ask(*[hole] * 15, serving)
+    assert len(found) == 16
+    assert max(found) == DESCRIPTORS_PER_WORKER
 
 
 def test_many_addresses_share_a_short_deadline(hole: Address, serving: Address) -> None:
-    assert ask(*[hole] * 15, serving, deadline=3.0)
+    def in_time(_: int) -> bool:
+        try:
+            return ask(*[hole] * 15, serving, deadline=3.0) > 0
+        except FetchError:
+            return False
+
+    # It has twice the time that it needs; a busy machine may need more now and then.
+    assert any(map(in_time, range(5)))
 
 
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -115,7 +126,7 @@ def test_whatever_else_a_name_stands_for_the_address_that_serves_is_reached(
     hole: Address, serving: Address, before: list[str], after: list[str]
 ) -> None:
     known = {"hole": hole, "refusing": refusing(), "no route": no_route(), "serving": serving}
-    assert ask(*(known[kind] for kind in (*before, "serving", *after)), deadline=4.0)
+    assert ask(*(known[kind] for kind in (*before, "serving", *after)))
 
 
 def test_what_fails_at_once_does_not_hold_up_the_next(serving: Address) -> None:
@@ -151,7 +162,7 @@ def test_a_proxy_gets_the_user_and_the_password_of_its_url_whatever_they_are(
 ) -> None:
     with scripted(OK) as server:
         proxy = f"http://{user_info}{urlsplit(server.url).netloc}"
-        assert Transport(Tls(), proxy).get("http://api.test/batch", {}, {}, DEADLINE).status == 200
+        assert Transport(Tls(), proxy).get("http://api.test/batch", {}, {}, GENEROUS).status == 200
     found = re.search(rb"\r\nProxy-Authorization: Basic ([^\r]*)\r\n", server.asked[0])
     assert (None if found is None else base64.b64decode(found[1])) == sent
 
@@ -204,4 +215,4 @@ def test_cookies_that_the_library_fails_on_are_nobodys_affair() -> None:
     """It would print a traceback, as a warning."""
     cookies = b"".join(b"Set-Cookie%s: a=b; expires=2147483648\r\n" % version for version in (b"", b"2"))
     with scripted(OK.replace(b"\r\n", b"\r\n" + cookies, 1)) as server:
-        assert bytes(Transport(Tls(), None).get(server.url, {}, {}, DEADLINE).body) == b"{}"
+        assert bytes(Transport(Tls(), None).get(server.url, {}, {}, GENEROUS).body) == b"{}"

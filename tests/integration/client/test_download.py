@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from exporter.client.deadline import TICK_SECONDS
 from exporter.client.download import SecretUrl, download
 from exporter.client.resolve import Address, HostResolver, system_addresses
 from exporter.client.transport import FileTransport, Tls
@@ -16,6 +17,9 @@ from exporter.demo.faults import Delivery, Fault
 from exporter.demo.http_types import Answer
 from exporter.model.record import FetchError, Reason
 from tests.support.hosts import ipv4
+from tests.support.leap import Leap
+from tests.support.patience import GENEROUS
+from tests.support.ports import free_port
 from tests.support.rig import Rig
 from tests.support.scripted import scripted
 
@@ -29,12 +33,12 @@ def new_transport() -> FileTransport:
     return FileTransport(Tls(), None, "127.0.0.1")
 
 
-def fetch(url: str, deadline: float = 5.0, transport: FileTransport | None = None) -> bytes:
+def fetch(url: str, deadline: float = GENEROUS, transport: FileTransport | None = None) -> bytes:
     with download(transport or new_transport(), SecretUrl(url), deadline) as body:
         return b"".join(body.parts)
 
 
-def failure(url: str, deadline: float = 5.0, transport: FileTransport | None = None) -> FetchError:
+def failure(url: str, deadline: float = GENEROUS, transport: FileTransport | None = None) -> FetchError:
     with pytest.raises(FetchError) as caught:
         fetch(url, deadline, transport)
     assert "CANARY" not in str(caught.value)
@@ -50,7 +54,7 @@ def file_url(rig: Rig, fault: Fault) -> str:
 def test_a_file_comes_in_parts_and_its_size_is_known_before(rig: Rig) -> None:
     content = bytes(range(256)) * 1024
     url = file_url(rig, Fault(Answer(200, content, {})))
-    with download(new_transport(), SecretUrl(url), 5.0) as body:
+    with download(new_transport(), SecretUrl(url), GENEROUS) as body:
         parts = list(body.parts)
     assert b"".join(parts) == content
     assert len(parts) > 1
@@ -108,7 +112,7 @@ def test_a_url_that_is_not_https_or_not_clear_is_not_used(url: str, reason: Reas
 def test_every_failure_has_its_reason_within_the_deadline(rig: Rig, fault: Fault, reason: Reason) -> None:
     url = file_url(rig, fault)
     started = time.monotonic()
-    assert failure(url, deadline=0.5).reason is reason
+    assert failure(url, deadline=0.5 if reason is Reason.TIMEOUT else GENEROUS).reason is reason
     assert time.monotonic() - started < 15
 
 
@@ -140,7 +144,7 @@ def test_a_redirect_is_not_followed(rig: Rig) -> None:
 
 
 def test_a_port_where_nobody_listens_is_a_connection_error_without_the_url() -> None:
-    assert "refused" in str(failure("http://localhost:1025/file" + QUERY))
+    assert "refused" in str(failure(f"http://localhost:{free_port()}/file" + QUERY))
 
 
 def test_a_server_that_closes_after_a_slow_body_cannot_hold_it_either() -> None:
@@ -148,18 +152,37 @@ def test_a_server_that_closes_after_a_slow_body_cannot_hold_it_either() -> None:
         assert failure(server.url, deadline=0.4).reason is Reason.TIMEOUT
 
 
-def test_a_large_file_may_take_longer_than_the_deadline_of_a_part() -> None:
-    parts = [b"x" * 65_536] * 6
-    with scripted(OK + b"Content-Length: 393216\r\n\r\n", *parts, every=0.6) as server:
-        assert len(fetch(server.url, deadline=3.0)) == 393_216
+def test_a_large_file_may_take_longer_than_the_deadline_of_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted, leap = threading.Semaphore(0), Leap(monkeypatch)
+
+    def take_long(number: int) -> None:
+        if number:
+            assert wanted.acquire(timeout=GENEROUS)
+            # For the one that wants the part to begin to wait for it.
+            time.sleep(0.02)
+            leap.ahead += 0.6 * GENEROUS
+
+    head, parts = OK + b"Content-Length: 393216\r\n\r\n", [b"x" * 65_536] * 6
+    received = 0
+    with (
+        scripted(head, *parts, before=take_long) as server,
+        download(new_transport(), SecretUrl(server.url), GENEROUS) as body,
+    ):
+        wanted.release()
+        for part in body.parts:
+            received += len(part)
+            wanted.release()
+    assert received == 393_216
 
 
-def test_what_is_done_with_a_part_is_not_the_servers_time(rig: Rig) -> None:
-    size, deadline = 20_000_000, 0.5
+def test_what_is_done_with_a_part_is_not_the_servers_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    size, leap = 20_000_000, Leap(monkeypatch)
     url = SecretUrl(file_url(rig, Fault(Answer(200, b"x" * size, {}))))
-    with download(new_transport(), url, deadline) as body:
+    with download(new_transport(), url, GENEROUS) as body:
         received = len(next(body.parts))
-        threading.Event().wait(2 * deadline)
+        leap.ahead += 2 * GENEROUS
+        # For the thread that looks at deadlines.
+        time.sleep(2 * TICK_SECONDS)
         assert received + sum(map(len, body.parts)) == size
 
 
@@ -199,7 +222,7 @@ def test_a_host_that_only_this_machine_or_its_network_reaches_is_not_asked(addre
     literal = f"[{address}]" if ":" in address else address
     for host, proxy in [("files.test", None), (literal, None), (literal, "http://127.0.0.1:1")]:
         transport = FileTransport(Tls(), proxy, API, named(address))
-        error = failure(f"https://{host}/errors.csv" + QUERY, deadline=2.0, transport=transport)
+        error = failure(f"https://{host}/errors.csv" + QUERY, transport=transport)
         assert error.reason is Reason.MALFORMED
         assert f"leads to a {kind} address" in str(error)
         assert host not in str(error)
@@ -268,7 +291,7 @@ def test_the_first_port_of_nobodys_is_used() -> None:
 
 def test_the_size_of_an_encoded_file_is_not_that_of_its_encoding(rig: Rig) -> None:
     url = file_url(rig, Fault(Answer(200, gzip.compress(b"row,code\n"), {"Content-Encoding": "gzip"})))
-    with download(new_transport(), SecretUrl(url), 5.0) as body:
+    with download(new_transport(), SecretUrl(url), GENEROUS) as body:
         assert b"".join(body.parts) == b"row,code\n"
     assert body.size is None
 

@@ -15,9 +15,8 @@ from exporter.client.idle_connections import LONGEST_SECONDS, LONGEST_USE_SECOND
 from exporter.client.resolve import SYSTEM
 from exporter.client.transport import RequestLimits, Tls, Transport
 from exporter.model.record import FetchError
+from tests.support.patience import GENEROUS
 from tests.support.properties import examples
-
-GENEROUS = 20.0
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

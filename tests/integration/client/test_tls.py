@@ -16,6 +16,7 @@ from exporter.client import Request, retry
 from exporter.client.authorities import system_bundle
 from exporter.client.transport import Tls, Transport
 from exporter.model.record import FetchError, Reason
+from tests.support.patience import GENEROUS
 from tests.support.rig import Meter, client
 from tests.support.tls_server import Handler, Server, context, served
 
@@ -195,7 +196,7 @@ def test_a_request_that_ends_in_the_handshake_is_not_waited_for() -> None:
         accepted, _ = silent.get_request()
         started = time.monotonic()
         transport.close()
-        thread.join(20)
+        thread.join(GENEROUS)
         accepted.close()
     assert ended
     assert time.monotonic() - started < 15

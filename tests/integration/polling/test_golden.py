@@ -29,6 +29,7 @@ from exporter.polling.build import Shared, account_pipeline
 from exporter.systems import families, sources
 from exporter.web.app import App
 from exporter.web.server.server import Server, listen
+from tests.support.patience import GENEROUS
 from tests.support.rig import Rig
 
 
@@ -83,7 +84,7 @@ def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
 
 
 def scrape(url: str, accept: str = "*/*") -> str:
-    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": accept}), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": accept}), timeout=GENEROUS) as answer:
         return str(answer.read().decode())
 
 

@@ -15,8 +15,8 @@ from exporter.exposition.status import CollectorStatus
 from exporter.model.record import FetchError, Reason
 from exporter.polling.poller import Poller
 from exporter.polling.scheduler import Scheduler
-from tests.support.at_work import eventually
 from tests.support.driving import drive
+from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import HOUR, NOW, TOKEN, Rig, client
 
 BACKOFF = "batch_exporter_poll_backoff_seconds"
@@ -221,11 +221,11 @@ def test_what_one_collector_finds_out_the_others_of_the_account_find_out_within_
     scheduler.engine.start()
     try:
         added = cast("list[Poller]", [*others, first])
-        scheduler.engine.submit(over, lambda: scheduler.add(added, lambda _: over)).result(30)
+        scheduler.engine.submit(over, lambda: scheduler.add(added, lambda _: over)).result(GENEROUS)
         eventually(lambda: all(each.polls == 2 for each in others))
         assert first.polls == 1
     finally:
-        scheduler.engine.stop(20)
+        scheduler.engine.stop(GENEROUS)
 
 
 def test_a_collector_that_was_not_silent_is_not_polled_early_when_another_one_recovers(
@@ -240,7 +240,7 @@ def test_a_collector_that_was_not_silent_is_not_polled_early_when_another_one_re
     scheduler.engine.start()
     try:
         added = cast("list[Poller]", [costly, silent, first])
-        scheduler.engine.submit(over, lambda: scheduler.add(added, lambda _: over)).result(30)
+        scheduler.engine.submit(over, lambda: scheduler.add(added, lambda _: over)).result(GENEROUS)
         eventually(lambda: silent.polls == 2)
         with caplog.at_level(logging.INFO, logger="exporter.polling.scheduler"):
             scheduler.log_all()
@@ -249,4 +249,4 @@ def test_a_collector_that_was_not_silent_is_not_polled_early_when_another_one_re
         assert due_in["invocations"] > 1000
         assert costly.polls == 1
     finally:
-        scheduler.engine.stop(20)
+        scheduler.engine.stop(GENEROUS)

@@ -9,7 +9,7 @@ from typing import cast
 from exporter.exposition.status import CollectorStatus
 from exporter.polling.poller import Poller
 from exporter.polling.scheduler import Scheduler
-from tests.support.at_work import eventually
+from tests.support.patience import GENEROUS, eventually
 
 WORKERS = 2
 COLLECTORS = 60
@@ -63,7 +63,7 @@ def test_polls_that_are_late_do_not_pile_up_and_all_are_late_alike() -> None:
     eventually(lambda: min(poller.polls for poller in pollers) >= 2)
     polls = Counter(poller.polls for poller in pollers)
     lateness = max(poller.facts.lateness or 0.0 for poller in pollers)
-    assert scheduler.engine.stop(10)
+    assert scheduler.engine.stop(GENEROUS)
     assert Busy.most <= COLLECTORS // 2
     assert max(polls) - min(polls) <= 2
     assert lateness > Busy.interval

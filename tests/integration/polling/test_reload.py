@@ -18,8 +18,8 @@ from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.polling.reload import Asked, Loading, Reloader
 from tests.support.accounts import account
+from tests.support.patience import GENEROUS
 
-GENEROUS = 20.0
 A, B = account("a"), account("b")
 STATE = Path("state.db")
 

@@ -9,7 +9,8 @@ import pytest
 from exporter.demo import faults
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
-from tests.support.at_work import Program, eventually
+from tests.support.at_work import Program
+from tests.support.patience import eventually
 from tests.support.rig import TOKEN, Rig
 
 COLLECTORS = "collectors: [document_batches, workflow_batches, invocations]"
@@ -40,7 +41,7 @@ def polled(program: Program, account: str, times: int) -> Callable[[], bool]:
         for poller in line.pollers:
             if poller.facts.last_success != counts[poller.id][-1]:
                 counts[poller.id].append(poller.facts.last_success)
-                assert (poller.facts.lateness or 0.0) < 5.0
+                assert (poller.facts.lateness or 0.0) < 25.0, "a request may take 30 s"
         return all(len(seen) > times for seen in counts.values())
 
     return enough
@@ -78,4 +79,4 @@ def test_a_call_that_does_not_return_is_left_behind_when_the_program_ends(
     with at_work(rig, tmp_path, 4, {"hang": f"base_url: {other_api.url}, {COLLECTORS}"}) as program:
         eventually(lambda: program.scheduler.workers.busy == 1)
         program.running.stop()
-        assert program.scheduler.engine.stop(1.0)
+        assert program.scheduler.engine.stop(20.0), "a request may take 30 s"

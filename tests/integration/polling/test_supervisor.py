@@ -16,7 +16,8 @@ from exporter.demo.items import document_batch, generations, invocation
 from exporter.model.accounting import Rules
 from exporter.model.record import Reason, StateError
 from exporter.polling.poller import Poller
-from tests.support.at_work import Program, eventually
+from tests.support.at_work import Program
+from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import NOW, TOKEN, Rig
 
 HOUR = 3600.0
@@ -36,7 +37,7 @@ INVOCATIONS = "collectors: [invocations]"
 def test_a_pause_that_the_api_asked_for_outlives_a_change_of_the_account(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(429, {"Retry-After": "100"}), times=1)
     program.running.start(program.accounts(a=BATCHES))
-    eventually(lambda: program.shared.limiters.held_for("a") > 90)
+    eventually(lambda: program.shared.limiters.held_for("a") > 9)
     program.change(a=f"{BATCHES}, page_size: 50")
     [poller] = program.lines[-1].pollers
     poll = program.scheduler.engine.submit(program.lines[-1].over, poller.poll)
@@ -55,7 +56,7 @@ USED_UP = {"X-RateLimit-Limit": "9", "X-RateLimit-Remaining": "0", "X-RateLimit-
 def test_a_limit_that_is_used_up_holds_all_accounts_of_the_token_and_no_worker(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(200, USED_UP, b"null"), times=1)
     program.running.start(program.accounts(a=BATCHES))
-    eventually(lambda: program.shared.limiters.held_for("a") > 90)
+    eventually(lambda: program.shared.limiters.held_for("a") > 9)
     other = f"api_token: {TOKEN}-2, {INVOCATIONS}"
     program.change(a=BATCHES, b=BATCHES, c=other)
     pollers = {poller.id[0]: poller for line in program.lines for poller in line.pollers}
@@ -284,7 +285,7 @@ def test_where_the_thread_of_the_polls_has_ended_it_is_not_healthy_and_a_change_
 ) -> None:
     program.running.start(program.accounts(a=BATCHES))
     assert program.running.healthy()
-    assert program.scheduler.engine.stop(10)
+    assert program.scheduler.engine.stop(GENEROUS)
     assert not program.running.healthy()
     assert program.change(b=BATCHES) == {"added": 0, "changed": 0, "removed": 0, "kept": 0}
 

@@ -23,8 +23,9 @@ from exporter.web.app import App
 from exporter.web.server.connection import DEFAULTS
 from exporter.web.server.server import Server, listen
 from tests.support.at_work import Program
+from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import Rig
-from tests.support.serving import GENEROUS, Place, ask, eventually
+from tests.support.serving import Place, ask
 from tests.support.webhooks import BODY, KEY, sign
 
 SIGNATURE = sign()

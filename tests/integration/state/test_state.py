@@ -14,6 +14,7 @@ from exporter.demo.items import document_batch, invocation
 from exporter.model.accounting import Rules
 from exporter.state import prepared
 from exporter.systems import sources
+from tests.support.patience import GENEROUS
 from tests.support.program import config, eventually, get, run, running
 from tests.support.rig import Rig
 
@@ -85,7 +86,7 @@ def test_at_its_end_the_file_alone_is_a_complete_copy(rig: Rig, tmp_path: Path, 
         eventually(url + "/metrics", f"{DOCUMENTS} 3.0")
         assert int(re.findall(r"^batch_exporter_state_size_bytes (\d+)", get(url + "/metrics"), re.MULTILINE)[0])
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(GENEROUS) == 0
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     shutil.copy(tmp_path / "serve.db", elsewhere)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.patience import GENEROUS
 
 BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 # With a changed view of itself, a real Python is one that this machine does not have.
@@ -60,7 +61,7 @@ def make(checkout: Path, target: str, python: str | Path, **environ: str) -> "su
     command = ["make", "-C", str(checkout), target, f"PYTHON={python}"]
     # MAKEFLAGS: `make test` itself sets it for what it runs.
     given = {**os.environ, "MAKEFLAGS": "", **environ}
-    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=GENEROUS, check=False)
 
 
 def environment(checkout: Path, python: Path) -> str:

@@ -19,7 +19,8 @@ from exporter.web.pages.html import headers
 from exporter.web.pages.runbooks import runbooks_page
 from tests.support.examples import failure, with_problems
 from tests.support.html_reader import Reader
-from tests.support.serving import GENEROUS, Program, ask, serving, speak
+from tests.support.patience import GENEROUS
+from tests.support.serving import Program, ask, serving, speak
 
 READY = Health(True, True, 1.0, 2, 3)
 READING = Health(True, False, 1.0, 2, 3)

@@ -14,18 +14,8 @@ from exporter.config.bounds import ConfiguredLimits, derive
 from exporter.config.resources import Resources
 from exporter.web.server.connection import DEFAULTS, ConnectionLimiter, Limits, limits_within, peer_of
 from tests.support.certificates import client as trust
-from tests.support.serving import (
-    GENEROUS,
-    GET,
-    Place,
-    Program,
-    ask,
-    connect,
-    long_winded,
-    read_answers,
-    read_to_end,
-    serving,
-)
+from tests.support.patience import GENEROUS
+from tests.support.serving import GET, Place, Program, ask, connect, long_winded, read_answers, read_to_end, serving
 
 FEW = Limits(connections=48, per_peer=24)
 CROWD = 60

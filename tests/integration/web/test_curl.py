@@ -7,7 +7,8 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from tests.support.serving import GENEROUS, Place, Program, serving
+from tests.support.patience import GENEROUS
+from tests.support.serving import Place, Program, serving
 
 pytestmark = pytest.mark.programs
 

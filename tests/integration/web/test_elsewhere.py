@@ -8,7 +8,8 @@ from exporter.exposition.snapshot import CollectorSnapshot, Elsewhere
 from exporter.web.app import App
 from tests.support.examples import failure
 from tests.support.html_reader import Reader
-from tests.support.serving import GENEROUS, Program, ask, eventually, serving
+from tests.support.patience import GENEROUS, eventually
+from tests.support.serving import Program, ask, serving
 
 
 class Replica(Program):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter.web.server.listen import ListenError, advice, first_port, listen, name_of
+from tests.support.patience import GENEROUS
 from tests.support.serving import HAS_IPV6
 
 
@@ -33,7 +34,7 @@ def listening(address: str) -> Iterator[list[socket.socket]]:
 
 
 def reachable(host: str, port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=5):
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=GENEROUS):
         return True
     return False
 

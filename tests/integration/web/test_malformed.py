@@ -7,11 +7,12 @@ import pytest
 
 from tests.support.serving import (
     GET,
-    HASTY,
+    HASTE,
     Place,
     Program,
     complaints,
     connect,
+    hasty,
     long_winded,
     read_answers,
     read_to_end,
@@ -29,9 +30,9 @@ def place() -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def hasty() -> Iterator[Place]:
+def impatient() -> Iterator[Place]:
     """A server that is soon out of patience."""
-    with serving(Program(), HASTY) as address:
+    with serving(Program(), hasty(HASTE)) as address:
         yield address
 
 
@@ -83,10 +84,10 @@ def test_a_client_that_makes_no_sense_and_goes_causes_no_error_of_ours(
 
 
 def test_clients_that_make_no_sense_and_stay_are_cut_off_without_an_error_of_ours(
-    hasty: Place, caplog: pytest.LogCaptureFixture
+    impatient: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     with contextlib.ExitStack() as clients:
-        connected = [clients.enter_context(connect(hasty)) for _ in HOSTILE]
+        connected = [clients.enter_context(connect(impatient)) for _ in HOSTILE]
         for client, data in zip(connected, HOSTILE, strict=True):
             client.sendall(data)
         for client in connected:

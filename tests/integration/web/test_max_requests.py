@@ -10,7 +10,8 @@ import pytest
 
 from exporter.exposition.scrape import Scrape
 from exporter.web.app import App
-from tests.support.serving import GENEROUS, Place, Program, ask, connect, eventually, long_winded, serving
+from tests.support.patience import GENEROUS, eventually
+from tests.support.serving import Place, Program, ask, connect, long_winded, serving
 
 Answered = tuple[http.client.HTTPResponse, bytes]
 REFUSED = "Limit of concurrent requests reached ({}), try again later.\n"

@@ -13,7 +13,8 @@ import pytest
 from exporter.web.config import WebConfigFile
 from exporter.web.server.connection import Limits
 from exporter.web.server.server import Server, listen
-from tests.support.serving import GENEROUS, GET, Place, Program, ask, complaints, connect, read_to_end, serving
+from tests.support.patience import GENEROUS, in_haste
+from tests.support.serving import GET, HASTE, Place, Program, ask, complaints, connect, read_to_end, serving
 
 HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 USERS = f"basic_auth_users: {{alice: {HASH}}}\n"
@@ -87,8 +88,9 @@ def test_requests_beyond_the_rate_limit_are_refused_before_a_password_is_looked_
         assert answer.headers["x-frame-options"] is None
 
 
+@in_haste(HASTE)
 def test_a_client_waits_for_its_password_to_be_checked_while_others_are_answered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, haste: float
 ) -> None:
     begun, go, real = threading.Event(), threading.Event(), bcrypt.checkpw
 
@@ -97,16 +99,20 @@ def test_a_client_waits_for_its_password_to_be_checked_while_others_are_answered
         go.wait(GENEROUS)
         return real(password, expected)
 
-    limits = Limits(request_seconds=0.2, answer_seconds=GENEROUS)
-    with guarded(tmp_path, USERS, limits) as (place, _):
-        monkeypatch.setattr(bcrypt, "checkpw", slow)
-        with connect(place) as waiting, connect(place) as silent:
-            waiting.sendall(AS_ALICE.replace(b"Host", b"Connection: close\r\nHost"))
-            assert begun.wait(GENEROUS)
-            assert ask(place, "GET", "/-/healthy")[0].status == 401
-            assert read_to_end(silent) == b""
-            go.set()
-            assert b"batch-exporter is healthy." in read_to_end(waiting)
+    limits = Limits(request_seconds=haste, answer_seconds=10 * GENEROUS)
+    with (
+        guarded(tmp_path, USERS, limits) as (place, _),
+        monkeypatch.context() as patch,
+        connect(place) as waiting,
+        connect(place) as silent,
+    ):
+        patch.setattr(bcrypt, "checkpw", slow)
+        waiting.sendall(AS_ALICE.replace(b"Host", b"Connection: close\r\nHost"))
+        assert begun.wait(GENEROUS)
+        assert ask(place, "GET", "/-/healthy")[0].status == 401
+        assert read_to_end(silent) == b""
+        go.set()
+        assert b"batch-exporter is healthy." in read_to_end(waiting)
 
 
 def test_a_client_gets_an_answer_when_too_many_passwords_are_being_checked(

@@ -8,7 +8,8 @@ import pytest
 
 from exporter.config.diff import Outcome
 from exporter.web.reload import MAX_WAITING, lifecycle
-from tests.support.serving import GENEROUS, HASTY, Program, ask, connect, eventually, serving
+from tests.support.patience import GENEROUS, eventually, in_haste
+from tests.support.serving import HASTE, Program, ask, connect, hasty, serving
 
 
 class Reloads:
@@ -89,10 +90,11 @@ def test_while_a_reload_goes_on_others_are_answered() -> None:
         assert answers == [200]
 
 
-def test_who_waits_for_a_reload_is_not_cut_off() -> None:
+@in_haste(HASTE)
+def test_who_waits_for_a_reload_is_not_cut_off(haste: float) -> None:
     reloads = Reloads()
-    with serving(Program(reload=reloads.ask), HASTY) as place:
-        later = threading.Timer(3 * HASTY.request_seconds, reloads.ends, [Outcome(True, "Reloaded.")])
+    with serving(Program(reload=reloads.ask), hasty(haste)) as place:
+        later = threading.Timer(3 * haste, reloads.ends, [Outcome(True, "Reloaded.")])
         later.start()
         assert ask(place, "POST", "/-/reload")[0].status == 200
 

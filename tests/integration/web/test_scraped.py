@@ -6,7 +6,8 @@ import pytest
 
 from exporter.exposition.boot_clock import ticks
 from exporter.exposition.snapshot import Health
-from tests.support.serving import GENEROUS, Program, ask, connect, eventually, serving
+from tests.support.patience import GENEROUS, eventually
+from tests.support.serving import Program, ask, connect, serving
 
 WELL = Health(True, True, None, 0, 0)
 

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from exporter.web.server.server import Limits, Server, listen
+from tests.support.patience import GENEROUS, eventually
 from tests.support.serving import (
-    GENEROUS,
     GET,
     HAS_IPV6,
     Program,
@@ -110,10 +110,7 @@ def test_where_the_system_gives_no_more_file_descriptors_it_waits_and_goes_on_an
 
 def logged(caplog: pytest.LogCaptureFixture, message: str) -> None:
     """Wait until the message is logged."""
-    deadline = time.monotonic() + GENEROUS
-    while message not in caplog.messages:
-        assert time.monotonic() < deadline, caplog.messages
-        time.sleep(0.01)
+    eventually(lambda: message in caplog.messages, lambda: caplog.messages)
 
 
 @pytest.fixture

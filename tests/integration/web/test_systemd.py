@@ -9,6 +9,7 @@ import pytest
 from exporter.web.server.listen import ListenError
 from exporter.web.server.server import Server
 from exporter.web.server.systemd import FIRST_DESCRIPTOR, inherited
+from tests.support.patience import GENEROUS
 from tests.support.serving import Program, scrape
 
 ME = str(os.getpid())
@@ -30,7 +31,7 @@ def test_every_socket_that_was_handed_over_is_served() -> None:
     server = Server(Program().app, sockets)
     server.start()
     assert [scrape(each.getsockname()) for each in sockets] == [200, 200]
-    assert server.stop(20)
+    assert server.stop(GENEROUS)
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ from exporter.web.config import WebConfigFile
 from exporter.web.server.connection import Limits
 from exporter.web.server.server import Server, listen
 from tests.support import certificates
+from tests.support.patience import GENEROUS, eventually, in_haste
 from tests.support.serving import (
-    GENEROUS,
     GET,
     LONG,
     Place,
     answers,
     connect,
-    eventually,
+    hasty,
     long_winded,
     noted_connections,
     read_answers,
@@ -30,8 +30,8 @@ from tests.support.serving import (
 )
 from tests.support.tls_clients import TLS, at_most, is_cut_off, secured, shaken, status
 
-SOON = Limits(request_seconds=1.0, answer_seconds=1.0)
-"""A handshake is to fit in, also on a machine that is busy."""
+SOON = 1.0
+"""Seconds. A handshake is to fit in."""
 USERS = f"basic_auth_users: {{alice: {bcrypt.hashpw(b'secret', bcrypt.gensalt(4)).decode()}}}\n"
 AUTHORIZED = b"Authorization: Basic " + base64.b64encode(b"alice:secret") + b"\r\n"
 
@@ -85,8 +85,9 @@ def test_plain_http_is_recognised_however_it_is_cut_into_pieces(folder: Path) ->
         assert read_to_end(client).startswith(b"HTTP/1.0 400 Bad Request\r\n")
 
 
-def test_clients_that_stall_in_the_handshake_hold_nobody_up_and_are_cut_off(folder: Path) -> None:
-    with secured(folder, limits=SOON) as place, contextlib.ExitStack() as clients:
+@in_haste(SOON)
+def test_clients_that_stall_in_the_handshake_hold_nobody_up_and_are_cut_off(folder: Path, haste: float) -> None:
+    with secured(folder, limits=hasty(haste)) as place, contextlib.ExitStack() as clients:
         stalled = [clients.enter_context(connect(place)) for _ in range(20)]
         for client in stalled[::2]:
             client.sendall(b"\x16\x03\x01")
@@ -101,16 +102,20 @@ def test_clients_in_the_handshake_count_among_those_connected(folder: Path) -> N
         assert read_to_end(silent[0]) == b""
 
 
-def test_a_client_that_is_silent_after_the_handshake_is_cut_off(folder: Path) -> None:
-    with secured(folder, limits=SOON) as place, shaken(place, certificates.client(folder)) as client:
+@in_haste(SOON)
+def test_a_client_that_is_silent_after_the_handshake_is_cut_off(folder: Path, haste: float) -> None:
+    with secured(folder, limits=hasty(haste)) as place, shaken(place, certificates.client(folder)) as client:
         assert is_cut_off(client)
 
 
-def test_a_client_that_does_not_read_its_answer_is_cut_off(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@in_haste(SOON)
+def test_a_client_that_does_not_read_its_answer_is_cut_off(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, haste: float
+) -> None:
     connections = noted_connections(monkeypatch)
     (folder / "web.yml").write_text(TLS)
     sockets = listen("127.0.0.1:0")
-    server = Server(long_winded().app, sockets, SOON, WebConfigFile(folder / "web.yml"))
+    server = Server(long_winded().app, sockets, hasty(haste), WebConfigFile(folder / "web.yml"))
     server.start()
     place = sockets[0].getsockname()
     with connect(place, 4096) as plain:
@@ -123,8 +128,9 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(folder: Path, monkeyp
     assert server.stop(GENEROUS)
 
 
-def test_a_client_that_takes_long_to_read_has_more_time_for_it_than_for_a_request(folder: Path) -> None:
-    limits = Limits(request_seconds=1.0, answer_seconds=GENEROUS)
+@in_haste(SOON)
+def test_a_client_that_takes_long_to_read_has_more_time_for_it_than_for_a_request(folder: Path, haste: float) -> None:
+    limits = Limits(request_seconds=haste, answer_seconds=10 * GENEROUS)
     with (
         secured(folder, limits=limits, program=long_winded()) as place,
         shaken(place, certificates.client(folder)) as slow,

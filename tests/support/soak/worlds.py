@@ -23,6 +23,7 @@ from exporter.model.record import Key
 from tests.support import counting
 from tests.support.canaries import canary
 from tests.support.moving_world import Moving, PackagexWork, Work
+from tests.support.patience import GENEROUS
 from tests.support.soak.faults import FAULTS
 
 SECRET = canary("soak")
@@ -248,7 +249,7 @@ def serving(names: Sequence[str], seed: int, records: int, every: float) -> Iter
         yield ApiProcess(ours)
     finally:
         ours.close()
-        worker.join(10.0)
+        worker.join(GENEROUS)
         worker.kill()
         worker.join()
 

@@ -19,6 +19,7 @@ from exporter.cli.commands import DEFAULTS
 from exporter.cli.demo_replicas import web_flags
 from exporter.systems import sources
 from exporter.web.routes import Probes, routes
+from tests.support.patience import GENEROUS
 
 COMMANDS = ("serve", "check", "once", "inspect", "metrics", "demo", "state show", "state copy")
 WEB = {
@@ -371,7 +372,7 @@ print(sorted(name for name in sys.modules if name.startswith("exporter")), file=
 )
 def test_what_only_prints_a_text_loads_no_library(arguments: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, timeout=GENEROUS, check=False
     )
     result, modules = done.stderr.splitlines()
     assert result == "0 ['exporter']"

@@ -18,6 +18,7 @@ from exporter.demo.faults import Fault
 from exporter.demo.items import document_batch
 from exporter.demo.server import MockApi
 from exporter.model.record import FetchError, Reason
+from tests.support.patience import GENEROUS
 from tests.support.rig import NOW, TOKEN, Meter, Pauses, Rig, as_it_is, client
 from tests.support.scripted import scripted
 
@@ -221,7 +222,7 @@ def test_an_answer_with_known_bytes_is_not_decoded_and_gives_its_memory_back(rig
 def test_the_body_of_an_error_is_never_known(rig: Rig, asking: Client) -> None:
     """It is retried, and fails as without a digest; afterwards the answer is known again."""
     known, _ = asking.get_unless(BATCHES, b"")
-    body = b"".join(requests.get(f"{rig.mock_api.url}/batch", headers={"X-Inkit-API-Token": TOKEN}, timeout=5))
+    body = b"".join(requests.get(f"{rig.mock_api.url}/batch", headers={"X-Inkit-API-Token": TOKEN}, timeout=GENEROUS))
     rig.mock_api.requests.clear()
     rig.mock_api.faults.add(faults.status(500, body=body), times=3)
     with pytest.raises(FetchError) as caught:
@@ -299,7 +300,7 @@ def test_an_answer_is_read_when_it_comes_and_not_when_it_is_wanted(asking: Clien
     answers = asking.get_each([BATCHES] * 20, read)
     assert [next(answers) for _ in range(3)] == ["read"] * 3
     for _ in range(4):
-        known.get(timeout=30)
+        known.get(timeout=GENEROUS)
 
 
 def test_a_failure_among_several_stands_in_its_place_and_does_not_end_the_others(rig: Rig, asking: Client) -> None:
@@ -315,7 +316,7 @@ def test_when_all_answers_are_there_no_thread_is_left(asking: Client) -> None:
     assert len(list(asking.get_each([BATCHES] * 20, as_it_is))) == 20
     for thread in set(threading.enumerate()) - before:
         if thread.name == "GET":
-            thread.join(30)
+            thread.join(GENEROUS)
             assert not thread.is_alive()
 
 

@@ -9,10 +9,10 @@ from exporter.client import Client, Request, Stopping
 from exporter.client.transport import Tls, Transport
 from exporter.demo import faults
 from exporter.model.record import FetchError, Reason
+from tests.support.patience import GENEROUS
 from tests.support.rig import Pauses, Rig, as_it_is, client
 
 BATCHES = Request("/batch", "/batch")
-GENEROUS = 20.0
 
 
 def ended(asking: Client, raised: list[Exception]) -> None:

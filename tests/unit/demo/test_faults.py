@@ -15,6 +15,7 @@ from exporter.demo.items import invocation
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.support.api_clients import TOKEN, Client
+from tests.support.patience import GENEROUS
 from tests.support.rig import NOW, Clock
 
 
@@ -26,7 +27,7 @@ def _some_records(world: World) -> None:
 def connect(mock_api: MockApi) -> socket.socket:
     """A connection on which `/invoke` has been asked for."""
     url = urlsplit(mock_api.url)
-    connection = socket.create_connection((url.hostname, url.port), timeout=5)
+    connection = socket.create_connection((url.hostname, url.port), timeout=GENEROUS)
     connection.sendall(f"GET /v1/invoke HTTP/1.1\r\nHost: x\r\nX-Inkit-API-Token: {TOKEN}\r\n\r\n".encode())
     return connection
 
@@ -71,7 +72,7 @@ def test_an_empty_body_is_a_success_without_content(client: Client) -> None:
 def test_a_truncated_body_is_shorter_than_its_content_length(client: Client) -> None:
     whole = client.get("/invoke").content
     client.mock_api.faults.add(faults.truncated())
-    with client.session.get(client.mock_api.url + "/invoke", stream=True, timeout=5) as answer:
+    with client.session.get(client.mock_api.url + "/invoke", stream=True, timeout=GENEROUS) as answer:
         assert int(answer.headers["Content-Length"]) == len(whole)
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
             _ = answer.content
@@ -139,7 +140,7 @@ def test_stopping_ends_what_waits_at_once(world: World, fault: Fault) -> None:
     mock_api.faults.list_faults = ListFaults(before_page=lambda kind, page: asked.set())
     mock_api.faults.add(fault)
     with connect(mock_api) as connection:
-        assert asked.wait(30)
+        assert asked.wait(GENEROUS)
         began = monotonic()
         mock_api.stop()
         assert monotonic() - began < 15

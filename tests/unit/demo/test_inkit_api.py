@@ -8,6 +8,7 @@ from exporter.demo.listing import Readings
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.support.api_clients import TOKEN, Client
+from tests.support.patience import GENEROUS
 from tests.support.rig import NOW
 
 HEADERS = {"X-Inkit-API-Token": TOKEN}
@@ -41,25 +42,25 @@ def test_what_is_not_there_is_a_404_with_a_message(client: Client, path: str) ->
 
 def test_there_is_nothing_outside_of_the_base_path(mock_api: MockApi) -> None:
     url = mock_api.url.removesuffix("/v1") + "/batch"
-    assert requests.get(url, headers=HEADERS, timeout=5).status_code == 404
+    assert requests.get(url, headers=HEADERS, timeout=GENEROUS).status_code == 404
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Inkit-API-Token": "wrong"}, {"Authorization": TOKEN}])
 @pytest.mark.parametrize("path", ["/batch", "/batch/rb_1", "/batch/unknown", "/invoke/batch", "/invoke"])
 def test_nothing_is_shown_without_the_right_token(mock_api: MockApi, headers: dict[str, str], path: str) -> None:
-    answer = requests.get(mock_api.url + path, headers=headers, timeout=5)
+    answer = requests.get(mock_api.url + path, headers=headers, timeout=GENEROUS)
     assert answer.status_code == 401
     assert "rb_1" not in answer.text
 
 
 @pytest.mark.parametrize("readings", [Readings(wrong_token=403)])
 def test_a_wrong_token_can_be_forbidden_rather_than_unauthorized(mock_api: MockApi) -> None:
-    assert requests.get(mock_api.url + "/batch", timeout=5).status_code == 403
+    assert requests.get(mock_api.url + "/batch", timeout=GENEROUS).status_code == 403
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
 def test_other_methods_are_refused_and_the_connection_stays_good(client: Client, method: str) -> None:
-    answer = client.session.request(method, client.mock_api.url + "/batch", data=b"x" * 1000, timeout=5)
+    answer = client.session.request(method, client.mock_api.url + "/batch", data=b"x" * 1000, timeout=GENEROUS)
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET"
     assert client.ids("/batch") == ["rb_1"]

@@ -8,6 +8,7 @@ from exporter.demo.rate_limit import RateLimit
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.support.api_clients import TOKEN
+from tests.support.patience import GENEROUS
 
 NOW = 1_700_000_000.0
 
@@ -53,7 +54,7 @@ def test_the_limit_is_stated_as_apis_do(style: str, headers: dict[str, str]) -> 
 def test_every_request_to_the_server_counts() -> None:
     with MockApi(World(), TOKEN, rate_limit=RateLimit(1, 1000)) as mock_api:
         asked = [
-            requests.get(mock_api.url + path, headers={"X-Inkit-API-Token": TOKEN}, timeout=5)
+            requests.get(mock_api.url + path, headers={"X-Inkit-API-Token": TOKEN}, timeout=GENEROUS)
             for path in ("/none", "/batch")
         ]
     assert [answer.status_code for answer in asked] == [404, 429]

@@ -15,6 +15,7 @@ from exporter.demo.items import document_batch
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
 from tests.support.api_clients import TOKEN, Client
+from tests.support.patience import GENEROUS
 from tests.support.rig import NOW
 
 REQUEST = f"GET /v1/batch HTTP/1.1\r\nX-Inkit-API-Token: {TOKEN}\r\n\r\n".encode()
@@ -22,7 +23,7 @@ REQUEST = f"GET /v1/batch HTTP/1.1\r\nX-Inkit-API-Token: {TOKEN}\r\n\r\n".encode
 
 def connect(mock_api: MockApi) -> socket.socket:
     url = urlsplit(mock_api.url)
-    return socket.create_connection((url.hostname, url.port), timeout=5)
+    return socket.create_connection((url.hostname, url.port), timeout=GENEROUS)
 
 
 def exchange(mock_api: MockApi, content: bytes) -> bytes:
@@ -69,16 +70,16 @@ def test_a_client_that_goes_away_leaves_no_trace(client: Client, capfd: pytest.C
     def wait_for_the_client_to_go(kind: str, page: int) -> None:
         serving.append(threading.current_thread())
         asked.set()
-        deleted.wait(30)
+        deleted.wait(GENEROUS)
 
     client.mock_api.faults.list_faults = ListFaults(before_page=wait_for_the_client_to_go)
     with connect(client.mock_api) as connection:
         connection.sendall(REQUEST)
-        assert asked.wait(30)
+        assert asked.wait(GENEROUS)
         # A linger time of 0: closing sends a reset, so that answering fails.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     deleted.set()
-    serving[0].join(30)
+    serving[0].join(GENEROUS)
     assert capfd.readouterr() == ("", "")
 
 
@@ -110,9 +111,11 @@ def test_the_answer_is_compressed_for_those_who_take_it(world: World) -> None:
     world.add("document_batches", document_batch("rb_1", NOW))
     with MockApi(world, TOKEN, compress=True) as mock_api:
         headers = {"X-Inkit-API-Token": TOKEN, "Accept-Encoding": "gzip"}
-        with requests.get(mock_api.url + "/batch", headers=headers, stream=True, timeout=5) as answer:
+        with requests.get(mock_api.url + "/batch", headers=headers, stream=True, timeout=GENEROUS) as answer:
             assert b"rb_1" in gzip.decompress(answer.raw.read(decode_content=False))
-        plain = requests.get(mock_api.url + "/batch", headers=headers | {"Accept-Encoding": "identity"}, timeout=5)
+        plain = requests.get(
+            mock_api.url + "/batch", headers=headers | {"Accept-Encoding": "identity"}, timeout=GENEROUS
+        )
         assert "Content-Encoding" not in plain.headers
 
 
@@ -125,7 +128,7 @@ def test_a_stopped_mock_api_takes_no_connection(world: World) -> None:
     with MockApi(world) as mock_api:
         url = urlsplit(mock_api.url)
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((url.hostname, url.port), timeout=5)
+        socket.create_connection((url.hostname, url.port), timeout=GENEROUS)
 
 
 def test_stopping_what_never_started_is_no_error(world: World) -> None:

@@ -12,8 +12,7 @@ import pytest
 
 from exporter.client import Stopping
 from exporter.polling.engine import LONGEST_WAIT_SECONDS, STALL_SECONDS, Engine, Task
-
-GENEROUS = 20.0
+from tests.support.patience import GENEROUS
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from exporter.client import Stopping
 from exporter.model.record import FetchError
 from exporter.polling.engine import Engine
 from exporter.polling.workers import AccountRunner, Workers
+from tests.support.patience import GENEROUS
 
-GENEROUS = 20.0
 SLOW_SECONDS = 3.0
 
 

@@ -20,8 +20,8 @@ from exporter.replicas.leases import FORGET_SECONDS
 from exporter.replicas.replica import Replicas
 from exporter.replicas.values import Change, Configured, Phase, Tick, Unowned
 from tests.support.lease_table import DATABASE_AHEAD, TTL, Table
+from tests.support.patience import GENEROUS
 
-GENEROUS = 20.0
 NAMES = ("a", "b", "c", "d")
 
 
@@ -457,7 +457,7 @@ def test_another_configuration_is_logged_once_and_again_when_it_counts(
         stage.run(1.0)
     logged = [record.message for record in caplog.records if "configuration" in record.message]
     assert logged == ["another replica has a newer configuration: claiming no accounts"]
-    stage.run(GENEROUS)
+    stage.run(20.0)
     logged = [record.message for record in caplog.records if "configuration" in record.message]
     assert logged[1:] == ["configuration is the newest again: claiming accounts"]
 
@@ -642,4 +642,4 @@ def test_what_may_have_expired_is_hidden_within_a_second_whatever_the_database_d
     clock[0] = made.exposed_until - 0.1
     assert not world.hidden.wait(0.1)
     clock[0] = made.exposed_until
-    assert world.hidden.wait(30)
+    assert world.hidden.wait(GENEROUS)

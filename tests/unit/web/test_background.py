@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.web.background import OneAtATime, Shared, in_thread
+from tests.support.patience import GENEROUS
 
 
 def test_the_event_loop_continues_while_work_takes_long() -> None:
     done = threading.Event()
 
     async def both() -> bool:
-        work = asyncio.create_task(in_thread(lambda: done.wait(20.0), "work"))
+        work = asyncio.create_task(in_thread(lambda: done.wait(GENEROUS), "work"))
         await asyncio.sleep(0)
         done.set()
         return await work
@@ -49,7 +50,7 @@ def test_the_loop_may_end_before_the_work() -> None:
     done = threading.Event()
 
     async def left() -> threading.Thread:
-        task = asyncio.create_task(in_thread(lambda: done.wait(20.0), "left"))
+        task = asyncio.create_task(in_thread(lambda: done.wait(GENEROUS), "left"))
         await asyncio.sleep(0)
         [thread] = [thread for thread in threading.enumerate() if thread.name == "left"]
         task.cancel()
@@ -58,7 +59,7 @@ def test_the_loop_may_end_before_the_work() -> None:
     thread = asyncio.run(left())
     assert thread.daemon
     done.set()
-    thread.join(20.0)
+    thread.join(GENEROUS)
     assert not thread.is_alive()
 
 
@@ -68,7 +69,7 @@ def test_works_of_one_kind_run_one_at_a_time_in_their_order() -> None:
 
     def work(number: int) -> int:
         started.append(number)
-        assert may_end.wait(20.0)
+        assert may_end.wait(GENEROUS)
         return number
 
     async def all_of_them() -> list[int]:
@@ -93,7 +94,7 @@ class Works:
     def of(self, key: str, asked: int) -> Callable[[], tuple[int, int]]:
         def work() -> tuple[int, int]:
             self.begun.append(key)
-            assert self.go.wait(20.0)
+            assert self.go.wait(GENEROUS)
             return asked, len(self.begun)
 
         return work

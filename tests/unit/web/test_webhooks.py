@@ -21,6 +21,7 @@ from exporter.web.asgi import Scope
 from exporter.web.messages import Response
 from exporter.web.webhook_keys import KEPT_SECONDS, Webhook
 from exporter.web.webhooks import ACCEPTED, LARGEST_BODY_BYTES, LOG_SECONDS, Webhooks
+from tests.support.patience import GENEROUS
 
 BODY = b'{"event_type": "DOCUMENT_CREATE_FAILED", "resource_id": "CANARY-body"}'
 
@@ -331,7 +332,7 @@ def test_a_disk_that_does_not_respond_keeps_the_secrets_that_were_read(
     def hang() -> bytes:
         nonlocal reads
         reads += 1
-        assert responds.wait(20)
+        assert responds.wait(GENEROUS)
         return read()
 
     monkeypatch.setattr(hooks.secrets["a"], "read", hang)
@@ -372,7 +373,7 @@ def test_an_account_that_a_reload_adds_while_secrets_are_read_is_verified() -> N
     class Slow(Secret):
         def read(self) -> bytes:
             begun.set()
-            assert going.wait(10)
+            assert going.wait(GENEROUS)
             return super().read()
 
     async def scene() -> list[int]:

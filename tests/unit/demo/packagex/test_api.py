@@ -11,6 +11,7 @@ from exporter.demo.packagex.items import packagex_batch
 from exporter.demo.packagex.listing import PackagexReadings
 from tests.support.api_clients import KEY
 from tests.support.api_clients import PackagexClient as Client
+from tests.support.patience import GENEROUS
 from tests.support.rig import NOW
 
 ENVELOPE = ["message", "data", "status", "errors", "code", "pagination", "endpoint"]
@@ -61,7 +62,7 @@ def test_a_batch_has_all_that_the_model_has(client: Client) -> None:
 
 @pytest.mark.parametrize("header", ["PX-API-KEY", "X-API-KEY", "px-api-key"])
 def test_either_header_opens(client: Client, header: str) -> None:
-    answer = requests.get(client.mock_api.url + "/batches", headers={header: KEY}, timeout=5)
+    answer = requests.get(client.mock_api.url + "/batches", headers={header: KEY}, timeout=GENEROUS)
     assert answer.status_code == 200
 
 
@@ -70,7 +71,7 @@ def test_either_header_opens(client: Client, header: str) -> None:
     "headers", [{}, {"PX-API-KEY": "wrong"}, {"Authorization": KEY}, {"X-Inkit-API-Token": "demo-token"}], ids=str
 )
 def test_nothing_is_shown_without_the_right_key(client: Client, headers: dict[str, str], path: str) -> None:
-    answer = requests.get(client.mock_api.url + path, headers=headers, timeout=5)
+    answer = requests.get(client.mock_api.url + path, headers=headers, timeout=GENEROUS)
     assert answer.status_code == 401
     assert answer.json()["data"] is None
 
@@ -107,7 +108,7 @@ def test_a_wrong_parameter_is_named_in_the_envelope(
     [(PackagexReadings(), 401, "unauthorized"), (PackagexReadings(wrong_token=403), 403, "forbidden")],
 )
 def test_a_wrong_key_is_refused_in_an_envelope(client: Client, status: int, code: str) -> None:
-    answer = requests.get(client.mock_api.url + "/batches", headers={"PX-API-KEY": "wrong"}, timeout=5)
+    answer = requests.get(client.mock_api.url + "/batches", headers={"PX-API-KEY": "wrong"}, timeout=GENEROUS)
     envelope = refusal(client, answer)
     assert (envelope["status"], envelope["code"]) == (status, code)
 
@@ -120,7 +121,7 @@ def test_an_unknown_batch_is_refused_in_an_envelope(client: Client) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/batches", "/batches/batch_1"])
 def test_only_reading_is_implemented(client: Client, method: str, path: str) -> None:
-    answer = client.session.request(method, client.mock_api.url + path, data=b"x" * 1000, timeout=5)
+    answer = client.session.request(method, client.mock_api.url + path, data=b"x" * 1000, timeout=GENEROUS)
     assert refusal(client, answer)["code"] == "method_not_allowed"
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET"
@@ -141,7 +142,7 @@ def test_a_path_that_only_begins_alike_is_not_of_this_api(client: Client) -> Non
 def test_both_apis_are_served_side_by_side_and_each_has_a_token_of_its_own(client: Client) -> None:
     client.mock_api.world.add("document_batches", document_batch("rb_1", NOW))
     url, inkit = client.mock_api.url, {"X-Inkit-API-Token": "demo-token"}
-    assert requests.get(url + "/batch", headers=inkit, timeout=5).json()["items"][0]["id"] == "rb_1"
-    assert requests.get(url + "/batch", headers={"X-Inkit-API-Token": KEY}, timeout=5).status_code == 401
-    assert requests.get(url + "/batches", headers={"PX-API-KEY": "demo-token"}, timeout=5).status_code == 401
+    assert requests.get(url + "/batch", headers=inkit, timeout=GENEROUS).json()["items"][0]["id"] == "rb_1"
+    assert requests.get(url + "/batch", headers={"X-Inkit-API-Token": KEY}, timeout=GENEROUS).status_code == 401
+    assert requests.get(url + "/batches", headers={"PX-API-KEY": "demo-token"}, timeout=GENEROUS).status_code == 401
     assert client.ids() == ["batch_1"]

@@ -14,6 +14,7 @@ from exporter.demo.packagex.files import FILES, VALID_SECONDS
 from exporter.demo.packagex.items import packagex_batch, phase
 from tests.support.api_clients import KEY
 from tests.support.api_clients import PackagexClient as Client
+from tests.support.patience import GENEROUS
 from tests.support.rig import NOW, Clock
 
 ALL = {f"include_{name}": "true" for name in FILES}
@@ -32,7 +33,7 @@ def urls(client: Client, batch_id: str = "batch_1", **params: str) -> dict[str, 
 
 
 def fetched(url: str, headers: dict[str, str] | None = None) -> requests.Response:
-    return requests.get(url, headers=headers, timeout=5)
+    return requests.get(url, headers=headers, timeout=GENEROUS)
 
 
 def test_the_url_of_a_file_is_there_when_it_is_asked_for(batches: Batches, client: Client) -> None:
@@ -143,7 +144,7 @@ def test_a_file_that_is_gone_is_refused_with_xml(batches: Batches, client: Clien
 
 def test_files_are_only_read(batches: Batches, client: Client) -> None:
     batches.add(faulty())
-    assert requests.delete(urls(client)["_errors_csv_url"], timeout=5).status_code == 405
+    assert requests.delete(urls(client)["_errors_csv_url"], timeout=GENEROUS).status_code == 405
 
 
 def test_faults_befall_downloads_by_their_path_and_the_log_has_it(batches: Batches, client: Client) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from exporter.web.config import BackgroundReader, WebConfig, WebConfigFile
+from tests.support.patience import GENEROUS, eventually, in_haste
 
-GENEROUS = 20.0
 HEADERS = "http_server_config: {headers: {X-Frame-Options: deny}}\n"
 
 
@@ -70,14 +70,17 @@ def test_a_reader_whose_thread_could_not_be_started_starts_it_for_the_next_reque
     assert asyncio.run(ask()) == "sameorigin"
 
 
+@in_haste(0.2)
 def test_while_the_disk_does_not_respond_what_was_seen_last_holds_and_one_waits_at_most_once(
-    file: Path, caplog: pytest.LogCaptureFixture
+    file: Path, caplog: pytest.LogCaptureFixture, haste: float
 ) -> None:
+    file.write_text(HEADERS)
+    caplog.clear()
     caplog.set_level("INFO")
 
     async def ask() -> None:
         files = OnSlowDisk(file)
-        reader = BackgroundReader(files, patience=0.2)
+        reader = BackgroundReader(files, patience=haste)
         await reader.current()
         files.disk.clear()
         file.write_text(HEADERS.replace("deny", "sameorigin"))
@@ -146,7 +149,4 @@ def test_it_ends_when_asked_to_whoever_has_asked(file: Path) -> None:
 
     before = set(threading.enumerate())
     asyncio.run(ask())
-    deadline = time.monotonic() + GENEROUS
-    while set(threading.enumerate()) - before:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    eventually(lambda: not set(threading.enumerate()) - before)

@@ -12,6 +12,7 @@ import bcrypt
 import pytest
 
 from exporter.web.server.basic_auth import MAX_WAITING, Busy, PasswordChecker, credentials
+from tests.support.patience import GENEROUS
 
 
 def hashed(password: bytes, prefix: bytes = b"2b") -> str:
@@ -42,7 +43,7 @@ class Counting:
         self.calls.append(expected)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        self.go.wait(20)
+        self.go.wait(GENEROUS)
         self.at_once -= 1
         return self._real(password, expected)
 
@@ -261,5 +262,5 @@ def test_a_check_that_outlives_the_event_loop_disturbs_nobody(counting: Counting
     (checking,) = [thread for thread in threading.enumerate() if thread.name == "password" and thread not in before]
     assert checking.daemon
     counting.go.set()
-    checking.join(20)
+    checking.join(GENEROUS)
     assert not checking.is_alive()
