@@ -183,10 +183,11 @@ class _Adapter(requests.adapters.HTTPAdapter):
         return {"Proxy-Authorization": f"Basic {base64.b64encode(decoded).decode()}"}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Let urllib3 load the system's authorities where no file is named. requests would load certifi's."""
-        super().cert_verify(conn, url, False if verify is True else verify, cert)  # type: ignore[no-untyped-call]
-        if verify is True and url.lower().startswith("https"):
-            conn.cert_reqs = "CERT_REQUIRED"
+        """Leave a pool the TLS settings that it was made with: all requests of a session have the same.
+
+        requests would write them to the pool again at each request, and certifi's authorities for the system's. Threads
+        share the pool: a connection that one of them makes meanwhile must not find another setting.
+        """
 
 
 @dataclass(frozen=True, slots=True)

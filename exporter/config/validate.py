@@ -7,6 +7,7 @@ invalid value reports nothing.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from exporter.config import bounds, buckets, durations, intervals, levels, schema
 from exporter.config.database import DatabaseUrl, UrlError
@@ -16,6 +17,7 @@ from exporter.config.source.partial import Draft
 from exporter.config.source.problems import Finding, Place, nearest, shown
 from exporter.config.token import Token, TokenError
 from exporter.config.webhook import WebhookSecret
+from exporter.model.hosts import is_loopback
 from exporter.model.system import System
 
 SYSTEM_OPTIONS = ("workflow_batch_ids", "workflow_label")
@@ -71,6 +73,7 @@ def findings(draft: Draft, context: Context) -> Iterator[Finding]:
             yield from _system(draft, account, context.systems)
             yield from _token(draft, account, context)
             yield from _webhook(draft, account, context)
+            yield from _proxy(draft, account)
             yield from _tls(draft, (*account, "tls_config"), context)
             yield from _repeated(draft, (*account, "workflow_batch_ids"))
     yield from _state(draft, context)
@@ -263,6 +266,14 @@ def token(key: str, text: str, context: Context) -> Token:
     if key == "api_token_file":
         return Token(context.directory / text)
     return Token(context.environ[text] if key == "api_token_env" else text)
+
+
+def _proxy(draft: Draft, account: Place) -> Iterator[Finding]:
+    base, proxy = draft.text(*account, "base_url"), draft.text(*account, "proxy_url")
+    plain = base is not None and urlsplit(base).scheme == "http"
+    if plain and proxy is not None and not is_loopback(urlsplit(proxy).hostname or ""):
+        message = "needs a base_url that begins with https://: in plain http the proxy could read the token"
+        yield Finding((*account, "proxy_url"), message)
 
 
 def _tls(draft: Draft, tls: Place, context: Context) -> Iterator[Finding]:

@@ -21,7 +21,8 @@ def read_in_flight(poll: Poll, expected: int) -> None:
         for number in range(1, most + 1):
             try:
                 request = poll.pages.filtered(number, filters)
-                page = poll.answers.page(poll.client, request, poll.listing.read_page, poll.listing.rows_at)
+                # All rows of an answer that is not known are read: those that have finished are counted below.
+                page = poll.answers.page(poll.client, request, poll.listing.read_page)
             except FetchError as error:
                 if not is_refusal(error):
                     raise

@@ -7,13 +7,17 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import certifi
 import pytest
+import requests
 import trustme
 
 from exporter.client import Request, retry
 from exporter.client.authorities import system_bundle
+from exporter.client.connections import Session, new_session
+from exporter.client.idle_connections import IdleConnections
 from exporter.client.transport import Tls, Transport
 from exporter.model.record import FetchError, Reason
 from tests.support.patience import GENEROUS
@@ -257,3 +261,35 @@ def test_a_refused_handshake_is_told_in_the_words_of_openssl(hello: bytes, words
     assert error.reason is Reason.TLS
     assert words in str(error)
     assert "see tls_config" in str(error)
+
+
+@pytest.mark.parametrize(("tls", "setting"), [(Tls(), "CERT_REQUIRED"), (Tls(insecure_skip_verify=True), "CERT_NONE")])
+@pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:9"])
+def test_requests_never_change_what_connections_made_by_other_threads_must_verify(
+    tls: Tls, setting: str, proxy: str | None
+) -> None:
+    session = new_session(tls, proxy, IdleConnections())
+    request = requests.Request("GET", "https://127.0.0.1:9/").prepare()
+    pool = adapter_pool(session, request)
+    set_to = []
+
+    class Watched(type(pool)):  # type: ignore[misc]
+        def __setattr__(self, name: str, value: object) -> None:
+            if name in ("cert_reqs", "ca_certs", "ca_cert_dir", "cert_file", "key_file"):
+                set_to.append((name, value))
+            super().__setattr__(name, value)
+
+    pool.__class__ = Watched
+    with pytest.raises(LookupError, match="call"):
+        # It gets as far as to connect, which is for a request of a transport alone.
+        session.send(request, 1.0)
+    assert adapter_pool(session, request) is pool
+    assert pool.cert_reqs == setting
+    assert not set_to
+
+
+def adapter_pool(session: Session, request: requests.PreparedRequest) -> Any:
+    """The connections that a session uses for a request."""
+    return session.adapters["https"].get_connection_with_tls_context(
+        request, session.verify, proxies=session.proxies, cert=session.cert
+    )

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from exporter.client import Request
 from exporter.demo.faults import ListFaults
 from tests.support import counting
 from tests.support.properties import examples
@@ -312,6 +313,40 @@ def test_what_follows_the_last_page_of_a_list_that_runs_oldest_first_is_not_miss
     twins.put("x_new", 0.0)
     twins.poll()
     assert twins.facts[0].finished == 9
+    twins.resources.close()
+
+
+def test_rows_that_a_filter_should_not_let_through_count_though_they_are_known(tmp_path: Path) -> None:
+    """The records of a list of those in flight finish one after the other, and stay on it."""
+    twins = PackagexNewestFirst(tmp_path, "batches")
+    twins.start(reconcile_interval=DAY)
+    ages = {f"x_{number:02}": 60.0 + number * 60 for number in range(50)}
+    for name, age in ages.items():
+        twins.put(name, age, "In Progress" if age > 2400 else "Completed")
+    listed = ("x_40", "x_41", "x_42", "x_43")
+    filtered = False
+
+    def note(asked: int, request: Request) -> None:
+        nonlocal filtered
+        del asked
+        filtered = request.params.get("status") == "processing"
+
+    def lag(asked: int, answer: Any) -> None:
+        del asked
+        if filtered:
+            answer["data"] = [item for item in twins.items() if item["id"] in listed]
+
+    def poll() -> None:
+        twins.api.instead = note
+        twins.poll()
+
+    twins.api.edit = lag
+    begun = twins.clock.now
+    poll()
+    for name in listed:
+        poll()
+        twins.put(name, ages[name] + twins.clock.now - begun)
+        poll()
     twins.resources.close()
 
 
