@@ -1,4 +1,4 @@
-"""What runs on GitHub can't run here: its files have the right form, trust nothing that moves, do what pages say."""
+"""The workflows of GitHub, which can't run here: they are valid, pin what they use, and do what the docs say."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def actions(text: str) -> list[str]:
 
 
 def before(graph: Mapping[str, Yaml], job: str) -> set[str]:
-    """The jobs that have ended when this one begins."""
+    """Return the jobs that have ended when this one begins."""
     needs = graph[job].get("needs", [])
     direct = {needs} if isinstance(needs, str) else set(needs)
     return direct.union(*(before(graph, requirement) for requirement in direct))

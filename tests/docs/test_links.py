@@ -1,4 +1,4 @@
-"""Every link of a page to a file, and to a heading in it, leads somewhere. Addresses elsewhere are not tried."""
+"""Every link of a page to a file, and to a heading in it, works. Addresses of other hosts are not tried."""
 
 from pathlib import Path
 from urllib.parse import unquote
@@ -10,7 +10,7 @@ from tests.support.paths import ROOT
 
 
 def broken(page: Path, link: str, root: Path = ROOT) -> str | None:
-    """What is wrong with a link of a page; None if nothing is."""
+    """Return what is wrong with a link of a page; None if nothing is."""
     if is_elsewhere(link):
         return None
     path, _, anchor = unquote(link).partition("#")

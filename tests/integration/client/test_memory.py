@@ -1,4 +1,4 @@
-"""Records that are larger than anybody thought: what they cost in memory, in a real process."""
+"""Records that are larger than expected: what they cost in memory, in a real process."""
 
 import http.server
 import json
@@ -68,7 +68,7 @@ class Large(http.server.ThreadingHTTPServer):
         self.pages: list[int] = []
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that gives up an answer is what this is about."""
+        """Ignore clients that abort a response: the test makes them do so."""
 
 
 @contextmanager

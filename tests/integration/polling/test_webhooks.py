@@ -1,4 +1,4 @@
-"""A webhook brings polls forward, from the server to the API and back to a scrape; and never makes anybody hurry."""
+"""A webhook brings polls forward, from the server to the API and back to a scrape. However many come, polls are few."""
 
 import contextlib
 import http.client
@@ -50,7 +50,7 @@ class Served(Program):
             return connection.getresponse().status
 
     def failures(self) -> float | None:
-        """The counter in a scrape, as Prometheus sees it."""
+        """Return the counter in a scrape, as Prometheus sees it; None if it is absent."""
         found = COUNTER.search(ask(self.place, "GET", "/metrics")[1].decode())
         return None if found is None else float(found[1])
 

@@ -38,7 +38,7 @@ from tests.support.serving import (
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    """A server with the usual limits."""
+    """Yield a server with the usual limits."""
     with serving(Program()) as address:
         yield address
 

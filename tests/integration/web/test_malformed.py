@@ -1,4 +1,4 @@
-"""Clients that make no sense: each gets a refusal at most, and the log no error of ours."""
+"""Malformed requests: each gets a refusal at most, and the exporter logs no error."""
 
 import contextlib
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ from tests.support.serving import (
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    """A server with the usual limits."""
+    """Yield a server with the usual limits."""
     with serving(Program()) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def impatient() -> Iterator[Place]:
-    """A server that is soon out of patience."""
+    """Yield a server with short time limits."""
     with serving(Program(), hasty(HASTE)) as address:
         yield address
 
