@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from exporter import __version__
 from exporter.cli.load_config import configuration, log_limits, log_warnings, revision, web_configuration
-from exporter.cli.replica_page import view
 from exporter.cli.sd_notify import ServiceManager
 from exporter.cli.webhooks import made as made_webhooks
 from exporter.client.memory_budget import return_memory, save_memory
@@ -31,6 +30,7 @@ from exporter.polling.scheduler import Scheduler
 from exporter.systems import families
 from exporter.web.app import App
 from exporter.web.config import WebConfigFile
+from exporter.web.routes import Probes
 from exporter.web.server.connection import limits_within
 from exporter.web.server.listen import first_port, listen, name_of
 from exporter.web.server.server import Server
@@ -104,7 +104,6 @@ def serve(
     polling = of_file(config.state_path, parts) if config.database is None else of_database(config.database, parts)
     with polling as running:
         manager = ServiceManager()
-        status = running.replicas
         webhooks, receive = made_webhooks(running.poll, self_metrics.webhooks)
         receive(config.accounts)
         reloader = Reloader(
@@ -117,16 +116,19 @@ def serve(
             manager.ready,
             receive,
         )
+        probes = Probes(
+            lambda: running.accounts.healthy() and reloader.alive(),
+            running.not_ready,
+            reloader.failed,
+            running.replicas,
+            running.elsewhere,
+        )
         app = App(
             Exposition(store, catalog(families()), self_metrics.registry),
             store,
-            lambda: running.accounts.healthy() and reloader.alive(),
-            running.not_ready,
+            probes,
             telemetry_path=args.telemetry_path,
             reload=reloader.ask if args.enable_lifecycle else None,
-            reload_failed=reloader.failed,
-            elsewhere=running.elsewhere,
-            replicas=None if status is None else lambda: view(status()),
             max_requests=args.max_requests,
             webhooks=webhooks,
         )

@@ -4,22 +4,23 @@ It runs in the engine, in a task that never waits for accounts to begin or end, 
 """
 
 import logging
+import secrets
+import socket
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import TypeVar
 
-from exporter.client.runner import Stopping
 from exporter.model.names import named
-from exporter.model.record import StateError
+from exporter.model.record import StateError, Stopping
+from exporter.model.replica_status import Change, ReplicaStatus
 from exporter.replicas import ticks as statements
-from exporter.replicas.holder import holder_id
 from exporter.replicas.holdings import Holdings
 from exporter.replicas.leases import DEFAULT_TTL, FORGET_SECONDS, TICK_SECONDS, Replica, changes
-from exporter.replicas.status import ReplicaStatus, Tally, describe, log_changes, log_configuration
+from exporter.replicas.status import Tally, describe, log_changes, log_configuration
 from exporter.replicas.surroundings import Accounts, Engine, Pool, done
 from exporter.replicas.ticks import Connection
-from exporter.replicas.values import Change, Configured, Tick, Unowned
+from exporter.replicas.values import Configured, Tick, Unowned
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,11 @@ ADD_AGAIN_SECONDS = 300.0
 """After this time it looks whether leases are missing, which somebody may have deleted."""
 
 _T = TypeVar("_T")
+
+
+def holder_id() -> str:
+    """Return a name for this process that no other process has ever had, beginning with the name of the host."""
+    return f"{socket.gethostname()}-{secrets.token_hex(4)}"
 
 
 class Replicas:
@@ -175,7 +181,6 @@ class Replicas:
         self._prepare()
         started = self._ticks()
         tick = self._ask(lambda to: statements.tick(to, self.holder, ttl, configured.config, self._ticks))
-        self._tally.tick_seconds = self._ticks() - started
         self._take(tick)
         if self._added != configured.accounts or started >= self._add_again_at:
             self._ask(lambda to: statements.add_accounts(to, tuple(configured.accounts)), ADD_SECONDS)

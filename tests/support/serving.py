@@ -14,15 +14,18 @@ from prometheus_client import Gauge
 from prometheus_client.registry import CollectorRegistry
 
 from exporter.exposition.scrape import Exposition
-from exporter.exposition.snapshot import Block, CollectorSnapshot, Health, SnapshotStore
+from exporter.exposition.snapshot import Block, CollectorSnapshot, SnapshotStore
+from exporter.exposition.status import CollectorStatus
 from exporter.exposition.text_format import Sample, render
 from exporter.model.family import Family
 from exporter.web.app import App
 from exporter.web.config import WebConfigFile
 from exporter.web.reload import Reload
+from exporter.web.routes import Probes
 from exporter.web.server import server as server_module
 from exporter.web.server.connection import DEFAULTS, Connection, Limits
-from exporter.web.server.server import Server, listen
+from exporter.web.server.listen import listen
+from exporter.web.server.server import Server
 from exporter.web.webhooks import Webhooks
 from tests.support.patience import GENEROUS
 
@@ -61,14 +64,13 @@ class Program:
         self.app = App(
             self.exposition,
             self.board,
-            lambda: self.well,
-            lambda: self.not_ready,
+            Probes(lambda: self.well, lambda: self.not_ready),
             telemetry_path=telemetry_path,
             reload=reload,
             webhooks=webhooks,
         )
 
-    def publish(self, account: str, health: Health, series: int = 1) -> None:
+    def publish(self, account: str, health: CollectorStatus, series: int = 1) -> None:
         samples = [Sample((f"{account}-{number}",), number) for number in range(series)]
         status = {WIDE.name: render(WIDE, samples)}
         self.board.publish(CollectorSnapshot(account, "inkit", "invocations", {}, 0.0, status, health))
