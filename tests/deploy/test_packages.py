@@ -209,7 +209,7 @@ def test_lintian_finds_nothing_that_has_no_reason(built: Built) -> None:
 def test_a_fresh_debian_installs_runs_and_removes_the_package(machine: Machine) -> None:
     before = machine.files()
     machine("dpkg", "--install", machine.deb)
-    assert machine("batch-exporter", "--version") == f"batch-exporter {__version__}\n"
+    assert machine("batch-exporter", "--version").startswith(f"batch-exporter, version {__version__} (revision: ")
     status, printed = machine.fails("batch-exporter", f"--config.file=/{CONFIG}")
     assert status == MISUSED
     assert re.match(rf"/{CONFIG}:\d+: accounts: must have at least one account", printed)
