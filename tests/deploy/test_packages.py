@@ -130,7 +130,7 @@ def test_the_unit_differs_from_the_one_in_deploy_by_its_paths_alone(built: Built
     changed = [pair for pair in zip(packaged, plain, strict=True) if pair[0] != pair[1]]
     assert [new for new, _ in changed] == [
         f"# /{UNIT}; docs/deployment.md has the few commands around it.",
-        "ExecStart=/usr/bin/batch-exporter --config.file=/etc/batch-exporter/config.yaml",
+        "ExecStart=/usr/bin/batch-exporter --config.file=/etc/batch-exporter/config.yaml $ARGS",
     ]
     assert [old.partition(" ")[2] for _, old in changed][1] == changed[1][0].partition(" ")[2]
 
