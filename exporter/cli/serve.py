@@ -153,8 +153,9 @@ def _log_start(loading: Loading, config: Config, sockets: Sequence[socket.socket
     if web is not None:
         web.log_warnings()
     log_limits(config.bounds)
-    extra = {"version": __version__, "revision": revision(), "address": ",".join(map(name_of, sockets))}
-    extra |= {"port": first_port(sockets), "tls": web is not None and web.config.tls is not None}
+    extra: dict[str, object] = {"version": __version__, "revision": revision()}
+    extra |= {"address": ",".join(map(name_of, sockets)), "port": first_port(sockets)}
+    extra |= {"tls": web is not None and web.config.tls is not None}
     state = str(config.state_path or "none") if config.database is None else config.database.url.shown()
     extra |= {"config": loading.file or "the environment", "state": state}
     log.info("serving", extra=extra | {"accounts": len(config.accounts)})
