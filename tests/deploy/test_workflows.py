@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from hashlib import sha256
 from pathlib import Path
 
@@ -214,6 +215,17 @@ def test_a_release_has_all_that_was_built_and_the_checksums_of_it(tmp_path: Path
     assert sorted(Path(word).name for word in attached) == sorted([*names, "SHA256SUMS"])
     sums = (tmp_path / "SHA256SUMS").read_text().splitlines()
     assert sums == [f"{sha256(name.encode()).hexdigest()}  {name}" for name in sorted(names)]
+
+
+def test_a_release_takes_what_its_jobs_upload_and_nothing_that_an_action_adds() -> None:
+    """The build record of docker/build-push-action is no archive that actions/download-artifact can read."""
+    path = GITHUB / "workflows/release.yml"
+    uploaded = [step["with"]["name"] for step in steps(path) if "upload-artifact" in step.get("uses", "")]
+    (download,) = (step for step in jobs(path)["github"]["steps"] if "download-artifact" in step.get("uses", ""))
+    wanted = download["with"]["pattern"].strip("{}").split(",")
+    assert all(any(fnmatch(name, pattern) for pattern in wanted) for name in uploaded)
+    assert not any(fnmatch("owner~repository~0A1B2C.dockerbuild", pattern) for pattern in wanted)
+    assert step_named("release.yml", "docker/build-push-action")["env"] == {"DOCKER_BUILD_RECORD_UPLOAD": "false"}
 
 
 def test_the_wheel_is_published_by_trust_and_not_by_a_token() -> None:
