@@ -61,6 +61,10 @@ def test_version_is_a_command_and_a_flag() -> None:
     assert text("version") == text("--version") == text("check", "--version")
 
 
+def test_a_level_may_be_in_capitals_as_in_other_exporters() -> None:
+    assert flags.parse(["--log.level=WARN"]).log_level == flags.parse(["--log.level", "Warn"]).log_level == "warn"
+
+
 def test_the_version_is_printed_in_the_form_of_other_exporters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATCH_EXPORTER_REVISION", "0123abc")
     assert re.fullmatch(
