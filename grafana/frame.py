@@ -20,9 +20,11 @@ _OF_ONE_SYSTEM = {"batch-exporter-inkit", "batch-exporter-packagex"}
 """Their accounts are not those of each other."""
 FAILURES = ("Failed records", "${exporter}/failures")
 OF_EXPORTERS = f"and on (cluster, job, instance) batch_exporter_build_info{{{TARGET}}}"
-"""Of the metrics that every process has, those of the chosen exporters."""
+"""Of the metrics that every process of a job has, those of exporters."""
 _RULES = 'alertname=~"(Inkit|PackageX|BatchExporter|BatchErrorBudget|BatchMoreInFlight).*"'
 """The rules' names begin with what they are about."""
+SINCE = f"ALERTS_FOR_STATE{{{_RULES}}}"
+"""When each of the rules' alerts began."""
 FIRING = f'ALERTS{{alertstate="firing",{_RULES},cluster=~"$cluster|",job=~"$job|",account=~"$account|"}}'
 """The alerts of the chosen accounts, and those about the exporter as a whole, which have no account."""
 
@@ -119,7 +121,7 @@ def _annotations() -> Sequence[JSON]:
         _annotation(
             "Exporter started",
             "blue",
-            f"process_start_time_seconds * 1000 {OF_EXPORTERS}",
+            f"process_start_time_seconds{{{TARGET}}} * 1000 {OF_EXPORTERS}",
             title="Exporter started",
             text="{{instance}}",
         )

@@ -42,7 +42,8 @@ def _wrong() -> Line:
         "Uptime",
         "Time since the exporter started, and its version.",
         Query(
-            f"({started}) * on (cluster, job, instance) group_left (version) batch_exporter_build_info", "{{version}}"
+            f"({started}) * on (cluster, job, instance) group_left (version) batch_exporter_build_info{{{TARGET}}}",
+            "{{version}}",
         ),
         unit="s",
     )

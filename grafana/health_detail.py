@@ -204,19 +204,19 @@ def _process() -> Line:
     memory = lines(
         "Memory",
         "Resident memory of the exporter.",
-        Query(f"process_resident_memory_bytes {OF_EXPORTERS}", "{{instance}}"),
+        Query(f"process_resident_memory_bytes{{{TARGET}}} {OF_EXPORTERS}", "{{instance}}"),
         unit="bytes",
     )
     processor = lines(
         "CPU",
         "CPU time of the exporter, in cores.",
-        Query(f"rate(process_cpu_seconds_total[{RATE}]) {OF_EXPORTERS}", "{{instance}}"),
+        Query(f"rate(process_cpu_seconds_total{{{TARGET}}}[{RATE}]) {OF_EXPORTERS}", "{{instance}}"),
         unit="short",
     )
     files = lines(
         "Open files",
         "Open file descriptors of the exporter, as a share of its limit.",
-        Query(f"process_open_fds / process_max_fds {OF_EXPORTERS}", "{{instance}}"),
+        Query(f"process_open_fds{{{TARGET}}} / process_max_fds{{{TARGET}}} {OF_EXPORTERS}", "{{instance}}"),
         unit="percentunit",
         maximum=1,
     )

@@ -22,7 +22,7 @@ from grafana.failing import (
     stuck_stat,
     stuck_table,
 )
-from grafana.frame import FIRING, Dashboard, opens
+from grafana.frame import FIRING, SINCE, Dashboard, opens
 from grafana.layout import Line, Row, line, wide
 from grafana.panels import NONE_IS_GOOD, Panel, Query, stat
 from grafana.promql import ACCOUNTS, FAILED, NAMED, RANGE, RATE, budget_left, total
@@ -86,7 +86,7 @@ def _since() -> Line:
 
 def _alerts() -> Panel:
     by = ", ".join(("alertname", "severity", *ACCOUNTS))
-    began = f"min by ({by}) ({FIRING} * ignoring (alertstate) ALERTS_FOR_STATE) * 1000"
+    began = f"min by ({by}) ({FIRING} * ignoring (alertstate) {SINCE}) * 1000"
     runbook = ("Open the runbook", "${exporter}/runbooks#${__value.text}")
     # The anchor of a heading is in lower case.
     anchors = {"id": "formatString", "options": {"stringField": "runbook", "outputFormat": "Lower Case"}}

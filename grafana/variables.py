@@ -50,8 +50,9 @@ def cluster() -> JSON:
 
 
 def job() -> JSON:
+    """Return the variable `job`. All of them are those listed: each process has metrics such as process_open_fds."""
     query = 'label_values(batch_exporter_up{cluster=~"$cluster"}, job)'
-    return labels("job", "Job", "The Prometheus job that scrapes the exporter.", query, ".*")
+    return labels("job", "Job", "The Prometheus job that scrapes the exporter.", query)
 
 
 def system() -> JSON:

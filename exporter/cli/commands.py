@@ -147,6 +147,7 @@ _LOG: Flags = {
         "Only log messages with the given severity or above. One of: [debug, info, warn, error]",
         "log_level",
         "LEVEL",
+        parse=str.lower,
         choices=("debug", "info", "warn", "error"),
     ),
     "--log.format": _shared(

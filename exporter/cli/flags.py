@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from exporter import __version__
 from exporter.cli import help_text
 from exporter.cli.commands import COMMANDS, DEFAULTS, GROUPS, HIDDEN, KNOWN, NAMES, WITH_VALUE, Flag
 
@@ -56,7 +55,9 @@ def _printing(text: str) -> argparse.Namespace:
 
 
 def _version() -> argparse.Namespace:
-    return argparse.Namespace(command="version", text=f"{help_text.PROGRAM} {__version__}")
+    from exporter.cli.version import version_text
+
+    return argparse.Namespace(command="version", text=version_text(help_text.PROGRAM))
 
 
 def _hidden(flag: str) -> str:

@@ -54,8 +54,3 @@ def log_limits(bounds: Bounds) -> None:
     extra |= {"clients": bounds.clients, "idle_connections": bounds.idle_connections}
     has = bounds.resources
     log.info("limits", extra=extra | {"descriptors": has.descriptors, "memory": has.memory, "cpus": has.cpus})
-
-
-def revision() -> str:
-    """Return the commit that is running, which the container image sets in its environment; `unknown` elsewhere."""
-    return os.environ.get("BATCH_EXPORTER_REVISION", "unknown")

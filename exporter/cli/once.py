@@ -11,9 +11,10 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from exporter import __version__
 from exporter.cli.atomic_write import atomic_write
 from exporter.cli.flags import UsageError
-from exporter.cli.load_config import configuration, log_warnings, revision
+from exporter.cli.load_config import configuration, log_warnings
 from exporter.cli.printing import Printer
 from exporter.cli.streams import OutputError
+from exporter.cli.version import revision
 from exporter.client.memory_budget import save_memory
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition

@@ -14,8 +14,9 @@ from concurrent.futures import Future
 from typing import NamedTuple
 
 from exporter import __version__
-from exporter.cli.load_config import configuration, log_limits, log_warnings, revision, web_configuration
+from exporter.cli.load_config import configuration, log_limits, log_warnings, web_configuration
 from exporter.cli.sd_notify import ServiceManager
+from exporter.cli.version import revision
 from exporter.cli.webhooks import made as made_webhooks
 from exporter.client.memory_budget import return_memory, save_memory
 from exporter.config import Config
@@ -154,7 +155,8 @@ def _log_start(loading: Loading, config: Config, sockets: Sequence[socket.socket
     if web is not None:
         web.log_warnings()
     log_limits(config.bounds)
-    extra = {"version": __version__, "address": ",".join(map(name_of, sockets)), "port": first_port(sockets)}
+    extra: dict[str, object] = {"version": __version__, "revision": revision()}
+    extra |= {"address": ",".join(map(name_of, sockets)), "port": first_port(sockets)}
     extra |= {"tls": web is not None and web.config.tls is not None}
     state = str(config.state_path or "none") if config.database is None else config.database.url.shown()
     extra |= {"config": loading.file or "the environment", "state": state}

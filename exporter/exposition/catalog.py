@@ -207,7 +207,7 @@ BUILD_INFO = Family(
 FOLDED = Family(
     "batch_exporter_series_folded",
     "gauge",
-    "Series beyond the cap of a family and account, exposed together as `__other__`.",
+    "Series beyond the cap of a family and account, exposed together as `__other__`; absent if there are none.",
     ("account", "family"),
 )
 RELOAD_SUCCESSFUL = _plain(

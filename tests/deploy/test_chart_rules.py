@@ -79,6 +79,41 @@ def test_labels_come_to_every_alert_and_a_severity_of_its_own_wins() -> None:
     assert made["InkitGenerationFailed"]["labels"]["severity"] == "info"
 
 
+def test_rules_of_your_own_are_a_group_beside_those_of_the_project() -> None:
+    record = {"record": "account:batches:rate1d", "expr": "vector(1)"}
+    alert = {
+        "alert": "Mine",
+        "expr": "up == 0",
+        "labels": {"severity": "info"},
+        "annotations": {"summary": "{{ $value }}"},
+    }
+    made = rendered(
+        {
+            **LOCAL,
+            "prometheusRule": {**ON, "rules": [record, alert], "additionalRuleLabels": {"severity": "x", "team": "y"}},
+        }
+    )
+    *others, own = only(made, "PrometheusRule")["spec"]["groups"]
+    assert [group["name"] for group in others] == [group["name"] for group in groups()]
+    assert own == {
+        "name": "batch-exporter-own",
+        "rules": [record, {**alert, "labels": {"severity": "info", "team": "y"}}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"alert": "Mine", "expr": "up", "keepFiringFor": "1m"}, "keep_firing_for"),
+        ({"alert": "Mine", "record": "a:b:c", "expr": "up"}, "oneOf"),
+        ({"expr": "up"}, "oneOf"),
+        ({"alert": "Mine"}, "expr"),
+    ],
+)
+def test_a_rule_of_your_own_that_prometheus_would_refuse_is_refused(rule: dict[str, Any], said: str) -> None:
+    assert f"'{said}'" in refusal({"prometheusRule": {**ON, "rules": [rule]}})
+
+
 @pytest.mark.parametrize("objective", [0.5, 0.9995])
 def test_the_objective_is_a_value(objective: float) -> None:
     made = rendered({"prometheusRule": {**ON, "objective": objective}})

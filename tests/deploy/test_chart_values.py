@@ -17,7 +17,7 @@ from tests.support.manifests import CHART, Manifests, judge, only, pod, refusal,
 from tests.support.paths import ROOT
 from tests.support.promtool import run
 from tests.support.yaml_files import read
-from tools.helm_chart import README, SCHEMA, VALUES, comments, resolve, table, values, written_schema
+from tools.helm_chart import ELSEWHERE, README, SCHEMA, VALUES, comments, resolve, table, values, written_schema
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
@@ -197,7 +197,13 @@ def test_a_misspelled_value_is_refused_with_its_place_and_the_nearest_one(typo: 
     [
         ({"replicas": 2}, "replicaCount"),
         ({"env": []}, "extraEnv"),
+        ({"rbac": {"create": True}}, "serviceAccount"),
+        ({"extraSecretMounts": []}, "extraVolumeMounts"),
+        ({"image": {"pullSecrets": ["a"]}}, "/imagePullSecrets"),
+        ({"networkPolicy": {"allowMonitoringNamespace": True}}, "monitoringNamespace"),
         ({"serviceMonitor": {"timeout": "10s"}}, "scrapeTimeout"),
+        ({"serviceMonitor": {"telemetryPath": "/x"}}, "/extraArgs"),
+        ({"serviceMonitor": {"additionalMetricsRelabels": {}}}, "metricRelabelings"),
         ({"config": {"pol_interval": "30s"}}, "poll_interval"),
         ({"config": {"accounts": [{"name": "a", "sytem": "inkit", "api_token_file": "x"}]}}, "system"),
         ({"webConfig": {"config": {"basic_auth_user": {"a": "b"}}}}, "basic_auth_users"),
@@ -210,6 +216,14 @@ def test_names_of_other_charts_and_names_within_values_lead_to_the_right_ones(
     given: dict[str, Any], nearest: str
 ) -> None:
     assert f"'{nearest}'" in refusal(given)
+
+
+def test_names_of_other_charts_are_none_of_this_one_and_lead_to_values_of_it() -> None:
+    for place, names in ELSEWHERE.items():
+        if not place.startswith("/definitions/"):
+            for other, name in names.items():
+                assert f"{place}.{other}".lstrip(".") not in PATHS
+                assert (name.removeprefix("/") if name.startswith("/") else f"{place}.{name}".lstrip(".")) in PATHS
 
 
 def test_every_value_has_a_comment() -> None:

@@ -46,7 +46,46 @@ def test_values_that_the_chart_does_not_know_are_refused(values: dict[str, Any])
 
 
 def test_a_chart_above_this_one_may_turn_it_on_and_share_values() -> None:
-    assert rendered({"enabled": True, "global": {"imageRegistry": "registry.example.org"}}) == rendered({})
+    assert rendered({"enabled": True, "global": {"storageClass": "fast", "imageRegistry": ""}}) == rendered({})
+
+
+MIRROR = {"imageRegistry": "mirror.example/proxy"}
+
+
+@pytest.mark.parametrize(
+    ("image", "shared", "expected"),
+    [
+        ({"repository": "team/x", "tag": "1"}, {}, "team/x:1"),
+        ({"registry": "a.example", "repository": "team/x", "tag": "1"}, {}, "a.example/team/x:1"),
+        ({"registry": "a.example:5000/", "repository": "x", "tag": "1"}, {}, "a.example:5000/x:1"),
+        ({"registry": "a.example", "repository": "team/x", "tag": "1"}, MIRROR, "mirror.example/proxy/team/x:1"),
+        ({"repository": "a.example/team/x", "tag": "1"}, {}, "a.example/team/x:1"),
+        ({"repository": "a.example/team/x", "tag": "1"}, MIRROR, "mirror.example/proxy/team/x:1"),
+        ({"repository": "localhost:5000/x", "tag": "1"}, MIRROR, "mirror.example/proxy/x:1"),
+        ({"repository": "localhost/x", "tag": "1"}, MIRROR, "mirror.example/proxy/x:1"),
+        (
+            {"repository": "team/x", "digest": f"sha256:{'0' * 64}"},
+            MIRROR,
+            f"mirror.example/proxy/team/x@sha256:{'0' * 64}",
+        ),
+    ],
+)
+def test_a_registry_for_all_charts_stands_for_any_other(
+    image: dict[str, str], shared: dict[str, str], expected: str
+) -> None:
+    assert pod(rendered({"image": image, "global": shared}))["containers"][0]["image"] == expected
+
+
+def test_pull_secrets_of_all_charts_are_added_by_name_and_once() -> None:
+    shared = {"imagePullSecrets": ["a", {"name": "b"}]}
+    assert pod(rendered({"global": shared, "imagePullSecrets": [{"name": "b"}, {"name": "c"}]}))[
+        "imagePullSecrets"
+    ] == [
+        {"name": "a"},
+        {"name": "b"},
+        {"name": "c"},
+    ]
+    assert "imagePullSecrets" not in pod(rendered({}))
 
 
 def test_two_releases_do_not_meet() -> None:

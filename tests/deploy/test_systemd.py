@@ -76,6 +76,15 @@ def test_it_may_listen_where_it_listens_by_default() -> None:
     assert DEFAULTS["listen_address"] == [setting.removeprefix("tcp") for setting in settings("SocketBindAllow")]
 
 
+def test_flags_come_from_the_file_where_exporters_of_debian_have_them() -> None:
+    # A variable that is not set at all would be a warning at each start.
+    assert settings("Environment") == ["ARGS="]
+    (file,) = settings("EnvironmentFile")
+    assert file == "-/etc/default/batch-exporter"
+    assert settings("ExecStart")[0].split()[-1] == "$ARGS"
+    assert f"`{file.removeprefix('-')}`" in (ROOT / "docs/deployment.md").read_text()
+
+
 def test_the_configuration_reads_the_tokens_that_the_unit_loads() -> None:
     config = yaml.safe_load((FOLDER / "config.yaml").read_text())
     jsonschema.validate(config, yaml.safe_load((ROOT / "docs/config.schema.json").read_text()))

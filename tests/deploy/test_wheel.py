@@ -96,7 +96,7 @@ def test_the_wheel_runs_with_what_it_asks_for_alone(bare: Path) -> None:
     where = output(bare / "bin/python", "-Ic", "import exporter; print(exporter.__file__)")
     assert Path(where.strip()).is_relative_to(bare)
     assert run(bare / "bin/python", "-Ic", "import pytest").returncode != 0
-    assert output(program, "--version") == f"batch-exporter {__version__}\n"
+    assert output(program, "--version").startswith(f"batch-exporter, version {__version__} (revision: ")
     assert "--config.file" in output(program, "--help")
     assert output(program, "metrics") == (ROOT / "docs/metrics.md").read_text()
     code = "from exporter.web.pages.runbooks import runbooks_page; print(runbooks_page(), end='')"

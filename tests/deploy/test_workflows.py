@@ -2,10 +2,12 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from hashlib import sha256
 from pathlib import Path
 
@@ -215,6 +217,17 @@ def test_a_release_has_all_that_was_built_and_the_checksums_of_it(tmp_path: Path
     assert sums == [f"{sha256(name.encode()).hexdigest()}  {name}" for name in sorted(names)]
 
 
+def test_a_release_takes_what_its_jobs_upload_and_nothing_that_an_action_adds() -> None:
+    """The build record of docker/build-push-action is no archive that actions/download-artifact can read."""
+    path = GITHUB / "workflows/release.yml"
+    uploaded = [step["with"]["name"] for step in steps(path) if "upload-artifact" in step.get("uses", "")]
+    (download,) = (step for step in jobs(path)["github"]["steps"] if "download-artifact" in step.get("uses", ""))
+    wanted = download["with"]["pattern"].strip("{}").split(",")
+    assert all(any(fnmatch(name, pattern) for pattern in wanted) for name in uploaded)
+    assert not any(fnmatch("owner~repository~0A1B2C.dockerbuild", pattern) for pattern in wanted)
+    assert step_named("release.yml", "docker/build-push-action")["env"] == {"DOCKER_BUILD_RECORD_UPLOAD": "false"}
+
+
 def test_the_wheel_is_published_by_trust_and_not_by_a_token() -> None:
     job = jobs(GITHUB / "workflows/release.yml")["pypi"]
     assert job["permissions"] == {"id-token": "write"}
@@ -237,10 +250,44 @@ def test_the_image_and_the_chart_are_signed_by_their_digests() -> None:
     assert re.findall(r'cosign sign --yes ".+@\$\{digest', chart["run"])
 
 
-def test_the_chart_gets_the_published_image_in_the_place_of_its_default() -> None:
-    (pattern,) = re.findall(r"s\|(\^.+?)\\\$\|", step_named("release.yml", "Push the chart")["run"])
-    values = (ROOT / "deploy/helm/batch-exporter/values.yaml").read_text()
-    assert len(re.findall(rf"{pattern}$", values, re.MULTILINE)) == 1
+HELM = """\
+#!{python}
+import sys
+
+if sys.argv[1] == "template":
+    from helm_python import Chart
+
+    with Chart.load(sys.argv[2]) as chart:
+        print("---".join(chart.render({{}}, name="release-name", namespace="default").values()))
+elif sys.argv[1] == "push":
+    print("Pushed:", *sys.argv[2:])
+    print("Digest: sha256:0")
+"""
+"""Of helm, what the release asks of it."""
+
+
+@pytest.mark.programs
+def test_the_chart_is_published_with_the_published_image_as_its_default(tmp_path: Path) -> None:
+    chart = "deploy/helm/batch-exporter"
+    shutil.copytree(ROOT / chart, tmp_path / chart)
+    (tmp_path / "helm").write_text(HELM.format(python=sys.executable))
+    (tmp_path / "cosign").write_text('#!/bin/sh\necho "$@" > signed\n')
+    for name in ("helm", "cosign"):
+        (tmp_path / name).chmod(0o755)
+    given = {"IMAGE": "ghcr.io/team/batch-exporter", "VERSION": __version__, "GITHUB_REPOSITORY_OWNER": "Team"}
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step_named("release.yml", "Push the chart")["run"]],
+        cwd=tmp_path,
+        env={**os.environ, **given, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f'image: "ghcr.io/team/batch-exporter:{__version__}"' in done.stdout
+    assert (tmp_path / "signed").read_text() == "sign --yes ghcr.io/team/charts/batch-exporter@sha256:0\n"
+    values = read(tmp_path / chart / "values.yaml")["image"]
+    assert (values["registry"], values["repository"]) == ("ghcr.io", "team/batch-exporter")
 
 
 @pytest.mark.parametrize(("tag", "passes"), [(f"v{__version__}", True), (__version__, False), ("v9.9.9", False)])

@@ -186,12 +186,15 @@ def test_variables_are_defined_explained_and_used(dashboard: Dashboard) -> None:
 
 
 @each
-def test_all_clusters_and_jobs_include_series_without_such_a_label(dashboard: Dashboard) -> None:
-    for name in ("cluster", "job"):
-        variable = variables(dashboard)[name]
+def test_all_clusters_include_series_without_such_a_label_and_all_jobs_are_those_of_exporters(
+    dashboard: Dashboard,
+) -> None:
+    cluster, job = (variables(dashboard)[name] for name in ("cluster", "job"))
+    for variable in (cluster, job):
         assert variable["includeAll"]
         assert variable["current"]["value"] == ["$__all"]
-        assert re.fullmatch(variable["allValue"], "")
+    assert re.fullmatch(cluster["allValue"], "")
+    assert "allValue" not in job
 
 
 @each
@@ -231,3 +234,10 @@ def test_what_is_provisioned_is_where_the_dashboards_look() -> None:
 def overrides(panel: Dashboard) -> list[Dashboard]:
     found: list[Dashboard] = panel["fieldConfig"]["overrides"]
     return found
+
+
+def test_each_departure_from_the_rules_of_the_linter_has_a_reason_and_a_place_that_there_is() -> None:
+    titles = {dashboard["title"]: {panel["title"] for panel in panels(dashboard)} for dashboard in DASHBOARDS.values()}
+    for exclusion in yaml.safe_load((FOLDER / ".lint").read_text())["exclusions"].values():
+        assert exclusion["reason"].endswith(".")
+        assert all(entry["panel"] in titles[entry["dashboard"]] for entry in exclusion.get("entries", []))

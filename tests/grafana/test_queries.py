@@ -193,10 +193,4 @@ def test_every_query_is_of_the_chosen_clusters_and_jobs() -> None:
 UNNARROWED = {
     "batch_exporter_up",  # the variables themselves
     "ALERTS_FOR_STATE",  # joined with what is narrowed
-    "batch_exporter_build_info",
-    "process_start_time_seconds",
-    "process_resident_memory_bytes",
-    "process_cpu_seconds_total",
-    "process_open_fds",
-    "process_max_fds",
 }

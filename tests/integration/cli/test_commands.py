@@ -29,7 +29,7 @@ from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig
 
 
 def test_version_is_printed() -> None:
-    assert run("--version").stdout == f"batch-exporter {__version__}\n"
+    assert run("--version").stdout.startswith(f"batch-exporter, version {__version__} (revision: ")
 
 
 @pytest.mark.parametrize("arguments", [["metrics"], ["check", "--config.file=none.yaml"]])

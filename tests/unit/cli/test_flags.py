@@ -59,7 +59,23 @@ def text(*arguments: str) -> str:
 
 
 def test_version_is_a_command_and_a_flag() -> None:
-    assert text("version") == text("--version") == text("check", "--version") == f"batch-exporter {__version__}"
+    assert text("version") == text("--version") == text("check", "--version")
+
+
+def test_a_level_may_be_in_capitals_as_in_other_exporters() -> None:
+    assert flags.parse(["--log.level=WARN"]).log_level == flags.parse(["--log.level", "Warn"]).log_level == "warn"
+
+
+def test_the_version_is_printed_in_the_form_of_other_exporters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCH_EXPORTER_REVISION", "0123abc")
+    assert re.fullmatch(
+        rf"batch-exporter, version {re.escape(__version__)} \(revision: 0123abc\)\n"
+        r"  python version:   3\.[0-9.]+\S*\n"
+        r"  platform:         linux/\S+",
+        text("--version"),
+    )
+    monkeypatch.delenv("BATCH_EXPORTER_REVISION")
+    assert "(revision: unknown)" in text("--version")
 
 
 def test_help_is_a_command_and_a_flag_and_there_is_one_for_each_command() -> None:
@@ -379,6 +395,7 @@ def test_what_only_prints_a_text_loads_no_library(arguments: list[str]) -> None:
     expected = {"__main__", "cli", "cli.commands", "cli.flags", "cli.help_text", "cli.main", "cli.streams"}
     expected |= {"cli.man_page"} if "--help-man" in arguments else set()
     expected |= {"cli.completion"} if "--completion" in arguments[0] else set()
+    expected |= {"cli.version"} if "version" in arguments[0] else set()
     assert modules == str(["exporter", *sorted(f"exporter.{name}" for name in expected)])
 
 

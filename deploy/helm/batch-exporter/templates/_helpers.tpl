@@ -60,12 +60,32 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 {{- end -}}
 
-{{- define "batch-exporter.image" -}}
-{{- if .Values.image.digest -}}
-{{ .Values.image.repository }}@{{ .Values.image.digest }}
-{{- else -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- /* The registry that image.repository begins with, and a slash: it has a dot or a port, or is localhost. */ -}}
+{{- define "batch-exporter.registryInRepository" -}}
+{{ regexFind "^([^/]*[.:][^/]*|localhost)/" .Values.image.repository }}
 {{- end -}}
+
+{{- define "batch-exporter.image" -}}
+{{- $image := .Values.image -}}
+{{- $named := include "batch-exporter.registryInRepository" . -}}
+{{- with (.Values.global | default dict).imageRegistry | default $image.registry | default $named -}}
+{{ trimSuffix "/" . }}/
+{{- end -}}
+{{ trimPrefix $named $image.repository }}
+{{- if $image.digest -}}
+@{{ $image.digest }}
+{{- else -}}
+:{{ $image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{- /* The pull secrets of all charts, which may be names alone, and those of this one. */ -}}
+{{- define "batch-exporter.imagePullSecrets" -}}
+{{- $secrets := list -}}
+{{- range concat ((.Values.global | default dict).imagePullSecrets | default list) (.Values.imagePullSecrets | default list) -}}
+{{- $secrets = append $secrets (kindIs "map" . | ternary . (dict "name" .)) -}}
+{{- end -}}
+{{- toYaml (uniq $secrets) -}}
 {{- end -}}
 
 {{- /* The configuration file: config, with the place of the state. */ -}}

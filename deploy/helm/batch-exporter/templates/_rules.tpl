@@ -41,5 +41,16 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- $own := list -}}
+{{- range $rule := $values.rules -}}
+{{- if $rule.alert -}}
+{{- $labels := merge (dict) ($rule.labels | default dict) ($values.additionalRuleLabels | default dict) -}}
+{{- $rule = merge (dict "labels" $labels) (omit $rule "labels") -}}
+{{- end -}}
+{{- $own = append $own $rule -}}
+{{- end -}}
+{{- if $own -}}
+{{- $groups = append $groups (dict "name" "batch-exporter-own" "rules" $own) -}}
+{{- end -}}
 {{- toYaml $groups -}}
 {{- end -}}

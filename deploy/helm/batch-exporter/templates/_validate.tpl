@@ -85,6 +85,12 @@
 {{- if and $values.webConfig.existingSecret (kindIs "invalid" $values.webConfig.existingSecretSets) -}}
 {{- $problems = append $problems "webConfig.existingSecretSets: say what the file in existingSecret sets, such as [tls, users], or [] if neither" -}}
 {{- end -}}
+{{- if and $values.image.registry (include "batch-exporter.registryInRepository" .) -}}
+{{- $problems = append $problems (printf "image.registry: image.repository begins with a registry, too: %s; keep one of them" $values.image.repository) -}}
+{{- end -}}
+{{- if and $values.service.nodePort (eq $values.service.type "ClusterIP") -}}
+{{- $problems = append $problems "service.nodePort: a Service of the type ClusterIP has none; set service.type to NodePort or LoadBalancer" -}}
+{{- end -}}
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled -}}
 {{- $problems = append $problems "podMonitor.enabled: with serviceMonitor.enabled every pod would be scraped twice; turn one of them off" -}}
 {{- end -}}
