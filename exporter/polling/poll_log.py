@@ -5,12 +5,15 @@ from collections.abc import Callable, Mapping
 
 from exporter.model.record import Reason
 from exporter.polling.collector import PollResult
-from exporter.polling.notices import Notices
+from exporter.polling.notices import AGAIN_SECONDS, Notices
 
 log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 10.0
 """How often the progress of a backfill is logged."""
+
+MOST_RECOVERIES = 5
+"""How often in an hour a collector is logged as recovered: polls may fail now and then for days."""
 
 _FAILED = "poll failed"
 
@@ -23,23 +26,31 @@ class PollLog:
         self._where = where
         self._ticks = ticks
         self._notices = Notices()
-        self._failing: Reason | None = None
-        """Why the last poll failed; None if it succeeded."""
+        self._failing: set[Reason] = set()
+        """Why polls have failed since `recovered` was logged."""
+        self._recovered: list[float] = []
+        """When it was logged within the last hour."""
         self._progress_at = ticks()
 
     def succeeded(self) -> None:
-        """Note a poll that succeeded."""
-        if self._failing is not None:
-            log.info("recovered", extra=self._where)
-        self._failing = None
-        self._notices.end(_FAILED)
+        """Note a poll that succeeded. Where polls fail now and then, they have not recovered."""
+        now = self._ticks()
+        self._recovered = [at for at in self._recovered if now - at < AGAIN_SECONDS]
+        if not self._failing or len(self._recovered) >= MOST_RECOVERIES:
+            return
+        log.info("recovered", extra=self._where)
+        self._recovered.append(now)
+        for reason in self._failing:
+            self._notices.end((_FAILED, reason))
+        self._failing.clear()
 
     def failed(self, reason: Reason, message: str) -> None:
-        """Note a poll that failed. At level debug each is logged."""
-        if reason is not self._failing:
-            self._notices.end(_FAILED)
-        self._failing = reason
-        polls = self._notices.note(_FAILED, self._ticks())
+        """Note a poll that failed. Each reason is logged once an hour, in whichever order they alternate.
+
+        At level debug each poll is logged.
+        """
+        self._failing.add(reason)
+        polls = self._notices.note((_FAILED, reason), self._ticks())
         extra = {**self._where, "reason": reason.value, "err": message}
         if polls > 1:
             extra["polls"] = str(polls)

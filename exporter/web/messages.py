@@ -1,7 +1,9 @@
 """Requests and responses as values, and the table of routes. HTTP itself is in app.py."""
 
+import posixpath
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 _TEXT = "text/plain; charset=utf-8"
 
@@ -58,11 +60,12 @@ def text(status: int, message: str, *headers: tuple[str, str]) -> Response:
 def answer(routes: Routes, request: Request) -> Answer:
     """Return the response to a request: 404 if no route has its path, 405 if the route doesn't have its method.
 
+    As Go's ServeMux does, a path such as `//metrics` or `/./metrics` is redirected to the route that it stands for.
     OPTIONS is answered with the methods, also for `*`, the server as a whole: load balancers check with it.
     """
     methods = _OF_THE_SERVER if (request.method, request.path) == ("OPTIONS", "*") else routes.get(request.path)
     if methods is None:
-        return text(404, "Not found.")
+        return _redirect(routes, request) or text(404, "Not found.")
     handler = methods.get("GET" if request.method == "HEAD" else request.method)
     if handler is not None:
         return handler(request)
@@ -70,3 +73,18 @@ def answer(routes: Routes, request: Request) -> Answer:
     if request.method == "OPTIONS":
         return Response(200, _TEXT, (), (("allow", allowed),))
     return text(405, "Method not allowed.", ("allow", allowed))
+
+
+def _redirect(routes: Routes, request: Request) -> Response | None:
+    """Return the redirect to a route for a path with empty parts or dots; None if there is no such route.
+
+    The address is a route's own path, so that it leads to no other host. It is not answered at once: a proxy before the
+    exporter may allow some paths alone.
+    """
+    if request.method not in ("GET", "HEAD") or not request.path.startswith("/"):
+        return None
+    path = posixpath.normpath("/" + request.path.lstrip("/"))
+    if path not in routes or (request.path.endswith("/") and path != "/"):
+        return None
+    query = f"?{urlencode(request.query, doseq=True)}" if request.query else ""
+    return text(307, f"Temporary redirect: {path}", ("location", path + query))

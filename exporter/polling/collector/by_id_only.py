@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from exporter.model.record import FetchError
-from exporter.polling.collector.fetch_by_id import GONE, fetch_by_id
+from exporter.polling.collector.by_id import GONE
+from exporter.polling.collector.fetch_by_id import fetch_by_id, prove
 from exporter.polling.collector.poll import Poll
 from exporter.polling.collector.reconcile import compare, due, finish, pause, recheck_missing, resume_slice
 
@@ -109,14 +110,17 @@ def _check_reached(poll: Poll) -> None:
     A record that it fails to return must not hide others. But if it has returned none, it may be down, unless it does
     not have any of them.
     """
-    if poll.returned or not poll.fetched:
+    prove(poll)
+    by_id = poll.by_id
+    if (by_id.returned and not by_id.fails) or not by_id.fetched:
         return
-    if poll.reached and (poll.unanswered is None or poll.unanswered.status in GONE):
+    if by_id.reached and (by_id.error is None or by_id.error.status in GONE):
         return
     try:
         poll.pages.page(poll.client, 1)
     except FetchError as error:
         if error.status not in NO_LIST:
             raise
-    if poll.unanswered is not None:
-        raise poll.unanswered
+    if by_id.error is not None:
+        by_id.note_down()
+        raise by_id.error

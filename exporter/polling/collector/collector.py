@@ -10,6 +10,7 @@ from exporter.model.accounting import Rules
 from exporter.model.family import Family
 from exporter.model.record import FetchError
 from exporter.polling.collector.backfill import backfill
+from exporter.polling.collector.by_id import ById
 from exporter.polling.collector.by_id_only import NO_LIST, IdOnlyPoll
 from exporter.polling.collector.discover import discover, refresh
 from exporter.polling.collector.fetch_by_id import check_answered
@@ -23,6 +24,7 @@ from exporter.polling.collector.poll import Poll, SliceEnd, latest
 from exporter.polling.collector.reconcile import compare, due, finish, recheck_missing, reconcile, scan_window
 from exporter.polling.collector.result import Change, PollResult
 from exporter.polling.collector.scope import Scope, event_watermark
+from exporter.polling.collector.set_aside import SetAside
 from exporter.polling.collector.trusted_clock import Clocks, Trusted, trusted
 from exporter.state import Checkpoint, Records
 from exporter.systems.base import Listing
@@ -67,6 +69,7 @@ class Collector:
         self._id_only = IdOnlyPoll()
         self._missing = Missing()
         self._slice_end = SliceEnd()
+        self._aside = SetAside()
         self._left = Left()
         """What the last poll left, unless it failed."""
         self._began: float | None = None
@@ -121,6 +124,7 @@ class Collector:
             allowance=self._allowance(clocks.ticks),
             missing=self._missing,
             slice_end=self._slice_end,
+            by_id=ById(self._aside, clocks.ticks),
             watched=time.now - (records.marks.polled_at or 0.0) <= limits.stale_after,
             answers=answers,
         )

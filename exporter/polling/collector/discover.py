@@ -88,10 +88,11 @@ def refresh(poll: Poll, discovered: Discovered) -> None:
         can_fetch_by_id=poll.listing.can_fetch_by_id,
         filters=len(poll.listing.in_flight_filters) if poll.pages.filters else 0,
     )
-    ranks = [rank + discovered.short for rank in _ranks(poll, [created for _, created in waiting], ways.rows)]
+    times = [created for record_id, created in waiting if poll.by_id.is_due(record_id)]
+    ranks = [rank + discovered.short for rank in _ranks(poll, times, ways.rows)]
     chosen = plan(ranks, ways)
     if chosen.filtered:
-        read_in_flight(poll, len(waiting))
+        read_in_flight(poll, len(times))
     for number in range(discovered.pages + 1, chosen.last_page + 1):
         poll.ingest(discovered.walk.page(number))
         if discovered.walk.ended:

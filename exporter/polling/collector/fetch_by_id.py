@@ -2,39 +2,49 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from exporter.client import Request
-from exporter.model.record import FetchError, Reason
+from exporter.model.record import FetchError
+from exporter.polling.collector.by_id import GONE
 from exporter.polling.collector.poll import Poll
 from exporter.systems.base import Page
-
-_OF_THIS_RECORD = (Reason.CLIENT_ERROR, Reason.SERVER_ERROR, Reason.MALFORMED)
-
 
 _SOME = 100
 """How many finished records are looked at for one that was not deleted."""
 
-GONE = (404, 410)
-"""How an API answers that does not have a record."""
+_PROBES = 2
+"""How many records the API must fail to return, which it must have, until it counts as returning none."""
 
 
 def fetch_by_id(poll: Poll, ids: Sequence[str]) -> set[str]:
-    """Fetch records by ID and keep them. Return the IDs that the API does not have. Raises FetchError.
+    """Fetch records by ID and keep them. Return the IDs that the API does not have.
 
-    Where a request names one record, the API may fail to return it: that hides no other, and is counted as rejected.
-    But if it returns none at all, no more are requested: see `check_answered`.
+    A record that the API fails to return hides no other: it is set aside, which is counted as rejected. But if the API
+    returns none at all, no more are requested: see `check_answered`.
     """
     missing: set[str] = set()
+    by_id = poll.by_id
     # A server that refuses large pages would refuse one for so many IDs.
     size = min(poll.listing.ids_per_request, poll.pages.rows)
-    for start in range(0, len(ids), size):
-        if poll.by_id_fails:
-            break
-        requested = ids[start : start + size]
-        poll.fetched.update(requested)
-        missing |= set(requested) - _answered(poll, requested)
+    requests = deque(by_id.aside.requests(ids, size, by_id.now))
+    if requests and by_id.aside.polls_down and not (by_id.returned or by_id.is_over):
+        # One request tells whether it returns any again.
+        _probe(poll, 1)
+    while requests and not by_id.is_over:
+        requested = requests.popleft()
+        by_id.fetched.update(requested)
+        try:
+            missing |= set(requested) - _answered(poll, requested)
+        except FetchError as error:
+            requests.extendleft(reversed(by_id.note_failed(requested, error)))
+            if by_id.is_doubtful:
+                _probe(poll)
+    if ids and not by_id.fetched:
+        # All are set aside. That must not hide that the API returns none any more.
+        _probe(poll)
     return missing
 
 
@@ -42,78 +52,73 @@ def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
     """Return the IDs that the API may have. Several pages are read if it answers with fewer rows than requested.
 
     An answer with other records, or with some that can't be understood, proves nothing about those that it lacks.
+    Raises FetchError.
     """
     found: set[str] = set()
     proves = True
     for request in poll.listing.requests_by_id(ids):
         for number in itertools.count(1):
-            page = _page(poll, request, number)
-            if page is None:
+            try:
+                page = _page(poll, request, number)
+            except FetchError as error:
+                if error.status not in GONE or len(ids) > 1:
+                    raise
+                poll.by_id.note_gone(error)
                 break
-            poll.ingest(page)
             new = set(page.ids) & set(ids) - found
             found |= new
             proves = proves and not page.rejected and found.issuperset(page.ids)
             if page.last or len(found) == len(ids) or not new:
                 break
+    poll.by_id.aside.answered(ids)
     return found if proves else set(ids)
 
 
-def _page(poll: Poll, request: Request, number: int) -> Page | None:
+def _page(poll: Poll, request: Request, number: int = 1) -> Page:
+    """Request records by ID and keep them. Raises FetchError."""
     if number > 1:
         request = replace(request, params={**request.params, "page": str(number)})
-    try:
-        page = poll.answers.page(poll.client, request, poll.listing.read_by_id)
-        poll.returned = True
-        poll.reached = poll.reached or bool(page.ids)
-        return page
-    except FetchError as error:
-        # An error of a list says nothing about its records.
-        if poll.listing.ids_per_request > 1 or error.reason not in _OF_THIS_RECORD:
-            raise
-        _not_answered(poll, error)
-        if error.status in GONE:
-            return None
-    # A record that the API fails to return must not hide all others.
-    return Page((), {"not_answered": 1}, rows=1)
+    page = poll.answers.page(poll.client, request, poll.listing.read_by_id)
+    poll.ingest(page)
+    poll.note_not_answered(poll.by_id.note_returned(page.ids))
+    return page
 
 
-def _not_answered(poll: Poll, error: FetchError) -> None:
-    """Note that the API has not returned a record. If it has returned none yet, request one that it must have."""
-    gone = error.status in GONE
-    if poll.unanswered is None or not gone:
-        poll.unanswered = error
-    if gone:
-        poll.reached = True
-    elif not poll.returned:
-        _probe(poll)
+def _probe(poll: Poll, most: int = _PROBES) -> None:
+    """Request up to so many records that the API must have. If it returns none of them, it returns none at all."""
+    by_id = poll.by_id
+    record_id = None
+    for record_id in itertools.islice(_must_be_there(poll), most):
+        by_id.fetched.add(record_id)
+        (request,) = poll.listing.requests_by_id([record_id])
+        try:
+            _page(poll, request)
+        except FetchError as error:
+            # A record that is not on a list may have been deleted.
+            if error.status in GONE and not by_id.listed:
+                poll.note_not_answered(by_id.note_returned(()))
+                return
+            by_id.note_probe_failed(error)
+        else:
+            return
+    if record_id is not None:
+        by_id.note_down()
 
 
-def _probe(poll: Poll) -> None:
-    """Request a record that the API has shown. If it does not return that one either, it returns none."""
-    known = poll.listed or _finished(poll)
-    if known is None or known in poll.fetched:
-        return
-    poll.fetched.add(known)
-    (request,) = poll.listing.requests_by_id([known])
-    try:
-        page = poll.answers.page(poll.client, request, poll.listing.read_by_id)
-    except FetchError as error:
-        if error.reason not in _OF_THIS_RECORD:
-            raise
-        # A record that is not on a list may have been deleted.
-        poll.returned = error.status in GONE and poll.listed is None
-    else:
-        poll.ingest(page)
-        poll.returned = True
-    poll.reached = poll.reached or poll.returned
-    poll.by_id_fails = not poll.returned
+def _must_be_there(poll: Poll) -> Iterator[str]:
+    """Yield IDs of records that the API must have: other ones at each poll while it returns none."""
+    by_id = poll.by_id
+    if by_id.last_returned is not None:
+        yield by_id.last_returned
+    known = by_id.listed or _finished(poll)
+    start = by_id.aside.polls_down % max(1, len(known))
+    yield from (record_id for record_id in (*known[start:], *known[:start]) if record_id not in by_id.fetched)
 
 
-def _finished(poll: Poll) -> str | None:
-    """Return the ID of a record that the API has returned before, and that is not in flight: the newest of some."""
+def _finished(poll: Poll) -> Sequence[str]:
+    """Return the IDs of some records that the API has returned before, and that are not in flight, newest first."""
     known = [record for record in poll.records.finished_before(poll.now, _SOME) if not record.deleted]
-    return max(known, key=lambda record: record.created_at).id if known else None
+    return [record.id for record in sorted(known, key=lambda record: record.created_at, reverse=True)]
 
 
 def check_answered(poll: Poll) -> None:
@@ -121,15 +126,25 @@ def check_answered(poll: Poll) -> None:
 
     They would be shown as in flight for as long as it lasts.
     """
-    if poll.unanswered is None or poll.returned:
+    prove(poll)
+    by_id = poll.by_id
+    if by_id.error is None or (by_id.returned and not by_id.fails):
         return
     if all(record_id in poll.met for record_id, _ in poll.records.in_flight(poll.since)):
+        poll.note_not_answered(by_id.failed)
         return
-    if poll.reached and not poll.by_id_fails and poll.listed is not None:
+    if by_id.reached and not by_id.fails and by_id.listed:
         # It says that it does not have them: does it have what its list shows?
         _probe(poll)
-    if poll.by_id_fails or not poll.reached:
-        raise poll.unanswered
+    if by_id.fails or not by_id.reached:
+        by_id.note_down()
+        raise by_id.error
+
+
+def prove(poll: Poll) -> None:
+    """Find out whether the API returns any record by ID, if the last requests have failed."""
+    if poll.by_id.in_a_row and not poll.by_id.fails:
+        _probe(poll)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from exporter.client import Client
 from exporter.exposition.catalog import REJECTED, UNKNOWN_VALUES, VANISHED
 from exporter.model.family import UNKNOWN, Family, unknown_labels
-from exporter.model.record import FetchError, Key, Record
+from exporter.model.record import Key, Record
+from exporter.polling.collector.by_id import ById
 from exporter.polling.collector.known_answers import Answers
 from exporter.polling.collector.missing import Missing
 from exporter.polling.collector.paged_list import PagedList
@@ -53,6 +54,8 @@ class Poll:
     """Records that the API may no longer have."""
     slice_end: SliceEnd
     """Where the last slice of a reconciliation ended among records of the same time."""
+    by_id: ById
+    """What became of the requests by ID."""
     middle: float | None = None
     """When the record in the middle of the newest page was created."""
     cut_below: float | None = None
@@ -65,18 +68,6 @@ class Poll:
     """Whether the last successful poll is recent enough for what has finished since to have finished about now."""
     met: set[str] = field(default_factory=set)
     """IDs of the records that this poll has brought up to date."""
-    fetched: set[str] = field(default_factory=set)
-    """IDs that were fetched by ID, whatever came of it."""
-    reached: bool = False
-    """Whether the API has answered for one of them, be it that it does not have it."""
-    returned: bool = False
-    """Whether it has returned one of them, be it one that can't be understood."""
-    listed: str | None = None
-    """The ID of a record that the list has shown in this poll: requests by ID must find it, or they find nothing."""
-    unanswered: FetchError | None = None
-    """Why the API has not returned one of them."""
-    by_id_fails: bool = False
-    """Whether the API answers no request by ID, so that no more are made."""
     compared: set[str] = field(default_factory=set)
     """IDs that a reconciliation did not meet and has dealt with, whatever came of it."""
     answers: Answers = field(default_factory=Answers)
@@ -120,6 +111,12 @@ class Poll:
         )
         return len(changed)
 
+    def note_not_answered(self, ids: Sequence[str]) -> None:
+        """Count records that the API has failed to return by ID, though the poll goes on."""
+        if ids:
+            self.result.not_answered += ids
+            self.ingest(Page((), {"not_answered": len(ids)}))
+
     def mark_deleted(self) -> None:
         """Mark the records as deleted upstream that enough polls have missed: no answer of this poll has them."""
         by_list = not self.records.marks.named
@@ -136,7 +133,8 @@ class Poll:
         if times:
             self.middle = times[len(times) // 2]
             # Replicas of the API may not have the newest one yet.
-            self.listed = page.ids[len(times) // 2]
+            middle = len(page.ids) // 2
+            self.by_id.listed = *page.ids[middle:], *page.ids[:middle]
             self.result.dated_ahead = max(0.0, times[-1] - self.now)
 
     def note_end(self, walk: Walk) -> None:

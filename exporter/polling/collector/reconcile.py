@@ -75,10 +75,10 @@ def finish(poll: Poll) -> None:
     old = [record for record in poll.records.in_flight(-math.inf, before) if record[0] not in poll.met]
     # The list was not read that far: two reconciliations that do not find them take the place of its pages.
     missed = poll.missing.missed_before(record_id for record_id, _ in old)
-    waiting = [record for record in old if record[0] not in poll.fetched]
+    waiting = [record for record in old if record[0] not in poll.by_id.fetched]
     further = _fetch_some(poll, sorted(waiting, key=lambda record: (-record[1], record[0])))
-    poll.compared.update(record_id for record_id, _ in old if record_id in poll.fetched)
-    poll.missing.not_shown(missed & poll.fetched - poll.met)
+    poll.compared.update(record_id for record_id, _ in old if record_id in poll.by_id.fetched)
+    poll.missing.not_shown(missed & poll.by_id.fetched - poll.met)
     if further is None:
         poll.mark(reconciled_to=None, reconciled_page=1, reconciled_at=poll.now)
     else:

@@ -49,6 +49,8 @@ class PollResult:
     """IDs of records that were deleted upstream."""
     abandoned: list[str] = field(default_factory=list)
     """IDs of records given up because they were in flight for longer than `in_flight_max_age`."""
+    not_answered: list[str] = field(default_factory=list)
+    """IDs of records that the API failed to return by ID."""
     incremental: bool = True
     """Whether the list is in order. If not, the whole window was read."""
     window_truncated: bool | None = None
@@ -77,7 +79,8 @@ class PollResult:
             if records := notices.note(reason, now, count):
                 extra = {**where, "reason": reason, "records": records}
                 log.warning("skipped records that can't be understood", extra=extra)
-        for what, ids in (("abandoned", self.abandoned), ("deleted", self.deleted)):
+        named = {"abandoned": self.abandoned, "deleted": self.deleted, "not answered": self.not_answered}
+        for what, ids in named.items():
             if ids:
                 shown = {"records": len(ids), "ids": ",".join(ids[:_MOST_IDS_LOGGED])}
                 log.debug("records %s", what, extra={**where, **shown})

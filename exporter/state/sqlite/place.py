@@ -10,7 +10,7 @@ from pathlib import Path
 from exporter.model.record import StateError
 from exporter.state.sqlite.connection import marked
 from exporter.state.sqlite.damage import damaged, file_id, understanding, unreachable
-from exporter.state.sqlite.files import beside, copy_of, real, remove_copy
+from exporter.state.sqlite.files import beside, copy_of, lock_file, real, remove_copy
 
 _DELETED = (
     "it was deleted while the exporter ran; restart the exporter to start over (counters then begin at 0, and no old"
@@ -149,7 +149,7 @@ class Place:
 
     def _lock_again(self) -> None:
         """Lock the place also for programs that start now, if the lock was deleted with the file. Raises StateError."""
-        lock = self.path.with_name(self.path.name + ".lock")
+        lock = beside(self.path, ".lock")
         if not lock.exists() or file_id(lock.stat()) != file_id(os.fstat(self._lock)):
             new = _locked(self.path)
             os.close(self._lock)
@@ -168,15 +168,12 @@ def _locked(path: Path) -> int:
 
     Raises StateError and OSError.
     """
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(beside(path, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(lock)
-        raise StateError(
-            f"state file {path}: another batch-exporter is using it: stop it, or give each its own state.path",
-            passing=True,
-        ) from error
+        raise _in_use(path) from error
     except OSError as error:
         os.close(lock)
         raise StateError(
@@ -186,10 +183,17 @@ def _locked(path: Path) -> int:
     return lock
 
 
+def _in_use(path: Path) -> StateError:
+    return StateError(
+        f"state file {path}: another batch-exporter is using it: stop it, or give each its own state.path",
+        passing=True,
+    )
+
+
 def _made(path: Path) -> int:
     """Open the file, which is made if there is none, readable for this user alone: SQLite would let everybody read it.
 
-    Raises StateError and OSError.
+    The file is locked too: it may have another name in another folder. Raises StateError and OSError.
     """
     log = beside(path, "-wal")
     if (not path.exists() or path.stat().st_size == 0) and log.exists() and log.stat().st_size:
@@ -199,6 +203,9 @@ def _made(path: Path) -> int:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise StateError(f"state file {path}: it is not a regular file; choose another state.path")
+    if not lock_file(descriptor):
+        os.close(descriptor)
+        raise _in_use(path)
     return descriptor
 
 

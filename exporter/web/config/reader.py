@@ -71,9 +71,13 @@ class BackgroundReader:
         self._requests.put(done)
         if self._thread is None:
             thread = threading.Thread(target=self._run, name="web configuration", daemon=True)
-            # The system may have none to give: the next request tries again.
-            thread.start()
-            self._thread = thread
+            try:
+                thread.start()
+            except RuntimeError:
+                # The system has none to give: the loop waits for the disk, and the next request tries again.
+                self._read(self._all_requests())
+            else:
+                self._thread = thread
 
     def _set_overdue(self) -> None:
         if not self._overdue:
@@ -82,16 +86,19 @@ class BackgroundReader:
 
     def _run(self) -> None:
         while requests := self._all_requests():
-            try:
-                config = self._file.current()
-                self._file.current_context()
-            except Exception:
-                # A bug: what can't be checked lets nobody in. The next request tries again.
-                log.exception("internal error")
-                config = None
-            self._last = _loaded(self._file, config)
-            with contextlib.suppress(RuntimeError):  # The loop has ended.
-                requests[0].get_loop().call_soon_threadsafe(self._have_read, requests)
+            self._read(requests)
+
+    def _read(self, requests: "Sequence[asyncio.Future[None]]") -> None:
+        try:
+            config = self._file.current()
+            self._file.current_context()
+        except Exception:
+            # A bug: what can't be checked lets nobody in. The next request tries again.
+            log.exception("internal error")
+            config = None
+        self._last = _loaded(self._file, config)
+        with contextlib.suppress(RuntimeError):  # The loop has ended.
+            requests[0].get_loop().call_soon_threadsafe(self._have_read, requests)
 
     def _all_requests(self) -> "list[asyncio.Future[None]]":
         """Wait for a request, and return it with all that are waiting: one read answers them. Empty at the end."""

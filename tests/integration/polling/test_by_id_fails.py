@@ -46,7 +46,7 @@ def test_a_poll_fails_if_no_request_by_id_is_answered(rig: Rig, fault: Fault, re
     assert not poller.poll()
     assert (poller.facts.up, poller.facts.reason) == (False, reason)
     denied = fault.answer is not None and fault.answer.status == 404
-    assert len(set(by_id(rig))) == (old + 1 if denied else 2)
+    assert len(set(by_id(rig))) == (old + 2 if denied else 3)
     rig.mock_api.faults.clear()
     rig.clock.now += 60
     assert poller.poll()

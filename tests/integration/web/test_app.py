@@ -241,10 +241,33 @@ def test_a_query_for_failed_records_that_makes_no_sense_gets_the_valid_ones(
     assert (answer.status, body) == (400, message)
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/metrics/", "//metrics", "/-/", "/%00", "/../metrics"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "//nothing", "/metrics/", "//metrics/", "/-/", "/%00", "//evil.example/metrics"]
+)
 def test_any_other_path_is_not_found(place: Place, path: str) -> None:
     answer, body = ask(place, "GET", path)
     assert (answer.status, body) == (404, b"Not found.\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        *((path, "/metrics") for path in ("//metrics", "///metrics", "/./metrics", "/../metrics", "/x/..//metrics/.")),
+        ("/%2Fmetrics", "/metrics"),
+        ("//metrics?name%5B%5D=live&x=%0D%0AA%3Ab&x=", "/metrics?name%5B%5D=live&x=%0D%0AA%3Ab&x="),
+        ("//", "/"),
+        ("//evil.example/..", "/"),
+        ("/-//ready", "/-/ready"),
+    ],
+)
+def test_a_path_that_stands_for_another_is_redirected_to_it_as_exporters_in_go_do(
+    place: Place, path: str, location: str
+) -> None:
+    for method in ("GET", "HEAD"):
+        answer, _ = ask(place, method, path)
+        assert (answer.status, answer.headers["location"]) == (307, location)
+    assert ask(place, "GET", location)[0].status == 200
+    assert ask(place, "POST", path)[0].status == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "TRACE", "get", "BREW"])

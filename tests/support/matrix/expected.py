@@ -84,8 +84,7 @@ def expected(fault: Fault, watched: Watched, phase: Phase) -> Shown:
 
 def _of_records(kind: str, watched: Watched, phase: Phase) -> Shown:
     failed = Shown(False, frozenset({_OF_RECORDS[kind].value}))
-    rejected = f"{REJECTED}:{_REJECTED_FOR.get(kind, 'not_answered')}"
-    lost = _GOOD if kind in ("404", "410") else Shown(True, also=frozenset({rejected}))
+    lost = Shown(True, also=frozenset({f"{REJECTED}:{_REJECTED_FOR[kind]}"})) if kind in _REJECTED_FOR else _GOOD
     if watched.by_id:
         return _by_id(kind, failed, lost, phase)
     if kind in map(str, NO_LIST) and watched.kind == "workflow_batches" and phase is Phase.BACKFILL:
@@ -110,7 +109,7 @@ def _by_id(kind: str, failed: Shown, lost: Shown, phase: Phase) -> Shown:
 
 def _unanswered(kind: str, failed: Shown, lost: Shown) -> Shown:
     """Return what is said if no request by ID is answered: records are not understood, or the poll fails."""
-    return lost if kind in _REJECTED_FOR else Shown(False, failed.reasons, lost.also)
+    return lost if kind in _REJECTED_FOR else failed
 
 
 def _field(name: str, watched: Watched, phase: Phase) -> Iterator[str]:

@@ -1,5 +1,8 @@
 """The table of routes."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from exporter.web.messages import Request, Response, answer, text
 
 ROUTES = {
@@ -27,3 +30,18 @@ def test_head_is_answered_where_get_is() -> None:
 def test_the_allowed_methods_are_those_of_the_route() -> None:
     assert ask("PUT", "/both").headers == (("allow", "GET, HEAD, OPTIONS, POST"),)
     assert ask("GET", "/post").headers == (("allow", "OPTIONS, POST"),)
+
+
+PARTS = st.lists(st.sampled_from(["", ".", "..", "both", "post", "x", "evil.example", "\\\\evil.example"]), max_size=6)
+
+
+@given(PARTS, st.sampled_from(["GET", "HEAD"]))
+def test_whatever_the_path_a_redirect_leads_to_a_route_of_this_host(parts: list[str], method: str) -> None:
+    path = "/" + "/".join(parts)
+    found = ask(method, path)
+    if found.status == 307:
+        ((name, location),) = found.headers
+        assert (name, path) != ("location", location)
+        assert location in ROUTES
+    else:
+        assert found.status in ((200, 405) if path in ROUTES else (404,))

@@ -1,5 +1,8 @@
-"""A state file behind symbolic links: what SQLite keeps beside it stands beside the file, and not beside a link."""
+"""A state file with several names: one program uses it at a time, and what SQLite keeps beside it is found."""
 
+import fcntl
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,3 +63,81 @@ def test_a_file_that_is_gone_is_not_begun_anew_beside_its_log(link: Path) -> Non
     with pytest.raises(StateError, match=r"it is empty or gone, but data.db-wal is not"), prepared(link):
         pass
     assert log_of(link).read_bytes() == left
+
+
+def symbolic(name: Path, file: Path) -> Path:
+    name.symlink_to(file)
+    return name
+
+
+def link_to_a_link(name: Path, file: Path) -> Path:
+    (name.parent / "between").symlink_to(file)
+    return symbolic(name, Path("between"))
+
+
+def through_a_linked_folder(name: Path, file: Path) -> Path:
+    name.symlink_to(file.parent, target_is_directory=True)
+    return name / file.name
+
+
+def with_dots(name: Path, file: Path) -> Path:
+    return name.parent / ".." / name.parent.name / "." / os.path.relpath(file, name.parent)
+
+
+def relative(name: Path, file: Path) -> Path:
+    del name
+    return Path(os.path.relpath(file))
+
+
+def hard(name: Path, file: Path) -> Path:
+    name.hardlink_to(file)
+    return name
+
+
+SYMBOLIC = (symbolic, link_to_a_link, through_a_linked_folder, with_dots, relative)
+Named = Callable[[Path, Path], Path]
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["the file first", "the other name first"])
+@pytest.mark.parametrize(("named", "exists"), [(hard, True), *((way, there) for way in SYMBOLIC for there in (0, 1))])
+def test_a_file_in_use_is_refused_by_every_other_name(tmp_path: Path, named: Named, exists: bool, turned: bool) -> None:
+    file, other = tmp_path / "volume" / "data.db", tmp_path / "other" / "state.db"
+    for folder in (file.parent, other.parent):
+        folder.mkdir()
+    if exists:
+        with prepared(file) as state:
+            wrote(state)
+    first, second = (named(other, file), file) if turned else (file, named(other, file))
+    with prepared(first) as state:
+        wrote(state)
+        for _ in range(2):
+            with pytest.raises(StateError, match="another batch-exporter is using it"), prepared(second):
+                pass
+        wrote(state)
+    with prepared(second) as state:
+        wrote(state)
+
+
+@pytest.mark.parametrize("named", SYMBOLIC)
+def test_without_locks_of_open_files_the_lock_beside_the_file_is_enough(
+    tmp_path: Path, named: Named, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(fcntl, "F_OFD_SETLK")
+    file, other = tmp_path / "volume" / "data.db", tmp_path / "other" / "state.db"
+    for folder in (file.parent, other.parent):
+        folder.mkdir()
+    second = named(other, file)
+    with prepared(file), pytest.raises(StateError, match="another batch-exporter is using it"), prepared(second):
+        pass
+
+
+def test_a_file_that_was_written_again_is_refused_by_its_other_name(tmp_path: Path) -> None:
+    file, other = tmp_path / "state.db", tmp_path / "other.db"
+    with prepared(file) as state:
+        wrote(state)
+        for path in (file, tmp_path / "state.db.lock"):
+            path.unlink()
+        wrote(state)
+        hard(other, file)
+        with pytest.raises(StateError, match="another batch-exporter is using it"), prepared(other):
+            pass

@@ -50,24 +50,26 @@ def test_what_the_file_holds_when_asked_is_what_is_seen(file: Path) -> None:
     assert asyncio.run(ask()) == ["deny", "sameorigin", None, "deny"]
 
 
-def test_a_reader_whose_thread_could_not_be_started_starts_it_for_the_next_request(
+def test_without_a_free_thread_the_file_is_read_all_the_same_and_a_later_request_starts_the_thread(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_thread(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    async def ask() -> str | None:
+    async def ask() -> list[str | None]:
         reader = BackgroundReader(WebConfigFile(file), patience=GENEROUS)
+        file.write_text(HEADERS.replace("deny", "sameorigin"))
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", no_thread)
-            with pytest.raises(RuntimeError):
-                await reader.current()
-        file.write_text(HEADERS.replace("deny", "sameorigin"))
-        seen = frame((await reader.current()).config)
+            found = await asyncio.gather(*(reader.current() for _ in range(3)))
+            file.write_text("[")
+            found.append(await reader.current())
+        file.write_text(HEADERS)
+        found.append(await reader.current())
         reader.stop()
-        return seen
+        return [frame(loaded.config) for loaded in found]
 
-    assert asyncio.run(ask()) == "sameorigin"
+    assert asyncio.run(ask()) == [*["sameorigin"] * 3, None, "deny"]
 
 
 @in_haste(0.2)

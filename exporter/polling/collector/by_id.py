@@ -1,0 +1,96 @@
+"""What becomes of the requests by ID of one poll: whether a failure is that of one record or of the API. Pure.
+
+The API failed to return one record if it returns another one afterwards. Then only that one is set aside.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from exporter.model.record import FetchError, Reason
+from exporter.polling.collector.set_aside import SetAside
+
+_IN_A_ROW = 3
+"""Failures in a row, after which it must be found out whether the API returns any record."""
+
+MOST_WITHOUT_ANSWER = 3
+"""Requests of a poll that may end without an answer, each after `request_timeout`, perhaps: one while the API returns
+no record."""
+
+GONE = (404, 410)
+"""How an API answers that does not have a record."""
+
+
+@dataclass(slots=True)
+class ById:
+    """The requests by ID of one poll."""
+
+    aside: SetAside
+    now: float
+    """Elapsed seconds, of the clock of `aside`."""
+    fetched: set[str] = field(default_factory=set)
+    """IDs that were requested, whatever came of it."""
+    listed: Sequence[str] = ()
+    """IDs of records that the list has shown in this poll: requests by ID must find them, or they find nothing."""
+    reached: bool = False
+    """Whether the API has answered for a record, be it that it does not have it."""
+    returned: bool = False
+    """Whether it has returned one, be it one that can't be understood."""
+    last_returned: str | None = None
+    """The last record that it has returned."""
+    error: FetchError | None = None
+    """Why it has not returned one."""
+    fails: bool = False
+    """Whether the API returns no record, so that no more are requested."""
+    in_a_row: int = 0
+    """How many requests have failed since the API has returned a record."""
+    failed: list[str] = field(default_factory=list)
+    """Records that it has failed to return since then, each requested alone."""
+    _without_answer: int = 0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether to request a record that the API must have before others."""
+        throttled = self.error is not None and self.error.reason is Reason.RATE_LIMITED
+        return self.in_a_row >= (_IN_A_ROW if self.returned and not throttled else 1)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more records are requested in this poll: those that are left are as they were."""
+        return self.fails or self._without_answer >= (1 if self.aside.polls_down else MOST_WITHOUT_ANSWER)
+
+    def note_gone(self, error: FetchError) -> None:
+        """Note that the API does not have a record."""
+        self.error = self.error or error
+        self.reached = True
+
+    def note_failed(self, ids: Sequence[str], error: FetchError) -> Sequence[Sequence[str]]:
+        """Note that a request for these records failed. Return smaller ones to try."""
+        self.error = error
+        self.in_a_row += 1
+        self._without_answer += error.status is None
+        if len(ids) == 1:
+            self.failed += ids
+        return self.aside.failed(ids, self.now)
+
+    def note_probe_failed(self, error: FetchError) -> None:
+        """Note that the API failed to return a record that it must have."""
+        self.error = error
+        self._without_answer += error.status is None
+
+    def note_down(self) -> None:
+        """Note that the API returns no record."""
+        self.aside.polls_down += not self.fails
+        self.fails = True
+
+    def is_due(self, record_id: str) -> bool:
+        """Return whether a record may be requested in this poll."""
+        return self.aside.is_due(record_id, self.now)
+
+    def note_returned(self, ids: Sequence[str]) -> Sequence[str]:
+        """Note that the API has answered with these records. Return those that are set aside now."""
+        self.reached = self.returned = True
+        self.last_returned = ids[0] if ids else self.last_returned
+        self.aside.polls_down = self.in_a_row = 0
+        set_aside, self.failed = self.failed, []
+        self.aside.set_aside(set_aside, self.now)
+        return set_aside
