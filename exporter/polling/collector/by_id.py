@@ -12,12 +12,16 @@ from exporter.polling.collector.set_aside import SetAside
 _IN_A_ROW = 3
 """Failures in a row, after which it must be found out whether the API returns any record."""
 
-MOST_WITHOUT_ANSWER = 3
+_WITHOUT_ANSWER = 3
 """Requests of a poll that may end without an answer, each after `request_timeout`, perhaps: one while the API returns
 no record."""
 
 GONE = (404, 410)
 """How an API answers that does not have a record."""
+
+
+_FORBIDDEN = 403
+"""Of the statuses that refuse a token, the one that an API may answer for a single record."""
 
 
 @dataclass(slots=True)
@@ -56,7 +60,7 @@ class ById:
     @property
     def is_over(self) -> bool:
         """Whether no more records are requested in this poll: those that are left are as they were."""
-        return self.fails or self._without_answer >= (1 if self.aside.polls_down else MOST_WITHOUT_ANSWER)
+        return self.fails or self._without_answer >= (1 if self.aside.polls_down else _WITHOUT_ANSWER)
 
     def note_gone(self, error: FetchError) -> None:
         """Note that the API does not have a record."""
@@ -64,16 +68,18 @@ class ById:
         self.reached = True
 
     def note_failed(self, ids: Sequence[str], error: FetchError) -> Sequence[Sequence[str]]:
-        """Note that a request for these records failed. Return smaller ones to try."""
-        self.error = error
+        """Note that a request for these records failed. Return smaller ones to try. Raises FetchError."""
+        self.note_probe_failed(error)
         self.in_a_row += 1
-        self._without_answer += error.status is None
         if len(ids) == 1:
             self.failed += ids
         return self.aside.failed(ids, self.now)
 
     def note_probe_failed(self, error: FetchError) -> None:
-        """Note that the API failed to return a record that it must have."""
+        """Note that the API failed to return a record that it must have. Raises FetchError."""
+        if error.reason is Reason.AUTH and error.status != _FORBIDDEN:
+            # It refuses the token, not a record.
+            raise error
         self.error = error
         self._without_answer += error.status is None
 

@@ -19,7 +19,6 @@ from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.items import packagex_batch
 from exporter.model.accounting import Rules
 from exporter.model.record import FetchError, Key, Reason
-from exporter.polling.collector.by_id import MOST_WITHOUT_ANSWER
 from exporter.polling.collector.set_aside import LONGEST_PAUSE_SECONDS
 from exporter.polling.poller import Poller
 from exporter.state import SqliteState, prepared
@@ -41,6 +40,8 @@ FAULTS: Mapping[str, tuple[Reason, int | None]] = {
     "429": (Reason.RATE_LIMITED, 429),
     "no JSON": (Reason.MALFORMED, 200),
 }
+TIMEOUTS = 3
+"""Requests by ID of a poll that may end without an answer, but for those that find out whether the API returns any."""
 ALL = "*"
 """Stands for each record, those on the list too."""
 
@@ -212,18 +213,36 @@ def test_a_record_that_is_set_aside_does_not_hide_that_no_other_is_returned_any_
 
 
 @pytest.mark.parametrize("kind", ["document_batches", "workflow_batches"])
+def test_an_api_that_ends_in_the_middle_of_a_poll_is_not_asked_for_each_record_and_fails_the_poll(kind: Kind) -> None:
+    with scene(kind, 14, done=90) as made:
+
+        def end(_: int, request: Request) -> int | None:
+            if len(made.tried) >= 4:
+                made.faults[ALL] = "500"
+            return made.answer(_, request)
+
+        made.api.instead = end
+        assert not made.poll()
+        assert made.poller.facts.reason is Reason.SERVER_ERROR
+        assert len(made.tried) <= 4 + 3 + 2
+        made.api.instead = made.answer
+        heal(made)
+        assert not made.rig.own(made.poller).rejected
+
+
+@pytest.mark.parametrize("kind", ["document_batches", "workflow_batches"])
 def test_many_records_that_hang_take_a_few_timeouts_a_poll_and_then_hide_no_other(kind: Kind) -> None:
     with scene(kind, 14, done=90) as made:
         slow = made.open[:9]
         made.faults.update(dict.fromkeys(slow, "hangs"))
         for _ in range(3):
             assert made.poll()
-            assert made.silent <= MOST_WITHOUT_ANSWER
+            assert made.silent <= TIMEOUTS
         for name in made.open:
             made.end(name)
         for _ in range(20):
             assert made.poll()
-            assert made.silent <= MOST_WITHOUT_ANSWER
+            assert made.silent <= TIMEOUTS
             assert made.known_to_be_open() == set(slow)
         heal(made)
 
@@ -235,7 +254,7 @@ def test_of_many_records_in_one_request_the_one_that_breaks_it_is_found() -> Non
             made.end(name)
         for _ in range(6):
             assert made.poll()
-            assert made.silent <= MOST_WITHOUT_ANSWER
+            assert made.silent <= TIMEOUTS
         assert made.known_to_be_open() == {made.open[20]}
         heal(made)
 
@@ -256,9 +275,10 @@ def test_whichever_records_fail_others_are_up_to_date_and_truth_returns(
     kind: Kind, count: int, steps: list[Step]
 ) -> None:
     with scene(kind, count) as made:
-        before = made.events()
+        before, failed = made.events(), set[str]()
         for failing, everything, ending, more in steps:
             made.faults = {f"open_{n}": fault for n, fault in failing.items() if n < count}
+            failed |= made.faults.keys()
             if everything:
                 made.faults[ALL] = "hangs"
             if ending < count:
@@ -266,13 +286,13 @@ def test_whichever_records_fail_others_are_up_to_date_and_truth_returns(
             if more == "restart":
                 made.start()
             good = made.poll(HOUR if more == "reconcile" else 300.0 if more == "later" else 60.0)
-            assert made.silent <= MOST_WITHOUT_ANSWER + 2
+            assert made.silent <= TIMEOUTS + 2
             if not everything:
                 assert good, made.poller.facts.error
             elif good:
                 assert made.is_exact() or not made.tried, "nothing old is shown as fresh"
-            if good and made.silent < MOST_WITHOUT_ANSWER:
+            if good and made.silent < TIMEOUTS:
                 true = {item["id"] for item in made.items() if counting.in_flight(kind, item)}
-                assert made.known_to_be_open() - true <= made.faults.keys(), "the others are up to date"
+                assert made.known_to_be_open() - true <= failed, "the others are up to date"
         heal(made)
         assert made.rig.events(kind) == made.events() - before, "each event is counted once"
