@@ -56,6 +56,8 @@ class _Response(http.client.HTTPResponse):
 
     It would take `103 Early Hints` for the answer, and the answer for that to the next request on the connection, which
     may be one of another account.
+
+    An answer with two lengths is refused here. urllib3 would refuse it where nobody closes it any more.
     """
 
     def begin(self) -> None:
@@ -67,6 +69,9 @@ class _Response(http.client.HTTPResponse):
             # Without headers it begins with the next answer.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
+        stated = ",".join(self.headers.get_all("Content-Length", ())).replace(" ", "")
+        if not self.chunked and len({length for length in stated.split(",") if length}) > 1:
+            raise http.client.HTTPException("two lengths")
 
 
 class _HttpConnection(connection.HTTPConnection):

@@ -8,8 +8,6 @@ import urllib3
 
 from exporter.model.record import FetchError, Reason
 
-_NO_HTTP = (http.client.HTTPException, urllib3.exceptions.InvalidHeader)
-
 
 def fetch_error(error: Exception, expired: bool, timeout: float) -> FetchError:
     """Return a FetchError with a reason. The library's text is not used: it may hold the URL or a proxy's password."""
@@ -72,6 +70,6 @@ def _os_message(causes: list[BaseException]) -> str:
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno is not None and isinstance(cause.strerror, str):
             return cause.strerror
-    if any(isinstance(cause, _NO_HTTP) and not isinstance(cause, OSError) for cause in causes):
+    if any(isinstance(cause, http.client.HTTPException) and not isinstance(cause, OSError) for cause in causes):
         return "the answer is not valid HTTP"
     return "the server closed the connection" if any("closed" in str(cause) for cause in causes) else "no answer"
