@@ -41,8 +41,9 @@ def setup(level: str, style: Style, stream: TextIO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(max(LEVELS[level], logging.WARNING))
     logging.getLogger("exporter").setLevel(LEVELS[level])
-    # Its warning about headers that it cannot parse quotes the URL. A presigned URL gives access to a file.
-    logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
+    # They warn at each answer. The first one quotes the URL, and a presigned URL gives access to a file.
+    for about_answers in ("urllib3.connection", "urllib3.response"):
+        logging.getLogger(about_answers).setLevel(logging.ERROR)
 
 
 class LineFormatter(logging.Formatter):

@@ -56,6 +56,8 @@ class _Response(http.client.HTTPResponse):
 
     It would take `103 Early Hints` for the answer, and the answer for that to the next request on the connection, which
     may be one of another account.
+
+    An answer with two lengths is refused here. urllib3 would refuse it where nobody closes it any more.
     """
 
     def begin(self) -> None:
@@ -67,23 +69,34 @@ class _Response(http.client.HTTPResponse):
             # Without headers it begins with the next answer.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
-
-
-def _attach(used: connection.HTTPConnection) -> None:
-    current_call.get().deadline.attach(used)
+        stated = ",".join(self.headers.get_all("Content-Length", ())).replace(" ", "")
+        if not self.chunked and len({length for length in stated.split(",") if length}) > 1:
+            raise http.client.HTTPException("two lengths")
 
 
 class _HttpConnection(connection.HTTPConnection):
     response_class = _Response
+    _deadline: Deadline | None = None
+    """That of the request which uses the connection."""
 
     def connect(self) -> None:
-        _attach(self)
+        self._attach()
         super().connect()
-        _attach(self)
+        self._attach()
 
     def putrequest(self, *args: Any, **kwargs: Any) -> None:
-        _attach(self)
+        self._attach()
         super().putrequest(*args, **kwargs)
+
+    def _attach(self) -> None:
+        self._deadline = current_call.get().deadline
+        self._deadline.attach(self)
+
+    def leave(self) -> None:
+        """Leave the connection to other requests: the deadline of its last one must not cut it off under them."""
+        if self._deadline is not None:
+            self._deadline.let_go()
+            self._deadline = None
 
     def _new_conn(self) -> socket.socket:
         call = current_call.get()
@@ -135,8 +148,10 @@ class _HttpPool(connectionpool.HTTPConnectionPool):
         return taken
 
     def _put_conn(self, conn: Any) -> None:
-        if conn is not None and conn.sock is not None:
-            self._idle.add(conn)
+        if conn is not None:
+            conn.leave()
+            if conn.sock is not None:
+                self._idle.add(conn)
         super()._put_conn(conn)
 
 

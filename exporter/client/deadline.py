@@ -27,6 +27,8 @@ class Deadline:
         self._connection: connection.HTTPConnection | None = None
         self._socket: object = None
         self._connecting: socket.socket | None = None
+        self._change = threading.Semaphore()
+        """Held while sockets are shut down, and while they are let go: then they may be another request's."""
         self.expired = False
 
     @property
@@ -49,14 +51,19 @@ class Deadline:
 
     def hold(self, connected: socket.socket) -> None:
         """Apply to a socket that is still in the TLS handshake, before its connection has it."""
-        self.let_go()
+        self._close_duplicate()
         # A duplicate, because the handshake detaches the descriptor of the original.
         self._connecting = connected.dup()
         if self.expired:
             self.cut()
 
     def let_go(self) -> None:
-        """Close the duplicate that `hold` made."""
+        """Apply to no connection any more: the request is over, and from now on others may use the one that it had."""
+        with self._change:
+            self._connection = self._socket = None
+            self._close_duplicate()
+
+    def _close_duplicate(self) -> None:
         held, self._connecting = self._connecting, None
         if held is not None:
             held.close()
@@ -74,13 +81,14 @@ class Deadline:
     def cut(self) -> None:
         """Shut the request's sockets down."""
         self.expired = True
-        held = getattr(self._connection, "sock", None) or self._socket
-        # In TLS through a TLS proxy the real socket is one level deeper.
-        inner = held if isinstance(held, socket.socket) else getattr(held, "socket", None)
-        for candidate in (inner, self._connecting):
-            if isinstance(candidate, socket.socket):
-                with contextlib.suppress(OSError):
-                    socket.socket.shutdown(candidate, socket.SHUT_RDWR)
+        with self._change:
+            held = getattr(self._connection, "sock", None) or self._socket
+            # In TLS through a TLS proxy the real socket is one level deeper.
+            inner = held if isinstance(held, socket.socket) else getattr(held, "socket", None)
+            for candidate in (inner, self._connecting):
+                if isinstance(candidate, socket.socket):
+                    with contextlib.suppress(OSError):
+                        socket.socket.shutdown(candidate, socket.SHUT_RDWR)
 
 
 class DeadlineWatcher:

@@ -4,6 +4,7 @@ import http.server
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import pytest
@@ -12,11 +13,14 @@ from hypothesis import strategies as st
 from urllib3.connection import HTTPConnection
 
 from exporter.client.idle_connections import LONGEST_SECONDS, LONGEST_USE_SECONDS, IdleConnections
+from exporter.client.memory_budget import MemoryBudget, Reservation
 from exporter.client.resolve import SYSTEM
 from exporter.client.transport import RequestLimits, Tls, Transport
 from exporter.model.record import FetchError
 from tests.support.patience import GENEROUS
 from tests.support.properties import examples
+
+SLOW = "/slow"
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -32,6 +36,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.count(-1)
 
     def do_GET(self) -> None:
+        if self.path == SLOW:
+            self.server.asked.set()
+            self.server.answered.wait(GENEROUS)
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -50,6 +57,8 @@ class Keeping(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.open = self.made = 0
+        self.asked, self.answered = threading.Event(), threading.Event()
+        """Whether there was a request for SLOW, and whether it is to be answered."""
         self._change = threading.Condition()
 
     @property
@@ -130,6 +139,44 @@ def test_the_end_of_an_account_cuts_off_its_own_requests_only() -> None:
         with pytest.raises(FetchError):
             ending.get(server.url, {}, {}, GENEROUS)
         ask(going_on, server)
+
+
+class Full(MemoryBudget):
+    """Has no memory for any answer, until it is emptied."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.wanted = threading.Event()
+        """Whether there is an answer that waits."""
+        self._first = self.reserve()
+        self.set_size(self._first, 1)
+
+    def set_size(self, reservation: Reservation, size: int) -> bool:
+        if reservation is not self._first:
+            self.wanted.set()
+        return super().set_size(reservation, size)
+
+    def empty(self) -> None:
+        self.release(self._first)
+
+
+def test_a_request_that_is_cut_off_after_its_answer_was_read_leaves_the_connection_to_another_account() -> None:
+    """It waits for memory by then, and the other account uses its connection."""
+    memory = Full()
+    limits = RequestLimits(memory)
+    with keeping() as server, ThreadPoolExecutor() as threads:
+        ending, going_on = (Transport(Tls(), None, SYSTEM, limits) for _ in range(2))
+        cut_off = threads.submit(ending.get, server.url, {}, {}, GENEROUS)
+        assert memory.wanted.wait(GENEROUS)
+        asked = threads.submit(going_on.get, server.url.removesuffix("/") + SLOW, {}, {}, GENEROUS)
+        assert server.asked.wait(GENEROUS)
+        ending.close()
+        assert isinstance(cut_off.exception(GENEROUS), FetchError)
+        server.answered.set()
+        memory.empty()
+        assert asked.result(GENEROUS).status == 200
+        assert server.made == 1
+        going_on.close()
 
 
 def test_an_account_that_makes_many_requests_keeps_its_connection_while_others_come_and_go() -> None:

@@ -73,9 +73,16 @@ def test_libraries_are_heard_from_warnings_up_and_no_more_than_we_are(
     assert [fields(line)["msg"] for line in stream.getvalue().splitlines()] == heard
 
 
-def test_what_would_show_a_whole_url_is_not_heard() -> None:
+@pytest.mark.parametrize(
+    ("library", "warning"),
+    [
+        ("urllib3.connection", "Failed to parse headers (url=https://files.example/?sig=CANARY)"),
+        ("urllib3.response", "Received response with both Content-Length and Transfer-Encoding set."),
+    ],
+)
+def test_what_would_show_a_whole_url_or_come_with_each_answer_is_not_heard(library: str, warning: str) -> None:
     stream = lines(level="debug")
-    logging.getLogger("urllib3.connection").warning("Failed to parse headers (url=https://files.example/?sig=CANARY)")
+    logging.getLogger(library).warning(warning)
     assert not stream.getvalue()
 
 

@@ -164,6 +164,7 @@ def test_a_retry_after_holds_the_account(rig: Rig, header: str, code: int) -> No
         pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n", id="another-protocol"),
         pytest.param(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n", id="too-many-headers"),
         pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 99_999 + b"\r\n\r\n", id="a-long-header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\n{}", id="two-lengths"),
     ],
 )
 def test_an_answer_that_is_not_http_is_told_from_none(head: bytes) -> None:
