@@ -16,7 +16,7 @@ class End(Enum):
     OPEN = auto()
     """More may follow."""
     CLAIMED = auto()
-    """The server says that it is the last one and the rows add up, but it is full: only the next page can prove it."""
+    """The server says that it is the last one, but it is full or has nothing to add up: the next page must prove it."""
     PROVED = auto()
     """The list ends here."""
     UNCOUNTED = auto()
@@ -38,7 +38,10 @@ def judge(page: Page, number: int, per_page: int, asked: int) -> End:
         return _empty(page, number, before, per_page)
     if not page.last or (page.total is not None and before + page.rows < page.total):
         return End.OPEN
-    return End.PROVED if page.rows < min(asked, page.size or asked) else End.CLAIMED
+    # Without any figure of the server's, its pages may have fewer rows than were requested.
+    says_nothing = page.size is None and page.total is None and page.pages is None
+    full = per_page if says_nothing else min(asked, page.size or asked)
+    return End.PROVED if page.rows < full else End.CLAIMED
 
 
 def _empty(page: Page, number: int, before: int, per_page: int) -> End:

@@ -49,14 +49,16 @@ class _Batches:
     def read_page(self, answer: JSON) -> Page:
         found = items(answer, self.rows_at, self.path)
         read, rejected = records(found, batch_record)
-        pagination = _or_empty(answer.get("pagination"))
+        paging = answer.get("pagination", {})
+        pagination = _or_empty(paging)
         number = positive_or_none(pagination.get("page"))
         limit = positive_or_none(pagination.get("limit"))
         total = count_or_none(pagination.get("total_count"))
         pages = None if limit is None or total is None else -(-total // limit)
         # `has_more` and `total_count` may disagree. This is the last page only where neither says that there is more.
         more = flag(pagination.get("has_more")) or (pages is not None and number is not None and number < pages)
-        last = not more if pagination else not found
+        # The reference: "The pagination object if there is more data not included in this response", else null.
+        last = not more if pagination or paging is None else not found
         return Page(read, rejected, len(found), last=last, pages=pages, total=total, size=limit)
 
     def requests_by_id(self, ids: Sequence[str]) -> Sequence[Request]:

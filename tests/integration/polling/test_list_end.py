@@ -23,6 +23,7 @@ from tests.support.rig import HOUR, NOW, Rig
 
 FAILED = {"inkit_storage": generations(1, failed=1)}
 FAILURES = ("inkit_batch_generations_finished_total", "document", "inkit_storage", "failed")
+PACKAGEX_FAILURES = ("packagex_batches_finished_total", "contact", "merge", "mixed", "api", "failed")
 REFUSALS = pytest.mark.parametrize("status", [200, 400, 404, 410, 422])
 """200 is a page without rows."""
 BEYOND = pytest.mark.parametrize("beyond", ["empty", "refused", "last", "first"])
@@ -271,6 +272,36 @@ def test_a_list_is_read_to_its_end_however_the_answer_marks_it(
     if list_faults.page_count is None and list_faults.total_count is None and list_faults.has_more is None:
         assert not rig.own(polling).poll_errors
         assert not rig.truncated(kind)
+
+
+@BEYOND
+@pytest.mark.parametrize("order", ["oldest_first", "newest_first"])
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_list_without_pagination_on_its_last_page_has_all_and_what_is_added_is_a_new_event(
+    rig: Rig, beyond: Beyond, order: str, counted: bool
+) -> None:
+    """The reference of PackageX: "The pagination object if there is more data not included in this response"."""
+
+    def edit(_: int, answer: Any) -> None:
+        if answer["pagination"] and not answer["pagination"]["has_more"]:
+            answer["pagination"] = None
+
+    for count in (0, 1, 25, 60):
+        for item in rig.batches.items():
+            rig.batches.remove(item["id"])
+        rig.account = f"prod_{count}"
+        api = served(rig, count, "packagex", order)
+        api.edit, api.beyond = edit, beyond
+        api.list_faults = ListFaults(total_count=None if counted else "missing")
+        polling = poller(rig, api)
+        for number in range(4):
+            assert polling.poll()
+            rig.clock.now += 60
+            rig.batches.add(packagex_batch(f"b_new_{number}", rig.clock.now, status="failed"))
+        rig.reconcile(polling)
+        assert rig.exact("batches")
+        assert rig.events("batches")[PACKAGEX_FAILURES] == 4
+        assert not rig.truncated("batches")
 
 
 @BEYOND

@@ -14,7 +14,12 @@ REFUSED = FetchError(Reason.CLIENT_ERROR, "no such page", 404)
     [
         (Page((), rows=10, last=False), 1, 10, 10, End.OPEN),
         (Page((), rows=10), 1, 10, 10, End.CLAIMED),
-        (Page((), rows=9), 1, 10, 10, End.PROVED),
+        # That it is the last page is all the server says: its pages may have 9 rows.
+        (Page((), rows=9), 1, 9, 10, End.CLAIMED),
+        (Page((), rows=9), 3, 10, 10, End.PROVED),
+        (Page((), rows=9, total=9), 1, 9, 10, End.PROVED),
+        (Page((), rows=9, pages=1), 1, 9, 10, End.PROVED),
+        (Page((), rows=9, size=10), 1, 9, 10, End.PROVED),
         (Page((), rows=10, total=10), 1, 10, 10, End.CLAIMED),
         (Page((), rows=10, total=11), 1, 10, 10, End.OPEN),
         (Page((), rows=5, total=15), 2, 10, 10, End.PROVED),
@@ -23,7 +28,7 @@ REFUSED = FetchError(Reason.CLIENT_ERROR, "no such page", 404)
         # The server makes pages of its own size: one that has as many rows is full.
         (Page((), rows=10, size=10), 1, 10, 100, End.CLAIMED),
         (Page((), rows=10, size=11), 1, 10, 100, End.PROVED),
-        (Page((), rows=10), 1, 10, 100, End.PROVED),
+        (Page((), rows=10), 1, 10, 100, End.CLAIMED),
         # The smaller of what it says and of what was seen is a full page.
         (Page((), rows=5, total=25, size=10), 2, 20, 20, End.OPEN),
         (Page((), rows=5, total=16, size=20), 2, 10, 20, End.OPEN),

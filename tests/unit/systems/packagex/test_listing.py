@@ -34,10 +34,14 @@ def test_a_page_is_the_last_only_where_nothing_says_that_there_is_more(
     assert (page.last, page.pages) == (last, pages)
 
 
-@pytest.mark.parametrize("pagination", [None, 3, []])
-def test_without_paging_the_list_goes_on_until_a_page_is_empty(pagination: Any) -> None:
-    assert listing().read_page({"data": [batch()], "pagination": pagination}).last is False
-    assert listing().read_page({"data": [], "pagination": pagination}).last is True
+@pytest.mark.parametrize("answer", [{}, {"pagination": 3}, {"pagination": []}, {"pagination": {}}])
+def test_without_paging_the_list_goes_on_until_a_page_is_empty(answer: dict[str, Any]) -> None:
+    assert listing().read_page({"data": [batch()], **answer}).last is False
+    assert listing().read_page({"data": [], **answer}).last is True
+
+
+def test_a_pagination_of_null_says_that_there_is_no_more() -> None:
+    assert listing().read_page({"data": [batch()], "pagination": None}).last is True
 
 
 @pytest.mark.parametrize("answer", [None, [], {}, {"data": None}, {"data": {}}, {"items": []}])
