@@ -98,10 +98,8 @@ def test_it_runs_as_a_user_that_the_image_does_not_know(engine: Engine, image: s
 
 def test_it_ends_by_itself_when_asked_to(engine: Engine, image: str) -> None:
     with running(engine, image, "--tmpfs=/tmp", "demo") as container:
-        began = time.monotonic()
-        engine("stop", "--time=30", container)
-        # It takes two seconds at most; the rest is for the engine on a busy machine.
-        assert time.monotonic() - began < 20
+        # It takes two seconds at most; the rest is for a busy machine. Then the engine kills it, with another status.
+        engine("stop", "--time=20", container)
         assert inspected(engine, container)["State"]["ExitCode"] == 0
 
 

@@ -221,7 +221,7 @@ def test_the_configuration_on_the_page_is_read(source: Source, tmp_path: Path) -
 def judged(*tool: str) -> str:
     """Return the output of a tool that finds something wrong; an empty text if it succeeds."""
     done = subprocess.run(
-        [sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True, timeout=GENEROUS, check=False
+        [sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True, timeout=5 * GENEROUS, check=False
     )
     return done.stdout + done.stderr if done.returncode else ""
 

@@ -33,7 +33,7 @@ COMPARED = {f"h{level}" for level in range(1, 7)} | {
 def build(folder: Path, root: Path = ROOT) -> "subprocess.CompletedProcess[str]":
     """Build the site of a repository into a folder, as `make site` does."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=GENEROUS, check=False)
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=5 * GENEROUS, check=False)
 
 
 def pages_of(navigation: object) -> Sequence[str]:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.web.routes import Probes, routes
 from tests.support.examples import NOW
+from tests.support.patience import GENEROUS
 from tests.support.serving import Program, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 Scheme = Literal["light", "dark"]
+_MILLISECONDS = GENEROUS * 1000
 DESK, PHONE = (1280, 900), (390, 844)
 
 
@@ -25,7 +27,7 @@ def chromium() -> Iterator["Browser"]:
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     assert found, "install chromium: make test-all does"
     with playwright.sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=["--disable-gpu"])
+        browser = driver.chromium.launch(executable_path=found, args=["--disable-gpu"], timeout=_MILLISECONDS)
         yield browser
         browser.close()
 
@@ -47,6 +49,7 @@ def visit(
     """A page, once it is there. What it says to the console, of a policy that is broken say, is an error."""
     messages: list[str] = []
     with _tab(browser, scripts) as page:
+        page.set_default_timeout(_MILLISECONDS)
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": size[0], "height": size[1]})
         listeners: Mapping[Literal["console", "pageerror"], Callable[[Any], None]] = {

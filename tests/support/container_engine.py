@@ -30,7 +30,7 @@ EPOCH = "1700000000"
 
 def run(*words: str | Path) -> "subprocess.CompletedProcess[str]":
     """What has become of a command."""
-    return subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(words, capture_output=True, text=True, timeout=900, check=False)
 
 
 def output(*words: str | Path) -> str:

@@ -79,7 +79,7 @@ def complaints(folder: Path, pieces: Iterable[Literal]) -> dict[str, str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=GENEROUS,
+        timeout=5 * GENEROUS,
         check=False,
     ).stdout
     offset = first.count("\n") + 1

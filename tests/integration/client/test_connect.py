@@ -130,15 +130,15 @@ def test_whatever_else_a_name_stands_for_the_address_that_serves_is_reached(
 
 
 def test_what_fails_at_once_does_not_hold_up_the_next(serving: Address) -> None:
-    assert ask(*[refusing(), no_route()] * 32, serving, deadline=40.0) < 12, "it would begin 16 s later"
+    assert ask(*[refusing(), no_route()] * 64, serving) < 25, "it would begin 32 s later"
 
 
 def test_where_all_drop_what_is_sent_the_deadline_holds_and_it_is_said(hole: Address) -> None:
     started = time.monotonic()
-    error = failure(*[hole] * 40, refusing(), deadline=0.6)
+    error = failure(*[hole] * 80, refusing(), deadline=0.6)
     assert error.reason is Reason.TIMEOUT
-    assert "the host did not answer at its 41 addresses" in str(error)
-    assert 0.5 < time.monotonic() - started < 12, "a deadline for each were 24 s"
+    assert "the host did not answer at its 81 addresses" in str(error)
+    assert 0.5 < time.monotonic() - started < 25, "a deadline for each were 48 s"
 
 
 @pytest.mark.parametrize(

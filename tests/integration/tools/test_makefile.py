@@ -61,7 +61,7 @@ def make(checkout: Path, target: str, python: str | Path, **environ: str) -> "su
     command = ["make", "-C", str(checkout), target, f"PYTHON={python}"]
     # MAKEFLAGS: `make test` itself sets it for what it runs.
     given = {**os.environ, "MAKEFLAGS": "", **environ}
-    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=GENEROUS, check=False)
+    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=5 * GENEROUS, check=False)
 
 
 def environment(checkout: Path, python: Path) -> str:
