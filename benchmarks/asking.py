@@ -55,7 +55,7 @@ def costs(accounts: int, rounds: int) -> Costs:
                 requests.labels(names[place], _SYSTEM, _ENDPOINTS[0], "200").inc()
         ours = _spent(lambda: exposition.render(OPENMETRICS))
         turns.append((ours, _spent(lambda: encode(registry))))
-    # The first one renders everything.
+    # The first round renders everything, and is left out.
     ours, library = (statistics.median(each) for each in zip(*turns[1:], strict=True))
     return Costs(accounts * (len(_ENDPOINTS) * len(EXPECTED_CODES) + 1), ours, library)
 

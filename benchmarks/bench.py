@@ -58,7 +58,7 @@ QUICK = Sizes(
 
 
 def _nothing(what: str) -> None:
-    """Tell nobody."""
+    """Report to nobody."""
     del what
 
 
@@ -77,7 +77,7 @@ class Bench:
         return staged(scenes, self.apart)
 
     def alone(self, work: Callable[_Given, _Result], *given: _Given.args, **named: _Given.kwargs) -> _Result:
-        """The result of `work`, which has a new process for itself. Raises what it raises."""
+        """Return the result of `work`, which runs in a new process of its own if `apart`. Raises what `work` raises."""
         if not self.apart:
             return work(*given, **named)
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:

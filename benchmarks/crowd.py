@@ -89,7 +89,7 @@ class Crowd:
 
 
 def _totals(families: Sequence[Family], collector: str, records: int) -> Sums:
-    """The totals as the state returns them: equal ones, but not the same objects, if the number is the same."""
+    """Return the totals as the state returns them: equal ones for an equal number, but not the same objects."""
     gauges: dict[Key, int] = {}
     counters: dict[Key, CounterState] = {}
     histograms: dict[Key, HistogramState] = {}

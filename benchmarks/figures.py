@@ -29,7 +29,7 @@ class Window:
 
 
 def figures(bench: Bench) -> Iterator[Row]:
-    """All rows of the table, as they are measured."""
+    """Yield all rows of the table as they are measured."""
     small = {kind: _window(bench, kind, bench.sizes.small) for kind in KINDS}
     yield from (_requests(bench, kind, window) for kind, window in small.items())
     large = {kind: _window(bench, kind, bench.sizes.large) for kind in KINDS}
@@ -80,7 +80,7 @@ def _cpu(kind: Kind, small: Window, large: Window) -> Row:
 
 
 def _unchanged(bench: Bench, kind: Kind) -> Row:
-    """A page with the bytes of the last poll, beside one in which only a text differs that no metric shows."""
+    """Compare an unchanged newest page with one that differs only in a text that no metric shows."""
     records, polls = bench.sizes.small, bench.sizes.polls
     bench.tell(f"{number(records)} {kind}, nothing in flight")
     folder = bench.empty_folder()
@@ -118,7 +118,7 @@ def _reconciling(bench: Bench, quiet: Window) -> Row:
 
 
 def _scattered(bench: Bench, kind: Kind) -> Row:
-    """The worst place for what is in flight: far apart, so that no page of the list shows two of them."""
+    """Measure the worst case of records in flight: so far apart that no page of the list has two of them."""
     records, in_flight = bench.sizes.small, bench.sizes.in_flight
     bench.tell(f"{number(records)} {kind}, those in flight far apart")
     folder = bench.empty_folder()
@@ -168,7 +168,7 @@ def _backfill_late(bench: Bench) -> Row:
 
 
 def _both(bench: Bench, records: int, latency: float) -> tuple[float, float]:
-    """Seconds for reading all records, with the exporter and with the bare loop, in turns."""
+    """Return the median seconds for reading all records, with the exporter and with the bare loop, in turns."""
     with bench.stage({"invocations": Scene(records)}) as stage:
         stage.delay(latency)
         ours, bare = [], []

@@ -49,10 +49,10 @@ class _Client:
 def hold(
     address: tuple[str, int], path: str, headers: Mapping[str, str], connections: int, seconds: float
 ) -> list[float]:
-    """Scrape for some seconds over so many connections at once; the seconds that each scrape took.
+    """Scrape for some seconds over so many connections at once, and return the seconds that each scrape took.
 
-    Every connection asks at least once, and is heard to the end. Raises RuntimeError where an answer is not 200, or not
-    complete, and OSError.
+    Every connection makes at least one request and reads its response to the end. Raises RuntimeError where a response
+    is not 200, or not complete, and OSError.
     """
     lines = [f"GET {path} HTTP/1.1", "Host: benchmark", *(f"{name}: {value}" for name, value in headers.items())]
     request = "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
@@ -77,7 +77,7 @@ def hold(
 
 
 def _ready(selector: selectors.BaseSelector) -> list[_Client]:
-    """The clients for which something has come."""
+    """Return the clients for which data has arrived. Raises RuntimeError if there are none in time."""
     ready = selector.select(_PATIENCE_SECONDS)
     if not ready:
         raise RuntimeError(f"no answer has come for {_PATIENCE_SECONDS:.0f} s")
@@ -85,7 +85,7 @@ def _ready(selector: selectors.BaseSelector) -> list[_Client]:
 
 
 def _left(head: bytearray) -> int:
-    """How much of the body is still to come, behind what has come of the answer; below 0 if that isn't known yet."""
+    """Return how many bytes of the body are still missing; below 0 if that isn't known yet. Raises RuntimeError."""
     end = head.find(_HEAD_END)
     if end < 0:
         return -1

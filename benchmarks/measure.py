@@ -50,24 +50,27 @@ class Cost:
 
 
 def read_window(url: str, folder: Path, collector: str, board: SnapshotStore | None = None) -> Cost:
-    """The first poll of a collector. The state stays in the folder."""
+    """Return the cost of the first poll of a collector. The state stays in the folder."""
     with exporter(url, folder, [collector], UNLIMITED, board=board) as (made, _):
         return _cost(made)
 
 
 def quiet_polls(url: str, folder: Path, collector: str, times: int) -> Cost:
-    """One poll of a collector whose window is known and has not changed: the mean of so many."""
+    """Return the mean cost of so many polls of a collector whose window is known and has not changed."""
     with exporter(url, folder, [collector], UNLIMITED) as (made, state):
         with state.records("account", collector, Rules.of(sources()["inkit"].families)) as records:
-            # As some minutes after the backfill: discovery looks for records that come late at the clocks' skew.
+            # Just after the backfill, discovery would look for records that come late by the clocks' skew.
             records.mark(replace(records.marks, newest_at=(records.marks.newest_at or time.time()) - _SETTLED_SECONDS))
-        # They open a connection and leave what later ones find, such as the newest page.
+        # The first polls open a connection and keep what later ones reuse, such as the newest page.
         _cost(made * FIRST_POLLS)
         return _cost(made * times).each(times)
 
 
 def reconciling_poll(url: str, folder: Path, collector: str) -> Cost:
-    """One poll with a slice of a reconciliation, which is due: of an account with all collectors and the defaults."""
+    """Return the cost of a poll with one slice of a due reconciliation.
+
+    The account has all collectors and the defaults.
+    """
     with exporter(url, folder, list(PATHS), {}) as (made, state):
         [poller] = [candidate for candidate in made if candidate.facts.collector == collector]
         with state.records(poller.facts.account, collector, Rules.of(sources()["inkit"].families)) as records:
@@ -76,9 +79,9 @@ def reconciling_poll(url: str, folder: Path, collector: str) -> Cost:
 
 
 def accounts_poll(url: str, folder: Path, count: int) -> Cost:
-    """One quiet poll of so many accounts on one core, all at once in the engine, as the program has them."""
+    """Return the cost of one quiet poll of so many accounts on one core, all at once in the engine."""
     allowed = os.sched_getaffinity(0)
-    # Of this thread and of those it starts.
+    # This pins the current thread and those that it starts.
     os.sched_setaffinity(0, {max(allowed)})
     try:
         scheduler = Scheduler()
@@ -96,7 +99,7 @@ def accounts_poll(url: str, folder: Path, count: int) -> Cost:
 
 
 def poll_each_second(url: str, folder: Path, collector: str, board: SnapshotStore, stop: threading.Event) -> None:
-    """The loop of a collector's polls, as often as no configuration wants them, until `stop` is set."""
+    """Poll a collector once a second, more often than any configuration needs, until `stop` is set."""
     with exporter(url, folder, [collector], {**UNLIMITED, "poll_interval": "1s"}, board=board) as (made, _):
         while made[0].poll() and not stop.wait(1.0):
             pass
@@ -104,7 +107,7 @@ def poll_each_second(url: str, folder: Path, collector: str, board: SnapshotStor
 
 
 def naive_poll(url: str, collector: str) -> Cost:
-    """One poll of the naive exporter."""
+    """Return the cost of one poll of the naive exporter."""
     exporter = NaiveExporter(url + PATHS[collector], TOKEN)
     started, cpu = time.perf_counter(), time.process_time()
     exporter.poll()
@@ -112,7 +115,7 @@ def naive_poll(url: str, collector: str) -> Cost:
 
 
 def bare_loop(url: str, collector: str) -> Cost:
-    """Get and decode all pages, and keep nothing: `requests.get` and `json.loads` in a loop."""
+    """Return the cost of a loop of `requests.get` and `json.loads` that decodes all pages and keeps nothing."""
     started, cpu = time.perf_counter(), time.process_time()
     page: int | None = 1
     while page is not None:
@@ -136,7 +139,7 @@ def exporter(
     board: SnapshotStore | None = None,
     runner: MakeRunner = lambda _, over: ThreadRunner(over.wait),
 ) -> Iterator[tuple[list[Poller], State]]:
-    """The pollers of a configuration, made as the program makes them, and their state."""
+    """Yield the pollers of a configuration, made as the program makes them, and their state."""
     account = {"name": "account", "system": "inkit", "base_url": url, "api_token": TOKEN, "collectors": [*collectors]}
     path = folder / "config.yaml"
     path.write_text(json.dumps({**tuning, "accounts": [account]}))
@@ -149,7 +152,7 @@ def exporter(
 
 
 def _cost(made: Sequence[Poller]) -> Cost:
-    """Poll one after another."""
+    """Poll one after another, and return the cost. Raises RuntimeError if a poll failed."""
     started, cpu = time.perf_counter(), time.process_time()
     for poller in made:
         poller.poll()
@@ -159,14 +162,14 @@ def _cost(made: Sequence[Poller]) -> Cost:
 
 
 def _check(made: Sequence[Poller]) -> None:
-    """A poll that fails is quick: it must not pass for a figure."""
+    """Raise RuntimeError if a poll failed: it is quick, and would falsify the measurement."""
     for poller in made:
         if not poller.facts.up:
             raise RuntimeError(f"a poll failed: {poller.facts.error}")
 
 
 def memory() -> tuple[int, int]:
-    """Resident bytes of this process, now and at most."""
+    """Return the resident bytes of this process, now and at most."""
     lines = Path("/proc/self/status").read_text().splitlines()
     sizes = dict(line.split(":", 1) for line in lines if line.startswith(("VmRSS", "VmHWM")))
     now, most = (int(sizes[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))

@@ -18,7 +18,7 @@ class NaiveExporter:
         self._gauge = Gauge("records", "Records by status.", ["status"], registry=CollectorRegistry())
 
     def poll(self) -> None:
-        """Raises requests.RequestException."""
+        """Count the records of the list by status. Raises requests.RequestException."""
         counts: Counter[str] = Counter()
         page: int | None = 1
         while page is not None:

@@ -47,7 +47,7 @@ class Costs:
 
 
 def figures(bench: Bench) -> Iterator[Row]:
-    """All rows of the table, as they are measured."""
+    """Yield all rows of the table as they are measured."""
     many, few = bench.sizes.crowd, 1
     bench.tell(f"{number(3 * many)} collectors that publish")
     large, small = (bench.alone(costs, accounts, bench.sizes.polls, bench.sizes.rounds) for accounts in (many, few))
@@ -108,7 +108,7 @@ def figures(bench: Bench) -> Iterator[Row]:
 
 
 def costs(accounts: int, polls: int, rounds: int) -> Costs:
-    """What publishing and scraping costs so many accounts: the medians of so many rounds."""
+    """Return what publishing and scraping cost with so many accounts: the medians of so many rounds."""
     before = memory()[0]
     later = itertools.count(0.0, 2.0)
     crowd = Crowd(accounts, lambda: 0.0)
@@ -149,7 +149,7 @@ def _spent(work: Callable[[], None]) -> float:
 
 
 def _held(bench: Bench, accounts: int) -> tuple[float, float]:
-    """The longest scrape, of several scrapers each second, and the longest probe; beside polls."""
+    """Return the seconds of the longest of several scrapes at once, and of the longest probe, while accounts poll."""
     scrapes: list[float] = []
     probes: list[float] = []
     over = threading.Event()
@@ -176,7 +176,7 @@ def _held(bench: Bench, accounts: int) -> tuple[float, float]:
 
 @contextmanager
 def _served(accounts: int, apart: bool) -> Iterator[tuple[str, int]]:
-    """Serve so many accounts that poll; the address."""
+    """Serve so many accounts that poll, and yield the address."""
     spawning = multiprocessing.get_context("spawn")
     ours, theirs = spawning.Pipe()
     kind = spawning.Process if apart else threading.Thread

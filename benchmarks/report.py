@@ -24,13 +24,13 @@ class Row:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as a table in Markdown."""
+    """Return the rows as a table in Markdown."""
     lines = [_HEAD, ("---",) * len(_HEAD), *(astuple(row) for row in rows)]
     return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
 
 
 def measured(rows: Sequence[Row], command: str) -> str:
-    """The table with what must be known of the run that it is from."""
+    """Return the table, introduced by the command, machine and versions that it was measured with."""
     return (
         f"Measured with `{command}` on {software()}, all in one run: seconds and speeds"
         f" are of that run, ratios and counts are what to go by.\n\n{table(rows)}"
@@ -38,13 +38,13 @@ def measured(rows: Sequence[Row], command: str) -> str:
 
 
 def software() -> str:
-    """What it was measured on."""
+    """Return the machine and the versions of Python and SQLite, in words."""
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     return f"a shared machine ({machine}; Python {platform.python_version()}, SQLite {sqlite3.sqlite_version})"
 
 
 def markers(command: str) -> tuple[str, str]:
-    """The lines of the page between which a command's table stands."""
+    """Return the two lines of the page between which a command's table stands."""
     return f"<!-- what `{command}` has measured: do not edit -->\n", f"<!-- end of what `{command}` has measured -->\n"
 
 

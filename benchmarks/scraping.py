@@ -27,7 +27,7 @@ class _Held:
 
 
 def figures(bench: Bench) -> Iterator[Row]:
-    """All rows of the table, as they are measured."""
+    """Yield all rows of the table as they are measured."""
     for form in FORMS:
         bench.tell(f"rendering {number(bench.sizes.series)} series ({form})")
         made = bench.alone(serving.rendered, bench.sizes.series, form, bench.sizes.scrape_rounds)
@@ -49,7 +49,7 @@ def figures(bench: Bench) -> Iterator[Row]:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that this share of all are not above."""
+    """Return the value that this share of all values do not exceed."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, int(len(ranked) * share))]
 
@@ -69,7 +69,7 @@ def _beside_polls(bench: Bench, stage: Stage, held: dict[Form, _Held], turn: int
             stage.requests()
             for _ in range(_MOST_HOLDS):
                 held[form].busy_worst[turn:] = [percentile(_hold(bench, address, METRICS, form), 0.99)]
-                # A short hold may lie between two polls, and says nothing then.
+                # A short hold may lie between two polls, and is then repeated.
                 if stage.requests():
                     break
             else:
@@ -114,5 +114,5 @@ def _beside_quiet(bench: Bench, form: Form, held: _Held) -> Row:
 
 
 def _ratio(ours: Sequence[float], beside: Sequence[float]) -> str:
-    """The median of what it was in each round: what else the machine does changes from round to round."""
+    """Return the median of the ratios of each round: what else the machine does changes from round to round."""
     return f"{statistics.median(own / other for own, other in zip(ours, beside, strict=True)):.2f}"

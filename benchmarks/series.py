@@ -29,13 +29,13 @@ _FOREVER = 1e12
 
 
 def families() -> list[Family]:
-    """Those that have series: a gauge, a counter with exemplars, a histogram."""
+    """Return the families that have series: a gauge, a counter with exemplars, a histogram."""
     wanted = (_GAUGE, _COUNTER, _HISTOGRAM)
     return [family for family in sources()["inkit"].families if family.name in wanted]
 
 
 def accounts(series: int) -> Iterator[tuple[str, Samples]]:
-    """Accounts that have about so many series together."""
+    """Yield accounts, each with its samples, that have about so many series together."""
     [histogram] = [family for family in families() if family.kind == "histogram"]
     for number in range(max(1, series // ACCOUNT_SERIES)):
         account = f"account-{number}"
@@ -50,14 +50,14 @@ def accounts(series: int) -> Iterator[tuple[str, Samples]]:
 
 
 def snapshots(series: int) -> Iterator[CollectorSnapshot]:
-    """The accounts' snapshots as they stand on the board."""
+    """Yield the accounts' snapshots as they stand on the board."""
     for account, samples in accounts(series):
         blocks = {family.name: render(family, samples[family.name]) for family in families()}
         yield CollectorSnapshot(account, "inkit", "invocations", blocks, _FOREVER)
 
 
 def live(series: int, board: SnapshotStore) -> SelfMetrics:
-    """The live metrics of a program that has asked every endpoint of each account."""
+    """Return the live metrics of a program that has sent requests to every endpoint of each account."""
     made = SelfMetrics("0", "", board)
     for account, _ in accounts(series):
         meter = made.meter(account, "inkit")

@@ -71,7 +71,7 @@ class Rendered:
 
 
 def rendered(count: int, form: Form, rounds: int) -> Rendered:
-    """Make a scrape of so many series, as the exporter does and as the client library does, in turns: the medians."""
+    """Render so many series with the exporter and with the client library, in turns, and return the medians."""
     board = _board(count)
     live = series.live(count, board)
     later = itertools.count(0.0, 2 * LIVE_SECONDS)
@@ -99,7 +99,7 @@ def rendered(count: int, form: Form, rounds: int) -> Rendered:
 
 @contextmanager
 def served(count: int, polled: tuple[str, Path] | None, apart: bool = True) -> Iterator[tuple[str, int]]:
-    """Serve so many series until the end; the address. `polled`: an API to poll and read meanwhile, and a folder.
+    """Serve so many series until the end, and yield the address. `polled`: an API to poll meanwhile, and a folder.
 
     `apart`: in a process of its own, otherwise in a thread.
     """
@@ -147,7 +147,7 @@ def _board(count: int) -> SnapshotStore:
 
 
 def _file(exposition: Exposition) -> Callable[[Request], Response]:
-    """A page that answers with what a scrape was once, whatever it is now: nothing could be less work."""
+    """Return a page that serves scrapes rendered beforehand, whatever changes: it does the least possible work."""
     bodies = {
         form.accept + form.codings: b"".join(exposition.render(form.accept, form.codings).chunks) for form in FORMS
     }
@@ -159,7 +159,7 @@ def _file(exposition: Exposition) -> Callable[[Request], Response]:
 
 
 def _polling(url: str, folder: Path, board: SnapshotStore, stop: threading.Event) -> list[threading.Thread]:
-    """One collector that reads its window again and again as fast as it can, and one that polls once a second."""
+    """Return two threads: one backfills a collector again and again, the other polls one each second, until `stop`."""
 
     def read() -> None:
         for number in itertools.count():

@@ -38,7 +38,7 @@ class Scene:
     among: int = 1
 
     def is_open(self, place: int) -> bool:
-        """Is the record with so many newer ones in flight. Pure."""
+        """Return whether the record with so many newer ones is in flight. Pure."""
         return place < self.among and place * self.in_flight // self.among < (place + 1) * self.in_flight // self.among
 
 
@@ -50,7 +50,7 @@ class Stage:
         self._connection = connection
 
     def requests(self) -> int:
-        """How many requests were answered since this was asked last."""
+        """Return how many requests were answered since the last call."""
         self._connection.send("requests")
         return self._connection.recv()
 
@@ -124,7 +124,7 @@ def _items(world: World, kind: Kind, scene: Scene, now: float) -> Iterator[Item]
 
 
 def item_models(kind: Kind) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
-    """Records to copy: finished ones, of which some have failed, and such in flight."""
+    """Return the records to copy: finished ones, of which some have failed, and those in flight."""
     if kind == "invocations":
         done = invocation("rend_1", 0.0, destinations={"inkit_storage": "Completed", "sepire": "Completed"})
         failed = invocation("rend_2", 0.0, destinations={"inkit_storage": "Completed", "sepire": "Failed"})

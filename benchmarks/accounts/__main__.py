@@ -44,7 +44,7 @@ def _scenarios(given: argparse.Namespace) -> Sequence[Scenario]:
 def _measured(program: Path, scenario: Scenario, times: Times) -> dict[str, object]:
     folder = Path(tempfile.mkdtemp(prefix="batch-exporter-bench-"))
     result = measure(program, scenario, times, folder)
-    # Not after an error: the log has its reason.
+    # The folder is kept after an error: its log has the reason.
     shutil.rmtree(folder)
     return dict(result.to_json())
 

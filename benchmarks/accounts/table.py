@@ -66,7 +66,7 @@ def _lateness(phase: Mapping[str, Any]) -> str:
 
 
 def _durations(result: Mapping[str, Any]) -> str:
-    # There is none where the last scrape failed.
+    # There is no value where the last scrape failed.
     return _pair(result, "fast_poll") if result["fast_poll_p99"] else ""
 
 

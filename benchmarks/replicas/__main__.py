@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"{name} …", file=sys.stderr)
             folder = Path(tempfile.mkdtemp(prefix="batch-exporter-bench-"))
             results.setdefault(kind, {}).update(work(folder))
-            # Not after an error: the logs have its reason.
+            # The folder is kept after an error: its logs have the reason.
             shutil.rmtree(folder)
             given.results.parent.mkdir(parents=True, exist_ok=True)
             given.results.write_text(json.dumps(results, indent=2) + "\n")

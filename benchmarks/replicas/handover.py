@@ -48,7 +48,7 @@ def handover(program: Path, settings: Settings, server: Server, folder: Path) ->
 
 
 def _end(exporter: ExporterProcess) -> None:
-    # What the other one does meanwhile is watched.
+    # The other replica is observed meanwhile.
     threading.Thread(target=exporter.end, daemon=True).start()
 
 

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = Path(tempfile.mkdtemp(prefix="batch-exporter-bench-"))
         _tell(label)
         results[label] = dict(measure(program, sizes, folder, _tell).to_json())
-        # Not after an error: the log has its reason.
+        # The folder is kept after an error: its log has the reason.
         shutil.rmtree(folder)
     text = table(json.loads(json.dumps(results)), COMMAND)
     print(text)

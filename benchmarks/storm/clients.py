@@ -120,7 +120,7 @@ def read_slowly(address: Address, headers: Mapping[str, str], count: int, second
     with contextlib.ExitStack() as opened:
         started = time.perf_counter()
         for turn in range(int(seconds / _TICK_SECONDS)):
-            # They come one after the other in the first second, not all in one moment.
+            # The clients connect one after another in the first second, not all at once.
             for place in range(min(count, int((turn + 1) * _TICK_SECONDS * count))):
                 if place not in clients:
                     clients[place] = opened.enter_context(_asked(address, headers, _SLOW_BUFFER))

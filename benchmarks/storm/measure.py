@@ -110,7 +110,7 @@ class _Run:
         self._sizes = sizes
 
     def round(self) -> dict[str, Figures]:
-        """Measure each load once. In each of them every scrape is of its form."""
+        """Measure each kind of load once with each form."""
         sizes, found = self._sizes, {}
         for form in (GZIP, PLAIN):
             found[f"{LONE} ({form})"] = self._figures(one_by_one, form, _PAUSE_SECONDS, sizes.seconds)
@@ -119,7 +119,7 @@ class _Run:
             slow = self._pool.submit(
                 read_slowly, self._exporter.address, form.headers, sizes.slow, sizes.seconds + sizes.settled
             )
-            # They have all come.
+            # All slow clients have connected.
             time.sleep(sizes.settled / 2)
             found[f"{BESIDE_SLOW} ({form})"] = self._figures(one_by_one, GZIP, _PAUSE_SECONDS, sizes.seconds)
             slow.result()
