@@ -32,7 +32,7 @@ _STYLE = """
 
 
 def picture(story: Story) -> str:
-    """The story as SVG: a row for each place, time to the right."""
+    """Return the story as SVG: a row for each place, with time to the right."""
     places = sorted(place for place, failures in story.happened.items() if failures)
     height = _TOP + _ROW * len(places) + _FOOT
     inside = [*_head(), *_grid(len(places))]
@@ -46,7 +46,10 @@ def picture(story: Story) -> str:
 
 
 def waits(happened: list[Failures], counted: list[Failures]) -> Iterator[tuple[Failures, float]]:
-    """Each failure with when it was counted; the end of the picture if it was not yet. What came first counts first."""
+    """Yield each failure with the time at which it was counted, the end of the picture if it was not yet.
+
+    The first failures that happened are the first that are counted.
+    """
     left = [(failures.at, failures.count) for failures in counted]
     so_far, known = 0, 0
     for failures in happened:

@@ -28,23 +28,23 @@ _UNITS = (("d", DAY), ("h", HOUR), ("m", 60.0), ("s", 1.0))
 
 
 def duration(seconds: float) -> str:
-    """As the configuration has it."""
+    """Return a duration in the notation of the configuration."""
     unit, size = next((unit, size) for unit, size in _UNITS if seconds % size == 0)
     return f"{seconds / size:.0f}{unit}"
 
 
 def scrape_interval(poll_interval: float) -> float:
-    """Seconds: the longest with which a series is scraped at 0 before it rises, and no longer than the example's."""
+    """Return the longest interval in seconds that scrapes a series at 0 before it rises; at most the example's."""
     return min(LONGEST_SCRAPE, poll_interval / 2)
 
 
 def paged_within(poll_interval: float) -> float:
-    """Seconds from a failure to the page, if everything comes at its latest."""
+    """Return the seconds from a failure to the page, if each step takes its longest."""
     return poll_interval + 2 * scrape_interval(poll_interval) + GROUP_WAIT
 
 
 def delay_cell(delays: Iterable[float]) -> str:
-    """In the middle, and at most."""
+    """Return a cell with the median delay and the longest one."""
     known = sorted(delays)
     return f"{_time(median(known))}, at most {_time(known[-1])}"
 
@@ -73,12 +73,12 @@ def reconciling_row(settings: Settings, day: Day) -> Sequence[str]:
 
 
 def quiet_requests(settings: Settings) -> int:
-    """What `check --online` says."""
+    """Return the number of requests a day that `check --online` prints."""
     return requests_a_day(settings.pages, settings.poll_interval, settings.reconcile_interval)
 
 
 def written(page: str, name: str, rows: Sequence[Sequence[str]]) -> str:
-    """The page with other rows in the table below this mark. The head of the table stays. Raises ValueError."""
+    """Return the page with new rows in the table under this mark; the table's head stays. Raises ValueError."""
     lines = "".join("| " + " | ".join(row) + " |\n" for row in rows)
     mark = re.compile(rf"(<!-- {name}: .*? -->\n\n\|.*?\n\|.*?\n)(?:\|.*\n)*")
     text, found = mark.subn(lambda match: match[1] + lines, page)

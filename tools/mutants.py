@@ -149,7 +149,7 @@ class Mutant:
     code: str
 
     def change(self) -> str:
-        """The first line that differs, before and after."""
+        """Return the first line that differs, before and after, with its place and the operator."""
         lines = zip(self.source.splitlines(), self.code.splitlines(), strict=False)
         old, new = next(pair for pair in lines if pair[0] != pair[1])
         return f"{self.module}:{self.line}: {self.operator}: {old.strip()}  ->  {new.strip()}"

@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _measured(intervals: Intervals) -> str:
-    """The table of one set of intervals."""
+    """Return the table of one set of intervals."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="batch-exporter-e2e-")))
         samples = [
@@ -110,13 +110,13 @@ def _row(made: Chain, intervals: Intervals, kind: Kind, samples: Sequence[Sample
 
 
 def _bound(intervals: Intervals, polls: int) -> float:
-    """What the intervals come to if each begins just too late."""
+    """Return the seconds that the intervals add up to if each begins just too late."""
     looks = (intervals.scrape, intervals.evaluation, intervals.group_wait)
     return polls * parse(intervals.poll) + sum(map(parse, looks))
 
 
 def _down(made: Chain, intervals: Intervals) -> tuple[str, ...]:
-    """How long it takes until the exporter itself is missed, and until that is over."""
+    """Return the row of an exporter that is down: how long until it is missed, and until that is over."""
     began = time.time()
     made.exporter.kill()
     page = made.until(lambda: made.pager.pages("BatchExporterDown"), "the page of the exporter", _HALF_AN_HOUR)[0]

@@ -88,7 +88,7 @@ exit "$status"
 
 
 def version_in(output: str) -> Version | None:
-    """The first version in what a program says of itself; `None` if there is none."""
+    """Return the first version in a program's output; `None` if there is none."""
     found = re.search(r"\d+(?:\.\d+)+", output) or re.search(r"\d+", output)
     return tuple(map(int, found[0].split("."))) if found else None
 
@@ -98,18 +98,18 @@ def written(version: Version) -> str:
 
 
 def path_of(name: str) -> str | None:
-    """The path of a program, in PATH or where Debian keeps it."""
+    """Return the path of a program, in PATH or where Debian keeps it; `None` if it is missing."""
     kept = sorted(POSTGRESQL.glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     return shutil.which(name) or shutil.which(name, path=SBIN) or (str(kept[-1]) if kept else None)
 
 
 def problem(program: Program) -> str | None:
-    """What is wrong with a program here; `None` if it does."""
+    """Return what is wrong with a program on this machine; `None` if nothing is."""
     path = path_of(program.name)
     if path is None:
         return f"{program.name} is missing"
     if not program.least:
-        # It says nothing of its version.
+        # It does not print its version.
         return None
     done = subprocess.run([path, *program.version], capture_output=True, text=True, timeout=60, check=False)
     version = version_in(done.stdout + done.stderr)
@@ -121,7 +121,7 @@ def problem(program: Program) -> str | None:
 
 
 def problems() -> dict[str, str]:
-    """What is wrong here, and the packages that would put it right."""
+    """Return everything that is wrong on this machine, each with the packages that fix it."""
     found = {text: program.packages for program in PROGRAMS if (text := problem(program))}
     try:
         ctypes.CDLL(LIBRARY)
@@ -131,7 +131,7 @@ def problems() -> dict[str, str]:
 
 
 def as_root() -> Sequence[str] | None:
-    """What a command begins with to run as root; `None` where nobody may."""
+    """Return the words that make a command run as root; `None` where that is not possible."""
     if os.geteuid() == 0:
         return ()
     sudo = shutil.which("sudo")

@@ -49,7 +49,7 @@ def built(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def _build(folder: Path, environment: Mapping[str, str]) -> None:
-    # Half a build never stands in the place of a whole one.
+    # An unfinished build never takes the place of a complete one.
     with tempfile.TemporaryDirectory(dir=folder.parent) as place:
         made = Path(place, "bin")
         go = shutil.which("go", path=environment["PATH"]) or "go"
