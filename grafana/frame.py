@@ -68,7 +68,7 @@ class Dashboard:
 
 
 def opens(uid: str, **chosen: str) -> str:
-    """The URL of another dashboard with the same range and accounts, and these values of its variables."""
+    """Return the URL of another dashboard with the same range and accounts, and with these values of its variables."""
     more = "".join(f"&var-{name}={value}" for name, value in chosen.items())
     account = "" if "account" in chosen else "&${account:queryparam}"
     return f"/d/{uid}?${{__url_time_range}}&{_SOURCE}{account}{more}"

@@ -28,7 +28,7 @@ from grafana.tables import label, table, value
 
 
 def rows(generations: Sequence[Events]) -> tuple[Row, ...]:
-    """`generations` are those of document batches, workflow batches and invocations."""
+    """Return the lower rows. `generations` are those of document batches, workflow batches and invocations."""
     return _service(generations), _open(), _durations(), _traffic(generations), _window()
 
 

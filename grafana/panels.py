@@ -73,12 +73,12 @@ def _target(ref: str, query: Query, kind: str) -> JSON:
 
 
 def steps(*colors: tuple[float | None, str]) -> JSON:
-    """Thresholds: from each value on (None: from the start) this color."""
+    """Return thresholds: from each value on (None: from the start) this color."""
     return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in colors]}
 
 
 def mapped(words: dict[str, tuple[str, str]]) -> JSON:
-    """Values to words with a color."""
+    """Return a mapping of values to words with a color."""
     return {"type": "value", "options": {word: {"text": text, "color": color} for word, (text, color) in words.items()}}
 
 
@@ -112,7 +112,7 @@ def stat(
     no_value: str = "no data",
     mappings: Sequence[JSON] = (),
 ) -> Panel:
-    """A number to be read from across the room: where it has thresholds its background says whether it is well."""
+    """Return a panel with one large number. If it has thresholds, its background shows which one is reached."""
     defaults = _defaults(unit, thresholds, decimals, no_value, "thresholds")
     defaults["mappings"] = list(mappings)
     options = {
