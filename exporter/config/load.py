@@ -50,7 +50,10 @@ def from_environment(
     state: validate.StateProblem = lambda _: None,
     resources: Resources = PLENTY,
 ) -> Config:
-    """One account for each system whose token is in the environment. Raises ConfigError, also if there is none."""
+    """Return an account for each system whose token is in the environment.
+
+    Raises ConfigError, also if there is no token.
+    """
     given = [system for system in systems.values() if environ.get(system.token_env)]
     if not given:
         variables = " or ".join(system.token_env for system in systems.values())

@@ -40,12 +40,12 @@ def iso(at: float) -> str:
 
 
 def new_id(rng: random.Random, prefix: str) -> str:
-    """An id as the API makes them: a prefix and 128 bits in base 62."""
+    """Return an ID as the API makes them: a prefix and 128 bits in base 62."""
     return f"{prefix}_{_base62(rng.getrandbits(128))}"
 
 
 def generations(count: int, completed: int = 0, failed: int = 0) -> Item:
-    """What a batch says of one destination; what is neither completed nor failed is in progress."""
+    """Return a batch's counts for one destination; what is neither completed nor failed is in progress."""
     in_progress = count - completed - failed
     status = "in_progress" if in_progress else "failed" if failed and not completed else "completed"
     return {
@@ -66,7 +66,7 @@ def document_batch(
     total: int | None = None,
     name: str | None = None,
 ) -> Item:
-    """A document batch (`rb_…`). Without `destinations`: all done in Inkit Storage; with `{}`: not begun."""
+    """Return a document batch (`rb_…`). Without `destinations`: all done in Inkit Storage; with `{}`: not begun."""
     if destinations is None:
         destinations = {"inkit_storage": generations(total or 1, completed=total or 1)}
     if total is None:
@@ -90,7 +90,7 @@ def workflow_batch(
     total: int | None = None,
     name: str | None = "Batch Name",
 ) -> Item:
-    """A workflow batch (`fb_…`): the same shape, and more destinations to choose from."""
+    """Return a workflow batch (`fb_…`): the same shape, and more destinations to choose from."""
     return document_batch(batch_id, created_at, destinations=destinations, status=status, total=total, name=name)
 
 
@@ -106,10 +106,10 @@ def invocation(
     merge_parameters: Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> Item:
-    """An invocation (`rend_…`) of a workflow, or of a template where `flow_name` is None.
+    """Return an invocation (`rend_…`) of a workflow, or of a template where `flow_name` is None.
 
-    `destinations` gives each destination's status ("Completed", "In Progress", "Failed"); without it, one
-    document was stored. `destination_status` follows from them unless it is given.
+    `destinations` gives each destination's status ("Completed", "In Progress", "Failed"); without it, one document was
+    stored. `destination_status` follows from them unless it is given.
     """
     if destinations is None:
         destinations = {"inkit_storage": "Completed"}

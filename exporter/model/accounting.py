@@ -98,10 +98,11 @@ def remembered(before: Record | None, seen: Record, rules: Rules) -> Record:
 
 
 def change(before: Record | None, after: Record | None, rules: Rules, is_new: bool) -> Change:
-    """What happens when a record goes from `before` (None: never met) to `after` (None: forgotten with the window).
+    """Return what changes when a record goes from `before` (None: never met) to `after` (None: forgotten).
 
-    `after` may be as seen or as `remembered`. `is_new`: does a record that was never met before count as a new event,
-    or was it only not looked at until now? A record that was known always does.
+    A record is forgotten with the window. `after` may be as seen or as `remembered`. `is_new`: whether a record that
+    was never met before counts as a new event, or was only not looked at until now. A record that was known always
+    counts.
     """
     gauges = Counter(weight(after, rules))
     gauges.subtract(weight(before, rules))
@@ -167,9 +168,9 @@ def _may_be_same_failure(other: Key, unplaced: Key, rules: Rules) -> bool:
 
 
 def _counted(before: Record, after: Record, rules: Rules) -> Mapping[Key, int]:
-    """What a record has counted, under the labels that it has now.
+    """Return what a record has counted, under the labels that it has now.
 
-    An account may have got or lost an optional one, and an API may describe a record in other words than before.
+    An account may have got or lost an optional label, and an API may describe a record in other words than before.
     """
     values = next((rules.optional(key) for key in after.contributions if key[0] in rules.lengths), None)
     described = {key[0]: key for key in after.contributions if key[0] in rules.describing}

@@ -80,7 +80,7 @@ def routes(
         return html(landing_page(links, __version__, found, snapshot.collectors, now, replicas))
 
     async def failures(request: Request) -> Response:
-        """In the format that the query names, or else in the one that the client accepts."""
+        """Return failed records in the format that the query names, or else in the one that the client accepts."""
         try:
             query = Query.of(request.query)
         except BadQuery as error:

@@ -71,7 +71,7 @@ def broken_off(page: Page, number: int) -> BrokenOff:
 
 
 def no_end() -> FetchError:
-    """The error for a list that goes on for ever."""
+    """Return the error for a list that never ends."""
     return FetchError(Reason.MALFORMED, "the list has no end", 200)
 
 
