@@ -11,7 +11,7 @@ BEGINNING = "__main__"
 
 
 def rows(head: str) -> dict[str, set[str]]:
-    """The first cell's code words, each with those of the last cell, of the table under this head."""
+    """Return the rows of the table under this head: each code word of the first cell, with those of the last one."""
     table = PAGE.split(head, 1)[1].split("\n\n", 1)[0].splitlines()[1:]
     found = {}
     for line in table:

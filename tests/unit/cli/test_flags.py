@@ -284,7 +284,7 @@ def test_what_is_not_given_has_its_default_and_an_address_that_is_given_takes_it
 
 
 def test_a_file_whose_variable_is_not_set_is_none() -> None:
-    """`--config.file=$CONFIG` without a CONFIG."""
+    """`--config.file=$CONFIG` passes an empty value where CONFIG is not set."""
     for arguments in (["--config.file="], ["--config.file", ""], ["--web.config.file="], ["check", "--config.file="]):
         given = flags.parse(arguments)
         assert (given.config_file, given.web_config_file) == (None, None)

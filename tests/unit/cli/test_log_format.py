@@ -22,7 +22,7 @@ def lines(style: log_format.Style = "logfmt", level: str = "info") -> io.StringI
 
 
 def fields(line: str) -> dict[str, str]:
-    """The fields of a logfmt line, of which nothing may be left over."""
+    """Return the fields of a logfmt line. Asserts that nothing else is in it."""
     assert FIELD.sub("", line) == ""
     return dict(FIELD.findall(line))
 
@@ -146,7 +146,7 @@ def test_an_exception_is_put_on_one_line(style: log_format.Style) -> None:
 
 
 def raised(text: str, cause: OSError | None) -> list[str]:
-    """What is logged of an error with this text: a file name for each place, and the last line of each error."""
+    """Return what is logged of an error with this text: a file name for each place, and the last line of each error."""
     stream = lines("json")
     try:
         try:

@@ -25,7 +25,7 @@ def test_it_has_the_sections_of_a_manual_page_in_their_order() -> None:
         "EXIT STATUS",
         "SEE ALSO",
     ]
-    # What apropos and whatis read.
+    # `apropos` and `whatis` read this line.
     assert re.search(r"^\.SH NAME\nbatch\\-exporter \\- \w.+[^.]\n\.SH", PAGE, re.MULTILINE)
 
 

@@ -11,7 +11,7 @@ from exporter.cli.sd_notify import ServiceManager
 
 @pytest.fixture(params=["path", "abstract"])
 def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, ServiceManager]]:
-    """A manager's end of the socket, and the exporter's."""
+    """Yield a service manager's end of the socket, and the exporter's."""
     name = str(tmp_path / "notify")
     notifier = name if request.param == "path" else f"@{name}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:

@@ -50,7 +50,7 @@ def test_a_limit_is_obeyed_before_the_api_refuses_a_request(rig: Rig, style: Sty
 
 
 def answered(rig: Rig, headers: Mapping[str, str], code: int = 200) -> Sequence[float]:
-    """How long the request waits that follows one which is answered so."""
+    """Return how many seconds the request waits that follows a response with this status and these headers."""
     wait = Long()
     body = b'{"items": []}' if code == 200 else b"{}"
     rig.mock_api.faults.add(faults.status(code, headers, body), times=1)

@@ -1,4 +1,4 @@
-"""Asking an API that does not behave: which reason each failure gets, and that nothing holds the client."""
+"""Requests to an API that misbehaves: which reason each failure gets, and that the client never hangs."""
 
 import email.utils
 import queue
@@ -91,7 +91,7 @@ def test_a_server_cannot_hold_a_request_beyond_its_deadline(rig: Rig, fault: Fau
     started = time.monotonic()
     assert failure(client(rig.mock_api.url, deadline=0.4)).reason is Reason.TIMEOUT
     assert time.monotonic() - started < 15
-    assert len(rig.mock_api.requests) <= 1, "a timeout is not asked again"
+    assert len(rig.mock_api.requests) <= 1, "a request that timed out is not retried"
 
 
 @pytest.mark.parametrize("declared", [True, False])
@@ -219,7 +219,7 @@ def test_an_answer_with_known_bytes_is_not_decoded_and_gives_its_memory_back(rig
 
 
 def test_the_body_of_an_error_is_never_known(rig: Rig, asking: Client) -> None:
-    """It is retried, and fails as without a digest; afterwards the answer is known again."""
+    """The request is retried, and fails as without a digest. Afterwards the answer is known again."""
     known, _ = asking.get_unless(BATCHES, b"")
     body = b"".join(requests.get(f"{rig.mock_api.url}/batch", headers={"X-Inkit-API-Token": TOKEN}, timeout=5))
     rig.mock_api.requests.clear()

@@ -41,7 +41,7 @@ def test_a_deadline_that_was_suspended_goes_on_with_the_time_that_was_left() -> 
 
 
 def test_a_request_that_has_waited_for_its_turn_has_all_of_its_time_left() -> None:
-    """For the rate limit, and for a place among the requests under way: its deadline is made when it is sent."""
+    """The deadline is set when the request is sent, after it waited for the rate limit and for a place under way."""
     timeouts, now = list[float](), [0.0]
 
     class Noting(Transport):

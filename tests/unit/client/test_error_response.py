@@ -1,4 +1,4 @@
-"""What a vendor's words of refusal become."""
+"""Which error a response with an error status becomes, and what its message quotes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which addresses are public, and which are nobody's business but this machine's or its network's."""
+"""Which addresses are public, and which belong to this machine or its network."""
 
 import ipaddress
 
@@ -63,7 +63,7 @@ def test_any_other_is_public(address: str) -> None:
 def test_nothing_that_python_calls_local_is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     local = address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
     private = address.is_private and not str(address).startswith("64:ff9b:") and not _mapped(address)
-    # Of some networks of protocols Python distinguishes what is no host of a file either way.
+    # Python makes distinctions within some protocol networks. None of their addresses is the host of a file.
     assert not (local or private) or host_kind(str(address)) is not HostKind.PUBLIC
 
 

@@ -55,7 +55,7 @@ class Recorder(Transport):
 
 
 def turns(limiter: RateLimiter, clock: Clock, count: int) -> list[float]:
-    """When so many requests begin, counted from the first."""
+    """Return when so many requests begin, in seconds since the first."""
     times = []
     for _ in range(count):
         limiter.take_turn(clock.sleep)
@@ -201,7 +201,7 @@ def test_no_two_requests_begin_closer_than_the_rate_allows(
 
 
 def test_requests_that_waited_for_a_place_do_not_go_all_at_once() -> None:
-    """A slow answer keeps both places; what would have had its turn meanwhile must not make up for it afterwards."""
+    """A slow answer keeps both places. Requests that missed their turn meanwhile must not catch up in a burst."""
     slow = threading.Event()
     transport = Recorder(time.monotonic, lambda: slow.wait(10))
     waiting = threading.Event()

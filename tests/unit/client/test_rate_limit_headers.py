@@ -106,7 +106,7 @@ def test_a_reset_may_be_seconds_from_now_or_a_moment(reset: str) -> None:
 
 @pytest.mark.parametrize("reset", ["1700003630", "1700003630000", "Tue, 14 Nov 2023 23:13:50 GMT"])
 def test_a_moment_is_compared_with_the_clock_of_the_api(reset: str) -> None:
-    """It is an hour ahead here."""
+    """The API's clock is an hour ahead here."""
     headers = {**classic("9", "0", reset), "Date": "Tue, 14 Nov 2023 23:13:20 GMT"}
     assert stated(headers) == ApiLimit(9, 0, 30)
     assert stated({**headers, "Date": "yesterday"}) == ApiLimit(9, 0, 3630)
@@ -135,7 +135,7 @@ def test_a_number_that_makes_no_sense_is_unknown(value: str) -> None:
 
 @pytest.mark.parametrize("limit", ["0", "00", "-1"])
 def test_a_limit_that_is_none_is_never_used_up(limit: str) -> None:
-    """An API that states an unlimited plan like that would be asked once in each window."""
+    """APIs state an unlimited plan like that. Otherwise, the account would send one request in each window."""
     assert stated(classic(limit, "0", "30")) == ApiLimit(None, None, 30)
     assert stated(classic(limit, "7", "30")) == ApiLimit(None, 7, 30)
 
@@ -207,7 +207,7 @@ def test_whatever_the_headers_hold_a_limit_is_sound_or_none(
 
 
 def written(limit: int, remaining: int, reset: int, form: str) -> dict[str, str]:
-    """The headers with which an API states a limit, in one of the forms."""
+    """Return the headers with which an API states a limit, in one of the forms."""
     match form:
         case "dictionary":
             return {"RateLimit": f"limit={limit}, remaining={remaining}, reset={reset}"}

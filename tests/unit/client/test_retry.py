@@ -66,7 +66,7 @@ def test_a_retry_after_is_read_as_seconds_or_date_and_clamped(header: str | None
 
 
 def headers() -> st.SearchStrategy[str]:
-    """Values of Retry-After as servers and proxies send them, and worse."""
+    """Return a strategy for values of Retry-After as servers and proxies send them, and for worse ones."""
     numbers = st.integers(-(10**30), 10**30).map(str) | st.floats().map(str) | st.decimals().map(str)
     dates = st.floats(-1e12, 1e12).map(lambda seconds: email.utils.formatdate(seconds % 1e11, usegmt=True))
     header = numbers | dates | st.text() | st.from_regex(r"[0-9.,: +-]*")

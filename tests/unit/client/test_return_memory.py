@@ -12,7 +12,7 @@ BLOCK = 64 * 1024
 
 
 def resident() -> int:
-    """The bytes of this process in memory."""
+    """Return the bytes of this process in memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 

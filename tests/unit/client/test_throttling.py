@@ -87,7 +87,7 @@ def test_a_result_asks_for_none_by_retry_after() -> None:
 
 @given(st.integers(0, int(RETRY_AFTER_MAX_SECONDS)), st.integers(-(10**8), 10**8))
 def test_a_date_is_compared_with_the_clock_of_the_api(seconds: int, skew: int) -> None:
-    """Ours may be off by anything: the pause would be none at all, or the longest there is."""
+    """The exporter's clock may be off by anything. The pause would then be none at all, or the longest there is."""
     there = NOW + skew
     headers = {
         "Date": email.utils.formatdate(there, usegmt=True),

@@ -16,7 +16,7 @@ def systems() -> Mapping[str, System]:
 
 @pytest.fixture
 def written(tmp_path: Path) -> Callable[[str | bytes], Path]:
-    """Writes a configuration file and gives its path."""
+    """Return a function that writes a configuration file and returns its path."""
 
     def write(content: str | bytes) -> Path:
         path = tmp_path / "config.yaml"

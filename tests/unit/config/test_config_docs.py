@@ -60,7 +60,7 @@ BY_SHAPE = (
 
 
 def rows(head: str) -> dict[str, str]:
-    """Key and default of each row of the table of keys under this heading."""
+    """Return key and default of each row of the table of keys under this heading."""
     section = PAGE.split(f"\n## {head}\n", 1)[1].split("\n## ", 1)[0].split("\n### ", 1)[0]
     return dict(re.findall(r"^\| `([\w.]+)` \| (.+?) \|", section, re.MULTILINE))
 

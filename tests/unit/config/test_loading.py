@@ -271,7 +271,7 @@ def test_secrets_that_are_mounted_below_run_are_no_warning(tmp_path: Path, monke
 
 
 def test_what_is_mounted_into_a_container_is_no_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # /proc is a mount of its own, and this file of it is for everybody.
+    # /proc is a mount of its own, and everybody may read this file in it.
     monkeypatch.setattr(files, "_IN_A_CONTAINER", (tmp_path / "marker",))
     assert files.is_open_to_all(Path("/proc/version"), {})
     (tmp_path / "marker").touch()
@@ -291,7 +291,7 @@ def test_what_is_mounted_into_a_container_is_no_warning(tmp_path: Path, monkeypa
 def test_a_container_that_has_no_file_to_be_known_by_is_known_by_its_variables(
     environ: dict[str, str], warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the pods of containerd, into which Kubernetes mounts secrets that all may read."""
+    """Pods of containerd have no such file. Kubernetes mounts secrets into them that all users may read."""
     monkeypatch.setattr(files, "_IN_A_CONTAINER", (tmp_path / "marker",))
     assert files.is_open_to_all(Path("/proc/version"), environ) == warned
     (tmp_path / "token").touch(mode=0o644)

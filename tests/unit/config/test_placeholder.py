@@ -1,4 +1,4 @@
-"""What stands where a token should be and is none is refused, whatever gives it; no token is."""
+"""A placeholder in the place of a token is refused, wherever it is set; a token never is."""
 
 import base64
 import string

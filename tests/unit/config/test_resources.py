@@ -15,7 +15,7 @@ UNLIMITED = "9223372036854771712\n"
 
 
 def tree(root: Path, cgroup: str, files: Mapping[str, str]) -> Path:
-    """A file system with this /proc/self/cgroup, and these files below /sys/fs/cgroup."""
+    """Make a file system with this /proc/self/cgroup and these files below /sys/fs/cgroup, and return its root."""
     for name, text in {"proc/self/cgroup": cgroup, **{f"sys/fs/cgroup/{key}": files[key] for key in files}}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)

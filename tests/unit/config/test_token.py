@@ -1,4 +1,4 @@
-"""The API token is read when it is needed, and shown to nobody."""
+"""The API token is read when it is needed, and never shown."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The secret of webhooks is read when it is needed, and shown to nobody."""
+"""The secret of webhooks is read when it is needed, and never shown."""
 
 from pathlib import Path
 

@@ -24,7 +24,7 @@ def _some_records(world: World) -> None:
 
 
 def connect(mock_api: MockApi) -> socket.socket:
-    """A connection on which `/invoke` has been asked for."""
+    """Return a connection on which `/invoke` has been requested."""
     url = urlsplit(mock_api.url)
     connection = socket.create_connection((url.hostname, url.port), timeout=5)
     connection.sendall(f"GET /v1/invoke HTTP/1.1\r\nHost: x\r\nX-Inkit-API-Token: {TOKEN}\r\n\r\n".encode())

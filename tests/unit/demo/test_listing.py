@@ -12,7 +12,7 @@ from tests.support.rig import NOW, Clock
 
 
 def fill(world: World, count: int) -> list[str]:
-    """Invocations; the ids, newest first."""
+    """Add so many invocations, and return their IDs, newest first."""
     world.extend("invocations", (invocation(f"rend_{n:03}", NOW + n) for n in range(count)))
     return [f"rend_{n:03}" for n in reversed(range(count))]
 

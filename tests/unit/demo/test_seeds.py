@@ -19,7 +19,7 @@ def seed(name: str) -> Any:
 
 
 def shape(value: Any) -> Any:
-    """The keys of a JSON value, in their order, and the kinds of what is under them."""
+    """Return the keys of a JSON value, in their order, and the types of the values under them."""
     if isinstance(value, dict):
         return [(key, shape(inner)) for key, inner in value.items()]
     return type(value).__name__

@@ -26,7 +26,7 @@ def connect(mock_api: MockApi) -> socket.socket:
 
 
 def exchange(mock_api: MockApi, content: bytes) -> bytes:
-    """All that comes back for some bytes, until the end of the connection."""
+    """Send some bytes, and return everything that comes back until the end of the connection."""
     with connect(mock_api) as connection:
         connection.sendall(content)
         connection.shutdown(socket.SHUT_WR)

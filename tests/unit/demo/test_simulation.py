@@ -14,7 +14,7 @@ BATCHES: tuple[Kind, ...] = ("document_batches", "workflow_batches")
 
 
 def live(minutes: int, seed: int = 7) -> tuple[World, Simulation]:
-    """A world after some minutes in steps of 5 seconds."""
+    """Return a world after some minutes in steps of 5 seconds, and its simulation."""
     world = World(random.Random(seed), lambda: NOW)
     simulation = Simulation(world, random.Random(seed))
     for step in range(minutes * 12 + 1):
@@ -32,7 +32,7 @@ def batches(world: World) -> list[Item]:
 
 
 def open_batches(world: World, before: float) -> set[str]:
-    """The batches with generations in progress that were created before a time."""
+    """Return the batches with generations in progress that were created before a time."""
     return {
         item["id"]
         for item in batches(world)

@@ -1,4 +1,4 @@
-"""The vendor's own client takes the mock API for the vendor."""
+"""The vendor's own client works with the mock API."""
 
 import warnings
 from collections.abc import Iterator

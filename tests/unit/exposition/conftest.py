@@ -10,7 +10,7 @@ from tests.support.scrape_scene import Scene
 
 @pytest.fixture
 def scene() -> Iterator[Scene]:
-    """A store with one exposition of it; no series `_created`, as in the program."""
+    """Yield a store with one exposition of it, without series `_created`, as in the program."""
     off: Callable[[], None] = disable_created_metrics
     on: Callable[[], None] = enable_created_metrics
     off()

@@ -49,7 +49,7 @@ def lines(
 def made(
     family: Family, totals: Sums, optional: bool = False, collector: str = "invocations", cap: int = 2000
 ) -> Gauges | Counters:
-    """All that is rendered of a family."""
+    """Return all that is rendered of a family."""
     families = (family,) if collector in family.zeros else ()
     shape = Shape(Feeds(collector, families), optional, cap)
     return (gauges if family.kind == "gauge" else counters)(shape, CollectorStatus("prod", "inkit", collector), totals)

@@ -82,7 +82,7 @@ def without_the_process(text: bytes) -> list[bytes]:
 
 
 def of_requests(text: bytes) -> list[bytes]:
-    """The lines of REQUESTS and THROTTLED, with HELP and TYPE."""
+    """Return the lines of REQUESTS and THROTTLED, with HELP and TYPE."""
     names = (b"batch_exporter_api_requests", b"batch_exporter_api_throttled_seconds")
     return [
         line for line in text.split(b"\n") if line.removeprefix(b"# HELP ").removeprefix(b"# TYPE ").startswith(names)

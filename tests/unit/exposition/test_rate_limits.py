@@ -96,7 +96,7 @@ def test_a_scrape_has_the_families_only_while_an_api_states_a_limit(clock: Clock
 
 
 def test_a_pause_is_shown_while_it_holds_for_all_accounts_that_it_holds_up(clock: Clock) -> None:
-    """Also for one to which the API has said nothing: another account has the same token."""
+    """That includes an account to which the API has stated nothing, because another account has the same token."""
     live = SelfMetrics("1", "abc", SnapshotStore(), clock)
     shared = Pause()
     limiters = {"asked": shared, "beside": shared, "free": Pause()}

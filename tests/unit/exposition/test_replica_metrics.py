@@ -28,7 +28,7 @@ def status(tick: Tick | None = TICK, now: float = 101.0, tally: Tally | None = N
 
 
 def exposed(shown: ReplicaStatus) -> Mapping[str, str]:
-    """The samples of the exporter itself, by name and labels."""
+    """Return the samples of the exporter itself, by name and labels."""
     live = SelfMetrics("1", "abc", SnapshotStore())
     live.show_replica(lambda: figures(shown))
     text = b"".join(Exposition(SnapshotStore(), (), live.registry).render().chunks).decode()

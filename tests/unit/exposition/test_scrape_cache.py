@@ -98,7 +98,7 @@ def test_when_a_line_changes_only_its_neighbors_are_compressed_again(scene: Scen
     publish(50, 2)
     after = compressed()
     assert len(before) == len(after) > 20
-    # The one with the line, and the end with the checksum of all.
+    # The chunk with the line has changed, and the last one, which has the checksum.
     assert [old is new for old, new in zip(before, after, strict=True)].count(False) == 2
 
 

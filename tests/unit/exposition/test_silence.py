@@ -15,7 +15,7 @@ ACCOUNT = 'account="a"'
 
 
 def shown(scene: Scene, accept: str, encoding: str, names: tuple[str, ...] = ()) -> bool:
-    """Whether a scrape shows the account; the cached one, if there is one, says the same."""
+    """Return whether a scrape shows the account. Asserts that the cached scrape, if there is one, is the same."""
     scrape = scene.exposition.render(accept, encoding, names)
     text = b"".join(scrape.chunks)
     found = ACCOUNT in (gzip.decompress(text) if encoding else text).decode()

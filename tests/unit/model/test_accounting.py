@@ -69,7 +69,7 @@ def test_a_new_record_is_an_event_if_it_is_new_and_none_if_it_was_only_not_looke
 
 
 def counted(*seen: Record) -> Counter[Key]:
-    """All events of a record that is new, and is seen so one time after the other."""
+    """Return all events of a record that is new and is seen in these states, one after the other."""
     return followed(RULES, *seen)
 
 
@@ -109,7 +109,7 @@ STATUSES = st.sampled_from(["failed", "timed_out", "completed", "in_progress"])
 
 
 def delivered(rollup: str, destinations: dict[str, str], workflow: str | None = None) -> Record:
-    """An invocation as a system reads it: a failure that no destination says is `none`."""
+    """Return an invocation as a system reads it: a failure without a failed destination is `none`."""
     tail = () if workflow is None else (workflow,)
     contributions: Counter[Key] = Counter()
     for name, status in destinations.items():
@@ -256,7 +256,7 @@ def test_errors_of_one_phase_that_get_a_place_are_not_taken_for_those_of_another
 
 
 def test_what_a_record_is_called_later_counts_nothing_again_and_what_it_does_later_counts() -> None:
-    """As when an API leaves out the resource of all batches for a while."""
+    """An API may leave out the resource of all batches for a while."""
     outcome = Outcome("status", frozenset({"failed"}), alert="X")
     labels = ("account", "resource", "mode", "status")
     family = Family("b_total", "counter", "X.", labels, outcome=outcome, describing=("resource", "mode"))

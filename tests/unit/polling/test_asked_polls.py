@@ -19,7 +19,7 @@ def take(schedule: Schedule[str], now: float) -> Turn[str] | None:
 
 
 def polled(*, succeeded: bool = True, wait: float = 0.0) -> Schedule[str]:
-    """A schedule with one collector, polled from 0 to 1 and due at 300."""
+    """Return a schedule with one collector, polled from 0 to 1 and due at 300."""
     schedule: Schedule[str] = Schedule()
     schedule.add("a", INTERVAL, 0)
     turn = take(schedule, 0)
@@ -181,7 +181,7 @@ class Api:
             assert self.due == before
             self.again = True
         elif self.succeeded:
-            assert self.due <= max(self.now, self.ended + self.apart), "soon"
+            assert self.due <= max(self.now, self.ended + self.apart), "due without further delay"
             assert self.due <= before
         else:
             assert self.due == before, "the API has not answered the last poll, or there was none"
@@ -198,7 +198,7 @@ class Api:
             if turn.polls:
                 self.turn = turn
                 if self.regular is not None:
-                    assert self.now - self.asked_ended >= self.apart - 1e-6, "whoever asks, however often"
+                    assert self.now - self.asked_ended >= self.apart - 1e-6, "requests can't bring polls too close"
             else:
                 self.schedule.done(turn, self.now)
         self.now = until

@@ -1,4 +1,4 @@
-"""Past what one process bears, `BatchExporterPollsLate` fires before gauges turn stale."""
+"""Beyond the capacity of one process, `BatchExporterPollsLate` fires before gauges turn stale."""
 
 import re
 from dataclasses import dataclass, field

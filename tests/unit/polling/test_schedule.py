@@ -200,7 +200,7 @@ def test_after_a_pause_what_came_due_is_spread_and_says_how_late_it_is() -> None
 def test_an_account_that_turns_quick_after_a_pause_brings_none_of_its_polls_forward(
     events: list[tuple[int, bool]],
 ) -> None:
-    """`events`: which collector's account turned quick, and whether the next poll begins then."""
+    """Each of `events` is the collector whose account turned quick, and whether the next poll begins then."""
     schedule: Schedule[str] = Schedule()
     for place in range(10):
         schedule.add(str(place), 60, place)
@@ -344,7 +344,7 @@ def test_a_poll_may_be_brought_forward_and_is_not_put_off_by_that() -> None:
 def test_a_poll_that_began_before_the_next_one_was_brought_forward_can_not_put_that_off(
     at: float, wait: float, due: float
 ) -> None:
-    """A request that hangs knows nothing of what others have found out meanwhile."""
+    """The result of a request that hangs does not take into account what other requests have found out meanwhile."""
     schedule: Schedule[str] = Schedule()
     schedule.add("a", 60, 0)
     turn = take(schedule, 0)

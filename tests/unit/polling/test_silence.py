@@ -66,7 +66,7 @@ def test_what_is_not_the_fault_of_the_api_is_no_silence_and_ends_none(reasons: l
 def test_one_answer_in_a_failed_poll_ends_the_silence() -> None:
     """A backfill that gets on a little at each poll must not be slowed down."""
     silence = silent(60, 7)
-    assert silence.failed(Reason.SERVER_ERROR, 1), "others learn of it"
+    assert silence.failed(Reason.SERVER_ERROR, 1), "the other collectors are notified"
     assert not silence.is_long
     assert silence.wait() == 0.0
     assert not silence.failed(Reason.SERVER_ERROR, 1)

@@ -1,4 +1,4 @@
-"""What was hidden is ended and begins anew, whatever happens before that."""
+"""A hidden account is ended and started again, whatever happens before that."""
 
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
@@ -55,12 +55,12 @@ class Surroundings:
         self.polled -= set(accounts)
 
     def released(self, accounts: Collection[str]) -> None:
-        """Nothing is released here."""
+        """Release nothing."""
 
     # What happens.
 
     def tick(self) -> None:
-        """A heartbeat arrives at once, and finds all leases."""
+        """Let a heartbeat arrive at once, and find all leases."""
         leases = dict.fromkeys(NAMES, 1)
         tick = Tick(self.now, self.now, (Peer("one", "same", 0.0),), leases, (), self.now)
         self.held.become(self.held.replica.after(tick))

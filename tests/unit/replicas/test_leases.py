@@ -31,7 +31,7 @@ def names(count: int) -> frozenset[str]:
 
 
 def world(random: Random, accounts: int = 12, slowest: float = 0.3) -> World:
-    """One with two configurations: the second has other accounts as well, and lacks some."""
+    """Return a world with two configurations: the second has other accounts as well, and lacks some."""
     every = sorted(names(accounts + 3))
     return World(random, {"first": frozenset(every[:accounts]), "second": frozenset(every[3:])}, slowest)
 
@@ -150,7 +150,7 @@ def test_replicas_that_die_together_are_replaced_within_the_ttl() -> None:
 
 
 def outage(seconds: float) -> World:
-    """Three replicas after a time without the database. One of them is a second and a half late to return."""
+    """Return three replicas after so long without the database. One of them returns a second and a half late."""
     tried = world(Random(3), accounts=30)
     for _ in range(3):
         tried.start("first")
@@ -171,7 +171,7 @@ def test_an_hour_without_the_database_changes_no_owner() -> None:
 
 
 def crash_loop(seconds: float) -> World:
-    """One healthy replica, one that died with some accounts, and one that dies so soon after each start."""
+    """Return one healthy replica, one that died with some accounts, and one that dies so soon after each start."""
     tried = world(Random(4), accounts=30)
     tried.start("first")
     tried.run(30.0)
@@ -200,7 +200,7 @@ def nothing(_: World) -> None:
 
 
 def violated(kind: str, break_it: Callable[[World], None] = nothing, seeds: int = 100) -> bool:
-    """Whether some run of a world without a guard has a violation of this kind."""
+    """Return whether a run of a world without a guard has a violation of this kind."""
     for seed in range(seeds):
         tried = world(Random(seed))
         break_it(tried)
@@ -220,7 +220,7 @@ def test_without_the_deadline_two_replicas_expose_an_account(monkeypatch: pytest
 
 
 def test_without_the_wait_for_the_end_of_polls_two_replicas_expose_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would be released while it is exposed."""
+    """The account would be released while it is exposed."""
     monkeypatch.setattr(Replica, "owned", property(lambda self: self.tick.leases if self.tick else {}))
     monkeypatch.setattr(Replica, "to_release", lambda self, running: self.giving)
     assert violated("is exposed by")
@@ -281,7 +281,7 @@ def test_without_calm_accounts_move_more_than_needed(monkeypatch: pytest.MonkeyP
 
 
 def returning(seconds: float, seed: int = 7) -> World:
-    """Two replicas, and one of them was stopped for so long."""
+    """Return two replicas, of which one was suspended for so long."""
     tried = world(Random(seed), slowest=0.45)
     tried.start("first")
     tried.start("first")
@@ -298,7 +298,7 @@ def test_a_replica_that_returns_when_it_expires_owns_nothing_together_with_anoth
 def test_a_claim_that_finds_an_expired_heartbeat_which_returns_meanwhile_breaks_the_promise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """So the statement locks the heartbeats that it finds expired."""
+    """For that reason, the statement locks the heartbeats that it finds expired."""
     live = Table.live
 
     def claim(self: Process, candidates: Collection[str], count: int, now: float) -> dict[str, int]:
@@ -400,7 +400,10 @@ def test_accounts_that_are_not_configured_are_neither_claimed_nor_counted() -> N
 
 
 def forgotten(since: float, *live: Peer) -> tuple[str, ...]:
-    """What the replica "one" forgets of an account that is in no configuration of its own, unowned since then."""
+    """Return what the replica "one" forgets of an account that is in no configuration of its own.
+
+    The account is unowned since the time given.
+    """
     known = ticked(tick(0.0, *live), tick(10.0, *live), accounts=1)
     free = [Unowned("removed", None, since), Unowned("account-000", None, since)]
     return known.after(replace(tick(20.0, *live), unowned=tuple(free))).decide(20.0).forget

@@ -161,7 +161,7 @@ def leave(stage: Stage, holder: str) -> None:
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """One whose pool gives itself as connection, and whose statements change the simulated table."""
+    """Return a stage whose pool passes itself as connection, and whose statements change the simulated table."""
     simulated = SimpleNamespace(
         tick=read,
         claim=claim,
@@ -256,7 +256,7 @@ def test_an_account_that_another_replica_took_over_ends(stage: Stage) -> None:
 
 
 def test_what_another_one_took_over_meanwhile_is_hidden_before_anything_is_exposed_again(stage: Stage) -> None:
-    """The process was stopped: its next tick finds that some leases are its own still."""
+    """The process was suspended, and its next tick finds that it still has some of its leases."""
     alone(stage)
     stage.now += 60.0
     stage.table.claim("two", ["b"], 1, (), database_time(stage))

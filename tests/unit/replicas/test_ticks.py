@@ -58,7 +58,7 @@ def made(postgres: Server) -> Iterator[Leases]:
 
 
 def waits_for_a_lock(connection: Connection, watched: Connection) -> bool:
-    """Whether the statement of a connection comes to wait for a lock, within ten seconds."""
+    """Return whether the statement of a connection begins to wait for a lock within ten seconds."""
     query = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s"
     for _ in range(1000):
         row = connection.execute(query, (watched.info.backend_pid,)).fetchone()
@@ -240,7 +240,7 @@ def test_replicas_that_died_long_ago_are_forgotten_unless_they_still_hold_leases
 
 
 def test_two_that_claim_at_once_share_and_do_not_wait_for_each_other(made: Leases) -> None:
-    """The rows that one has locked are skipped by the other."""
+    """Each claim skips the rows that the other one has locked."""
     ticks.add_accounts(made.one, [f"account-{number}" for number in range(20)])
     free = made.tick("one").unowned
     with made.one.transaction():
@@ -278,7 +278,7 @@ def test_a_heartbeat_that_returns_waits_for_a_claim_and_then_reads_that_the_leas
 
 
 def test_a_claim_does_not_take_from_a_heartbeat_that_is_just_returning(made: Leases) -> None:
-    """Neither before it is committed nor after, though the claim has begun before."""
+    """The claim begins before the heartbeat is committed. It takes nothing before the commit, and nothing after it."""
     ticks.add_accounts(made.one, ["a"])
     made.claim("one")
     made.expire("one")
@@ -318,7 +318,7 @@ def test_a_claim_passes_over_an_account_whose_owner_is_just_writing(made: Leases
 
 
 def test_no_statement_leaves_a_transaction_open(made: Leases) -> None:
-    """Each one has ended when the next begins: what happens between two, another connection sees."""
+    """Each transaction ends before the next one begins, so that another connection sees the changes in between."""
     ticks.add_accounts(made.one, ["a"])
     seen: list[object] = []
 
@@ -353,7 +353,7 @@ def plan(connection: Connection, statement: str, values: Mapping[str, object]) -
 
 
 def test_no_statement_of_a_tick_scans_the_leases_of_many_accounts(made: Leases) -> None:
-    """Each goes by the index on the holder or by the account."""
+    """Each statement uses the index on the holder or the one on the account."""
     ticks.add_accounts(made.one, [f"account-{number:06}" for number in range(MANY)])
     holders = [f"holder-{number:02}" for number in range(20)]
     for holder in holders:

@@ -28,7 +28,7 @@ NUMBERS = itertools.count()
 
 
 def cumulative(observations: Observations | None, bounds: Bounds) -> dict[float, int]:
-    """What the buckets with these bounds are exposed at."""
+    """Return the values that the buckets with these bounds are exposed with."""
     counts = (0,) * (len(bounds) + 1) if observations is None else observations.within(bounds).counts
     return dict(zip((*bounds, math.inf), itertools.accumulate(counts), strict=True))
 
@@ -112,7 +112,7 @@ def test_bounds_that_nobody_has_configured_for_long_are_forgotten_once_they_are_
 
 
 def test_bounds_are_written_only_where_an_account_has_chosen_some() -> None:
-    """So a program from before there was a choice reads the state of accounts that make none."""
+    """An older program, which had no choice of bounds, can then read the state of accounts that choose none."""
     own, chosen = observed(None, [(1, 30.0)], OWN), observed(None, [(1, 30.0)], (60.0,))
     assert encoded(own, OWN) == "[[0, 1, 0], 30.0]"
     assert encoded(chosen, OWN) == "[[1, 0], 30.0, [60.0]]"

@@ -17,7 +17,7 @@ def record(name: str, created_at: float = 0.0, workflow: str | None = None, **fa
 
 
 def see(state: State, seen: Iterable[Record], at: float = 10.0, news_since: float | None = 0.0) -> list[Failed]:
-    """What is kept after a poll that has seen these."""
+    """Return what is kept after a poll that has seen these records."""
     with state.records("prod", "x", RULES) as records:
         records.apply(seen, Observation(at, news_since))
         return list(records.failures.all())

@@ -65,7 +65,7 @@ GAUGE: Key = ("g", "open")
 def test_a_failure_in_one_of_two_rows_of_a_record_counts_once_whichever_comes_first(
     records: Records, turned: bool, again: bool
 ) -> None:
-    """A replica of the API that is behind may give the older one of them."""
+    """A replica of the API that lags behind may return the older row."""
     rows = [record("r1", {A: 1}), record("r1", {GAUGE: 1})]
     rows = rows[::-1] if turned else rows
     for _ in range(2):

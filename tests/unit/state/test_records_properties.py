@@ -153,7 +153,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(key=COUNTERS, into=COUNTERS)
     def relabel_waiting(self, key: Key, into: Key) -> None:
-        """What waits to be published moves on to another series, but for series that nobody knows."""
+        """Move events that wait to be published to another series, except for an unknown series."""
         waiting = self.model.events[key] - self.model.published[key]
         self.state.statements = None
         with self.state.records("prod", "x", RULES) as records:
@@ -166,7 +166,7 @@ class Machine(RuleBasedStateMachine):
         self.look()
 
     def find_out_which(self, after: Model) -> None:
-        """It died before or after it was done, and nowhere in between: `look` finds out which."""
+        """Find out whether the program died before or after it was done. `look` rules out everything in between."""
         self.state.statements = None
         with self.state.records("prod", "x", RULES) as records:
             if records.marks == after.marks and set(records.get(NAMES)) == set(after.records):
@@ -199,7 +199,7 @@ class Machine(RuleBasedStateMachine):
         assert sums.oldest_in_flight == min(open_since, default=None)
 
     def look_up(self, records: Records) -> None:
-        """Every way to find records finds those of the model."""
+        """Assert that every way to find records finds those of the model."""
         all_ = sorted(self.model.records.values(), key=lambda record: record.id.encode())
         assert [record.id for record in records.following("", 9)] == [record.id for record in all_]
         assert list(records.following("B", 1)) == [record for record in all_ if record.id.encode() > b"B"][:1]

@@ -48,7 +48,7 @@ def good(shape: Shape, name: str) -> dict[str, Any]:
 
 
 def parsed(shape: Shape, blocks: Sequence[Mapping[str, Block]]) -> list[float]:
-    """The values of all samples in the text format. Both formats must parse."""
+    """Return the values of all samples in the text format. Asserts that both formats parse."""
     values: list[float] = []
     for families in blocks:
         for family in sources()[shape.system].families:
@@ -92,7 +92,7 @@ def test_each_item_is_a_record_or_rejected_and_those_beside_it_are_as_they_are_a
 
 
 def kept(shape: Shape, page: Page) -> Mapping[str, Record]:
-    """The records as the state gives them back, once their sums have been exposed."""
+    """Return the records as the state returns them, once their sums have been exposed."""
     rules = Rules.of(sources()[shape.system].families)
     with tempfile.TemporaryDirectory() as folder, prepared(Path(folder) / "state.db") as state:
         with state.records("prod", shape.collector, rules) as records:

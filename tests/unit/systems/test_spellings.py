@@ -34,7 +34,7 @@ DESTINATION = st.sampled_from(DESTINATIONS)
 def test_an_invocation_is_the_same_in_every_spelling(
     status: str, rollup: str, deliveries: dict[str, str], how: str
 ) -> None:
-    """A failure must not count again, as that of another destination, where hosts spell it in two ways."""
+    """Hosts may spell a destination in two ways. A failure must not count again, as that of another destination."""
     others = {spelled(name, how): spelled(delivery, how) for name, delivery in deliveries.items()}
     other = inkit_items.invocation(spelled(status, how), spelled(rollup, how), **others)
     assert inkit_items.read(other, "invocations") == inkit_items.read(

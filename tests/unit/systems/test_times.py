@@ -102,7 +102,7 @@ def test_a_time_that_is_none_is_rejected(value: JSON) -> None:
     st.booleans(),
 )
 def test_an_epoch_time_is_the_same_in_every_unit(seconds: int, unit: int, as_text: bool) -> None:
-    """Each language has its own favorite, and a server may be rewritten in another one."""
+    """The usual unit depends on the language, and a server may be rewritten in another one."""
     number = seconds * unit
     assert epoch_time(str(number) if as_text else number, "created_at") == pytest.approx(seconds, abs=1e-3)
 

@@ -1,4 +1,4 @@
-"""Webhooks as the application sees them: who signs is served, and nobody else learns anything."""
+"""Webhooks as the application sees them: signed requests are served, and others learn nothing."""
 
 import asyncio
 import hashlib
@@ -85,7 +85,7 @@ class Hooks:
 
 
 def received(parts: list[bytes], ends: bool = True) -> Callable[[], Awaitable[Mapping[str, Any]]]:
-    """What the server gives the application: the parts of a body, and then that the client has gone."""
+    """Return what the server passes to the application: the parts of a body, and then that the client has gone."""
     messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts] or [
         {"type": "http.request", "body": b"", "more_body": True}
     ]

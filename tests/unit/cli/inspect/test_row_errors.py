@@ -1,4 +1,4 @@
-"""An errors file in short: equal errors become one, and quote nobody."""
+"""The summary of an errors file: equal errors are merged, and no value of a row is quoted."""
 
 from exporter.cli.inspect.row_errors import Summary, summary
 from exporter.systems.detail import RowError

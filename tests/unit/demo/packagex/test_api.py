@@ -76,7 +76,7 @@ def test_nothing_is_shown_without_the_right_key(client: Client, headers: dict[st
 
 
 def refusal(client: Client, answer: requests.Response) -> Any:
-    """The envelope of an error, looked at."""
+    """Return the envelope of an error response. Asserts that the envelope is complete and that the key is not in it."""
     envelope = answer.json()
     assert list(envelope) == ENVELOPE
     assert envelope["status"] == answer.status_code

@@ -20,13 +20,13 @@ ALL = {f"include_{name}": "true" for name in FILES}
 
 
 def faulty(batch_id: str = "batch_1", resource: str = "contact") -> Item:
-    """A batch of ten items, of which two failed the validation and one the processing."""
+    """Return a batch of ten items, of which two failed the validation and one the processing."""
     phases = [phase("validation", 10, 8, 2), phase("processing", 8, 7, 1), phase("cleanup", 7, 7)]
     return packagex_batch(batch_id, NOW, resource=resource, phases=phases)
 
 
 def urls(client: Client, batch_id: str = "batch_1", **params: str) -> dict[str, str]:
-    """The URLs in an answer, by their keys."""
+    """Return the URLs in an answer by their keys."""
     batch = client.page(f"/batches/{batch_id}", **(params or ALL))["data"]
     return {key: value for key, value in batch.items() if key.endswith("_url")}
 

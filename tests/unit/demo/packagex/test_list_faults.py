@@ -1,4 +1,4 @@
-"""What is untrue in the list of batches when that is wanted, while each answer for itself looks right."""
+"""Faults of the list of batches that a test can switch on, while each single response looks right."""
 
 from typing import Any
 

@@ -10,7 +10,7 @@ from tests.support.rig import NOW
 
 
 def fill(batches: Batches, count: int) -> list[str]:
-    """Batches; the ids, oldest first."""
+    """Add so many batches, and return their IDs, oldest first."""
     batches.extend(packagex_batch(f"batch_{n:03}", NOW + n) for n in range(count))
     return [f"batch_{n:03}" for n in range(count)]
 

@@ -21,7 +21,7 @@ def begun(seed: int = 7, pace: PackagexPace | None = None) -> tuple[Batches, Pac
 
 
 def live(minutes: int, seed: int = 7, pace: PackagexPace | None = None) -> tuple[Batches, PackagexSimulation]:
-    """Batches after some minutes in steps of 5 seconds."""
+    """Return batches after some minutes in steps of 5 seconds, and their simulation."""
     batches, simulation = begun(seed, pace)
     for step in range(minutes * 12 + 1):
         simulation.step(NOW + step * 5)

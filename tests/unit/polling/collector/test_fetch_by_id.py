@@ -28,7 +28,7 @@ def cost(chosen: Plan, ways: Ways, count: int) -> int:
 
 
 def possible(ranks: Sequence[int], ways: Ways) -> list[Plan]:
-    """All plans that bring each record up to date."""
+    """Return all plans that bring each record up to date."""
     plans = [Plan(ways.pages_read, 0, filtered=True)] if ways.filters and ways.can_fetch_by_id else []
     for page in range(ways.pages_read, max([ways.pages_read, *(rank // ways.rows + 1 for rank in ranks)]) + 1):
         left = sum(rank // ways.rows + 1 > page for rank in ranks)
@@ -51,7 +51,7 @@ def test_a_plan_reaches_every_record_and_none_costs_less(ranks: list[int], ways:
     [
         ([], {}, Plan(1, 0)),
         ([], {"can_fetch_by_id": False}, Plan(1, 0)),
-        # What costs the same is asked for by its ids.
+        # At equal cost, records are fetched by ID.
         ([15], {}, Plan(1, 1)),
         ([15], {"can_fetch_by_id": False}, Plan(2, 0)),
         ([15, 16], {}, Plan(2, 0)),

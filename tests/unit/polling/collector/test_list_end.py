@@ -78,7 +78,10 @@ def test_a_list_that_breaks_off_says_where_and_how(page: Page, message: str, sta
 
 
 def after(*pages: int) -> tuple[Depth, list[bool]]:
-    """Polls that find the list broken off at these pages: what is known then, and whether each accepts the end."""
+    """Let polls find the list broken off at these pages.
+
+    Returns what is known then, and whether each accepts the end.
+    """
     depth, accepted = Depth(), []
     for page in pages:
         depth = Depth(depth.page, depth.polls)

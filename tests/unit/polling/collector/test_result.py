@@ -13,7 +13,7 @@ WHERE = {"account": "prod", "collector": "invocations"}
 
 
 def day(caplog: pytest.LogCaptureFixture, level: int, interval: int = 60) -> list[logging.LogRecord]:
-    """The lines of a day in which each poll finds a record of each kind, with values that nobody has seen before."""
+    """Return the lines of a day in which each poll finds a record of each kind, with values that are new each time."""
     notices = Notices()
     with caplog.at_level(level, logger=LOGGER):
         for now in range(0, 86_400, interval):

@@ -9,7 +9,7 @@ from tests.support.postgres import Server
 
 @pytest.fixture
 def database(postgres: Server) -> Iterator[str]:
-    """The name of an empty database."""
+    """Yield the name of an empty database."""
     name = postgres.database()
     yield name
     postgres.drop(name)

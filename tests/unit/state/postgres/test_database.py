@@ -213,7 +213,7 @@ def test_what_else_tls_says_is_a_failure_of_tls() -> None:
 
 @pytest.fixture(scope="module")
 def authorities(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the authority of the server's certificate, and with another one."""
+    """Return a folder with the authority of the server's certificate, and with another one."""
     folder = tmp_path_factory.mktemp("authorities")
     certificates.make(folder)
     trustme.CA().cert_pem.write_to_path(folder / "another.pem")

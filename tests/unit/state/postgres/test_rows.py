@@ -87,7 +87,7 @@ def rows_of(pool: Pool, collector: str = "x", fence: Fence | None = FENCE) -> Po
 
 
 def everything(rows: Rows) -> dict[str, object]:
-    """What all reads return, where there is no order in a comparable one."""
+    """Return what all reads return, sorted where their order is not specified."""
     between = [(low, high) for low in (float("-inf"), 0.1) for high in (1.5, float("inf"))]
     return {
         "marks": rows.marks(),
@@ -117,7 +117,7 @@ def clear(connection: Connection) -> None:
 @settings(max_examples=examples(60), suppress_health_check=list(HealthCheck))
 @given(polls=st.lists(st.lists(WRITES, max_size=3), max_size=3), asked=st.booleans())
 def test_the_rows_are_those_of_sqlite(pool: Pool, tmp_path: Path, polls: list[list[Write]], asked: bool) -> None:
-    """Within a poll and in the next one, whatever was read in between and so is kept in memory."""
+    """They are equal within a poll and in the next one, whatever was read in between and is kept in memory."""
     pool.submit(clear).result()
     (tmp_path / "state.db").unlink(missing_ok=True)
     with prepared(tmp_path / "state.db"):

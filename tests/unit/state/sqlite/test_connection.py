@@ -154,7 +154,7 @@ def test_whatever_fails_in_between_all_that_was_written_is_kept(
 
 
 def locked(state: SqliteState) -> tuple[StateError, float]:
-    """What a poll says that can't write, and how many seconds it took."""
+    """Return the error of a poll that can't write, and how many seconds the poll took."""
 
     def poll() -> None:
         with state.records("prod", "x", RULES) as records:

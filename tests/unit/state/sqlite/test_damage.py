@@ -36,7 +36,7 @@ def fill(state: State, first: int, count: int = 300) -> None:
 
 
 def poll(state: State) -> None:
-    """All that a poll does with a state: read all of it, and write."""
+    """Do all that a poll does with a state: read all of it, and write."""
     with state.records("prod", "x", RULES) as records:
         records.sums()
         records.failures.all()
@@ -49,7 +49,7 @@ def poll(state: State) -> None:
 
 
 def outcome(path: Path) -> str:
-    """The messages of two polls with this file; nothing if they succeed."""
+    """Return the message of the first of two polls with this file that fails; nothing if both succeed."""
     try:
         with prepared(path) as state:
             poll(state)
@@ -61,7 +61,7 @@ def outcome(path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state as a program leaves it that was killed: part of it is in the write-ahead log."""
+    """Return a state as a killed program leaves it: part of it is in the write-ahead log."""
     folder = tmp_path_factory.mktemp("whole")
     with prepared(folder / "state.db") as state:
         fill(state, 0)
@@ -172,7 +172,7 @@ def test_content_that_is_not_as_it_was_written_is_damage(
 
 @pytest.mark.parametrize(("table", "column"), [("records", "adds"), ("failures", "amounts"), ("series", "key")])
 def test_a_number_where_text_was_written_is_damage(whole: Path, tmp_path: Path, table: str, column: str) -> None:
-    """One bit of a row says of which type a value is. SQLite itself would make text of it again."""
+    """One bit of a row says which type a value has. SQLite itself would convert the number to text."""
     path = copied(whole, tmp_path / "state")
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("PRAGMA writable_schema = ON")

@@ -30,7 +30,7 @@ MARKS = {
 
 
 def kept(status: str, rollup: str, destinations: Mapping[str, str], in_flight: bool) -> dict[Key, int]:
-    """What version 3 kept of an invocation."""
+    """Return what version 3 kept of an invocation."""
     contributions: dict[Key, int] = {("inkit_invocations", status, rollup): 1}
     for name, state in destinations.items():
         contributions["inkit_invocation_generations", name, state] = 1
@@ -92,7 +92,7 @@ def old(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def upgraded(old: Path, rig: Rig) -> Iterator[Rig]:
-    """The world as version 3 saw it last, and its file under this version."""
+    """Yield the world as version 3 last saw it, and its file under this version."""
     for name, status, rollup, destinations in (
         ("rend_done", "Completed", "Completed", {"box": "Completed"}),
         ("rend_delivery", "Completed", "Failed", {"box": "Failed"}),
@@ -129,7 +129,7 @@ def test_what_has_not_changed_is_no_event_but_for_what_version_3_did_not_count(u
     before = upgraded.events("invocations")
     poller = upgraded.poller("invocations")
     upgraded.reconcile(poller)
-    assert upgraded.events("invocations") - before == {(INVOCATIONS, "failed"): 1}, "the one that is open still"
+    assert upgraded.events("invocations") - before == {(INVOCATIONS, "failed"): 1}, "the record that is still open"
     assert upgraded.exact("invocations")
 
 

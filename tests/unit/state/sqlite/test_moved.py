@@ -80,7 +80,7 @@ def test_a_state_that_is_deleted_after_the_last_poll_is_written_again_at_the_end
 
 
 def test_a_state_that_is_deleted_during_polls_is_written_again_by_the_next_one(tmp_path: Path) -> None:
-    """The polls under way go on, or fail with what has happened."""
+    """The polls under way go on, or fail with a message about the deletion."""
 
     def failing(state: State) -> None:
         with state.records("prod", "x", RULES) as records:
@@ -243,7 +243,7 @@ def test_a_state_that_is_cut_while_it_runs_is_damaged_at_once_and_not_at_the_res
 def test_a_state_that_a_backup_is_written_over_is_not_used_before_the_restart_and_then_as_it_is(
     tmp_path: Path, before: int, after: int, folds: bool
 ) -> None:
-    """Whatever stands in the log, and whatever the connection remembers: pages of both may fit each other."""
+    """This holds whatever is in the log or cached by the connection: pages of both may fit each other."""
     path, backup, clock = tmp_path / "state.db", tmp_path / "backup.db", Clock(0.0)
     with prepared(path, clock) as state:
         clock.now += 60.0
@@ -299,7 +299,7 @@ def test_a_checkpoint_of_another_program_is_no_damage(tmp_path: Path) -> None:
 
 
 def test_a_copy_of_what_it_was_at_the_start_may_be_written_over_it(tmp_path: Path) -> None:
-    """All that has changed since stands in the log."""
+    """The log has all changes since then."""
     path = tmp_path / "state.db"
     with prepared(path) as state:
         poll(state)

@@ -204,7 +204,7 @@ def test_of_the_curves_the_first_that_this_machine_can_offer_is_offered(
     offer = ssl.SSLContext.set_ecdh_curve
 
     def offered(context: ssl.SSLContext, name: str) -> None:
-        """As Python 3.11.2, with an OpenSSL that has no large curves."""
+        """Refuse large curves, as Python 3.11.2 does with an OpenSSL that has none."""
         if name == "X25519":
             raise ssl.SSLError(129, "[EC: UNKNOWN_GROUP] unknown group")
         if name == "secp521r1":

@@ -29,7 +29,7 @@ def header(path: Path, word: str) -> list[str]:
 
 
 def current(case: Path, folder: Path) -> WebConfigFile:
-    """The case as a file beside the certificates that it names."""
+    """Return the case as a file beside the certificates that it names."""
     return WebConfigFile(Path(shutil.copy(case, folder)))
 
 

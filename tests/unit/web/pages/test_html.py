@@ -21,7 +21,7 @@ def whole(links: tuple[Link, ...] = LINKS) -> str:
 
 
 def part(expression: str, **values: object) -> Reader:
-    """What one of the templates' parts makes of these values."""
+    """Return what one of the templates' parts renders for these values."""
     template = "{% from 'parts.html' import name, when %}{{ " + expression + " }}"
     return Reader(environment().from_string(template).render(**values))
 

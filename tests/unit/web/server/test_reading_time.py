@@ -58,7 +58,7 @@ async def app(scope: object, receive: object, send: object) -> None: ...
 
 
 def connected(limits: Limits) -> tuple[Connection, Loop, Transport]:
-    """A connection whose response is about to be sent."""
+    """Return a connection whose response is about to be sent, with its loop and its transport."""
     loop, transport = Loop(), Transport()
     connection = Connection(
         ConnectionLimiter(limits),
@@ -79,7 +79,7 @@ TIMES = st.integers(0, 200).map(lambda quarters: quarters / 4)
 
 @given(st.lists(st.tuples(TIMES, TIMES), max_size=20))
 def test_the_time_in_which_a_response_waits_for_its_turn_is_not_its_clients(steps: list[tuple[float, float]]) -> None:
-    """Each step: how long the client takes to read a part, and how long the next one waits for its turn."""
+    """A step has the seconds in which the client reads a part, and those in which the next one waits for its turn."""
     connection, loop, transport = connected(Limits(answer_seconds=SECONDS))
     taken = 0.0
     for reads, waits in steps:
