@@ -129,7 +129,10 @@ def whole(client: socket.socket) -> bytes:
 
 @contextlib.contextmanager
 def answering(*answers: bytes) -> Iterator[tuple[str, int]]:
-    """A server that says these one after the other, to whoever says anything, on one connection."""
+    """Run a server that sends these answers on one connection, one for each piece that it receives.
+
+    Yields its address.
+    """
 
     def answer() -> None:
         client, _ = listening.accept()

@@ -214,7 +214,7 @@ def test_a_token_file_for_all_is_a_warning_in_check_and_in_the_log(rig: Rig, tmp
 
 @contextmanager
 def answering(answer: Callable[[str], tuple[int, str, str]]) -> Iterator[str]:
-    """A server whose answer to a path is a status, a content type and a body."""
+    """Run a server whose answer to a path is a status, a content type and a body. Yields its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -262,7 +262,7 @@ OTHERS: Mapping[str, tuple[int, str, str]] = {
 
 
 def test_no_collector_is_called_right_where_another_server_answers(tmp_path: Path) -> None:
-    """Each account is of one of these servers: the first part of a path says which."""
+    """Each account has one of these servers; the first part of the path selects it."""
     servers = list(OTHERS.values())
     with answering(lambda path: servers[int(path.split("/")[1])]) as url:
         accounts = [

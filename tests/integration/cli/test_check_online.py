@@ -23,7 +23,7 @@ INVOCATIONS = "invocations"
 
 
 def fill(rig: Rig, count: int = 60, newest: float = NOW) -> None:
-    """An hour between two records of each kind."""
+    """Add so many records of each kind, an hour apart."""
     for number in range(count):
         at = newest - number * HOUR
         rig.world.add("document_batches", document_batch(f"rb_{number:03}", at))
@@ -38,7 +38,7 @@ def configured(url: str, folder: Path, more: str = "") -> str:
 
 
 def checked(url: str, folder: Path, status: int = 0, more: str = "") -> dict[str, Any]:
-    """The account, as JSON has it."""
+    """Return the account from the JSON output. Asserts the exit status."""
     done = run("check", "--online", "--json", configured(url, folder, more))
     assert done.returncode == status, done.stderr
     document = json.loads(done.stdout)

@@ -118,7 +118,7 @@ class Terminal:
         self._until(lambda: b"ready> " in self.seen)
 
     def line_after(self, keys: str) -> str:
-        """What stands in the line after these keys; it is empty again then."""
+        """Return the line that is there after these keys, and empty it."""
         file = self._folder / "line"
         file.unlink(missing_ok=True)
         self._type(keys + "\x14")
@@ -169,7 +169,7 @@ def test_a_program_is_found_where_it_is_typed(shell: str, folder: Path) -> None:
 
 
 def fish(folder: Path, line: str) -> list[str]:
-    """What fish offers for the last word of a line."""
+    """Return what fish offers for the last word of a line."""
     script = "batch-exporter --completion-script-fish | source; complete -C $argv[1]"
     done = subprocess.run(
         ["fish", "--no-config", "-c", script, line],

@@ -26,7 +26,7 @@ NOHUP = ("sh", "-c", 'trap "" HUP; exec "$@"', "nohup")
 
 @contextmanager
 def demo(folder: Path, mode: str, *, prefix: Sequence[str] = ()) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """The demo at work, whose temporary files are in a folder, and what it has printed."""
+    """Run the demo with its temporary files in a folder. Yields its process and what it has printed."""
     process = subprocess.Popen(
         # The tests themselves may run under nohup.
         ["env", "--default-signal=HUP", *prefix, *PROGRAM, "--api-port=0", mode],
@@ -81,7 +81,7 @@ def test_a_taken_port_is_reported_with_a_command_for_another_one(taken: int | No
         try:
             other.bind(("127.0.0.1", taken or 0))
         except OSError:
-            # Somebody else has it, which is as good.
+            # Another program listens on it, which has the same effect.
             assert taken is not None
         else:
             other.listen()

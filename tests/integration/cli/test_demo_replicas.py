@@ -21,7 +21,7 @@ ACCOUNTS = {f"{name}-{number}" for name in ("demo", "logistics") for number in (
 
 
 def polled(url: str) -> set[str]:
-    """The accounts that a replica exposes; none if it does not answer."""
+    """Return the accounts that a replica exposes; none if it does not answer."""
     try:
         page = requests.get(f"{url}metrics", timeout=10).text
     except requests.ConnectionError:

@@ -23,7 +23,7 @@ LIMITED = ("sh", "-c", 'ulimit -n "$0" && exec "$@"')
 
 @contextlib.contextmanager
 def serving(descriptors: int, flag: str, log: Path) -> Iterator[str]:
-    """The program serving with so many file descriptors, and its URL. It logs into a file."""
+    """Run the program with so many file descriptors, and yield its URL. It logs into a file."""
     with log.open("w") as stderr:
         process = subprocess.Popen(
             [*LIMITED, str(descriptors), *PROGRAM, "--web.listen-address=127.0.0.1:0", flag], env=PATH, stderr=stderr
@@ -100,7 +100,7 @@ def test_hundreds_of_clients_leave_scrapes_and_polls_alone_and_cost_one_line(rig
 
 
 def scraped(scraper: http.client.HTTPConnection) -> str:
-    """A page of metrics, on a connection that is made again where the server has ended it."""
+    """Return a page of metrics. The connection is made again if the server has closed it."""
     for _ in range(50):
         try:
             scraper.request("GET", "/metrics")
@@ -114,7 +114,7 @@ def scraped(scraper: http.client.HTTPConnection) -> str:
 
 @contextlib.contextmanager
 def hanging() -> Iterator[tuple[str, list[socket.socket]]]:
-    """The URL of an API that accepts connections and never answers, and the connections."""
+    """Yield the URL of an API that accepts connections and never answers, and the connections."""
     open_now: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
 
@@ -158,5 +158,5 @@ def test_an_api_that_hangs_for_many_accounts_leaves_scrapes_and_the_state_alone(
 
 
 def open_descriptors(page: str) -> float:
-    """The number of open file descriptors; 0 where there was none to count them."""
+    """Return the number of open file descriptors; 0 if there was none left to count them with."""
     return float((re.findall(r"^process_open_fds (\S+)$", page, re.MULTILINE) or ["0"])[0])

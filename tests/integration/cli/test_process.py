@@ -29,7 +29,7 @@ main()
 
 
 def interrupted(limit: int, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A run of the program that gets the signal at the import with this number."""
+    """Run the program, which gets the signal at the import with this number."""
     return subprocess.run(
         [sys.executable, "-c", BEGUN, str(limit), name, *arguments],
         env=PATH,

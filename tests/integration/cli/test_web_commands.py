@@ -131,7 +131,7 @@ def test_without_a_socket_of_systemd_s_it_ends_with_status_2(rig: Rig, tmp_path:
 
 
 def answer(url: str) -> tuple[int, str]:
-    """The status and the body of a page, asked for without a password."""
+    """Return the status and the body of a page that is requested without a password."""
     try:
         with urllib.request.urlopen(url, timeout=20) as response:
             return response.status, response.read().decode()

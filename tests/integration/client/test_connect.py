@@ -84,7 +84,7 @@ def test_the_options_of_sockets_are_set(serving: Address) -> None:
 
 def test_few_addresses_are_tried_in_parallel_however_many_there_are(hole: Address, serving: Address) -> None:
     def sockets() -> set[str]:
-        """The sockets of this process, each named by its inode: earlier ones may end at any moment."""
+        """Return the sockets of this process, each named by its inode: earlier ones may end at any moment."""
         found = set()
         for descriptor in Path("/proc/self/fd").iterdir():
             with contextlib.suppress(OSError):
@@ -201,7 +201,7 @@ def test_families_take_turns_and_keep_their_order(addresses: list[Address]) -> N
 
 
 def test_cookies_that_the_library_fails_on_are_nobodys_affair() -> None:
-    """It would print a traceback, as a warning."""
+    """The library would print a traceback, as a warning."""
     cookies = b"".join(b"Set-Cookie%s: a=b; expires=2147483648\r\n" % version for version in (b"", b"2"))
     with scripted(OK.replace(b"\r\n", b"\r\n" + cookies, 1)) as server:
         assert bytes(Transport(Tls(), None).get(server.url, {}, {}, DEADLINE).body) == b"{}"

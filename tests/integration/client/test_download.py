@@ -42,7 +42,7 @@ def failure(url: str, deadline: float = 5.0, transport: FileTransport | None = N
 
 
 def file_url(rig: Rig, fault: Fault) -> str:
-    """Where the mock API answers with this fault."""
+    """Return a URL at which the mock API answers with this fault."""
     rig.mock_api.faults.add(fault, "/files/*")
     return rig.mock_api.url.removesuffix("/v1") + "/files/errors.csv" + QUERY
 
@@ -164,7 +164,7 @@ def test_what_is_done_with_a_part_is_not_the_servers_time(rig: Rig) -> None:
 
 
 def named(address: str, port: int = 0) -> HostResolver:
-    """A resolver for which every name but that of the API stands for this address."""
+    """Return a resolver that resolves every name but that of the API to this address."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
     def resolve(host: str, given: int) -> list[Address]:
@@ -195,7 +195,7 @@ def named(address: str, port: int = 0) -> HostResolver:
     ],
 )
 def test_a_host_that_only_this_machine_or_its_network_reaches_is_not_asked(address: str, kind: str) -> None:
-    """Neither by its address nor by a name, whether or not a proxy would ask it for us."""
+    """It is refused by its address and by a name, whether or not a proxy would request it."""
     literal = f"[{address}]" if ":" in address else address
     for host, proxy in [("files.test", None), (literal, None), (literal, "http://127.0.0.1:1")]:
         transport = FileTransport(Tls(), proxy, API, named(address))
@@ -221,7 +221,7 @@ def test_an_address_is_known_in_every_form(form: str) -> None:
 
 
 def test_the_address_that_was_looked_at_is_the_one_connected_to() -> None:
-    """A name that stands for another address a moment later is not looked up again."""
+    """A name that resolves to another address a moment later is not looked up again."""
     with scripted(OK + b"Content-Length: 2\r\n\r\nok") as server:
         answers = iter([ipv4(urlsplit(server.url).port or 0), Address(socket.AF_INET, ("169.254.169.254", 80))])
         transport = FileTransport(Tls(), None, "127.0.0.1", HostResolver(lambda host, port: [next(answers)]))

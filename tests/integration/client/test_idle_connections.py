@@ -80,7 +80,7 @@ def keeping() -> Iterator[Keeping]:
 
 
 def transports(count: int, most: int) -> list[Transport]:
-    """A transport for each of so many accounts, which share the limit, and no connections."""
+    """Return a transport for each of so many accounts. They share the limit, and have no connections."""
     limits = RequestLimits(idle=IdleConnections(most))
     return [Transport(Tls(server_name=str(number)), None, SYSTEM, limits) for number in range(count)]
 
@@ -168,7 +168,7 @@ def test_requests_of_many_threads_do_not_fail_where_connections_are_closed_for_o
 @given(st.lists(st.integers(0, 900), min_size=1, max_size=5))
 @settings(max_examples=examples(20))
 def test_a_connection_that_was_idle_for_long_is_not_used_again(gaps: list[int]) -> None:
-    """What lies between may have forgotten it: the request would get no answer, and a poll would fail."""
+    """A device on the way may have forgotten it: the request would get no answer, and a poll would fail."""
     now = 0.0
     idle = IdleConnections(clock=lambda: now)
     used = connected()
@@ -188,7 +188,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(gaps: list[int]) 
 @given(st.lists(st.integers(45, 90), min_size=25, max_size=60))
 @settings(max_examples=examples(20))
 def test_a_connection_that_is_always_in_use_is_made_again_now_and_then(gaps: list[int]) -> None:
-    """Otherwise it would stay with the address, and the version of the API, that it was made to."""
+    """Otherwise it would keep the address, and the version of the API, that it was made to."""
     now = made = 0.0
     idle = IdleConnections(clock=lambda: now)
     used = connected()

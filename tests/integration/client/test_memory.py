@@ -68,7 +68,7 @@ class Large(http.server.ThreadingHTTPServer):
         self.pages: list[int] = []
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that gives up an answer is what this is about."""
+        """Ignore clients that abort a response: the test makes them do so."""
 
 
 @contextmanager

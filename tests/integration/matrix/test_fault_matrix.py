@@ -35,9 +35,9 @@ KINDS = by_kind()
 
 
 def chosen(kind: tuple[Section, str]) -> Iterator[tuple[Fault, Where]]:
-    """The cells of a kind's first fault, and of each other one another cell.
+    """Yield the cells of a kind's first fault, and one cell for each of its other faults.
 
-    Of the phases, kinds have every second one in turn, and each kind with other collectors.
+    Kinds have every second phase, alternately the even and the odd ones, and each kind has it with other collectors.
     """
     first, *others = KINDS[kind]
     cells = fault_cells(first)

@@ -81,7 +81,7 @@ def test_what_the_list_shows_is_counted_while_no_request_by_id_is_answered(rig: 
 
 
 def test_records_in_flight_that_the_list_shows_need_no_answer_by_id(rig: Rig) -> None:
-    """A record that the list no longer has, and that is not in flight, is only not checked."""
+    """A record that is no longer in the list, and that is not in flight, is only left unchecked."""
     fill(rig, 0)
     rig.world.add("document_batches", document_batch("rb_open", NOW - 30, destinations=OPEN))
     poller = rig.poller("document_batches", page_size=25)

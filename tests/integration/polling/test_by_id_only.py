@@ -13,7 +13,7 @@ FAILED = {"inkit_storage": generations(1, failed=1)}
 
 @pytest.mark.parametrize("restart", [False, True])
 def test_the_reconciliation_of_an_account_without_a_list_is_spread_over_polls(rig: Rig, restart: bool) -> None:
-    """One request for each of its batches."""
+    """Each batch of the account costs one request."""
     moment = NOW - HOUR
     batches = [workflow_batch(f"fb_{n:04}", moment if n < 200 else NOW - n * 60) for n in range(500)]
     rig.world.extend("workflow_batches", batches)
@@ -175,7 +175,7 @@ def test_a_batch_that_an_api_denied_for_some_polls_is_seen_again_without_a_list(
 
 
 def test_a_list_that_was_there_once_and_is_not_found_fails_the_poll(rig: Rig) -> None:
-    """It may come back: fetching by ID would miss what nobody names."""
+    """The list may come back. Fetching by ID would miss batches that nothing names."""
     rig.world.add("workflow_batches", workflow_batch("fb_1", NOW))
     poller = rig.poller("workflow_batches", workflow_batch_ids=("fb_1",))
     assert poller.poll()

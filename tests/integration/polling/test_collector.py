@@ -24,7 +24,7 @@ FAILED = {"sepire": generations(3, completed=1, failed=2)}
 
 
 def fill(rig: Rig, count: int, apart: float = 60.0, first: float = NOW) -> None:
-    """So many finished batches, `apart` seconds from each other, the newest created at `first`."""
+    """Add so many finished batches, `apart` seconds from each other, the newest created at `first`."""
     rig.world.extend("document_batches", [document_batch(f"rb_{n}", first - n * apart) for n in range(count)])
 
 
@@ -33,7 +33,7 @@ def open_batch(rig: Rig, name: str, created: float) -> None:
 
 
 def settled(rig: Rig, collector: str = "document_batches", **changed: Any) -> Poller:
-    """A poller that has read the window, a minute later."""
+    """Return a poller that has read the window, a minute later."""
     poller = rig.poller(collector, **changed)
     assert poller.poll()
     rig.clock.now += 60
@@ -41,7 +41,7 @@ def settled(rig: Rig, collector: str = "document_batches", **changed: Any) -> Po
 
 
 def interrupted(rig: Rig, page: int) -> None:
-    """A backfill in pages of 25 that fails after this page, and the program that made it is gone."""
+    """Let a backfill in pages of 25 fail after this page, and drop the program that made it."""
     rig.fail_after(page)
     poller = rig.poller("document_batches", page_size=25)
     assert not poller.poll()
@@ -173,7 +173,7 @@ def test_discovery_reads_on_until_a_page_says_nothing_new(rig: Rig) -> None:
 
 @pytest.mark.parametrize("behind", [0.0, 5 * HOUR])
 def test_a_discovery_that_was_cut_off_leaves_no_gap(rig: Rig, behind: float) -> None:
-    """The page it had read says nothing new any more; the pages below it do."""
+    """The page that was read has no new records any more, but the pages below it have."""
     fill(rig, 1000, first=NOW - behind)
     poller = settled(rig)
     new = [document_batch(f"rb_new_{n}", NOW - behind + n / 10) for n in range(1, 251)]
@@ -221,7 +221,7 @@ def test_many_batches_in_flight_on_one_page_are_brought_up_to_date_by_that_page(
 
 
 def test_pages_that_the_server_makes_smaller_are_reckoned_with(rig: Rig) -> None:
-    """On what would be page 2 of 100 rows stands what is on page 7 of 25: to ask for two records is cheaper."""
+    """The records on page 2 of 100 rows are on page 7 of 25 rows. Requesting two records by ID is cheaper."""
     fill(rig, 2000)
     for number in range(2):
         open_batch(rig, f"rb_open_{number}", NOW - 160 * 60 - number)
@@ -267,7 +267,7 @@ def test_a_record_in_flight_that_the_api_no_longer_has_leaves_when_the_list_does
 @pytest.mark.parametrize("polls", [1, 2, 5])
 @pytest.mark.parametrize("age", [DAY / 4, 8 * DAY])
 def test_a_record_that_is_not_found_for_some_polls_is_believed_to_be_there(rig: Rig, polls: int, age: float) -> None:
-    """Also one that is older than the window: its failure would never be counted."""
+    """That includes a record older than the window, whose failure would otherwise never be counted."""
     fill(rig, 500)
     open_batch(rig, "rb_open", NOW - DAY / 4)
     poller = settled(rig)

@@ -76,7 +76,7 @@ LABELED = {
 
 
 def bare(key: Key) -> Key:
-    """A series without that label."""
+    """Return a series without that label."""
     return key[: LABELED.get(key[0])]
 
 
@@ -165,7 +165,7 @@ class Machine(RuleBasedStateMachine):
         return good
 
     def look(self) -> None:
-        """A scrape: counters never fall, and nothing is shown before a good poll."""
+        """Check a scrape: counters never fall, and nothing is shown before a successful poll."""
         if not self.board.snapshot.collectors:
             return
         shown = self.board.snapshot.collectors[0]
@@ -183,7 +183,7 @@ class Machine(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """Let all of the window be read again, from its beginning, and compare everything."""
-        # The first reading may have begun before; where none can be asked for by its ID, two must say that one is gone.
+        # The first reading may have begun earlier. Without requests by ID, two must show that a record is gone.
         for _ in range(3 if self.filtered else 2):
             self.poll(RECONCILE)
             begun = self.clock.now
@@ -193,7 +193,7 @@ class Machine(RuleBasedStateMachine):
                 assert self.poll()
             else:
                 pytest.fail("the reconciliation does not end")
-        # What was not there at the last one is believed to be gone at the next.
+        # A record that was absent at the last poll is taken for deleted at the next one.
         for _ in range(3):
             assert self.poll()
         self.model.account_for_everything()
@@ -218,7 +218,7 @@ class Machine(RuleBasedStateMachine):
         return self.state.records("prod", self.kind, Rules.of(sources()[self.system].families))
 
     def truncated(self) -> bool:
-        """Does the exporter say that it does not get the whole window."""
+        """Return whether the exporter finds that it does not get the whole window."""
         with self.state.records("prod", self.kind, Rules()) as records:
             return records.marks.broken_polls >= ACCEPTED_AFTER
 
@@ -290,7 +290,7 @@ class Machine(RuleBasedStateMachine):
     def a_request_is_refused_or_answered_with_nothing(
         self, number: int, status: int, by_id: bool, after: float
     ) -> None:
-        """Once: any request, or the first one that asks for a record by its id."""
+        """Refuse or empty one answer: that to any request, or to the first one that asks for a record by its ID."""
         left = [1]
 
         def instead(asked: int, request: Request) -> int | None:
@@ -355,7 +355,7 @@ class Machine(RuleBasedStateMachine):
         place=st.integers(0, 20),
     )
     def other_filters_and_labels_are_configured(self, switches: list[tuple[bool, bool, int]], place: int) -> None:
-        """All records are asked for before and after, and things happen between the last poll and the next."""
+        """Switch filters and labels while things happen. Before and after that, all records are requested."""
         self.settle()
         for filtered, labeled, fault in switches:
             if filtered != self.filtered:
@@ -409,7 +409,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.begun)
     @rule(place=st.integers(0, 20), ways=st.sampled_from([("failed", "in_progress"), ("completed", "failed")]))
     def work_is_taken_back(self, place: int, ways: tuple[str, str]) -> None:
-        """A retry, or a late failure: something falls, and must be seen to have risen and to have fallen."""
+        """Let a retry or a late failure lower a count, which must be seen to have risen and to have fallen."""
         tracked = self.some(place, lambda tracked: tracked.there and self.model.inside(tracked))
         if tracked is not None:
             self.settle()
@@ -419,7 +419,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.begun)
     @rule(place=st.integers(0, 20), number=st.integers(0, 4))
     def a_record_goes_away(self, place: int, number: int) -> None:
-        """Also in the middle of a poll, before tracked of its requests."""
+        """Remove a record, also in the middle of a poll, before one of its requests."""
         tracked = self.some(place, lambda tracked: tracked.there and self.model.inside(tracked))
         if tracked is None:
             return
@@ -460,7 +460,10 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.begun)
     @rule(lookbacks=st.lists(st.tuples(st.sampled_from(LOOKBACKS), st.integers(0, 80)), min_size=1, max_size=3))
     def the_window_is_changed(self, lookbacks: list[tuple[float, int]]) -> None:
-        """And is so again before that has come to its end; never beyond the last, so that it is known what was met."""
+        """Change the lookback, and change it again before the first change has ended.
+
+        The model never looks back further than the last lookback, so that it is known which records were met.
+        """
         self.settle()
         for lookback, statements in lookbacks:
             self.model.lookback = min(lookback, lookbacks[-1][0])

@@ -88,7 +88,7 @@ class Simulation:
     """Runs a plan. Time passes only while the program waits: for its next poll, or for the API."""
 
     def __init__(self, plan: Plan, folder: Path, created: bool = False) -> None:
-        """`created`: the program tells when counters began, and the scrapers use it."""
+        """Prepare a plan. `created`: the program exposes when counters began, and the scrapers use it."""
         self.plan = plan
         self.created = created
         self.clock = Clock()
@@ -131,7 +131,7 @@ class Simulation:
         return any(start <= self.clock.now - self.begin < start + span for start, span in spans)
 
     def scrape(self, scraper: Scraper) -> None:
-        """Answered as a whole at once. While the program is down, or scrapes have an outage, there is nobody."""
+        """Scrape everything at one moment; get no answer while the program is down or scrapes have an outage."""
         if self.board is not None and not self.within(self.plan.outages):
             scraper.take(self.clock.now, self.board)
             self.board.scraped(self.clock.now)
@@ -202,7 +202,7 @@ class Simulation:
         return any(after < moment <= until for moment in self.restarts)
 
     def calm_wait(self, seconds: float) -> None:
-        """Time passes while the program is down: nobody can kill it."""
+        """Let time pass while the program is down and can't be killed."""
         calm, self.calm = self.calm, True
         self.advance(self.clock.now + seconds)
         self.calm = calm
@@ -228,13 +228,13 @@ class Simulation:
 
 
 def seen(scraper: Scraper, simulation: Simulation) -> Counter[tuple[str, str]]:
-    """What `increase()` adds up to, by workflow and destination; each series is checked on the way."""
+    """Return what `increase()` adds up to, by workflow and destination. Each series is checked on the way."""
     rises: Counter[tuple[str, str]] = Counter()
     for series, samples in scraper.samples.items():
         assert samples[0][1] == 0.0, f"{series} began above 0"
         for (before, low), (after, high) in itertools.pairwise(samples):
             assert high >= low, f"{series} fell"
-            # What was published before the program died may be seen first of the next one.
+            # What a program published before it died may first be scraped from the next one.
             if high > low and not simulation.plan.outages and not simulation.restarted(before, after):
                 assert after - before < 2 * INTERVAL, f"{series} rose while nobody looked"
             if series.startswith(GENERATIONS) and 'status="failed"' in series:

@@ -29,7 +29,7 @@ def failures(rig: Rig) -> int:
 
 
 def fill(rig: Rig, count: int = 300, apart: float = 3600.0) -> None:
-    """Failed batches, one an hour."""
+    """Add failed batches, one an hour."""
     items = [document_batch(f"rb_old_{n}", NOW - n * apart, destinations=FAILED) for n in range(count)]
     rig.world.extend("document_batches", items)
 
@@ -40,7 +40,7 @@ def add(rig: Rig, name: str, created: float, destinations: dict[str, Item] | Non
 
 
 def polled(rig: Rig, times: int = 1, **changed: Any) -> Poller:
-    """A program that has just started, after some polls."""
+    """Return a poller of a program that has just started, after some polls."""
     poller = rig.poller("document_batches", **changed)
     for _ in range(times):
         assert poller.poll()
@@ -71,7 +71,7 @@ def test_a_longer_lookback_moves_no_counter_nor_does_a_shorter_one_in_between(ri
 
 
 def test_a_shorter_lookback_that_was_cut_off_while_it_forgot_counts_nothing_again(rig: Rig) -> None:
-    """Killed between dropping old records and whatever else the poll does; then the operator thinks better of it."""
+    """The program is killed after it dropped old records, in the same poll. Then the operator reverts the change."""
     fill(rig)
     polled(rig, 2)
     forget = Records.forget

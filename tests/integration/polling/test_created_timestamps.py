@@ -18,7 +18,7 @@ FAMILY = "inkit_invocation_generations_finished_total"
 
 
 def begin(rig: Rig, *, told: bool = True) -> Poller:
-    """The program begins: it exposes what it restores, and then polls."""
+    """Return the poller of a program that has just started and exposes what it restored."""
     poller = rig.poller("invocations", created_timestamps=told)
     poller.restore()
     poller.publish()
@@ -26,7 +26,7 @@ def begin(rig: Rig, *, told: bool = True) -> Poller:
 
 
 def polled(rig: Rig, poller: Poller, *, scraped: bool = True, after: float = INTERVAL) -> None:
-    """Some time passes, somebody scrapes, and then there is a poll."""
+    """Let some time pass, with a scrape in the middle of it, and then poll."""
     rig.clock.now += after / 2
     if scraped:
         rig.board.scraped(rig.clock.now)
@@ -44,7 +44,7 @@ def value(rig: Rig, poller: Poller, destination: str = "pigeon") -> float | None
 
 
 def start(rig: Rig, poller: Poller, destination: str = "pigeon") -> float | None:
-    """The start of a series of failures, as OpenMetrics has it."""
+    """Return the start of a series of failures in OpenMetrics; None if it has none."""
     name = FAMILY.removesuffix("_total") + "_created"
     pattern = rf'^{name}\{{.*destination="{destination}",status="failed"\}} (\S+)$'
     found = [match[1] for line in rig.lines(poller, FAMILY, openmetrics=True) if (match := re.match(pattern, line))]
@@ -95,7 +95,7 @@ def test_histograms_and_counters_about_polling_have_their_starts_too_and_the_tex
         name = family.removesuffix("_total") + "_created"
         assert any(line.startswith(name) for line in rig.lines(poller, family, openmetrics=True))
         assert not any(line.startswith(name) for line in rig.lines(poller, family))
-    # The state can't keep those, so they begin anew in each program.
+    # The state can't keep those, so they start over in each program.
     errors = rig.lines(poller, "batch_exporter_poll_errors_total", openmetrics=True)
     assert [line for line in errors if line.startswith("batch_exporter_poll_errors_created") and '"state' in line] == []
 

@@ -20,7 +20,10 @@ CHOSEN = (150.0, 250.0)
 
 @pytest.fixture(params=PARAMETERS)
 def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
-    """A rig with the state in each database, which replicas with different configurations share one after the other."""
+    """Yield a rig with the state in each database.
+
+    Replicas with different configurations share it, one after another.
+    """
     with STATES[request.param](tmp_path) as state:
         made = Rig(cast("SqliteState", state))
         with made.mock_api:
@@ -28,7 +31,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
 
 
 def histogram(lines: list[str]) -> dict[str, float]:
-    """The values by their bound, and the number and the sum."""
+    """Return the values by their bound, and the number and the sum."""
     found = {}
     for line in lines:
         name, _, value = line.rpartition(" ")
@@ -41,7 +44,7 @@ def shown(rig: Rig, poller: Poller) -> dict[str, float]:
 
 
 def started(rig: Rig, bounds: tuple[float, ...] | None = None) -> Poller:
-    """A program that has just started, and shows what the state holds."""
+    """Return the poller of a program that has just started and shows what the state holds."""
     poller = rig.poller("document_batches", bounds=bounds)
     poller.restore()
     poller.publish()
@@ -49,7 +52,7 @@ def started(rig: Rig, bounds: tuple[float, ...] | None = None) -> Poller:
 
 
 def pass_time(rig: Rig, poller: Poller, polls: int = 1) -> None:
-    """Scrapes, and polls an interval later."""
+    """Let a scrape happen and a poll follow an interval later, so many times."""
     for _ in range(polls):
         rig.board.scraped(rig.clock.now + 1)
         rig.clock.now += 60
@@ -66,7 +69,7 @@ def finish(rig: Rig, poller: Poller, name: str) -> None:
 
 @pytest.fixture
 def observed(rig: Rig) -> Rig:
-    """A program has exposed one duration of 200 seconds, was scraped all the while, and has ended."""
+    """Return a rig whose last program exposed one duration of 200 seconds, was scraped all the while, and has ended."""
     poller = started(rig)
     pass_time(rig, poller, 2)
     finish(rig, poller, "rb_1")
@@ -96,7 +99,7 @@ def test_what_is_observed_later_counts_below_each_new_bound(observed: Rig) -> No
 def test_a_bucket_that_nobody_has_seen_stands_for_an_interval_before_it_rises(
     observed: Rig, bounds: tuple[float, ...] | None
 ) -> None:
-    """An observation waits, published by no program yet, when the bounds change."""
+    """An observation that no program has published yet waits when the bounds change."""
     rig = observed
     poller = started(rig)
     pass_time(rig, poller)
@@ -120,7 +123,7 @@ def test_a_bucket_that_nobody_has_seen_stands_for_an_interval_before_it_rises(
 
 
 def test_buckets_that_a_program_has_shown_to_nobody_are_not_taken_for_seen_by_the_next_one(observed: Rig) -> None:
-    """It was ended before a scrape, as a program that fails at its start again and again."""
+    """The program ends before a scrape, as one does that fails at its start again and again."""
     rig = observed
     poller = started(rig)
     pass_time(rig, poller)
@@ -143,7 +146,7 @@ def test_buckets_that_a_program_has_shown_to_nobody_are_not_taken_for_seen_by_th
 def test_a_run_that_writes_its_output_shows_new_buckets_before_they_rise(
     rig: Rig, bounds: tuple[float, ...] | None
 ) -> None:
-    """As `once` runs."""
+    """`once` runs like this."""
 
     def run(bounds: tuple[float, ...] | None) -> dict[str, float]:
         poller = rig.poller("document_batches", bounds=bounds)

@@ -30,7 +30,7 @@ def add(rig: Rig, name: str, created: float, destinations: dict[str, Item] | Non
 
 
 def polled(rig: Rig) -> Poller:
-    """A program that has just started, after a poll."""
+    """Return the poller of a program that has just started, after a poll."""
     poller = rig.poller("document_batches")
     assert poller.poll()
     rig.clock.now += 60
@@ -38,12 +38,12 @@ def polled(rig: Rig) -> Poller:
 
 
 def exposed(rig: Rig, poller: Poller) -> dict[tuple[str, ...], float]:
-    """The counters of generations that are not 0."""
+    """Return the counters of generations that are not 0."""
     return {key: value for key, value in rig.series(poller, GENERATIONS).items() if value}
 
 
 def again(rig: Rig, poller: Poller) -> None:
-    """A poll, an interval later; a scrape in between has seen what was exposed until now."""
+    """Poll an interval later. A scrape in between has seen what was exposed until now."""
     rig.board.scraped(rig.clock.now + 1)
     rig.clock.now += 60
     assert poller.poll()
@@ -156,7 +156,7 @@ def workflow(rig: Rig, name: str, flow: str, status: str = "Failed") -> None:
 
 
 def flows(rig: Rig, poller: Poller) -> dict[str, float]:
-    """The failed deliveries to a box by workflow."""
+    """Return the failed deliveries to a box by workflow."""
     found = rig.series(poller, "inkit_invocation_generations_finished_total")
     return {key[2]: value for key, value in found.items() if key[:2] == ("box", "failed")}
 
@@ -315,7 +315,7 @@ def test_records_that_are_open_for_longer_than_stuck_after_are_counted_each(rig:
 
 
 def test_counters_about_the_polling_go_on_from_run_to_run(rig: Rig) -> None:
-    """As `once` runs: each time a new program, whose output somebody reads."""
+    """`once` runs like this: each run is a new program, whose output is read."""
     rig.world.add("document_batches", {**document_batch("rb_1", NOW), "id": None})
     values = []
     for _ in range(3):

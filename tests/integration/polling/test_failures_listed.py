@@ -24,7 +24,7 @@ def listed(rig: Rig, poller: Poller) -> tuple[Failure, ...]:
 
 
 def watched(rig: Rig, collector: str) -> Poller:
-    """A collector that has read its window: what comes from now on is a new event."""
+    """Return a collector that has read its window: what happens from now on is a new event."""
     poller = rig.poller(collector)
     assert poller.poll()
     rig.clock.now += 60

@@ -50,7 +50,7 @@ _OWN_ZEROS = re.compile(r"batch_exporter_\w+_total\{.*\} 0\.0")
 
 @pytest.fixture
 def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The exporter serving after one poll of each collector, in the order of the configuration."""
+    """Yield the URL of an exporter that has polled each collector once, in the order of the configuration."""
     case: Case = request.param
     rig.packagex.readings = PackagexReadings(order=case.order)
     for page in case.folder.glob("pages/*"):

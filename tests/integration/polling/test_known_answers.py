@@ -77,7 +77,7 @@ class Happenings(RuleBasedStateMachine):
 
     @rule(place=st.integers(0, 30), age=AGES, status=STATUSES, moves=st.booleans())
     def a_record_changes(self, place: int, age: float, status: str, moves: bool) -> None:
-        """Perhaps it is also created at another time."""
+        """Change the status of a record, and perhaps the time of its creation."""
         if items := self.twins.items():
             item = items[place % len(items)]
             self.twins.put(item["id"], age if moves else self.twins.clock.now - counting.created_at(item), status)
@@ -153,7 +153,7 @@ class Happenings(RuleBasedStateMachine):
     def some_answers_have_rows_as_they_were_before(
         self, places: set[int], numbers: set[int], status: str, appears: bool, pauses: list[float]
     ) -> None:
-        """They are answered by a host that is behind: records that have changed meanwhile are as before there."""
+        """Let a host answer that is behind: records that have changed meanwhile are as before there."""
         before = {str(item["id"]): item for item in self.twins.items()}
         for place in places:
             self.a_record_changes(place, 0.0, status, moves=False)
@@ -171,7 +171,10 @@ class Happenings(RuleBasedStateMachine):
 
     @rule(after=PAUSES, number=st.integers(1, 6), fails=st.booleans())
     def another_program_polls(self, after: float, number: int, fails: bool) -> None:
-        """Its polls succeed, or have nothing to do with those of the other."""
+        """Poll from another program.
+
+        If that fails, the first programs start again, so that they share nothing with it.
+        """
         if fails:
             self.twins.api.instead = lambda asked, _: 500 if asked == number else None
         self.twins.poll_elsewhere(after)
@@ -247,7 +250,7 @@ def test_records_are_read_again_if_the_state_is_another_one(twins: Twins) -> Non
 
 
 def test_a_later_page_may_say_otherwise_of_a_record_on_the_newest_page(twins: Twins) -> None:
-    """The newest page is from a cache at the next poll: its bytes are those from before."""
+    """At the next poll, the newest page comes from a cache: its bytes are those from before."""
     for number in range(12):
         twins.put(f"x_{number}", 600 + number * 60, "In Progress" if number in (3, 4, 5, 6, 7) else "Completed")
     settled(twins)

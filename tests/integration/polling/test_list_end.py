@@ -30,7 +30,7 @@ Beyond = Literal["empty", "refused", "last", "first"]
 
 
 def served(rig: Rig, count: int, system: str = "inkit", order: str = "newest_first") -> MemoryApi:
-    """An API in memory with so many failed records, a minute apart."""
+    """Return an API in memory with so many failed records, a minute apart."""
     rig.system = system
     if system == "packagex":
         rig.batches.extend([packagex_batch(f"b_{n}", NOW - n * 60, status="failed") for n in range(count)])
@@ -293,7 +293,7 @@ def test_a_count_that_is_too_high_is_accepted_like_a_limit_and_loses_nothing(rig
 
 @pytest.mark.parametrize("pages", [2, 3, 5])
 def test_a_list_that_becomes_shorter_while_it_is_read_ends_all_the_same(rig: Rig, pages: int) -> None:
-    """The page that was the last one is refused; the one before it says by now that it is."""
+    """The page that was the last one is refused. The one before it now states that it is the last."""
     api = served(rig, (pages - 1) * 25 + 1)
     api.beyond = "refused"
     polling = poller(rig, api)

@@ -25,7 +25,7 @@ ACCOUNTS = 16
 
 
 def answer() -> bytes:
-    """A list with one page, which is full."""
+    """Return the response for a list with one page, which is full."""
     items = [document_batch(f"rb_{number:024}", NOW - number * 3600.0) for number in range(ROWS)]
     pagination = {"current_page": 1, "next_page": None, "page_count": 1, "page_size": ROWS, "total_count": ROWS}
     body = json.dumps({"items": items, "metadata": {"pagination": pagination}}).encode()

@@ -36,7 +36,7 @@ def run(rig: Rig, poller: Poller, seconds: float) -> int:
 
 
 def backoff(rig: Rig) -> float:
-    """What the last snapshot says of the next poll."""
+    """Return the backoff that the last snapshot shows."""
     [made] = rig.board.snapshot.collectors
     return float(made.status[BACKOFF].text.split()[-1])
 
@@ -177,7 +177,7 @@ def test_a_long_outage_is_a_line_an_hour_and_one_when_it_ends(rig: Rig, caplog: 
         rig.mock_api.faults.clear()
         rig.mock_api.faults.add(faults.status(401), times=1)
         assert not poller.poll()
-        assert caplog.records[-1].getMessage() == "poll failed", "another reason is news"
+        assert caplog.records[-1].getMessage() == "poll failed", "another reason is logged at once"
         assert poller.poll()
         assert caplog.records[-1].getMessage() == "recovered"
         rig.mock_api.faults.add(faults.status(401), times=1)

@@ -188,7 +188,7 @@ def test_filters_that_are_not_kept_to_are_asked_for_once(packagex: Rig, caplog: 
 
 
 def test_filters_are_tried_again_once_a_reconciliation_is_due(packagex: Rig) -> None:
-    """A server may be restarted with another version, and asking for each batch by its ID costs many requests."""
+    """A server may be restarted with another version, and fetching each batch by its ID costs many requests."""
     rig = packagex
     fill(rig, 1000)
     for number in range(8):

@@ -27,13 +27,13 @@ LISTING = sources()["inkit"].listing("document_batches", Options())
 
 
 def ids(rig: Rig, size: int = 10, days: float = 7) -> list[str]:
-    """The ids the sweep meets, in its order."""
+    """Return the IDs that the sweep meets, in its order."""
     found = Walk(client(rig.mock_api.url), PagedList(LISTING, size)).sweep(NOW - days * DAY)
     return [record.id for page in found for record in page.records]
 
 
 def fill(rig: Rig, count: int, apart: float = 60.0) -> list[str]:
-    """So many batches, `apart` seconds from each other; their ids, newest first."""
+    """Add so many batches, `apart` seconds from each other. Returns their IDs, newest first."""
     rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - n * apart) for n in range(count)])
     return [f"rb_{n}" for n in range(count)]
 

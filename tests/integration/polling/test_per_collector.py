@@ -35,7 +35,7 @@ def listings() -> Sequence[Listing]:
 
 
 def values(program: Program, family: str) -> dict[str, float]:
-    """The value of each collector."""
+    """Return the value of each collector."""
     lines = program.shown("a", family).splitlines()
     return {re.findall('collector="(.*?)"', line)[0]: float(line.rpartition(" ")[2]) for line in lines}
 

@@ -71,14 +71,14 @@ def shown(rig: Rig, poller: Poller) -> CollectorSnapshot:
 
 
 def gauge(rig: Rig, poller: Poller, family: str) -> Mapping[str, float]:
-    """The series of a family that are not 0, without the account."""
+    """Return the series of a family that are not 0, without the account."""
     block = shown(rig, poller).gauges.get(family)
     pairs = (line.rsplit(" ", 1) for line in (block.text.decode().splitlines() if block else ()))
     return {name: float(value) for name, value in pairs if float(value)}
 
 
 def independent_count(rig: Rig, since: float) -> Counter[Key]:
-    """The gauges counted from the world's own items, by other means than the exporter's."""
+    """Return the gauges, counted from the world's own items without the exporter's code."""
     from datetime import datetime
 
     counted: Counter[Key] = Counter()
@@ -335,7 +335,7 @@ def test_a_state_that_another_program_has_locked_is_a_reason_of_its_own_and_heal
 
 
 def poll_errors(rig: Rig, poller: Poller) -> dict[str, float]:
-    """The failed polls that are shown, by reason."""
+    """Return the failed polls that are shown, by reason."""
     lines = shown(rig, poller).counters["batch_exporter_poll_errors_total"].text.decode()
     found = re.findall(r'reason="(\w+)".* (\S+)$', lines, re.MULTILINE)
     return {reason: float(value) for reason, value in found if float(value)}
@@ -356,7 +356,7 @@ def test_a_poller_stops_when_told_and_polls_in_step_with_its_interval(rig: Rig) 
 
 
 def stuck_when(rig: Rig, poller: Poller, until: float) -> list[tuple[float, float]]:
-    """Run the poller for so many seconds. Gives after how many seconds how many records were shown as stuck."""
+    """Run the poller for so many seconds. Returns after how many seconds how many records were shown as stuck."""
     found: list[tuple[float, float]] = []
 
     def wait(seconds: float) -> bool:

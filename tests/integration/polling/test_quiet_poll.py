@@ -279,7 +279,7 @@ def test_a_page_is_read_after_a_poll_that_failed(state: MortalState) -> None:
 
 
 def test_records_that_can_not_be_read_are_counted_at_each_poll(state: MortalState) -> None:
-    """As where the page changes: whoever looks at the rate must see that it goes on."""
+    """They count as on a page that changes: the rate must show that the errors go on."""
     reading = Reading(Clock(), state, "document_batches")
     reading.add("x_1", HOUR)
     reading.world.add("document_batches", {**document_batch("x_2", reading.clock.now - HOUR), "status": 5})

@@ -23,7 +23,7 @@ def fill(rig: Rig, count: int, apart: float = 60.0) -> None:
 
 
 def due(rig: Rig, **changed: Any) -> Poller:
-    """A poller that has read the window, whose next poll begins a reconciliation."""
+    """Return a poller that has read the window and whose next poll begins a reconciliation."""
     poller = rig.poller("document_batches", **changed)
     assert poller.poll()
     rig.clock.now += HOUR
@@ -31,7 +31,7 @@ def due(rig: Rig, **changed: Any) -> Poller:
 
 
 def costs(rig: Rig, poller: Poller, most: int = 1000) -> list[int]:
-    """What each poll costs until the window has been reconciled."""
+    """Return how many requests each poll makes until the window has been reconciled."""
     before = poller.facts.last_reconcile
     found = []
     while poller.facts.last_reconcile == before:
@@ -190,7 +190,7 @@ def test_work_that_the_vendor_forgot_is_asked_for_within_the_allowance(rig: Rig)
         rig.world.add("document_batches", item)
     poller = due(rig, allowance=10)
     rig.clock.now = NOW + 3 * DAY
-    # So many finished after them that the reading of the window does not come to them.
+    # So many finished after them that reading the window does not reach them.
     later = [document_batch(f"rb_later_{n}", NOW - 5 * DAY + n) for n in range(200)]
     rig.world.extend("document_batches", later)
     rig.world.update("document_batches", "rb_open_3", status="Completed", destinations=FAILED)
@@ -270,7 +270,7 @@ def test_of_old_work_that_was_begun_at_one_moment_none_is_left_out_where_a_slice
 
 @pytest.mark.parametrize("allowance", [1, 3, 30])
 def test_records_of_one_time_beyond_the_allowance_are_spread_over_polls_too(rig: Rig, allowance: int) -> None:
-    """As after an import: no slice may read them all, or ask for all of them that have gone."""
+    """An import creates such records. No slice may read them all, or request all those that are gone."""
     fill(rig, 100)
     rig.world.extend("document_batches", [document_batch(f"rb_same_{n:04}", NOW - 9000) for n in range(1500)])
     poller = due(rig, page_size=25, allowance=allowance)
@@ -351,7 +351,7 @@ def test_old_work_on_the_last_page_that_was_read_is_not_asked_for_again(rig: Rig
 
 @pytest.mark.parametrize("apart", [10.0, 60.0, 150.0, 300.0, 450.0])
 def test_polls_between_two_intervals_have_their_share_of_the_allowance(rig: Rig, apart: float) -> None:
-    """A webhook brings a poll forward: a reconciliation is not to be over sooner by that, at the account's cost."""
+    """A webhook brings a poll forward. That must not finish a reconciliation sooner, at the account's cost."""
     fill(rig, 1500)
     poller = due(rig, page_size=25, allowance=20, interval=300.0)
     assert rig.cost(poller) <= 1 + 20 + 1

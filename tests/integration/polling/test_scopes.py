@@ -16,12 +16,12 @@ INVOCATIONS = "inkit_invocation_generations_finished_total"
 
 
 def failures(rig: Rig, collector: str) -> int:
-    """Of all series, with the label or without."""
+    """Return the number of failures of all series, with the label or without."""
     return sum(n for key, n in rig.events(collector).items() if key[0] in (BATCHES, INVOCATIONS) and "failed" in key)
 
 
 def start(rig: Rig, collector: str, on: bool) -> Poller:
-    """The account's filter or label switched on or off."""
+    """Return a poller that has the account's filter or label switched on or off."""
     changed: dict[str, Any] = {}
     if collector == "document_batches":
         changed = {"filters": {"search": "x_"}, "scope": "filtered"} if on else {"scope": "all"}
@@ -89,7 +89,7 @@ def test_with_other_labels_the_gauges_are_those_of_the_window(rig: Rig) -> None:
 
 @pytest.mark.parametrize("on", [True, False])
 def test_labels_and_query_settings_may_change_at_once(rig: Rig, on: bool) -> None:
-    """What the old query found and no scrape has seen yet rises in a series with the new labels."""
+    """What the old query found, and no scrape has seen yet, rises in a series with the new labels."""
     label: dict[str, Any] = {"labels": "workflow", "workflow_label": True}
     poller = rig.poller("invocations", scope="a", **({} if on else label))
     put(rig, "invocations", "x_0", NOW - 60, failed=False)

@@ -106,7 +106,7 @@ def test_a_limit_of_a_list_of_unknown_order_deletes_no_known_record(
 
 @LIMITS
 def test_a_new_row_shows_the_order_and_is_a_new_event(rig: Rig, status: int | None) -> None:
-    """The API still returns one page, by now with rows of the window: the limit is at the other end."""
+    """The API still returns one page, which now has rows of the window: the limit is at the other end."""
     api = served(rig, "older than the window", "newest_first")
     rig.batches.remove(f"b_{PAGE}")
     rig.batches.add(packagex_batch("b_old", NOW - 50 * DAY))

@@ -292,7 +292,7 @@ def finished_box(name: str) -> Item:
 def test_a_host_whose_clock_is_off_by_minutes_hides_no_record_of_another(
     rig: Rig, skew: float, count: int, quiet: int
 ) -> None:
-    """A busy host is ahead of another one, or behind it: the other one's record stands below pages of its rows."""
+    """A busy host is ahead of another one, or behind it. The other one's record is below pages of its rows."""
     fill(rig, 300)
     poller = rig.poller("document_batches")
     assert poller.poll()

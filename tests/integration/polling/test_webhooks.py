@@ -49,7 +49,7 @@ class Served(Program):
             return connection.getresponse().status
 
     def failures(self) -> float | None:
-        """The counter in a scrape, as Prometheus sees it."""
+        """Return the counter in a scrape, as Prometheus sees it; None if it is absent."""
         found = COUNTER.search(ask(self.place, "GET", "/metrics")[1].decode())
         return None if found is None else float(found[1])
 

@@ -30,7 +30,7 @@ exec {base} -c "import sys; sys.executable = sys._base_executable = '$0'; exec(s
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout, as far as `make` looks at it before it installs anything."""
+    """Return a checkout with the files that `make` reads before it installs anything."""
     folder = tmp_path / "check out"
     (folder / "exporter").mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "exporter/__init__.py"):
@@ -40,7 +40,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def fake(folder: Path, change: str, name: str = "python") -> Path:
-    """A Python that differs from this one."""
+    """Make a Python that differs from this one, and return its path."""
     folder.mkdir(exist_ok=True)
     path = folder / name
     path.write_text(FAKE.format(base=BASE, change=change))
@@ -131,7 +131,7 @@ def test_an_environment_is_made_once_and_again_where_the_checkout_has_moved(chec
 
 
 def test_the_first_lines_of_a_real_pip_say_whose_it_is() -> None:
-    """By them it is seen that an environment is of this checkout."""
+    """They show whether an environment belongs to this checkout."""
     first = Path(sys.prefix, "bin/pip").read_text().splitlines()[:3]
     assert any(f"{sys.prefix}/bin/python" in line for line in first)
 

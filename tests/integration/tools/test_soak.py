@@ -85,7 +85,7 @@ def test_rates_are_those_of_each_part_of_the_time() -> None:
 
 @given(st.lists(st.lists(st.integers(0, 5), max_size=5), max_size=6), st.booleans())
 def test_increases_are_what_has_happened_whatever_restarts_do(processes: list[list[int]], kept: bool) -> None:
-    """A counter that is kept goes on after a restart; one that is not begins at 0, and is seen to."""
+    """A counter that is kept goes on after a restart. One that is not kept begins at 0, and that is detected."""
     seen, counted = Increases(), 0
     seen.take({"x": 0.0})
     for events in processes:

@@ -8,6 +8,6 @@ import pytest
 
 @pytest.fixture
 def folder(tmp_path: Path, certificates: Path) -> Path:
-    """Certificates that a test may change."""
+    """Return a folder with certificates that a test may change."""
     shutil.copytree(certificates, tmp_path, dirs_exist_ok=True)
     return tmp_path

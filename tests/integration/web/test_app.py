@@ -263,7 +263,7 @@ def test_another_method_gets_the_allowed_ones(place: Place, method: str) -> None
 def test_a_load_balancer_that_checks_with_options_finds_the_exporter_up(
     place: Place, path: str, allowed: str, version: str
 ) -> None:
-    """As HAProxy's `option httpchk` does by default, without a Host header."""
+    """HAProxy's `option httpchk` does that by default, without a Host header."""
     host = "Host: x\r\n" if version == "1.1" else ""
     answer = speak(place, f"OPTIONS {path} HTTP/{version}\r\n{host}Connection: close\r\n\r\n".encode())
     head, _, body = answer.partition(b"\r\n\r\n")

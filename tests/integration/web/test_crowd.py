@@ -37,22 +37,22 @@ Act = Callable[[socket.socket, int], None]
 
 
 def silent(client: socket.socket, turn: int) -> None:
-    """Connects and says nothing."""
+    """Send nothing."""
 
 
 def pipelines(client: socket.socket, turn: int) -> None:
-    """Sends request upon request, and reads nothing."""
+    """Send request after request, and read nothing."""
     client.send(METRICS * 20)
 
 
 def sends_slowly(client: socket.socket, turn: int) -> None:
-    """Sends a head one byte at a time."""
+    """Send a head one byte at a time."""
     head = b"GET /metrics HTTP/1.1\r\nX-Slow: "
     client.send(head[turn : turn + 1] or b"x")
 
 
 def reads_slowly(client: socket.socket, turn: int) -> None:
-    """Asks once, and reads a byte now and then."""
+    """Send one request, and read a byte now and then."""
     if turn == 0:
         client.send(METRICS)
     else:
@@ -60,7 +60,7 @@ def reads_slowly(client: socket.socket, turn: int) -> None:
 
 
 def half_closes(client: socket.socket, turn: int) -> None:
-    """Asks for something long, says that this is all, and reads nothing."""
+    """Request a long response, shut down the sending side, and read nothing."""
     if turn == 0:
         client.send(METRICS)
         client.shutdown(socket.SHUT_WR)
@@ -73,7 +73,7 @@ def half_closes_in_mid_request(client: socket.socket, turn: int) -> None:
 
 
 def asks_and_reads(client: socket.socket, turn: int) -> None:
-    """Keeps to all rules, and keeps its place."""
+    """Obey all rules, and keep the place."""
     client.send(GET)
     with contextlib.suppress(BlockingIOError):
         client.recv(65536)
@@ -152,7 +152,7 @@ class Crowd:
 
 
 def scrapes(place: Place, times: int, path: str = "/-/healthy") -> list[int]:
-    """Their statuses, each from a new connection and within its time."""
+    """Return the statuses of so many requests, each on a new connection and answered in time."""
     statuses = []
     for _ in range(times):
         started = time.monotonic()

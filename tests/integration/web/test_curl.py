@@ -17,7 +17,7 @@ HEADERS = "http_server_config: {headers: {Strict-Transport-Security: max-age=1}}
 
 @pytest.fixture
 def place(tmp_path: Path, certificates: Path) -> Iterator[Place]:
-    """A server that requires a certificate and a password."""
+    """Yield a server that requires a certificate and a password."""
     tls = [
         f"  {key}: {certificates / name}\n"
         for key, name in (("cert_file", "server.pem"), ("key_file", "server.key"), ("client_ca_file", "ca.pem"))
@@ -33,7 +33,7 @@ def place(tmp_path: Path, certificates: Path) -> Iterator[Place]:
 
 
 def curl(url: str, *arguments: object) -> tuple[int, str]:
-    """Its exit status, and what it shows: head, body and complaint."""
+    """Return curl's exit status and its output: head, body and error message."""
     command = ["curl", "--silent", "--show-error", "--include", "--noproxy", "*", *map(str, arguments), url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=GENEROUS, check=False)
     return done.returncode, done.stdout + done.stderr

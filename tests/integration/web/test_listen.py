@@ -39,7 +39,7 @@ def reachable(host: str, port: int) -> bool:
 
 
 def resolver(*hosts: str) -> object:
-    """Stands for getaddrinfo: a name with these addresses."""
+    """Return a getaddrinfo for which every name has these addresses."""
 
     def getaddrinfo(*_: object, **__: object) -> list[tuple[socket.AddressFamily, int, int, str, tuple[str, int]]]:
         families = [socket.AF_INET6 if ":" in host else socket.AF_INET for host in hosts]

@@ -23,14 +23,14 @@ from tests.support.serving import (
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    """A server with the usual limits."""
+    """Yield a server with the usual limits."""
     with serving(Program()) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[Place]:
-    """A server that is soon out of patience."""
+    """Yield a server with short time limits."""
     with serving(Program(), HASTY) as address:
         yield address
 

@@ -37,7 +37,7 @@ class Slow(Program):
 
 @contextlib.contextmanager
 def scraped(program: Slow, count: int, path: str = "/metrics") -> Iterator[tuple[Place, list[Future[Answered]]]]:
-    """So many scrapes at once of a program at work, of which one at least waits to be rendered."""
+    """Start so many scrapes of a running program at once, and wait until one of them is to be rendered."""
     with serving(program) as place, ThreadPoolExecutor(count) as pool:
         try:
             waiting = [pool.submit(ask, place, "GET", path) for _ in range(count)]

@@ -104,7 +104,7 @@ EXTRAS = st.sampled_from(["", "", "/", "//", ".", "..", "/..", ";a=b", "%2f", "%
 
 @st.composite
 def spellings(draw: st.DrawFn) -> str:
-    """One of the paths, with some of its characters percent-encoded, and something added somewhere."""
+    """Draw one of the paths, with some of its characters percent-encoded and something added somewhere."""
     path = draw(st.sampled_from(HEALTH))
     encoded = [f"%{ord(letter):02x}" if draw(st.booleans()) else letter for letter in path[1:]]
     place = draw(st.integers(0, len(encoded)))

@@ -24,7 +24,7 @@ class Reloads:
         return self.asked[-1]
 
     def ends(self, outcome: Outcome) -> None:
-        """The next reload that is asked for ends so."""
+        """Let the next requested reload end with this outcome."""
         threading.Thread(target=self._end, args=(outcome,), daemon=True).start()
 
     def _end(self, outcome: Outcome) -> None:

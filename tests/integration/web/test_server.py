@@ -118,7 +118,7 @@ def logged(caplog: pytest.LogCaptureFixture, message: str) -> None:
 
 @pytest.fixture
 def free() -> int:
-    """The lowest file descriptor that is free."""
+    """Return the lowest free file descriptor."""
     with socket.socket() as probe:
         return probe.fileno()
 

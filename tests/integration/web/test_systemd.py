@@ -15,7 +15,7 @@ ME = str(os.getpid())
 
 
 def handed(*sockets: socket.socket) -> int:
-    """The first of the consecutive descriptors that these sockets have from now on."""
+    """Move these sockets to consecutive descriptors, and return the first of them."""
     first = 900
     for number, each in enumerate(sockets):
         os.dup2(each.fileno(), first + number)

@@ -170,7 +170,7 @@ def test_a_client_that_says_at_once_that_its_request_is_all_gets_its_answer(
 
 
 def tls_answer(place: Place, context: ssl.SSLContext, request: bytes) -> bytes:
-    """What comes for a request that is sent together with the end of the connection (close_notify)."""
+    """Return the response to a request that is sent together with the end of the connection (close_notify)."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
     received = bytearray()

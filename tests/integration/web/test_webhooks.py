@@ -86,7 +86,7 @@ def request(
     head: str | None = None,
     method: str = "POST",
 ) -> bytes:
-    """A request as its bytes. `head` is what tells the length of the body."""
+    """Return a request as bytes. `head` is the header that defines the length of the body."""
     head = f"Content-Length: {len(body)}\r\n" if head is None else head
     signature = sign(body) if signature is None else signature
     signed = f"Inkit-Signature: {signature}\r\n" if signature else ""
@@ -195,7 +195,7 @@ def test_a_connection_may_send_another_request_after_one_without_a_body(place: P
 
 
 def is_closed(client: socket.socket) -> bool:
-    """Has the server ended the connection, without an answer."""
+    """Return whether the server has closed the connection without an answer."""
     try:
         return client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
     except BlockingIOError:
