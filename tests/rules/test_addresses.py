@@ -23,7 +23,7 @@ def written(folder: Path) -> str:
 
 
 def annotations(text: str) -> dict[str, dict[str, str]]:
-    """The annotations of each alert of a file of rules."""
+    """Return the annotations of each alert of a file of rules."""
     rules = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
     return {rule["alert"]: rule["annotations"] for rule in rules if "alert" in rule}
 

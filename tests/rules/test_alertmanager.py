@@ -27,12 +27,12 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def only_inhibits(url: str, job: str, source: Labels, inhibited: list[Labels], others: list[Labels]) -> None:
-    """Hold that of alerts that fire together, all of this job, the source silences these and not the others."""
+    """Assert that of alerts that fire together, all of this job, the source silences these and not the others."""
     firing = [labels | {"job": job} for labels in (source, *inhibited, *others)]
     ask(url, [{"labels": labels} for labels in firing])
 
     def silenced() -> list[Labels] | None:
-        """Once everything has arrived and as many are silenced as should be."""
+        """Return the silenced alerts, once everything has arrived and as many are silenced as should be."""
         shown = [alert for alert in ask(url) if alert["labels"].get("job") == job]
         found = [alert["labels"] for alert in shown if alert["status"]["state"] == "suppressed"]
         return found if len(shown) == len(firing) and len(found) >= len(inhibited) else None
@@ -68,7 +68,7 @@ def test_an_alert_goes_where_its_severity_says(name: str) -> None:
 
 
 def about_an_exporter() -> list[str]:
-    """Return the alerts that tell of one exporter, whichever it is."""
+    """Return the alerts about a single exporter, whichever it is."""
     down = {"BatchExporterDown", "BatchExporterInstanceDown"}
     return [name for name, alert in alerts().items() if name.startswith("BatchExporter") and name not in down]
 
@@ -161,16 +161,16 @@ def test_many_item_errors_silence_that_there_are_some_in_the_same_place(url: str
 
 @pytest.mark.parametrize("why", REASONS)
 def test_the_cause_is_kept_firing_longer_than_what_follows_from_it(why: str) -> None:
-    """Otherwise what follows would page when all is well again."""
+    """Otherwise the alert that follows from it would page after everything has recovered."""
     kept = {name: alerts()[name].keep_firing_for for name in (why, "BatchExporterDataStale")}
     assert parse(kept[why]) > parse(kept["BatchExporterDataStale"])
 
 
 def pager() -> Mapping[str, str]:
-    """The receiver of pages, which is in comments, with its line about PagerDuty's templates left out."""
+    """Return the receiver of pages, which is in comments, without its line about PagerDuty's templates."""
     commented = re.search(r"- name: pager\n((?: +#.*\n)+)", CONFIG.read_text())
     assert commented is not None
-    # What is written in sentences explains the line below it.
+    # Sentences are comments on the line below them.
     lines = [line for line in re.findall(r"^    # (.*)$", commented[1], re.MULTILINE) if not re.match(r"\w+ \w+", line)]
     (found,) = yaml.safe_load("\n".join(lines))["pagerduty_configs"]
     return {"description": found["description"], **{link["text"]: link["href"] for link in found["links"]}}

@@ -34,12 +34,12 @@ EVERY_ALERT = pytest.mark.parametrize("alert", list(ALERTS.values()), ids=list(A
 
 
 def anchor(heading: str) -> str:
-    """As GitHub makes it of a heading of one word."""
+    """Return the anchor that GitHub makes of a heading of one word."""
     return heading.lower()
 
 
 def sections() -> list[str]:
-    """The sections of the page that are runbooks."""
+    """Return the sections of the page that are runbooks."""
     return re.findall(r"^### (\w+)$", RUNBOOKS, re.MULTILINE)
 
 
@@ -77,7 +77,7 @@ def test_a_rule_names_only_metrics_and_labels_that_there_are(rule: Rule) -> None
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.name)
 def test_a_rule_means_by_failure_what_the_systems_declare(rule: Rule) -> None:
-    """A recorded metric is of several families: its statuses are those of all of them."""
+    """A recorded metric combines several families, and has the statuses of all of them."""
     recorded = {value for outcome in OUTCOMES.values() if outcome.label == "status" for value in outcome.failures}
     for metric, matchers in named(rule.expr).selected:
         for label in ("status", "outcome"):
@@ -96,7 +96,7 @@ def test_the_alert_of_a_family_s_failures_exists_and_selects_them(family: str) -
 
 
 def test_a_rule_adds_up_what_exporters_count_one_by_one() -> None:
-    """A maximum or sum over exporters falls when one of them restarts: no rate can be taken of it."""
+    """A maximum or sum over exporters falls when one of them restarts, so that no rate can be taken of it."""
     for rule in rules():
         assert not tricks(rule.expr), rule.name
 
@@ -124,7 +124,7 @@ def test_no_rule_compares_with_a_duration_of_the_configuration() -> None:
 
 
 def test_a_ratio_must_last_before_it_fires() -> None:
-    """In the first minutes after a restart of Prometheus it is of a few scrapes only."""
+    """In the first minutes after a restart of Prometheus, a ratio is based on a few scrapes only."""
     assert [name for name, alert in ALERTS.items() if "Ratio" in name or "Burn" in name if alert.pending == "0s"] == []
 
 
