@@ -45,7 +45,7 @@ def letter(record_id: str, state: str, **changed: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
-    """The file that the page comes to."""
+    """Return the module that the code blocks of the page make up."""
     path = tmp_path / "acme.py"
     path.write_text("\n\n".join(blocks(PAGE, "python")))
     return path
@@ -76,7 +76,7 @@ class Post:
         self._board = SnapshotStore()
 
     def poller(self, key: str = KEY) -> Poller:
-        """As if the program had just started."""
+        """Return a poller as in a program that has just started."""
         families = self.source.families
         limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=100, allowance=30)
         return Poller(
@@ -91,7 +91,7 @@ class Post:
         )
 
     def lines(self, *families: str) -> list[str]:
-        """What a scrape shows of these families."""
+        """Return the lines of these families in a scrape."""
         [shown] = self._board.snapshot.collectors
         return [
             line
@@ -101,19 +101,19 @@ class Post:
         ]
 
     def finished(self) -> dict[str, int]:
-        """The counters that are not 0 in the state, by status."""
+        """Return the counters that are not 0 in the state, by status."""
         with self.state.records("post", "letters", Rules.of(self.source.families)) as records:
             counters = records.sums().counters
         return {key[-1]: count.counted for key, count in counters.items() if key[0] == "acme_letters_finished_total"}
 
     def exemplars(self) -> list[str]:
-        """The samples of letters that have an exemplar, as a scrape shows them."""
+        """Return the samples of letters that have an exemplar, as a scrape shows them."""
         [shown] = self._board.snapshot.collectors
         lines = shown.counters["acme_letters_finished_total"].openmetrics.decode().splitlines()
         return [line.partition(" # ")[0] for line in lines if "record_id=" in line]
 
     def failed(self) -> list[tuple[str, tuple[str, ...], str]]:
-        """The failed records as they are listed: id, places, and the alert whose runbook says what to do."""
+        """Return the failed records as they are listed: ID, places, and the alert whose runbook has the fix."""
         [shown] = self._board.snapshot.collectors
         return [(failure.record_id, failure.places, failure.alert) for failure in shown.failures]
 
@@ -218,7 +218,7 @@ def test_the_configuration_on_the_page_is_read(source: Source, tmp_path: Path) -
 
 
 def judged(*tool: str) -> str:
-    """What a tool has to say; nothing if all is well."""
+    """Return the output of a tool that finds something wrong; an empty text if it succeeds."""
     done = subprocess.run(
         [sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )

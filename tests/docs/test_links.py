@@ -10,7 +10,7 @@ from tests.support.paths import ROOT
 
 
 def broken(page: Path, link: str, root: Path = ROOT) -> str | None:
-    """What is wrong with a link of a page; None if nothing is."""
+    """Return what is wrong with a link of a page; None if nothing is."""
     if is_elsewhere(link):
         return None
     path, _, anchor = unquote(link).partition("#")

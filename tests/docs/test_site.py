@@ -110,7 +110,7 @@ def on_a_forge(text: str) -> Sequence[str]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, to read only."""
+    """Return the folder of the site, to read only."""
     folder = tmp_path_factory.mktemp("site")
     done = build(folder)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -119,7 +119,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    """A repository with two pages, of which the site is made as of this one."""
+    """Return a repository with two pages, of which the site is made as of this one."""
     settings = yaml.safe_load(CONFIGURATION.read_text())
     settings["nav"] = ["README.md", {"Group": ["docs/page.md"]}]
     root = tmp_path / "repository"
@@ -138,7 +138,7 @@ def small(tmp_path: Path) -> Path:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """Serve a folder; its address."""
+    """Serve a folder, and yield its address."""
     handler = functools.partial(_Quiet, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -214,7 +214,7 @@ def test_nothing_is_loaded_from_another_host(site: Path) -> None:
     for path in site.rglob("*.html"):
         page = parsed(path)
         assert [url for url in page.loads if is_elsewhere(url)] == [], path
-        # For a diagram the theme would load its program from elsewhere.
+        # The theme would load its program for diagrams from another host.
         assert "mermaid" not in page.classes, path
     for path in site.rglob("*.css"):
         assert re.findall(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//[^)]*", path.read_text()) == [], path

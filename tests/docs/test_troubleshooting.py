@@ -23,13 +23,13 @@ SHORTEST = 12
 
 
 def parts(node: ast.expr) -> list[str]:
-    """The fixed parts of a text."""
+    """Return the fixed parts of a text."""
     constants = [child.value for child in ast.walk(node) if isinstance(child, ast.Constant)]
     return [part for constant in constants if isinstance(constant, str) for part in constant.split("%s")]
 
 
 def messages(path: Path) -> Iterator[str]:
-    """The fixed parts of what a module raises or logs."""
+    """Yield the fixed parts of what a module raises or logs."""
     wanted = ERRORS | (OF_FILES if path.is_relative_to(PACKAGE / "config") else set())
     for node in ast.walk(ast.parse(path.read_text())):
         if not isinstance(node, ast.Call):
@@ -45,14 +45,14 @@ def messages(path: Path) -> Iterator[str]:
 
 
 def quoted() -> list[str]:
-    """The messages in the first column of the tables."""
+    """Return the messages in the first column of the tables."""
     first = re.findall(r"^\| (`.+?`) \| ", PAGE, re.MULTILINE)
     return [message for cell in first for message in re.findall(r"`([^`]+)`", cell)]
 
 
 @pytest.fixture(scope="module")
 def texts() -> str:
-    """All texts in the code but docstrings, in one."""
+    """Return all texts in the code but docstrings, joined by newlines."""
     return "\n".join(text for path in PACKAGE.rglob("*.py") for text in texts_of(path))
 
 
