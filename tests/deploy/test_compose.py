@@ -30,7 +30,7 @@ def services(file: Path = DEMO) -> dict[str, Service]:
 
 
 def mounted(service: Service) -> dict[str, Path]:
-    """The repository's files that a service sees: path inside and path here."""
+    """Return the repository's files that a service sees, by their paths in the service."""
     pairs = [volume.split(":") for volume in service["volumes"] if volume.startswith(".")]
     return {inside: (DEPLOY / outside).resolve() for outside, inside, _ in pairs}
 
@@ -130,7 +130,7 @@ def test_grafana_finds_its_dashboards_and_prometheus() -> None:
 
 
 def test_where_grafana_evaluates_the_alerts_prometheus_does_not() -> None:
-    """The mount of another file for the same target replaces that of the demo."""
+    """Compose replaces the demo's mount by one of another file that has the same target."""
     changed = services(GRAFANA_ALERTS)
     assert mounted(changed["grafana"]) == {"/etc/grafana/provisioning/alerting": ROOT / "grafana/alerting"}
     assert changed["grafana"]["volumes"][0].endswith(":ro")

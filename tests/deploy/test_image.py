@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
-# As compose.yaml and the manifests run it, with no network but its own loopback.
+# compose.yaml and the manifests run it with these options. It has no network but its own loopback.
 HARDENED = ("--network=none", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges")
 COMMAND = "--config.file=/etc/batch-exporter/config.yaml"
 ASK = "from urllib.request import urlopen as u; print(u('http://127.0.0.1:10977{}').read().decode())"
@@ -30,8 +30,8 @@ TRY = "import os, pathlib; print(os.getuid(), os.access('/', os.W_OK)); print(op
 
 @contextmanager
 def running(engine: Engine, image: str, *words: str | Path) -> Iterator[str]:
-    """A container of the image, once it is healthy by the image's own check. Its id."""
-    # Off, because it is systemd that would ask again and again.
+    """Run a container of the image, and yield its ID once the image's own check finds it healthy."""
+    # The interval is disabled, because systemd would have to repeat the check.
     container = engine(
         "run", "--detach", "--health-interval=disable", *HARDENED, *words[:-1], image, str(words[-1])
     ).strip()
@@ -47,7 +47,7 @@ def running(engine: Engine, image: str, *words: str | Path) -> Iterator[str]:
 
 
 def configured(folder: Path) -> tuple[str, ...]:
-    """Mounts of the configuration of the manifests, and of a token that no API takes."""
+    """Return mounts of the configuration of the manifests, and of a token that no API accepts."""
     tokens = folder / "tokens"
     tokens.mkdir(mode=0o755)
     (tokens / "inkit").write_text("not-a-token")
@@ -59,7 +59,7 @@ def configured(folder: Path) -> tuple[str, ...]:
 
 
 def healthy(engine: Engine, container: str) -> bool:
-    """What the image's HEALTHCHECK finds, now."""
+    """Return whether the image's HEALTHCHECK succeeds now."""
     return engine.succeeds("healthcheck", "run", container)
 
 
@@ -90,7 +90,7 @@ def test_it_runs_with_no_rights_and_shows_which_commit_it_is(engine: Engine, ima
 
 
 def test_it_runs_as_a_user_that_the_image_does_not_know(engine: Engine, image: str, tmp_path: Path) -> None:
-    """As on OpenShift, and with `docker run --user`: such a user is in the group 0."""
+    """OpenShift and `docker run --user` use such a user, who is in the group 0."""
     words = ("--user=1000680000:0", *configured(tmp_path), "--volume=of-another:/data", COMMAND)
     with running(engine, image, *words) as container:
         assert "batch-exporter.db" in engine("exec", container, "ls", "/data")
@@ -127,7 +127,7 @@ def test_the_program_and_its_locked_libraries_are_all_that_is_added(engine: Engi
 def test_the_same_sources_give_the_same_layers(engine: Engine, image: str, tmp_path: Path) -> None:
     other = tmp_path / "checkout"
     names = shutil.ignore_patterns(".git", ".venv", "*_cache", "__pycache__", "*.egg-info", "node_modules")
-    # Other times, and files that are nobody's business.
+    # The copy has other times, and files that the image must not have.
     shutil.copytree(ROOT, other, ignore=names, copy_function=shutil.copyfile)
     (other / "config.yaml").write_text("accounts: [{api_token: not-a-token}]")
     (other / "exporter" / "__pycache__").mkdir()

@@ -105,15 +105,15 @@ def test_manifests_and_chart_run_the_same_pod(both: dict[str, Manifests]) -> Non
     # Kustomize adds a hash of the content to the name; the chart annotates the pod.
     for manifest in (plain, chart):
         manifest["volumes"][0]["configMap"]["name"] = "batch-exporter"
-    # The chart says what is Kubernetes' default for a tag.
+    # The chart states what is Kubernetes' default for a tag.
     assert chart["containers"][0].pop("imagePullPolicy") == "IfNotPresent"
     assert plain == chart
 
 
 def plainly(value: Any) -> Any:
-    """The value without the label that the chart adds wherever it selects, and with any white space as one space.
+    """Return the value without the label that the chart adds to selectors, and with any white space as one space.
 
-    Kustomize rewrites folded text and adds an empty line before what is indented; to PromQL that is nothing.
+    Kustomize rewrites folded text and adds an empty line before what is indented. Neither changes PromQL.
     """
     if isinstance(value, dict):
         return {key: plainly(inner) for key, inner in value.items() if key != "app.kubernetes.io/instance"}
@@ -126,7 +126,7 @@ OF_THE_CHART = {"app.kubernetes.io/version", "app.kubernetes.io/managed-by", "he
 
 
 def same(plain: Manifests, chart: Manifests) -> None:
-    """Fails if a manifest is in one of the two only, or says something else, besides the chart's labels and pods."""
+    """Assert that both have the same manifests with the same content, except for the chart's labels and pods."""
 
     def said(manifests: Manifests) -> dict[tuple[str, str], Any]:
         found = {}

@@ -21,7 +21,7 @@ def pyproject() -> dict[str, Any]:
 
 
 def installed() -> list[str]:
-    """What the image installs: it can keep its state in PostgreSQL."""
+    """Return the requirements of the image, which can keep its state in PostgreSQL."""
     project = pyproject()["project"]
     return [*project["dependencies"], *project["optional-dependencies"]["postgres"]]
 

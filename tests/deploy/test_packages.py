@@ -28,7 +28,7 @@ REVISION = "0123abc"
 SCRAPE = (
     "import sys, urllib.request as r; sys.stdout.write(r.urlopen('http://127.0.0.1:10977/metrics').read().decode())"
 )
-# Of dpkg's own, it keeps what it has once known.
+# In these folders, dpkg and its tools keep their own records after a removal.
 KEPT_BY_DPKG = ("/var/lib/dpkg/", "/var/log/", "/var/cache/")
 STATE = "/var/lib/private/batch-exporter"
 WANTED = "/etc/systemd/system/multi-user.target.wants/batch-exporter.service"
@@ -114,7 +114,7 @@ def machine(engine: Engine, built: Built) -> Iterator[Machine]:
 
 
 def all_files(folder: Path) -> dict[str, bytes]:
-    """The content of each file, or where it points to."""
+    """Return the content of each file, or the target of a link."""
     found = {}
     for path in folder.rglob("*"):
         if path.is_symlink():
@@ -192,7 +192,7 @@ def test_the_rpm_asks_for_the_same_and_keeps_a_changed_configuration(built: Buil
 def test_the_same_sources_give_the_same_packages(built: Built, tmp_path: Path) -> None:
     other = tmp_path / "a checkout"
     names = shutil.ignore_patterns(".git", ".venv", "*_cache", "__pycache__", "*.egg-info", "node_modules", "build")
-    # Other times and rights.
+    # The copy has other times and rights.
     shutil.copytree(ROOT, other, ignore=names, copy_function=shutil.copyfile)
     (other / "exporter/__pycache__").mkdir()
     (other / "exporter/__pycache__/left.cpython-311.pyc").write_bytes(b"over")

@@ -26,7 +26,7 @@ def settings(name: str) -> list[str]:
 
 
 def verified(folder: Path, change: tuple[str, str] = ("", "")) -> str:
-    """What systemd finds wrong with the unit, where the program is installed."""
+    """Return what systemd finds wrong with the unit, where the program is installed."""
     program = settings("ExecStart")[0].split()[0]
     text = (FOLDER / UNIT).read_text().replace(program, sys.executable).replace(*change, 1)
     (folder / UNIT).write_text(text)
@@ -44,7 +44,7 @@ def test_a_misspelled_setting_is_found(tmp_path: Path) -> None:
 
 
 def exposure(unit: Path) -> float:
-    """What systemd thinks can be done to a machine by way of the unit: 10 is everything."""
+    """Return systemd's rating of how much of a machine the unit exposes, from 0 to 10 (everything)."""
     report = run("systemd-analyze", "security", "--offline=true", unit).stdout
     level = re.search(r"Overall exposure level for .*: (\d+\.\d+)", report)
     assert level, report

@@ -31,7 +31,7 @@ def scrape_config() -> Manifest:
 
 @pytest.fixture
 def prometheus_config(tmp_path: Path) -> Path:
-    """The folder as an operator has it, with the files that it names."""
+    """Return the file in a folder like an operator's, which has the files that it names."""
     shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
     for name in ("ca.pem", "batch-exporter.password"):
         (tmp_path / name).touch()

@@ -24,13 +24,13 @@ CONFIG = ROOT / "tests/unit/config/cases/two-accounts-of-one-system.good.yaml"
 
 
 def sources() -> set[str]:
-    """The files of the package, whatever they are."""
+    """Return the files of the package, of whatever type."""
     paths = (path for path in (ROOT / "exporter").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {str(path.relative_to(ROOT)) for path in paths}
 
 
 def needed(package: Distribution, extras: frozenset[str] = frozenset()) -> Iterator[Distribution]:
-    """The installed distributions that one asks for, and those that these ask for."""
+    """Yield the installed distributions that one requires, and those that these require."""
     for requirement in map(Requirement, package.requires or ()):
         if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras or {""}):
             yield distribution(requirement.name)
@@ -47,7 +47,7 @@ def lend(installed: Distribution, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of what release.yml builds, built by its command."""
+    """Return the folder with what release.yml builds, built by its command."""
     checkout = tmp_path_factory.mktemp("checkout")
     for name in ("LICENSE", "README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, checkout / name)
@@ -62,7 +62,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bare(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel, and with no other package than those that it asks for."""
+    """Return an environment with the wheel, and with no other packages than those that it requires."""
     folder = tmp_path_factory.mktemp("bare")
     output(sys.executable, "-m", "venv", "--without-pip", folder)
     python = folder / "bin/python"

@@ -40,7 +40,7 @@ def actions(text: str) -> list[str]:
 
 
 def before(graph: Mapping[str, Yaml], job: str) -> set[str]:
-    """The jobs that have ended when this one begins."""
+    """Return the jobs that have ended when this one begins."""
     needs = graph[job].get("needs", [])
     direct = {needs} if isinstance(needs, str) else set(needs)
     return direct.union(*(before(graph, requirement) for requirement in direct))
