@@ -127,7 +127,7 @@ def test_a_text_uses_nothing_that_grafana_s_templates_lack(alert: Managed) -> No
 
 @each
 def test_a_text_needs_no_label_that_a_series_may_lack(alert: Managed) -> None:
-    """Where a label is missing, Grafana gives up on a text that hands it to a function. `with` may ask for it."""
+    """Grafana fails to render a text that passes a missing label to a function. `with` may test for the label."""
     known = {family.name: set(family.labels) - set(family.optional) for family in catalog(families())}
     text = " ".join(alert.rule["annotations"].values())
     used = set(re.findall(r"\$labels\.(\w+)", re.sub(r"with \$labels\.\w+", "", text)))
@@ -139,7 +139,7 @@ def test_a_text_needs_no_label_that_a_series_may_lack(alert: Managed) -> None:
 
 @each
 def test_grafana_replaces_no_variable_of_the_environment_in_it(alert: Managed) -> None:
-    """It would in every string but the query: by $NAME in labels and names, by ${NAME} in annotations."""
+    """Grafana replaces them in every string but the query: $NAME in labels and names, ${NAME} in annotations."""
     plain = [str(value) for key, value in alert.rule.items() if key not in ("data", "annotations")]
     assert "$" not in "".join([*plain, *map(str, alert.rule["labels"].items()), alert.group["folder"]])
     assert "${" not in "".join(alert.rule["annotations"].values())

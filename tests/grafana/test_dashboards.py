@@ -28,7 +28,7 @@ def names(title: str, values: Any) -> None:
 
 
 def strings(value: Any) -> list[str]:
-    """All text within a value of JSON."""
+    """Return all text within a value of JSON."""
     if isinstance(value, dict):
         return [text for inner in value.values() for text in strings(inner)]
     if isinstance(value, list):

@@ -32,7 +32,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 
 @pytest.fixture(scope="module")
 def answers(prometheus: Prometheus) -> dict[Query, list[Any]]:
-    """The series that each query of a panel gives."""
+    """Return the series that each query of a panel returns."""
     return {
         query: (prometheus.now if query.instant else prometheus.recent_failures)(substituted(query.expr))
         for query in queries()
@@ -112,7 +112,7 @@ def test_failures_over_time_have_exemplars_that_name_the_records(prometheus: Pro
 def test_two_exporters_of_the_same_accounts_give_the_same_numbers_as_one(
     prometheus: Prometheus, tmp_path: Path
 ) -> None:
-    """In one job, as by accident or while a pod is replaced, and in two."""
+    """They are in one job by accident or while a pod is replaced. They may also be in two jobs."""
     alone = scraped(prometheus, "70s")
     second = {"instance": "b", "pod": "y"}
     with (

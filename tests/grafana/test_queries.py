@@ -27,7 +27,7 @@ EXPRS = sorted({query.expr for query in queries()} | annotations())
 
 
 def known() -> Mapping[str, set[str]]:
-    """Each series' name with its labels: the catalog's, the client library's of the process, and Prometheus's own."""
+    """Return the name and labels of each series of the catalog, the client library (process metrics) and Prometheus."""
     found = {"ALERTS": ALERT, "ALERTS_FOR_STATE": ALERT}
     for family in catalog(families()):
         labels = {*family.labels, *family.optional, *TARGET}
@@ -46,7 +46,7 @@ KNOWN = known()
 
 
 def unknown(expr: Expr) -> Iterator[str]:
-    """The names in an expression that nothing has."""
+    """Yield the names in an expression that no series has."""
     for node in within(expr):
         if isinstance(node, VectorSelector):
             labels = KNOWN.get(node.name or "", set())
@@ -58,7 +58,7 @@ def unknown(expr: Expr) -> Iterator[str]:
 
 
 def labels_of(expr: Expr) -> set[str]:
-    """The labels that the series of an expression can have."""
+    """Return the labels that the series of an expression can have."""
     found: set[str] = set()
     for node in within(expr):
         if isinstance(node, VectorSelector):
@@ -108,7 +108,7 @@ def test_the_alerts_that_are_shown_are_all_those_of_the_rules() -> None:
 
 
 def test_what_counts_as_failed_and_as_completed_is_all_that_is_final() -> None:
-    """What was cancelled is neither."""
+    """A canceled record is neither."""
     statuses = set(FAILED.removeprefix('status=~"').rstrip('"').split("|")) | {
         COMPLETED.removeprefix('status="').rstrip('"')
     }
@@ -124,7 +124,7 @@ def parts(expr: Expr) -> list[Expr]:
 
 
 def twice(expr: Expr, merged: bool = False) -> Iterator[str]:
-    """The metrics of accounts of which an expression has two values where two exporters expose one account."""
+    """Yield the account metrics that have two values in an expression if two exporters expose one account."""
     match expr:
         case VectorSelector():
             if "account" in KNOWN[expr.name or ""] and expr.name not in ("ALERTS", "ALERTS_FOR_STATE") and not merged:
@@ -168,7 +168,7 @@ def test_no_account_counts_twice_where_two_exporters_expose_it() -> None:
 
 
 def test_equal_accounts_of_two_clusters_are_distinct() -> None:
-    """Where a row or a line is one account, it is one of one cluster."""
+    """A row or a line of one account is that of one cluster."""
     for expr in EXPRS:
         for node in within(promql_parser.parse(substituted(expr))):
             modifier: Any = getattr(node, "modifier", None)

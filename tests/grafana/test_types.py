@@ -48,7 +48,7 @@ def test_grafanas_types_see_what_they_are_asked_for(tmp_path: Path) -> None:
 
 
 def lost(ours: Any, theirs: Any, path: str = "") -> list[str]:
-    """The places of ours that are not in theirs as they are."""
+    """Return the places of ours that are missing or different in theirs."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         return [found for key, value in ours.items() for found in lost(value, theirs.get(key), f"{path}.{key}")]
     if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
