@@ -56,13 +56,13 @@ def outputs_by_style(there: Stage) -> dict[str, list[Output]]:
 
 @pytest.fixture(params=STYLES)
 def outputs(outputs_by_style: dict[str, list[Output]], request: pytest.FixtureRequest) -> list[Output]:
-    """All output of all commands, with logs in one format."""
+    """Return all output of all commands, with logs in one format."""
     return outputs_by_style[request.param]
 
 
 @pytest.fixture(scope="module")
 def shown(there: Stage) -> bytes:
-    """What `inspect` shows of all records with customers' data."""
+    """Return what `inspect` shows of all records with customers' data."""
     private = ("inkit rend_1", "inkit rend_text", "packagex batch_1 --errors")
     return b"".join(output.content for what in private for output in inspect(there, "json", f"{what} --show-data"))
 
@@ -100,7 +100,7 @@ def test_all_that_must_not_get_out_was_there(outputs: list[Output], there: Stage
 
 
 def test_all_outputs_are_looked_through(outputs: list[Output]) -> None:
-    """Each has what it may: the names of accounts that fail, or the ID of a record."""
+    """Each has what it may have: the names of accounts that fail, or the ID of a record."""
     for where in (
         "serve GET /metrics",
         "serve GET / ",

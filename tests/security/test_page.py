@@ -14,7 +14,7 @@ NAMED = [reference for _, tests in PROMISES for reference in re.findall(r"`(test
 
 
 def functions_of(path: Path) -> set[str]:
-    """The names of a module's functions."""
+    """Return the names of a module's functions."""
     return {statement.name for statement in ast.parse(path.read_text()).body if isinstance(statement, ast.FunctionDef)}
 
 
