@@ -29,7 +29,7 @@ def exporters(folder: Path, rig: Rig) -> str:
 
 
 def prometheus_config(folder: Path, exporter: str, manager: str) -> Path:
-    """The example's, in a hurry and with these addresses."""
+    """Write the example's configuration with short intervals and these addresses, and return its path."""
     config = yaml.safe_load((ROOT / "prometheus" / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "200ms", "evaluation_interval": "200ms"}
     config["rule_files"] = [str(ROOT / "prometheus" / rule_file) for rule_file in config["rule_files"]]
@@ -56,12 +56,12 @@ def test_a_failure_comes_to_alertmanager_and_an_old_one_does_not(rig: Rig, tmp_p
     ):
 
         def watched() -> bool:
-            """Has every collector's window been read."""
+            """Return whether every collector's window has been read."""
             collectors = ask(f"{server}/api/v1/query?query=batch_exporter_backfilling==0")["data"]["result"]
             return len(collectors) == 4
 
         def shown() -> dict[str, Any]:
-            """The alerts by name, once there are as many as are expected."""
+            """Return the alerts by name, once there are as many as expected; before, none."""
             found = {alert["labels"]["alertname"]: alert for alert in ask(f"{manager}/api/v2/alerts")}
             return found if len(found) >= 4 else {}
 

@@ -60,7 +60,7 @@ def test_a_new_series_rises_at_once_and_another_instance_does_not_repeat_it(
     rig: Rig, tmp_path: Path, version: str
 ) -> None:
     config, addresses = configuration(rig, tmp_path), [free_address(), free_address()]
-    # What Debian's version has no feature for, it ignores.
+    # Debian's version does not have this feature, and ignores start timestamps.
     feature = () if version == SYSTEM else ("--enable-feature=created-timestamp-zero-ingestion",)
     with prometheus(prometheus_config(tmp_path, addresses), program(version), *feature) as server:
 
@@ -73,7 +73,7 @@ def test_a_new_series_rises_at_once_and_another_instance_does_not_repeat_it(
             rig.world.add("invocations", invocation("rend_1", time.time(), destinations={"pigeon": "Failed"}))
             eventually(lambda: len(found(f"{NEW} == 1")) == 2)
             if version != SYSTEM:
-                # The next poll notes that somebody has seen it.
+                # The next poll records that the value was scraped.
                 time.sleep(1.5 * INTERVAL_SECONDS)
             series = {each["metric"]["account"]: each["values"] for each in found(f"{NEW}[5m]")}
         assert waited(series["plain"]) >= INTERVAL_SECONDS - 0.5

@@ -39,7 +39,7 @@ def in_file(folder: Path) -> Iterator[Store]:
 
 @contextlib.contextmanager
 def in_database(folder: Path) -> Iterator[Store]:
-    """A database in which the lease of a program that was killed expires at once."""
+    """Yield a database in which the lease of a killed program expires at once."""
     server = postgres.shared()
     name = server.database()
     with server.admin(name) as connection:
@@ -63,7 +63,7 @@ def configuration(rig: Rig, folder: Path, store: Store) -> str:
 
 
 def reconciled_since(url: str, moment: float) -> str:
-    """The page, once every collector has begun and ended a reading of the whole window after this moment."""
+    """Return the page once every collector has begun and ended a reading of the whole window after this moment."""
     deadline = time.monotonic() + 60
     pattern = r"^batch_exporter_last_reconcile_timestamp_seconds\{.*\} (\S+)$"
     while True:
@@ -76,10 +76,13 @@ def reconciled_since(url: str, moment: float) -> str:
 
 
 def killed_at_work(rig: Rig, work: Work, store: Store, arguments: list[str]) -> bool:
-    """Let the program run while the world goes on, and kill it at a random moment. True if it had begun to ask."""
+    """Let the program run while the world goes on, and kill it at a random moment.
+
+    Returns whether it sent a request.
+    """
     rig.mock_api.requests.clear()
     process = forked.start(["--web.listen-address=127.0.0.1:0", *arguments], store.constants)
-    # One in three may be killed before it has begun to ask. What it needs to begin depends on how busy the machine is.
+    # One in three may be killed before its first request. How long it takes to start depends on the machine's load.
     begins = time.monotonic() + (work.rng.uniform(0.0, 0.1) if work.rng.random() < 1 / 3 else 20.0)
     while not rig.mock_api.requests and time.monotonic() < begins:
         lived(process, 0.01)
@@ -95,13 +98,13 @@ def killed_at_work(rig: Rig, work: Work, store: Store, arguments: list[str]) -> 
 
 
 def lived(process: BaseProcess, seconds: float) -> None:
-    """Wait, and see that it does not end by itself."""
+    """Wait, and assert that the program does not end by itself."""
     process.join(seconds)
     assert process.exitcode is None, "it ended by itself"
 
 
 def counted(rig: Rig) -> Counter[Key]:
-    """What all records stand for in the counters."""
+    """Return what all records add to the counters."""
     return sum((counting.finished(kind, item) for kind in KINDS for item in rig.world.items(kind)), Counter())
 
 

@@ -98,7 +98,7 @@ class Night:
 
 
 def failing(url: str) -> set[str]:
-    """The accounts of which the exporter lists failures; none while it begins."""
+    """Return the accounts whose failures the exporter lists; none while it starts."""
     request = urllib.request.Request(f"{url}/failures", headers={"Accept": "application/json"})
     with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(request, timeout=10) as answer:
         return {failure["account"] for failure in json.load(answer)["failures"]}
@@ -106,7 +106,7 @@ def failing(url: str) -> set[str]:
 
 
 def unpublished(made: Chain, sample: Sample) -> int:
-    """How many failures the state file has counted that it has not published."""
+    """Return how many failures the state file has counted but not published."""
     rules = Rules.of(sources()[sample.kind.system].families)
     with (
         prepared(made.folder / "state.db") as state,
@@ -122,7 +122,7 @@ def pass_time(seconds: float) -> None:
 
 @contextmanager
 def night(folder: Path, scenarios: Sequence[str]) -> Iterator[Night]:
-    """A chain for what happens in these accounts. In one more account something failed an hour ago."""
+    """Run a chain for what happens in these accounts. In one more account, something failed an hour ago."""
     with ExitStack() as stack:
         accounts = []
         samples: dict[str, list[Sample]] = {}
@@ -206,7 +206,7 @@ def polls_are_slow(night: Night) -> None:
 
 
 def nobody_scrapes(night: Night) -> None:
-    # Of a Prometheus that is killed, Alertmanager takes minutes to end the pages: there must be none.
+    # Alertmanager takes minutes to end the pages of a killed Prometheus: there must be none.
     assert not any(sample.ended for samples in night.samples.values() for sample in samples)
     for watch in night.made.watches:
         watch.prometheus.kill()
@@ -221,7 +221,7 @@ def nobody_scrapes(night: Night) -> None:
 
 
 def all_is_over(night: Night) -> None:
-    """Each failure was one page from each Prometheus, and nothing else paged."""
+    """Assert that each failure was one page from each Prometheus, and that nothing else paged."""
     happened = night.over()
     for number, watch in enumerate(night.made.watches):
         for sample in happened:

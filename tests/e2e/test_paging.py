@@ -144,7 +144,7 @@ def the_exporter_is_down(place: Place) -> None:
         return bool(shown["BatchExporterUnknownValues"]["status"]["inhibitedBy"])
 
     def quiet() -> bool:
-        """No page of the restarts before is open: on a busy machine they take so long that the exporter is down."""
+        """Return whether no page of earlier restarts is open. On a busy machine, restarts take long enough to page."""
         last = running.pager.pages("BatchExporterDown")[-1:]
         pending = running.query('ALERTS{alertname="BatchExporterDown"}')
         return not pending and all(page.status == "resolved" for page in last)

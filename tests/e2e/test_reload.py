@@ -49,7 +49,7 @@ class Place:
         )
 
     def replace(self, text: str) -> None:
-        """As an editor and `install` do it: another file takes the name."""
+        """Replace the file as an editor and `install` do: another file takes its name."""
         new = self.file.with_suffix(".new")
         new.write_text(text)
         new.replace(self.file)
@@ -61,7 +61,7 @@ def place(rig: Rig, tmp_path: Path) -> Place:
 
 
 def logged(process: "subprocess.Popen[str] | Serving", wanted: str) -> str:
-    """The next line of the log that has this in it."""
+    """Return the next line of the log that contains this."""
     lines = process.log if isinstance(process, Serving) else process.stderr
     assert lines is not None
     guard = threading.Timer(GENEROUS, process.kill)
@@ -85,7 +85,7 @@ def post(url: str, method: str = "POST") -> tuple[int, str]:
 
 
 def accounts(page: str) -> set[str]:
-    """The accounts of which anything is exposed."""
+    """Return the accounts of which anything is exposed."""
     return set(re.findall(r'account="(\w+)"', page))
 
 
@@ -157,7 +157,7 @@ def test_without_the_flag_nobody_reloads_over_http(rig: Rig, place: Place) -> No
 
 
 def caught(pid: int) -> bool:
-    """Does the process ignore SIGHUP, or handle it (proc(5), /proc/pid/status)."""
+    """Return whether the process ignores or handles SIGHUP (proc(5), /proc/pid/status)."""
     masks = re.findall(r"^Sig(?:Ign|Cgt):\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return any(int(mask, 16) >> (signal.SIGHUP - 1) & 1 for mask in masks)
 
@@ -197,7 +197,7 @@ def _hang_up(process: "subprocess.Popen[str]", stop: threading.Event) -> None:
 def test_a_command_that_reloads_nothing_ends_at_sighup_as_any_other(rig: Rig, place: Place) -> None:
     place.replace(place.text("a"))
     rig.mock_api.faults.add(faults.hang())
-    # Started by nohup, it would be as deaf to SIGHUP as nohup wants it.
+    # Started by nohup, it would ignore SIGHUP, as nohup intends.
     heard = "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
     command = [sys.executable, "-c", heard, *PROGRAM, "once", place.flag]
     process = subprocess.Popen(command, env=PATH, stderr=subprocess.DEVNULL)
@@ -252,7 +252,7 @@ def test_fifty_reloads_leak_no_thread_and_lose_and_repeat_nothing(rig: Rig, plac
         assert post(url)[0] == 200
         page = reconciled_since(url, time.time() + 1)
         assert threads(process) <= first + workers
-        # Of one poll the counters may still be shown at 0: they rise with the next.
+        # The counters of one poll may still be shown at 0: they rise with the next poll.
         page = reconciled_since(url, time.time() + 1)
     assert figures(page, "_finished_total") == counted(rig) - before
     standing = sum((counting.gauges(kind, rig.world.items(kind)) for kind in KINDS), Counter[Key]())

@@ -58,7 +58,7 @@ class Scraper:
 
     def watch(self, replicas: list[Replica]) -> None:
         targets = [{"targets": [f"127.0.0.1:{replica.port}" for replica in replicas]}]
-        # Half a file would be read.
+        # Prometheus would read an incomplete file.
         new = self._targets.with_suffix(".new")
         new.write_text(json.dumps(targets))
         new.replace(self._targets)
