@@ -50,7 +50,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 @pytest.fixture(scope="session")
 def postgres() -> postgres_server.Server:
-    """A PostgreSQL server for all tests of this process. A test makes its own database in it."""
+    """Return a PostgreSQL server for all tests of this process. A test makes its own database in it."""
     return postgres_server.shared()
 
 
@@ -60,7 +60,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with certificates, to read only."""
+    """Return a folder with certificates, to read only."""
     folder = tmp_path_factory.mktemp("certificates")
     made_certificates.make(folder)
     return folder

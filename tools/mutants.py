@@ -288,7 +288,7 @@ def copy_into(folder: Path) -> None:
 
 
 class Limit:
-    """Ends the process at a test that takes for ever."""
+    """Ends the process at a test that never ends."""
 
     def pytest_runtest_logstart(self) -> None:
         self._set(_TEST_SECONDS)

@@ -35,7 +35,7 @@ _WORKFLOWS_CREATED = "2023-10-25T16:13:39.170009Z"
 
 
 def iso(at: float) -> str:
-    """Epoch seconds as the API writes a time: UTC, microseconds, `Z`."""
+    """Return epoch seconds as the API writes a time: UTC, microseconds, `Z`."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 

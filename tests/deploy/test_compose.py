@@ -1,4 +1,4 @@
-"""The compose files are valid, reach nobody from outside, and what they mount fits together."""
+"""The compose files are valid, open no port to the outside, and mount files that fit together."""
 
 import re
 import shutil

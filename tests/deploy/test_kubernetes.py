@@ -1,4 +1,4 @@
-"""The manifests and the chart say the same, say it rightly, and hold rules and dashboards as they are."""
+"""The manifests and the chart are equal and valid, and have the rules and dashboards unchanged."""
 
 import json
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""The unit is one that systemd understands, and it leaves the exporter little that it could do."""
+"""The systemd unit is valid, and restricts what the exporter can do."""
 
 import re
 import sys

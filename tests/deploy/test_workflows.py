@@ -1,4 +1,4 @@
-"""What runs on GitHub can't run here: its files have the right form, trust nothing that moves, do what pages say."""
+"""The workflows of GitHub, which can't run here: they are valid, pin what they use, and do what the docs say."""
 
 import os
 import re

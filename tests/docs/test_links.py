@@ -1,4 +1,4 @@
-"""Every link of a page to a file, and to a heading in it, leads somewhere. Addresses elsewhere are not tried."""
+"""Every link of a page to a file, and to a heading in it, works. Addresses of other hosts are not tried."""
 
 from pathlib import Path
 from urllib.parse import unquote

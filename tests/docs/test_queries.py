@@ -1,4 +1,4 @@
-"""The queries and metrics that pages for newcomers name are there to be had."""
+"""The queries and metrics that pages for newcomers name exist."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The exporter's page of runbooks says what docs/alerts.md says, and leads nowhere that it can't reach."""
+"""The exporter's page of runbooks says what docs/alerts.md says, and every link on it works."""
 
 from importlib.resources import files
 

@@ -1,4 +1,4 @@
-"""What finds faults must find them: targets that are wrong in each way, and inputs that become smaller."""
+"""The search for faults finds them: targets that are wrong in each way, and inputs that become smaller."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""An internal error of the exporter: what was raised may quote anything, and its text gets nowhere."""
+"""An internal error of the exporter: what was raised may quote anything, and its text is never shown."""
 
 import re
 import subprocess

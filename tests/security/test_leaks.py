@@ -1,4 +1,4 @@
-"""Nothing private gets out: marks stand in all that is private, and the output of every command is searched."""
+"""Nothing private is shown: all that is private has marks, and the output of every command is searched for them."""
 
 import base64
 import re

@@ -109,7 +109,7 @@ class _Uvicorn(uvicorn.Server):
 
 
 def _ignoring_cancellation(app: Application) -> Application:
-    """Wrap the application, so that a response that is cancelled when the server stops is not logged as an error."""
+    """Wrap the application, so that a response that is canceled when the server stops is not logged as an error."""
 
     async def ignoring(scope: Scope, receive: Receive, send: Send) -> None:
         with contextlib.suppress(asyncio.CancelledError):

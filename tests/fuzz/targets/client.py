@@ -110,7 +110,7 @@ class _Server:
 
 
 def _bombs() -> Iterator[bytes]:
-    """Answers that become large when they are decompressed."""
+    """Yield answers that become large when they are decompressed."""
     zeros = b"0" * (64 * _MOST_BYTES)
     once, raw = gzip.compress(zeros), zlib.compress(zeros)
     yield hostile.http("200 OK", once[:60_000], "Content-Encoding: gzip")

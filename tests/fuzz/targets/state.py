@@ -125,10 +125,10 @@ def _state() -> Iterator[Target]:
                 with _complaining(path):
                     known = _poll(path)
             except StateError:
-                # It is left as it was, for whoever can repair it; what was folded back may have been added.
+                # The file is left as it was, for a repair. What was folded back may have been added.
                 assert len(path.read_bytes()) >= len(data) or not data
                 return
-            assert known or not _has_records(data), "records are gone, and nobody has said so"
+            assert known or not _has_records(data), "records are missing without a message"
 
         yield Target(
             "state-file", check, seeds, (flip, flip, flip, cut, truncate, repeat, move, noise, number), cost=30.0

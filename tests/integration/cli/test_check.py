@@ -1,4 +1,4 @@
-"""`batch-exporter check`: every problem in one run, and nothing called right that is not."""
+"""`batch-exporter check` reports every problem in one run, and accepts nothing that is wrong."""
 
 import json
 import os

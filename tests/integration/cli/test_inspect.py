@@ -55,7 +55,7 @@ class Api:
         return run("inspect", self.config, *arguments, cwd=self.folder)
 
     def failed_batch(self) -> None:
-        """`batch_1`, of which 30 of 40 items failed."""
+        """Add `batch_1`, of which 30 of 40 items failed."""
         phases = [phase("validation", 40, 30, 10), phase("processing", 30, 10, 20)]
         self.batches.add(
             packagex_batch("batch_1", time.time() - 7200, status="failed", reason="'CANARY' failed", phases=phases)

@@ -1,4 +1,4 @@
-"""The bounds of a real process: what it says of them, and that it keeps them."""
+"""The limits of a real process: what it reports about them, and that it keeps to them."""
 
 import contextlib
 import http.client

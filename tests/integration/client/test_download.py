@@ -1,4 +1,4 @@
-"""Fetching a file by its presigned URL: what is sent, what is refused, and that nothing holds it or shows the URL."""
+"""Fetching a file by its presigned URL: what is sent, what is refused, and that it never hangs or shows the URL."""
 
 import gzip
 import socket

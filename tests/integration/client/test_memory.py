@@ -1,4 +1,4 @@
-"""Records that are larger than anybody thought: what they cost in memory, in a real process."""
+"""Records that are larger than expected: what they cost in memory, in a real process."""
 
 import http.server
 import json

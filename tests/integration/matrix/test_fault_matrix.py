@@ -1,4 +1,4 @@
-"""Every fault, in every phase of every collector: metrics say it, scrapes go on, truth returns, each event counts once.
+"""Every fault, in every phase of every collector: metrics show it, scrapes go on, values recover, events count once.
 
 Here each fault has a few of its cells, and one of each kind has more. `make matrix` runs all cells.
 """

@@ -28,7 +28,7 @@ BATCHES = "collectors: [document_batches]"
 
 
 class Leases:
-    """In the place of the keeper of leases: what it was told, and what it is made to do."""
+    """Replaces the keeper of leases: records its calls, and has the epochs that a test sets."""
 
     def __init__(self, accounts: Accounts, configured: Configured) -> None:
         self.accounts = accounts

@@ -1,4 +1,4 @@
-"""Reading a list as far back as the window reaches, from a server that is not to be trusted."""
+"""Reading a list as far back as the window reaches, from an unreliable server."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The pollers of a program at work, what is said of them, and what becomes of them when the accounts change."""
+"""The running pollers of a program: what is reported about them, and what happens to them when accounts change."""
 
 import concurrent.futures
 import logging

@@ -1,4 +1,4 @@
-"""A server that is not to be trusted: whatever it does, the gauges are exact, at latest after a reconciliation."""
+"""An unreliable server: whatever it does, the gauges are exact, at latest after a reconciliation."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""A webhook brings polls forward, from the server to the API and back to a scrape; and never makes anybody hurry."""
+"""A webhook brings polls forward, from the server to the API and back to a scrape. However many come, polls are few."""
 
 import contextlib
 import http.client

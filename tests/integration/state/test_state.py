@@ -1,4 +1,4 @@
-"""The state file under a real process: taken twice, on a full disk, taken away; and what never stands in it."""
+"""The state file of a real process: opened twice, on a full disk, deleted; and what is never in it."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The pages in a real browser: without a script, in the dark, on a phone, and for who can't see them."""
+"""The pages in a real browser: without scripts, in dark mode, on a phone, and for people who can't see them."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _PHONES = 700
 
 
 def overflowing() -> SnapshotStore:
-    """Names as long as they can be."""
+    """Return a board whose names are as long as possible."""
     board = SnapshotStore()
     failure = Failure(LONG, NOW, NOW, tuple(f"{LONG[:60]}{number}" for number in range(9)), ("failed",), "", LONG)
     board.publish(CollectorSnapshot(LONG[:63], "inkit", "document_batches", failures=(failure,)))

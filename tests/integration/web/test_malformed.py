@@ -1,4 +1,4 @@
-"""Clients that make no sense: each gets a refusal at most, and the log no error of ours."""
+"""Malformed requests: each gets a refusal at most, and the exporter logs no error."""
 
 import contextlib
 from collections.abc import Iterator

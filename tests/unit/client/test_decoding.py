@@ -1,4 +1,4 @@
-"""What JSON may hold beside what is asked for, and is read all the same."""
+"""JSON that has odd values beside the wanted ones is read all the same."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The pace of an account: whatever waits where, no more requests begin than it allows."""
+"""The rate limit of an account: wherever requests wait, no more begin than it allows."""
 
 import itertools
 import threading

@@ -1,7 +1,7 @@
 """The files in cases/, each with what is expected of it in its first lines.
 
 `# error: <regular expression>` once for each problem, in order, matched from the line number on;
-`# expect: <place> == <literal>` for what a good file comes to.
+`# expect: <place> == <literal>` for the values that a good file has.
 """
 
 import ast

@@ -177,7 +177,7 @@ def test_who_holds_a_task_that_has_ended_does_not_hold_its_function(engine: Engi
     held: list[Task] = []
 
     def large() -> None:
-        """Stands for a function with a large answer."""
+        """Do nothing; a function may have a large answer."""
 
     run = Runner(engine)
     reference = weakref.ref(large)

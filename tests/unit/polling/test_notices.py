@@ -1,4 +1,4 @@
-"""What lasts is logged when it begins, and once an hour with what has come since."""
+"""A condition that lasts is logged when it begins, and once an hour with what was added since."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Who is polled next, and when: fair, in step, and never caught up."""
+"""Which collector is polled next, and when: accounts take turns, polls keep their rhythm, and none is made up for."""
 
 import itertools
 from collections import Counter

@@ -157,7 +157,7 @@ def test_nothing_is_known_of_an_account_that_was_removed(rig: Rig) -> None:
 
 def test_a_worker_that_waits_holds_nothing_of_the_call_before(rig: Rig) -> None:
     def large() -> None:
-        """Stands for a call with a large answer."""
+        """Do nothing; a call may have a large answer."""
 
     reference = weakref.ref(large)
     rig.call("a", large)

@@ -1,4 +1,4 @@
-"""The readers that stand between a vendor's JSON and everything else."""
+"""The readers of the fields of a vendor's JSON."""
 
 import contextlib
 import unicodedata

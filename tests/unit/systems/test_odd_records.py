@@ -1,4 +1,4 @@
-"""Whatever a page holds, a record costs at most itself, and leaves a trace."""
+"""Whatever a page holds, an odd record affects no other record, and is counted."""
 
 import tempfile
 from collections import Counter

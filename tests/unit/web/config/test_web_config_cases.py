@@ -1,7 +1,7 @@
 """The files in cases/, each with what is expected of it in its first lines.
 
 `# error: <regular expression>` once for each problem and `# warning:` once for each warning, in order, matched from the
-line number on; `# expect: <expression> == <literal>` for what a good file comes to.
+line number on; `# expect: <expression> == <literal>` for the values that a good file has.
 """
 
 import ast
