@@ -1,1 +1,1 @@
-"""What the exporter costs, measured against a mock API of the API in another process. No test stands here."""
+"""What the exporter costs, measured against a mock API in another process. It has no tests."""

@@ -63,7 +63,7 @@ def configuration(rig: Rig, folder: Path, store: Store) -> str:
 
 
 def reconciled_since(url: str, moment: float) -> str:
-    """Return the page once every collector has begun and ended a reading of the whole window after this moment."""
+    """The page, once every collector has begun and ended a reading of the whole window after this moment."""
     deadline = time.monotonic() + 60
     pattern = r"^batch_exporter_last_reconcile_timestamp_seconds\{.*\} (\S+)$"
     while True:

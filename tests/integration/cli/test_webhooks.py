@@ -36,7 +36,7 @@ def test_a_failure_is_known_at_once_and_a_reload_brings_and_takes_webhooks(rig: 
         configuration(rig, tmp_path, "production", "a/b")
         urllib.request.urlopen(urllib.request.Request(f"{url}/-/reload", method="POST"), timeout=20)
         eventually(f"{url}/metrics", 'batch_exporter_webhooks_total{account="production",result="accepted"} 0.0')
-        # Both accounts have started over: those polls do not find what happens now.
+        # Both accounts have begun anew: the polls of that do not find what comes now.
         asked = len(rig.mock_api.requests)
         deadline = time.monotonic() + 20
         while len(rig.mock_api.requests) < asked + 6 and time.monotonic() < deadline:
