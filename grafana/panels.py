@@ -16,7 +16,7 @@ class Query:
     legend: str = ""
     instant: bool = False
     exemplar: bool = False
-    """Ask for exemplars too: the ids of the records that raised a counter of failures."""
+    """Ask for exemplars too: the IDs of the records that raised a counter of failures."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def picture(story: Story) -> str:
 
 
 def waits(happened: list[Failures], counted: list[Failures]) -> Iterator[tuple[Failures, float]]:
-    """Yield each failure with the time at which it was counted, the end of the picture if it was not yet.
+    """Yield each failure with the time at which it was counted, or the end of the picture if it was not counted yet.
 
     The first failures that happened are the first that are counted.
     """

@@ -18,7 +18,7 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 class World:
     """Document batches, workflow batches and invocations; safe to change while it is served.
 
-    `clock` (epoch seconds) dates changes, `rng` makes ids.
+    `clock` (epoch seconds) dates changes, `rng` makes IDs.
     """
 
     def __init__(self, rng: random.Random | None = None, clock: Callable[[], float] = time.time) -> None:

@@ -34,7 +34,7 @@ class _Aside(NamedTuple):
 
 
 class Batches:
-    """Batches, safe to change while they are served. `clock` (epoch seconds) dates changes, `rng` makes ids."""
+    """Batches, safe to change while they are served. `clock` (epoch seconds) dates changes, `rng` makes IDs."""
 
     def __init__(self, rng: random.Random | None = None, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock

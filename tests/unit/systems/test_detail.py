@@ -1,4 +1,4 @@
-"""Which collector an id is of, and that what is shown of a record is whatever the server sends, or a clear error."""
+"""Which collector an ID is of, and that what is shown of a record is whatever the server sends, or a clear error."""
 
 import json
 from typing import Any
