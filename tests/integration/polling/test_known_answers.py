@@ -153,7 +153,7 @@ class Happenings(RuleBasedStateMachine):
     def some_answers_have_rows_as_they_were_before(
         self, places: set[int], numbers: set[int], status: str, appears: bool, pauses: list[float]
     ) -> None:
-        """Let a host answer that is behind: records that have changed meanwhile are as before there."""
+        """Let a host that is behind give some answers: in them, records that have changed meanwhile are as before."""
         before = {str(item["id"]): item for item in self.twins.items()}
         for place in places:
             self.a_record_changes(place, 0.0, status, moves=False)

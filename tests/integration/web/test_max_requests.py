@@ -37,7 +37,10 @@ class Slow(Program):
 
 @contextlib.contextmanager
 def scraped(program: Slow, count: int, path: str = "/metrics") -> Iterator[tuple[Place, list[Future[Answered]]]]:
-    """Start so many scrapes of a running program at once, and wait until one of them is to be rendered."""
+    """Start so many scrapes at once, and wait until one of them is to be rendered.
+
+    Yields the address and the scrapes.
+    """
     with serving(program) as place, ThreadPoolExecutor(count) as pool:
         try:
             waiting = [pool.submit(ask, place, "GET", path) for _ in range(count)]
