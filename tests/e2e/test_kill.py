@@ -82,7 +82,7 @@ def killed_at_work(rig: Rig, work: Work, store: Store, arguments: list[str]) -> 
     """
     rig.mock_api.requests.clear()
     process = forked.start(["--web.listen-address=127.0.0.1:0", *arguments], store.constants)
-    # One in three may be killed before its first request. How long it takes to start depends on the machine's load.
+    # One in three may be killed before it has begun to ask. What it needs to begin depends on how busy the machine is.
     begins = time.monotonic() + (work.rng.uniform(0.0, 0.1) if work.rng.random() < 1 / 3 else 20.0)
     while not rig.mock_api.requests and time.monotonic() < begins:
         lived(process, 0.01)

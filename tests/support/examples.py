@@ -34,7 +34,7 @@ SHIPMENTS = (failure("batch_9kR2mWq4Lx", 11 * MINUTE, "shipment", alert="Package
 
 
 def calm() -> SnapshotStore:
-    """Nothing is wrong, and nothing has failed for hours."""
+    """Return a board on which nothing is wrong, and nothing has failed for hours."""
     board = SnapshotStore()
     health = Health(True, True, NOW - 20, 1234, 5, oldest_in_flight=NOW - 9 * MINUTE)
     for name, failures in (("document_batches", DOCUMENTS[2:]), ("workflow_batches", ()), ("invocations", ())):
@@ -43,7 +43,7 @@ def calm() -> SnapshotStore:
 
 
 def with_problems() -> SnapshotStore:
-    """Some of everything that can be wrong."""
+    """Return a board with some of everything that can be wrong."""
     board = SnapshotStore()
     busy = Health(True, True, NOW - 20, 1234, 17, oldest_in_flight=NOW - 2 * HOUR)
     quiet = Health(True, True, NOW - 31, 86, 0)

@@ -26,7 +26,7 @@ def scripted(*pieces: bytes, every: float = 0.0) -> Iterator[Scripted]:
     server = Scripted(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
     def converse(connection: socket.socket) -> None:
-        # A client that has gone away is its own affair.
+        # A client may close its connection early.
         with connection, suppress(OSError):
             server.asked.append(connection.recv(65_536))
             for piece in pieces:

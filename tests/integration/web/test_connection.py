@@ -46,7 +46,7 @@ def place() -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[Place]:
-    """Yield a server with short time limits."""
+    """A server that is soon out of patience."""
     with serving(Program(), HASTY) as address:
         yield address
 

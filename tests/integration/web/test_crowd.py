@@ -152,7 +152,7 @@ class Crowd:
 
 
 def scrapes(place: Place, times: int, path: str = "/-/healthy") -> list[int]:
-    """Return the statuses of so many requests, each on a new connection and answered in time."""
+    """Their statuses, each from a new connection and within its time."""
     statuses = []
     for _ in range(times):
         started = time.monotonic()

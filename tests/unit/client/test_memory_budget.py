@@ -128,12 +128,12 @@ def padded(size: int) -> bytes:
 
 
 def under_way(size: int, count: int = 6) -> int:
-    """Return how many answers of this size are requested ahead, once the first is known."""
+    """How many answers of this size are asked for ahead, once the first is known."""
     with scripted(padded(size)) as server:
         answers = client(server.url, at_once=4).get_each([Request("/batch", "/batch")] * count, as_it_is)
         for _ in range(3):
             next(answers)
-        # Requests ahead are sent before the wanted answer is returned.
+        # What is asked for ahead is asked for before the answer that is wanted is given.
         time.sleep(0.2)
         asked = len(server.asked)
         assert len(list(answers)) == count - 3

@@ -58,7 +58,7 @@ def made(postgres: Server) -> Iterator[Leases]:
 
 
 def waits_for_a_lock(connection: Connection, watched: Connection) -> bool:
-    """Return whether the statement of a connection begins to wait for a lock within ten seconds."""
+    """Whether the statement of a connection comes to wait for a lock, within ten seconds."""
     query = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s"
     for _ in range(1000):
         row = connection.execute(query, (watched.info.backend_pid,)).fetchone()
