@@ -10,7 +10,7 @@ from exporter.config import Account, TLSConfig, Token
 
 
 def account(name: str = "prod", **changed: Any) -> Account:
-    """One of the values is new at each call: what counts is that they are equal, not that they are the same."""
+    """Return an account, one value of which is new at each call: what counts is equality, not identity."""
     made = Account(
         name=name,
         system="inkit",

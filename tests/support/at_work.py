@@ -41,7 +41,7 @@ class Program:
         return self.lines[-1]
 
     def accounts(self, **given: str) -> tuple[Account, ...]:
-        """Accounts by name, each with what stands in its configuration beside what all have."""
+        """Return accounts by name, each with its own settings beside the common ones."""
         path = self.folder / "config.yaml"
         common = {"system": "inkit", "base_url": self.rig.mock_api.url, "api_token": TOKEN}
         document = {
@@ -62,7 +62,7 @@ class Program:
         assert self.scheduler.engine.stop(GENEROUS)
 
     def wait_for_polls(self, *accounts: str, since: float = 0.0) -> None:
-        """Until each of their collectors has been polled, and well, after a moment (epoch seconds)."""
+        """Wait until each of their collectors has been polled with success after a moment (epoch seconds)."""
 
         def done() -> bool:
             health = [collector.health for account in accounts for collector in self.on_board(account)]

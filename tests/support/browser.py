@@ -21,7 +21,7 @@ DESK, PHONE = (1280, 900), (390, 844)
 
 @contextlib.contextmanager
 def chromium() -> Iterator["Browser"]:
-    """The system's Chromium: what Playwright would download is another one."""
+    """Run the system's Chromium; Playwright would download another one."""
     import playwright.sync_api
 
     found = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -34,7 +34,7 @@ def chromium() -> Iterator["Browser"]:
 
 @contextlib.contextmanager
 def showing(board: SnapshotStore, now: float = NOW) -> Iterator[str]:
-    """An exporter that serves what is on the board, at a time that stands still; its address."""
+    """Serve what is on the board, at a time that stands still, and yield the address."""
     program = Program()
     everything_well = Probes(lambda: True, lambda: None)
     program.app.routes = routes(program.exposition, board, everything_well, "/metrics", lambda: now, lambda: now)
@@ -46,7 +46,7 @@ def showing(board: SnapshotStore, now: float = NOW) -> Iterator[str]:
 def visit(
     browser: "Browser", url: str, scheme: Scheme = "light", size: tuple[int, int] = DESK, *, scripts: bool = True
 ) -> Iterator["Page"]:
-    """A page, once it is there. What it says to the console, of a policy that is broken say, is an error."""
+    """Yield a page once it is loaded. A message on the console, such as one about a broken policy, is an error."""
     messages: list[str] = []
     with _tab(browser, scripts) as page:
         page.set_default_timeout(_MILLISECONDS)
@@ -68,7 +68,7 @@ def visit(
 
 @contextlib.contextmanager
 def _tab(browser: "Browser", scripts: bool) -> Iterator["Page"]:
-    """With scripts, the same tab each time: a new one has a process of its own, which takes a second."""
+    """Yield a tab. With scripts it is always the same one: a new one has a process of its own, which takes a second."""
     if scripts:
         yield browser.contexts[0].pages[0] if browser.contexts else browser.new_context().new_page()
         return

@@ -16,16 +16,19 @@ _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
 def canary(name: str) -> str:
-    """A word that stands nowhere else, the same for the same name.
+    """Return a word that is nowhere else, the same one for the same name.
 
-    It has small letters alone, and few of them: no rule that looks for numbers, for quotations or for long keys takes
-    it out by chance, and no escaping and no change of case hides it.
+    It has only small letters, and few of them: no rule that looks for numbers, for quotations or for long keys removes
+    it by chance, and no escaping and no change of case hides it.
     """
     return "qz" + hashlib.sha256(name.encode()).hexdigest()[:12].translate(_LETTERS)
 
 
 def holds(content: bytes, name: str) -> bool:
-    """Does it hold the canary, in any case, or as Base64 (as in `Authorization: Basic`) or hexadecimal digits."""
+    """Return whether the content has the canary, in any case, or as Base64 or hexadecimal digits.
+
+    Base64 is what `Authorization: Basic` has.
+    """
     mark = canary(name).encode()
     return (
         mark in content.lower()
@@ -35,7 +38,7 @@ def holds(content: bytes, name: str) -> bool:
 
 
 def _base64(mark: bytes) -> list[bytes]:
-    """The parts of its three encodings, one for each place it may have in its text, that don't depend on the rest."""
+    """Return the parts of its three encodings, one for each position in a text, that don't depend on the rest."""
     found = []
     for before in range(3):
         whole = base64.b64encode(b"." * before + mark)
@@ -44,9 +47,9 @@ def _base64(mark: bytes) -> list[bytes]:
 
 
 def invocations(more: Iterable[str] = ()) -> list[Item]:
-    """What Inkit may say of invocations, with a mark in every field of text that is no status, id or destination.
+    """Return Inkit's invocations, with a mark in every field of text that is no status, ID or destination.
 
-    `more` are the ids of others that look like the first.
+    `more` are the IDs of others that look like the first.
     """
     whole = invocation("rend_1", time.time(), destinations={"inkit_storage": "Completed", "sepire": "Failed"})
     whole |= _marked(
@@ -65,7 +68,7 @@ def invocations(more: Iterable[str] = ()) -> list[Item]:
 
 
 def batches(kind: str) -> list[Item]:
-    """The same of batches: `document` or `workflow`."""
+    """Return Inkit's batches with such marks: `document` or `workflow`."""
     made = {"document": ("rb_1", document_batch), "workflow": ("fb_1", workflow_batch)}[kind]
     whole = made[1](made[0], time.time(), destinations={"sepire": generations(3, 2, 1)})
     whole |= _marked(f"{kind}_batch", "name", "new")
@@ -74,7 +77,7 @@ def batches(kind: str) -> list[Item]:
 
 
 def packagex_batches() -> list[Item]:
-    """The same of PackageX's batches."""
+    """Return PackageX's batches with such marks."""
     whole = packagex_batch("batch_1", time.time(), status="failed", phases=[phase("processing", 3, 1, 2)])
     whole |= _marked("packagex", "object", "organization_id", "duplicate_handling", "updated_by", "checksum", "new")
     content = canary("packagex.reason")
@@ -85,7 +88,7 @@ def packagex_batches() -> list[Item]:
 
 
 def errors_file() -> bytes:
-    """What an errors file may say of rows."""
+    """Return an errors file, with marks in what it may say of rows."""
     people = {name: canary(f"errors.{name}") for name in ("name", "email", "quoted", "row")}
     mail = f"{people['email']}@example.com"
     content = f"'{people['quoted']}' is none, nor is {mail} of {people['row']}"
@@ -95,7 +98,7 @@ def errors_file() -> bytes:
 
 
 def inkit_list(found: list[Item]) -> bytes:
-    """A list answer of Inkit, with marks around the records too."""
+    """Return the response of an Inkit list, with marks around the records too."""
     pagination: Item = {"current_page": 1, "next_page": None, "page_count": 1, "page_size": 100, "prev_page": None}
     pagination |= {"total_count": len(found), "new": canary("list.pagination")}
     metadata = {"pagination": pagination, "sort": {"key": canary("list.sort"), "order": 1}}
@@ -103,7 +106,7 @@ def inkit_list(found: list[Item]) -> bytes:
 
 
 def packagex_answer(data: object) -> bytes:
-    """An answer of PackageX that is none of an error, with marks in its envelope."""
+    """Return a response of PackageX that is no error, with marks in its envelope."""
     envelope = {name: canary(f"envelope.{name}") for name in ("message", "code", "endpoint")}
     pagination = {"limit": 100, "page": 1, "has_more": False, "total_count": 6, "new": canary("envelope.pagination")}
     return json.dumps({**envelope, "data": data, "status": 200, "errors": [], "pagination": pagination}).encode()
@@ -114,5 +117,5 @@ def _marked(of: str, *fields: str) -> dict[str, str]:
 
 
 def _broken(of: str, whole: Item, *fields: str) -> list[Item]:
-    """The record once for each field, with text there that is not what stands there."""
+    """Return the record once for each field, with text there that is not valid in it."""
     return [{**whole, "id": f"{whole['id']}_{field}", field: f"{canary(f'broken.{of}')} ?"} for field in fields]

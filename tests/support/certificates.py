@@ -28,14 +28,14 @@ def make(folder: Path) -> trustme.CA:
 
 
 def issue(authority: trustme.CA, folder: Path, name: str, *identities: str) -> None:
-    """A certificate for these identities and its key, as NAME.pem and NAME.key."""
+    """Write a certificate for these identities and its key, as NAME.pem and NAME.key."""
     made = authority.issue_cert(*identities)
     made.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
     made.private_key_pem.write_to_path(folder / f"{name}.key")
 
 
 def client(folder: Path, name: str | None = None) -> ssl.SSLContext:
-    """A client that trusts the authority, with a certificate of its own if it has a name."""
+    """Return a client's context that trusts the authority, with a certificate of its own if it has a name."""
     context = ssl.create_default_context(cafile=folder / "ca.pem")
     if name is not None:
         context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")

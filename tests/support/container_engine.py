@@ -18,7 +18,7 @@ runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
-# Stands in for the official Python image, which only a registry has: the same things at the same places, as far as the
+# Replaces the official Python image, which only a registry has: the same things at the same places, as far as the
 # Dockerfile uses them. pip finds the locked libraries in a folder.
 _PACKAGES = "ca-certificates,coreutils,dash,findutils,libstdc++6,python3-venv"
 _PYTHON = "3.11"
@@ -34,7 +34,7 @@ def run(*words: str | Path) -> "subprocess.CompletedProcess[str]":
 
 
 def output(*words: str | Path) -> str:
-    """What a command prints. Fails with all that it printed."""
+    """Return what a command prints. Fails with all that it printed."""
     done = run(*words)
     assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -47,19 +47,19 @@ class Engine:
     folder: Path
 
     def __call__(self, *words: str | Path) -> str:
-        """What `podman WORDS` prints."""
+        """Return what `podman WORDS` prints. Fails if the command does."""
         return output(*self._podman(), *words)
 
     def run(self, *words: str | Path) -> "subprocess.CompletedProcess[str]":
-        """What has become of `podman WORDS`."""
+        """Run `podman WORDS`, and return how it ended and what it printed."""
         return run(*self._podman(), *words)
 
     def succeeds(self, *words: str | Path) -> bool:
-        """Whether `podman WORDS` ends well."""
+        """Return whether `podman WORDS` succeeds."""
         return self.run(*words).returncode == 0
 
     def logs(self, container: str) -> str:
-        """All that a container has printed."""
+        """Return all that a container has printed."""
         done = self.run("logs", container)
         return done.stdout + done.stderr
 
@@ -76,7 +76,7 @@ class Engine:
         self("import", "--quiet", *changes, archive, _BASE)
 
     def build(self, context: Path, name: str) -> str:
-        """Build the Dockerfile of a checkout, from its first line to its last: about 12 s. Returns the image's id."""
+        """Build the Dockerfile of a checkout, from its first line to its last: about 12 s. Returns the image's ID."""
         arguments = {
             "PYTHON_IMAGE": _BASE,
             "SOURCE_DATE_EPOCH": EPOCH,

@@ -35,7 +35,7 @@ def word(status: str) -> str:
 
 
 def in_flight(kind: Kind | Batches, item: Item) -> bool:
-    """Is any work of it open, or has it not begun."""
+    """Return whether any work of the record is open or has not begun."""
     if kind == "batches":
         return item["status"] in ("requested", "queued", "processing")
     if kind == "invocations":
@@ -51,7 +51,7 @@ def in_flight(kind: Kind | Batches, item: Item) -> bool:
 
 
 def gauges(kind: Kind | Batches, items: Iterable[Item]) -> Counter[Key]:
-    """The vendor's gauges, without the series that are 0."""
+    """Return the vendor's gauges, without the series that are 0."""
     counted: Counter[Key] = Counter()
     for item in items:
         if kind == "batches":
@@ -78,7 +78,7 @@ def gauges(kind: Kind | Batches, items: Iterable[Item]) -> Counter[Key]:
 
 
 def finished(kind: Kind | Batches, item: Item) -> Counter[Key]:
-    """What one record stands for in the counters, had it been watched from its beginning."""
+    """Return what one record adds to the counters if it was watched from its beginning."""
     counted: Counter[Key] = Counter()
     over = int(not in_flight(kind, item))
     if kind == "batches":

@@ -44,7 +44,7 @@ class Query:
 
 
 def panels(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The panels of a dashboard without the headings of its rows."""
+    """Return the panels of a dashboard without the headings of its rows."""
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
@@ -83,5 +83,5 @@ def variables(dashboard: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def substituted(expr: str) -> str:
-    """The query as Prometheus gets it."""
+    """Return the query as Prometheus gets it."""
     return re.sub(r"\$([a-z_]\w*)", lambda found: VALUES[found[1]], expr)

@@ -38,7 +38,7 @@ class Settings:
 
     @property
     def pages(self) -> int:
-        """Of the window."""
+        """The pages of the window."""
         return max(1, round(self.per_day * self.lookback / DAY / _PAGE_SIZE))
 
     @property
@@ -104,14 +104,14 @@ def _live(rig: Rig, settings: Settings, work: deque[_Event]) -> Day:
 
 
 def _past(settings: Settings) -> Iterator[tuple[str, float]]:
-    """The ids of the invocations in the window, and when they were created; all of them are completed."""
+    """Yield the IDs of the invocations in the window, and when they were created; all of them are completed."""
     gap = DAY / settings.per_day
     for number in range(int((settings.lookback - _LONGEST) / gap)):
         yield f"rend_{number}", NOW - _LONGEST - number * gap
 
 
 def _work(settings: Settings, rng: random.Random) -> deque[_Event]:
-    """What happens in the day, in its order: invocations begin and end, and some that had ended fail after all."""
+    """Return the events of the day in order: invocations begin and end, and some that had ended fail after all."""
     events: list[_Event] = []
     for number in range(settings.per_day):
         record_id, began = f"rend_new{number}", NOW + rng.random() * DAY
@@ -142,7 +142,7 @@ def _happen(rig: Rig, event: _Event) -> None:
 
 
 def _failed(rig: Rig, ids: list[str]) -> list[str]:
-    """Those of the records whose failure is known."""
+    """Return those of the records whose failure is known."""
     rules = Rules.of(sources()["inkit"].families)
     with rig.state.records(rig.account, "invocations", rules) as records:
         found = records.get(ids)

@@ -24,7 +24,7 @@ _AHEAD = 3
 
 
 def digest(answer: Any) -> bytes:
-    """The digest of the bytes that an answer has as JSON."""
+    """Return the digest of the bytes that an answer has as JSON."""
     return hashlib.blake2b(json.dumps(answer).encode()).digest()
 
 
@@ -32,7 +32,7 @@ class MemoryApi:
     """Has what the engine uses of a client, and answers from a world as the mock API does."""
 
     def __init__(self, api: InkitApi | PackagexApi) -> None:
-        """The API has the empty token."""
+        """Answer from this API, which has the empty token."""
         self._api = api
         self.list_faults = ListFaults()
         self.limit: tuple[int, int | None] | None = None
@@ -102,7 +102,7 @@ class MemoryApi:
         return json.loads(answer.body)
 
     def get_each(self, requests: Iterable[Request], read: Callable[[Any], Any]) -> Iterator[Any]:
-        """Some are answered before the ones before them are looked at, as with the real client."""
+        """Yield what is read of each answer. Some requests are answered ahead, as with the real client."""
         left = iter(requests)
         ahead: deque[Any] = deque()
         while True:
@@ -177,6 +177,6 @@ class MortalState:
     def _connected(self) -> _Connection:
         if self._connection is None:
             self._connection = sqlite3.connect(self.path, factory=_Connection, isolation_level=None)
-            # It is for the loss of power, and costs the time here.
+            # Synchronization is for a loss of power, and takes most of the time here.
             self._connection.execute("PRAGMA synchronous = OFF")
         return self._connection

@@ -49,7 +49,7 @@ QUICK = Intervals(
         r"\b15m\b": "6s",
         # Longer than a restart takes, also on a machine with a load of 30: a page that ends and comes again is two.
         r"keep_firing_for: 5m$": "keep_firing_for: 20s",
-        # Of these BatchExporterDown is meant: on a busy machine a restart may take longer, and tests must bear that.
+        # This is for BatchExporterDown: on a busy machine a restart may take longer, and tests must bear that.
         r"^( +)for: 2m$": r"\1for: 4s",
     },
 )
@@ -69,7 +69,7 @@ class Account:
 
 
 def of_the_examples() -> Intervals:
-    """Those that the examples have for what pages, and config.example.yaml."""
+    """Return the intervals that the examples have for pages, and the poll interval of config.example.yaml."""
     often = yaml.safe_load((EXAMPLES / "prometheus.yml").read_text())["global"]
     routes = yaml.safe_load((EXAMPLES / "alertmanager.yml").read_text())["route"]["routes"]
     route = next(route for route in routes if route["receiver"] == "pager")
@@ -107,7 +107,7 @@ def exporter_config(folder: Path, token: str, accounts: Sequence[Account], inter
 
 
 def prometheus_config(folder: Path, exporter: str, manager: str, intervals: Intervals) -> Path:
-    """The example's, for these addresses; the rules stand beside it."""
+    """Write the example's configuration for these addresses, with the rules beside it. Returns its path."""
     config = yaml.safe_load((EXAMPLES / "prometheus.yml").read_text())
     config["global"] |= {"scrape_interval": intervals.scrape, "evaluation_interval": intervals.evaluation}
     config["rule_files"] = [str(path) for path in _rules(folder, intervals)]
@@ -118,7 +118,7 @@ def prometheus_config(folder: Path, exporter: str, manager: str, intervals: Inte
 
 
 def alertmanager_config(folder: Path, pager: str, intervals: Intervals) -> Path:
-    """The example's, whose receivers are paths of the pager."""
+    """Write the example's configuration with paths of the pager as receivers. Returns its path."""
     config = yaml.safe_load((EXAMPLES / "alertmanager.yml").read_text())
     for route in (config["route"], *config["route"]["routes"]):
         route.update(group_wait=intervals.group_wait, group_interval=intervals.group_interval)

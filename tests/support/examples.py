@@ -63,7 +63,7 @@ def polled(
 
 
 def calm() -> SnapshotStore:
-    """Nothing is wrong, and nothing has failed for hours."""
+    """Return a board on which nothing is wrong, and nothing has failed for hours."""
     board = SnapshotStore()
     health = polled(True, True, NOW - 20, 1234, 5, oldest_in_flight=NOW - 9 * MINUTE)
     for name, failures in (("document_batches", DOCUMENTS[2:]), ("workflow_batches", ()), ("invocations", ())):
@@ -72,7 +72,7 @@ def calm() -> SnapshotStore:
 
 
 def with_problems() -> SnapshotStore:
-    """Some of everything that can be wrong."""
+    """Return a board with some of everything that can be wrong."""
     board = SnapshotStore()
     busy = polled(True, True, NOW - 20, 1234, 17, oldest_in_flight=NOW - 2 * HOUR)
     quiet = polled(True, True, NOW - 31, 86, 0)

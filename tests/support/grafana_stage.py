@@ -70,9 +70,9 @@ class Prometheus:
     """Where it and the exporter log."""
 
     def ask(self, path: str, **parameters: str) -> Any:
-        """The data of an answer of its API.
+        """Return the data of a response of its API.
 
-        Raises OSError while it has not begun, AssertionError with the message of a query that it refuses.
+        Raises OSError while it has not started, AssertionError with the message of a query that it refuses.
         """
         request = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
@@ -84,19 +84,19 @@ class Prometheus:
             raise AssertionError(error.read().decode()) from error
 
     def now(self, expr: str) -> list[Any]:
-        """The series of an instant query."""
+        """Return the series of an instant query."""
         asked = {"query": expr} | ({} if self.at is None else {"time": str(self.at)})
         found: list[Any] = self.ask("query", **asked)["result"]
         return found
 
     def recent_failures(self, expr: str) -> list[Any]:
-        """The series of the last minute, a point a second."""
+        """Return the series of the last minute, a point a second."""
         asked = {"query": expr, **self.minute(), "step": "1"}
         found: list[Any] = self.ask("query_range", **asked)["result"]
         return found
 
     def minute(self) -> dict[str, str]:
-        """The last minute, as parameters."""
+        """Return the last minute, as parameters."""
         end = time.time() if self.at is None else self.at
         return {"start": str(end - 60), "end": str(end)}
 
@@ -121,7 +121,7 @@ class Stage:
     batches: Batches
 
     def set(self) -> None:
-        """What there is before anything happens: three of each kind are open."""
+        """Add what there is before anything happens: three of each kind are open."""
         now = time.time()
         for number in range(3):
             open_ones = {"sepire": generations(4, 1)}
@@ -132,12 +132,12 @@ class Stage:
             self.batches.add(packagex_batch(f"batch_{number}", now - 60, status="processing", items=5))
 
     def begin(self) -> None:
-        """The first batch of PackageX finishes: before that there are no durations of its resource to compare with."""
+        """Finish the first batch of PackageX: before that, there are no durations of its resource to compare with."""
         now = time.time()
         self.batches.add(packagex_batch("batch_first", now - 10, updated_at=now))
 
     def act(self) -> None:
-        """One of each finishes, one fails, one stays in flight; and two are not as the API's pages say."""
+        """Let one of each kind finish, one fail and one stay in flight. Two are not as the API's pages say."""
         world, now = self.world, time.time()
         for number, failed in ((0, 0), (1, 2)):
             done = {"sepire": generations(4, 4 - failed, failed)}
@@ -182,7 +182,7 @@ _HAPPENED = (
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Prometheus]:
-    """Prometheus, once all of it has happened and was scraped."""
+    """Yield a Prometheus, once everything has happened and was scraped."""
     world, batches = World(random.Random(7)), Batches(random.Random(7))
     stage = Stage(world, batches)
     stage.set()
@@ -229,7 +229,7 @@ def prometheus(folder: Path, port: int) -> Iterator[Prometheus]:
 
 @contextmanager
 def process(log: Path, *command: str) -> Iterator[None]:
-    """A program that runs meanwhile; its output is in `log`."""
+    """Run a program meanwhile; its output is in `log`."""
     with log.open("w") as output:
         running = subprocess.Popen(command, stdout=output, stderr=output)
         try:

@@ -90,7 +90,7 @@ def _watch(rig: Rig) -> Story:
             life.step(rig.clock.now)
         _note(happened, step * _STEP, _at_the_api(rig) - before)
         for number, poller in enumerate(pollers):
-            # Each has its turn in the interval, as if they had not begun at once.
+            # Each poller has its own turn in the interval, as if they had started at different times.
             if (step * _STEP + number * POLL_INTERVAL / len(pollers)) % POLL_INTERVAL == 0:
                 assert poller.poll()
         _note(counted, step * _STEP, _in_the_metrics(rig))
@@ -105,7 +105,7 @@ def _note(story: dict[Place, list[Failures]], at: float, totals: Counter[Place])
 
 
 def _at_the_api(rig: Rig) -> Counter[Place]:
-    """All that ever failed, counted from the API's own records."""
+    """Return all failures so far, counted from the API's own records."""
     found: Counter[Place] = Counter()
     for kind in WATCHED:
         if kind == "batches":
@@ -124,7 +124,7 @@ def _failures(kind: Kind | Batches, text: bytes) -> Counter[Place]:
 
 
 def _in_the_metrics(rig: Rig) -> Counter[Place]:
-    """All that the counters say, as a scrape would find it."""
+    """Return all failures that the counters show, as a scrape would find them."""
     shown = (rig.sums(kind).counters for kind in WATCHED)
     return _by_place(Counter({key: count.published for counts in shown for key, count in counts.items()}))
 

@@ -86,7 +86,7 @@ def violations(scrapes: Sequence[Scrape], owned: Mapping[str, Sequence[Term]]) -
 
 
 def _epochs(owned: Mapping[str, Sequence[Term]]) -> Iterator[str]:
-    """Each new owner has a higher epoch than all before."""
+    """Yield a violation for each new owner whose epoch is not higher than all before."""
     for account, held in owned.items():
         for before, after in pairwise(held):
             if after.epoch <= before.epoch:
@@ -103,7 +103,10 @@ def _possible(scrape: Scrape, held: Sequence[Term]) -> list[int]:
 
 
 def _owners(account: str, seen: Sequence[Scrape], held: Sequence[Term]) -> Iterator[str]:
-    """Whoever exposes an account owns it at some moment of the scrape. So no two expose it at the same moment."""
+    """Yield a violation for each scrape that exposes an account which its process owned at no moment of the scrape.
+
+    Without such a scrape, no two processes expose an account at the same moment.
+    """
     for scrape in seen:
         if not _possible(scrape, held):
             yield (
@@ -118,7 +121,7 @@ def _near(scrape: Scrape, held: Sequence[Term]) -> str:
 
 
 def _order(account: str, seen: Sequence[Scrape], held: Sequence[Term]) -> Iterator[str]:
-    """No older epoch is exposed after a newer one: by a scrape that begins after the end of one that saw the newer."""
+    """Yield a violation for each older epoch exposed by a scrape that begins after one with a newer epoch has ended."""
     ended = sorted(seen, key=lambda scrape: scrape.end)
     newest, place = 0, 0
     for scrape in seen:
@@ -131,9 +134,9 @@ def _order(account: str, seen: Sequence[Scrape], held: Sequence[Term]) -> Iterat
 
 
 def _falls(account: str, seen: Sequence[Scrape]) -> Iterator[str]:
-    """A counter begins at 0, and never falls from one scrape to a later one, whoever exposes it.
+    """Yield a violation for each counter that does not begin at 0, or falls between scrapes, whoever exposes it.
 
-    It may be absent for a moment, while it is read from the state: Prometheus sees a gap, and no rise in it.
+    A counter may be absent for a moment, while it is read from the state: Prometheus sees a gap, and no rise in it.
     """
     ended = sorted(seen, key=lambda scrape: scrape.end)
     yield from _beginnings(account, ended)

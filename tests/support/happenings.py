@@ -96,11 +96,11 @@ def _packagex_batch(status: str) -> Step:
 
 
 def _nothing(there: Apis, created: float) -> None:
-    """It is not there yet."""
+    """Do nothing: the record does not exist yet."""
 
 
 def _time_passes(there: Apis, created: float) -> None:
-    """It is only a moment older."""
+    """Do nothing: the record is only a moment older."""
 
 
 KINDS = (

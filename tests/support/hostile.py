@@ -15,14 +15,14 @@ Kind = Callable[[str, str], bytes]
 
 
 def http(status: str, body: str | bytes, *headers: str) -> bytes:
-    """An answer with a length and these headers."""
+    """Return a response with a length and these headers."""
     content = body.encode() if isinstance(body, str) else body
     head = [f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", "Connection: close", *headers]
     return "\r\n".join([*head, "", ""]).encode() + content
 
 
 def _envelope(token: str, mark: str, status: int) -> str:
-    """An error response of PackageX that contains everything, in words that may be shown in part."""
+    """Return an error response of PackageX that contains everything, in words that may be shown in part."""
     return json.dumps(
         {
             "message": f"the key {token} of {mark}@example.com is wrong: https://{mark}.example/?key={token}",
@@ -68,11 +68,11 @@ KINDS: Mapping[str, Kind] = {
 
 
 def proxy_refusal(user: str, password: str, mark: str) -> bytes:
-    """What a proxy answers that quotes the password it was given, as it came and as it was meant."""
+    """Return the refusal of a proxy that quotes the password it was sent, in Base64 and in plain text."""
     given = base64.b64encode(f"{user}:{password}".encode()).decode()
     return http(f"407 {mark} {password}", f"{mark}: {password} {given}", f"Proxy-Authenticate: Basic realm={password}")
 
 
 def answer(kind: str) -> bytes:
-    """What a server of this kind answers."""
+    """Return the response of a server of this kind."""
     return KINDS[kind](canary(f"token.{kind}"), canary(f"server.{kind}"))

@@ -13,21 +13,21 @@ def ipv4(port: int, host: str = "127.0.0.1") -> Address:
 
 
 def no_route(number: int = 1) -> Address:
-    """One of IPv6 to which nothing can be connected: the system says at once that it can't be reached.
+    """Return an IPv6 address that the system reports at once as unreachable.
 
-    It is a multicast one. Whether any other has a route depends on the machine.
+    It is a multicast address. Whether any other address has a route depends on the machine.
     """
     return Address(socket.AF_INET6, (f"ff0e::{number:x}", 443, 0, 0))
 
 
 def refusing() -> Address:
-    """One where nobody listens."""
+    """Return an address where nothing listens."""
     return ipv4(free_port())
 
 
 @contextmanager
 def black_hole() -> Iterator[Address]:
-    """One whose queue of connections is full: the system drops what else asks to connect."""
+    """Yield an address whose queue of connections is full: the system drops further attempts to connect."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -44,7 +44,7 @@ def black_hole() -> Iterator[Address]:
 
 
 def at(*addresses: Address) -> HostResolver:
-    """A resolver that knows these addresses of every name."""
+    """Return a resolver that has these addresses for every name."""
 
     def resolve(_host: str, _port: int) -> Sequence[Address]:
         return addresses

@@ -123,7 +123,7 @@ class Process:
         return self.alive and not self._leaving and self.world.now >= self.paused_until
 
     def exposed(self) -> Mapping[str, int]:
-        """What a scrape sees; while the process is stopped it answers none."""
+        """Return what a scrape sees; nothing while the process is stopped and answers no scrape."""
         if not self.alive or self.world.now < self.paused_until:
             return {}
         owned = self.replica.at_work(self.ticks())

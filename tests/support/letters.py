@@ -19,7 +19,7 @@ class AcmeApi:
     base: str = "/v1"
 
     def add(self, letters: Iterable[Mapping[str, Any]]) -> None:
-        """Add letters, or put them in the place of those with their ids."""
+        """Add letters, or put them in the place of those with their IDs."""
         self.letters.update({letter["id"]: letter for letter in letters})
 
     def answer(self, request: Request, list_faults: ListFaults) -> Answer | None:

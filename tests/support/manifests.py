@@ -15,7 +15,7 @@ from tests.support.paths import ROOT
 from tests.support.yaml_files import read, read_all
 
 SCHEMAS = ROOT / "tests/support/schemas"
-# Between the two, what is asked for has neither gone nor was it missing.
+# All versions between these two have what the manifests use.
 KUBERNETES = ("1.25", "1.37")
 NEWER = {"PodDisruptionBudget": "unhealthyPodEvictionPolicy"}
 """A key of the specification, by kind, that the first of them does not know. The chart asks for its version."""
@@ -32,17 +32,17 @@ Manifests = dict[tuple[str, str], Manifest]
 
 
 def named(manifests: Iterable[Manifest | None]) -> Manifests:
-    """Manifests by kind and name."""
+    """Return manifests by kind and name."""
     return {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in manifests if manifest}
 
 
 def kustomized(folder: str) -> Manifests:
-    """What `kubectl apply -k FOLDER` would apply."""
+    """Return what `kubectl apply -k FOLDER` would apply."""
     return named(read_all(output("kubectl", "kustomize", ROOT / folder)))
 
 
 def rendered(values: dict[str, Any], release: str = "batch-exporter", folder: Path = CHART) -> Manifests:
-    """What `helm template` prints."""
+    """Return what `helm template` prints."""
     return named(document for text in _rendered(json.dumps(values), release, folder) for document in read_all(text))
 
 
@@ -56,7 +56,7 @@ def _rendered(values: str, release: str, folder: Path) -> tuple[str, ...]:
 
 
 def refusal(values: dict[str, Any], release: str = "batch-exporter", folder: Path = CHART) -> str:
-    """Why `helm template` refuses the values."""
+    """Return why `helm template` refuses the values."""
     from helm_python import HelmError
 
     with pytest.raises(HelmError) as refused:
@@ -76,7 +76,7 @@ def pod(manifests: Manifests) -> dict[str, Any]:
 
 
 def judge(manifest: Manifest) -> None:
-    """Fails if the manifest's schema does not know something in it, or misses something."""
+    """Assert that the manifest's schema knows everything in it, and misses nothing."""
     _judge(json.dumps(manifest))
 
 
@@ -104,11 +104,11 @@ def _validator(kind: str) -> Validator:
 
 
 def groups() -> list[Any]:
-    """The groups of all the rules' files, in the files' order."""
+    """Return the groups of all the rules' files, in the files' order."""
     files = sorted((ROOT / "prometheus" / "rules").glob("*.yml"))
     return [group for file in files for group in read(file.read_text())["groups"]]
 
 
 def dashboards() -> dict[str, str]:
-    """The dashboards' files: name and text."""
+    """Return the dashboards' files: name and text."""
     return {file.name: file.read_text() for file in sorted((ROOT / "grafana" / "dashboards").glob("*.json"))}

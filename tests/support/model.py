@@ -31,7 +31,7 @@ class Tracked:
         return counting.created_at(self.item)
 
     def rises(self, kind: Kind | counting.Batches) -> Counter[Key]:
-        """What it stands for more than ever before: a failure that gets a name is no new one."""
+        """Return the counts that are higher than ever before: a failure that gets a name is no new one."""
         rises = counting.finished(kind, self.item) - self.counted
         named = [key for key in rises if key[0] == counting.UNNAMED[0] and key[2] == "failed" and key[1] != "none"]
         if self.counted[counting.UNNAMED] and named:
@@ -41,7 +41,7 @@ class Tracked:
         return +rises
 
     def account(self, kind: Kind | counting.Batches) -> None:
-        """It was surely read as it is now."""
+        """Note that the record was surely read as it is now."""
         now = counting.finished(kind, self.item)
         if any(key[0] == counting.UNNAMED[0] and key[2] == "failed" and key[1] != "none" for key in now):
             del self.counted[counting.UNNAMED]
@@ -68,7 +68,7 @@ class Model:
         """Above what is certain: what was seen or not before its record went away."""
 
     def put(self, item: Item) -> None:
-        """A record appears, changes or comes back."""
+        """Add a record, change it, or bring it back."""
         before = self.records.get(item["id"])
         tracked = self.records.setdefault(item["id"], Tracked(item))
         tracked.moved = before is not None
@@ -88,7 +88,7 @@ class Model:
         return tracked.created >= self.clock.now - self.lookback
 
     def pending(self) -> Counter[Key]:
-        """What records that have gone away may have been seen to do before."""
+        """Return the events that deleted records may have been seen to have before."""
         total: Counter[Key] = Counter()
         for tracked in self.records.values():
             if not tracked.there:
@@ -96,7 +96,7 @@ class Model:
         return total
 
     def account_for_everything(self) -> None:
-        """Everything that is there has been read now: count it, and note who has left the window."""
+        """Count everything that is there, which has been read now, and note what has left the window."""
         for tracked in self.records.values():
             if tracked.there and (tracked.known or self.inside(tracked)):
                 self.account_for(tracked)
@@ -126,11 +126,11 @@ class Model:
         return low, max(high, self.watched_since)
 
     def no_new_event_before(self, moment: float) -> None:
-        """What was created before, and is not known for sure, may count or not."""
+        """Let records that were created before, and are not known for sure, count or not."""
         self.watched_since = max(self.watched_since, moment)
 
     def asked_for_something_else(self) -> None:
-        """What is known outside the window is not followed any more."""
+        """Stop following what is known outside the window."""
         for tracked in self.records.values():
             if tracked.known and not self.inside(tracked):
                 self.possible += tracked.rises(self.kind)

@@ -95,7 +95,7 @@ class Work:
             self.open.remove((kind, name))
 
     def pass_time(self) -> None:
-        """Now and then more appear than a page holds, and some that are an hour old."""
+        """Let records appear, now and then more than a page holds and some that are an hour old, and let work end."""
         for _ in range(self.rng.choice([0, 0, 0, 1, 1, 2, 30])):
             self.begin(age=self.rng.choice([0.0, 0.0, 0.0, 3600.0]))
         for _ in range(self.rng.randint(0, 12)):
@@ -169,7 +169,7 @@ def _key(family: str, labels: str) -> tuple[str, Key]:
 
 
 def figures_by_account(page: str, ending: str) -> dict[str, Counter[Key]]:
-    """By account, the systems' series that are not 0, of the families that end so (or of the gauges)."""
+    """Return the systems' series that are not 0, by account, of the families with this ending (or of the gauges)."""
     found: dict[str, Counter[Key]] = defaultdict(Counter)
     for family, labels, value in _SERIES.findall(page):
         wanted = family.endswith(ending) if ending else not _NO_GAUGE.search(family)
@@ -180,5 +180,5 @@ def figures_by_account(page: str, ending: str) -> dict[str, Counter[Key]]:
 
 
 def figures(page: str, ending: str) -> Counter[Key]:
-    """The same of all accounts together."""
+    """Return the same for all accounts together."""
     return sum(figures_by_account(page, ending).values(), Counter())

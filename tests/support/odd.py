@@ -54,7 +54,7 @@ ANY_JSON = st.recursive(
 
 
 def _objects(*keys: str) -> st.SearchStrategy[Any]:
-    """Objects with some of the keys, whose values may be anything, and others."""
+    """Return a strategy for objects with some of the keys, whose values may be anything, and with others."""
     figures = st.integers(0, 5) | VALUES
     known = st.fixed_dictionaries({}, optional=dict.fromkeys(keys, figures))
     return known | st.builds(lambda item, more: {**more, **item}, known, st.dictionaries(TEXTS, VALUES, max_size=2))
@@ -81,13 +81,13 @@ class Shape:
     paging: dict[str, Any] = field(repr=False)
 
     def items(self) -> st.SearchStrategy[Any]:
-        """Items that may be odd in every field, and some that are no object."""
+        """Return a strategy for items that may be odd in every field, and for some that are no object."""
         fields = {name: st.just(value) | self.fields.get(name, VALUES) | VALUES for name, value in self.good.items()}
         ids = st.sampled_from(["odd_1", "odd_2", "odd_3"]) | VALUES
         return st.fixed_dictionaries({"id": ids}, optional=fields) | VALUES
 
     def body(self, items: Iterable[Any]) -> bytes:
-        """The only page of a list of these items."""
+        """Return the only page of a list of these items."""
         listed = list(items)
         key = "items" if self.system == "inkit" else "data"
         paging = json.loads(json.dumps(self.paging))

@@ -47,7 +47,7 @@ class Output:
 
 
 def everything(there: Stage, styles: Iterable[str]) -> dict[str, list[Output]]:
-    """All that all commands say at debug level, by the format of their logs."""
+    """Return all output of all commands at debug level, by the format of their logs."""
     # Most of the time is waiting: for the next poll, and before a request is made again.
     with ThreadPoolExecutor(8) as pool:
         running = {style: [pool.submit(*command) for command in _commands(there, style)] for style in styles}
@@ -57,7 +57,7 @@ def everything(there: Stage, styles: Iterable[str]) -> dict[str, list[Output]]:
 
 
 def _commands(there: Stage, style: str) -> Iterator[tuple[Any, ...]]:
-    """What is to be called, and with what."""
+    """Yield what is to be called, and with what."""
     yield _serve, there, style
     yield _command, there, style, "check", "--online"
     yield _command, there, style, "check", "--online", "--json"
@@ -68,12 +68,12 @@ def _commands(there: Stage, style: str) -> Iterator[tuple[Any, ...]]:
 
 
 def inspect(there: Stage, style: str, what: str) -> list[Output]:
-    """What `inspect` says, as JSON where the log is."""
+    """Return what `inspect` prints, as JSON where the log is JSON."""
     return _command(there, style, "inspect", *what.split(), *("--json",) * (style == "json"))
 
 
 def run(*arguments: str) -> list[Output]:
-    """What a command says."""
+    """Return what a command prints."""
     done = forked.run(arguments, {**PATH, **ENVIRONMENT})
     assert b"Traceback" not in done.stderr
     return [Output(f"{arguments[0]} {name}", text) for name, text in (("stdout", done.stdout), ("stderr", done.stderr))]
@@ -87,17 +87,17 @@ def _command(there: Stage, style: str, *arguments: str) -> list[Output]:
 
 
 def _state(of: str, folder: Path) -> list[Output]:
-    """The state, with all that lies beside it."""
+    """Return the state, with all files beside it."""
     return [Output(f"{of} {path.name}", path.read_bytes()) for path in sorted(folder.glob("state*"))]
 
 
 def _serve(there: Stage, style: str) -> list[Output]:
-    """What `serve` says, shows to whoever asks, and writes, while it runs and when it has ended."""
+    """Return what `serve` logs, answers and writes, while it runs and when it has ended."""
     folder = (path := there.config(f"{style} serve")).parent
     with _serving(path, style) as (process, port):
         _until(process, lambda: _polled(port, there.collectors))
         there.one_more(f"rend_{style}")
-        # Of failures that one poll finds, a series names one: it may be that of the other style.
+        # A series names one of the failures that a poll finds. It may be that of the other style.
         _until(process, lambda: any(name.encode() in _asked(port, "GET", *_EXEMPLARS).content for name in there.more))
         shown = [_asked(port, *asked) for asked in itertools.product(("GET", "HEAD", "POST"), _ROUTES, _ACCEPTED)]
         shown.append(Output("serve arguments", Path(f"/proc/{process.pid}/cmdline").read_bytes()))
@@ -110,7 +110,7 @@ def _serve(there: Stage, style: str) -> list[Output]:
 
 @contextlib.contextmanager
 def _serving(config: Path, style: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    """The program serving, and its port."""
+    """Run the program, and yield its process and its port."""
     arguments = (f"--config.file={config}", f"--log.format={style}", "--log.level=debug")
     logged = config.parent / "stderr"
     with (config.parent / "stdout").open("wb") as stdout, logged.open("wb") as stderr:
@@ -128,7 +128,7 @@ def _serving(config: Path, style: str) -> Iterator[tuple["subprocess.Popen[bytes
 
 
 def _polled(port: int, collectors: int) -> bool:
-    """Has every collector been polled, be it in vain."""
+    """Return whether every collector has been polled, successfully or not."""
     page = _asked(port, "GET", "/metrics", "text/plain").content
     return len(re.findall(rb"^batch_exporter_last_poll_duration_seconds\{", page, re.MULTILINE)) == collectors
 

@@ -72,7 +72,10 @@ def steps(page: str) -> list[Command | File]:
 
 
 def _commands(block: str) -> Iterator[Command]:
-    """A block's prompt is "$ ", or "# " where all of it is for root. A backslash continues a command."""
+    """Yield a block's commands.
+
+    The prompt is "$ ", or "# " where all of the block is for root. A backslash continues a command.
+    """
     prompt = "$ " if re.search(r"^\$ ", block, re.MULTILINE) else "# "
     for part in re.split(rf"^{re.escape(prompt)}", block, flags=re.MULTILINE)[1:]:
         command, _, shown = part.replace("\\\n", "\0").partition("\n")
@@ -80,7 +83,7 @@ def _commands(block: str) -> Iterator[Command]:
 
 
 def differs(shown: Sequence[str], output: str) -> list[str]:
-    """Return the lines that a page shows and a command did not print. Numbers, ids and widths of columns may differ."""
+    """Return the lines that a page shows and a command did not print. Numbers, IDs and widths of columns may differ."""
     got = [_alike(line) for line in output.splitlines()]
     return [line for line in shown if not any(printed.startswith(_alike(line)) for printed in got)]
 
@@ -216,7 +219,10 @@ def checkout(folder: Path) -> Iterator[Checkout]:
 
 
 def _tracked() -> list[str]:
-    """The repository's files, with those that are new and not committed yet. Who runs the exporter needs no tests."""
+    """Return the repository's files, with those that are new and not committed yet.
+
+    Tests and benchmarks are left out: those who run the exporter do not need them.
+    """
     listed = ("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", ":!tests", ":!benchmarks")
     done = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True)
     return [name for name in done.stdout.split("\0") if name and (ROOT / name).exists()]
@@ -245,7 +251,7 @@ def _hasten(config: Path) -> None:
 
 
 def _environ(folder: Path) -> dict[str, str]:
-    """An environment in which pip finds the libraries that these tests run with, and asks nobody for any."""
+    """Return an environment in which pip finds the libraries that these tests run with, and queries no index."""
     libraries = folder / "libraries"
     libraries.mkdir()
     for path in {Path(sysconfig.get_path(scheme)) for scheme in ("purelib", "platlib")}:
@@ -276,7 +282,7 @@ def _environ(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def _mock_api() -> Iterator[str]:
-    """Both vendors' APIs, with a record of each and the batch that docs/inspect.md shows. Gives its address."""
+    """Serve both vendors' APIs, with a record of each and the batch that docs/inspect.md shows. Yields the address."""
     world, batches = World(random.Random(1)), Batches(random.Random(1))
     now = time.time()
     created = now - 3 * 86400

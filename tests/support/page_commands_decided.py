@@ -24,7 +24,7 @@ class Run:
     patience: float = 0.0
     """Seconds that it may take until it says so."""
     of_the_demo: bool = False
-    """Whether the record that it names is one of the demo, which makes up other ids each time."""
+    """Whether the record that it names is one of the demo, which makes up other IDs each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ def _run(made: Checkout, command: Command, decided: Run) -> str:
 
 
 def _with_errors(made: Checkout) -> str:
-    """Return the id of a batch of the demo's PackageX some of whose items failed."""
+    """Return the ID of a batch of the demo's PackageX some of whose items failed."""
     url = made.here("http://127.0.0.1:10978/v1/batches?status=completed&limit=100")
     with urllib.request.urlopen(urllib.request.Request(url, headers={"PX-API-KEY": "demo-key"}), timeout=10) as answer:
         found = json.load(answer)

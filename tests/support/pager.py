@@ -1,4 +1,4 @@
-"""What stands in for the pager: it receives what Alertmanager sends, and remembers when. Nothing is judged here."""
+"""A mock of the pager: it receives what Alertmanager sends, and remembers when. Nothing is judged here."""
 
 import json
 import threading
@@ -48,7 +48,7 @@ class Pager:
         return f"http://{host!s}:{port}"
 
     def pages(self, alert: str, account: str | None = None) -> list[Page]:
-        """What has come so far of one group, oldest first; without an account, of the group that has none."""
+        """Return what has come so far of one group, oldest first; without an account, of the group that has none."""
         group = {"alertname": alert} | ({} if account is None else {"account": account})
         return [page for page in self.all() if page.group == group]
 
@@ -78,6 +78,6 @@ class Pager:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Not on the test's output."""
+                """Print nothing: the test's output is not for this."""
 
         return Handler

@@ -20,12 +20,12 @@ _INLINE_CODE = re.compile(r"`[^`\n]*`")
 
 
 def blocks(page: Path, language: str) -> Sequence[str]:
-    """The fenced blocks that are in this language, "" for those that name none."""
+    """Return the fenced blocks that are in this language, "" for those that name none."""
     return [body for named, body in _FENCE.findall(page.read_text()) if named == language]
 
 
 def links(text: str) -> Sequence[str]:
-    """Where the links and pictures of a page lead. What stands in code is no link."""
+    """Return where the links and pictures of a page lead. What is in code is no link."""
     prose = _INLINE_CODE.sub("", _FENCE.sub("", text))
     return [*_LINK.findall(prose), *_HTML_LINK.findall(prose)]
 
@@ -36,7 +36,7 @@ def is_elsewhere(link: str) -> bool:
 
 
 def anchors(text: str) -> set[str]:
-    """The names by which the headings of a page can be linked to, as GitHub makes them."""
+    """Return the names by which the headings of a page can be linked to, as GitHub makes them."""
     found: set[str] = set()
     for heading in _HEADING.findall(_FENCE.sub("", text)):
         shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").lower()

@@ -38,7 +38,10 @@ class Server:
     """A running server. It forgets everything when it ends."""
 
     def __init__(self, folder: Path, port: int, largest_file: int | None = None) -> None:
-        """No file of the server may have more bytes than `largest_file`: what needs a larger one has no room."""
+        """Prepare a server in a folder.
+
+        None of its files may have more bytes than `largest_file`, as on a full disk.
+        """
         self.folder = folder
         self.port = port
         self._limit = [] if largest_file is None else ["prlimit", f"--fsize={largest_file}"]

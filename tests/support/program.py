@@ -84,7 +84,7 @@ class Serving(forked.Running):
 
 @contextmanager
 def running(arguments: Sequence[str], **environ: str) -> Iterator[tuple[Serving, str]]:
-    """The program serving on a free port, and its URL."""
+    """Run the program on a free port. Yields it and its URL."""
     with tempfile.TemporaryDirectory() as folder:
         fifo = Path(folder) / "log"
         os.mkfifo(fifo)

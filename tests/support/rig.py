@@ -77,7 +77,7 @@ class Pauses:
 
 
 def as_it_is(answer: JSON) -> JSON:
-    """A `read` for `Client.get_each`."""
+    """Return the answer unchanged: a `read` for `Client.get_each`."""
     return answer
 
 
@@ -126,7 +126,7 @@ class Own:
 
 
 def own_counters(state: State, account: str, collector: str) -> Own:
-    """What the state has counted about the polling of one collector, without what is 0."""
+    """Return what the state has counted about the polling of one collector, without what is 0."""
     with state.records(account, collector, Rules()) as records:
         counted = {key: count.counted for key, count in records.sums().counters.items()}
 
@@ -174,7 +174,7 @@ class Rig:
         token_stamp: Callable[[], object] | None = None,
         **changed: Any,
     ) -> Poller:
-        """A poller of the mock API, as if the program had just started; `changed` are of Limits or Options.
+        """Return a poller of the mock API, as in a program that has just started; `changed` are of Limits or Options.
 
         `bounds` are those of the histograms, if they are not the system's.
         """
@@ -203,45 +203,45 @@ class Rig:
         )
 
     def sums(self, collector: str) -> Sums:
-        """What the state says the series are."""
+        """Return the series as the state has them."""
         rules = Rules.of(sources()[self.system].families)
         with self.state.records(self.account, collector, rules) as records:
             return records.sums()
 
     def own(self, poller: Poller) -> "Own":
-        """What the state has counted about the polling of a poller's collector."""
+        """Return what the state has counted about the polling of a poller's collector."""
         return own_counters(self.state, *poller.id)
 
     def gauges(self, collector: str) -> Counter[Key]:
-        """The vendor's gauges as the state has them, without the series that are 0."""
+        """Return the vendor's gauges as the state has them, without the series that are 0."""
         found = self.sums(collector).gauges
         return Counter({key: total for key, total in found.items() if key[0].startswith(f"{self.system}_")})
 
     def truncated(self, collector: str) -> bool:
-        """Does the state say that the API does not give the whole window."""
+        """Return whether the state has found that the API does not return the whole window."""
         with self.state.records(self.account, collector, Rules()) as records:
             return records.marks.broken_polls >= ACCEPTED_AFTER
 
     def events(self, collector: str) -> Counter[Key]:
-        """What the state has counted."""
+        """Return what the state has counted."""
         counted = self.sums(collector).counters.items()
         return Counter({key: count.counted for key, count in counted if key[0].startswith(f"{self.system}_")})
 
     def exact(self, kind: Kind | counting.Batches, lookback: float = 7 * DAY) -> bool:
-        """Are the gauges those of the world's records in the window."""
+        """Return whether the gauges are those of the world's records in the window."""
         since = self.clock.now - lookback
         items = self.batches.items() if kind == "batches" else self.world.items(kind)
         expected = counting.gauges(kind, (item for item in items if counting.created_at(item) >= since))
         return self.gauges(kind) == expected
 
     def lines(self, poller: Poller, family: str, openmetrics: bool = False) -> list[str]:
-        """The lines of a family as they stand in the snapshot."""
+        """Return the lines of a family in the snapshot."""
         shown = next(made for made in self.board.snapshot.collectors if made.collector == poller.facts.collector)
         block = {**shown.gauges, **shown.counters}.get(family)
         return [] if block is None else (block.openmetrics if openmetrics else block.text).decode().splitlines()
 
     def series(self, poller: Poller, family: str) -> dict[tuple[str, ...], float]:
-        """The values of a family as they stand in the snapshot, by their label values in the order of the labels."""
+        """Return the values of a family in the snapshot, by their label values in the order of the labels."""
         found = {}
         for line in self.lines(poller, family):
             name, _, value = line.rpartition(" ")
@@ -250,7 +250,7 @@ class Rig:
         return found
 
     def asked(self, name: str) -> list[str]:
-        """The values of a parameter in the requests made, in their order; "" where it was not given."""
+        """Return the values of a parameter in the requests made, in their order; "" where it was not given."""
         return [request.params.get(name, "") for request in self.mock_api.requests]
 
     def fail_after(self, page: int) -> None:
@@ -274,13 +274,13 @@ class Rig:
         raise AssertionError("the reconciliation does not end")
 
     def cost(self, poller: Poller) -> int:
-        """How many requests a poll makes."""
+        """Poll, and return how many requests that made."""
         self.mock_api.requests.clear()
         assert poller.poll()
         return len(self.mock_api.requests)
 
 
 def _labels(family: str) -> tuple[str, ...]:
-    """The labels of a family, without the account's name."""
+    """Return the labels of a family, without the account's name."""
     families = (declared for source in sources().values() for declared in source.families)
     return next(declared.labels[1:] for declared in families if declared.name == family)

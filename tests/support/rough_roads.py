@@ -102,7 +102,7 @@ class Trip:
             road.repair()
             road.happen()
         self._until(lambda page: all(self._true(page, road) for road in self.roads), "that all is true again")
-        # Nothing comes later: each poll since has seen the same.
+        # Nothing is counted later: each poll since has seen the same.
         for _ in range(8):
             page = self._scrape()
             assert all(_counted(page, road) == road.happened for road in self.roads), page
@@ -121,7 +121,7 @@ class Trip:
         deadline = time.monotonic() + _PATIENCE
         while not condition(page := self._scrape()):
             assert time.monotonic() < deadline, (
-                f"{what} never came to be:\n{_summary(page)}\n{self._log.read_text()[-3000:]}"
+                f"not seen in time: {what}\n{_summary(page)}\n{self._log.read_text()[-3000:]}"
             )
             time.sleep(_SCRAPE_SECONDS)
 
@@ -208,7 +208,7 @@ def _counted(page: str, road: Road) -> float:
 
 
 def _errors(page: str, road: Road) -> dict[str, float]:
-    """The polls that failed, by reason."""
+    """Return the polls that failed, by reason."""
     lines = re.findall(r"^batch_exporter_poll_errors_total\{(.*)\} (\S+)$", page, re.MULTILINE)
     ours = [(labels, float(value)) for labels, value in lines if f'account="{road.name}"' in labels]
     return {str(re.search(r'reason="(\w+)"', labels)[1]): value for labels, value in ours if value}  # type: ignore[index]

@@ -93,7 +93,7 @@ def alerts() -> dict[str, Rule]:
 
 
 def cases() -> Iterator[tuple[str, list[Mapping[str, Mapping[str, str]]]]]:
-    """Each unit test of an alert: its name, and the labels and annotations that are expected."""
+    """Yield each unit test of an alert: its name, and the labels and annotations that are expected."""
     for file in CASES:
         for test in read(file.read_text())["tests"]:
             for case in test.get("alert_rule_test", ()):
@@ -147,7 +147,7 @@ def _aggregated(argument: promql_parser.Expr) -> str:
 
 
 def templated(rule: Rule) -> set[str]:
-    """The labels that an alert's texts use."""
+    """Return the labels that an alert's texts use."""
     return {label for text in rule.annotations.values() for label in re.findall(r"\$labels\.(\w+)", text)}
 
 

@@ -31,7 +31,7 @@ def scripted(
     server = Scripted(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
     def converse(connection: socket.socket) -> None:
-        # A client that has gone away is its own affair.
+        # A client may close its connection early.
         with connection, suppress(OSError):
             server.asked.append(connection.recv(65_536))
             for number, piece in enumerate(pieces):

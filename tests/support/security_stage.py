@@ -36,13 +36,13 @@ class Stage:
     more: list[str] = field(default_factory=list)
 
     def one_more(self, record_id: str) -> None:
-        """From now on there is one more invocation that has failed."""
+        """Let one more invocation have failed from now on."""
         self.more.append(record_id)
         self.bodies["/invoke"] = canaries.inkit_list(canaries.invocations(self.more))
         self.api.faults = _faults(self.bodies)
 
     def config(self, name: str) -> Path:
-        """A configuration with an account for each server, in a folder of its own; the state is to be there too."""
+        """Write a configuration with an account for each server, in a folder of its own for it and the state."""
         folder = self.folder / name
         folder.mkdir()
         marks = {
@@ -85,7 +85,7 @@ class Stage:
         yield _account("no-authority", secure, tls_config={"ca_file": "authority.pem"})
 
     def there(self) -> Iterator[bytes]:
-        """All that was there to be let out: what the program was sent, what it sent, what it was configured with."""
+        """Yield all that could leak: what the program received, what it sent, and its configuration."""
         asked = {request.path for request in self.api.requests}
         for pattern, body in self.bodies.items():
             if any(fnmatchcase(path, pattern) for path in asked):
@@ -99,7 +99,7 @@ class Stage:
 
 @contextlib.contextmanager
 def stage(folder: Path) -> Iterator[Stage]:
-    """All of it, running."""
+    """Run the APIs and servers, and yield the stage."""
     proxy = hostile.proxy_refusal(canary("proxy.user"), canary("proxy.password"), canary("server.proxy"))
     answers = {kind: hostile.answer(kind) for kind in hostile.KINDS} | {"proxy": proxy}
     with contextlib.ExitStack() as running, MockApi(World()) as api:
@@ -110,7 +110,7 @@ def stage(folder: Path) -> Iterator[Stage]:
 
 
 def _faults(bodies: Mapping[str, bytes]) -> faults.Faults:
-    """Answers in the place of the mock API's own."""
+    """Return answers in the place of the mock API's own."""
     made = faults.Faults()
     for path, body in bodies.items():
         made.add(faults.raw(body), path)
@@ -118,7 +118,7 @@ def _faults(bodies: Mapping[str, bytes]) -> faults.Faults:
 
 
 def _account(name: str, url: str, **keys: object) -> dict[str, Any]:
-    """An account with one collector and a token of its own."""
+    """Return an account with one collector and a token of its own."""
     system, collector = ("packagex", "batches") if name.startswith("packagex") else ("inkit", "document_batches")
     token = {"api_token": canary(f"token.{name}")}
     return {"name": name, "system": system, "base_url": url, "collectors": [collector], **token, **keys}

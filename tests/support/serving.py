@@ -90,7 +90,7 @@ def serving(
     *,
     open_health: bool = False,
 ) -> Iterator[Place]:
-    """A server at work, and its address. It must end when asked to, whatever the test did to it."""
+    """Run a server, and yield its address. Asserts that it ends when asked to, whatever the test did to it."""
     sockets = listen(address)
     place = sockets[0].getsockname()
     current = None if web is None else WebConfigFile(web)
@@ -129,7 +129,7 @@ def connect(place: Place, receive_buffer: int | None = None) -> socket.socket:
 
 
 def ask(place: Place, method: str, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
-    """One request on a connection of its own."""
+    """Send one request on a connection of its own, and return the response with its body."""
     connection = http.client.HTTPConnection(*place, timeout=GENEROUS)
     with contextlib.closing(connection):
         connection.request(method, path, headers=headers)
@@ -146,7 +146,7 @@ def speak(place: Place, data: bytes) -> bytes:
 
 
 def read_to_end(client: socket.socket) -> bytes:
-    """All that comes until the connection ends; a reset is an end too."""
+    """Return all that comes until the connection ends; a reset is an end too."""
     received = bytearray()
     with contextlib.suppress(ConnectionResetError):
         while data := client.recv(65536):
@@ -155,7 +155,7 @@ def read_to_end(client: socket.socket) -> bytes:
 
 
 def long_winded() -> Program:
-    """A program whose metrics don't fit the buffers on their way."""
+    """Return a program whose metrics don't fit the buffers between it and a client."""
     program = Program()
     program.board.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, {WIDE.name: Block(b"x" * LONG)}))
     return program
@@ -179,5 +179,5 @@ def read_answers(client: socket.socket, count: int) -> bytes:
 
 
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What was logged that is more than a warning, or has a traceback."""
+    """Return what was logged above the level of a warning, or with a traceback."""
     return [record.getMessage() for record in caplog.records if record.exc_info or record.levelno > logging.WARNING]

@@ -19,13 +19,13 @@ def write(records: Records, name: str) -> None:
 
 
 def counted(state: State, collector: str) -> int:
-    """How many events a collector has counted."""
+    """Return how many events a collector has counted."""
     with state.records("prod", collector, RULES) as records:
         return sum(count.counted for count in records.sums().counters.values())
 
 
 def alone(path: Path, folder: Path) -> int:
-    """How many events a copy of the file without its log has counted."""
+    """Return how many events a copy of the file without its log has counted."""
     shutil.copy(path, folder / "copy.db")
     with prepared(folder / "copy.db") as copy:
         return counted(copy, "x")
@@ -33,7 +33,7 @@ def alone(path: Path, folder: Path) -> int:
 
 @contextlib.contextmanager
 def other_program(path: Path, *statements: str) -> Iterator[None]:
-    """Another program that has executed these statements and keeps the file open."""
+    """Keep the file open as another program that has executed these statements."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement).fetchone()

@@ -26,7 +26,7 @@ def secured(
 
 @contextlib.contextmanager
 def shaken(place: Place, context: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
-    """A client after its handshake, to which an end that could be somebody's cut is an error."""
+    """Yield a client after its handshake, for which an end that an attacker could cause is an error."""
     with (
         connect(place) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False) as client,
@@ -35,7 +35,10 @@ def shaken(place: Place, context: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
 
 
 def is_cut_off(client: ssl.SSLSocket) -> bool:
-    """Whether the connection ends without a byte. Python 3.11.2 reports that as an end, newer ones as an error."""
+    """Return whether the connection ends without a byte.
+
+    Python 3.11.2 reports that as an end, newer versions as an error.
+    """
     try:
         return client.recv(1) == b""
     except (ssl.SSLEOFError, ConnectionResetError):

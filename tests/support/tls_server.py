@@ -22,7 +22,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that doesn't trust us is what some of the tests are about."""
+        """Ignore clients that do not trust the server, as some of the tests have them."""
 
 
 @contextmanager

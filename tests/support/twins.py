@@ -133,7 +133,7 @@ class Replay:
 
 
 def contents(state: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of a state file, by table."""
+    """Return all rows of a state file, by table."""
     with closing(sqlite3.connect(state)) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {table: sorted(connection.execute(f"SELECT * FROM {table}"), key=repr) for table in tables}  # noqa: S608

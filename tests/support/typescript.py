@@ -40,7 +40,7 @@ class Literal(NamedTuple):
 
 
 def literals(name: str, dashboard: dict[str, Any]) -> Iterator[Literal]:
-    """A dashboard in pieces, so that a fault in one is kept apart from the others."""
+    """Yield a dashboard in pieces, so that a fault in one is kept apart from the others."""
     rest = {key: value for key, value in dashboard.items() if key not in ("panels", "annotations")}
     yield Literal(name, "Dashboards.Dashboard", rest)
     for at, annotation in enumerate(dashboard["annotations"]["list"]):
@@ -62,7 +62,7 @@ def _panel(name: str, panel: dict[str, Any]) -> Iterator[Literal]:
 
 
 def complaints(folder: Path, pieces: Iterable[Literal]) -> dict[str, str]:
-    """What the compiler has to say, by the names of the pieces; `folder` is to work in."""
+    """Return the compiler's messages by the names of the pieces; `folder` is to work in."""
     named = list(pieces)
     imports = "".join(
         f"import type * as {config} from "

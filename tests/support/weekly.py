@@ -28,6 +28,6 @@ def kept(folder: str, of: bytes, make: Callable[[Path], None]) -> Path:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
             with tempfile.TemporaryDirectory(dir=cache) as half:
                 make(Path(half, "made"))
-                # Half of it never stands in the place of the whole.
+                # An incomplete one never takes the place of a complete one.
                 Path(half, "made").rename(made)
     return made

@@ -21,7 +21,7 @@ class Disk:
 
     @contextmanager
     def under_all(self) -> Iterator[None]:
-        """Lie under all state files that are opened meanwhile."""
+        """Put this disk under all state files that are opened meanwhile."""
         disk, connect = self, sqlite3.connect
 
         class Connection(sqlite3.Connection):
@@ -44,7 +44,7 @@ class Disk:
 
 
 def error(code: int) -> sqlite3.OperationalError:
-    """An error as SQLite raises it."""
+    """Return an error as SQLite raises it."""
     made = sqlite3.OperationalError("as SQLite says it")
     made.sqlite_errorcode = code
     return made

@@ -138,10 +138,10 @@ class Cell:
             scene.scrape()
 
     def _recover(self, scene: Scene, before: Counter[Key]) -> None:
-        """Once the fault is over, all is true again, and each event was counted once."""
+        """Assert that all values are exact again after the fault, and that each event was counted once."""
         assert scene.poll(), f"the first poll after the fault fails: {scene.poller.facts.error}"
         until = scene.life.events()
-        # What an account without the list created before it was read completely is old.
+        # Records created before the first complete reading are old in an account without the list.
         scene.clocks.true += 10
         scene.life.happen(10)
         since = scene.life.events() - until

@@ -91,7 +91,7 @@ class Scene:
             self.board = SnapshotStore()
             families = catalog(self.source.families)
             self.exposition = Exposition(self.board, families, CollectorRegistry(), clock=self.clocks.ticks)
-            # What the state can't keep begins anew.
+            # What the state can't keep starts over.
             self.failed = Counter({reason: n for reason, n in self.failed.items() if reason not in STATE_REASONS})
             self.highest = {key: value for key, value in self.highest.items() if key[-1] not in STATE_REASONS}
             self._begin(CollectorStatus(self.account, self.watched.system, self.watched.kind))
@@ -218,15 +218,15 @@ class Scene:
         return any(key[0].startswith(f"{self.watched.system}_") and key[0] in _GAUGES for key in self.last)
 
     def gauges(self) -> Counter[Key]:
-        """The gauges of the system, as they were scraped last, without those that are 0."""
+        """Return the system's gauges as last scraped, without those that are 0."""
         return self._figures(_GAUGES)
 
     def events(self) -> Counter[Key]:
-        """The counters of the system's events, as they were scraped last."""
+        """Return the counters of the system's events as last scraped."""
         return self._figures(_EVENTS)
 
     def own(self, family: str) -> Counter[str]:
-        """The values of a counter about polling by its label, "" where it has none, without those that are 0."""
+        """Return the values of a counter about polling by its label, "" where it has none, without those that are 0."""
         name = f"batch_exporter_{family}"
         return Counter(
             {key[-1] if len(key) > 1 else "": int(v) for key, v in self.last.items() if key[0] == name and v}
@@ -236,7 +236,7 @@ class Scene:
         return self.last.get((f"batch_exporter_{family}",))
 
     def let_counters_rise(self) -> None:
-        """Until all that was counted is shown: each value stands for an interval, and is scraped."""
+        """Let time pass until all that was counted is shown: each value stands for an interval, and is scraped."""
         for _ in range(3 if self.running else 0):
             self.clocks.true += INTERVAL
             self.poller.rise()

@@ -186,7 +186,7 @@ WAYS: Mapping[str, tuple[str, Callable[[], AbstractContextManager[Way]]]] = {
 
 @cache
 def outcomes() -> Mapping[str, FetchError | None]:
-    """What a real request comes to on each way; None for an answer."""
+    """Return the outcome of a real request on each way; None for an answer."""
     with ThreadPoolExecutor(len(WAYS)) as pool:
         return dict(zip(WAYS, pool.map(_outcome, WAYS), strict=True))
 

@@ -99,7 +99,7 @@ class Life:
             self.remove(self.late[1])
 
     def events(self) -> Counter[Key]:
-        """All that ever happened."""
+        """Return all events that ever happened."""
         return sum(self.most.values(), Counter())
 
     def gauges(self) -> Counter[Key]:

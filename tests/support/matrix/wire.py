@@ -81,7 +81,7 @@ class Wire:
         return Answer(answer.status, CaseInsensitiveDict(answer.headers), bytearray(answer.body))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Close nothing, as nothing is open."""
 
     def _with_token(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Return the headers with the token that the mock APIs know, if theirs is accepted."""

@@ -6,7 +6,7 @@ Series = Mapping[str, float]
 
 
 class Increases:
-    """Add up the increase of each series from its first sample on, as `increase()` does: what falls has begun anew."""
+    """Add up the increase of each series from its first sample on, as `increase()` does: what falls was reset."""
 
     def __init__(self) -> None:
         self.total: dict[str, float] = {}

@@ -188,7 +188,7 @@ class Soak:
             self._report.violations.append(f"SIGTERM ends it with exit status {status}")
 
     def _ending(self) -> None:
-        """See what is not there any more once the process has ended."""
+        """Read what will be gone once the process has ended."""
         self._scrape()
         self._observer.note_cpu(self._process)
         self._to_live = False
@@ -271,7 +271,7 @@ class Soak:
         self._api.go_on(judged=True)
 
     def _stay(self) -> None:
-        """See that all stays right while everything is read again, and that little is logged."""
+        """Check that all stays right while everything is read again, and that little is logged."""
         truth = self._api.still()
         self._until_right(truth, "at the end")
         logged = self._lines()

@@ -132,7 +132,7 @@ class _Apis:
     """All accounts, behind one server. The methods are called from the soak's process."""
 
     def __init__(self, names: Sequence[str], seed: int, records: int, every: float) -> None:
-        """Each account has so many records at first, and moves once in so many seconds."""
+        """Serve accounts that have so many records at first. Each moves once in so many seconds."""
         self._rng = random.Random(seed)
         self._every = every
         self._accounts = {name: _Account(self._work(name), _AGES if is_late(name) else (0.0,)) for name in names}
@@ -202,7 +202,7 @@ class _Apis:
                 with self._lock:
                     if not self._still.is_set():
                         account.move(self._rng, 0.5)
-            # It is a log of requests, and grows.
+            # This log of requests grows.
             self._server.requests.clear()
 
 
