@@ -39,14 +39,15 @@ LONG = 2**25
 Place = tuple[str, int]
 
 
-def _has_ipv6() -> bool:
+def _can_bind(address: str) -> bool:
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
-        probe.bind(("::1", 0))
+        probe.bind((address, 0))
         return True
     return False
 
 
-HAS_IPV6 = _has_ipv6()
+HAS_IPV6, HAS_IPV6_SOCKETS = _can_bind("::1"), _can_bind("::")
+"""Where IPv6 is switched off, sockets of it may still be had, without addresses."""
 
 
 class Program:

@@ -18,13 +18,14 @@ from tests.support import hostile
 from tests.support.canaries import canary, holds
 from tests.support.hosts import at, ipv4
 from tests.support.odd import SHAPES
+from tests.support.patience import GENEROUS
 from tests.support.rig import client
 
 _TOKEN = canary("token.fuzz")
 _SERVER = canary("server.fuzz")
 _MOST_BYTES = 1024 * 1024
-_DEADLINE = 20.0
-"""Seconds. The server ends each connection when it has sent the answer, so that none takes so long."""
+_DEADLINE = GENEROUS
+"""The server ends each connection when it has sent the answer, so that none takes so long."""
 _WORDS = words(
     *(
         "\r\n",

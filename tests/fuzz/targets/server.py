@@ -26,7 +26,7 @@ from tests.support.serving import GET, WIDE, Place, connect, read_answers, read_
 _MARK = "<qzcanary>"
 _STATUSES = {200, 400, 403, 404, 405, 406, 408, 429, 501, 503}
 _ANSWER = re.compile(rb"HTTP/1\.1 ([0-9]{3}) [^\r\n]*\r\n")
-_LIMITS = Limits(request_seconds=5.0, answer_seconds=5.0)
+_LIMITS = Limits(request_seconds=GENEROUS, answer_seconds=GENEROUS)
 _WORDS = words(
     *(
         "\r\n",

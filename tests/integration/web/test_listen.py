@@ -11,7 +11,7 @@ import pytest
 
 from exporter.web.server.listen import ListenError, advice, first_port, listen, name_of
 from tests.support.patience import GENEROUS
-from tests.support.serving import HAS_IPV6
+from tests.support.serving import HAS_IPV6, HAS_IPV6_SOCKETS
 
 
 def _has_vsock() -> bool:
@@ -244,7 +244,7 @@ def test_a_socket_is_named_as_its_address_would_be_written() -> None:
     with listening("127.0.0.1:0") as sockets:
         assert name_of(sockets[0]) == f"127.0.0.1:{first_port(sockets)}"
     with listening(":0") as sockets:
-        assert name_of(sockets[0]) == f"{'[::]' if HAS_IPV6 else '0.0.0.0'}:{first_port(sockets)}"
+        assert name_of(sockets[0]) == f"{'[::]' if HAS_IPV6_SOCKETS else '0.0.0.0'}:{first_port(sockets)}"
 
 
 @pytest.mark.parametrize(
