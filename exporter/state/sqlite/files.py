@@ -1,22 +1,16 @@
-"""The state file by each of its names, how SQLite opens it, and the files that stand beside it."""
+"""The state file by each of its names, and the files that stand beside it."""
 
 import contextlib
 import errno
 import fcntl
 import os
 import struct
-import urllib.parse
 from pathlib import Path
 
 _AGAIN = ".again"
 
 _FAR = 2**62
 """The byte of the state file that is locked. SQLite locks bytes after the first GiB, and a file never gets so large."""
-
-
-def uri(path: Path, options: str) -> str:
-    """Return the URI by which SQLite opens the file with these options (https://www.sqlite.org/uri.html)."""
-    return f"file:{urllib.parse.quote(str(path.absolute()))}?{options}"
 
 
 def real(path: Path) -> Path:
