@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from exporter import __version__
 from exporter.cli.load_config import configuration, log_limits, log_warnings, revision, web_configuration
-from exporter.cli.replica_page import view
 from exporter.cli.sd_notify import ServiceManager
 from exporter.cli.webhooks import made as made_webhooks
 from exporter.client.memory_budget import return_memory, save_memory
@@ -104,7 +103,6 @@ def serve(
     polling = of_file(config.state_path, parts) if config.database is None else of_database(config.database, parts)
     with polling as running:
         manager = ServiceManager()
-        status = running.replicas
         webhooks, receive = made_webhooks(running.poll, self_metrics.webhooks)
         receive(config.accounts)
         reloader = Reloader(
@@ -126,7 +124,7 @@ def serve(
             reload=reloader.ask if args.enable_lifecycle else None,
             reload_failed=reloader.failed,
             elsewhere=running.elsewhere,
-            replicas=None if status is None else lambda: view(status()),
+            replicas=running.replicas,
             max_requests=args.max_requests,
             webhooks=webhooks,
         )

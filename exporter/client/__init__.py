@@ -3,6 +3,7 @@
 from exporter.client.client import Client, RequestMeter
 from exporter.client.error_response import ApiError
 from exporter.client.request import JSON, Request
-from exporter.client.runner import Runner, Stopping, ThreadRunner
+from exporter.client.runner import Runner, ThreadRunner
+from exporter.model.record import Stopping
 
 __all__ = ["JSON", "ApiError", "Client", "Request", "RequestMeter", "Runner", "Stopping", "ThreadRunner"]

@@ -21,9 +21,9 @@ from exporter.client.answers import Digest, json_of
 from exporter.client.error_response import ApiErrorReader, redacted, response_error
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.request import JSON, Request
-from exporter.client.runner import Runner, Stopping
+from exporter.client.runner import Runner
 from exporter.client.transport import MAX_BODY_BYTES, Answer, Transport
-from exporter.model.record import FetchError, Reason
+from exporter.model.record import FetchError, Reason, Stopping
 
 log = logging.getLogger(__name__)
 

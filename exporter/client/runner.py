@@ -9,10 +9,6 @@ from typing import Protocol, TypeVar
 _T = TypeVar("_T")
 
 
-class Stopping(Exception):
-    """The program is stopping: whatever waits must end."""
-
-
 class Runner(Protocol):
     """Waits, and runs what blocks."""
 

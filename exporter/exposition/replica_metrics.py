@@ -1,7 +1,6 @@
 """Metrics of a replica: its share of the accounts, the other replicas, and the database between them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector as LibraryCollector
@@ -18,62 +17,37 @@ from exporter.exposition.catalog import (
     STATE_UP,
 )
 from exporter.model.family import Family
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaView:
-    """What a replica read from the database last, while that is recent enough to act on."""
-
-    clock_offset: float
-    """By how many seconds the database's clock is ahead."""
-    live: int
-    configs: int
-    held: int
-    target: int
-    unowned: int | None
-    """None if the replica does not have the configuration that counts: it can't know."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaFigures:
-    """The numbers of a replica at one moment."""
-
-    state_up: bool
-    view: ReplicaView | None
-    """None before anything was read, and when it is too old."""
-    lease_changes: Mapping[str, int]
-    """By reason. Every reason is there from the start."""
-    commits_refused: int
+from exporter.model.replica_status import Phase, ReplicaStatus
 
 
 class ReplicaMetrics(LibraryCollector):
     """Collect the metrics of a replica. What is not known now has no sample."""
 
-    def __init__(self, figures: Callable[[], ReplicaFigures]) -> None:
-        """`figures` is called at each scrape, without I/O."""
-        self._figures = figures
+    def __init__(self, status: Callable[[], ReplicaStatus]) -> None:
+        """`status` is called at each scrape, without I/O."""
+        self._status = status
 
     def collect(self) -> Iterator[Metric]:
-        figures = self._figures()
-        yield GaugeMetricFamily(STATE_UP.name, STATE_UP.help, value=figures.state_up)
-        for family, value in _known(figures.view):
+        status = self._status()
+        yield GaugeMetricFamily(STATE_UP.name, STATE_UP.help, value=status.database_up)
+        for family, value in _last_read(status):
             yield GaugeMetricFamily(family.name, family.help, value=value)
         changes = CounterMetricFamily(LEASE_CHANGES.name, LEASE_CHANGES.help, labels=LEASE_CHANGES.labels)
-        for reason, count in figures.lease_changes.items():
-            changes.add_metric([reason], count)
+        for change, count in status.lease_changes.items():
+            changes.add_metric([change.value], count)
         yield changes
-        yield CounterMetricFamily(COMMITS_REFUSED.name, COMMITS_REFUSED.help, value=figures.commits_refused)
+        yield CounterMetricFamily(COMMITS_REFUSED.name, COMMITS_REFUSED.help, value=status.commits_refused)
 
 
-def _known(view: ReplicaView | None) -> Sequence[tuple[Family, float | None]]:
-    if view is None:
-        families = (CLOCK_OFFSET, REPLICAS_LIVE, CONFIG_HASHES, LEASES_HELD, LEASES_TARGET, ACCOUNTS_UNOWNED)
-        return [(family, None) for family in families]
-    return [
-        (CLOCK_OFFSET, view.clock_offset),
-        (REPLICAS_LIVE, view.live),
-        (CONFIG_HASHES, view.configs),
-        (LEASES_HELD, view.held),
-        (LEASES_TARGET, view.target),
-        (ACCOUNTS_UNOWNED, view.unowned),
-    ]
+def _last_read(status: ReplicaStatus) -> Sequence[tuple[Family, float | None]]:
+    """Return the values that were read from the database last; None for those that can't be acted on any more."""
+    is_recent = status.clock_offset is not None and status.phase is not Phase.SILENT
+    values: Sequence[tuple[Family, float | None]] = (
+        (CLOCK_OFFSET, status.clock_offset),
+        (REPLICAS_LIVE, len(status.live)),
+        (CONFIG_HASHES, len(status.config_hashes)),
+        (LEASES_HELD, status.leases_held),
+        (LEASES_TARGET, status.target),
+        (ACCOUNTS_UNOWNED, status.accounts_unowned if status.has_current_config else None),
+    )
+    return values if is_recent else [(family, None) for family, _ in values]

@@ -25,11 +25,12 @@ from exporter.exposition.catalog import (
     WORKERS_BUSY,
 )
 from exporter.exposition.meter import COUNTED, AccountMeter, RenderedMetric
-from exporter.exposition.replica_metrics import ReplicaFigures, ReplicaMetrics
+from exporter.exposition.replica_metrics import ReplicaMetrics
 from exporter.exposition.request_families import OF_LIMITS, REQUEST_SECONDS
 from exporter.exposition.snapshot import Snapshot, SnapshotStore
 from exporter.exposition.webhook_metrics import WebhookMetrics
 from exporter.model.family import Family
+from exporter.model.replica_status import ReplicaStatus
 
 AccountId = tuple[str, str]
 """The account's name and its system."""
@@ -88,9 +89,9 @@ class SelfMetrics:
         )
         return [seconds.labels(operation).observe for operation in operations]
 
-    def show_replica(self, figures: Callable[[], ReplicaFigures]) -> None:
-        """Expose the numbers of this replica. `figures` returns them without I/O."""
-        self.registry.register(ReplicaMetrics(figures))
+    def show_replica(self, status: Callable[[], ReplicaStatus]) -> None:
+        """Expose the status of this replica. `status` returns it without I/O."""
+        self.registry.register(ReplicaMetrics(status))
 
     def watch(self, workers: int, busy: Callable[[], int], overdue: Callable[[], int]) -> None:
         """Expose how many requests may be under way, how many are, and how many polls are overdue."""

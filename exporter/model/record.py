@@ -1,4 +1,4 @@
-"""The record, and the reasons why a poll can fail. No logic here."""
+"""The record, the reasons why a poll can fail, and what else can end it. No logic here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -97,3 +97,7 @@ class Refused(Exception):
     def __init__(self, account: str) -> None:
         super().__init__(f"another replica owns the account {account} now")
         self.account = account
+
+
+class Stopping(Exception):
+    """The program or the account is stopping: whatever waits must end."""

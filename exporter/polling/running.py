@@ -16,13 +16,13 @@ from exporter.exposition.boot_clock import ticks
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import Elsewhere, SnapshotStore
 from exporter.model.record import StateError
+from exporter.model.replica_status import ReplicaStatus
 from exporter.model.totals import Failed
 from exporter.polling.build import Shared, account_pipeline
 from exporter.polling.elsewhere import FailuresElsewhere, Read
 from exporter.polling.leased import LeasedState, LeasedSupervisor
 from exporter.polling.scheduler import Scheduler
 from exporter.polling.supervisor import Supervisor
-from exporter.replicas.status import ReplicaStatus
 from exporter.state import State, prepared
 from exporter.systems import sources
 
@@ -117,7 +117,6 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
 
     require()
     # They import psycopg, or are of no use without it.
-    from exporter.polling.figures import figures
     from exporter.replicas.replica import Replicas
     from exporter.state.postgres.database import opened
 
@@ -136,7 +135,7 @@ def of_database(database: Database, parts: Parts) -> Iterator[Running]:
         )
         replicas = leased.replicas
         parts.store.exposed_until = lambda: replicas.exposed_until
-        parts.live.show_replica(lambda: figures(replicas.status))
+        parts.live.show_replica(lambda: replicas.status)
         _prepare(leases, parts.stopping)
         with opened(
             url.read, url.shown(), database.pool_size, prepared_statements, replicas.fence, engine.wait, records_took

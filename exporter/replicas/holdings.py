@@ -11,10 +11,10 @@ from itertools import islice
 
 from exporter.model.names import named
 from exporter.model.record import StateError
+from exporter.model.replica_status import Change
 from exporter.replicas.leases import Replica
 from exporter.replicas.status import Tally
 from exporter.replicas.surroundings import Accounts, Engine, done
-from exporter.replicas.values import Change
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from exporter.replicas.values import Change, Decision, Peer, Phase, Tick, Unowned
+from exporter.model.replica_status import Change, Phase
+from exporter.replicas.values import Decision, Peer, Tick, Unowned
 
 TICK_SECONDS = 1.0
 """Time from the start of a tick to the start of the next."""

@@ -9,17 +9,17 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import TypeVar
 
-from exporter.client.runner import Stopping
 from exporter.model.names import named
-from exporter.model.record import StateError
+from exporter.model.record import StateError, Stopping
+from exporter.model.replica_status import Change, ReplicaStatus
 from exporter.replicas import ticks as statements
 from exporter.replicas.holder import holder_id
 from exporter.replicas.holdings import Holdings
 from exporter.replicas.leases import DEFAULT_TTL, FORGET_SECONDS, TICK_SECONDS, Replica, changes
-from exporter.replicas.status import ReplicaStatus, Tally, describe, log_changes, log_configuration
+from exporter.replicas.status import Tally, describe, log_changes, log_configuration
 from exporter.replicas.surroundings import Accounts, Engine, Pool, done
 from exporter.replicas.ticks import Connection
-from exporter.replicas.values import Change, Configured, Tick, Unowned
+from exporter.replicas.values import Configured, Tick, Unowned
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,6 @@ class Replicas:
         self._prepare()
         started = self._ticks()
         tick = self._ask(lambda to: statements.tick(to, self.holder, ttl, configured.config, self._ticks))
-        self._tally.tick_seconds = self._ticks() - started
         self._take(tick)
         if self._added != configured.accounts or started >= self._add_again_at:
             self._ask(lambda to: statements.add_accounts(to, tuple(configured.accounts)), ADD_SECONDS)

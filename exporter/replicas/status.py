@@ -1,4 +1,4 @@
-"""What metrics, landing page and readiness say about this replica and the others."""
+"""Describe this replica and the others: their status, and what is logged of it."""
 
 import logging
 from collections import Counter
@@ -6,42 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.model.names import named
+from exporter.model.replica_status import Change, Phase, ReplicaStatus
 from exporter.replicas.leases import Replica
-from exporter.replicas.values import Change, Phase
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaStatus:
-    """What metrics, landing page and readiness say about this replica and the others."""
-
-    holder: str
-    phase: Phase
-    database_up: bool
-    """Whether the last tick succeeded."""
-    leases_held: int
-    target: int
-    """How many accounts this replica should own."""
-    accounts_unowned: int
-    live: tuple[str, ...]
-    """The holders that are live, as of the last tick."""
-    config_hashes: tuple[str, ...]
-    """The different configurations of those, the one that counts first."""
-    has_current_config: bool
-    """Whether this replica has the one that counts. If not, it does not know which accounts need an owner."""
-    lease_changes: Mapping[Change, int]
-    commits_refused: int
-    tick_seconds: float | None
-    """How long the last tick took that succeeded."""
-    clock_offset: float | None
-    """The database's clock minus this machine's, seconds."""
-    not_ready: str | None
-    """Why the replica is not ready; None if it is."""
-    error: str | None = None
-    """Why the last tick failed; None if it succeeded."""
-    failing_since: float | None = None
-    """When the first tick failed since one succeeded, epoch seconds by this machine's clock."""
 
 
 @dataclass(slots=True)
@@ -50,7 +18,6 @@ class Tally:
 
     changes: Counter[Change] = field(default_factory=Counter)
     refused: int = 0
-    tick_seconds: float | None = None
     error: str | None = "the database has not answered yet"
     """Why the last tick failed; None if it succeeded."""
     failing_since: float | None = None
@@ -80,7 +47,6 @@ def describe(
     return ReplicaStatus(
         holder=replica.holder,
         phase=replica.phase(now),
-        database_up=tally.error is None,
         leases_held=0 if replica.tick is None else len(replica.tick.leases),
         target=replica.target,
         accounts_unowned=len(replica.unowned),
@@ -89,7 +55,6 @@ def describe(
         has_current_config=replica.has_current_config,
         lease_changes={change: tally.changes[change] for change in Change},
         commits_refused=tally.refused,
-        tick_seconds=tally.tick_seconds,
         clock_offset=clock_offset,
         not_ready=_not_ready(replica, running, tally.error, now),
         error=tally.error,

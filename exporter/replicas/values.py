@@ -1,4 +1,4 @@
-"""What a replica reads about itself and others, what it decides, and what it says of itself.
+"""What a replica reads about itself and others, and what it decides.
 
 Moments are seconds of a clock of this machine that only goes forward, but for those of the database, which are epoch
 seconds by the database's own clock.
@@ -6,37 +6,9 @@ seconds by the database's own clock.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import NamedTuple
 
-
-class Phase(Enum):
-    """What a replica may do."""
-
-    JOINING = "joining"
-    """It exposes what it owns, and claims nothing yet."""
-    ACTIVE = "active"
-    SILENT = "silent"
-    """Its leases may have expired: it exposes and polls nothing."""
-    LEAVING = "leaving"
-    """It gives away what it owns."""
-
-
-class Change(Enum):
-    """Why a lease came or went: the values of the label `reason`."""
-
-    CLAIMED = "claimed"
-    """Nobody had it."""
-    TAKEN_OVER = "taken_over"
-    """Its owner's heartbeat had expired."""
-    SHED = "shed"
-    """It was given to a replica that had less than its share."""
-    REMOVED = "removed"
-    """Its account is no longer configured."""
-    RELEASED = "released"
-    """The replica left."""
-    LOST = "lost"
-    """Another replica took it over, or the database lost it."""
+from exporter.model.replica_status import Change
 
 
 class Peer(NamedTuple):

@@ -7,9 +7,9 @@ from urllib.parse import parse_qs
 from exporter.config.diff import Outcome
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.snapshot import SnapshotStore
+from exporter.model.replica_status import ReplicaStatus
 from exporter.web.asgi import Receive, Scope, Send, Turn
 from exporter.web.messages import Request, Response, answer, text
-from exporter.web.pages.replicas import ReplicasView
 from exporter.web.reload import Reload, lifecycle
 from exporter.web.routes import FindElsewhere, Probes, routes
 from exporter.web.webhooks import Webhooks
@@ -40,7 +40,7 @@ class App:
         telemetry_path: str = "/metrics",
         reload: Reload | None = None,
         reload_failed: Callable[[], Outcome | None] = lambda: None,
-        replicas: Callable[[], ReplicasView] | None = None,
+        replicas: Callable[[], ReplicaStatus] | None = None,
         elsewhere: FindElsewhere | None = None,
         max_requests: int = 0,
         webhooks: Webhooks | None = None,

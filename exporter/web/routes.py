@@ -12,6 +12,7 @@ from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.negotiation import everything_refused, gzip_preferred, json_preferred, openmetrics_preferred
 from exporter.exposition.scrape import LIVE_SECONDS, Exposition, Scrape, content_type
 from exporter.exposition.snapshot import Elsewhere, SnapshotStore
+from exporter.model.replica_status import ReplicaStatus
 from exporter.web.background import OneAtATime, Shared
 from exporter.web.messages import Answer, Handler, Request, Response, text
 from exporter.web.pages.failures import failures_page
@@ -19,7 +20,7 @@ from exporter.web.pages.failures_query import BadQuery, Query, as_json, choose
 from exporter.web.pages.html import Link, headers, render
 from exporter.web.pages.landing import landing_page
 from exporter.web.pages.problems import problems
-from exporter.web.pages.replicas import ReplicasView, replica_problems
+from exporter.web.pages.replicas import replica_problems
 from exporter.web.pages.runbooks import PAGE as RUNBOOKS
 from exporter.web.pages.runbooks import runbooks_page
 
@@ -40,7 +41,7 @@ class Probes:
     """Returns why the exporter is not ready; None if it is."""
     reload_failed: Callable[[], Outcome | None] = lambda: None
     """Return how the last reload failed, or None if it did not."""
-    replicas: Callable[[], ReplicasView] | None = None
+    replicas: Callable[[], ReplicaStatus] | None = None
     """Return what is known of this replica and the others; None where there are no replicas."""
     elsewhere: FindElsewhere | None = None
     """Find the failures of the accounts of other replicas. It may take seconds; one thread at a time calls it."""

@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
+from exporter.model.replica_status import Change
 from exporter.replicas.leases import TICK_SECONDS, Replica, changes
-from exporter.replicas.values import Change, Peer, Tick, Unowned
+from exporter.replicas.values import Peer, Tick, Unowned
 
 TTL = 20.0
 DATABASE_AHEAD = 1_700_000_000.0

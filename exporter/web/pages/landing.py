@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from exporter.exposition.snapshot import CollectorSnapshot
+from exporter.model.replica_status import ReplicaStatus
 from exporter.web.pages.html import Link, render
 from exporter.web.pages.problems import Problem
 from exporter.web.pages.recent_failures import RECENT, recent_failures
-from exporter.web.pages.replicas import ReplicasView
 
 MOST_PROBLEMS = 20
 """With a thousand accounts behind a network that is down, the rest would say the same."""
@@ -18,7 +18,7 @@ def landing_page(
     problems: Sequence[Problem],
     collectors: Sequence[CollectorSnapshot],
     now: float,
-    replicas: ReplicasView | None = None,
+    replicas: ReplicaStatus | None = None,
 ) -> bytes:
     """Return the page. `now` is in epoch seconds; ages are counted from it."""
     return render(

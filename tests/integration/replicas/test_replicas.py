@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import pytest
 
 from exporter.exposition.boot_clock import ticks
+from exporter.model.replica_status import Change
 from exporter.polling.engine import Engine
 from exporter.replicas.replica import Replicas
-from exporter.replicas.values import Change, Configured
+from exporter.replicas.values import Configured
 from exporter.state.postgres.connection import connector
 from exporter.state.postgres.pool import Pool
 from exporter.state.postgres.schema import prepare

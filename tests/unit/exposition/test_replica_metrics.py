@@ -10,10 +10,10 @@ from exporter.exposition.catalog import LIVE
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.polling.figures import figures
+from exporter.model.replica_status import Change, Phase, ReplicaStatus
 from exporter.replicas.leases import Replica
-from exporter.replicas.status import ReplicaStatus, Tally, describe
-from exporter.replicas.values import Change, Peer, Phase, Tick, Unowned
+from exporter.replicas.status import Tally, describe
+from exporter.replicas.values import Peer, Tick, Unowned
 
 ME, OTHER = Peer("me", "new", 2.0), Peer("other", "new", 2.0)
 TICK = Tick(100.0, 1000.0, (ME, OTHER), {"a": 1}, (Unowned("b", None, 990.0), Unowned("elsewhere", None, 0.0)))
@@ -30,7 +30,7 @@ def status(tick: Tick | None = TICK, now: float = 101.0, tally: Tally | None = N
 def exposed(shown: ReplicaStatus) -> Mapping[str, str]:
     """The samples of the exporter itself, by name and labels."""
     live = SelfMetrics("1", "abc", SnapshotStore())
-    live.show_replica(lambda: figures(shown))
+    live.show_replica(lambda: shown)
     text = b"".join(Exposition(SnapshotStore(), (), live.registry).render().chunks).decode()
     return dict(re.findall(r"^batch_exporter_(\S+) (\S+)$", text, re.MULTILINE))
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.model.replica_status import Change, Phase
 from exporter.replicas import leases
 from exporter.replicas.leases import (
     CALM_SECONDS,
@@ -18,7 +19,7 @@ from exporter.replicas.leases import (
     exposure_seconds,
     share,
 )
-from exporter.replicas.values import Change, Decision, Peer, Phase, Tick, Unowned
+from exporter.replicas.values import Decision, Peer, Tick, Unowned
 from tests.support.lease_table import TTL, Process, Table, World
 from tests.support.properties import examples
 

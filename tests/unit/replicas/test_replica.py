@@ -13,12 +13,13 @@ import pytest
 
 from exporter.client import Stopping
 from exporter.model.record import StateError
+from exporter.model.replica_status import Change, Phase
 from exporter.polling.engine import Engine
 from exporter.replicas import holdings, replica
 from exporter.replicas.holder import holder_id
 from exporter.replicas.leases import FORGET_SECONDS
 from exporter.replicas.replica import Replicas
-from exporter.replicas.values import Change, Configured, Phase, Tick, Unowned
+from exporter.replicas.values import Configured, Tick, Unowned
 from tests.support.lease_table import DATABASE_AHEAD, TTL, Table
 
 GENEROUS = 20.0
