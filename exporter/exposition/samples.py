@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from exporter.exposition.catalog import OWN_COUNTERS, STATUS, Feeds, StatusValues
-from exporter.exposition.snapshot import Block, Blocks, Health
+from exporter.exposition.snapshot import Block, Blocks
 from exporter.exposition.status import CollectorStatus
 from exporter.exposition.text_format import Exemplar, HistogramSample, Sample, render
 from exporter.model.family import Family
@@ -56,22 +56,6 @@ def fresh_blocks(facts: CollectorStatus) -> Blocks:
 def fresh_values(facts: CollectorStatus) -> Sequence[StatusValues]:
     """Return what `fresh_blocks` renders."""
     return [row.values(facts) for row in STATUS if row.while_fresh]
-
-
-def health(facts: CollectorStatus) -> Health:
-    """Return the status as the pages show it."""
-    return Health(
-        facts.up,
-        not facts.backfilling,
-        facts.last_success,
-        facts.finished,
-        facts.in_flight,
-        facts.error,
-        facts.reason,
-        facts.oldest_in_flight,
-        facts.stuck,
-        facts.stuck_ids,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.exposition.shared_lines import Lines, whole
-from exporter.model.record import Reason
+from exporter.exposition.status import CollectorStatus
 
 CollectorId = tuple[str, str]
 """The account's name and the collector's."""
@@ -67,30 +67,6 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
-    """The state of a collector as the pages show it."""
-
-    up: bool | None
-    """Whether the last poll succeeded; None before the first one ended."""
-    ready: bool
-    """Whether the lookback window was read completely once."""
-    last_success: float | None
-    """Epoch seconds."""
-    finished: int
-    in_flight: int
-    error: str | None = None
-    """The error of the last poll, safe to show."""
-    reason: Reason | None = None
-    """The reason of the error, as the label of poll errors has it."""
-    oldest_in_flight: float | None = None
-    """When the oldest record that is still in flight was created, epoch seconds."""
-    stuck: int = 0
-    """Records in flight for longer than `stuck_after`, as of the last successful poll or since."""
-    stuck_ids: tuple[str, ...] = ()
-    """IDs of the oldest of them, oldest first: all, if they are few."""
-
-
-@dataclass(frozen=True, slots=True)
 class CollectorSnapshot:
     """All that is exposed of one collector, frozen at the end of a poll."""
 
@@ -103,7 +79,8 @@ class CollectorSnapshot:
     """When `gauges` become stale and are dropped, in seconds of `boot_clock.ticks`."""
     status: Blocks = field(default_factory=dict)
     """Gauges about polling: always exposed."""
-    health: Health = field(default_factory=lambda: Health(None, False, None, 0, 0))
+    health: CollectorStatus = field(default_factory=lambda: CollectorStatus("", "", ""))
+    """The status as of this poll, for the pages. It is a copy, which nobody changes."""
     failures: tuple[Failure, ...] = ()
     """The last failed records, the latest failure first."""
     folded: Mapping[str, int] = field(default_factory=dict)

@@ -16,7 +16,6 @@ from exporter.exposition.samples import (
     fresh_blocks,
     fresh_values,
     gauges,
-    health,
     status_blocks,
 )
 from exporter.exposition.snapshot import Blocks, CollectorSnapshot, Failure
@@ -229,8 +228,10 @@ class Publisher:
         """Publish a snapshot of what is known."""
         facts = self._facts
         fresh_until = 0.0 if self._fresh_since is None else self._fresh_since + self._pace.stale_after
-        if facts != self._status_of:
-            self._status, self._status_of = status_blocks(facts, self._status_of, self._status), replace(facts)
+        shown = self._status_of
+        if shown is None or facts != shown:
+            self._status, self._status_of = status_blocks(facts, shown, self._status), replace(facts)
+            shown = self._status_of
         self._output.publish(
             CollectorSnapshot(
                 facts.account,
@@ -239,7 +240,7 @@ class Publisher:
                 self._gauges.blocks,
                 fresh_until,
                 self._status,
-                health(facts),
+                shown,
                 tuple(self.failures or ()),
                 {**self._gauges.folded, **self._counters.folded},
                 self._counters.blocks,

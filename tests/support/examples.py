@@ -1,6 +1,7 @@
 """An evening of two accounts on a board: what the pages are looked at with, by tests and in the docs' pictures."""
 
-from exporter.exposition.snapshot import CollectorSnapshot, Failure, Health, SnapshotStore
+from exporter.exposition.snapshot import CollectorSnapshot, Failure, SnapshotStore
+from exporter.exposition.status import CollectorStatus
 from exporter.model.record import Reason
 
 NOW = 1_767_323_165.0
@@ -33,10 +34,38 @@ INVOCATIONS = (
 SHIPMENTS = (failure("batch_9kR2mWq4Lx", 11 * MINUTE, "shipment", alert="PackageXBatchFailed"),)
 
 
+def polled(
+    up: bool | None,
+    read: bool,
+    last_success: float | None,
+    finished: int,
+    in_flight: int,
+    error: str | None = None,
+    reason: Reason | None = None,
+    oldest_in_flight: float | None = None,
+    stuck: int = 0,
+) -> CollectorStatus:
+    """The status of a collector whose window was read completely, or was not."""
+    return CollectorStatus(
+        "",
+        "",
+        "",
+        up=up,
+        error=error,
+        reason=reason,
+        last_success=last_success,
+        backfilling=not read,
+        finished=finished,
+        in_flight=in_flight,
+        oldest_in_flight=oldest_in_flight,
+        stuck=stuck,
+    )
+
+
 def calm() -> SnapshotStore:
     """Nothing is wrong, and nothing has failed for hours."""
     board = SnapshotStore()
-    health = Health(True, True, NOW - 20, 1234, 5, oldest_in_flight=NOW - 9 * MINUTE)
+    health = polled(True, True, NOW - 20, 1234, 5, oldest_in_flight=NOW - 9 * MINUTE)
     for name, failures in (("document_batches", DOCUMENTS[2:]), ("workflow_batches", ()), ("invocations", ())):
         board.publish(CollectorSnapshot("production", "inkit", name, {}, FOREVER, {}, health, failures))
     return board
@@ -45,13 +74,13 @@ def calm() -> SnapshotStore:
 def with_problems() -> SnapshotStore:
     """Some of everything that can be wrong."""
     board = SnapshotStore()
-    busy = Health(True, True, NOW - 20, 1234, 17, oldest_in_flight=NOW - 2 * HOUR)
-    quiet = Health(True, True, NOW - 31, 86, 0)
-    many = Health(True, True, NOW - 24, 48_210, 42, oldest_in_flight=NOW - 9 * MINUTE)
+    busy = polled(True, True, NOW - 20, 1234, 17, oldest_in_flight=NOW - 2 * HOUR)
+    quiet = polled(True, True, NOW - 31, 86, 0)
+    many = polled(True, True, NOW - 24, 48_210, 42, oldest_in_flight=NOW - 9 * MINUTE)
     slow = "GET /batches: too many requests (see max_requests_per_second)"
-    limited = Health(False, True, NOW - 4 * MINUTE, 310, 2, slow, Reason.RATE_LIMITED, NOW - 12 * MINUTE)
-    refused = Health(False, False, None, 0, 0, "GET /batch: the API refuses the token (401)", Reason.AUTH)
-    reading = Health(None, False, None, 12_400, 3)
+    limited = polled(False, True, NOW - 4 * MINUTE, 310, 2, slow, Reason.RATE_LIMITED, NOW - 12 * MINUTE)
+    refused = polled(False, False, None, 0, 0, "GET /batch: the API refuses the token (401)", Reason.AUTH)
+    reading = polled(None, False, None, 12_400, 3)
     for account, system, name, health, failures in (
         ("production", "inkit", "document_batches", busy, DOCUMENTS),
         ("production", "inkit", "workflow_batches", quiet, ()),
@@ -62,6 +91,6 @@ def with_problems() -> SnapshotStore:
         ("archive", "inkit", "invocations", reading, ()),
     ):
         board.publish(
-            CollectorSnapshot(account, system, name, {}, FOREVER if health.ready else 0.0, {}, health, failures)
+            CollectorSnapshot(account, system, name, {}, 0.0 if health.backfilling else FOREVER, {}, health, failures)
         )
     return board

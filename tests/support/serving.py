@@ -14,7 +14,8 @@ from prometheus_client import Gauge
 from prometheus_client.registry import CollectorRegistry
 
 from exporter.exposition.scrape import Exposition
-from exporter.exposition.snapshot import Block, CollectorSnapshot, Health, SnapshotStore
+from exporter.exposition.snapshot import Block, CollectorSnapshot, SnapshotStore
+from exporter.exposition.status import CollectorStatus
 from exporter.exposition.text_format import Sample, render
 from exporter.model.family import Family
 from exporter.web.app import App
@@ -66,7 +67,7 @@ class Program:
             webhooks=webhooks,
         )
 
-    def publish(self, account: str, health: Health, series: int = 1) -> None:
+    def publish(self, account: str, health: CollectorStatus, series: int = 1) -> None:
         samples = [Sample((f"{account}-{number}",), number) for number in range(series)]
         status = {WIDE.name: render(WIDE, samples)}
         self.board.publish(CollectorSnapshot(account, "inkit", "invocations", {}, 0.0, status, health))

@@ -168,7 +168,7 @@ def _any_fresh(group: Iterable[CollectorSnapshot], ticks: float) -> bool:
 
 
 def _is_overdue(collector: CollectorSnapshot, ticks: float) -> bool:
-    return bool(collector.health.up and collector.health.ready and collector.fresh_until < ticks)
+    return bool(collector.health.up and not collector.health.backfilling and collector.fresh_until < ticks)
 
 
 def _overdue(collector: CollectorSnapshot, now: float) -> Problem:
@@ -217,7 +217,7 @@ def _failures(collectors: Iterable[CollectorSnapshot], now: float) -> Iterator[P
 
 
 def _reading(collectors: Iterable[CollectorSnapshot]) -> Iterator[Problem]:
-    reading = (collector for collector in collectors if not collector.health.ready and collector.health.up is not False)
+    reading = (c for c in collectors if c.health.backfilling and c.health.up is not False)
     for account, group in _by_account(reading).items():
         read = sum(collector.health.finished + collector.health.in_flight for collector in group)
         yield Problem(

@@ -123,13 +123,13 @@ def test_gauges_are_absent_until_the_window_has_been_read_once(rig: Rig) -> None
     poller = rig.poller("document_batches")
     poller.publish()
     assert shown(rig, poller).gauges == {}
-    assert not shown(rig, poller).health.ready
+    assert shown(rig, poller).health.backfilling
     rig.mock_api.faults.add(faults.status(500), times=3)
     assert not poller.poll()
     assert shown(rig, poller).gauges == {}
     assert poller.poll()
     assert "inkit_batches" in shown(rig, poller).gauges
-    assert shown(rig, poller).health.ready
+    assert not shown(rig, poller).health.backfilling
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,16 @@ from prometheus_client.registry import CollectorRegistry
 
 from exporter import __version__
 from exporter.exposition.scrape import Exposition, Scrape
-from exporter.exposition.snapshot import CollectorSnapshot, Health
+from exporter.exposition.snapshot import CollectorSnapshot
 from exporter.web.app import PIECE_BYTES, App
 from exporter.web.pages.html import headers
 from exporter.web.pages.runbooks import runbooks_page
-from tests.support.examples import failure, with_problems
+from tests.support.examples import failure, polled, with_problems
 from tests.support.html_reader import Reader
 from tests.support.serving import GENEROUS, Program, ask, serving, speak
 
-READY = Health(True, True, 1.0, 2, 3)
-READING = Health(True, False, 1.0, 2, 3)
+READY = polled(True, True, 1.0, 2, 3)
+READING = polled(True, False, 1.0, 2, 3)
 Place = tuple[str, int]
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from exporter.exposition.boot_clock import ticks
-from exporter.exposition.snapshot import Health
+from tests.support.examples import polled
 from tests.support.serving import GENEROUS, Program, ask, connect, eventually, serving
 
-WELL = Health(True, True, None, 0, 0)
+WELL = polled(True, True, None, 0, 0)
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.exposition.snapshot import CollectorSnapshot, Failure, Health
+from exporter.exposition.snapshot import CollectorSnapshot, Failure
 from exporter.model.record import LAST_FAILURES
 from exporter.web.pages.failures import failures_page
 from exporter.web.pages.failures_query import FILTERS, MOST, PARAMETERS, BadQuery, Query, as_json, choose
-from tests.support.examples import MINUTE, NOW, calm, failure, with_problems
+from tests.support.examples import MINUTE, NOW, calm, failure, polled, with_problems
 from tests.support.html_reader import HOSTILE, Reader
 from tests.support.paths import ROOT
 
@@ -34,7 +34,7 @@ def answer(collectors: tuple[CollectorSnapshot, ...], query: Query = EVERYTHING)
 
 
 def holding(*failures: Failure, account: str = "a", name: str = "c", up: bool = True) -> CollectorSnapshot:
-    return CollectorSnapshot(account, "inkit", name, {}, 0.0, {}, Health(up, True, NOW, 0, 0), failures)
+    return CollectorSnapshot(account, "inkit", name, {}, 0.0, {}, polled(up, True, NOW, 0, 0), failures)
 
 
 def test_the_last_ones_of_all_collectors_stand_first() -> None:

@@ -2,28 +2,29 @@
 
 from collections.abc import Sequence
 
-from exporter.exposition.snapshot import CollectorSnapshot, Health
+from exporter.exposition.snapshot import CollectorSnapshot
+from exporter.exposition.status import CollectorStatus
 from exporter.model.record import Reason
 from exporter.web.pages.landing import MOST_PROBLEMS, landing_page
 from exporter.web.pages.problems import Problem
-from tests.support.examples import HOUR, MINUTE, NOW, failure
+from tests.support.examples import HOUR, MINUTE, NOW, failure, polled
 from tests.support.html_reader import HOSTILE, Reader
 
-FINE = Health(True, True, NOW - 120, 1234, 5, oldest_in_flight=NOW - 3 * HOUR)
+FINE = polled(True, True, NOW - 120, 1234, 5, oldest_in_flight=NOW - 3 * HOUR)
 
 
 def read(*collectors: CollectorSnapshot, found: Sequence[Problem] = (), version: str = "1.2.3") -> Reader:
     return Reader(landing_page((), version, found, collectors, NOW).decode())
 
 
-def collector(health: Health, account: str = "production") -> CollectorSnapshot:
+def collector(health: CollectorStatus, account: str = "production") -> CollectorSnapshot:
     return CollectorSnapshot(account, "inkit", "document_batches", {}, 0.0, {}, health)
 
 
 def test_each_collector_has_a_row_with_what_an_operator_wants_to_know() -> None:
     recent_failures = (failure("rb_1", MINUTE), failure("rb_2", 2 * HOUR))
     failed = CollectorSnapshot("b", "packagex", "batches", failures=recent_failures)
-    refused = Health(False, False, None, 0, 0, "the token was refused", Reason.AUTH)
+    refused = polled(False, False, None, 0, 0, "the token was refused", Reason.AUTH)
     assert ["|".join(row) for row in read(collector(FINE), collector(refused), failed).rows] == [
         "Account|Collector|Last poll|Last success|Window|Finished|In flight|Oldest open|Failed, last hour",
         "production inkit|document_batches|succeeded|2026-01-02 03:04:05Z 2 min ago|read|1,234|5|3 h|0",
@@ -70,7 +71,7 @@ def test_without_a_collector_there_is_a_sentence_and_no_table() -> None:
 
 
 def test_text_from_outside_stays_text() -> None:
-    health = Health(False, True, None, 0, 0, HOSTILE)
+    health = polled(False, True, None, 0, 0, HOSTILE)
     reader = read(collector(health, HOSTILE), found=[Problem("bad", HOSTILE, [HOSTILE])], version=HOSTILE)
     shown = HOSTILE.replace("\ud800", "?")
     assert reader.attributes("script") == []

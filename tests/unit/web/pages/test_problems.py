@@ -7,21 +7,20 @@ from pathlib import Path
 import pytest
 
 from exporter.config.diff import Outcome
-from exporter.exposition.samples import health
-from exporter.exposition.snapshot import CollectorSnapshot, Failure, Health, Snapshot
+from exporter.exposition.snapshot import CollectorSnapshot, Failure, Snapshot
 from exporter.exposition.status import CollectorStatus
 from exporter.model.record import LAST_FAILURES, Reason
 from exporter.web.pages.problems import ADVICE, STUCK_ALERTS, Problem, problems
 from exporter.web.pages.runbooks import PAGE, runbook
-from tests.support.examples import FOREVER, MINUTE, NOW, calm, failure, with_problems
+from tests.support.examples import FOREVER, MINUTE, NOW, calm, failure, polled, with_problems
 from tests.support.paths import ROOT
 
 RUNBOOKS = (ROOT / "docs" / "alerts.md").read_text()
-WELL = Health(True, True, NOW, 1, 1)
+WELL = polled(True, True, NOW, 1, 1)
 
 
 def collector(
-    health: Health = WELL,
+    health: CollectorStatus = WELL,
     name: str = "batches",
     account: str = "a",
     fresh_until: float = FOREVER,
@@ -34,8 +33,10 @@ def found(*collectors: CollectorSnapshot, healthy: bool = True) -> list[Problem]
     return problems(Snapshot(1, collectors), NOW, NOW, healthy=healthy)
 
 
-def failing(reason: Reason | None = Reason.TLS, error: str = "broken", success: float | None = NOW - 60) -> Health:
-    return Health(False, True, success, 1, 1, error, reason)
+def failing(
+    reason: Reason | None = Reason.TLS, error: str = "broken", success: float | None = NOW - 60
+) -> CollectorStatus:
+    return polled(False, True, success, 1, 1, error, reason)
 
 
 def test_where_nothing_is_wrong_there_is_no_problem() -> None:
@@ -120,14 +121,14 @@ def test_a_failure_without_a_reason_sends_to_the_log() -> None:
 
 
 def test_a_poll_that_does_not_end_is_a_problem_once_its_metrics_are_dropped() -> None:
-    assert found(collector(Health(True, True, NOW - 900, 1, 1), fresh_until=NOW)) == []
-    (problem,) = found(collector(Health(True, True, NOW - 900, 1, 1), fresh_until=NOW - 1))
+    assert found(collector(polled(True, True, NOW - 900, 1, 1), fresh_until=NOW)) == []
+    (problem,) = found(collector(polled(True, True, NOW - 900, 1, 1), fresh_until=NOW - 1))
     assert (problem.level, problem.summary) == ("bad", "a: no poll of batches has ended within stale_after.")
     assert problem.details == ["The metrics are stale and dropped: the last poll that succeeded was 15 min ago."]
 
 
-def stuck(count: int, oldest: float | None = NOW - 7200) -> Health:
-    return Health(True, True, NOW, 9, 9, oldest_in_flight=oldest, stuck=count)
+def stuck(count: int, oldest: float | None = NOW - 7200) -> CollectorStatus:
+    return polled(True, True, NOW, 9, 9, oldest_in_flight=oldest, stuck=count)
 
 
 def test_stuck_records_are_one_problem_for_each_account_with_the_alert_s_runbook() -> None:
@@ -143,11 +144,6 @@ def test_stuck_records_are_one_problem_for_each_account_with_the_alert_s_runbook
 def test_a_problem_names_the_oldest_stuck_records() -> None:
     (problem,) = found(collector(replace(stuck(2), stuck_ids=("rb_1", "rb_2")), "x"))
     assert problem.details == ["x: 2, the oldest for 2 h (rb_1, rb_2)."]
-
-
-def test_the_stuck_records_are_those_that_the_poller_counts() -> None:
-    facts = CollectorStatus("a", "inkit", "batches", up=True, backfilling=False, last_success=NOW, stuck=3)
-    assert found(collector(health(facts)))[0].summary.startswith("a: 3 records are stuck")
 
 
 def test_stuck_records_stand_before_failed_ones_and_are_dropped_with_the_stale_metrics() -> None:
@@ -180,7 +176,7 @@ def test_where_as_many_have_failed_as_are_remembered_there_may_be_more() -> None
 
 
 def test_a_backfill_is_listed_with_its_progress() -> None:
-    reading = Health(None, False, None, 12_000, 3)
+    reading = polled(None, False, None, 12_000, 3)
     (problem,) = found(collector(reading), collector(reading, "others"))
     assert problem.level == "note"
     assert problem.details == [
