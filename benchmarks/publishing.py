@@ -21,6 +21,7 @@ from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
 from exporter.systems import families
 from exporter.web.app import App
+from exporter.web.routes import Probes
 from exporter.web.server.server import Server, listen
 
 _PROMETHEUS = Form(openmetrics=True, compressed=True)
@@ -193,7 +194,7 @@ def _serve(connection: "Connection[object, object]", accounts: int) -> None:
     crowd = Crowd(accounts)
     exposition = Exposition(crowd.board, catalog(families()), crowd.live.registry)
     sockets = listen("127.0.0.1:0")
-    server = Server(App(exposition, crowd.board, lambda: True, lambda: None, telemetry_path=METRICS), sockets)
+    server = Server(App(exposition, crowd.board, Probes(lambda: True, lambda: None), telemetry_path=METRICS), sockets)
     server.start()
     connection.send(sockets[0].getsockname()[:2])
     for member in itertools.cycle(crowd.members):

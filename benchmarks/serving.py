@@ -20,6 +20,7 @@ from exporter.exposition.scrape import LIVE_SECONDS, Exposition
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.web.app import App
 from exporter.web.messages import Request, Response
+from exporter.web.routes import Probes
 from exporter.web.server.server import Server, listen
 
 METRICS, FILE = "/metrics", "/file"
@@ -122,7 +123,7 @@ def _serve(connection: "Connection[object, object]", count: int, polled: tuple[s
     board = _board(count)
     live = series.live(count, board)
     exposition = Exposition(board, series.families(), live.registry)
-    app = App(exposition, board, lambda: True, lambda: None, telemetry_path=METRICS)
+    app = App(exposition, board, Probes(lambda: True, lambda: None), telemetry_path=METRICS)
     app.routes[FILE] = {"GET": _file(exposition)}
     sockets = listen("127.0.0.1:0")
     server = Server(app, sockets)

@@ -81,10 +81,10 @@ def of_everything() -> str:
     return "\n\n\n".join([overview(), *map(of_command, COMMANDS)])
 
 
-def flag_forms(name: str, flag: Flag, off: str = "[no-]") -> str:
+def flag_forms(name: str, flag: Flag) -> str:
     """Return a flag as it is written: `-h, --[no-]help`, `--web.max-requests=40`."""
     if flag.is_switch:
-        name = f"--{off}{name.removeprefix('--')}"
+        name = f"--[no-]{name.removeprefix('--')}"
     else:
         name = f"{name}={flag.shown}" + (" ..." if flag.repeatable else "")
     return f"-h, {name}" if flag is EVERYWHERE["--help"] else name

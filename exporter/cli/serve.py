@@ -30,6 +30,7 @@ from exporter.polling.scheduler import Scheduler
 from exporter.systems import families
 from exporter.web.app import App
 from exporter.web.config import WebConfigFile
+from exporter.web.routes import Probes
 from exporter.web.server.connection import limits_within
 from exporter.web.server.listen import first_port, listen, name_of
 from exporter.web.server.server import Server
@@ -115,16 +116,19 @@ def serve(
             manager.ready,
             receive,
         )
+        probes = Probes(
+            lambda: running.accounts.healthy() and reloader.alive(),
+            running.not_ready,
+            reloader.failed,
+            running.replicas,
+            running.elsewhere,
+        )
         app = App(
             Exposition(store, catalog(families()), self_metrics.registry),
             store,
-            lambda: running.accounts.healthy() and reloader.alive(),
-            running.not_ready,
+            probes,
             telemetry_path=args.telemetry_path,
             reload=reloader.ask if args.enable_lifecycle else None,
-            reload_failed=reloader.failed,
-            elsewhere=running.elsewhere,
-            replicas=running.replicas,
             max_requests=args.max_requests,
             webhooks=webhooks,
         )

@@ -50,18 +50,16 @@ class OwnCounter:
         return (self.family.name, *labels)
 
 
-def _value(value: float | None) -> StatusValues:
-    return () if value is None else (((), float(value)),)
-
-
 def _status(
-    name: str,
-    help_text: str,
-    values: Callable[[CollectorStatus], StatusValues],
-    *labels: str,
-    while_fresh: bool = False,
+    name: str, help_text: str, value: Callable[[CollectorStatus], float | None], *, while_fresh: bool = False
 ) -> StatusRow:
-    return StatusRow(Family(name, "gauge", help_text, (*_COLLECTOR, *labels)), values, while_fresh)
+    """Return the row of a family with one value for each collector, which is absent where it is None."""
+
+    def values(status: CollectorStatus) -> StatusValues:
+        found = value(status)
+        return () if found is None else (((), float(found)),)
+
+    return StatusRow(Family(name, "gauge", help_text, _COLLECTOR), values, while_fresh)
 
 
 def _own(name: str, help_text: str, *labels: str, zeros: Callable[[Feeds], Iterable[str]] = lambda _: ()) -> OwnCounter:
@@ -70,7 +68,7 @@ def _own(name: str, help_text: str, *labels: str, zeros: Callable[[Feeds], Itera
 
 
 def _plain(name: str, help_text: str) -> Family:
-    return Family(name, "gauge", help_text, ())
+    return Family(name, "gauge", help_text)
 
 
 def _unknown_fields(feeds: Feeds) -> list[str]:
@@ -81,87 +79,90 @@ def _unknown_fields(feeds: Feeds) -> list[str]:
 
 
 STATUS = (
-    _status("batch_exporter_up", "Whether the last poll of the collector succeeded.", lambda facts: _value(facts.up)),
+    _status("batch_exporter_up", "Whether the last poll of the collector succeeded.", lambda status: status.up),
     _status(
         "batch_exporter_last_success_timestamp_seconds",
         "Timestamp of the end of the last successful poll.",
-        lambda facts: _value(facts.last_success),
+        lambda status: status.last_success,
     ),
     _status(
         "batch_exporter_last_poll_duration_seconds",
         "Duration of the last poll.",
-        lambda facts: _value(facts.last_duration),
+        lambda status: status.last_duration,
     ),
     _status(
         "batch_exporter_poll_lateness_seconds",
         "Time from when the last poll was due until it began.",
-        lambda facts: _value(facts.lateness),
+        lambda status: status.lateness,
     ),
     _status(
         "batch_exporter_poll_backoff_seconds",
         "Time by which the next poll comes later than at the interval, because the API does not answer.",
-        lambda facts: _value(facts.backoff),
+        lambda status: status.backoff,
     ),
     _status(
         "batch_exporter_last_reconcile_timestamp_seconds",
         "Timestamp of the last full scan of the lookback window, which finds late changes and deleted records.",
-        lambda facts: _value(facts.last_reconcile),
+        lambda status: status.last_reconcile,
     ),
     _status(
         "batch_exporter_state_created_timestamp_seconds",
         "Timestamp at which the state of the collector was new, and all its counters were 0.",
-        lambda facts: _value(facts.state_created),
+        lambda status: status.state_created,
     ),
     _status(
         "batch_exporter_poll_interval_seconds",
         "Configured time from the start of a poll to the start of the next one.",
-        lambda facts: _value(facts.poll_interval),
+        lambda status: status.poll_interval,
     ),
     _status(
         "batch_exporter_reconcile_interval_seconds",
         "Configured time between two full scans of the lookback window.",
-        lambda facts: _value(facts.reconcile_interval),
+        lambda status: status.reconcile_interval,
     ),
     _status(
         "batch_exporter_lookback_seconds",
         "Configured length of the lookback window.",
-        lambda facts: _value(facts.lookback),
+        lambda status: status.lookback,
     ),
     _status(
         "batch_exporter_stale_after_seconds",
         "Configured time after the last successful poll at which gauges about records are dropped.",
-        lambda facts: _value(facts.stale_after),
+        lambda status: status.stale_after,
     ),
     _status(
         "batch_exporter_incremental",
         "Whether polling is incremental (1) or scans the whole lookback window (0).",
-        lambda facts: _value(facts.incremental),
+        lambda status: status.incremental,
     ),
     _status(
         "batch_exporter_window_truncated",
         "Whether the API returns only a part of the lookback window (1); older records are missing.",
-        lambda facts: _value(facts.window_truncated),
+        lambda status: status.window_truncated,
     ),
     _status(
         "batch_exporter_newest_record_ahead_seconds",
         "Time by which the newest record of the list was created in the future, by this machine's clock.",
-        lambda facts: _value(facts.dated_ahead),
+        lambda status: status.dated_ahead,
     ),
     _status(
         "batch_exporter_backfilling",
         "Whether the first scan of the lookback window is incomplete (1); gauges about records are absent until then.",
-        lambda facts: _value(facts.backfilling),
+        lambda status: status.backfilling,
     ),
-    _status(
-        "batch_exporter_records",
-        "Records in the lookback window, and older ones still in flight.",
-        lambda facts: ((("finished",), facts.finished), (("in_flight",), facts.in_flight)),
-        "state",
+    StatusRow(
+        Family(
+            "batch_exporter_records",
+            "gauge",
+            "Records in the lookback window, and older ones still in flight.",
+            (*_COLLECTOR, "state"),
+        ),
+        lambda status: ((("finished",), status.finished), (("in_flight",), status.in_flight)),
     ),
     _status(
         "batch_exporter_records_stuck",
         "Records in flight for longer than `stuck_after`.",
-        lambda facts: _value(facts.stuck),
+        lambda status: status.stuck,
         while_fresh=True,
     ),
 )
@@ -192,8 +193,8 @@ POLL_ERRORS = _own(
 OWN_COUNTERS = (VANISHED, ABANDONED, REJECTED, UNKNOWN_VALUES, POLL_ERRORS)
 """Counters about the polling of a collector. The state keeps them, like those about its records."""
 
-WORKERS = Family(
-    "batch_exporter_workers", "gauge", "Number of requests that may be under way at the same time, of all accounts.", ()
+WORKERS = _plain(
+    "batch_exporter_workers", "Number of requests that may be under way at the same time, of all accounts."
 )
 WORKERS_BUSY = _plain("batch_exporter_workers_busy", "Number of requests that are under way.")
 POLLS_OVERDUE = _plain("batch_exporter_polls_overdue", "Number of polls that are due and wait for others to end.")
@@ -209,21 +210,15 @@ FOLDED = Family(
     "Series beyond the cap of a family and account, exposed together as `__other__`.",
     ("account", "family"),
 )
-RELOAD_SUCCESSFUL = Family(
+RELOAD_SUCCESSFUL = _plain(
     "batch_exporter_config_last_reload_successful",
-    "gauge",
     "Whether the last configuration reload succeeded (1 from the start); if not, the previous one stays in use.",
-    (),
 )
-RELOAD_SUCCESS_TIME = Family(
+RELOAD_SUCCESS_TIME = _plain(
     "batch_exporter_config_last_reload_success_timestamp_seconds",
-    "gauge",
     "Timestamp of the last successful configuration load.",
-    (),
 )
-STATE_BYTES = Family(
-    "batch_exporter_state_size_bytes", "gauge", "Size of the state file, without its write-ahead log.", ()
-)
+STATE_BYTES = _plain("batch_exporter_state_size_bytes", "Size of the state file, without its write-ahead log.")
 STATE_LOG_BYTES = _plain("batch_exporter_state_log_size_bytes", "Size of the write-ahead log of the state file.")
 STATE_UP = _plain(
     "batch_exporter_state_up", "Whether this replica's last heartbeat reached the database that holds the state."
@@ -253,7 +248,6 @@ COMMITS_REFUSED = Family(
     "batch_exporter_commits_refused_total",
     "counter",
     "Writes that the database refused because this replica no longer owned the account.",
-    (),
 )
 WEBHOOKS = Family(
     "batch_exporter_webhooks_total",

@@ -1,17 +1,15 @@
 """The ASGI application: turns HTTP into the values of messages.py and back. The responses are made in routes.py."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qs
 
-from exporter.config.diff import Outcome
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.snapshot import SnapshotStore
-from exporter.model.replica_status import ReplicaStatus
 from exporter.web.asgi import Receive, Scope, Send, Turn
 from exporter.web.messages import Request, Response, answer, text
 from exporter.web.reload import Reload, lifecycle
-from exporter.web.routes import FindElsewhere, Probes, routes
+from exporter.web.routes import Probes, routes
 from exporter.web.webhooks import Webhooks
 
 PIECE_BYTES = 2**18
@@ -34,23 +32,17 @@ class App:
         self,
         exposition: Exposition,
         store: SnapshotStore,
-        healthy: Callable[[], bool],
-        not_ready: Callable[[], str | None],
+        probes: Probes,
         *,
         telemetry_path: str = "/metrics",
         reload: Reload | None = None,
-        reload_failed: Callable[[], Outcome | None] = lambda: None,
-        replicas: Callable[[], ReplicaStatus] | None = None,
-        elsewhere: FindElsewhere | None = None,
         max_requests: int = 0,
         webhooks: Webhooks | None = None,
     ) -> None:
-        """Make the application. Without `reload` the lifecycle API is off, without `replicas` there are none.
+        """Make the application. Without `reload` the lifecycle API is off, without `webhooks` none are received.
 
-        `elsewhere` finds the failures of the accounts of other replicas, and is called in a thread. `max_requests` is
-        how many scrapes may be made at the same time; 0 is no limit. Without `webhooks` none are received.
+        `max_requests` is how many scrapes may be made at the same time; 0 is no limit.
         """
-        probes = Probes(healthy, not_ready, reload_failed, replicas, elsewhere)
         self.routes = lifecycle(reload) | routes(exposition, store, probes, telemetry_path)
         self._telemetry_path = telemetry_path
         self._most_scrapes = max_requests

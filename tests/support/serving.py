@@ -21,6 +21,7 @@ from exporter.model.family import Family
 from exporter.web.app import App
 from exporter.web.config import WebConfigFile
 from exporter.web.reload import Reload
+from exporter.web.routes import Probes
 from exporter.web.server import server as server_module
 from exporter.web.server.connection import DEFAULTS, Connection, Limits
 from exporter.web.server.server import Server, listen
@@ -60,8 +61,7 @@ class Program:
         self.app = App(
             self.exposition,
             self.board,
-            lambda: self.well,
-            lambda: self.not_ready,
+            Probes(lambda: self.well, lambda: self.not_ready),
             telemetry_path=telemetry_path,
             reload=reload,
             webhooks=webhooks,

@@ -27,10 +27,9 @@ class Middleware:
         self,
         app: Application,
         files: BackgroundReader,
-        clock: Callable[[], float] = time.monotonic,
         *,
-        open_health: bool = False,
-        is_signed: Callable[[Scope], bool] = lambda _: False,
+        open_health: bool,
+        is_signed: Callable[[Scope], bool],
     ) -> None:
         """Put the web configuration before an application. With `open_health` two paths need no password.
 
@@ -40,7 +39,6 @@ class Middleware:
         self._files = files
         self._open_health = open_health
         self._is_signed = is_signed
-        self._clock = clock
         self._bucket = TokenBucket()
         self._passwords = PasswordChecker()
 
@@ -49,7 +47,7 @@ class Middleware:
         if config is None:
             await respond(scope, send, text(500, "Internal Server Error"))
             return
-        if not self._bucket.allows(config.rate_limit, self._clock()):
+        if not self._bucket.allows(config.rate_limit, time.monotonic()):
             await respond(scope, send, text(429, "Too Many Requests"))
             return
         send_with_headers = _with_headers(config.headers, send)

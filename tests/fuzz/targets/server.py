@@ -13,6 +13,7 @@ from exporter.config.diff import Outcome
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.web.app import App
+from exporter.web.routes import Probes
 from exporter.web.server.connection import Limits
 from exporter.web.server.server import Server, listen
 from tests.fuzz.mutators import BYTES, lines, spliced, words
@@ -128,8 +129,7 @@ def _app() -> App:
     return App(
         Exposition(board, [WIDE], CollectorRegistry()),
         board,
-        lambda: True,
-        lambda: "backfilling",
+        Probes(lambda: True, lambda: "backfilling"),
         reload=reload,
         max_requests=5,
     )

@@ -28,6 +28,7 @@ from exporter.exposition.snapshot import SnapshotStore
 from exporter.polling.build import Shared, account_pipeline
 from exporter.systems import families, sources
 from exporter.web.app import App
+from exporter.web.routes import Probes
 from exporter.web.server.server import Server, listen
 from tests.support.rig import Rig
 
@@ -76,7 +77,7 @@ def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
                 poller.written()
     exposition = Exposition(board, catalog(families()), live.registry)
     sockets = listen("127.0.0.1:0")
-    server = Server(App(exposition, board, lambda: True, lambda: None), sockets)
+    server = Server(App(exposition, board, Probes(lambda: True, lambda: None)), sockets)
     server.start()
     yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}/metrics"
     assert server.stop()

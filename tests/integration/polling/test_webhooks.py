@@ -20,6 +20,7 @@ from exporter.polling import pace, schedule
 from exporter.polling.running import asking
 from exporter.systems import families
 from exporter.web.app import App
+from exporter.web.routes import Probes
 from exporter.web.server.connection import DEFAULTS
 from exporter.web.server.server import Server, listen
 from tests.support.at_work import Program
@@ -78,7 +79,7 @@ def serving(rig: Rig, folder: Path, webhook: bool = True) -> Iterator[Served]:
     exposition = Exposition(rig.board, catalog(families()), program.live.registry)
     sockets = listen("127.0.0.1:0")
     program.place = sockets[0].getsockname()[:2]
-    app = App(exposition, rig.board, lambda: True, lambda: None, webhooks=webhooks)
+    app = App(exposition, rig.board, Probes(lambda: True, lambda: None), webhooks=webhooks)
     server = Server(app, sockets, DEFAULTS)
     with contextlib.ExitStack() as ending:
         ending.callback(program.end)

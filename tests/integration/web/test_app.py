@@ -17,6 +17,7 @@ from exporter.exposition.snapshot import CollectorSnapshot
 from exporter.web.app import PIECE_BYTES, App
 from exporter.web.pages.html import headers
 from exporter.web.pages.runbooks import runbooks_page
+from exporter.web.routes import Probes
 from tests.support.examples import failure, polled, with_problems
 from tests.support.html_reader import Reader
 from tests.support.serving import GENEROUS, Program, ask, serving, speak
@@ -348,7 +349,7 @@ def test_a_scrape_and_a_page_that_take_long_keep_no_probe_and_not_each_other_wai
         assert may_show.wait(GENEROUS)
 
     exposition = Slow(program, may_scrape)
-    program.app = App(exposition, program.board, lambda: True, lambda: None, reload_failed=reload_failed)
+    program.app = App(exposition, program.board, Probes(lambda: True, lambda: None, reload_failed))
     with serving(program) as place, ThreadPoolExecutor(3) as pool:
         page, *scrapes = (pool.submit(ask, place, "GET", path) for path in ("/", "/metrics", "/metrics"))
         try:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from exporter.exposition.snapshot import CollectorSnapshot, Elsewhere
 from exporter.web.app import App
+from exporter.web.routes import Probes
 from tests.support.examples import failure
 from tests.support.html_reader import Reader
 from tests.support.serving import GENEROUS, Program, ask, eventually, serving
@@ -21,7 +22,7 @@ class Replica(Program):
         self.answers = threading.Event()
         self.answers.set()
         self.board.publish(CollectorSnapshot("here", "inkit", "runs", failures=(failure("r_here", 120),)))
-        self.app = App(self.exposition, self.board, lambda: True, lambda: None, elsewhere=self.find)
+        self.app = App(self.exposition, self.board, Probes(lambda: True, lambda: None, elsewhere=self.find))
 
     def find(self, here: Collection[str], asked: Collection[str]) -> Elsewhere:
         self.asked.append((set(here), set(asked)))

@@ -10,9 +10,11 @@ import pytest
 
 from exporter.exposition.scrape import Scrape
 from exporter.web.app import App
+from exporter.web.routes import Probes
 from tests.support.serving import GENEROUS, Place, Program, ask, connect, eventually, long_winded, serving
 
 Answered = tuple[http.client.HTTPResponse, bytes]
+WELL = Probes(lambda: True, lambda: None)
 REFUSED = "Limit of concurrent requests reached ({}), try again later.\n"
 
 
@@ -32,7 +34,7 @@ class Slow(Program):
             return render(accept, accept_encoding, names)
 
         self.exposition.render = waiting  # type: ignore[method-assign]
-        self.app = App(self.exposition, self.board, lambda: True, lambda: None, telemetry_path=path, max_requests=most)
+        self.app = App(self.exposition, self.board, WELL, telemetry_path=path, max_requests=most)
 
 
 @contextlib.contextmanager
@@ -92,7 +94,7 @@ def test_0_is_no_limit() -> None:
 
 def test_clients_that_do_not_read_what_they_asked_for_keep_no_scraper_out() -> None:
     program = long_winded()
-    program.app = App(program.exposition, program.board, lambda: True, lambda: None, max_requests=1)
+    program.app = App(program.exposition, program.board, WELL, max_requests=1)
     with serving(program) as place, contextlib.ExitStack() as clients:
         for _ in range(5):
             client = clients.enter_context(connect(place, 4096))
