@@ -9,7 +9,6 @@ from exporter.config.database import DatabaseUrl
 from exporter.config.model import Account, Config, Database, Polling, TLSConfig
 from exporter.config.resources import PLENTY, Resources
 from exporter.config.source import files, messages, yaml_document
-from exporter.config.source.partial import Draft
 from exporter.config.source.problems import ConfigError, Problem, located
 from exporter.config.token import Token, TokenError
 from exporter.config.webhook import WebhookSecret
@@ -82,11 +81,7 @@ def _checked(document: yaml_document.Document, file: str, context: validate.Cont
     if not isinstance(document.data, dict):
         message = "must be a mapping, such as accounts: [...]"
         raise ConfigError([Problem(file, document.lines.get(()), "", message)])
-    read, found = messages.validate(schema.File, document.data)
-    # Values that are not valid YAML have no type to check.
-    unreadable = {finding.place for finding in document.findings}
-    findings = [*document.findings, *(finding for finding in found if finding.place not in unreadable)]
-    draft = Draft(document.data, frozenset(finding.place for finding in findings), document.lines)
+    read, draft, findings = messages.validate(schema.File, document)
     findings += validate.findings(draft, context)
     if read is None or findings:
         raise ConfigError(located(findings, file, document.lines))

@@ -21,7 +21,8 @@ from exporter.model.system import System
 SYSTEM_OPTIONS = ("workflow_batch_ids", "workflow_label")
 """Keys that only accounts of some systems have."""
 TOKEN_KEYS = ("api_token_file", "api_token_env", "api_token")
-DATABASE_KEYS = ("pool_size", "lease_ttl", "prepared_statements")
+PLACES_OF_STATE = ("path", "url", "url_file")
+DATABASE_KEYS = tuple(key for key in schema.State.model_fields if key not in PLACES_OF_STATE)
 """Keys that only a state in a database has."""
 _LEAST_TTL, _LARGEST_TTL = 8.0, 600.0
 _CREDENTIALS = Path("/run/credentials")
@@ -121,7 +122,7 @@ def _state(draft: Draft, context: Context) -> Iterator[Finding]:
 
 
 def _database(draft: Draft, given: Sequence[str], context: Context) -> Iterator[Finding]:
-    places = [key for key in ("path", "url", "url_file") if key in given]
+    places = [key for key in PLACES_OF_STATE if key in given]
     if len(places) != 1:
         yield Finding(
             ("state", places[-1]), f"the state is kept in one place: give one of {' and '.join(places)} alone"

@@ -30,7 +30,9 @@ _State = TypeVar("_State")
 _Row = tuple[Family, Sequence[Sample | HistogramSample]]
 
 
-def status_blocks(facts: CollectorStatus, before: CollectorStatus | None = None, shown: Blocks | None = None) -> Blocks:
+def status_blocks(
+    status: CollectorStatus, before: CollectorStatus | None = None, shown: Blocks | None = None
+) -> Blocks:
     """Render the rows about a collector's polling that are always shown.
 
     `shown` is what this returned for the status `before`: rows whose values are the same are not rendered again.
@@ -39,23 +41,23 @@ def status_blocks(facts: CollectorStatus, before: CollectorStatus | None = None,
     for row in STATUS:
         if row.while_fresh:
             continue
-        name, values = row.family.name, row.values(facts)
+        name, values = row.family.name, row.values(status)
         if before is not None and shown is not None and values == row.values(before):
             if values:
                 blocks[name] = shown[name]
         elif values:
-            blocks[name] = render(row.family, _status_samples(facts, values))
+            blocks[name] = render(row.family, _status_samples(status, values))
     return blocks
 
 
-def fresh_blocks(facts: CollectorStatus) -> Blocks:
+def fresh_blocks(status: CollectorStatus) -> Blocks:
     """Render the rows about a collector's polling that are dropped with the gauges about its records."""
-    return _blocks(_fresh_rows(facts))
+    return _blocks(_fresh_rows(status))
 
 
-def fresh_values(facts: CollectorStatus) -> Sequence[StatusValues]:
+def fresh_values(status: CollectorStatus) -> Sequence[StatusValues]:
     """Return what `fresh_blocks` renders."""
-    return [row.values(facts) for row in STATUS if row.while_fresh]
+    return [row.values(status) for row in STATUS if row.while_fresh]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,26 +106,26 @@ class Counters:
     folded: Mapping[str, int]
 
 
-def gauges(shape: Shape, facts: CollectorStatus, totals: Sums) -> Gauges:
+def gauges(shape: Shape, status: CollectorStatus, totals: Sums) -> Gauges:
     """Render the gauges about a collector's records."""
-    rows: list[_Row] = [*_fresh_rows(facts)]
+    rows: list[_Row] = [*_fresh_rows(status)]
     folded: dict[str, int] = {}
     met = list(_met(shape, totals))
     for family in shape.feeds.families:
         if family.oldest_in_flight:
             oldest = totals.oldest_in_flight
-            rows.append((family, [] if oldest is None else [Sample((facts.account, facts.collector), oldest)]))
+            rows.append((family, [] if oldest is None else [Sample((status.account, status.collector), oldest)]))
         elif family.kind == "gauge":
             series, shown_as = _fill(family, shape, totals.gauges, shape.zeros(family, met))
             values = {key: float(sum(amounts)) for key, amounts in series.items()}
-            rows.append((family, [Sample((facts.account, *key), value) for key, value in sorted(values.items())]))
+            rows.append((family, [Sample((status.account, *key), value) for key, value in sorted(values.items())]))
             folded |= _number(family, shown_as)
     return Gauges(_blocks(rows), folded)
 
 
 def counters(
     shape: Shape,
-    facts: CollectorStatus,
+    status: CollectorStatus,
     totals: Sums,
     before: Collection[Key] = (),
     created: Callable[[Key], float | None] | None = None,
@@ -146,7 +148,7 @@ def counters(
             continue
         zeros = itertools.chain(shape.zeros(family, met), kept.get(family.name, ()))
         names, samples, shown_as = (_counters if family.kind == "counter" else _histograms)(
-            family, shape, facts.account, totals, zeros
+            family, shape, status.account, totals, zeros
         )
         rows.append((family, samples if created is None else _with_starts(family, samples, created)))
         exposed.update((family.name, *key) for key in names)
@@ -155,7 +157,7 @@ def counters(
     for own in OWN_COUNTERS:
         known = {key[1:]: float(state.published) for key, state in totals.counters.items() if key[0] == own.family.name}
         values = {**dict.fromkeys(own.zeros(shape.feeds), 0.0), **known}
-        labels = (facts.account, facts.system, facts.collector)
+        labels = (status.account, status.system, status.collector)
         starts = {} if created is None else {key: created((own.family.name, *key)) for key in values}
         samples = [Sample((*labels, *key), value, None, starts.get(key)) for key, value in sorted(values.items())]
         rows.append((own.family, samples))
@@ -269,14 +271,14 @@ def zero_labels(
         yield from itertools.product(*((given[label],) if label in given else known[label] for label in labels))
 
 
-def _fresh_rows(facts: CollectorStatus) -> Iterator[_Row]:
+def _fresh_rows(status: CollectorStatus) -> Iterator[_Row]:
     for row in STATUS:
         if row.while_fresh:
-            yield row.family, _status_samples(facts, row.values(facts))
+            yield row.family, _status_samples(status, row.values(status))
 
 
-def _status_samples(facts: CollectorStatus, values: StatusValues) -> Sequence[Sample]:
-    own = (facts.account, facts.system, facts.collector)
+def _status_samples(status: CollectorStatus, values: StatusValues) -> Sequence[Sample]:
+    own = (status.account, status.system, status.collector)
     return [Sample((*own, *labels), float(number)) for labels, number in values]
 
 

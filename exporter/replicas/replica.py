@@ -4,6 +4,8 @@ It runs in the engine, in a task that never waits for accounts to begin or end, 
 """
 
 import logging
+import secrets
+import socket
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
@@ -13,7 +15,6 @@ from exporter.model.names import named
 from exporter.model.record import StateError, Stopping
 from exporter.model.replica_status import Change, ReplicaStatus
 from exporter.replicas import ticks as statements
-from exporter.replicas.holder import holder_id
 from exporter.replicas.holdings import Holdings
 from exporter.replicas.leases import DEFAULT_TTL, FORGET_SECONDS, TICK_SECONDS, Replica, changes
 from exporter.replicas.status import Tally, describe, log_changes, log_configuration
@@ -29,6 +30,11 @@ ADD_AGAIN_SECONDS = 300.0
 """After this time it looks whether leases are missing, which somebody may have deleted."""
 
 _T = TypeVar("_T")
+
+
+def holder_id() -> str:
+    """Return a name for this process that no other process has ever had, beginning with the name of the host."""
+    return f"{socket.gethostname()}-{secrets.token_hex(4)}"
 
 
 class Replicas:

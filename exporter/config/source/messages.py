@@ -6,18 +6,24 @@ from typing import TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from exporter.config.source.partial import Draft
 from exporter.config.source.problems import Finding, nearest, path_of, shown
-from exporter.config.source.yaml_document import Misread
+from exporter.config.source.yaml_document import Document, Misread
 
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
-def validate(shape: type[_Shape], data: object) -> tuple[_Shape | None, list[Finding]]:
-    """Return the data as this model, or None and the problems."""
+def validate(shape: type[_Shape], document: Document) -> tuple[_Shape | None, Draft, list[Finding]]:
+    """Return a document as this model, or None; then what of it is valid, and its problems."""
+    model, wrong = None, list[Finding]()
     try:
-        return shape.model_validate(data), []
+        model = shape.model_validate(document.data)
     except ValidationError as error:
-        return None, [Finding(each["loc"], _message(shape, each)) for each in error.errors(include_url=False)]
+        wrong = [Finding(each["loc"], _message(shape, each)) for each in error.errors(include_url=False)]
+    # Values that are not valid YAML have no type to check.
+    unreadable = {finding.place for finding in document.findings}
+    found = [*document.findings, *(finding for finding in wrong if finding.place not in unreadable)]
+    return model, Draft(document.data, frozenset(finding.place for finding in found), document.lines), found
 
 
 def _message(shape: type[BaseModel], error: ErrorDetails) -> str:

@@ -4,12 +4,11 @@ import os
 import sqlite3
 import stat
 import tempfile
-import urllib.parse
 from contextlib import closing
 from pathlib import Path
 
 from exporter.state.sqlite.damage import damage
-from exporter.state.sqlite.files import beside
+from exporter.state.sqlite.files import beside, uri
 from exporter.state.sqlite.schema import APPLICATION_ID, VERSION
 
 NO_TEMPORARY_FOLDER = (
@@ -69,12 +68,12 @@ def _file(path: Path, size: int) -> str | None:
         return f"the file can't be read ({error.strerror})"
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
         return "it is not a state file: choose another path, or move the file away"
-    return _header(header) or _pages(path)
+    owner, version = (int.from_bytes(header[place], "big") for place in (_APPLICATION_ID, _USER_VERSION))
+    return header_problem(owner, version) or _pages(path)
 
 
-def _header(header: bytes) -> str | None:
-    owner = int.from_bytes(header[_APPLICATION_ID], "big")
-    version = int.from_bytes(header[_USER_VERSION], "big")
+def header_problem(owner: int, version: int) -> str | None:
+    """Return why a file with this application ID and version of the tables can't be used; None if it can."""
     if owner != APPLICATION_ID:
         return "it is a database of another program: choose another path"
     if version > VERSION:
@@ -91,9 +90,8 @@ def _pages(path: Path) -> str | None:
     if log.exists() and log.stat().st_size > 0:
         return None
     # Immutable: SQLite takes no lock, and creates no file beside it.
-    name = f"file:{urllib.parse.quote(str(path.absolute()))}?mode=ro&immutable=1"
     try:
-        with closing(sqlite3.connect(name, uri=True)) as connection:
+        with closing(sqlite3.connect(uri(path, "mode=ro&immutable=1"), uri=True)) as connection:
             (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         return damage(str(error))

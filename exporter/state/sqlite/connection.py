@@ -3,11 +3,10 @@
 import contextlib
 import secrets
 import sqlite3
-import urllib.parse
 from pathlib import Path
 
 from exporter.state.sqlite.damage import damaged
-from exporter.state.sqlite.files import beside
+from exporter.state.sqlite.files import beside, uri
 from exporter.state.state import Sizes
 
 _WAIT_SECONDS = 1.0
@@ -28,9 +27,8 @@ _STATEMENTS = 256
 def connect(path: Path) -> sqlite3.Connection:
     """Open the file, which must exist. The connection is in autocommit mode, and for one thread at a time."""
     # "rw": a file that was removed meanwhile is an error, not a new empty file.
-    name = f"file:{urllib.parse.quote(str(path.absolute()))}?mode=rw"
     connection = sqlite3.connect(
-        name,
+        uri(path, "mode=rw"),
         uri=True,
         timeout=_WAIT_SECONDS,
         isolation_level=None,

@@ -1,10 +1,16 @@
-"""The files that stand beside the state file."""
+"""How SQLite opens the state file, and the files that stand beside it."""
 
 import contextlib
 import os
+import urllib.parse
 from pathlib import Path
 
 _AGAIN = ".again"
+
+
+def uri(path: Path, options: str) -> str:
+    """Return the URI by which SQLite opens the file with these options (https://www.sqlite.org/uri.html)."""
+    return f"file:{urllib.parse.quote(str(path.absolute()))}?{options}"
 
 
 def real(path: Path) -> Path:

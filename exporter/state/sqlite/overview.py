@@ -1,17 +1,16 @@
 """Look into a state file without creating, locking or changing anything, also while an exporter uses it."""
 
 import sqlite3
-import urllib.parse
 from contextlib import closing
 from pathlib import Path
 
 from exporter.model.record import StateError
 from exporter.state.overview import CollectorOverview, Overview, last_poll
 from exporter.state.rows import DELETED, FINISHED, IN_FLIGHT
+from exporter.state.sqlite.check import header_problem
 from exporter.state.sqlite.connection import sizes
 from exporter.state.sqlite.damage import understanding
-from exporter.state.sqlite.files import beside
-from exporter.state.sqlite.schema import APPLICATION_ID, VERSION
+from exporter.state.sqlite.files import beside, uri
 
 _WITH_FAILURES = 3
 """The version of the tables from which on failures are kept."""
@@ -34,8 +33,7 @@ def overview(path: Path) -> Overview:
         size = path.stat().st_size
         # Beside an open file there is a log, perhaps an empty one. Without it, SQLite would make files of its own.
         mode = "mode=ro" if beside(path, "-wal").exists() else "mode=ro&immutable=1"
-        name = f"file:{urllib.parse.quote(str(path.absolute()))}?{mode}"
-        with closing(sqlite3.connect(name, uri=True, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(uri(path, mode), uri=True, isolation_level=None)) as connection:
             connection.execute("BEGIN")
             version = _version(path, connection, size)
             query = _COUNTED.format(failures=_FAILURES if version >= _WITH_FAILURES else "0")
@@ -48,11 +46,7 @@ def _version(path: Path, connection: sqlite3.Connection, size: int) -> int:
     """Return the version of the tables, 0 for an empty file. Raises StateError."""
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if owner != APPLICATION_ID and (size or version):
-        raise StateError(f"state file {path}: it is a database of another program: choose another path")
-    if version > VERSION:
-        raise StateError(
-            f"state file {path}: it was written by a newer version of this program (schema {version}, known {VERSION})"
-            ": run that version, or choose another path"
-        )
+    problem = header_problem(owner, version) if size or version else None
+    if problem is not None:
+        raise StateError(f"state file {path}: {problem}")
     return int(version)

@@ -53,10 +53,7 @@ def parse(path: Path, content: bytes) -> WebConfig:
     if not isinstance(document.data, dict):
         message = "must be a mapping, such as tls_server_config: {...}"
         raise ConfigError([Problem(file, document.lines.get(()), "", message)])
-    shaped, found = messages.validate(schema.File, document.data)
-    unreadable = {finding.place for finding in document.findings}
-    found = [*document.findings, *(finding for finding in found if finding.place not in unreadable)]
-    draft = Draft(document.data, frozenset(finding.place for finding in found), document.lines)
+    shaped, draft, found = messages.validate(schema.File, document)
     found += validate.findings(draft)
     if shaped is None or found:
         raise ConfigError(located(found, file, document.lines))

@@ -16,9 +16,8 @@ from exporter.model.record import StateError
 from exporter.model.replica_status import Change, Phase
 from exporter.polling.engine import Engine
 from exporter.replicas import holdings, replica
-from exporter.replicas.holder import holder_id
 from exporter.replicas.leases import FORGET_SECONDS
-from exporter.replicas.replica import Replicas
+from exporter.replicas.replica import Replicas, holder_id
 from exporter.replicas.values import Configured, Tick, Unowned
 from tests.support.lease_table import DATABASE_AHEAD, TTL, Table
 
