@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.request_families import PAUSED_UNTIL, RATE_LIMIT, RATE_LIMIT_REMAINING, RATE_LIMIT_RESET
@@ -22,8 +22,6 @@ class _Stated:
     """By family."""
     limit_until: float
     window_until: float
-    lines: dict[str, bytes] = field(default_factory=dict)
-    """Their lines, as far as they were rendered."""
 
     def value(self, family: Family, now: float) -> float | None:
         """Return the value of a family; None if there is none, or it no longer holds."""
@@ -34,7 +32,7 @@ class _Stated:
 class StatedRateLimit:
     """The rate limit of one account, as its API states it. Any thread may call it."""
 
-    __slots__ = ("_clock", "_labels", "_paused_until", "_starts", "_stated", "_ticks", "keep", "paused_for")
+    __slots__ = ("_clock", "_labels", "_lines", "_paused_until", "_stated", "_ticks", "keep", "paused_for")
 
     def __init__(
         self,
@@ -48,8 +46,8 @@ class StatedRateLimit:
         self._ticks = ticks
         self._clock = clock
         self._stated: _Stated | None = None
-        self._starts: dict[str, bytes] = {}
-        """Their lines up to the number, by family, once they were rendered."""
+        self._lines: dict[str, tuple[float, bytes]] = {}
+        """The line that was rendered last of each family, with its value."""
         self.keep = KEEP_SECONDS
         """For how many seconds a limit holds if no other answer states it."""
 
@@ -78,29 +76,26 @@ class StatedRateLimit:
 
     def values(self, family: Family) -> Mapping[tuple[str, ...], float]:
         """Return the value of one of the families by its labels; none if it is not known now."""
-        if family is PAUSED_UNTIL:
-            value = self._pause_end()
-        else:
-            stated = self._stated
-            value = None if stated is None else stated.value(family, self._ticks())
+        value = self._value(family)
         return {} if value is None else {self._labels: value}
 
     def rendered(self, family: Family) -> bytes:
         """Return the line of one of the families; empty if its value is not known now."""
-        if family is PAUSED_UNTIL:
-            end = self._pause_end()
-            return b"" if end is None else line_start(family, self._labels) + rendered_number(end) + b"\n"
-        stated = self._stated
-        value = None if stated is None else stated.value(family, self._ticks())
-        if stated is None or value is None:
+        value = self._value(family)
+        if value is None:
             return b""
-        line = stated.lines.get(family.name)
-        if line is None:
-            start = self._starts.get(family.name)
-            if start is None:
-                start = self._starts[family.name] = line_start(family, self._labels)
-            line = stated.lines[family.name] = start + rendered_number(value) + b"\n"
+        before, line = self._lines.get(family.name, (None, b""))
+        if value != before:
+            start = line[: line.rindex(b" ") + 1] if line else line_start(family, self._labels)
+            line = start + rendered_number(value) + b"\n"
+            self._lines[family.name] = value, line
         return line
+
+    def _value(self, family: Family) -> float | None:
+        if family is PAUSED_UNTIL:
+            return self._pause_end()
+        stated = self._stated
+        return None if stated is None else stated.value(family, self._ticks())
 
     def _pause_end(self) -> float | None:
         """Return when the pause ends, epoch seconds; None if there is none. It is the same as long as the pause is."""

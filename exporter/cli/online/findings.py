@@ -48,15 +48,6 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """The rate limit that an answer stated. What it does not state is None."""
-
-    limit: float | None
-    remaining: float | None
-    reset_in: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Findings:
     """What was learned of a collector's list."""
 

@@ -10,7 +10,6 @@ from exporter.cli.online.findings import (
     Findings,
     Kept,
     Latency,
-    Limit,
     Order,
     Seen,
     id_parameter,
@@ -20,6 +19,7 @@ from exporter.cli.online.findings import (
     strange,
 )
 from exporter.client import JSON, Client, Request, RequestMeter
+from exporter.client.rate_limit_headers import ApiLimit
 from exporter.config import Account
 from exporter.model.family import with_bounds
 from exporter.model.record import FetchError, Reason, Record
@@ -54,7 +54,7 @@ class AccountReport:
     collectors: Sequence[CollectorReport]
     requests: int
     endpoints: int
-    limit: Limit | None
+    limit: ApiLimit | None
     """The rate limit that the API stated last."""
 
     @property
@@ -68,7 +68,7 @@ class _Meter:
     """Keeps the response times of requests, and the last rate limit."""
 
     seconds: list[float] = field(default_factory=list)
-    limit: Limit | None = None
+    limit: ApiLimit | None = None
 
     def answered(self, endpoint: str, code: str, seconds: float) -> None:
         del endpoint, code
@@ -78,7 +78,7 @@ class _Meter:
         pass
 
     def rate_limit(self, limit: float | None, remaining: float | None, reset_in: float | None) -> None:
-        self.limit = Limit(limit, remaining, reset_in)
+        self.limit = ApiLimit(limit, remaining, reset_in)
 
 
 class _EnoughError(Exception):

@@ -6,8 +6,9 @@ No record, name, address or token is in it: only numbers and words of the export
 from collections.abc import Iterator
 
 from exporter.cli.online.cost import request_series
-from exporter.cli.online.findings import Findings, Kept, Latency, Limit, Order
+from exporter.cli.online.findings import Findings, Kept, Latency, Order
 from exporter.cli.online.learn import AccountReport, CollectorReport
+from exporter.client.rate_limit_headers import ApiLimit
 from exporter.model.record import FetchError, Reason
 
 _ORDERS = {
@@ -158,7 +159,7 @@ def _by_id(kept: Kept) -> str:
     }.get(kept, "not known, there is no record")
 
 
-def _limit(limit: Limit | None) -> str:
+def _limit(limit: ApiLimit | None) -> str:
     if limit is None:
         return "no rate limit stated"
     parts = [
