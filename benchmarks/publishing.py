@@ -22,7 +22,8 @@ from exporter.exposition.scrape import Exposition
 from exporter.systems import families
 from exporter.web.app import App
 from exporter.web.routes import Probes
-from exporter.web.server.server import Server, listen
+from exporter.web.server.listen import listen
+from exporter.web.server.server import Server
 
 _PROMETHEUS = Form(openmetrics=True, compressed=True)
 _SCRAPERS = 2

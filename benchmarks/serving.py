@@ -21,7 +21,8 @@ from exporter.exposition.snapshot import SnapshotStore
 from exporter.web.app import App
 from exporter.web.messages import Request, Response
 from exporter.web.routes import Probes
-from exporter.web.server.server import Server, listen
+from exporter.web.server.listen import listen
+from exporter.web.server.server import Server
 
 METRICS, FILE = "/metrics", "/file"
 PROMETHEUS = (

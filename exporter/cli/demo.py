@@ -27,7 +27,7 @@ from exporter.demo.server import MockApi
 from exporter.demo.simulation import Simulation
 from exporter.demo.world import World
 from exporter.polling.reload import Loading
-from exporter.web.server.server import ListenError
+from exporter.web.server.listen import ListenError
 
 _TOKEN = "demo-token"  # noqa: S105 (accepted by the mock API only)
 _KEY = "demo-key"

@@ -54,7 +54,7 @@ def _execute(args: argparse.Namespace) -> int:
     from exporter.cli.printing import Printer
     from exporter.config import ConfigError
     from exporter.model.record import StateError
-    from exporter.web.server.server import ListenError
+    from exporter.web.server.listen import ListenError
 
     log_format.setup(args.log_level, args.log_format, sys.stderr)
     printer = Printer(args.log_format)

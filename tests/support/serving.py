@@ -24,7 +24,8 @@ from exporter.web.reload import Reload
 from exporter.web.routes import Probes
 from exporter.web.server import server as server_module
 from exporter.web.server.connection import DEFAULTS, Connection, Limits
-from exporter.web.server.server import Server, listen
+from exporter.web.server.listen import listen
+from exporter.web.server.server import Server
 from exporter.web.webhooks import Webhooks
 
 WIDE = Family("inkit_batches", "gauge", "Batches.", ("account",))

@@ -13,11 +13,8 @@ from exporter.web.asgi import Receive, Scope, Send
 from exporter.web.config import BackgroundReader, WebConfigFile
 from exporter.web.server.accept import Acceptor
 from exporter.web.server.connection import DEFAULTS, Connection, ConnectionLimiter, Limits
-from exporter.web.server.listen import ListenError, listen
 from exporter.web.server.middleware import Application, Middleware
 from exporter.web.server.tls import TlsProtocol
-
-__all__ = ["Limits", "ListenError", "Server", "listen"]
 
 _LINGER_SECONDS = 1
 """For uvicorn to wait for connections after all were cut off; there should be none."""

@@ -15,7 +15,8 @@ from exporter.exposition.snapshot import SnapshotStore
 from exporter.web.app import App
 from exporter.web.routes import Probes
 from exporter.web.server.connection import Limits
-from exporter.web.server.server import Server, listen
+from exporter.web.server.listen import listen
+from exporter.web.server.server import Server
 from tests.fuzz.mutators import BYTES, lines, spliced, words
 from tests.fuzz.target import Target
 from tests.support.examples import with_problems

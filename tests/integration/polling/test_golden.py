@@ -29,7 +29,8 @@ from exporter.polling.build import Shared, account_pipeline
 from exporter.systems import families, sources
 from exporter.web.app import App
 from exporter.web.routes import Probes
-from exporter.web.server.server import Server, listen
+from exporter.web.server.listen import listen
+from exporter.web.server.server import Server
 from tests.support.rig import Rig
 
 

@@ -22,7 +22,8 @@ from exporter.systems import families
 from exporter.web.app import App
 from exporter.web.routes import Probes
 from exporter.web.server.connection import DEFAULTS
-from exporter.web.server.server import Server, listen
+from exporter.web.server.listen import listen
+from exporter.web.server.server import Server
 from tests.support.at_work import Program
 from tests.support.rig import Rig
 from tests.support.serving import GENEROUS, Place, ask, eventually

@@ -15,7 +15,8 @@ from exporter.config.diff import Outcome
 from exporter.web.app import PIECE_BYTES
 from exporter.web.messages import Answer, Request, text
 from exporter.web.server.connection import Limits
-from exporter.web.server.server import Server, listen
+from exporter.web.server.listen import listen
+from exporter.web.server.server import Server
 from tests.support.serving import (
     GENEROUS,
     GET,

@@ -12,7 +12,8 @@ import pytest
 
 from exporter.web.config import WebConfigFile
 from exporter.web.server.connection import Limits
-from exporter.web.server.server import Server, listen
+from exporter.web.server.listen import listen
+from exporter.web.server.server import Server
 from tests.support.serving import GENEROUS, GET, Place, Program, ask, complaints, connect, read_to_end, serving
 
 HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()

@@ -9,7 +9,9 @@ import time
 
 import pytest
 
-from exporter.web.server.server import Limits, Server, listen
+from exporter.web.server.connection import Limits
+from exporter.web.server.listen import listen
+from exporter.web.server.server import Server
 from tests.support.serving import (
     GENEROUS,
     GET,

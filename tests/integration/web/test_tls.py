@@ -12,7 +12,8 @@ import pytest
 
 from exporter.web.config import WebConfigFile
 from exporter.web.server.connection import Limits
-from exporter.web.server.server import Server, listen
+from exporter.web.server.listen import listen
+from exporter.web.server.server import Server
 from tests.support import certificates
 from tests.support.serving import (
     GENEROUS,
