@@ -47,6 +47,8 @@ class CollectorStatus:
     """Records in flight for longer than `stuck_after`."""
     stuck_ids: tuple[str, ...] = ()
     """IDs of the oldest of them, oldest first. Frozen at each poll."""
+    stuck_alert: str = ""
+    """The alert about them."""
     window_truncated: bool = False
     """Whether the API returns only a part of the window."""
     dated_ahead: float = 0.0

@@ -23,3 +23,5 @@ class System:
     """The allowed keys of an account beyond those of every system."""
     webhook_header: str = ""
     """The header of webhooks with the hex HMAC-SHA256 of the body; empty where none are known."""
+    stuck_alert: str = "BatchMoreInFlightTooLong"
+    """The alert about records that are stuck; by default the one about those of every system."""

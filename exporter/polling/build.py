@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from exporter.client import Client, RequestMeter, Runner
@@ -15,7 +15,7 @@ from exporter.client.idle_connections import IdleConnections
 from exporter.client.memory_budget import MemoryBudget
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import FileTransport, RequestLimits, Tls, Transport
-from exporter.config import Account, Bounds, TokenError
+from exporter.config import Account, Bounds, TLSConfig, TokenError
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import CollectorStatus
@@ -75,8 +75,6 @@ def client(
         except TokenError as error:
             raise FetchError(Reason.AUTH, str(error)) from None
 
-    tls = account.tls_config
-    proxy = account.proxy_url
     return Client(
         Access(
             account.base_url,
@@ -87,13 +85,7 @@ def client(
             account.token.is_file,
             account.name,
         ),
-        Transport(
-            Tls(
-                _path(tls.ca_file), _path(tls.cert_file), _path(tls.key_file), tls.server_name, tls.insecure_skip_verify
-            ),
-            None if proxy is None else proxy.get_secret_value(),
-            limits=limits,
-        ),
+        Transport(_tls(account.tls_config), _proxy(account), limits=limits),
         limiter or new_limiter(account),
         meter,
         runner,
@@ -102,13 +94,17 @@ def client(
 
 def file_transport(account: Account) -> FileTransport:
     """Build the transport for files on other hosts: the same proxy, but no token or client certificate."""
-    tls = account.tls_config
-    proxy = account.proxy_url
-    return FileTransport(
-        Tls(_path(tls.ca_file), insecure_skip_verify=tls.insecure_skip_verify),
-        None if proxy is None else proxy.get_secret_value(),
-        urlsplit(account.base_url).hostname or "",
-    )
+    tls = replace(_tls(account.tls_config), cert_file=None, key_file=None, server_name=None)
+    return FileTransport(tls, _proxy(account), urlsplit(account.base_url).hostname or "")
+
+
+def _tls(tls: TLSConfig) -> Tls:
+    ca, cert, key = (None if file is None else os.fspath(file) for file in (tls.ca_file, tls.cert_file, tls.key_file))
+    return Tls(ca, cert, key, tls.server_name, tls.insecure_skip_verify)
+
+
+def _proxy(account: Account) -> str | None:
+    return None if account.proxy_url is None else account.proxy_url.get_secret_value()
 
 
 RECONCILE_SHARE = 0.1
@@ -162,7 +158,8 @@ def account_pipeline(
             api_client,
             shared.state,
             output,
-            facts_by_name.get(name) or CollectorStatus(account.name, account.system, name),
+            facts_by_name.get(name)
+            or CollectorStatus(account.name, account.system, name, stuck_alert=source.system.stuck_alert),
             Pace(polling.poll_interval, polling.stale_after, polling.stuck_after, account.webhook is not None),
             account.workflow_label,
             shared.clock,
@@ -205,7 +202,3 @@ def endpoints(listing: Listing) -> set[str]:
 
 def _has_optional_labels(source: Source, collector: str) -> bool:
     return any(family.optional and collector in family.zeros for family in source.families)
-
-
-def _path(path: os.PathLike[str] | None) -> str | None:
-    return None if path is None else os.fspath(path)

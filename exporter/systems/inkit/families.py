@@ -16,6 +16,7 @@ SYSTEM = System(
     filters=("search", "destination_name", "destination_status"),
     options=("workflow_batch_ids", "workflow_label"),
     webhook_header="Inkit-Signature",
+    stuck_alert="InkitInFlightTooLong",
 )
 
 FINISHED = ("completed", "failed")

@@ -13,6 +13,7 @@ SYSTEM = System(
     token_env="PX_API_KEY",  # noqa: S106 (the variable's name)
     collectors=("batches",),
     filters=("resource", "mode", "via", "status"),
+    stuck_alert="PackageXInFlightTooLong",
 )
 
 OPEN = ("requested", "queued", "processing")

@@ -29,7 +29,7 @@ def landing_page(
         problems=problems[:MOST_PROBLEMS],
         more=max(0, len(problems) - MOST_PROBLEMS),
         collectors=[(collector, recent_failures(collector, now)) for collector in collectors],
-        recent=RECENT.name,
+        recent=RECENT,
         replicas=replicas,
         now=now,
     )

@@ -62,9 +62,6 @@ _MOST_ERRORS = 5
 """Errors of a configuration that are listed. The log has all."""
 _MOST_ACCOUNTS = 5
 """Accounts with one cause that are listed. Each has its row in the table below."""
-STUCK_ALERTS = {"inkit": "InkitInFlightTooLong", "packagex": "PackageXInFlightTooLong"}
-"""The alert about stuck records of each system, by name."""
-_ANY_STUCK_ALERT = "BatchMoreInFlightTooLong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +188,14 @@ def _stuck(collectors: Iterable[CollectorSnapshot], now: float, ticks: float) ->
         count = sum(collector.health.stuck for collector in group)
         records = "1 record is" if count == 1 else f"{count:,} records are"
         summary = f"{account}: {records} stuck, in flight for longer than stuck_after."
-        alert = STUCK_ALERTS.get(group[0].system, _ANY_STUCK_ALERT)
         fix = (
             "Check the status pages of the vendor and of the destinations. If only a few records are stuck, look at "
             "them with batch-exporter inspect, and give their IDs to the vendor's support. If records take this long "
             "by nature, raise stuck_after."
         )
-        yield Problem("warn", summary, [_stuck_detail(collector, now) for collector in group], fix, alert)
+        yield Problem(
+            "warn", summary, [_stuck_detail(collector, now) for collector in group], fix, group[0].health.stuck_alert
+        )
 
 
 def _stuck_detail(collector: CollectorSnapshot, now: float) -> str:
@@ -213,7 +211,7 @@ def _failures(collectors: Iterable[CollectorSnapshot], now: float) -> Iterator[P
         count = sum((recent_failures(collector, now) for collector in group), Count())
         if count.records:
             records = "record" if str(count) == "1" else "records"
-            yield Problem("warn", f"{account}: {count} {records} failed in the last {RECENT.name}.", account=account)
+            yield Problem("warn", f"{account}: {count} {records} failed in the last {RECENT}.", account=account)
 
 
 def _reading(collectors: Iterable[CollectorSnapshot]) -> Iterator[Problem]:

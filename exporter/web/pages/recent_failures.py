@@ -1,20 +1,11 @@
 """Count the records that failed in the last hour."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from exporter.exposition.snapshot import CollectorSnapshot
 from exporter.model.record import LAST_FAILURES
 
-
-class Span(NamedTuple):
-    """A length of time and its name."""
-
-    seconds: float
-    name: str
-
-
-RECENT = Span(3600.0, "hour")
+RECENT_SECONDS, RECENT = 3600.0, "hour"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +23,6 @@ class Count:
 
 
 def recent_failures(collector: CollectorSnapshot, now: float) -> Count:
-    """Count a collector's records that failed within `RECENT` before `now`, in epoch seconds."""
-    records = sum(failure.at > now - RECENT.seconds for failure in collector.failures)
+    """Count a collector's records that failed within the hour before `now`, in epoch seconds."""
+    records = sum(failure.at > now - RECENT_SECONDS for failure in collector.failures)
     return Count(records, records >= LAST_FAILURES)

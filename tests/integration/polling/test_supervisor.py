@@ -189,6 +189,7 @@ def test_what_is_asked_for_anew_is_withheld_until_it_is_read(program: Program) -
     assert program.shown("a", "inkit_batch_documents") == ""
     health = program.on_board("a")[0].health
     assert (health.last_success, health.in_flight, health.oldest_in_flight) == (None, 0, None)
+    assert health.stuck_alert == "InkitInFlightTooLong"
     assert program.running.not_ready() is not None
 
 

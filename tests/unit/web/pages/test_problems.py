@@ -10,7 +10,9 @@ from exporter.config.diff import Outcome
 from exporter.exposition.snapshot import CollectorSnapshot, Failure, Snapshot
 from exporter.exposition.status import CollectorStatus
 from exporter.model.record import LAST_FAILURES, Reason
-from exporter.web.pages.problems import ADVICE, STUCK_ALERTS, Problem, problems
+from exporter.model.system import System
+from exporter.systems import sources
+from exporter.web.pages.problems import ADVICE, Problem, problems
 from exporter.web.pages.runbooks import PAGE, runbook
 from tests.support.examples import FOREVER, MINUTE, NOW, calm, failure, polled, with_problems
 from tests.support.paths import ROOT
@@ -128,7 +130,8 @@ def test_a_poll_that_does_not_end_is_a_problem_once_its_metrics_are_dropped() ->
 
 
 def stuck(count: int, oldest: float | None = NOW - 7200) -> CollectorStatus:
-    return polled(True, True, NOW, 9, 9, oldest_in_flight=oldest, stuck=count)
+    status = polled(True, True, NOW, 9, 9, oldest_in_flight=oldest, stuck=count)
+    return replace(status, stuck_alert="InkitInFlightTooLong")
 
 
 def test_stuck_records_are_one_problem_for_each_account_with_the_alert_s_runbook() -> None:
@@ -155,11 +158,14 @@ def test_stuck_records_stand_before_failed_ones_and_are_dropped_with_the_stale_m
 def test_stuck_records_lead_to_the_runbook_of_the_alert_about_them() -> None:
     rules = (ROOT / "prometheus" / "rules" / "in-flight.yml").read_text()
     named = re.findall(r'alert: (\w+)\n +expr: .*batch_exporter_records_stuck\{system="(\w+)"\}', rules)
-    assert {system: alert for alert, system in named} == STUCK_ALERTS
-    other = CollectorSnapshot("a", "another", "letters", {}, FOREVER, {}, stuck(1))
-    (problem,) = found(other)
-    assert f"alert: {problem.alert}\n" in rules
-    assert f"\n### {problem.alert}\n" in RUNBOOKS
+    assert {system: alert for alert, system in named} == {
+        name: source.system.stuck_alert for name, source in sources().items()
+    }
+    for alert in ("InkitInFlightTooLong", System("another", "", "", "", (), ()).stuck_alert):
+        (problem,) = found(collector(replace(stuck(1), stuck_alert=alert)))
+        assert problem.alert == alert
+        assert f"alert: {alert}\n" in rules
+        assert f"\n### {alert}\n" in RUNBOOKS
 
 
 def test_failures_are_counted_by_account_for_an_hour() -> None:
