@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from exporter.config import Account
 from exporter.exposition.failed_records import FailedRecords
@@ -20,13 +19,9 @@ _MOST_ANSWERS = 16
 """How many answers are kept, each for other accounts."""
 
 
-class Read(Protocol):
-    """Reads the last failures of these accounts from the database: the account, the collector and what failed.
-
-    It waits in the caller's thread. Raises StateError, soon.
-    """
-
-    def __call__(self, accounts: Sequence[str], most: int, /) -> Iterable[tuple[str, str, Failed]]: ...
+Read = Callable[[Sequence[str], int], Iterable[tuple[str, str, Failed]]]
+"""Reads the last failures of these accounts from the database, so many at most: the account, the collector and what
+failed. It waits in the caller's thread. Raises StateError, soon."""
 
 
 @dataclass(frozen=True, slots=True)

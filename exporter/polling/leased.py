@@ -67,12 +67,8 @@ class LeasedState:
         return self._state.sizes()
 
 
-class MakeReplicas(Protocol):
-    """Makes the keeper of the leases, which calls `accounts` as they come and go."""
-
-    def __call__(self, accounts: Accounts, configured: Configured, /) -> "Replicas": ...
-
-
+MakeReplicas = Callable[[Accounts, Configured], "Replicas"]
+"""Makes the keeper of the leases, which calls the first argument as accounts come and go."""
 ReadAhead = Callable[[Sequence[CollectorId]], AbstractContextManager[None]]
 
 

@@ -6,10 +6,10 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.snapshot import CollectorId
+from exporter.model.iso_time import iso_time
 from exporter.polling.engine import Engine
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import Schedule, Turn, first_polls
@@ -121,7 +121,7 @@ class Scheduler:
             extra = {"account": account, "collector": collector, "polling": polling, "due_in": round(due - now, 1)}
             extra |= {"up": facts.up, "reason": facts.reason and facts.reason.value, "backfilling": facts.backfilling}
             extra |= {"finished": facts.finished, "in_flight": facts.in_flight, "lateness": facts.lateness}
-            last = None if facts.last_success is None else datetime.fromtimestamp(facts.last_success, UTC).isoformat()
+            last = None if facts.last_success is None else iso_time(facts.last_success, "milliseconds")
             log.info("collector", extra=extra | {"last_success": last, "last_duration": facts.last_duration})
 
     def _fill(self) -> float | None:
