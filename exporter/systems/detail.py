@@ -140,6 +140,11 @@ def as_words(value: JSON) -> Value:
     return Words(value) if isinstance(value, str) else as_value(value)
 
 
+def unreadable(name: str, found: JSON, expected: type) -> dict[str, Value]:
+    """Describe a part of a record that is not of this type; nothing if it is, or is absent."""
+    return {} if found is None or isinstance(found, expected) else {name: as_value(found)}
+
+
 def as_text(value: JSON) -> str:
     """Return text or a number as text; the empty text for anything else."""
     return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else ""

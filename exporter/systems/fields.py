@@ -15,6 +15,10 @@ from exporter.client import JSON
 from exporter.model.family import NONE, UNKNOWN
 from exporter.model.record import FetchError, Key, Reason, Record
 
+FAILURES = frozenset({"failed", "timed_out", "expired", "error"})
+"""Statuses that mean failure, in the words of any API."""
+FINAL = FAILURES | {"completed", "cancelled", "canceled"}
+"""Statuses after which no more work is done, in the words of any API. Every other word means open work."""
 MOST_ENTRIES = 100
 """The number of destinations or phases of a record that keep their names; further ones are `unknown`."""
 

@@ -8,7 +8,7 @@ private as the `merge_parameters`.
 from collections.abc import Iterator, Mapping
 
 from exporter.client import JSON
-from exporter.systems.detail import Detail, Details, Table, Value, as_value, moment, record_with_id, table
+from exporter.systems.detail import Detail, Details, Table, as_value, moment, record_with_id, table, unreadable
 from exporter.systems.fields import items
 from exporter.systems.times import iso_time
 
@@ -32,7 +32,7 @@ def _batch(record_id: str, item: Mapping[str, JSON]) -> Detail:
             "created_at": moment(item.get("created_at"), iso_time),
             "total": as_value(item.get("total")),
         }
-        | _unreadable(item),
+        | unreadable("destinations", item.get("destinations"), dict),
         _destinations(item, _COUNTS),
     )
 
@@ -54,7 +54,7 @@ def _invocation(record_id: str, item: Mapping[str, JSON]) -> Detail:
             "template": as_value(item.get("template_id")),
             "template_version": as_value(item.get("template_version")),
         }
-        | _unreadable(item),
+        | unreadable("destinations", item.get("destinations"), dict),
         _destinations(item, ("id",)),
         {name: value for name, value in private.items() if value},
     )
@@ -72,12 +72,6 @@ def _each_destination(item: Mapping[str, JSON]) -> Iterator[tuple[str, Mapping[s
     found = item.get("destinations")
     for name, entry in found.items() if isinstance(found, dict) else ():
         yield name, entry if isinstance(entry, dict) else {"status": entry}
-
-
-def _unreadable(item: Mapping[str, JSON]) -> dict[str, Value]:
-    """Describe `destinations` if it is not an object."""
-    found = item.get("destinations")
-    return {} if found is None or isinstance(found, dict) else {"destinations": as_value(found)}
 
 
 def _piece(destination: Mapping[str, JSON]) -> JSON:

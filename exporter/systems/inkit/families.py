@@ -6,6 +6,7 @@ the vendor's API reference.
 
 from exporter.model.family import NONE, Family, Outcome
 from exporter.model.system import System
+from exporter.systems.fields import FAILURES, FINAL
 
 SYSTEM = System(
     name="inkit",
@@ -22,9 +23,6 @@ SYSTEM = System(
 FINISHED = ("completed", "failed")
 STATUSES = (*FINISHED, "in_progress")
 """The statuses that the reference names."""
-FAILURES = frozenset({"failed", "timed_out", "expired", "error"})
-FINAL = FAILURES | {"completed", "cancelled", "canceled"}
-"""Statuses after which no more work is done, in the words of other APIs too. Every other word means open work."""
 KNOWN_STATUSES = FINAL | {*STATUSES}
 DURATIONS = (30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 10800.0, 43200.0, 86400.0)
 """Bounds in seconds: from a generation that the next poll finds finished to one that took a day."""

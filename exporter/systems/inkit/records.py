@@ -13,6 +13,8 @@ from exporter.client import JSON
 from exporter.model.family import NONE, UNKNOWN
 from exporter.model.record import Key, Record
 from exporter.systems.fields import (
+    FAILURES,
+    FINAL,
     amount,
     bounded,
     identifier,
@@ -26,7 +28,7 @@ from exporter.systems.fields import (
     text,
     word,
 )
-from exporter.systems.inkit.families import DESTINATIONS, FAILURES, FINAL, KNOWN_STATUSES
+from exporter.systems.inkit.families import DESTINATIONS, KNOWN_STATUSES
 from exporter.systems.times import iso_time
 
 _DESTINATIONS = frozenset(DESTINATIONS)

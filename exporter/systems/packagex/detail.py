@@ -19,9 +19,10 @@ from exporter.systems.detail import (
     moment,
     record_with_id,
     table,
+    unreadable,
 )
+from exporter.systems.fields import FINAL
 from exporter.systems.packagex.error_files import row_errors
-from exporter.systems.packagex.families import FINAL
 from exporter.systems.times import epoch_time
 
 _FIELDS = ("resource", "action", "mode", "via", "duplicate_handling")
@@ -42,7 +43,7 @@ def _read(collector: str, record_id: str, answer: JSON) -> Detail:
     stats = item.get("stats")
     return Detail(
         record_id,
-        fields | _unreadable("phases", phases, list) | _unreadable("stats", stats, dict),
+        fields | unreadable("phases", phases, list) | unreadable("stats", stats, dict),
         (
             *table("phases", ("phase", "mode", *_COUNTS), _phases(phases)),
             *table("stats", ("change", "count"), stats.items() if isinstance(stats, dict) else ()),
@@ -68,10 +69,6 @@ def _phases(found: JSON) -> Iterator[tuple[JSON, ...]]:
     for entry in found if isinstance(found, list) else ():
         phase = entry if isinstance(entry, dict) else {"name": entry}
         yield tuple(phase.get(column) for column in ("name", "mode", *_COUNTS))
-
-
-def _unreadable(name: str, found: JSON, expected: type) -> dict[str, Value]:
-    return {} if found is None or isinstance(found, expected) else {name: as_value(found)}
 
 
 DETAILS = Details(

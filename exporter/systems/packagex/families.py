@@ -5,6 +5,7 @@ The facts are from "Retrieve Batches" and the batch model of the vendor's API re
 
 from exporter.model.family import Family, Outcome
 from exporter.model.system import System
+from exporter.systems.fields import FAILURES
 
 SYSTEM = System(
     name="packagex",
@@ -18,9 +19,6 @@ SYSTEM = System(
 
 OPEN = ("requested", "queued", "processing")
 FINISHED = ("completed", "failed", "timed_out", "expired")
-FAILURES = frozenset({"failed", "timed_out", "expired", "error"})
-FINAL = FAILURES | {"completed", "cancelled", "canceled"}
-"""Statuses after which no more work is done, in the words of other APIs too. Every other word means open work."""
 PHASES = ("parsing", "validation", "processing", "cleanup")
 OUTCOMES = ("success", "error", "pending")
 CHANGES = ("created", "updated", "deleted", "overwritten", "events")

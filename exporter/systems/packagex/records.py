@@ -10,6 +10,7 @@ from exporter.client import JSON
 from exporter.model.family import UNKNOWN
 from exporter.model.record import Key, Record
 from exporter.systems.fields import (
+    FINAL,
     amount,
     bounded,
     identifier,
@@ -23,7 +24,7 @@ from exporter.systems.fields import (
     sequence,
     word,
 )
-from exporter.systems.packagex.families import FINAL, OPEN, OUTCOMES
+from exporter.systems.packagex.families import OPEN, OUTCOMES
 from exporter.systems.times import epoch_time
 
 _KNOWN_STATUSES = FINAL | {*OPEN}

@@ -6,8 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.systems.fields import FINAL
 from exporter.systems.inkit.families import DESTINATIONS, KNOWN_STATUSES
-from exporter.systems.packagex.families import FINAL, OPEN
+from exporter.systems.packagex.families import OPEN
 from tests.support import inkit_items, packagex_items
 
 SPELLINGS: Mapping[str, Callable[[list[str]], str]] = {
