@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Container, Iterator, Sequence
 from typing import TextIO
 
 from exporter.cli.log_format import LineFormatter, Style
@@ -35,3 +36,14 @@ class Printer:
             record = {"levelno": level, "levelname": logging.getLevelName(level), "msg": text, **fields}
             text = LineFormatter("json").format(logging.makeLogRecord(record))
         print(text, file=stream)
+
+
+def columns(rows: Sequence[Sequence[str]], numbers: Container[int]) -> Iterator[str]:
+    """Yield the rows as lines with aligned columns; those of numbers, by their place, end at the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (
+            cell.rjust(width) if place in numbers else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join(cells).rstrip()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from exporter.cli.inspect.formatting import clean, shown
 from exporter.cli.inspect.result import Result
 from exporter.cli.inspect.row_errors import Summary
+from exporter.cli.printing import columns
 from exporter.systems.detail import Table, Value
 
 _INDENT = "  "
@@ -66,15 +67,8 @@ def _table(table: Table, now: float, show_data: bool) -> list[str]:
     """Return the rows of a table with aligned columns; counts are aligned to the right."""
     heads = [column.replace("_", " ").upper() for column in table.columns]
     cells = [[shown(value, now, show_data) for value in row] for row in table.rows]
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    right = [all(map(_is_count, column)) for column in zip(*table.rows, strict=True)]
-    return [
-        _INDENT.join(
-            f"{cell:>{width}}" if is_right else f"{cell:<{width}}"
-            for cell, width, is_right in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in (heads, *cells)
-    ]
+    counts = [place for place, column in enumerate(zip(*table.rows, strict=True)) if all(map(_is_count, column))]
+    return list(columns([heads, *cells], counts))
 
 
 def _is_count(value: Value) -> bool:

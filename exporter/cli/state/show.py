@@ -3,12 +3,12 @@
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from exporter.cli.flags import UsageError
 from exporter.cli.load_config import configuration
-from exporter.cli.printing import Printer
+from exporter.cli.printing import Printer, columns
 from exporter.cli.state.places import Place, configured, place, warn_of_password
 from exporter.config.schema import State
 from exporter.model.iso_time import iso_time
@@ -83,7 +83,7 @@ def lines(overview: Overview, now: float) -> Iterator[str]:
         shared = overview.replicas is not None
         rows = [(*_HEADS, *(("OWNER",) if shared else ()))]
         rows += [(*_cells(each, now), *((each.owner or "none",) if shared else ())) for each in overview.collectors]
-        yield from _table(rows, texts=(0, 1, 7, 8))
+        yield from columns(rows, numbers=range(2, 7))
     else:
         yield "no collector has been polled yet"
     if overview.replicas is not None:
@@ -97,7 +97,7 @@ def _replicas(overview: Overview) -> Iterator[str]:
         for each in overview.replicas:
             status = "gone" if not each.live else "leaving" if each.leaving else "live"
             rows.append((each.holder, status, f"{each.accounts:,}"))
-        yield from _table(rows, texts=(0, 1))
+        yield from columns(rows, numbers=(2,))
         if not all(each.live for each in overview.replicas):
             yield _GONE
     else:
@@ -113,17 +113,6 @@ def _cells(each: CollectorOverview, now: float) -> tuple[str, ...]:
     else:
         last = f"{iso_time(each.last_poll)} ({max(0, round(now - each.last_poll)):,} s ago)"
     return (each.account, each.collector, *(f"{count:,}" for count in counts), last)
-
-
-def _table(rows: Sequence[tuple[str, ...]], texts: Sequence[int]) -> Iterator[str]:
-    """Yield the rows in columns: those of text begin at the left, numbers end at the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (
-            cell.ljust(width) if place in texts else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join(cells).rstrip()
 
 
 def _size(count: int) -> str:
