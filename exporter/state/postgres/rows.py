@@ -65,15 +65,12 @@ class PostgresRows:
         """When the records that `get` was last asked for were created; None for those that do not exist."""
 
     def marks(self) -> str:
-        """Return the checkpoint as JSON."""
         return str(self._marks)
 
     def series(self) -> Sequence[SeriesRow]:
-        """Return all series, by number."""
         return [self._series[number] for number in sorted(self._series)]
 
     def failures(self) -> Sequence[FailureRow]:
-        """Return all failures, in any order."""
         if self._failures is not None:
             # They are asked for again after an error: who writes them now is not known then.
             read, self._failures = self._failures, None
@@ -81,17 +78,14 @@ class PostgresRows:
         return [FailureRow(*row) for row in self._rows(statements.FAILURES, self._collector)]
 
     def get(self, ids: Sequence[str]) -> Iterable[RecordRow]:
-        """Return the records with these IDs that exist, in any order."""
         found = self._records(statements.GET, statements.array(ids), self._collector) if ids else []
         self._met = {**dict.fromkeys(ids), **{row.id: row.created_at for row in found}}
         return found
 
     def following(self, record_id: str, limit: int) -> Iterable[RecordRow]:
-        """Return up to `limit` records with IDs after this one, by the bytes of the ID."""
         return self._records(statements.FOLLOWING, self._collector, record_id, limit)
 
     def finished_before(self, moment: float, limit: int) -> Iterable[RecordRow]:
-        """Return up to `limit` records, finished or deleted, that were created before."""
         if self._none_finished_before >= moment:
             return ()
         found = self._records(statements.FINISHED_BEFORE, self._collector, moment, limit)
@@ -100,55 +94,46 @@ class PostgresRows:
         return found
 
     def stuck_before(self, moment: float) -> Iterable[RecordRow]:
-        """Return the records in flight that were created before."""
         if self._in_flight is not None and all(created_at >= moment for created_at in self._in_flight.values()):
             return ()
         return self._records(statements.STUCK_BEFORE, self._collector, moment)
 
     def newest(self) -> float | None:
-        """Return when the newest record was created, a deleted one too; None if there is no record."""
         if not self._newest_is_known:
             self._newest = self._value(statements.NEWEST, self._collector)
             self._newest_is_known = True
         return self._newest
 
     def oldest_in_flight(self) -> float | None:
-        """Return when the oldest record in flight was created; None if there is none."""
         if self._in_flight is not None:
             return min(self._in_flight.values(), default=None)
         oldest: float | None = self._value(statements.OLDEST_IN_FLIGHT, self._collector)
         return oldest
 
     def between(self, low: float, high: float) -> Sequence[tuple[str, float]]:
-        """Return IDs and times of creation of records created in (low, high] and not deleted, newest first."""
         if self._kept is None:
             return self._rows(statements.BETWEEN, self._collector, low, high)
         found = [record for record in self._kept.items() if low < record[1] <= high]
         return sorted(found, key=lambda record: (-record[1], record[0]))
 
     def count_between(self, low: float, high: float) -> int:
-        """Return how many records were created in (low, high], deleted ones too."""
         return int(self._value(statements.COUNT_BETWEEN, self._collector, low, high))
 
     def in_flight(self, since: float, before: float) -> Sequence[tuple[str, float]]:
-        """Return IDs and times of creation of records in flight created in [since, before), newest first."""
         if self._in_flight is None:
             return self._rows(statements.IN_FLIGHT, self._collector, since, before)
         found = [record for record in self._in_flight.items() if since <= record[1] < before]
         return sorted(found, key=lambda record: record[1], reverse=True)
 
     def count_in_flight(self, before: float) -> int:
-        """Return how many records in flight were created before."""
         if self._in_flight is None:
             return int(self._value(statements.COUNT_IN_FLIGHT, self._collector, before))
         return sum(created_at < before for created_at in self._in_flight.values())
 
     def batch_ids(self, collector: str, since: float) -> Sequence[str]:
-        """Return the IDs of batches that another collector's records, created since and not deleted, belong to."""
         return [batch_id for (batch_id,) in self._rows(statements.BATCH_IDS, self._account, collector, since)]
 
     def amounts_in_use(self) -> Iterable[str]:
-        """Return the distinct amounts of all records and failures."""
         parameters = (self._collector, self._collector)
 
         def call(connection: Connection) -> list[str]:

@@ -29,14 +29,12 @@ class PostgresTables:
         self._cursors = itertools.count(1)
 
     def count(self, table: Table) -> int:
-        """Return the number of rows."""
         with understanding(self._place):
             query = SQL("SELECT count(*) FROM {}").format(Identifier(table.name))
             (count,) = self._connection.execute(query).fetchall()[0]
             return int(count)
 
     def rows(self, table: Table) -> Iterator[Row]:
-        """Yield all rows."""
         fields = SQL(", ").join(Identifier("t", field) for field in table.fields)
         query = SQL("SELECT account, collector, {} FROM collectors t").format(fields)
         if table is not COLLECTORS:
@@ -57,7 +55,6 @@ class PostgresTables:
             cursor.close()
 
     def write(self, table: Table, rows: Iterable[Row]) -> None:
-        """Insert rows."""
         names = ("account", "collector") if table is COLLECTORS else ("collector",)
         columns = SQL(", ").join(map(Identifier, (*names, *table.fields)))
         query = SQL("COPY {} ({}) FROM STDIN").format(Identifier(table.name), columns)

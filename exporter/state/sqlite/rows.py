@@ -53,79 +53,64 @@ class SqliteRows:
         return self._marks
 
     def series(self) -> Sequence[SeriesRow]:
-        """Return all series, by number."""
         query = """SELECT number, key, total, events, published, cause, spread, published_spread, rose FROM series
                    WHERE collector = ? ORDER BY number"""
         return list(map(SeriesRow._make, self._db.execute(query, (self._collector,))))
 
     def failures(self) -> Sequence[FailureRow]:
-        """Return all failures, in any order."""
         query = "SELECT id, turn, created_at, at, amounts, workflow FROM failures WHERE collector = ?"
         return list(map(FailureRow._make, self._db.execute(query, (self._collector,))))
 
     def get(self, ids: Sequence[str]) -> Iterator[RecordRow]:
-        """Return the records with these IDs that exist, in any order."""
         for start in range(0, len(ids), _IDS_AT_ONCE):
             some = ids[start : start + _IDS_AT_ONCE]
             yield from self._records(f"id IN ({','.join('?' * len(some))})", *some)
 
     def following(self, record_id: str, limit: int) -> Iterator[RecordRow]:
-        """Return up to `limit` records with IDs after this one, by the bytes of the ID."""
         return self._records("id > ? ORDER BY id LIMIT ?", record_id, limit)
 
     def finished_before(self, moment: float, limit: int) -> Iterator[RecordRow]:
-        """Return up to `limit` records, finished or deleted, that were created before."""
         return self._records("created_at < ? AND state != 1 LIMIT ?", moment, limit)
 
     def stuck_before(self, moment: float) -> Iterator[RecordRow]:
-        """Return the records in flight that were created before."""
         return self._records("created_at < ? AND state = 1", moment)
 
     def newest(self) -> float | None:
-        """Return when the newest record was created, a deleted one too; None if there is no record."""
         newest = self._value("SELECT max(created_at) FROM records WHERE collector = ?")
         return None if newest is None else float(newest)
 
     def oldest_in_flight(self) -> float | None:
-        """Return when the oldest record in flight was created; None if there is none."""
         oldest = self._value("SELECT min(created_at) FROM records WHERE collector = ? AND state = 1")
         return None if oldest is None else float(oldest)
 
     def between(self, low: float, high: float) -> Sequence[tuple[str, float]]:
-        """Return IDs and times of creation of records created in (low, high] and not deleted, newest first."""
         query = """SELECT id, created_at FROM records WHERE collector = ? AND created_at > ? AND created_at <= ?
                    AND state != ? ORDER BY created_at DESC, id"""
         return list(self._db.execute(query, (self._collector, low, high, DELETED)))
 
     def count_between(self, low: float, high: float) -> int:
-        """Return how many records were created in (low, high], deleted ones too."""
         query = "SELECT count(*) FROM records WHERE collector = ? AND created_at > ? AND created_at <= ?"
         return int(self._value(query, low, high) or 0)
 
     def in_flight(self, since: float, before: float) -> Sequence[tuple[str, float]]:
-        """Return IDs and times of creation of records in flight created in [since, before), newest first."""
         query = """SELECT id, created_at FROM records WHERE collector = ? AND state = 1
                    AND created_at >= ? AND created_at < ? ORDER BY created_at DESC"""
         return list(self._db.execute(query, (self._collector, since, before)))
 
     def count_in_flight(self, before: float) -> int:
-        """Return how many records in flight were created before."""
         query = "SELECT count(*) FROM records WHERE collector = ? AND state = 1 AND created_at < ?"
         return int(self._value(query, before) or 0)
 
     def batch_ids(self, collector: str, since: float) -> Sequence[str]:
-        """Return the IDs of batches that another collector's records, created since and not deleted, belong to."""
         query = """SELECT DISTINCT part_of FROM records WHERE collector = ? AND created_at >= ?
                    AND part_of IS NOT NULL AND state != ?"""
         return [batch_id for (batch_id,) in self._db.execute(query, (self._row(collector)[0], since, DELETED))]
 
     def amounts_in_use(self) -> Iterator[str]:
-        """Return the distinct amounts of all records and failures."""
         query = "SELECT adds FROM records WHERE collector = ? UNION SELECT amounts FROM failures WHERE collector = ?"
         return (amounts for (amounts,) in self._db.execute(query, (self._collector, self._collector)))
 
     def write(self, write: Write) -> None:
-        """Write everything or nothing."""
         self._writing()
         self._db.execute("BEGIN IMMEDIATE")
         try:

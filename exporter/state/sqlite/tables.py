@@ -24,13 +24,11 @@ class SqliteTables:
         self._db = connection
 
     def count(self, table: Table) -> int:
-        """Return the number of rows."""
         with understanding(self._path):
             (count,) = self._db.execute(f"SELECT count(*) FROM {table.name}").fetchone()  # noqa: S608 (our own name)
             return int(count)
 
     def rows(self, table: Table) -> Iterator[Row]:
-        """Yield all rows."""
         fields = ", ".join(f"t.{column}" for column in _columns(table))
         query = f"SELECT account, collector, {fields} FROM {table.name} t"  # noqa: S608 (our own names)
         if table is not COLLECTORS:
@@ -48,7 +46,6 @@ class SqliteTables:
             yield from some
 
     def write(self, table: Table, rows: Iterable[Row]) -> None:
-        """Insert rows."""
         columns = _columns(table)
         query = (
             f"INSERT INTO {table.name} (collector, {', '.join(columns)})"  # noqa: S608 (our own names)
