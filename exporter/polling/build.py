@@ -41,7 +41,7 @@ class Shared:
     """What all accounts share."""
 
     state: State
-    board: SnapshotStore
+    store: SnapshotStore
     live: SelfMetrics
     runner: MakeRunner
     requests: RequestLimits = field(default_factory=RequestLimits)
@@ -133,8 +133,8 @@ def account_pipeline(
     meter.stated_limit.keep = max(account.polling(name).stale_after for name in account.collectors)
     api_client = client(account, source, meter, runner, limiter, shared.requests)
     output = Output(
-        functools.partial(shared.board.publish, unless=over.is_set),
-        lambda: shared.board.last_scrape,
+        functools.partial(shared.store.publish, unless=over.is_set),
+        lambda: shared.store.last_scrape,
         account.created_timestamps,
     )
     scope = json.dumps([account.base_url, account.filters], sort_keys=True)

@@ -40,14 +40,14 @@ class Supervisor:
 
     def __init__(
         self,
-        board: SnapshotStore,
+        store: SnapshotStore,
         make: Make,
         scheduler: Scheduler,
         keep: Callable[[Collection[str]], None] = lambda _: None,
     ) -> None:
         """`keep` is called with the names of all configured accounts, once these have changed."""
         self.keep = keep
-        self._board = board
+        self._store = store
         self._make = make
         self._scheduler = scheduler
         self._pipelines: tuple[AccountPipeline, ...] = ()
@@ -139,7 +139,7 @@ class Supervisor:
     def take_muted_off(self) -> None:
         """Take the accounts that were muted off the store."""
         shown = [pipeline for pipeline in self._pipelines if not pipeline.over.is_set()]
-        self._board.arrange([poller.id for poller in _pollers(shown)])
+        self._store.arrange([poller.id for poller in _pollers(shown)])
 
     def end(self, names: Iterable[str]) -> None:
         """Poll these accounts no longer, and return when no poll of theirs is under way. Called in a task."""
@@ -187,7 +187,7 @@ class Supervisor:
         pollers = tuple(_pollers(new))
         for poller in pollers:
             poller.publish()
-        self._board.arrange([poller.id for poller in _pollers(pipelines)])
+        self._store.arrange([poller.id for poller in _pollers(pipelines)])
         over = {poller.id: pipeline.over for pipeline in new for poller in pipeline.pollers}
         self._scheduler.add(pollers, lambda poller: over[poller.id], seconds_each)
         self._pipelines = tuple(pipelines)

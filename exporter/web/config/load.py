@@ -14,11 +14,6 @@ from exporter.web.config.warnings import warnings
 _LARGEST_FILE_BYTES = 1024 * 1024
 
 
-def load(path: Path) -> WebConfig:
-    """Read a web configuration file. An empty one is allowed. Raises ConfigError with all errors."""
-    return parse(path, read(path))
-
-
 def read(path: Path) -> bytes:
     """Return the file's content. Raises ConfigError."""
     try:
