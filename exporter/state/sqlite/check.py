@@ -7,8 +7,9 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from exporter.state.sqlite.connection import uri
 from exporter.state.sqlite.damage import damage
-from exporter.state.sqlite.files import beside, uri
+from exporter.state.sqlite.files import beside
 from exporter.state.sqlite.schema import APPLICATION_ID, VERSION
 
 NO_TEMPORARY_FOLDER = (

@@ -3,10 +3,11 @@
 import contextlib
 import secrets
 import sqlite3
+import urllib.parse
 from pathlib import Path
 
 from exporter.state.sqlite.damage import damaged
-from exporter.state.sqlite.files import beside, uri
+from exporter.state.sqlite.files import beside
 from exporter.state.state import Sizes
 
 _WAIT_SECONDS = 1.0
@@ -22,6 +23,11 @@ _LOG_BYTES = _LOG_PAGES * (4096 + 24)
 
 _STATEMENTS = 256
 """How many prepared statements are kept."""
+
+
+def uri(path: Path, options: str) -> str:
+    """Return the URI by which SQLite opens a file with these options (https://www.sqlite.org/uri.html)."""
+    return f"file:{urllib.parse.quote(str(path.absolute()))}?{options}"
 
 
 def connect(path: Path) -> sqlite3.Connection:

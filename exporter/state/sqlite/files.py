@@ -1,16 +1,10 @@
-"""How SQLite opens the state file, and the files that stand beside it."""
+"""The files that stand beside the state file."""
 
 import contextlib
 import os
-import urllib.parse
 from pathlib import Path
 
 _AGAIN = ".again"
-
-
-def uri(path: Path, options: str) -> str:
-    """Return the URI by which SQLite opens the file with these options (https://www.sqlite.org/uri.html)."""
-    return f"file:{urllib.parse.quote(str(path.absolute()))}?{options}"
 
 
 def real(path: Path) -> Path:

@@ -8,9 +8,9 @@ from exporter.model.record import StateError
 from exporter.state.overview import CollectorOverview, Overview, last_poll
 from exporter.state.rows import DELETED, FINISHED, IN_FLIGHT
 from exporter.state.sqlite.check import header_problem
-from exporter.state.sqlite.connection import sizes
+from exporter.state.sqlite.connection import sizes, uri
 from exporter.state.sqlite.damage import understanding
-from exporter.state.sqlite.files import beside, uri
+from exporter.state.sqlite.files import beside
 
 _WITH_FAILURES = 3
 """The version of the tables from which on failures are kept."""
