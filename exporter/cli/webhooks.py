@@ -17,9 +17,8 @@ def path(account: str) -> str:
 
 def receiving(accounts: Iterable[Account]) -> dict[str, Webhook]:
     """Return the webhooks of those accounts that receive any."""
-    systems = {name: source.system for name, source in sources().items()}
     return {
-        account.name: Webhook(systems[account.system].webhook_header, account.webhook)
+        account.name: Webhook(sources()[account.system].system.webhook_header, account.webhook)
         for account in accounts
         if account.webhook is not None
     }

@@ -94,11 +94,10 @@ def as_json(chosen: Chosen, others_missing: str | None = None) -> bytes:
 
     `others_missing` is why those of accounts of other replicas are missing, if they are.
     """
-    behind = [
-        {"account": collector.account, "system": collector.system, "collector": collector.collector}
-        for collector in chosen.behind
-    ]
-    answer: dict[str, object] = {"failures": [_object(failed) for failed in chosen.failed], "not_up_to_date": behind}
+    answer: dict[str, object] = {
+        "failures": [_object(failed) for failed in chosen.failed],
+        "not_up_to_date": [_names(collector) for collector in chosen.behind],
+    }
     if others_missing is not None:
         answer["other_replicas_missing"] = others_missing
     return f"{json.dumps(answer)}\n".encode()
@@ -108,9 +107,7 @@ def _object(failed: Failed) -> dict[str, object]:
     collector, failure = failed.collector, failed.failure
     return {
         "time": iso_time(failure.at),
-        "account": collector.account,
-        "system": collector.system,
-        "collector": collector.collector,
+        **_names(collector),
         "id": failure.record_id,
         "created": iso_time(failure.created_at),
         "destinations": list(failure.places),
@@ -119,6 +116,10 @@ def _object(failed: Failed) -> dict[str, object]:
         "alert": failure.alert,
         "runbook": runbook(failure.alert),
     }
+
+
+def _names(collector: CollectorSnapshot) -> dict[str, object]:
+    return {"account": collector.account, "system": collector.system, "collector": collector.collector}
 
 
 def _matching(collector: CollectorSnapshot, query: Query) -> Sequence[Failure]:
