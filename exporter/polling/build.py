@@ -16,6 +16,7 @@ from exporter.client.memory_budget import MemoryBudget
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import FileTransport, RequestLimits, Tls, Transport
 from exporter.config import Account, Bounds, TLSConfig, TokenError
+from exporter.exposition.boot_clock import ticks
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import CollectorStatus
@@ -54,9 +55,9 @@ class Shared:
 
 def request_limits(bounds: Bounds) -> RequestLimits:
     """Return what the requests of all accounts share, within these bounds."""
-    return RequestLimits(
-        MemoryBudget(bounds.answer_bytes), IdleConnections(bounds.idle_connections), bounds.response_bytes
-    )
+    # A connection that was idle while the machine was suspended is as old as any.
+    idle = IdleConnections(bounds.idle_connections, ticks)
+    return RequestLimits(MemoryBudget(bounds.answer_bytes), idle, bounds.response_bytes)
 
 
 def client(

@@ -64,7 +64,7 @@ def configuration(rig: Rig, folder: Path, store: Store) -> str:
 
 
 def reconciled_since(url: str, moment: float) -> str:
-    """The page, once every collector has begun and ended a reading of the whole window after this moment."""
+    """Return the page once every collector has begun and ended a reading of the whole window after this moment."""
     deadline = time.monotonic() + GENEROUS
     pattern = r"^batch_exporter_last_reconcile_timestamp_seconds\{.*\} (\S+)$"
     while True:

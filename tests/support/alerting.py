@@ -20,7 +20,7 @@ Labels = dict[str, str]
 
 @contextmanager
 def alertmanager(folder: Path, config: Path = ROOT / "prometheus" / "alertmanager.yml") -> Iterator[str]:
-    """An Alertmanager; without a configuration with the example's, which reaches nobody. Gives its address."""
+    """Run an Alertmanager, by default with the example's configuration, which reaches nobody. Yields its address."""
     address = free_address()
     arguments = [f"--config.file={config}", f"--storage.path={folder}", "--cluster.listen-address="]
     with _running(
@@ -31,7 +31,7 @@ def alertmanager(folder: Path, config: Path = ROOT / "prometheus" / "alertmanage
 
 @contextmanager
 def prometheus(config: Path, program: str = "prometheus", *flags: str) -> Iterator[str]:
-    """A Prometheus with this configuration; its data stand beside it. Gives its address."""
+    """Run a Prometheus with this configuration, which keeps its data beside it. Yields its address."""
     address = free_address()
     with _running(*prometheus_command(config, address, program), *flags, log=config.parent / "prometheus.log"):
         yield address
@@ -67,7 +67,7 @@ def without_count(summary: str) -> str:
 
 
 def eventually(look: Callable[[], Any], why: Callable[[], str] = lambda: "nothing was found") -> Any:
-    """What `look` gives, as soon as that is something. Fails after two minutes, saying `why`."""
+    """Return what `look` returns, as soon as that is something. Fails with `why` if it takes too long."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not (found := look()):
         assert time.monotonic() < deadline, why()

@@ -53,7 +53,7 @@ class Program:
             self._process = subprocess.Popen(self._command, env=PATH, stdout=log, stderr=log)
 
     def kill(self) -> None:
-        """As `kill -9` does. It must not have ended before."""
+        """Kill it as `kill -9` does. Asserts that it had not ended before."""
         assert self.end() == -signal.SIGKILL, self._log.read_text()
 
     def end(self) -> int | None:
@@ -79,7 +79,7 @@ class Exporter(Program):
 
 
 @dataclass(frozen=True, slots=True)
-class DeadlineWatcher:
+class Watch:
     """A Prometheus, with an Alertmanager and a pager of its own."""
 
     prometheus: Program
@@ -88,7 +88,7 @@ class DeadlineWatcher:
     pager: Pager
 
     def query(self, expression: str) -> list[dict[str, str]]:
-        """The labels of what Prometheus finds."""
+        """Return the labels of the series that Prometheus finds."""
         found = ask(f"{self.address}/api/v1/query?query={quote(expression)}")["data"]["result"]
         return [series["metric"] for series in found]
 
@@ -98,7 +98,7 @@ class Chain:
     """A chain at work, watched by one Prometheus or several."""
 
     exporter: Exporter
-    watches: Sequence[DeadlineWatcher]
+    watches: Sequence[Watch]
     folder: Path
 
     @property
@@ -112,11 +112,14 @@ class Chain:
         return self.watches[0].manager
 
     def query(self, expression: str) -> list[dict[str, str]]:
-        """The labels of what the first Prometheus finds."""
+        """Return the labels of the series that the first Prometheus finds."""
         return self.watches[0].query(expression)
 
     def until(self, look: Callable[[], _T | None], what: str, patience: float = PATIENCE_SECONDS) -> _T:
-        """What `look` gives, as soon as that is something. Fails after so many seconds, with the programs' logs."""
+        """Return what `look` returns, as soon as that is something.
+
+        Fails after so many seconds, with the programs' logs.
+        """
         deadline = time.monotonic() + patience
         pause = threading.Event()
         try:
@@ -142,7 +145,7 @@ def apis() -> Iterator[Apis]:
 
 @contextmanager
 def chain(folder: Path, accounts: Sequence[Account], intervals: Intervals, *others: Intervals) -> Iterator[Chain]:
-    """A chain that has seen what there is: what happens from now on is a new event. No process is left behind.
+    """Yield a chain that has seen what there is: what happens from now on is a new event. No process is left behind.
 
     Each of the `others` is for one more Prometheus that scrapes the same exporter.
     """
@@ -167,8 +170,8 @@ def chain(folder: Path, accounts: Sequence[Account], intervals: Intervals, *othe
 
 
 @contextmanager
-def watch(folder: Path, exporter: str, intervals: Intervals) -> Iterator[DeadlineWatcher]:
-    """A Prometheus that scrapes the exporter at this address, and where its alerts go."""
+def watch(folder: Path, exporter: str, intervals: Intervals) -> Iterator[Watch]:
+    """Yield a Prometheus that scrapes the exporter at this address, with its Alertmanager and its pager."""
     folder.mkdir()
     with ExitStack() as stack:
         pager = stack.enter_context(Pager())
@@ -180,4 +183,4 @@ def watch(folder: Path, exporter: str, intervals: Intervals) -> Iterator[Deadlin
         )
         stack.callback(prometheus.end)
         prometheus.start()
-        yield DeadlineWatcher(prometheus, address, manager, pager)
+        yield Watch(prometheus, address, manager, pager)

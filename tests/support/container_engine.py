@@ -29,7 +29,7 @@ EPOCH = "1700000000"
 
 
 def run(*words: str | Path) -> "subprocess.CompletedProcess[str]":
-    """What has become of a command."""
+    """Run a command, and return how it ended and what it printed."""
     return subprocess.run(words, capture_output=True, text=True, timeout=900, check=False)
 
 

@@ -101,7 +101,7 @@ class Prometheus:
         return {"start": str(end - 60), "end": str(end)}
 
     def until(self, expr: str) -> None:
-        """Wait until there is such a thing. Raises AssertionError."""
+        """Wait until the expression has a result. Raises AssertionError."""
         eventually(
             lambda: self._answers(expr),
             lambda: f"{expr}\n{ends_of_logs(self.folder) if self.folder else ''}",

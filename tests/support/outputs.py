@@ -134,7 +134,7 @@ def _polled(port: int, collectors: int) -> bool:
 
 
 def _asked(port: int, method: str, path: str, accept: str) -> Output:
-    """An answer of the exporter as it came, with its headers."""
+    """Return a response of the exporter as it came, with its headers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=GENEROUS)
     connection.request(method, path, headers={"Accept": accept, "Accept-Encoding": "gzip"})
     answer = connection.getresponse()
@@ -146,7 +146,7 @@ def _asked(port: int, method: str, path: str, accept: str) -> Output:
 
 
 def _until(process: "subprocess.Popen[bytes]", found: Callable[[], Found | None]) -> Found:
-    """What is found, once it is, while the process runs."""
+    """Return what is found, once it is, while the process runs."""
     deadline = time.monotonic() + GENEROUS
     while not (result := found()):
         assert time.monotonic() < deadline, f"nothing found within {GENEROUS:g} seconds, and it runs"

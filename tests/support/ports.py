@@ -23,7 +23,7 @@ def free_port() -> int:
 
 @functools.cache
 def _claimed(_process: int) -> "itertools.cycle[int]":
-    """The ports that this process has claimed, again and again; one that was forked from it claims others."""
+    """Return the ports that this process has claimed, again and again; one that was forked from it claims others."""
     return itertools.cycle(_claim())
 
 

@@ -117,7 +117,7 @@ def get(url: str) -> str:
 
 
 def eventually(url: str, wanted: str) -> str:
-    """The page, once it holds the text: polls come on their own time."""
+    """Return the page once it has the text: polls come on their own time."""
 
     def page() -> str:
         found.append(get(url))

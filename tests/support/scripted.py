@@ -22,7 +22,7 @@ class Scripted:
 def scripted(
     *pieces: bytes, every: float = 0.0, before: Callable[[int], object] = lambda _: None
 ) -> Iterator[Scripted]:
-    """Answers each connection with the pieces, `every` so many seconds, and ends it.
+    """Answer each connection with the pieces, `every` so many seconds, and end it. Yields the server.
 
     `before` is called with the number of each piece before that is sent.
     """

@@ -39,7 +39,7 @@ def test_a_failure_is_known_at_once_and_a_reload_brings_and_takes_webhooks(rig: 
         asked = len(rig.mock_api.requests)
         urllib.request.urlopen(urllib.request.Request(f"{url}/-/reload", method="POST"), timeout=GENEROUS)
         eventually(f"{url}/metrics", 'batch_exporter_webhooks_total{account="production",result="accepted"} 0.0')
-        # Both accounts have begun anew: the polls of that do not find what comes now.
+        # Both accounts have started over: those polls do not find what happens now.
         patience.eventually(lambda: len(rig.mock_api.requests) >= asked + 6)
         for record, account, path in (
             ("rb_1", "production", "/webhooks/production"),

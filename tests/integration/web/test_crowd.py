@@ -143,7 +143,7 @@ class Crowd:
 
 
 def scrapes(place: Place, times: int, crowd: Crowd) -> list[int]:
-    """Return the statuses of so many requests, each on a new connection, and answered before the crowd acts often."""
+    """Return the statuses of so many requests, each on a new connection and before the crowd has acted often."""
     statuses = []
     for _ in range(times):
         before = crowd.rounds

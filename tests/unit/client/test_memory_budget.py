@@ -127,7 +127,7 @@ def padded(size: int) -> bytes:
 
 
 def under_way(size: int, wanted: int, count: int = 6) -> int:
-    """Return how many answers of this size are requested ahead, once the first is known and those wanted are."""
+    """Return how many answers of this size are requested ahead, once the first is known; wait for those wanted."""
     with scripted(padded(size)) as server:
         answers = client(server.url, at_once=4).get_each([Request("/batch", "/batch")] * count, as_it_is)
         for _ in range(3):

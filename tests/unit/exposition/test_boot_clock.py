@@ -1,18 +1,23 @@
 """How long ago something was, also on a machine that was suspended."""
 
 import inspect
+import socket
 import time
 from collections.abc import Callable
 
 import pytest
 from prometheus_client.registry import CollectorRegistry
+from urllib3.connection import HTTPConnection
 
+from exporter.config.bounds import ConfiguredLimits, derive
+from exporter.config.resources import PLENTY
 from exporter.exposition import scrape
 from exporter.exposition.boot_clock import ticks
 from exporter.exposition.scrape import Exposition
 from exporter.exposition.snapshot import Block, CollectorSnapshot, SnapshotStore
 from exporter.model.family import Family
 from exporter.polling import poller
+from exporter.polling.build import request_limits
 from exporter.web import routes
 
 FAMILY = Family("inkit_batches", "gauge", "Batches.", ("account",))
@@ -28,6 +33,20 @@ def test_what_was_read_before_a_night_in_suspension_is_stale_after_it(monkeypatc
     asleep = time.clock_gettime
     monkeypatch.setattr(time, "clock_gettime", lambda clock: asleep(clock) + NIGHT * (clock == time.CLOCK_BOOTTIME))
     assert b"inkit_batches 1" not in b"".join(scrapes.render().chunks)
+
+
+def test_a_connection_that_was_kept_before_a_night_in_suspension_is_not_used_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What lies between has forgotten it: the first poll would get no answer."""
+    idle = request_limits(derive(PLENTY, ConfiguredLimits())).idle
+    used = HTTPConnection("api.example")
+    used.sock = socket.socket()
+    idle.add(used)
+    asleep = time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: asleep(clock) + NIGHT * (clock == time.CLOCK_BOOTTIME))
+    idle.take(used)
+    assert used.sock is None
 
 
 @pytest.mark.parametrize(
