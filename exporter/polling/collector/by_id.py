@@ -45,6 +45,8 @@ class ById:
     """Why it has not returned one."""
     fails: bool = False
     """Whether the API returns no record, so that no more are requested."""
+    left: bool = False
+    """Whether too many requests had failed for some records to be requested, in this poll or before."""
     in_a_row: int = 0
     """How many requests have failed since the API has returned a record."""
     failed: list[str] = field(default_factory=list)

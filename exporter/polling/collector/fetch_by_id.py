@@ -42,6 +42,7 @@ def fetch_by_id(poll: Poll, ids: Sequence[str]) -> set[str]:
             requests.extendleft(reversed(by_id.note_failed(requested, error)))
             if by_id.is_doubtful:
                 _probe(poll)
+    by_id.left = by_id.left or any(by_id.aside.is_new(requested) for requested in requests)
     if ids and not by_id.fetched:
         # All are set aside. That must not hide that the API returns none any more.
         _probe(poll)

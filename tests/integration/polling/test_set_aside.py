@@ -138,8 +138,8 @@ def ids_of(request: Request) -> tuple[str, ...]:
 
 
 @contextmanager
-def scene(kind: Kind, count: int, done: int = 36) -> Iterator[Scene]:
-    """A scene whose exporter has polled once."""
+def scene(kind: Kind, count: int, done: int = 36, *, begun: bool = True) -> Iterator[Scene]:
+    """A scene whose exporter has polled once, if it has `begun`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.db"
         with prepared(path):
@@ -148,7 +148,7 @@ def scene(kind: Kind, count: int, done: int = 36) -> Iterator[Scene]:
             rig = Rig(cast("SqliteState", state))
             with rig.mock_api:
                 made = Scene(rig, kind, count, done)
-                assert made.poll()
+                assert not begun or made.poll()
                 yield made
 
 
@@ -245,6 +245,23 @@ def test_many_records_that_hang_take_a_few_timeouts_a_poll_and_then_hide_no_othe
             assert made.silent <= TIMEOUTS
             assert made.known_to_be_open() == set(slow)
         heal(made)
+
+
+def test_the_first_reading_of_an_account_without_a_list_ends_when_each_record_was_requested() -> None:
+    with scene("workflow_batches", 14, begun=False) as made:
+        slow = made.open[:7]
+        made.faults.update(dict.fromkeys(slow, "hangs"))
+        polls = [made.poll() for _ in range(4)]
+        assert polls == [False, False, True, True]
+        assert made.known_to_be_open() == set(made.open) - set(slow)
+        before = made.events()
+        for name in made.open:
+            made.end(name)
+        heal(made)
+        late = sum(
+            (counting.finished("workflow_batches", item) for item in made.items() if item["id"] in slow), Counter()
+        )
+        assert made.rig.events("workflow_batches") == made.events() - before - late, "those are no new events"
 
 
 def test_of_many_records_in_one_request_the_one_that_breaks_it_is_found() -> None:
