@@ -23,7 +23,8 @@ def fetch_by_id(poll: Poll, ids: Sequence[str]) -> set[str]:
     """Fetch records by ID and keep them. Return the IDs that the API does not have.
 
     A record that the API fails to return hides no other: it is set aside, which is counted as rejected. But if the API
-    returns none at all, no more are requested: see `check_answered`. Raises FetchError if it refuses the token.
+    returns none at all, no more are requested: see `check_answered`. Raises FetchError for what is not a record's: a
+    refused token or the rate limit.
     """
     missing: set[str] = set()
     by_id = poll.by_id
