@@ -101,18 +101,24 @@ def _probe(poll: Poll, most: int = _PROBES) -> None:
                 poll.note_not_answered(by_id.note_returned(()))
                 return
             by_id.note_probe_failed(error)
+            by_id.aside.failed([record_id], by_id.now)
         else:
+            by_id.aside.answered([record_id])
             return
     if record_id is not None:
         by_id.note_down()
 
 
 def _must_be_there(poll: Poll) -> Iterator[str]:
-    """Yield IDs of records that the API must have: other ones at each poll while it returns none."""
+    """Yield IDs of records that the API must have: other ones at each poll while it returns none.
+
+    A record that it has failed to return lately says nothing.
+    """
     by_id = poll.by_id
     if by_id.last_returned is not None:
         yield by_id.last_returned
-    known = by_id.listed or _finished(poll)
+    known = [*by_id.listed, *_finished(poll)]
+    known = [record_id for record_id in known if by_id.aside.is_new([record_id])] or known
     start = by_id.aside.polls_down % max(1, len(known))
     yield from (record_id for record_id in (*known[start:], *known[:start]) if record_id not in by_id.fetched)
 
@@ -130,9 +136,10 @@ def check_answered(poll: Poll) -> None:
     """
     prove(poll)
     by_id = poll.by_id
-    if by_id.error is None or (by_id.returned and not by_id.fails):
+    if by_id.error is None:
         return
-    if all(record_id in poll.met for record_id, _ in poll.records.in_flight(poll.since)):
+    is_up = by_id.returned and not by_id.fails
+    if is_up or all(record_id in poll.met for record_id, _ in poll.records.in_flight(poll.since)):
         poll.note_not_answered(by_id.failed)
         return
     if by_id.reached and not by_id.fails and by_id.listed:

@@ -229,6 +229,19 @@ def test_an_api_that_ends_in_the_middle_of_a_poll_is_not_asked_for_each_record_a
         assert not made.rig.own(made.poller).rejected
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_records_that_hang_cost_few_timeouts_also_where_they_would_show_whether_others_are_returned(kind: Kind) -> None:
+    with scene(kind, 1) as made:
+        made.faults.update(dict.fromkeys([*made.open, *(f"done_{n:02}" for n in range(3))], "hangs"))
+        polls, silent = [], 0
+        for _ in range(20):
+            polls.append(made.poll())
+            silent += made.silent
+        assert all(polls[2:]), "another one each time"
+        assert silent <= 7 + 3, "those of the record itself, and one of each other"
+        heal(made)
+
+
 @pytest.mark.parametrize("kind", ["document_batches", "workflow_batches"])
 def test_many_records_that_hang_take_a_few_timeouts_a_poll_and_then_hide_no_other(kind: Kind) -> None:
     with scene(kind, 14, done=90) as made:
