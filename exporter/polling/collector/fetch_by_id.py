@@ -32,8 +32,7 @@ def fetch_by_id(poll: Poll, ids: Sequence[str]) -> set[str]:
     size = min(poll.listing.ids_per_request, poll.pages.rows)
     requests = deque(by_id.aside.requests(ids, size, by_id.now))
     if requests and by_id.aside.polls_down and not (by_id.returned or by_id.is_over):
-        # One request tells whether it returns any again.
-        _probe(poll, 1)
+        _probe(poll)
     while requests and not by_id.is_over:
         requested = requests.popleft()
         by_id.fetched.update(requested)
@@ -86,9 +85,13 @@ def _page(poll: Poll, request: Request, number: int = 1) -> Page:
     return page
 
 
-def _probe(poll: Poll, most: int = _PROBES) -> None:
-    """Request up to so many records that the API must have. If it returns none of them, it returns none at all."""
+def _probe(poll: Poll) -> None:
+    """Request records that the API must have. If it returns none of them, it returns none at all.
+
+    If it returned none at the last poll, one request tells whether it does again.
+    """
     by_id = poll.by_id
+    most = 1 if by_id.aside.polls_down else _PROBES
     record_id = None
     for record_id in itertools.islice(_must_be_there(poll), most):
         by_id.fetched.add(record_id)

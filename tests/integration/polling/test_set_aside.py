@@ -206,8 +206,9 @@ def test_a_record_that_is_set_aside_does_not_hide_that_no_other_is_returned_any_
         for _ in range(6):
             assert made.poll()
         made.faults[ALL] = "hangs"
-        for _ in range(3):
+        for number in range(8):
             assert not made.poll()
+            assert made.silent <= (2 if number == 0 else 1)
         heal(made)
 
 
