@@ -53,6 +53,7 @@ _POLLS = "polling/collector polling/reconcile polling/collector_properties"
 _STATE = "state/records state/failed_records state/sqlite/rows state/sqlite/migration state/records_properties"
 _FILES = "state/sqlite/database state/sqlite/damage state/state"
 _ENDS = "polling/list_end polling/unknown_order"
+_BY_ID = "polling/set_aside polling/by_id_fails polling/by_id_only"
 _KNOWN = "polling/collector/known_answers polling/quiet_poll polling/known_answers"
 _SERIES = "polling/packagex_list polling/scopes"
 _EXAMINED = (
@@ -93,7 +94,9 @@ TESTS = {
     "exporter/polling/schedule": "polling/schedule",
     "exporter/polling/collector/": _POLLS,
     "exporter/polling/collector/poll": f"polling/quiet_poll {_POLLS} polling/exposed {_CLOCK} polling/known_answers",
-    "exporter/polling/collector/fetch_by_id": f"{_OWN}/fetch_by_id polling/quiet_poll {_POLLS}",
+    "exporter/polling/collector/by_id": _BY_ID,
+    "exporter/polling/collector/set_aside": _BY_ID,
+    "exporter/polling/collector/fetch_by_id": f"{_OWN}/fetch_by_id {_BY_ID} polling/quiet_poll {_POLLS}",
     "exporter/polling/collector/backfill": f"{_POLLS} polling/list_end",
     "exporter/polling/collector/by_id_only": "polling/by_id_only polling/poller polling/scopes",
     "exporter/polling/collector/known_answers": _KNOWN,

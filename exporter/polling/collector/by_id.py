@@ -45,6 +45,8 @@ class ById:
     """Why it has not returned one."""
     fails: bool = False
     """Whether the API returns no record, so that no more are requested."""
+    left: bool = False
+    """Whether too many requests had failed for some records to be requested, in this poll or before."""
     in_a_row: int = 0
     """How many requests have failed since the API has returned a record."""
     failed: list[str] = field(default_factory=list)
@@ -54,8 +56,7 @@ class ById:
     @property
     def is_doubtful(self) -> bool:
         """Whether to request a record that the API must have before others."""
-        throttled = self.error is not None and self.error.reason is Reason.RATE_LIMITED
-        return self.in_a_row >= (_IN_A_ROW if self.returned and not throttled else 1)
+        return self.in_a_row >= (_IN_A_ROW if self.returned else 1)
 
     @property
     def is_over(self) -> bool:
@@ -77,8 +78,8 @@ class ById:
 
     def note_probe_failed(self, error: FetchError) -> None:
         """Note that the API failed to return a record that it must have. Raises FetchError."""
-        if error.reason is Reason.AUTH and error.status != _FORBIDDEN:
-            # It refuses the token, not a record.
+        if error.reason is Reason.RATE_LIMITED or (error.reason is Reason.AUTH and error.status != _FORBIDDEN):
+            # It says nothing about a record.
             raise error
         self.error = error
         self._without_answer += error.status is None

@@ -47,6 +47,9 @@ class IdOnlyPoll:
         recheck_missing(poll)
         _check_reached(poll)
         if not marks.complete:
+            if poll.by_id.left and poll.by_id.error is not None:
+                # Gauges would lack them. The next poll goes on with those.
+                raise poll.by_id.error
             finish(poll)
         elif is_due:
             self._reconcile(poll)

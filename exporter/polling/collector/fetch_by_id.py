@@ -23,7 +23,8 @@ def fetch_by_id(poll: Poll, ids: Sequence[str]) -> set[str]:
     """Fetch records by ID and keep them. Return the IDs that the API does not have.
 
     A record that the API fails to return hides no other: it is set aside, which is counted as rejected. But if the API
-    returns none at all, no more are requested: see `check_answered`. Raises FetchError if it refuses the token.
+    returns none at all, no more are requested: see `check_answered`. Raises FetchError for what is not a record's: a
+    refused token or the rate limit.
     """
     missing: set[str] = set()
     by_id = poll.by_id
@@ -31,8 +32,7 @@ def fetch_by_id(poll: Poll, ids: Sequence[str]) -> set[str]:
     size = min(poll.listing.ids_per_request, poll.pages.rows)
     requests = deque(by_id.aside.requests(ids, size, by_id.now))
     if requests and by_id.aside.polls_down and not (by_id.returned or by_id.is_over):
-        # One request tells whether it returns any again.
-        _probe(poll, 1)
+        _probe(poll)
     while requests and not by_id.is_over:
         requested = requests.popleft()
         by_id.fetched.update(requested)
@@ -42,6 +42,7 @@ def fetch_by_id(poll: Poll, ids: Sequence[str]) -> set[str]:
             requests.extendleft(reversed(by_id.note_failed(requested, error)))
             if by_id.is_doubtful:
                 _probe(poll)
+    by_id.left = by_id.left or any(by_id.aside.is_new(requested) for requested in requests)
     if ids and not by_id.fetched:
         # All are set aside. That must not hide that the API returns none any more.
         _probe(poll)
@@ -84,9 +85,13 @@ def _page(poll: Poll, request: Request, number: int = 1) -> Page:
     return page
 
 
-def _probe(poll: Poll, most: int = _PROBES) -> None:
-    """Request up to so many records that the API must have. If it returns none of them, it returns none at all."""
+def _probe(poll: Poll) -> None:
+    """Request records that the API must have. If it returns none of them, it returns none at all.
+
+    If it returned none at the last poll, one request tells whether it does again.
+    """
     by_id = poll.by_id
+    most = 1 if by_id.aside.polls_down else _PROBES
     record_id = None
     for record_id in itertools.islice(_must_be_there(poll), most):
         by_id.fetched.add(record_id)
@@ -99,18 +104,24 @@ def _probe(poll: Poll, most: int = _PROBES) -> None:
                 poll.note_not_answered(by_id.note_returned(()))
                 return
             by_id.note_probe_failed(error)
+            by_id.aside.failed([record_id], by_id.now)
         else:
+            by_id.aside.answered([record_id])
             return
     if record_id is not None:
         by_id.note_down()
 
 
 def _must_be_there(poll: Poll) -> Iterator[str]:
-    """Yield IDs of records that the API must have: other ones at each poll while it returns none."""
+    """Yield IDs of records that the API must have: other ones at each poll while it returns none.
+
+    A record that it has failed to return lately says nothing.
+    """
     by_id = poll.by_id
     if by_id.last_returned is not None:
         yield by_id.last_returned
-    known = by_id.listed or _finished(poll)
+    known = [*by_id.listed, *_finished(poll)]
+    known = [record_id for record_id in known if by_id.aside.is_new([record_id])] or known
     start = by_id.aside.polls_down % max(1, len(known))
     yield from (record_id for record_id in (*known[start:], *known[:start]) if record_id not in by_id.fetched)
 
@@ -128,9 +139,10 @@ def check_answered(poll: Poll) -> None:
     """
     prove(poll)
     by_id = poll.by_id
-    if by_id.error is None or (by_id.returned and not by_id.fails):
+    if by_id.error is None:
         return
-    if all(record_id in poll.met for record_id, _ in poll.records.in_flight(poll.since)):
+    is_up = by_id.returned and not by_id.fails
+    if is_up or all(record_id in poll.met for record_id, _ in poll.records.in_flight(poll.since)):
         poll.note_not_answered(by_id.failed)
         return
     if by_id.reached and not by_id.fails and by_id.listed:

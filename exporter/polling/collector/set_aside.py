@@ -42,6 +42,10 @@ class SetAside:
         failed = self._failed.get(record_id)
         return failed is None or failed.due <= now
 
+    def is_new(self, ids: Iterable[str]) -> bool:
+        """Return whether no request has failed for one of these records."""
+        return any(record_id not in self._failed for record_id in ids)
+
     def requests(self, ids: Iterable[str], size: int, now: float) -> Iterator[Sequence[str]]:
         """Yield which of these records to request, at most `size` together.
 

@@ -37,7 +37,6 @@ FAULTS: Mapping[str, tuple[Reason, int | None]] = {
     "500": (Reason.SERVER_ERROR, 500),
     "400": (Reason.CLIENT_ERROR, 400),
     "403": (Reason.AUTH, 403),
-    "429": (Reason.RATE_LIMITED, 429),
     "no JSON": (Reason.MALFORMED, 200),
 }
 TIMEOUTS = 3
@@ -138,8 +137,8 @@ def ids_of(request: Request) -> tuple[str, ...]:
 
 
 @contextmanager
-def scene(kind: Kind, count: int, done: int = 36) -> Iterator[Scene]:
-    """A scene whose exporter has polled once."""
+def scene(kind: Kind, count: int, done: int = 36, *, begun: bool = True) -> Iterator[Scene]:
+    """A scene whose exporter has polled once, if it has `begun`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.db"
         with prepared(path):
@@ -148,7 +147,7 @@ def scene(kind: Kind, count: int, done: int = 36) -> Iterator[Scene]:
             rig = Rig(cast("SqliteState", state))
             with rig.mock_api:
                 made = Scene(rig, kind, count, done)
-                assert made.poll()
+                assert not begun or made.poll()
                 yield made
 
 
@@ -182,7 +181,7 @@ def test_one_record_that_always_fails_costs_itself(kind: Kind, fault: str) -> No
         assert made.rig.events(kind) == made.events() - before
 
 
-@pytest.mark.parametrize("fault", ["hangs", "500", "403", "429"])
+@pytest.mark.parametrize("fault", ["hangs", "500", "403"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", [1, 2, 6])
 def test_if_no_record_is_returned_each_poll_fails_and_costs_few_requests(kind: Kind, count: int, fault: str) -> None:
@@ -207,8 +206,9 @@ def test_a_record_that_is_set_aside_does_not_hide_that_no_other_is_returned_any_
         for _ in range(6):
             assert made.poll()
         made.faults[ALL] = "hangs"
-        for _ in range(3):
+        for number in range(8):
             assert not made.poll()
+            assert made.silent <= (2 if number == 0 else 1)
         heal(made)
 
 
@@ -230,6 +230,19 @@ def test_an_api_that_ends_in_the_middle_of_a_poll_is_not_asked_for_each_record_a
         assert not made.rig.own(made.poller).rejected
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_records_that_hang_cost_few_timeouts_also_where_they_would_show_whether_others_are_returned(kind: Kind) -> None:
+    with scene(kind, 1) as made:
+        made.faults.update(dict.fromkeys([*made.open, *(f"done_{n:02}" for n in range(3))], "hangs"))
+        polls, silent = [], 0
+        for _ in range(20):
+            polls.append(made.poll())
+            silent += made.silent
+        assert all(polls[2:]), "another one each time"
+        assert silent <= 7 + 3, "those of the record itself, and one of each other"
+        heal(made)
+
+
 @pytest.mark.parametrize("kind", ["document_batches", "workflow_batches"])
 def test_many_records_that_hang_take_a_few_timeouts_a_poll_and_then_hide_no_other(kind: Kind) -> None:
     with scene(kind, 14, done=90) as made:
@@ -245,6 +258,23 @@ def test_many_records_that_hang_take_a_few_timeouts_a_poll_and_then_hide_no_othe
             assert made.silent <= TIMEOUTS
             assert made.known_to_be_open() == set(slow)
         heal(made)
+
+
+def test_the_first_reading_of_an_account_without_a_list_ends_when_each_record_was_requested() -> None:
+    with scene("workflow_batches", 14, begun=False) as made:
+        slow = made.open[:7]
+        made.faults.update(dict.fromkeys(slow, "hangs"))
+        polls = [made.poll() for _ in range(4)]
+        assert polls == [False, False, True, True]
+        assert made.known_to_be_open() == set(made.open) - set(slow)
+        before = made.events()
+        for name in made.open:
+            made.end(name)
+        heal(made)
+        late = sum(
+            (counting.finished("workflow_batches", item) for item in made.items() if item["id"] in slow), Counter()
+        )
+        assert made.rig.events("workflow_batches") == made.events() - before - late, "those are no new events"
 
 
 def test_of_many_records_in_one_request_the_one_that_breaks_it_is_found() -> None:
