@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from exporter.client import Request
 from exporter.model.record import FetchError, Reason
+from exporter.polling.collector.list_end import End, judge
 from exporter.polling.collector.poll import Poll
+from exporter.polling.collector.server_limits import is_refusal
 from exporter.systems.base import Page
 
 _OF_THIS_RECORD = (Reason.CLIENT_ERROR, Reason.SERVER_ERROR, Reason.MALFORMED)
@@ -46,8 +48,9 @@ def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
     found: set[str] = set()
     proves = True
     for request in poll.listing.requests_by_id(ids):
+        page: Page | None = None
         for number in itertools.count(1):
-            page = _page(poll, request, number)
+            page = _page(poll, request, number, page)
             if page is None:
                 break
             poll.ingest(page)
@@ -59,7 +62,8 @@ def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
     return found if proves else set(ids)
 
 
-def _page(poll: Poll, request: Request, number: int) -> Page | None:
+def _page(poll: Poll, request: Request, number: int, before: Page | None) -> Page | None:
+    """Return a page of an answer, `before` being the one before it; None if the API has no such page or record."""
     if number > 1:
         request = replace(request, params={**request.params, "page": str(number)})
     try:
@@ -68,6 +72,8 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
         poll.reached = poll.reached or bool(page.ids)
         return page
     except FetchError as error:
+        if before is not None and is_refusal(error) and _may_end(before, number - 1):
+            return None
         # An error of a list says nothing about its records.
         if poll.listing.ids_per_request > 1 or error.reason not in _OF_THIS_RECORD:
             raise
@@ -76,6 +82,11 @@ def _page(poll: Poll, request: Request, number: int) -> Page | None:
             return None
     # A record that the API fails to return must not hide all others.
     return Page((), {"not_answered": 1}, rows=1)
+
+
+def _may_end(page: Page, number: int) -> bool:
+    """Return whether an answer may end with this page, by the API's own counts if it has any."""
+    return judge(replace(page, records=(), rows=0), number + 1, page.size or page.rows, page.rows) is not End.BROKEN
 
 
 def _not_answered(poll: Poll, error: FetchError) -> None:
