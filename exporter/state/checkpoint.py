@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 
 from exporter.model.record import Key
@@ -57,6 +57,8 @@ class Checkpoint:
     """The page at which the list broke off; below 0 for a list that runs oldest first."""
     broken_polls: int = 0
     """How many polls in a row it broke off there."""
+    missing: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """The records that the last polls missed: what `polling.collector.missing` notes of them."""
     reconciled_at: float | None = None
     """When the last reconciliation was complete."""
     reconciled_to: float | None = None

@@ -65,7 +65,8 @@ class Collector:
         self._has_list = True
         self._in_order = True
         self._id_only = IdOnlyPoll()
-        self._missing = Missing()
+        self._missing: Missing | None = None
+        """None before the first poll."""
         self._slice_end = SliceEnd()
         self._left = Left()
         """What the last poll left, unless it failed."""
@@ -108,6 +109,7 @@ class Collector:
         answers, self._left = Answers(self._left), Left()
         clocks = Clocks(now, now if ticks is None else ticks, self.boot)
         time = self._time(records, clocks)
+        self._missing = self._missing or Missing(records.marks.missing)
         poll = Poll(
             client=client,
             listing=self.listing,
@@ -128,13 +130,14 @@ class Collector:
         if records.marks.complete:
             # A backfill goes on at a page of a size.
             self._pages.try_again(poll.now, limits.reconcile_interval)
-        self._missing.begin()
+        poll.missing.begin()
         self._pages.depth = Depth(records.marks.broken_page, records.marks.broken_polls)
         self._scope.adopt(poll)
         try:
             id_only = self._read(poll)
         finally:
             self._note_depth(poll)
+            _note_missing(poll)
             self._pages.end_poll(succeeded=False)
         newest = records.newest()
         marks = records.marks
@@ -158,6 +161,7 @@ class Collector:
         )
         # Only now: forgotten records must be older than the event watermark, or they would count again if seen again.
         self._forget(poll)
+        _note_missing(poll)
         self._note_order(result)
         self._left = answers.left(records.marks)
         self._pages.end_poll(succeeded=True)
@@ -283,5 +287,12 @@ class Collector:
             poll.records.forget(stuck, {ABANDONED.key(): len(stuck)})
             poll.answers.note_changed(record.id for record in stuck)
             poll.result.abandoned += [record.id for record in stuck]
-        known = poll.records.get(self._missing.all()).values()
-        self._missing.keep(record.id for record in known if not record.deleted)
+        known = poll.records.get(poll.missing.all()).values()
+        poll.missing.keep(record.id for record in known if not record.deleted)
+
+
+def _note_missing(poll: Poll) -> None:
+    """Write which records may be deleted upstream: the next poll may be made by another process."""
+    notes = poll.missing.notes()
+    if notes != poll.records.marks.missing:
+        poll.mark(missing=notes)

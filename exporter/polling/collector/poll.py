@@ -53,6 +53,8 @@ class Poll:
     """Records that the API may no longer have."""
     slice_end: SliceEnd
     """Where the last slice of a reconciliation ended among records of the same time."""
+    unknown_moment: float | None = None
+    """When those records were created, if another process made that slice: it is not known which of them are done."""
     middle: float | None = None
     """When the record in the middle of the newest page was created."""
     cut_below: float | None = None
