@@ -35,6 +35,8 @@ class Checkpoint:
     """The page at which a backfill resumes if the list is not in order."""
     backfilling_since: float | None = None
     """When the backfill in progress began."""
+    unordered: bool = False
+    """Whether the last scan found that the list is not sorted by creation time."""
     newest: float | None = None
     """When the newest record was created."""
     newest_at: float | None = None

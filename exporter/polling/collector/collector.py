@@ -63,7 +63,6 @@ class Collector:
         self._scope = Scope(scope, labels, limits.lookback, OptionalLabel(self.rules), self._where)
         self._pages = PagedList(listing, limits.page_size, where=self._where)
         self._has_list = True
-        self._in_order = True
         self._id_only = IdOnlyPoll()
         self._missing: Missing | None = None
         """None before the first poll."""
@@ -153,6 +152,7 @@ class Collector:
             ticks=clocks.ticks,
             boot=clocks.boot,
             leapt_at=time.leapt_at,
+            unordered=not result.incremental,
             newest=newest,
             newest_at=marks.newest_at if newest == marks.newest and marks.newest_at is not None else poll.now,
             middle=poll.middle or marks.middle,
@@ -162,7 +162,9 @@ class Collector:
         # Only now: forgotten records must be older than the event watermark, or they would count again if seen again.
         self._forget(poll)
         _note_missing(poll)
-        self._note_order(result)
+        if not result.incremental and not marks.unordered:
+            message = "list is not sorted by creation time: falling back to full scans"
+            result.changes.append(Change(logging.WARNING, message))
         self._left = answers.left(records.marks)
         self._pages.end_poll(succeeded=True)
 
@@ -230,7 +232,7 @@ class Collector:
                 return
             # It took some time, or began before a restart: what has changed meanwhile is a new event.
             poll.mark(horizon=event_watermark(poll))
-        elif not self._in_order:
+        elif poll.records.marks.unordered:
             scan_window(poll)
             return
         self._read_newest(poll)
@@ -257,13 +259,6 @@ class Collector:
         recheck_missing(poll)
         if is_due:
             reconcile(poll)
-
-    def _note_order(self, result: PollResult) -> None:
-        """Remember whether the list is in order, and log when it no longer is."""
-        if self._in_order and not result.incremental:
-            message = "list is not sorted by creation time: falling back to full scans"
-            result.changes.append(Change(logging.WARNING, message))
-        self._in_order = result.incremental
 
     def _note_depth(self, poll: Poll) -> None:
         """Write where the list broke off, and log when that becomes accepted as a limit, and when it ends."""
