@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 
 from exporter.model.record import Key
@@ -35,6 +35,8 @@ class Checkpoint:
     """The page at which a backfill resumes if the list is not in order."""
     backfilling_since: float | None = None
     """When the backfill in progress began."""
+    unordered: bool = False
+    """Whether the last scan found that the list is not sorted by creation time."""
     newest: float | None = None
     """When the newest record was created."""
     newest_at: float | None = None
@@ -57,6 +59,8 @@ class Checkpoint:
     """The page at which the list broke off; below 0 for a list that runs oldest first."""
     broken_polls: int = 0
     """How many polls in a row it broke off there."""
+    missing: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """The records that the last polls missed: what `polling.collector.missing` notes of them."""
     reconciled_at: float | None = None
     """When the last reconciliation was complete."""
     reconciled_to: float | None = None

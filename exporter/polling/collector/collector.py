@@ -65,9 +65,9 @@ class Collector:
         self._scope = Scope(scope, labels, limits.lookback, OptionalLabel(self.rules), self._where)
         self._pages = PagedList(listing, limits.page_size, where=self._where)
         self._has_list = True
-        self._in_order = True
         self._id_only = IdOnlyPoll()
-        self._missing = Missing()
+        self._missing: Missing | None = None
+        """None before the first poll."""
         self._slice_end = SliceEnd()
         self._aside = SetAside()
         self._left = Left()
@@ -111,6 +111,7 @@ class Collector:
         answers, self._left = Answers(self._left), Left()
         clocks = Clocks(now, now if ticks is None else ticks, self.boot)
         time = self._time(records, clocks)
+        self._missing = self._missing or Missing(records.marks.missing)
         poll = Poll(
             client=client,
             listing=self.listing,
@@ -132,13 +133,14 @@ class Collector:
         if records.marks.complete:
             # A backfill goes on at a page of a size.
             self._pages.try_again(poll.now, limits.reconcile_interval)
-        self._missing.begin()
+        poll.missing.begin()
         self._pages.depth = Depth(records.marks.broken_page, records.marks.broken_polls)
         self._scope.adopt(poll)
         try:
             id_only = self._read(poll)
         finally:
             self._note_depth(poll)
+            _note_missing(poll)
             self._pages.end_poll(succeeded=False)
         newest = records.newest()
         marks = records.marks
@@ -154,6 +156,7 @@ class Collector:
             ticks=clocks.ticks,
             boot=clocks.boot,
             leapt_at=time.leapt_at,
+            unordered=not result.incremental,
             newest=newest,
             newest_at=marks.newest_at if newest == marks.newest and marks.newest_at is not None else poll.now,
             middle=poll.middle or marks.middle,
@@ -162,7 +165,10 @@ class Collector:
         )
         # Only now: forgotten records must be older than the event watermark, or they would count again if seen again.
         self._forget(poll)
-        self._note_order(result)
+        _note_missing(poll)
+        if not result.incremental and not marks.unordered:
+            message = "list is not sorted by creation time: falling back to full scans"
+            result.changes.append(Change(logging.WARNING, message))
         self._left = answers.left(records.marks)
         self._pages.end_poll(succeeded=True)
 
@@ -230,7 +236,7 @@ class Collector:
                 return
             # It took some time, or began before a restart: what has changed meanwhile is a new event.
             poll.mark(horizon=event_watermark(poll))
-        elif not self._in_order:
+        elif poll.records.marks.unordered:
             scan_window(poll)
             return
         self._read_newest(poll)
@@ -258,13 +264,6 @@ class Collector:
         if is_due:
             reconcile(poll)
 
-    def _note_order(self, result: PollResult) -> None:
-        """Remember whether the list is in order, and log when it no longer is."""
-        if self._in_order and not result.incremental:
-            message = "list is not sorted by creation time: falling back to full scans"
-            result.changes.append(Change(logging.WARNING, message))
-        self._in_order = result.incremental
-
     def _note_depth(self, poll: Poll) -> None:
         """Write where the list broke off, and log when that becomes accepted as a limit, and when it ends."""
         marks, depth = poll.records.marks, poll.pages.depth
@@ -287,5 +286,12 @@ class Collector:
             poll.records.forget(stuck, {ABANDONED.key(): len(stuck)})
             poll.answers.note_changed(record.id for record in stuck)
             poll.result.abandoned += [record.id for record in stuck]
-        known = poll.records.get(self._missing.all()).values()
-        self._missing.keep(record.id for record in known if not record.deleted)
+        known = poll.records.get(poll.missing.all()).values()
+        poll.missing.keep(record.id for record in known if not record.deleted)
+
+
+def _note_missing(poll: Poll) -> None:
+    """Write which records may be deleted upstream: the next poll may be made by another process."""
+    notes = poll.missing.notes()
+    if notes != poll.records.marks.missing:
+        poll.mark(missing=notes)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from exporter.client import Request
 from exporter.model.record import FetchError
 from exporter.polling.collector.by_id import GONE
+from exporter.polling.collector.list_end import End, judge
 from exporter.polling.collector.poll import Poll
+from exporter.polling.collector.server_limits import is_refusal
 from exporter.systems.base import Page
 
 _SOME = 100
@@ -58,10 +60,13 @@ def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
     found: set[str] = set()
     proves = True
     for request in poll.listing.requests_by_id(ids):
+        page: Page | None = None
         for number in itertools.count(1):
             try:
                 page = _page(poll, request, number)
             except FetchError as error:
+                if page is not None and is_refusal(error) and _may_end(page, number - 1):
+                    break
                 if error.status not in GONE or len(ids) > 1:
                     raise
                 poll.by_id.note_gone(error)
@@ -83,6 +88,11 @@ def _page(poll: Poll, request: Request, number: int = 1) -> Page:
     poll.ingest(page)
     poll.note_not_answered(poll.by_id.note_returned(page.ids))
     return page
+
+
+def _may_end(page: Page, number: int) -> bool:
+    """Return whether an answer may end with this page, by the API's own counts if it has any."""
+    return judge(replace(page, records=(), rows=0), number + 1, page.size or page.rows, page.rows) is not End.BROKEN
 
 
 def _probe(poll: Poll) -> None:

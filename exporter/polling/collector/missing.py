@@ -1,10 +1,16 @@
 """Records that the API may no longer have. A single poll that misses one is not believed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 _POLLS = 2
 """Polls in a row that must miss a record."""
+_MOST_NOTED = 1000
+"""Records that the checkpoint has, which is written at each poll. After a restart the others are missed anew."""
+
+Notes = Mapping[str, Sequence[int]]
+"""By ID: how many polls in a row missed a record, and whether one by its ID and one on the list (1 or 0)."""
 
 
 @dataclass(slots=True)
@@ -20,10 +26,22 @@ class _Missed:
 
 
 class Missing:
-    """Records that polls missed, over several polls. Kept in memory: a restart starts over."""
+    """Records that polls missed, over several polls.
 
-    def __init__(self) -> None:
-        self._missed: dict[str, _Missed] = {}
+    The checkpoint has them too, because the next poll may be made by another process: each is with `once`.
+    """
+
+    def __init__(self, notes: Notes | None = None) -> None:
+        """Go on with what `notes` returned."""
+        self._missed = {
+            record_id: _Missed(polls, not_found=bool(not_found), not_shown=bool(not_shown))
+            for record_id, (polls, not_found, not_shown) in (notes or {}).items()
+        }
+
+    def notes(self) -> Notes:
+        """Return what the checkpoint has of the missed records: of a bounded number."""
+        first = islice(self._missed.items(), _MOST_NOTED)
+        return {record_id: [each.polls, int(each.not_found), int(each.not_shown)] for record_id, each in first}
 
     def begin(self) -> None:
         """Begin the next poll."""

@@ -52,10 +52,12 @@ class Poll:
     """How many requests may be spent on reconciliation."""
     missing: Missing
     """Records that the API may no longer have."""
-    slice_end: SliceEnd
-    """Where the last slice of a reconciliation ended among records of the same time."""
     by_id: ById
     """What became of the requests by ID."""
+    slice_end: SliceEnd
+    """Where the last slice of a reconciliation ended among records of the same time."""
+    unknown_moment: float | None = None
+    """When those records were created, if another process made that slice: it is not known which of them are done."""
     middle: float | None = None
     """When the record in the middle of the newest page was created."""
     cut_below: float | None = None

@@ -44,7 +44,7 @@ def reconcile(poll: Poll) -> None:
             finish(poll)
             return
         high = low if further is None else further
-        if further is not None or poll.allowance <= 0:
+        if further is not None or (poll.allowance <= 0 and high != poll.unknown_moment):
             pause(poll, high, reconciled_page=number)
             return
         number += 1
@@ -144,15 +144,22 @@ def pause(poll: Poll, high: float, **marks: int) -> None:
 
 
 def resume_slice(poll: Poll, high: float) -> float:
-    """Count the records created at `high` that the last slice has dealt with as up to date. Return `high`."""
+    """Count the records created at `high` that the last slice has dealt with as up to date. Return `high`.
+
+    Where they are not known, this slice deals with all of that moment, whatever it costs: if each poll is made by a
+    process of its own, a slice that ended among them again would make no progress.
+    """
     if poll.slice_end.created_at == high:
         poll.met |= poll.slice_end.done
+    else:
+        poll.unknown_moment = high
     return high
 
 
 def _fetch_some(poll: Poll, waiting: Sequence[tuple[str, float]]) -> float | None:
     """Fetch records by ID, newest first, as the allowance permits. Return when the newest was created that is left."""
-    most = max(1, poll.allowance) * poll.listing.ids_per_request
+    of_moment = sum(created_at == poll.unknown_moment for _, created_at in waiting)
+    most = max(of_moment, max(1, poll.allowance) * poll.listing.ids_per_request)
     ids = [record_id for record_id, _ in waiting[:most]]
     poll.allowance -= math.ceil(len(ids) / poll.listing.ids_per_request)
     poll.compared.update(ids)

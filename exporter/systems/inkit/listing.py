@@ -130,18 +130,24 @@ def _read_page(
     read, rejected = records(found, to_record)
     pagination = _pagination(answer)
     pages = count_or_none(pagination.get("page_count"))
+    total = count_or_none(pagination.get("total_count"))
+    size = positive_or_none(pagination.get("page_size"))
     number = positive_or_none(pagination.get("current_page"))
-    # `next_page` and `page_count` may disagree. This is the last page only where neither names another one.
-    counted_more = pages is not None and number is not None and number < pages
-    more = pagination.get("next_page", True) not in _NO_PAGE or counted_more
+    counted = None
+    if pages is not None and number is not None:
+        counted = number < pages
+    elif total is not None and number is not None and size is not None:
+        counted = number * size < total
+    # They may disagree. This is the last page only where none of them names another one.
+    more = pagination["next_page"] not in _NO_PAGE or counted is True if "next_page" in pagination else counted
     return Page(
         read,
         rejected,
         len(found),
-        last=not more if pagination else not found,
+        last=not found if more is None else not more,
         pages=pages,
-        total=count_or_none(pagination.get("total_count")),
-        size=positive_or_none(pagination.get("page_size")),
+        total=total,
+        size=size,
     )
 
 

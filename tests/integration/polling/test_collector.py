@@ -11,6 +11,7 @@ from exporter.client import Client, Request
 from exporter.demo import faults
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import document_batch, generations, invocation
+from exporter.model.accounting import Rules
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector import Collector, Limits, PollResult
 from exporter.polling.poller import Poller
@@ -285,16 +286,29 @@ def test_a_record_that_is_not_found_for_some_polls_is_believed_to_be_there(rig: 
     assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
 
 
-def test_after_a_restart_what_was_not_found_is_doubted_again(rig: Rig) -> None:
-    rig.world.add("document_batches", document_batch("rb_1", NOW))
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("count", [1, 500])
+def test_a_deleted_record_leaves_also_where_each_poll_is_made_by_a_process_of_its_own(
+    rig: Rig, count: int, fails: bool
+) -> None:
+    """As with `once`: what one poll misses counts for the next, also if the first one fails after that."""
+    fill(rig, count)
+    open_batch(rig, "rb_open", NOW - DAY / 4)
     settled(rig)
-    rig.world.remove("document_batches", "rb_1")
-    assert rig.poller("document_batches").poll()
-    poller = rig.poller("document_batches")
-    assert poller.poll()
-    assert poller.facts.finished == 1
-    assert poller.poll()
-    assert poller.facts.finished == 0
+    rig.world.remove("document_batches", "rb_open")
+    rig.clock.now += HOUR
+    if fails:
+        rig.fail_after(count // 100)
+        rig.poller("document_batches").poll()
+        rig.mock_api.faults.clear()
+    for _ in range(2):
+        poller = rig.poller("document_batches")
+        assert poller.poll()
+        rig.clock.now += HOUR
+    assert (poller.facts.finished, poller.facts.in_flight) == (count, 0)
+    assert rig.own(poller).vanished == 1
+    with rig.state.records(rig.account, "document_batches", Rules()) as records:
+        assert not records.marks.missing
 
 
 UNCLEAR = pytest.mark.parametrize(

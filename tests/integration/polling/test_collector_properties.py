@@ -101,6 +101,8 @@ class Machine(RuleBasedStateMachine):
         self.published: dict[str, float] = {}
         self.leapt = 0.0
         """By how much the exporter's clock is wrong."""
+        self.alone = False
+        """Whether each poll is made by a program of its own, as with `once`."""
         self.filtered = False
         self.labeled = False
         self.start()
@@ -148,6 +150,8 @@ class Machine(RuleBasedStateMachine):
     def poll(self, after: float = 1.0) -> bool:
         self.clock.now += after
         self.api.asked = 0
+        if self.alone:
+            self.start()
         try:
             good = self.poller.poll()
         except Killed:
@@ -267,6 +271,10 @@ class Machine(RuleBasedStateMachine):
     def some_are_there_before(self, sizes: list[tuple[float, int, int, int]]) -> None:
         for size in sizes:
             self.add(*size)
+
+    @initialize(alone=st.booleans())
+    def how_it_runs(self, alone: bool) -> None:
+        self.alone = alone
 
     @rule(after=st.sampled_from([1.0, 60.0, RECONCILE]))
     def poll_well(self, after: float) -> None:

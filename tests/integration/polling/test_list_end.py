@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, cast, get_args
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from exporter.client import Client, Request
 from exporter.demo.faults import ListFaults
 from exporter.demo.inkit_api import InkitApi
-from exporter.demo.items import document_batch, generations
+from exporter.demo.items import document_batch, generations, invocation
 from exporter.demo.packagex.api import PackagexApi
 from exporter.demo.packagex.items import packagex_batch
 from exporter.demo.packagex.listing import PackagexReadings
@@ -272,6 +272,43 @@ def test_a_list_is_read_to_its_end_however_the_answer_marks_it(
     if list_faults.page_count is None and list_faults.total_count is None and list_faults.has_more is None:
         assert not rig.own(polling).poll_errors
         assert not rig.truncated(kind)
+
+
+PAGINATION = ("next_page", "page_count", "total_count", "page_size")
+LEFT_OUT = [names for count in range(5) for names in itertools.combinations(PAGINATION, count)]
+
+
+@BEYOND
+def test_no_poll_fails_for_what_a_pagination_leaves_out_also_not_by_id_where_a_record_was_deleted(
+    rig: Rig, beyond: Beyond
+) -> None:
+    """A list that does not count its pages and refuses those beyond its end has none that is proved: there only answers
+    by ID lack fields."""
+    left_out: Sequence[str] = ()
+
+    def edit(_: int, answer: Any) -> None:
+        pagination, by_id = answer["metadata"]["pagination"], len(answer["items"]) < 4
+        is_counted = "page_count" not in left_out or not {"total_count", "page_size"}.intersection(left_out)
+        for name in left_out if by_id or "next_page" not in left_out or is_counted else ():
+            pagination.pop(name)
+
+    opened = [invocation(f"rend_open_{n}", NOW - HOUR - n, destinations={"box": "In Progress"}) for n in range(3)]
+    rig.world.extend("invocations", [invocation(f"rend_{n}", NOW - n * 60) for n in range(63)] + opened)
+    api = MemoryApi(InkitApi(rig.world, ""))
+    api.beyond, api.edit = beyond, edit
+    for left_out in LEFT_OUT:
+        rig.account, rig.clock.now = "without " + " ".join(left_out), NOW
+        rig.world.add("invocations", opened[1])
+        polling = rig.poller("invocations", asking=cast("Client", api), page_size=10, allowance=100)
+        assert polling.poll(), rig.account
+        rig.world.remove("invocations", "rend_open_1")
+        for _ in range(3):
+            rig.clock.now += 60
+            assert polling.poll(), rig.account
+        rig.reconcile(polling)
+        assert rig.exact("invocations"), rig.account
+        assert rig.own(polling).vanished == 1
+        assert not rig.truncated("invocations")
 
 
 @BEYOND

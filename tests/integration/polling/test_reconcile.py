@@ -287,6 +287,31 @@ def test_records_of_one_time_beyond_the_allowance_are_spread_over_polls_too(rig:
     assert rig.own(poller).vanished == 60
 
 
+@pytest.mark.parametrize("by_id", [False, True])
+def test_records_of_one_time_beyond_the_allowance_hold_up_no_reconciliation_by_a_process_for_each_poll(
+    rig: Rig, by_id: bool
+) -> None:
+    """One transaction of the API gives thousands of records the same time. By ID: they are older than the window."""
+    fill(rig, 100)
+    rig.world.extend("document_batches", [document_batch(f"rb_old_{n}", NOW - DAY - n) for n in range(100)])
+    same = [document_batch(f"rb_same_{n:04}", NOW - 9000, destinations={} if by_id else FAILED) for n in range(60)]
+    rig.world.extend("document_batches", same)
+    due(rig, page_size=25, allowance=3)
+    rig.clock.now += 6.95 * DAY if by_id else 0.0
+    for item in ("rb_same_0000", "rb_same_0059") if by_id else ("rb_old_99",):
+        rig.world.update("document_batches", item, destinations=FAILED)
+    begun = rig.clock.now
+    for _ in range(40):
+        poller = rig.poller("document_batches", page_size=25, allowance=3)
+        assert poller.poll()
+        rig.clock.now += 60
+        if (poller.facts.last_reconcile or 0.0) >= begun:
+            break
+    else:
+        pytest.fail("the reconciliation does not end")
+    assert rig.events("document_batches")[FAILURES] == (2 if by_id else 1)
+
+
 def test_the_first_reading_of_a_list_without_an_order_goes_on_where_it_was_interrupted(rig: Rig) -> None:
     fill(rig, 1000)
     rig.mock_api.faults.list_faults = ListFaults(order="shuffled")

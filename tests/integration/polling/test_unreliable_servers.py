@@ -97,9 +97,10 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
     assert rig.events("document_batches") == +expected
 
 
+@pytest.mark.parametrize("alone", [False, True], ids=["one-process", "a-process-for-each-poll"])
 @pytest.mark.parametrize("filters", [{}, {"search": "rb"}], ids=["all", "filtered"])
 def test_without_an_order_the_window_is_read_at_each_poll_which_is_said_once(
-    rig: Rig, filters: dict[str, str], caplog: pytest.LogCaptureFixture
+    rig: Rig, filters: dict[str, str], alone: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(rig, 500)
     poller = rig.poller("document_batches", filters=filters)
@@ -111,8 +112,9 @@ def test_without_an_order_the_window_is_read_at_each_poll_which_is_said_once(
             rig.clock.now += 60
             rig.world.add("document_batches", document_batch(f"rb_new_{number}", rig.clock.now))
             rig.world.remove("document_batches", f"rb_{number * 100}")
-            assert poller.poll()
-            assert poller.poll(), "what has gone is believed to be gone at the second one"
+            for _ in range(2):
+                poller = rig.poller("document_batches", filters=filters) if alone else poller
+                assert poller.poll(), "what has gone is believed to be gone at the second one"
             assert rig.exact("document_batches")
             assert poller.facts.incremental is False
     assert caplog.text.count("not sorted by creation time") == 1

@@ -9,15 +9,10 @@ import time
 
 import pytest
 
-<<<<<<< HEAD
 from exporter.web.server.connection import Limits
 from exporter.web.server.listen import listen
 from exporter.web.server.server import Server
-from tests.support.patience import GENEROUS, eventually
-=======
-from exporter.web.server.server import Limits, Server, listen
 from tests.support.patience import GENEROUS, eventually, in_haste
->>>>>>> flaky
 from tests.support.serving import (
     GET,
     HAS_IPV6,
