@@ -72,14 +72,15 @@ class _Batches:
 def error_response(answer: JSON) -> ApiError | None:
     """Read an answer as an error by its envelope's `code` and `message`; return None if it is no error.
 
+    The vendor's OpenAPI document calls the former `error_code`.
     The envelope's `errors` may quote the request and are not read.
     """
     envelope = _or_empty(answer)
-    status = envelope.get("status")
-    stated = isinstance(status, int) and 400 <= status < 600
+    status = count_or_none(envelope.get("status"))
+    stated = status is not None and 400 <= status < 600
     if not stated and not (envelope.get("errors") and envelope.get("data") is None):
         return None
-    parts = [envelope.get("code"), envelope.get("message")]
+    parts = [envelope.get("code", envelope.get("error_code")), envelope.get("message")]
     return ApiError(status if stated else None, ": ".join(str(part) for part in parts if isinstance(part, (str, int))))
 
 

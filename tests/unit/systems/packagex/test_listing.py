@@ -81,6 +81,8 @@ def test_batches_filtered_by_what_may_change_are_not_asked_for_by_id_or_other_fi
         ({"status": 500, "message": "Sorry"}, 500, "Sorry"),
         ({"status": 200, "errors": ["x"], "code": 7, "message": None, "data": None}, None, "7"),
         ({"status": 404}, 404, ""),
+        ({"status": "503", "data": []}, 503, ""),
+        ({"status": 429.0, "error_code": "rate.limited", "message": "Wait", "data": []}, 429, "rate.limited: Wait"),
     ],
 )
 def test_an_error_in_the_envelope_is_its_code_and_message(answer: Any, status: int | None, words: str) -> None:
@@ -90,7 +92,7 @@ def test_an_error_in_the_envelope_is_its_code_and_message(answer: Any, status: i
 
 
 @pytest.mark.parametrize(
-    "answer", [None, [], {}, envelope(), {"status": "500"}, {"status": 200, "errors": [1], "data": []}]
+    "answer", [None, [], {}, envelope(), {"status": "ok"}, {"status": 200, "errors": [1], "data": []}]
 )
 def test_an_envelope_with_data_is_no_error(answer: Any) -> None:
     assert SOURCE.refused(answer) is None
