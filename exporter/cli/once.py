@@ -2,7 +2,6 @@
 
 import argparse
 import concurrent.futures
-import functools
 import sys
 from pathlib import Path
 
@@ -94,18 +93,12 @@ def _poll_all(pollers: list[Poller], engine: Engine) -> None:
     ):
         # Only once the log is redirected: two handlers that write at the same time would share a line.
         engine.start()
-        left = {engine.submit(poller.id, functools.partial(_poll, poller)) for poller in pollers}
+        left = {engine.submit(poller.id, poller.poll) for poller in pollers}
         while left:
             done, left = concurrent.futures.wait(left, _REFRESH_SECONDS)
             bar.n += len(done)
             bar.set_postfix(records=sum(poller.facts.finished + poller.facts.in_flight for poller in pollers))
     engine.stop(_REFRESH_SECONDS)
-
-
-def _poll(poller: Poller) -> None:
-    """Poll, and again if that decides whether records were deleted: the next run will not know what this one missed."""
-    if poller.poll() and poller.facts.suspects:
-        poller.poll()
 
 
 def _write(output: Path | None, text: bytes) -> None:

@@ -53,8 +53,6 @@ class CollectorStatus:
     """Whether the API returns only a part of the window."""
     dated_ahead: float = 0.0
     """By how many seconds the newest record was created in the future."""
-    suspects: bool = False
-    """Whether records were deleted upstream if the next poll does not find them either."""
     poll_interval: float | None = None
     stale_after: float | None = None
     reconcile_interval: float | None = None

@@ -140,8 +140,7 @@ class Poller:
         except Exception as error:  # noqa: BLE001 (logged there)
             # A bug must not look healthy: it is a failed poll, and the next poll tries again.
             self._broke(error)
-        result.note_in(facts)
-        self._log.found(result)
+        self._note(result)
         if facts.up:
             self._publisher.render_gauges()
         facts.last_duration = self._ticks() - started
@@ -270,6 +269,14 @@ class Poller:
         self._count(records.sums())
         self.publish()
         self._log.progress(self._facts.finished + self._facts.in_flight)
+
+    def _note(self, result: PollResult) -> None:
+        """Note and log what was found, after a failed poll too."""
+        if result.window_truncated is not None:
+            self._facts.window_truncated = result.window_truncated
+        if result.dated_ahead is not None:
+            self._facts.dated_ahead = result.dated_ahead
+        self._log.found(result)
 
     def _succeeded(self, client: Client) -> None:
         self._facts.up, self._facts.error, self._facts.reason = True, None, None

@@ -95,8 +95,12 @@ class Checkpoint:
 
     @classmethod
     def decode(cls, text: str) -> "Checkpoint":
-        """Return the checkpoint that `encode` made a text of. Raises ValueError or TypeError for another text."""
-        return cls(**json.loads(text))
+        """Return the checkpoint that `encode` made a text of. Raises ValueError or TypeError for another text.
+
+        Fields that this version does not know are dropped: a newer version that needs them has another schema.
+        """
+        stored = json.loads(text)
+        return cls(**{name: stored[name] for name, _ in _FIELDS if name in stored})
 
     def encode(self) -> str:
         """Return the checkpoint as JSON. What is as at first is left out: an older program may not know the field."""

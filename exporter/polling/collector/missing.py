@@ -85,13 +85,13 @@ class Missing:
 
         `by_id`: whether records can be fetched by ID. `by_list`: whether they are on a list at all.
         """
-        found = self._missed_in(_POLLS, by_id, by_list)
+        found = [
+            record_id
+            for record_id, missed in self._missed.items()
+            if missed.polls >= _POLLS and missed.not_found >= by_id and missed.not_shown >= by_list
+        ]
         self.met(found)
         return found
-
-    def suspected(self, *, by_id: bool, by_list: bool) -> Sequence[str]:
-        """Return the IDs of records that were deleted upstream if one more poll misses them. See `deleted`."""
-        return self._missed_in(_POLLS - 1, by_id, by_list)
 
     def keep(self, ids: Iterable[str]) -> None:
         """Forget all other IDs."""
@@ -101,13 +101,6 @@ class Missing:
     def all(self) -> Sequence[str]:
         """Return all IDs that are missing."""
         return list(self._missed)
-
-    def _missed_in(self, polls: int, by_id: bool, by_list: bool) -> Sequence[str]:
-        return [
-            record_id
-            for record_id, missed in self._missed.items()
-            if missed.polls >= polls and missed.not_found >= by_id and missed.not_shown >= by_list
-        ]
 
     def _note(self, record_id: str) -> _Missed:
         missed = self._missed.setdefault(record_id, _Missed())

@@ -121,9 +121,8 @@ class Poll:
 
     def mark_deleted(self) -> None:
         """Mark the records as deleted upstream that enough polls have missed: no answer of this poll has them."""
-        by_id, by_list = self.listing.can_fetch_by_id, not self.records.marks.named
-        deleted = self.missing.deleted(by_id=by_id, by_list=by_list)
-        self.result.suspects = bool(self.missing.suspected(by_id=by_id, by_list=by_list))
+        by_list = not self.records.marks.named
+        deleted = self.missing.deleted(by_id=self.listing.can_fetch_by_id, by_list=by_list)
         if deleted:
             changed = self.records.apply(
                 (), self.observation, deleted=deleted, count=lambda changed: {VANISHED.key(): len(changed)}

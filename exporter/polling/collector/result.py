@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
-from exporter.exposition.status import CollectorStatus
 from exporter.polling.notices import Notices
 
 log = logging.getLogger(__name__)
@@ -58,19 +57,9 @@ class PollResult:
     """Whether the API does not give the whole window: the list breaks off at the same page in poll after poll."""
     dated_ahead: float | None = None
     """How far in the future the newest record of the newest page was created, in seconds."""
-    suspects: bool = False
-    """Whether records were deleted upstream if the next poll does not find them either."""
 
     changes: list[Change] = field(default_factory=list)
     """What has changed about the list."""
-
-    def note_in(self, facts: CollectorStatus) -> None:
-        """Note what was found, after a failed poll too."""
-        facts.suspects = self.suspects
-        if self.window_truncated is not None:
-            facts.window_truncated = self.window_truncated
-        if self.dated_ahead is not None:
-            facts.dated_ahead = self.dated_ahead
 
     def log(self, where: Mapping[str, str], notices: Notices, now: float) -> None:
         """Log what was unusual: once an hour, with how many records it was. Level debug has each poll, with IDs.

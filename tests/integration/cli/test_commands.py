@@ -160,27 +160,6 @@ def test_once_counts_from_run_to_run_and_shows_a_new_series_at_zero_first(rig: R
     assert values == [["0.0"], ["1.0"], ["1.0"]]
 
 
-def test_once_no_longer_shows_records_that_were_deleted_upstream(rig: Rig, tmp_path: Path) -> None:
-    """No run knows what the run before has missed, and a single poll that misses a record is not believed."""
-    file = tmp_path / "config.yaml"
-    file.write_text(
-        f"poll_interval: 200ms\nreconcile_interval: 200ms\nstate: {{path: {tmp_path}/once.db}}\n"
-        f"accounts: [{{name: prod, system: inkit, base_url: {rig.mock_api.url}, api_token: {TOKEN},"
-        " collectors: [document_batches]}]\n"
-    )
-    records = 'batch_exporter_records{account="prod",collector="document_batches",state="%s",system="inkit"} %s\n'
-    for number, status in enumerate(["In Progress", "Completed", "Completed"]):
-        rig.world.add("document_batches", document_batch(f"rb_{number}", time.time() - HOUR, status=status))
-    arguments = ("once", f"--config.file={file}")
-    assert records % ("in_flight", "1.0") in run(*arguments).stdout
-    rig.world.remove("document_batches", "rb_0")
-    rig.world.remove("document_batches", "rb_1")
-    time.sleep(0.2)  # By the program's own clock.
-    shown = run(*arguments).stdout
-    assert records % ("in_flight", "0.0") in shown
-    assert records % ("finished", "1.0") in shown
-
-
 def test_a_restart_while_the_api_is_down_shows_what_is_known_as_old_as_it_is(rig: Rig, tmp_path: Path) -> None:
     rig.world.add("document_batches", document_batch("rb_1", time.time(), total=3))
     run("once", config(rig, tmp_path))

@@ -20,15 +20,6 @@ def test_a_record_is_gone_when_two_polls_and_the_list_say_so() -> None:
     assert deleted(doubts, by_list=False) == ["r2"]
 
 
-def test_a_record_is_suspected_when_one_more_poll_that_misses_it_would_do() -> None:
-    doubts = Missing()
-    doubts.begin()
-    doubts.not_found(["r1", "r2"])
-    doubts.not_shown(["r1"])
-    assert list(doubts.suspected(by_id=True, by_list=True)) == ["r1"]
-    assert list(doubts.suspected(by_id=True, by_list=False)) == ["r1", "r2"]
-
-
 def test_one_that_can_not_be_asked_for_is_gone_by_the_list_alone() -> None:
     doubts = Missing()
     for _ in range(2):
