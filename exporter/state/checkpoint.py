@@ -99,7 +99,7 @@ class Checkpoint:
 
         Fields that this version does not know are dropped: a newer version that needs them has another schema.
         """
-        stored = json.loads(text)
+        stored = dict(**json.loads(text))
         return cls(**{name: stored[name] for name, _ in _FIELDS if name in stored})
 
     def encode(self) -> str:
