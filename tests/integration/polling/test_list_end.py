@@ -304,6 +304,30 @@ def test_a_list_without_pagination_on_its_last_page_has_all_and_what_is_added_is
         assert not rig.truncated("batches")
 
 
+def test_a_last_page_without_pagination_is_read_too_where_the_list_has_no_order(rig: Rig) -> None:
+    """It states no total, which is no sign that rows have moved."""
+
+    def edit(_: int, answer: Any) -> None:
+        if answer["pagination"] and not answer["pagination"]["has_more"]:
+            answer["pagination"] = None
+
+    for count in (60, 75, 130):
+        for item in rig.batches.items():
+            rig.batches.remove(item["id"])
+        rig.account = f"prod_{count}"
+        api = served(rig, count, "packagex")
+        api.edit, api.list_faults = edit, ListFaults(order="shuffled")
+        polling = poller(rig, api)
+        for _ in range(3):
+            rig.clock.now += 60
+            assert polling.poll()
+        rig.batches.extend([packagex_batch(f"b_new_{n}", rig.clock.now, status="failed") for n in range(25)])
+        for _ in range(2):
+            rig.clock.now += 60
+            assert polling.poll()
+        assert rig.exact("batches")
+
+
 @BEYOND
 def test_a_count_that_is_too_high_is_accepted_like_a_limit_and_loses_nothing(rig: Rig, beyond: Beyond) -> None:
     api = served(rig, 700)
