@@ -46,6 +46,8 @@ class PagedList:
         """The number of the last page of a list that runs oldest first; None for one that runs newest first."""
         self._known = False
         """Whether the list order has been detected."""
+        self._placed = False
+        """Whether this poll has read the newest page: the numbers of its pages stay, also if the order is in doubt."""
         self._newest = _NEVER
         """When the newest record of the newest page was created, as last read."""
         self._newest_ids = ""
@@ -65,6 +67,7 @@ class PagedList:
     def end_poll(self, *, succeeded: bool) -> None:
         """Keep nothing of the answers of a poll. One that failed may resume below the newest page."""
         self._limits.answers, self._tell = NO_ANSWERS, self._log
+        self._placed = False
         if succeeded:
             self._newest_ids = ""
 
@@ -110,7 +113,7 @@ class PagedList:
         """
         if number == 1:
             return self._newest_first(self._newest_page(client), 1)
-        if not self._known:
+        if not (self._known or self._placed):
             self._newest_page(client)
         place = self.place(number)
         return self._newest_first(self._read(client, place), number) if place > 0 else NO_PAGE
@@ -153,6 +156,7 @@ class PagedList:
     def _newest_page(self, client: Client) -> Page:
         """Return the newest page in the order of the list."""
         page = self._end(client, self._last) if self._last else self._read(client, 1)
+        self._placed = True
         self.order_unknown = False
         if self._last is None and not page.rows:
             # It says nothing about the order; the caller judges whether the list is empty.

@@ -341,6 +341,34 @@ def test_a_list_without_pagination_on_its_last_page_has_all_and_what_is_added_is
         assert not rig.truncated("batches")
 
 
+@pytest.mark.parametrize("total", ["not on the last page", "another on each page"])
+def test_every_page_of_a_list_without_an_order_is_read_whatever_total_it_states(rig: Rig, total: str) -> None:
+    """A page that is read again is the same page, though the newest one may be at either end."""
+
+    def edit(_: int, answer: Any) -> None:
+        pagination = answer["pagination"]
+        if total == "another on each page" and pagination:
+            pagination["total_count"] -= pagination["page"] % 2
+        elif pagination and not pagination["has_more"]:
+            answer["pagination"] = None
+
+    for count in (60, 75, 130):
+        for item in rig.batches.items():
+            rig.batches.remove(item["id"])
+        rig.account = f"prod_{count}"
+        api = served(rig, count, "packagex")
+        api.edit, api.list_faults = edit, ListFaults(order="shuffled")
+        polling = poller(rig, api)
+        for _ in range(3):
+            rig.clock.now += 60
+            assert polling.poll()
+        rig.batches.extend([packagex_batch(f"b_new_{n}", rig.clock.now, status="failed") for n in range(25)])
+        for _ in range(2):
+            rig.clock.now += 60
+            assert polling.poll()
+        assert rig.exact("batches")
+
+
 @BEYOND
 def test_a_count_that_is_too_high_is_accepted_like_a_limit_and_loses_nothing(rig: Rig, beyond: Beyond) -> None:
     api = served(rig, 700)
