@@ -1,5 +1,6 @@
 """Reading a list as far back as the window reaches, from a server that is not to be trusted."""
 
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,7 @@ from exporter.demo.server import MockApi
 from exporter.model.record import FetchError, Reason, Record
 from exporter.polling.collector.list_end import End
 from exporter.polling.collector.paged_list import PagedList
-from exporter.polling.collector.pagination import Order, Walk
+from exporter.polling.collector.pagination import MOST_UNREADABLE, Order, Walk
 from exporter.systems import sources
 from exporter.systems.base import Options, Page
 from tests.support.doubles import MemoryApi
@@ -61,6 +62,25 @@ def test_no_row_of_an_answer_is_held_while_the_next_answer_is_waited_for(rig: Ri
     assert [record.id for page in pages for record in page.records] == expected
     assert len(api.holders) >= 80
     assert not any(api.holders)
+
+
+class Unreadable(MemoryApi):
+    """Has a page of rows that can't be understood for every number, and says that more follow."""
+
+    def get(self, request: Request) -> Any:
+        self.asked += 1
+        if self.asked > 2 * MOST_UNREADABLE:
+            raise FetchError(Reason.TIMEOUT, "asked for ever")
+        return {"items": [{"id": "rb_1", "status": 5}], "metadata": {"pagination": {"next_page": 2}}}
+
+
+def test_a_list_without_end_that_can_not_be_understood_is_not_read_for_ever(rig: Rig) -> None:
+    api = Unreadable(InkitApi(rig.world, ""))
+    walk = Walk(cast("Client", api), PagedList(LISTING, 10))
+    with pytest.raises(FetchError, match="no end"):
+        for number in itertools.count(1):
+            walk.page(number)
+    assert api.asked <= MOST_UNREADABLE + 1
 
 
 def test_a_list_of_one_page_costs_one_request(rig: Rig) -> None:
