@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import json
 import sqlite3
 from collections import deque
@@ -86,12 +87,15 @@ class MemoryApi:
             raise FetchError(Reason.CLIENT_ERROR, "no such page", 404)
         if self.beyond == "empty":
             return empty
-        pages = range(int(request.params["page"]) - 1, 0, -1) if self.beyond == "last" else [1]
+        # Not from the page that was asked for downwards: its number may have nine digits.
+        pages = itertools.count(1) if self.beyond == "last" else [1]
+        found = empty
         for number in pages:
             answer = self._answer(replace(request, params={**request.params, "page": str(number)}))
-            if answer.get("items") or answer.get("data"):
-                return answer
-        return empty
+            if not (answer.get("items") or answer.get("data")):
+                break
+            found = answer
+        return found
 
     def _answer(self, request: Request) -> Any:
         asked = Asked("GET", request.path, request.params, {"x-inkit-api-token": "", "px-api-key": ""})

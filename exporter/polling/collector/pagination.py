@@ -9,13 +9,15 @@ from dataclasses import dataclass, field, replace
 
 from exporter.client import Client
 from exporter.model.record import FetchError, Reason
-from exporter.polling.collector.list_end import End, broken_off
+from exporter.polling.collector.list_end import End, broken_off, no_end
 from exporter.polling.collector.paged_list import NO_PAGE, ORDER_SLACK_SECONDS, PagedList
 from exporter.systems.base import Page
 
 _REPEATS_ALLOWED = 3
 _PAGES_UNCOUNTED = 1000
 """How many pages beyond twice the server's own page count are read."""
+MOST_UNREADABLE = 1000
+"""How many pages in a row may have no record that can be understood. Nothing shows whether such pages repeat others."""
 
 
 @dataclass(slots=True)
@@ -75,6 +77,8 @@ class Walk:
         """Whether it has more, but the server is known not to give them: nothing is proved about older records."""
         self._client = client
         self._pages = pages
+        self._unreadable = 0
+        """How many of the last pages have rows, but no record that can be understood."""
         self._claimed: tuple[int, int | None] | None = None
         """The page that is the last one according to the server, and the server's count of rows."""
 
@@ -142,6 +146,9 @@ class Walk:
         return self._pages.page(self._client, number)
 
     def _fresh(self, page: Page, number: int) -> Page:
+        self._unreadable = 0 if page.ids else self._unreadable + 1
+        if self._unreadable > MOST_UNREADABLE:
+            raise no_end()
         self.order.add(page, self._newest(number))
         self._note_place(page, number)
         return page

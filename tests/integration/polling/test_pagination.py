@@ -1,7 +1,9 @@
 """Reading a list as far back as the window reaches, from an unreliable server."""
 
+import itertools
 import json
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
@@ -17,7 +19,7 @@ from exporter.demo.server import MockApi
 from exporter.model.record import FetchError, Reason, Record
 from exporter.polling.collector.list_end import End
 from exporter.polling.collector.paged_list import PagedList
-from exporter.polling.collector.pagination import Order, Walk
+from exporter.polling.collector.pagination import MOST_UNREADABLE, Order, Walk
 from exporter.systems import sources
 from exporter.systems.base import Options, Page
 from tests.support.doubles import MemoryApi
@@ -61,6 +63,29 @@ def test_no_row_of_an_answer_is_held_while_the_next_answer_is_waited_for(rig: Ri
     assert [record.id for page in pages for record in page.records] == expected
     assert len(api.holders) >= 80
     assert not any(api.holders)
+
+
+class Unreadable(MemoryApi):
+    """Has a page for every number, and says that more follow. Only the first one can be understood."""
+
+    def get(self, request: Request) -> Any:
+        self.asked += 1
+        if self.asked > 2 * MOST_UNREADABLE:
+            raise FetchError(Reason.TIMEOUT, "asked for ever")
+        rows = [document_batch(f"rb_{age}", NOW - age) for age in (0.0, HOUR)]
+        unreadable = [{**row, "status": 5} for row in rows]
+        return {
+            "items": rows if request.params["page"] == "1" else unreadable,
+            "metadata": {"pagination": {"next_page": 2}},
+        }
+
+
+def test_a_list_without_end_that_can_not_be_understood_is_not_read_for_ever(rig: Rig) -> None:
+    api = Unreadable(InkitApi(rig.world, ""))
+    walk = Walk(cast("Client", api), PagedList(LISTING, 10))
+    with pytest.raises(FetchError, match="no end"):
+        deque(map(walk.page, itertools.count(1)), maxlen=0)
+    assert MOST_UNREADABLE < api.asked < 2 * MOST_UNREADABLE
 
 
 def test_a_list_of_one_page_costs_one_request(rig: Rig) -> None:
