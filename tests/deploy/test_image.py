@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from exporter import __version__
 from tests.support.container_engine import Engine
 from tests.support.paths import ROOT
+from tests.support.patience import eventually
 
 pytestmark = [pytest.mark.programs, pytest.mark.slow]
 
@@ -36,11 +36,12 @@ def running(engine: Engine, image: str, *words: str | Path) -> Iterator[str]:
         "run", "--detach", "--health-interval=disable", *HARDENED, *words[:-1], image, str(words[-1])
     ).strip()
     try:
-        deadline = time.monotonic() + 120
-        while not healthy(engine, container):
-            assert time.monotonic() < deadline, engine.logs(container)
+
+        def serves() -> bool:
             assert inspected(engine, container)["State"]["Running"], engine.logs(container)
-            time.sleep(0.2)
+            return healthy(engine, container)
+
+        eventually(serves, lambda: engine.logs(container), pause=0.2)
         yield container
     finally:
         engine("rm", "--force", container)
@@ -49,8 +50,11 @@ def running(engine: Engine, image: str, *words: str | Path) -> Iterator[str]:
 def configured(folder: Path) -> tuple[str, ...]:
     """Return mounts of the configuration of the manifests, and of a token that no API accepts."""
     tokens = folder / "tokens"
-    tokens.mkdir(mode=0o755)
+    tokens.mkdir()
     (tokens / "inkit").write_text("not-a-token")
+    # For the user of the image, whatever the umask is.
+    tokens.chmod(0o755)
+    (tokens / "inkit").chmod(0o644)
     config = ROOT / "deploy/kubernetes/exporter/config.yaml"
     return (
         f"--volume={config}:/etc/batch-exporter/config.yaml:ro",

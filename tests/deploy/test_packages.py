@@ -18,6 +18,7 @@ from exporter.cli.main import MISUSED
 from tests.support import debian, wheels
 from tests.support.container_engine import EPOCH, Engine, output, run
 from tests.support.paths import ROOT
+from tests.support.patience import GENEROUS
 from tools import packages
 from tools.packages import CONFIG, HOME, PYTHON, UNIT
 
@@ -234,7 +235,7 @@ def _runs_its_demo(machine: Machine) -> None:
     demo = "echo $$ > /run/demo.pid; exec batch-exporter demo"
     machine.engine("exec", "--detach", machine.container, "sh", "-c", demo)
     python = f"/usr/bin/python{PYTHON}"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + GENEROUS
     while (scraped := machine.fails(python, "-Ic", SCRAPE))[0] != 0:
         assert time.monotonic() < deadline, scraped[1]
         time.sleep(0.2)

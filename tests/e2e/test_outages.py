@@ -37,6 +37,7 @@ WINDOW_SECONDS = 6.0
 """Of the rules, as QUICK has them."""
 ONCE_AND_OVER = ["firing", "resolved"]
 QUIET = "quiet"
+TOO_LATE = "killed too late for what is to be shown: it was published before"
 NOTHING_UNUSUAL: Mapping[str, str] = {}
 # Between two polls there must be time to kill the program.
 RARELY_POLLED = {"poll_interval": "4s"}
@@ -149,8 +150,8 @@ def the_exporter_is_killed_before_it_publishes(night: Night) -> None:
         sample.happen()
         night.noticed([sample])
         night.made.exporter.kill()
-        assert unpublished(night.made, sample)
-        assert night.unpaged([sample])
+        assert unpublished(night.made, sample), TOO_LATE
+        assert night.unpaged([sample]), TOO_LATE
         night.made.exporter.start()
     night.paged(samples)
 
@@ -159,7 +160,7 @@ def the_exporter_is_down(night: Night) -> None:
     before = night.happen("unpublished-for-long")
     night.noticed(before)
     night.made.exporter.kill()
-    assert unpublished(night.made, before[0])
+    assert unpublished(night.made, before[0]), TOO_LATE
     began = time.monotonic()
     pass_time(WINDOW_SECONDS)
     samples = [*before, *night.happen("down")]

@@ -116,7 +116,7 @@ def run(
             process.join()
         printed, logged = (Path(file).read_bytes() if Path(file).exists() else b"" for file in files.values())
         if not ended:
-            raise TimeoutExpired([*arguments, logged[-_TAIL:].decode()], GENEROUS)
+            raise TimeoutExpired([*arguments, logged[-_TAIL:].decode(errors="replace")], GENEROUS)
         assert process.exitcode is not None
         return CompletedProcess(list(arguments), process.exitcode, printed, logged)
 

@@ -19,6 +19,8 @@ def pooled(server: postgres.Server) -> Iterator[int]:
         f"[databases]\n* = {place}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
         "auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\n"
     )
+    # For the user that it runs as, whatever the umask is.
+    config.chmod(0o644)
     as_user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
     with (server.folder / "pgbouncer.log").open("w") as log:
         process = subprocess.Popen([*as_user, "pgbouncer", str(config)], stdout=log, stderr=log)

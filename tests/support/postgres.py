@@ -6,14 +6,13 @@ import itertools
 import os
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from tests.support.patience import GENEROUS
+from tests.support.patience import GENEROUS, eventually
 from tests.support.ports import free_port
 from tools.programs import path_of
 
@@ -56,11 +55,14 @@ class Server:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([*program, *fast, *place, *options], stdout=log, stderr=log, cwd="/")
         ready = [binary("pg_isready"), "--quiet", "--host", str(self.folder), "--port", str(self.port)]
-        # It prints nothing.
-        while subprocess.run([*ready, "--timeout=1"], check=False).returncode != 0:
-            if self._process.poll() is not None:
-                raise AssertionError((self.folder / "log").read_text())
-            time.sleep(0.02)
+        process, log_file = self._process, self.folder / "log"
+
+        def accepts() -> bool:
+            assert process.poll() is None, log_file.read_text()
+            # It prints nothing.
+            return subprocess.run([*ready, "--timeout=1"], check=False).returncode == 0
+
+        eventually(accepts, log_file.read_text, pause=0.02)
 
     def stop(self) -> None:
         """End it at once, as a crash does."""
