@@ -1,5 +1,9 @@
 """Records that the API seems to have deleted: what must be seen of one until it counts as deleted."""
 
+import json
+
+import pytest
+
 from exporter.polling.collector.missing import Missing
 
 
@@ -83,3 +87,26 @@ def test_all_but_some_are_forgotten() -> None:
     doubts.not_found(["r1", "r2"])
     doubts.keep(["r2", "r3"])
     assert list(doubts.all()) == ["r2"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_was_missed_goes_on_in_the_next_process_as_the_checkpoint_has_it(restarted: bool) -> None:
+    doubts = Missing()
+    doubts.begin()
+    doubts.not_found(["r1", "r2"])
+    doubts.not_shown(["r1"])
+    if restarted:
+        doubts = Missing(json.loads(json.dumps(doubts.notes())))
+    doubts.begin()
+    assert doubts.missed_before(["r1", "r2", "r3"]) == {"r1", "r2"}
+    doubts.not_found(["r1", "r2"])
+    assert deleted(doubts) == ["r1"]
+    assert list(doubts.all()) == ["r2"]
+
+
+def test_the_checkpoint_has_a_bounded_number_of_missed_records() -> None:
+    doubts = Missing()
+    doubts.not_found(f"r{number}" for number in range(10_000))
+    assert len(doubts.notes()) == 1000
+    doubts.met(list(doubts.notes()))
+    assert len(doubts.notes()) == 1000, "then come the others"
