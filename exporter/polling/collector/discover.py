@@ -85,8 +85,8 @@ def refresh(poll: Poll, discovered: Discovered) -> None:
         rows=poll.pages.full,
         ids_per_request=poll.listing.ids_per_request,
         pages_read=discovered.pages,
-        can_fetch_by_id=poll.listing.can_fetch_by_id,
-        filters=len(poll.listing.in_flight_filters) if poll.pages.filters else 0,
+        can_fetch_by_id=poll.can_fetch_by_id,
+        filters=len(poll.listing.in_flight_filters) if poll.pages.filters.obeyed else 0,
     )
     times = [created for record_id, created in waiting if poll.by_id.is_due(record_id)]
     ranks = [rank + discovered.short for rank in _ranks(poll, times, ways.rows)]
@@ -98,7 +98,7 @@ def refresh(poll: Poll, discovered: Discovered) -> None:
         if discovered.walk.ended:
             break
     left = [record_id for record_id, _ in waiting if record_id not in poll.met]
-    if poll.listing.can_fetch_by_id:
+    if poll.can_fetch_by_id:
         poll.missing.not_found(fetch_by_id(poll, left))
 
 
@@ -111,7 +111,7 @@ def _ranks(poll: Poll, times: list[float], rows: int) -> list[int]:
     ranks: list[int] = []
     above, rank = math.inf, 0
     for moment in times:
-        if rank <= enough or not poll.listing.can_fetch_by_id:
+        if rank <= enough or not poll.can_fetch_by_id:
             rank += poll.records.count_between(moment, above)
         ranks.append(rank)
         above = moment

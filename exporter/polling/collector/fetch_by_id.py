@@ -1,6 +1,7 @@
 """Fetch records by ID, and choose the cheapest way to bring records in flight up to date."""
 
 import itertools
+import logging
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ from exporter.polling.collector.list_end import End, judge
 from exporter.polling.collector.poll import Poll
 from exporter.polling.collector.server_limits import is_refusal
 from exporter.systems.base import Page
+
+log = logging.getLogger(__name__)
 
 _SOME = 100
 """How many finished records are looked at for one that was not deleted."""
@@ -29,13 +32,15 @@ def fetch_by_id(poll: Poll, ids: Sequence[str]) -> set[str]:
     refused token or the rate limit.
     """
     missing: set[str] = set()
+    if not poll.pages.ids.obeyed:
+        return missing
     by_id = poll.by_id
     # A server that refuses large pages would refuse one for so many IDs.
     size = min(poll.listing.ids_per_request, poll.pages.rows)
     requests = deque(by_id.aside.requests(ids, size, by_id.now))
     if requests and by_id.aside.polls_down and not (by_id.returned or by_id.is_over):
         _probe(poll)
-    while requests and not by_id.is_over:
+    while requests and poll.pages.ids.obeyed and not by_id.is_over:
         requested = requests.popleft()
         by_id.fetched.update(requested)
         try:
@@ -58,6 +63,7 @@ def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
     Raises FetchError.
     """
     found: set[str] = set()
+    others = False
     proves = True
     for request in poll.listing.requests_by_id(ids):
         page: Page | None = None
@@ -73,9 +79,13 @@ def _answered(poll: Poll, ids: Sequence[str]) -> set[str]:
                 break
             new = set(page.ids) & set(ids) - found
             found |= new
-            proves = proves and not page.rejected and found.issuperset(page.ids)
+            others = others or not found.issuperset(page.ids)
+            proves = proves and not page.rejected and not others
             if page.last or len(found) == len(ids) or not new:
                 break
+    if others and len(found) < len(ids) and poll.listing.ids_per_request > 1:
+        poll.pages.ids.obeyed = False
+        log.warning("API ignores the IDs of records: reading the list for unfinished records", extra=poll.pages.where)
     poll.by_id.aside.answered(ids)
     return found if proves else set(ids)
 

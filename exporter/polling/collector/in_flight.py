@@ -40,5 +40,5 @@ def read_in_flight(poll: Poll, expected: int) -> None:
 
 
 def _give_up(poll: Poll) -> None:
-    poll.pages.filters = False
+    poll.pages.filters.obeyed = False
     log.warning("API ignores the status filter: fetching unfinished records by ID", extra=poll.pages.where)

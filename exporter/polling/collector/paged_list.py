@@ -5,7 +5,7 @@ The list order is detected from the records themselves, and checked again at eac
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from exporter.client import Client, Request
 from exporter.model.record import FetchError
@@ -24,6 +24,23 @@ NO_PAGE = Page(())
 _NEVER = float("-inf")
 
 
+@dataclass(slots=True)
+class Parameter:
+    """A parameter that a server may ignore. It may be restarted with another version, so what is known may change."""
+
+    obeyed: bool = True
+    _ignored_at: float | None = None
+    """When the next poll began after the list ignored it."""
+
+    def try_again(self, now: float, after: float) -> None:
+        """Send the parameter again if it was ignored so many seconds ago."""
+        if not self.obeyed:
+            self._ignored_at = now if self._ignored_at is None else self._ignored_at
+            self.obeyed = now - self._ignored_at >= after
+        if self.obeyed:
+            self._ignored_at = None
+
+
 class PagedList:
     """The pages of one list, numbered from the newest one, and what was learned about the list while reading it."""
 
@@ -38,10 +55,10 @@ class PagedList:
         self.full = 1
         """The most rows that a page had: what the server gives, whatever was requested."""
         self._full_of = page_size
-        self.filters = True
-        """Whether the list obeys a status filter, as far as is known."""
-        self._unfiltered_at: float | None = None
-        """When the next poll began after it did not."""
+        self.filters = Parameter()
+        """A filter by status."""
+        self.ids = Parameter()
+        """A filter by ID."""
         self._last: int | None = None
         """The number of the last page of a list that runs oldest first; None for one that runs newest first."""
         self._known = False
@@ -73,11 +90,8 @@ class PagedList:
 
     def try_again(self, now: float, after: float) -> None:
         """Request from now on what the server refused or did not obey, if that is so many seconds ago."""
-        if not self.filters:
-            self._unfiltered_at = now if self._unfiltered_at is None else self._unfiltered_at
-            self.filters = now - self._unfiltered_at >= after
-        if self.filters:
-            self._unfiltered_at = None
+        for parameter in (self.filters, self.ids):
+            parameter.try_again(now, after)
         if self._limits.try_again(now, after):
             # Only a refusal of page 1 is learned from, and pages may have another size.
             self.forget_last_page()

@@ -77,6 +77,11 @@ class Poll:
     _unknown_of_series: dict[Key, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """A cache: the unknown values of each series met so far. Records are many, and series few."""
 
+    @property
+    def can_fetch_by_id(self) -> bool:
+        """Return whether the API returns the records that are requested by ID, as far as is known."""
+        return self.listing.can_fetch_by_id and self.pages.ids.obeyed
+
     def walk(self) -> Walk:
         """Return a new scan of the list, from its newest page."""
         return Walk(self.client, self.pages)
@@ -122,7 +127,7 @@ class Poll:
     def mark_deleted(self) -> None:
         """Mark the records as deleted upstream that enough polls have missed: no answer of this poll has them."""
         by_list = not self.records.marks.named
-        deleted = self.missing.deleted(by_id=self.listing.can_fetch_by_id, by_list=by_list)
+        deleted = self.missing.deleted(by_id=self.can_fetch_by_id, by_list=by_list)
         if deleted:
             changed = self.records.apply(
                 (), self.observation, deleted=deleted, count=lambda changed: {VANISHED.key(): len(changed)}

@@ -87,7 +87,7 @@ def finish(poll: Poll) -> None:
 
 def recheck_missing(poll: Poll) -> None:
     """Fetch records again that earlier polls missed, with half of the allowance. Raises PollError."""
-    if poll.listing.can_fetch_by_id:
+    if poll.can_fetch_by_id:
         most = max(1, poll.allowance // 2) * poll.listing.ids_per_request
         ids = poll.missing.unchecked()[:most]
         poll.allowance -= math.ceil(len(ids) / poll.listing.ids_per_request)
@@ -104,7 +104,7 @@ def compare(poll: Poll, low: float, high: float, number: int | None = None) -> f
     missing = [record for record in poll.records.between(low, high) if record[0] not in poll.met]
     if not missing:
         return None
-    if poll.listing.can_fetch_by_id:
+    if poll.can_fetch_by_id:
         poll.missing.not_shown(record_id for record_id, _ in missing)
         rechecked = {record_id for record_id, _ in missing if poll.missing.was_not_found(record_id)}
         poll.compared |= rechecked
@@ -164,6 +164,6 @@ def _fetch_some(poll: Poll, waiting: Sequence[tuple[str, float]]) -> float | Non
     poll.allowance -= math.ceil(len(ids) / poll.listing.ids_per_request)
     poll.compared.update(ids)
     missing = fetch_by_id(poll, ids)
-    if poll.listing.can_fetch_by_id:
+    if poll.can_fetch_by_id:
         poll.missing.not_found(missing)
     return waiting[most][1] if len(waiting) > most else None

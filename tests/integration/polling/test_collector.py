@@ -477,3 +477,33 @@ def test_an_old_record_that_the_first_reading_could_not_understand_is_no_new_eve
     rig.clock.now += 60
     assert poller.poll()
     assert rig.events("document_batches")[("inkit_batches_finished_total", "document", "completed")] == 1
+
+
+@pytest.mark.parametrize("ignored", [(1, 1, 1, 1, 1, 1), (1, 1, 0, 0, 1, 1), (0, 0, 1, 1, 0, 0)])
+def test_invocations_are_up_to_date_though_the_api_ignores_which_ids_are_asked_for(
+    rig: Rig, ignored: tuple[int, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What fails far down the list is known a poll after the API was first seen to ignore the parameter."""
+    caplog.set_level(logging.WARNING, "exporter")
+    rig.world.extend("invocations", [invocation(f"rend_{n}", NOW - n) for n in range(1000)])
+
+    def put(number: int, status: str) -> None:
+        created = NOW - 600.5 - number
+        rig.world.add("invocations", invocation(f"rend_open_{number}", created, destinations={"sepire": status}))
+
+    for number in range(12):
+        put(number, "In Progress")
+    poller = rig.poller("invocations")
+    for number, ignores in enumerate(ignored):
+        rig.mock_api.faults.list_faults = faults.ListFaults(ignore_filters=bool(ignores))
+        put(number, "Failed")
+        rig.world.remove("invocations", f"rend_open_{number + 6}")
+        for _ in range(3):
+            assert poller.poll()
+            rig.clock.now += 60
+        rig.clock.now += HOUR
+    for _ in range(3):
+        assert poller.poll()
+        rig.clock.now += 60
+    assert rig.exact("invocations")
+    assert "API ignores the IDs of records: reading the list for unfinished records" in caplog.text
