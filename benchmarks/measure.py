@@ -72,8 +72,8 @@ def reconciling_poll(url: str, folder: Path, collector: str) -> Cost:
     The account has all collectors and the defaults.
     """
     with exporter(url, folder, list(PATHS), {}) as (made, state):
-        [poller] = [candidate for candidate in made if candidate.facts.collector == collector]
-        with state.records(poller.facts.account, collector, Rules.of(sources()["inkit"].families)) as records:
+        [poller] = [candidate for candidate in made if candidate.status.collector == collector]
+        with state.records(poller.status.account, collector, Rules.of(sources()["inkit"].families)) as records:
             records.mark(replace(records.marks, reconciled_at=0.0))
         return _cost([poller])
 
@@ -164,8 +164,8 @@ def _cost(made: Sequence[Poller]) -> Cost:
 def _check(made: Sequence[Poller]) -> None:
     """Raise RuntimeError if a poll failed: it is quick, and would falsify the measurement."""
     for poller in made:
-        if not poller.facts.up:
-            raise RuntimeError(f"a poll failed: {poller.facts.error}")
+        if not poller.status.up:
+            raise RuntimeError(f"a poll failed: {poller.status.error}")
 
 
 def memory() -> tuple[int, int]:

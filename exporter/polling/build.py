@@ -117,7 +117,7 @@ def account_pipeline(
 ) -> AccountPipeline:
     """Build the pipeline of an account, with a poller for each of its collectors.
 
-    `known` is the facts of the pollers before a reload.
+    `known` is the status of each poller before a reload.
     """
     over = threading.Event()
     source = sources[account.system]
@@ -139,7 +139,7 @@ def account_pipeline(
         account.created_timestamps,
     )
     scope = json.dumps([account.base_url, account.filters], sort_keys=True)
-    facts_by_name = {facts.collector: facts.going_on() for facts in known if facts.system == account.system}
+    status_by_name = {status.collector: status.going_on() for status in known if status.system == account.system}
 
     def poller(name: str) -> Poller:
         polling = account.polling(name)
@@ -159,7 +159,7 @@ def account_pipeline(
             api_client,
             shared.state,
             output,
-            facts_by_name.get(name)
+            status_by_name.get(name)
             or CollectorStatus(account.name, account.system, name, stuck_alert=source.system.stuck_alert),
             Pace(polling.poll_interval, polling.stale_after, polling.stuck_after, account.webhook is not None),
             account.workflow_label,

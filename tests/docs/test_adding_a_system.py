@@ -167,7 +167,7 @@ def test_a_quiet_poll_of_a_long_list_costs_little_though_it_runs_oldest_first(po
     post.api.add(letter(f"ltr_{number}", "Delivered", made_at=made) for number, made in enumerate(dates))
     poller = post.poller()
     assert poller.poll()
-    assert poller.facts.finished == 1000
+    assert poller.status.finished == 1000
     post.clock.now += 60
     post.meter.codes.clear()
     assert poller.poll()
@@ -178,14 +178,14 @@ def test_a_letter_that_can_not_be_read_is_counted_as_rejected_by_its_field(post:
     post.api.add([letter("ltr_1", "Delivered"), letter("ltr_2", "Delivered", made_at="yesterday")])
     poller = post.poller()
     assert poller.poll()
-    assert (poller.facts.finished, list(own_counters(post.state, *poller.id).rejected)) == (1, ["made_at"])
+    assert (poller.status.finished, list(own_counters(post.state, *poller.id).rejected)) == (1, ["made_at"])
 
 
 def test_sheets_that_can_not_be_read_are_counted_as_unknown_and_the_letter_as_a_letter(post: Post) -> None:
     post.api.add([letter("ltr_1", "Delivered", sheets="two")])
     poller = post.poller()
     assert poller.poll()
-    assert poller.facts.finished == 1
+    assert poller.status.finished == 1
     assert own_counters(post.state, *poller.id).unknown_values == {"sheets": 1}
 
 
@@ -193,7 +193,7 @@ def test_a_state_that_the_page_does_not_name_is_in_flight_and_logged(post: Post)
     post.api.add([letter("ltr_1", "Lost in a snowdrift")])
     poller = post.poller()
     assert poller.poll()
-    assert (poller.facts.in_flight, dict(own_counters(post.state, *poller.id).unknown_values)) == (1, {"status": 1})
+    assert (poller.status.in_flight, dict(own_counters(post.state, *poller.id).unknown_values)) == (1, {"status": 1})
 
 
 def test_a_wrong_key_is_a_poll_that_failed(post: Post) -> None:

@@ -236,7 +236,7 @@ class Rig:
 
     def lines(self, poller: Poller, family: str, openmetrics: bool = False) -> list[str]:
         """Return the lines of a family in the snapshot."""
-        shown = next(made for made in self.board.snapshot.collectors if made.collector == poller.facts.collector)
+        shown = next(made for made in self.board.snapshot.collectors if made.collector == poller.status.collector)
         block = {**shown.gauges, **shown.counters}.get(family)
         return [] if block is None else (block.openmetrics if openmetrics else block.text).decode().splitlines()
 
@@ -268,7 +268,7 @@ class Rig:
         start = self.clock.now
         for _ in range(50):
             assert poller.poll()
-            if (poller.facts.last_reconcile or 0.0) >= start:
+            if (poller.status.last_reconcile or 0.0) >= start:
                 return
             self.clock.now += 60
         raise AssertionError("the reconciliation does not end")

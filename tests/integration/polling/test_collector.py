@@ -81,9 +81,9 @@ def test_a_backfill_logs_how_far_it_has_come(rig: Rig) -> None:
     fill(rig, 1000)
     interrupted(rig, page=30)
     poller = rig.poller("document_batches", page_size=25)
-    before = poller.facts.backfilling
+    before = poller.status.backfilling
     poller.poll()
-    assert (before, poller.facts.backfilling, poller.facts.finished) == (True, False, 1000)
+    assert (before, poller.status.backfilling, poller.status.finished) == (True, False, 1000)
 
 
 def test_a_backfill_that_was_interrupted_after_its_first_page_looks_for_no_other_page_to_resume_at(rig: Rig) -> None:
@@ -98,7 +98,7 @@ def test_a_backfill_of_a_list_in_order_is_incremental_after_it_was_interrupted(r
     interrupted(rig, page=30)
     poller = rig.poller("document_batches", page_size=25)
     assert poller.poll()
-    assert poller.facts.incremental is True
+    assert poller.status.incremental is True
 
 
 @pytest.mark.parametrize(("seconds", "kept"), [(0.0, [250, 500, 590]), (0.125, [225, 450, 590]), (2.0, None)])
@@ -131,7 +131,7 @@ def test_a_quiet_poll_costs_one_request_whatever_the_window_holds(rig: Rig, late
 
 def test_rows_of_the_past_are_not_dated_ahead(rig: Rig) -> None:
     fill(rig, 10, first=NOW - 10)
-    assert settled(rig).facts.dated_ahead == 0.0
+    assert settled(rig).status.dated_ahead == 0.0
 
 
 def test_a_dense_list_that_has_been_quiet_for_a_while_costs_one_request(rig: Rig) -> None:
@@ -258,7 +258,7 @@ def test_a_record_in_flight_that_the_api_no_longer_has_leaves_when_the_list_does
     rig.world.remove("document_batches", "rb_open")
     for _ in range(5):
         assert poller.poll()
-        assert poller.facts.in_flight == 1, "it is asked for again and again"
+        assert poller.status.in_flight == 1, "it is asked for again and again"
         rig.clock.now += 60
     rig.reconcile(poller)
     assert rig.exact("document_batches")
@@ -279,7 +279,7 @@ def test_a_record_that_is_not_found_for_some_polls_is_believed_to_be_there(rig: 
     for _ in range(polls):
         assert poller.poll()
         rig.clock.now += 60
-    assert (rig.own(poller).vanished, poller.facts.in_flight) == (0, 1)
+    assert (rig.own(poller).vanished, poller.status.in_flight) == (0, 1)
     rig.mock_api.faults.clear()
     rig.world.update("document_batches", "rb_open", destinations=FAILED)
     rig.reconcile(poller)
@@ -305,7 +305,7 @@ def test_a_deleted_record_leaves_also_where_each_poll_is_made_by_a_process_of_it
         poller = rig.poller("document_batches")
         assert poller.poll()
         rig.clock.now += HOUR
-    assert (poller.facts.finished, poller.facts.in_flight) == (count, 0)
+    assert (poller.status.finished, poller.status.in_flight) == (count, 0)
     assert rig.own(poller).vanished == 1
     with rig.state.records(rig.account, "document_batches", Rules()) as records:
         assert not records.marks.missing
@@ -406,11 +406,11 @@ def test_work_older_than_the_window_is_asked_for_at_reconciliations_only(rig: Ri
         rig.clock.now += 60
         assert poller.poll()
         assert "/batch/rb_stuck" not in [request.path for request in rig.mock_api.requests]
-        assert poller.facts.in_flight == 1
+        assert poller.status.in_flight == 1
     rig.clock.now += HOUR
     assert poller.poll()
     assert "/batch/rb_stuck" in [request.path for request in rig.mock_api.requests]
-    assert poller.facts.in_flight == 0
+    assert poller.status.in_flight == 0
     assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
 
 

@@ -303,15 +303,15 @@ def test_records_that_are_open_for_longer_than_stuck_after_are_counted_each(rig:
     poller = rig.poller("document_batches")
     assert poller.poll()
     assert stuck() == [f"batch_exporter_records_stuck{{{labels}}} 1.0"]
-    assert list(poller.facts.stuck_ids) == ["rb_1"]
+    assert list(poller.status.stuck_ids) == ["rb_1"]
     again(rig, poller)
     assert stuck() == [f"batch_exporter_records_stuck{{{labels}}} 2.0"], "the second one is seen too"
-    assert list(poller.facts.stuck_ids) == ["rb_1", "rb_2"], "the oldest first"
+    assert list(poller.status.stuck_ids) == ["rb_1", "rb_2"], "the oldest first"
     add(rig, "rb_1", NOW - HOUR - 1)
     add(rig, "rb_2", NOW - HOUR + 59)
     again(rig, poller)
     assert stuck() == [f"batch_exporter_records_stuck{{{labels}}} 0.0"]
-    assert not poller.facts.stuck_ids
+    assert not poller.status.stuck_ids
 
 
 def test_counters_about_the_polling_go_on_from_run_to_run(rig: Rig) -> None:
@@ -435,7 +435,7 @@ def test_a_clock_that_leaps_makes_nothing_stuck_and_hides_nothing(rig: Rig, leap
     time.now += 60
     rig.clock.now = time.now + leap
     assert poller.poll()
-    assert poller.facts.stuck == stuck
+    assert poller.status.stuck == stuck
 
 
 def test_many_records_that_are_stuck_at_once_are_published_together(rig: Rig) -> None:
@@ -450,7 +450,7 @@ def test_many_records_that_are_stuck_at_once_are_published_together(rig: Rig) ->
         return next(ended)
 
     drive(poller, wait, rig.clock)
-    assert poller.facts.stuck == 50
+    assert poller.status.stuck == 50
     assert len(published) <= 4
 
 
@@ -458,10 +458,10 @@ def test_a_poll_that_fails_early_says_nothing_new_of_the_list(rig: Rig) -> None:
     add(rig, "rb_1", NOW + 1800, OPEN)
     poller = rig.poller("document_batches")
     assert poller.poll()
-    assert poller.facts.dated_ahead == 1800
+    assert poller.status.dated_ahead == 1800
     rig.mock_api.faults.add(faults.status(500))
     assert not poller.poll()
-    assert poller.facts.dated_ahead == 1800
+    assert poller.status.dated_ahead == 1800
 
 
 def test_a_value_that_is_unknown_in_a_record_that_was_tried_again_is_counted_once(rig: Rig) -> None:

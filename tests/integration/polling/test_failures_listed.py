@@ -19,7 +19,7 @@ def batch(**destinations: Item) -> Item:
 
 def listed(rig: Rig, poller: Poller) -> tuple[Failure, ...]:
     return next(
-        collector for collector in rig.board.snapshot.collectors if collector.collector == poller.facts.collector
+        collector for collector in rig.board.snapshot.collectors if collector.collector == poller.status.collector
     ).failures
 
 

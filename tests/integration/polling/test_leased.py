@@ -354,5 +354,5 @@ def test_a_poll_whose_write_is_refused_ends_without_a_trace_in_metrics(rig: Rig)
         with pytest.raises(Stopping):
             step()
     assert refused == [("prod", True), ("prod", True)]
-    assert (poller.facts.up, poller.facts.error) == (None, None)
+    assert (poller.status.up, poller.status.error) == (None, None)
     assert [collector.counters for collector in rig.board.snapshot.collectors] == [{}], "nothing has risen"

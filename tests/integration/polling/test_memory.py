@@ -68,7 +68,7 @@ def test_a_quiet_collector_takes_little_memory_between_two_polls(rig: Rig, tmp_p
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert all(poller.facts.finished == ROWS for poller in (*before, *kept))
+    assert all(poller.status.finished == ROWS for poller in (*before, *kept))
     assert taken / ACCOUNTS < BYTES_EACH
     assert not [
         each for each in gc.get_objects() if isinstance(each, Record) and not any(each is other for other in others)

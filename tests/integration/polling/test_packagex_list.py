@@ -111,7 +111,7 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
         expected.update(counting.finished("batches", item))
         expected.subtract(old.get(item["id"], Counter()))
     assert rig.events("batches") == +expected
-    assert (poller.facts.incremental is True) is (rig.mock_api.faults.list_faults.order is None)
+    assert (poller.status.incremental is True) is (rig.mock_api.faults.list_faults.order is None)
 
 
 @ORDERS
@@ -296,14 +296,14 @@ def test_a_list_that_turns_round_between_two_polls_is_noticed(packagex: Rig, cap
         assert rig.exact("batches")
         assert rig.events("batches")[FAILED] == number + 1
     assert caplog.text.count("order has reversed") == 2, "from its beginning, and from its end"
-    assert poller.facts.incremental is True
+    assert poller.status.incremental is True
 
 
 def test_an_account_without_a_batch_is_well_and_its_first_failure_counts(packagex: Rig) -> None:
     rig = packagex
     poller = rig.poller("batches")
     assert poller.poll()
-    assert (poller.facts.up, poller.facts.finished) == (True, 0)
+    assert (poller.status.up, poller.status.finished) == (True, 0)
     assert rig.cost(poller) == 1
     rig.batches.add(packagex_batch("b_1", NOW + 5, status="failed"))
     rig.clock.now += 60
@@ -431,7 +431,7 @@ def test_where_both_ends_have_the_newest_moment_the_rows_between_show_the_order(
     rig.batches.extend([packagex_batch(f"b_{n}", NOW - (2 if n < 3 else 1) * DAY) for n in range(5)])
     poller = rig.poller("batches", page_size=4)
     assert poller.poll()
-    assert poller.facts.incremental is True
+    assert poller.status.incremental is True
     rig.batches.add(packagex_batch("b_late", NOW - DAY + 10, status="failed"))
     rig.reconcile(poller)
     assert rig.events("batches")[FAILED] == 1

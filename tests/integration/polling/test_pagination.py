@@ -306,7 +306,7 @@ def test_a_list_that_runs_oldest_first_loses_no_poll_when_it_is_asked_again_for_
         strict.faults.list_faults = ListFaults(order="ascending")
         poller = rig.poller("document_batches", page_size=100, asking=client(strict.url))
         for _ in range(3 * 12):
-            assert poller.poll(), poller.facts.error
+            assert poller.poll(), poller.status.error
             assert rig.exact("document_batches")
             rig.clock.now += HOUR / 12
         assert [request.status for request in strict.requests].count(422) == 3 * 2

@@ -67,7 +67,7 @@ def test_a_failed_poll_is_counted_once_though_it_is_not_known_whether_the_state_
 
 
 def shown(rig: Rig, poller: Poller) -> CollectorSnapshot:
-    return next(made for made in rig.board.snapshot.collectors if made.collector == poller.facts.collector)
+    return next(made for made in rig.board.snapshot.collectors if made.collector == poller.status.collector)
 
 
 def gauge(rig: Rig, poller: Poller, family: str) -> Mapping[str, float]:
@@ -311,7 +311,7 @@ def test_a_state_that_cannot_be_written_fails_the_poll_and_heals(rig: Rig) -> No
     rig.state.path.mkdir()
     rig.clock.now += 60
     assert not poller.poll()
-    assert poller.facts.reason is Reason.STATE
+    assert poller.status.reason is Reason.STATE
     assert b'reason="state",system="inkit"} 1.0' in shown(rig, poller).counters["batch_exporter_poll_errors_total"].text
     rig.state.path.rmdir()
     moved.rename(rig.state.path)
@@ -326,7 +326,7 @@ def test_a_state_that_another_program_has_locked_is_a_reason_of_its_own_and_heal
     rig.clock.now += 60
     with other_program(rig.state.path, "BEGIN IMMEDIATE"):
         assert not poller.poll()
-    assert poller.facts.reason is Reason.STATE_LOCKED
+    assert poller.status.reason is Reason.STATE_LOCKED
     assert poll_errors(rig, poller) == {Reason.STATE_LOCKED: 1.0}
     rig.clock.now += 60
     assert poller.poll()

@@ -47,7 +47,7 @@ def test_a_pause_that_the_api_asked_for_outlives_a_change_of_the_account(program
     [account] = program.accounts(a=BATCHES)
     program.running.change([replace(account, base_url=f"{account.base_url}/other")])
     [poller] = program.lines[-1].pollers
-    eventually(lambda: poller.facts.reason is Reason.CLIENT_ERROR)
+    eventually(lambda: poller.status.reason is Reason.CLIENT_ERROR)
 
 
 USED_UP = {"X-RateLimit-Limit": "9", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "100"}
@@ -60,7 +60,7 @@ def test_a_limit_that_is_used_up_holds_all_accounts_of_the_token_and_no_worker(p
     other = f"api_token: {TOKEN}-2, {INVOCATIONS}"
     program.change(a=BATCHES, b=BATCHES, c=other)
     pollers = {poller.id[0]: poller for line in program.lines for poller in line.pollers}
-    eventually(lambda: pollers["c"].facts.reason is Reason.AUTH)
+    eventually(lambda: pollers["c"].status.reason is Reason.AUTH)
     for account, is_held in {"a": True, "b": True, "c": False}.items():
         shown = program.live.registry.get_sample_value(
             "batch_exporter_api_paused_until_timestamp_seconds", {"account": account, "system": "inkit"}
@@ -98,7 +98,7 @@ def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(p
     program.rig.mock_api.faults.add(faults.status(401), path="/invoke", times=1)
     program.running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
     [batches], [invocations] = (line.pollers for line in program.lines)
-    eventually(lambda: program.on_board("b")[0].health.up is False and batches.facts.up is True)
+    eventually(lambda: program.on_board("b")[0].health.up is False and batches.status.up is True)
     assert program.running.healthy()
     assert program.running.not_ready() is not None
     assert program.poll(invocations)
@@ -123,7 +123,7 @@ def test_a_mistake_of_ours_is_a_failed_poll_and_the_next_one_tries_again(
     assert "internal error" in caplog.text
     rig.clock.now = NOW
     assert poller.poll()
-    assert poller.facts.up is True
+    assert poller.status.up is True
 
 
 def test_an_account_that_is_the_same_is_not_polled_again(program: Program) -> None:
@@ -202,7 +202,7 @@ def test_a_poller_that_was_told_to_end_publishes_nothing_any_more(program: Progr
     program.change(a=f"{BATCHES}, page_size: 50")
     program.wait_for_polls("a", since=changed_at)
     snapshot = program.rig.board.snapshot
-    old.facts.up = False
+    old.status.up = False
     old.publish()
     assert program.rig.board.snapshot is snapshot
 

@@ -105,7 +105,7 @@ def test_without_an_order_the_window_is_read_at_each_poll_which_is_said_once(
     fill(rig, 500)
     poller = rig.poller("document_batches", filters=filters)
     assert poller.poll()
-    assert poller.facts.incremental is True
+    assert poller.status.incremental is True
     rig.mock_api.faults.list_faults = ListFaults(order="shuffled")
     with caplog.at_level(logging.WARNING):
         for number in range(4):
@@ -116,7 +116,7 @@ def test_without_an_order_the_window_is_read_at_each_poll_which_is_said_once(
                 poller = rig.poller("document_batches", filters=filters) if alone else poller
                 assert poller.poll(), "what has gone is believed to be gone at the second one"
             assert rig.exact("document_batches")
-            assert poller.facts.incremental is False
+            assert poller.status.incremental is False
     assert caplog.text.count("not sorted by creation time") == 1
     assert rig.cost(poller) == 6 + 1, "each page once, and the last one to see which way the list runs"
     rig.mock_api.faults.clear()
@@ -139,7 +139,7 @@ def test_a_list_that_runs_oldest_first_costs_no_more_than_one_that_runs_newest_f
         assert rig.cost(poller) == 2, "the page with the new one, and one that says nothing new"
         assert rig.cost(poller) == 1
         assert rig.exact("document_batches")
-        assert poller.facts.incremental is True
+        assert poller.status.incremental is True
     assert rig.events("document_batches")[FAILURES] == 4
     rig.world.remove("document_batches", "rb_200")
     rig.world.update("document_batches", "rb_300", destinations=FAILED)
@@ -172,7 +172,7 @@ def test_a_first_page_whose_rows_are_all_of_one_moment_is_compared_with_the_last
     poller = rig.poller("document_batches")
     for number in range(3):
         assert poller.poll()
-        assert poller.facts.incremental is True
+        assert poller.status.incremental is True
         assert rig.exact("document_batches")
         rig.clock.now += 60
         rig.world.add("document_batches", document_batch(f"rb_new_{number}", rig.clock.now))
@@ -190,7 +190,7 @@ def test_a_list_that_turns_round_where_the_top_does_not_show_it_is_found_out_by_
     rig.clock.now += 60
     rig.world.add("document_batches", document_batch("rb_new", rig.clock.now, destinations=FAILED))
     assert poller.poll()
-    assert poller.facts.incremental is True
+    assert poller.status.incremental is True
     assert rig.exact("document_batches")
     assert rig.events("document_batches") == {FAILURES: 1, ("inkit_batches_finished_total", "document", "completed"): 1}
 
@@ -360,7 +360,7 @@ def test_whatever_a_record_holds_it_costs_at_most_itself(rig: Rig, system: str, 
     rig.mock_api.faults.add(faults.raw(json.dumps(body).encode()))
     poller = rig.poller("document_batches" if system == "inkit" else "batches")
     assert poller.poll()
-    assert poller.facts.finished >= 1
+    assert poller.status.finished >= 1
     assert sum(rig.own(poller).rejected.values()) >= len(ODD)
 
 

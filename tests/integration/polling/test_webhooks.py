@@ -149,7 +149,7 @@ def test_an_api_that_is_down_is_asked_once_more_and_then_as_if_no_webhooks_came(
     before = served.settled()
     assert served.post() == 202
     pollers = [poller for line in served.lines if line.account.name == "production" for poller in line.pollers]
-    eventually(lambda: all(poller.facts.up is False for poller in pollers))
+    eventually(lambda: all(poller.status.up is False for poller in pollers))
     asked = served.settled()
     assert asked - before <= ATTEMPTS * len(COLLECTORS)
     for _ in range(10):

@@ -113,12 +113,12 @@ class Scene:
 
     def reload(self) -> None:
         """Poll with a new poller, as after a change of the account's settings."""
-        self._begin(self.poller.facts.going_on())
+        self._begin(self.poller.status.going_on())
         with contextlib.suppress(StateError):
             self.poller.restore()
         self.poller.publish()
 
-    def _begin(self, facts: CollectorStatus) -> None:
+    def _begin(self, status: CollectorStatus) -> None:
         self.runner = Inline(self.pass_time)
         token = Token(self.token_file)
 
@@ -147,7 +147,7 @@ class Scene:
             client,
             self.state,
             Output(board.publish, lambda: board.last_scrape),
-            facts,
+            status,
             Pace(INTERVAL, STALE_AFTER, HOUR),
             clock=self.clocks.wall,
             ticks=self.clocks.ticks,
@@ -173,8 +173,8 @@ class Scene:
     def _note(self, good: bool) -> bool:
         if good:
             self.succeeded_at = self.clocks.true
-        elif self.poller.facts.reason is not None:
-            self.failed[self.poller.facts.reason] += 1
+        elif self.poller.status.reason is not None:
+            self.failed[self.poller.status.reason] += 1
         return good
 
     def cut_off(self, at: int = 2) -> None:
@@ -209,7 +209,7 @@ class Scene:
             counters = ("_total", "_bucket", "_count", "_sum")
             self.highest = {key: value for key, value in found.items() if key[0].endswith(counters)}
         up = found.get(("batch_exporter_up",))
-        assert up is None or bool(up) is self.poller.facts.up, "up is that of the last poll"
+        assert up is None or bool(up) is self.poller.status.up, "up is that of the last poll"
         self.last = found
         self.board.scraped(started)
         return found

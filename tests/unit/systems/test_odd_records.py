@@ -65,8 +65,8 @@ def parsed(shape: Shape, blocks: Sequence[Mapping[str, Block]]) -> list[float]:
 def rendered(shape: Shape, sums: Sums) -> Sequence[Mapping[str, Block]]:
     families = tuple(family for family in sources()[shape.system].families if shape.collector in family.zeros)
     rows = Rows(Feeds(shape.collector, families), optional=shape.collector == "invocations")
-    facts = CollectorStatus("prod", shape.system, shape.collector)
-    return gauges(rows, facts, sums).blocks, counters(rows, facts, sums).blocks
+    status = CollectorStatus("prod", shape.system, shape.collector)
+    return gauges(rows, status, sums).blocks, counters(rows, status, sums).blocks
 
 
 @pytest.mark.parametrize("shape", BY_NAME)
@@ -132,7 +132,7 @@ def poll(rig: Rig, shape: Shape, *batches: Sequence[Any]) -> Poller:
     for items in ([], *batches):
         rig.mock_api.faults.clear()
         rig.mock_api.faults.add(faults.raw(shape.body(items)), path=shape.path)
-        assert poller.poll(), poller.facts.error
+        assert poller.poll(), poller.status.error
         rig.board.scraped(rig.clock.now + 1)
         rig.clock.now += 60
     return poller
