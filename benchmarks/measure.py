@@ -60,7 +60,9 @@ def quiet_polls(url: str, folder: Path, collector: str, times: int) -> Cost:
     with exporter(url, folder, [collector], UNLIMITED) as (made, state):
         with state.records("account", collector, Rules.of(sources()["inkit"].families)) as records:
             # Just after the backfill, discovery would look for records that come late by the clocks' skew.
-            records.mark(replace(records.marks, newest_at=(records.marks.newest_at or time.time()) - _SETTLED_SECONDS))
+            records.save_checkpoint(
+                replace(records.checkpoint, newest_at=(records.checkpoint.newest_at or time.time()) - _SETTLED_SECONDS)
+            )
         # The first polls open a connection and keep what later ones reuse, such as the newest page.
         _cost(made * FIRST_POLLS)
         return _cost(made * times).each(times)
@@ -74,7 +76,7 @@ def reconciling_poll(url: str, folder: Path, collector: str) -> Cost:
     with exporter(url, folder, list(PATHS), {}) as (made, state):
         [poller] = [candidate for candidate in made if candidate.status.collector == collector]
         with state.records(poller.status.account, collector, Rules.of(sources()["inkit"].families)) as records:
-            records.mark(replace(records.marks, reconciled_at=0.0))
+            records.save_checkpoint(replace(records.checkpoint, reconciled_at=0.0))
         return _cost([poller])
 
 

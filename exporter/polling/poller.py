@@ -96,14 +96,14 @@ class Poller:
         try:
             with self._state.records(*self.id, self._collector.rules) as records:
                 status.state_created = records.begin_counting(self._clock())
-                marks = records.marks
+                checkpoint = records.checkpoint
                 self._read_failures(records)
                 totals = records.sums()
-                self._publisher.resume(marks, totals, self._collector.boot)
-                if marks.complete and marks.polled_at is not None and self._collector.continues(marks):
+                self._publisher.resume(checkpoint, totals, self._collector.boot)
+                if checkpoint.complete and checkpoint.polled_at is not None and self._collector.continues(checkpoint):
                     status.backfilling = False
-                    status.last_success, status.last_reconcile = marks.polled_at, marks.reconciled_at
-                    self._publisher.fresh(max(0.0, self._now(marks) - marks.polled_at))
+                    status.last_success, status.last_reconcile = checkpoint.polled_at, checkpoint.reconciled_at
+                    self._publisher.fresh(max(0.0, self._now(checkpoint) - checkpoint.polled_at))
                     self._count(totals)
                     self._find_stuck(records)
                     self._publisher.render_gauges()
@@ -183,7 +183,7 @@ class Poller:
 
     def _mark_scraped(self, at: float | None) -> None:
         with self._state.records(*self.id, self._collector.rules) as records:
-            records.mark(replace(records.marks, scraped_at=at))
+            records.save_checkpoint(replace(records.checkpoint, scraped_at=at))
 
     def _write_published(self) -> None:
         """Write failed polls to the state, and what may rise now. Raises StateError."""
@@ -193,13 +193,13 @@ class Poller:
         if noted and not self._failed_polls and not publisher.rising():
             return
         with self._state.records(*self.id, self._collector.rules) as records:
-            publisher.note_unseen(records.marks)
+            publisher.note_unseen(records.checkpoint)
             if scraped:
-                records.mark(replace(records.marks, scraped_at=publisher.scraped_at()))
+                records.save_checkpoint(replace(records.checkpoint, scraped_at=publisher.scraped_at()))
                 publisher.scraped_before = True
             if not publisher.buckets_noted and publisher.are_buckets_seen():
-                if records.marks.buckets != publisher.buckets:
-                    records.mark(replace(records.marks, buckets=publisher.buckets))
+                if records.checkpoint.buckets != publisher.buckets:
+                    records.save_checkpoint(replace(records.checkpoint, buckets=publisher.buckets))
                 publisher.buckets_noted = True
             status.state_created = records.begin_counting(self._clock())
             self._failed_polls.write(records)
@@ -209,21 +209,21 @@ class Poller:
                 now = self._clock()
                 starting = publisher.starting(rising)
                 records.publish(rising, now, starting)
-                publisher.note_published(starting, now, records.marks.counting_since)
+                publisher.note_published(starting, now, records.checkpoint.counting_since)
                 publisher.totals = records.sums()
 
     def _poll(self, client: Client, result: PollResult) -> None:
         status = self._status
         with self._state.records(*self.id, self._collector.rules) as records:
-            reconciled_at = records.marks.reconciled_at
-            self._publisher.note_unseen(records.marks)
+            reconciled_at = records.checkpoint.reconciled_at
+            self._publisher.note_unseen(records.checkpoint)
             records.scraped_at = self._publisher.scraped_at()
             status.state_created = records.begin_counting(self._clock())
             try:
                 self._collector.poll(
                     client, records, self._clock(), result, lambda: self._progress(records), self._ticks()
                 )
-                if records.marks.reconciled_at != reconciled_at:
+                if records.checkpoint.reconciled_at != reconciled_at:
                     records.drop_unused_series(self._publisher.folded)
             finally:
                 # Also after a poll that failed in the middle: the pages read until then are kept.
@@ -232,7 +232,7 @@ class Poller:
                 self._publisher.totals = totals = records.sums()
             self._count(totals)
             self._find_stuck(records)
-            status.last_reconcile = records.marks.reconciled_at
+            status.last_reconcile = records.checkpoint.reconciled_at
         status.last_success = self._clock()
         self._publisher.fresh()
         status.incremental = result.incremental
@@ -240,8 +240,8 @@ class Poller:
             status.backfilling = False
             log.info("backfill complete", extra={**self._where(), "records": status.finished + status.in_flight})
 
-    def _now(self, marks: Checkpoint) -> float:
-        return self._collector.time(marks, self._clock(), self._ticks())
+    def _now(self, checkpoint: Checkpoint) -> float:
+        return self._collector.time(checkpoint, self._clock(), self._ticks())
 
     def _read_failures(self, records: Records) -> None:
         self._publisher.failures = self._failed_records.describe(records.failures.all())
@@ -254,7 +254,7 @@ class Poller:
 
     def _find_stuck(self, records: Records) -> None:
         """Count the records that are stuck, and find when others become stuck until the gauges are stale."""
-        before = self._now(records.marks) - self._pace.stuck_after
+        before = self._now(records.checkpoint) - self._pace.stuck_after
         soon = records.in_flight(before, before + self._pace.stale_after)
         stuck = records.count_in_flight(before)
         self._status.stuck_ids = tuple(records.oldest_in_flight(before)) if stuck else ()

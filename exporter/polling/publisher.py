@@ -117,18 +117,21 @@ class Publisher:
         """The series beyond the cap, each with the series that shows it."""
         return self._counters.shown_as
 
-    def resume(self, marks: Checkpoint, totals: Sums, boot: str) -> None:
+    def resume(self, checkpoint: Checkpoint, totals: Sums, boot: str) -> None:
         """Count what the program before published as seen, if it had stood for long enough and was scraped."""
         self.totals = totals
-        self._starts.resume(marks.counting_since, marks.unseen(), restored=bool(totals.published()))
-        self.scraped_before = marks.scraped_at is not None
-        self.buckets_noted = marks.buckets == self.buckets
-        if marks.scraped_at is None or marks.scraped_at - (marks.published_at or 0.0) < self._pace.stands:
+        self._starts.resume(checkpoint.counting_since, checkpoint.unseen(), restored=bool(totals.published()))
+        self.scraped_before = checkpoint.scraped_at is not None
+        self.buckets_noted = checkpoint.buckets == self.buckets
+        if (
+            checkpoint.scraped_at is None
+            or checkpoint.scraped_at - (checkpoint.published_at or 0.0) < self._pace.stands
+        ):
             return
-        ago = self._clock() - marks.scraped_at
-        if marks.ticks is not None and marks.boot == boot:
+        ago = self._clock() - checkpoint.scraped_at
+        if checkpoint.ticks is not None and checkpoint.boot == boot:
             # The clock may have been set back meanwhile.
-            ago = max(ago, self._ticks() - marks.ticks)
+            ago = max(ago, self._ticks() - checkpoint.ticks)
         if ago >= 0.0:
             self._seen_before = self._ticks() - ago
             self._standing.expose(self._seen(totals.published()), -math.inf)
@@ -183,10 +186,10 @@ class Publisher:
         """Note that these series are exposed for the first time now, by `clock`: they were 0 until then."""
         self._starts.note(starting, at, counting_since)
 
-    def note_unseen(self, marks: Checkpoint) -> None:
+    def note_unseen(self, checkpoint: Checkpoint) -> None:
         """Note the new series of a checkpoint that was just read: scrapes after it may have seen them."""
-        if self._starts.told and marks.starting:
-            self._starts.adopt(marks.unseen())
+        if self._starts.told and checkpoint.starting:
+            self._starts.adopt(checkpoint.unseen())
 
     def next_change(self) -> float | None:
         """Return in how many seconds a series may rise or a record is stuck; None if nothing is waiting."""

@@ -220,7 +220,7 @@ class Rig:
     def truncated(self, collector: str) -> bool:
         """Return whether the state has found that the API does not return the whole window."""
         with self.state.records(self.account, collector, Rules()) as records:
-            return records.marks.broken_polls >= ACCEPTED_AFTER
+            return records.checkpoint.broken_polls >= ACCEPTED_AFTER
 
     def events(self, collector: str) -> Counter[Key]:
         """Return what the state has counted."""

@@ -308,7 +308,7 @@ def test_a_deleted_record_leaves_also_where_each_poll_is_made_by_a_process_of_it
     assert (poller.status.finished, poller.status.in_flight) == (count, 0)
     assert rig.own(poller).vanished == 1
     with rig.state.records(rig.account, "document_batches", Rules()) as records:
-        assert not records.marks.missing
+        assert not records.checkpoint.missing
 
 
 UNCLEAR = pytest.mark.parametrize(

@@ -224,7 +224,7 @@ class Machine(RuleBasedStateMachine):
     def truncated(self) -> bool:
         """Return whether the exporter finds that it does not get the whole window."""
         with self.state.records("prod", self.kind, Rules()) as records:
-            return records.marks.broken_polls >= ACCEPTED_AFTER
+            return records.checkpoint.broken_polls >= ACCEPTED_AFTER
 
     # What happens
 

@@ -139,7 +139,7 @@ def test_a_state_of_an_older_version_has_no_start_and_its_new_series_have(rig: R
     polled(rig, first)
     polled(rig, first)
     with rig.state.records(rig.account, "invocations", Rules()) as records:
-        records.mark(replace(records.marks, counting_since=None))
+        records.save_checkpoint(replace(records.checkpoint, counting_since=None))
     second = begin(rig)
     for _ in range(3):
         polled(rig, second)

@@ -94,7 +94,7 @@ def test_at_its_end_the_file_alone_is_a_complete_copy(rig: Rig, tmp_path: Path, 
         rules = Rules.of(sources()["inkit"].families)
         with state.records("prod", "document_batches", rules) as records:
             assert list(records.get(["rb_1"])) == ["rb_1"]
-            assert records.marks.complete
+            assert records.checkpoint.complete
 
 
 @pytest.mark.parametrize("content", [b"", b"no database " * 1000], ids=["empty", "foreign"])

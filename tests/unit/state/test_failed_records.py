@@ -108,7 +108,7 @@ def test_those_of_another_collector_are_not_touched(state: State) -> None:
 def test_the_caller_learns_whether_a_poll_has_changed_them(state: State) -> None:
     def changed(seen: Iterable[Record]) -> bool:
         with state.records("prod", "x", RULES) as records:
-            records.apply(seen, Observation(10.0, 0.0), marks=Checkpoint(polled_at=10.0))
+            records.apply(seen, Observation(10.0, 0.0), checkpoint=Checkpoint(polled_at=10.0))
             return records.failures.changed
 
     assert changed([record("a", box=1)])
