@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.snapshot import CollectorId
-from exporter.model.iso_time import iso_time
+from exporter.model.iso_time import format_iso_time
 from exporter.polling.engine import Engine
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import Schedule, Turn, first_polls
@@ -125,7 +125,7 @@ class Scheduler:
                 "backfilling": status.backfilling,
             }
             extra |= {"finished": status.finished, "in_flight": status.in_flight, "lateness": status.lateness}
-            last = None if status.last_success is None else iso_time(status.last_success, "milliseconds")
+            last = None if status.last_success is None else format_iso_time(status.last_success, "milliseconds")
             log.info("collector", extra=extra | {"last_success": last, "last_duration": status.last_duration})
 
     def _fill(self) -> float | None:
