@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,8 +13,8 @@ from exporter.client.client import Access
 from exporter.client.idle_connections import IdleConnections
 from exporter.client.memory_budget import MemoryBudget
 from exporter.client.rate_limit import RateLimiter
-from exporter.client.transport import FileTransport, RequestLimits, Tls, Transport
-from exporter.config import Account, Bounds, TLSConfig, TokenError
+from exporter.client.transport import FileTransport, RequestLimits, Transport
+from exporter.config import Account, Bounds, TokenError
 from exporter.exposition.boot_clock import ticks
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
@@ -86,7 +85,7 @@ def client(
             account.token.is_file,
             account.name,
         ),
-        Transport(_tls(account.tls_config), _proxy(account), limits=limits),
+        Transport(account.tls_config, _proxy(account), limits=limits),
         limiter or new_limiter(account),
         meter,
         runner,
@@ -95,13 +94,8 @@ def client(
 
 def file_transport(account: Account) -> FileTransport:
     """Build the transport for files on other hosts: the same proxy, but no token or client certificate."""
-    tls = replace(_tls(account.tls_config), cert_file=None, key_file=None, server_name=None)
+    tls = replace(account.tls_config, cert_file=None, key_file=None, server_name=None)
     return FileTransport(tls, _proxy(account), urlsplit(account.base_url).hostname or "")
-
-
-def _tls(tls: TLSConfig) -> Tls:
-    ca, cert, key = (None if file is None else os.fspath(file) for file in (tls.ca_file, tls.cert_file, tls.key_file))
-    return Tls(ca, cert, key, tls.server_name, tls.insecure_skip_verify)
 
 
 def _proxy(account: Account) -> str | None:

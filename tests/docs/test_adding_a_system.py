@@ -15,7 +15,7 @@ import pytest
 from exporter.client import Client, ThreadRunner
 from exporter.client.client import Access
 from exporter.client.rate_limit import RateLimiter
-from exporter.client.transport import Tls, Transport
+from exporter.client.transport import Transport
 from exporter.config import load
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
@@ -23,6 +23,7 @@ from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import Rules
 from exporter.model.record import Reason
+from exporter.model.tls import TLSConfig
 from exporter.polling.collector import Collector, Limits
 from exporter.polling.poller import Poller
 from exporter.polling.publisher import Output, Pace
@@ -121,7 +122,7 @@ class Post:
     def _client(self, key: str) -> Client:
         return Client(
             Access(self._url, self.source.system.token_header, lambda: key, 5.0, self.source.refused),
-            Transport(Tls(), None),
+            Transport(TLSConfig(), None),
             RateLimiter(1000, 4, time.monotonic),
             self.meter,
             ThreadRunner(Pauses()),

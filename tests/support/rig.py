@@ -13,7 +13,7 @@ from exporter.client import JSON, Client, ThreadRunner
 from exporter.client.client import Access
 from exporter.client.error_response import ApiErrorReader
 from exporter.client.rate_limit import RateLimiter
-from exporter.client.transport import RequestLimits, Tls, Transport
+from exporter.client.transport import RequestLimits, Transport
 from exporter.demo import faults
 from exporter.demo.faults import ListFaults
 from exporter.demo.items import Kind
@@ -27,6 +27,7 @@ from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import Rules
 from exporter.model.family import with_bounds
 from exporter.model.record import Key, Reason
+from exporter.model.tls import TLSConfig
 from exporter.model.totals import Sums
 from exporter.polling.collector import Collector, Limits
 from exporter.polling.collector.list_end import ACCEPTED_AFTER
@@ -86,7 +87,7 @@ def client(
     *,
     token: Callable[[], str] = lambda: TOKEN,
     deadline: float = GENEROUS,
-    tls: Tls | None = None,
+    tls: TLSConfig | None = None,
     proxy_url: str | None = None,
     at_once: int = 4,
     meter: Meter | None = None,
@@ -98,7 +99,7 @@ def client(
     source = sources()[system]
     return Client(
         Access(url, source.system.token_header, token, deadline, read_error or source.refused),
-        Transport(tls or Tls(), proxy_url, limits=limits),
+        Transport(tls or TLSConfig(), proxy_url, limits=limits),
         RateLimiter(1000, at_once, time.monotonic),
         meter or Meter(),
         ThreadRunner(wait or Pauses()),

@@ -6,9 +6,10 @@ import time
 import pytest
 
 from exporter.client import Client, Request, Stopping
-from exporter.client.transport import Tls, Transport
+from exporter.client.transport import Transport
 from exporter.demo import faults
 from exporter.model.record import FetchError, Reason
+from exporter.model.tls import TLSConfig
 from tests.support.patience import GENEROUS
 from tests.support.rig import Pauses, Rig, as_it_is, client
 
@@ -43,7 +44,7 @@ def test_a_request_under_way_is_cut_off_and_means_the_end_and_no_failure(rig: Ri
 
 def test_a_request_that_begins_after_the_end_is_cut_off_too(rig: Rig) -> None:
     rig.mock_api.faults.add(faults.hang())
-    transport = Transport(Tls(), None)
+    transport = Transport(TLSConfig(), None)
     transport.close()
     started = time.monotonic()
     with pytest.raises(FetchError) as caught:
