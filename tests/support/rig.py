@@ -14,7 +14,6 @@ from exporter.client.client import Access
 from exporter.client.error_response import ApiErrorReader
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import RequestLimits, Transport
-from exporter.demo import faults
 from exporter.demo.faults import ListFaults
 from exporter.demo.items import Kind
 from exporter.demo.packagex.api import PackagexApi
@@ -36,7 +35,7 @@ from exporter.polling.publisher import Output, Pace
 from exporter.state import SqliteState, State
 from exporter.systems import sources
 from exporter.systems.base import Options
-from tests.support import counting
+from tests.support import counting, faults
 from tests.support.patience import GENEROUS
 
 NOW = 1_700_000_000.0

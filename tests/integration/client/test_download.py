@@ -12,11 +12,11 @@ from exporter.client.deadline import TICK_SECONDS
 from exporter.client.download import SecretUrl, download
 from exporter.client.resolve import Address, HostResolver, system_addresses
 from exporter.client.transport import FileTransport
-from exporter.demo import faults
 from exporter.demo.faults import Delivery, Fault
 from exporter.demo.http_types import Answer
 from exporter.model.record import FetchError, Reason
 from exporter.model.tls import TLSConfig
+from tests.support import faults
 from tests.support.hosts import ipv4
 from tests.support.leap import Leap
 from tests.support.patience import GENEROUS

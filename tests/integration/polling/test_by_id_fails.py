@@ -2,10 +2,10 @@
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.faults import Fault
 from exporter.demo.items import document_batch, generations, workflow_batch
 from exporter.model.record import Reason
+from tests.support import faults
 from tests.support.rig import HOUR, NOW, Rig
 
 OPEN = {"box": generations(2, completed=1)}

@@ -2,10 +2,10 @@
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.items import generations, invocation, workflow_batch
 from exporter.model.record import Reason
 from exporter.polling.poller import Poller
+from tests.support import faults
 from tests.support.rig import DAY, HOUR, NOW, Rig
 
 FAILED = {"inkit_storage": generations(1, failed=1)}

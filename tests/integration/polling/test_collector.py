@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from exporter.client import Client, Request
-from exporter.demo import faults
+from exporter.demo.faults import Fault, ListFaults
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.model.accounting import Rules
@@ -17,6 +17,7 @@ from exporter.polling.collector import Collector, Limits, PollResult
 from exporter.polling.poller import Poller
 from exporter.systems import sources
 from exporter.systems.base import Options
+from tests.support import faults
 from tests.support.doubles import MemoryApi
 from tests.support.rig import DAY, HOUR, NOW, Rig
 
@@ -226,7 +227,7 @@ def test_pages_that_the_server_makes_smaller_are_reckoned_with(rig: Rig) -> None
     fill(rig, 2000)
     for number in range(2):
         open_batch(rig, f"rb_open_{number}", NOW - 160 * 60 - number)
-    rig.mock_api.faults.list_faults = faults.ListFaults(ignore_page_size=True)
+    rig.mock_api.faults.list_faults = ListFaults(ignore_page_size=True)
     assert rig.cost(settled(rig)) == 1 + 2
 
 
@@ -234,7 +235,7 @@ def test_pages_that_the_server_makes_smaller_are_reckoned_with(rig: Rig) -> None
 def test_where_the_list_is_filtered_batches_in_flight_are_looked_for_on_its_pages(rig: Rig, clamped: bool) -> None:
     fill(rig, 1000)
     open_batch(rig, "rb_open", NOW - 250 * 60 - 1)
-    rig.mock_api.faults.list_faults = faults.ListFaults(ignore_page_size=clamped)
+    rig.mock_api.faults.list_faults = ListFaults(ignore_page_size=clamped)
     poller = settled(rig, filters={"search": "rb"})
     rig.world.update("document_batches", "rb_open", destinations=FAILED)
     assert rig.cost(poller) == (11 if clamped else 3)
@@ -322,9 +323,7 @@ UNCLEAR = pytest.mark.parametrize(
 
 
 @UNCLEAR
-def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_was_deleted(
-    rig: Rig, fault: faults.Fault
-) -> None:
+def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_was_deleted(rig: Rig, fault: Fault) -> None:
     fill(rig, 500)
     open_batch(rig, "rb_open", NOW - DAY / 4)
     poller = settled(rig)
@@ -339,7 +338,7 @@ def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_was_dele
 
 @UNCLEAR
 def test_a_record_that_the_list_no_longer_shows_is_kept_while_the_answers_for_its_id_can_not_be_understood(
-    rig: Rig, fault: faults.Fault
+    rig: Rig, fault: Fault
 ) -> None:
     fill(rig, 500)
     open_batch(rig, "rb_open", NOW - DAY / 4)
@@ -363,7 +362,7 @@ def test_a_list_that_is_not_found_is_no_proof_that_its_records_were_deleted(rig:
     def refuse(kind: str, page: int) -> None:
         rig.mock_api.faults.add(faults.status(404), times=1)
 
-    rig.mock_api.faults.list_faults = faults.ListFaults(before_page=refuse)
+    rig.mock_api.faults.list_faults = ListFaults(before_page=refuse)
     assert not poller.poll()
     assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 1}
     assert rig.own(poller).vanished == 0
@@ -495,7 +494,7 @@ def test_invocations_are_up_to_date_though_the_api_ignores_which_ids_are_asked_f
         put(number, "In Progress")
     poller = rig.poller("invocations")
     for number, ignores in enumerate(ignored):
-        rig.mock_api.faults.list_faults = faults.ListFaults(ignore_filters=bool(ignores))
+        rig.mock_api.faults.list_faults = ListFaults(ignore_filters=bool(ignores))
         put(number, "Failed")
         rig.world.remove("invocations", f"rend_open_{number + 6}")
         for _ in range(3):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.items import Item, document_batch, generations, invocation
 from exporter.exposition.catalog import Feeds
 from exporter.exposition.samples import Shape
@@ -14,6 +13,7 @@ from exporter.exposition.snapshot import CollectorSnapshot, SnapshotStore
 from exporter.polling import publisher
 from exporter.polling.poller import Poller
 from exporter.state import prepared
+from tests.support import faults
 from tests.support.driving import drive
 from tests.support.pages import DOCS
 from tests.support.rig import HOUR, NOW, Clock, Rig

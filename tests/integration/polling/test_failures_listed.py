@@ -1,11 +1,11 @@
 """From a mock API's records to the failures on the board: what is listed, when, and after a restart."""
 
-from exporter.demo import faults
 from exporter.demo.items import Item, document_batch, generations, invocation
 from exporter.demo.packagex.items import packagex_batch
 from exporter.exposition.snapshot import Failure
 from exporter.polling.poller import Poller
 from exporter.state import prepared
+from tests.support import faults
 from tests.support.rig import HOUR, NOW, Rig
 
 

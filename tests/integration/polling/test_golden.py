@@ -19,7 +19,6 @@ import pytest
 
 from exporter.client import ThreadRunner
 from exporter.config import load
-from exporter.demo import faults
 from exporter.demo.packagex.listing import PackagexReadings
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
@@ -31,6 +30,7 @@ from exporter.web.app import App
 from exporter.web.routes import Probes
 from exporter.web.server.listen import listen
 from exporter.web.server.server import Server
+from tests.support import faults
 from tests.support.patience import GENEROUS
 from tests.support.rig import Rig
 

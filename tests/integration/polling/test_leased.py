@@ -11,7 +11,6 @@ import pytest
 
 from exporter.client import Stopping
 from exporter.config.token import Token
-from exporter.demo import faults
 from exporter.demo.items import document_batch, generations
 from exporter.model.accounting import Rules
 from exporter.model.record import Refused, StateError
@@ -22,6 +21,7 @@ from exporter.replicas.replica import Replicas
 from exporter.replicas.surroundings import Accounts
 from exporter.replicas.values import Configured
 from exporter.state import Records, Sizes, SqliteState
+from tests.support import faults
 from tests.support.at_work import Program
 from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import NOW, Rig

@@ -8,13 +8,13 @@ from typing import cast
 import pytest
 
 from exporter.config.token import Token, TokenError
-from exporter.demo import faults
 from exporter.demo.faults import Fault, ListFaults
 from exporter.demo.items import Kind, document_batch
 from exporter.exposition.status import CollectorStatus
 from exporter.model.record import FetchError, Reason
 from exporter.polling.poller import Poller
 from exporter.polling.scheduler import Scheduler
+from tests.support import faults
 from tests.support.driving import drive
 from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import HOUR, NOW, TOKEN, Rig, client

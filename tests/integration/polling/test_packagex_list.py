@@ -13,7 +13,6 @@ from typing import Any, cast
 import pytest
 
 from exporter.client import Client, Request
-from exporter.demo import faults
 from exporter.demo.faults import ListFaults
 from exporter.demo.items import Item
 from exporter.demo.packagex.api import PackagexApi
@@ -23,7 +22,7 @@ from exporter.demo.packagex.simulation import PackagexPace, PackagexSimulation
 from exporter.exposition.samples import Shape
 from exporter.model.record import FetchError, Key, Reason
 from exporter.polling import publisher
-from tests.support import counting
+from tests.support import counting, faults
 from tests.support.doubles import MemoryApi
 from tests.support.rig import DAY, HOUR, NOW, Rig
 

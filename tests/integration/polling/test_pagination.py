@@ -10,7 +10,6 @@ from typing import Any, cast
 import pytest
 
 from exporter.client import Client, Request
-from exporter.demo import faults
 from exporter.demo.faults import ListFaults
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import document_batch
@@ -22,6 +21,7 @@ from exporter.polling.collector.paged_list import PagedList
 from exporter.polling.collector.pagination import MOST_UNREADABLE, Order, Walk
 from exporter.systems import sources
 from exporter.systems.base import Options, Page
+from tests.support import faults
 from tests.support.doubles import MemoryApi
 from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig, client
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.items import document_batch, invocation
 from exporter.polling import build
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options
+from tests.support import faults
 from tests.support.at_work import Program
 from tests.support.rig import DAY, Rig
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.faults import Fault, ListFaults
 from exporter.demo.items import document_batch, generations, invocation, workflow_batch
 from exporter.demo.listing import Readings
@@ -20,6 +19,7 @@ from exporter.model.accounting import Rules
 from exporter.model.record import Key, Reason, StateError
 from exporter.polling.poller import Poller
 from exporter.state import Records, Sizes, State
+from tests.support import faults
 from tests.support.driving import drive
 from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig, own_counters
 from tests.support.state_file import other_program

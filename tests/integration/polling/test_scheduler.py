@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
+from tests.support import faults
 from tests.support.at_work import Program
 from tests.support.patience import eventually
 from tests.support.rig import TOKEN, Rig

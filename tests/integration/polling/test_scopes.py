@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.polling.poller import Poller
+from tests.support import faults
 from tests.support.rig import DAY, HOUR, NOW, Rig
 
 OPEN = {"sepire": generations(1)}

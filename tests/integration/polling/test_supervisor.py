@@ -11,11 +11,11 @@ from typing import cast
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.model.accounting import Rules
 from exporter.model.record import Reason, StateError
 from exporter.polling.poller import Poller
+from tests.support import faults
 from tests.support.at_work import Program
 from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import NOW, TOKEN, Rig

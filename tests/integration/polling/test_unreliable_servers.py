@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.faults import ListFaults
 from exporter.demo.items import Item, Kind, document_batch, generations, invocation
 from exporter.demo.listing import Readings
@@ -21,7 +20,7 @@ from exporter.model.record import Key, Reason
 from exporter.polling.collector import Collector, Limits, PollResult
 from exporter.systems import sources
 from exporter.systems.base import Options
-from tests.support import counting
+from tests.support import counting, faults
 from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig, client
 
 FAILED = {"inkit_storage": generations(1, failed=1)}

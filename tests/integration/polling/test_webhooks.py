@@ -12,7 +12,7 @@ import pytest
 
 from exporter.cli.webhooks import made
 from exporter.client.retry import ATTEMPTS
-from exporter.demo import faults
+from exporter.demo.faults import Fault
 from exporter.demo.items import document_batch, generations
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
@@ -24,6 +24,7 @@ from exporter.web.routes import Probes
 from exporter.web.server.connection import DEFAULTS
 from exporter.web.server.listen import listen
 from exporter.web.server.server import Server
+from tests.support import faults
 from tests.support.at_work import Program
 from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import Rig
@@ -140,7 +141,7 @@ def test_who_can_not_sign_brings_no_poll(rig: Rig, served: Served, account: str,
     ids=["500", "401", "429", "reset"],
 )
 def test_an_api_that_is_down_is_asked_once_more_and_then_as_if_no_webhooks_came(
-    rig: Rig, served: Served, fault: faults.Fault, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, served: Served, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nothing but the failed poll keeps others from being asked for.
     monkeypatch.setattr(schedule, "ASKED_POLLS", math.inf)

@@ -13,11 +13,11 @@ from exporter.client import Client, Request, ThreadRunner, retry
 from exporter.client.client import Access
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.transport import Answer, Transport
-from exporter.demo import faults
 from exporter.demo.rate_limit import RateLimit, Style
 from exporter.demo.server import MockApi
 from exporter.model.record import FetchError
 from exporter.model.tls import TLSConfig
+from tests.support import faults
 from tests.support.patience import GENEROUS
 from tests.support.rig import NOW, TOKEN, Meter, Pauses, Rig, client
 

@@ -16,9 +16,10 @@ from exporter.client.memory_budget import MemoryBudget, Reservation
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.resolve import SYSTEM
 from exporter.client.transport import RequestLimits, Transport
-from exporter.demo import faults
+from exporter.demo.faults import Fault
 from exporter.model.record import FetchError, Reason
 from exporter.model.tls import TLSConfig
+from tests.support import faults
 from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import TOKEN, Meter, Pauses, Rig, as_it_is, client
 from tests.support.scripted import scripted
@@ -106,7 +107,7 @@ def test_an_answer_that_was_dropped_without_a_word_keeps_no_other_waiting() -> N
         pytest.param(faults.drip(0.05), id="drips"),
     ],
 )
-def test_however_a_request_ends_its_room_is_free_again(rig: Rig, fault: faults.Fault) -> None:
+def test_however_a_request_ends_its_room_is_free_again(rig: Rig, fault: Fault) -> None:
     budget = MemoryBudget()
     rig.mock_api.faults.add(fault)
     access = Access(rig.mock_api.url, "Token", lambda: TOKEN, 0.5)

@@ -13,7 +13,6 @@ from prometheus_client import parser as text_parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from exporter.client.decoding import decode
-from exporter.demo import faults
 from exporter.exposition.catalog import Feeds
 from exporter.exposition.samples import Shape as Rows
 from exporter.exposition.samples import counters, gauges
@@ -27,6 +26,7 @@ from exporter.polling.poller import Poller
 from exporter.state import Observation, prepared
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options, Page
+from tests.support import faults
 from tests.support.odd import SHAPES, Shape
 from tests.support.properties import examples
 from tests.support.rig import Rig, own_counters
