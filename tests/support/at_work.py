@@ -1,6 +1,7 @@
 """Accounts at work: a supervisor with its scheduler, against the mock API."""
 
 import json
+import time
 from pathlib import Path
 
 import yaml
@@ -79,6 +80,16 @@ class Program:
 
     def asked(self) -> list[str]:
         return [request.path for request in self.rig.mock_api.requests]
+
+    def paused_for(self, account: str) -> float:
+        """Return for how many seconds its API wants no request of an account, as a scrape says; 0 if it does not."""
+        labels = {"account": account, "system": "inkit"}
+        until = self.live.registry.get_sample_value("batch_exporter_api_paused_until_timestamp_seconds", labels)
+        return 0.0 if until is None else until - time.time()
+
+    def continues(self, account: Account) -> bool:
+        """Return whether the pause and the slots of an account's last rate limiter are kept for its next one."""
+        return self.shared.limiters.made(account)[1]
 
     def on_board(self, account: str) -> list[CollectorSnapshot]:
         return [collector for collector in self.rig.board.snapshot.collectors if collector.account == account]

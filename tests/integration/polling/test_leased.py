@@ -297,9 +297,11 @@ def test_nothing_is_kept_of_accounts_that_were_lost_and_removed(program: Program
     leased.start(program.accounts(a=BATCHES, b=BATCHES))
     do(program, leased, "claimed", "a", "b")
     do(program, leased, "lost", "a", "b")
-    assert len(program.shared.limiters) == 2, "what is lost may come back while its API wants no requests"
-    leased.change(program.accounts(b=BATCHES))
-    assert len(program.shared.limiters) == 1
+    lost, removed = program.accounts(b=BATCHES), program.accounts(a=BATCHES)
+    assert program.continues(lost[0]), "what is lost may come back while its API wants no requests"
+    leased.change(lost)
+    assert program.continues(lost[0])
+    assert not program.continues(removed[0])
 
 
 def test_at_the_end_leases_are_left_once_and_changes_have_no_effect(program: Program, leased: LeasedSupervisor) -> None:

@@ -37,7 +37,7 @@ INVOCATIONS = "collectors: [invocations]"
 def test_a_pause_that_the_api_asked_for_outlives_a_change_of_the_account(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(429, {"Retry-After": "100"}), times=1)
     program.running.start(program.accounts(a=BATCHES))
-    eventually(lambda: program.shared.limiters.held_for("a") > 9)
+    eventually(lambda: program.paused_for("a") > 9)
     program.change(a=f"{BATCHES}, page_size: 50")
     [poller] = program.lines[-1].pollers
     poll = program.scheduler.engine.submit(program.lines[-1].over, poller.poll)
@@ -56,16 +56,13 @@ USED_UP = {"X-RateLimit-Limit": "9", "X-RateLimit-Remaining": "0", "X-RateLimit-
 def test_a_limit_that_is_used_up_holds_all_accounts_of_the_token_and_no_worker(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(200, USED_UP, b"null"), times=1)
     program.running.start(program.accounts(a=BATCHES))
-    eventually(lambda: program.shared.limiters.held_for("a") > 9)
+    eventually(lambda: program.paused_for("a") > 9)
     other = f"api_token: {TOKEN}-2, {INVOCATIONS}"
     program.change(a=BATCHES, b=BATCHES, c=other)
     pollers = {poller.id[0]: poller for line in program.lines for poller in line.pollers}
     eventually(lambda: pollers["c"].status.reason is Reason.AUTH)
     for account, is_held in {"a": True, "b": True, "c": False}.items():
-        shown = program.live.registry.get_sample_value(
-            "batch_exporter_api_paused_until_timestamp_seconds", {"account": account, "system": "inkit"}
-        )
-        assert (shown is not None) is is_held
+        assert (program.paused_for(account) > 0) is is_held
     held = [program.scheduler.engine.submit(name, pollers[name].poll) for name in ("a", "b")]
     assert concurrent.futures.wait(held, 0.3).done == set()
     assert program.asked() == ["/batch", "/invoke"]
@@ -91,7 +88,8 @@ def test_nothing_is_kept_of_accounts_that_were_removed(program: Program) -> None
     program.running.start(program.accounts(a=BATCHES, b=BATCHES))
     for number in range(3):
         program.change(a=BATCHES, **{f"b{number}": BATCHES})
-    assert len(program.shared.limiters) == 2
+    back = program.accounts(a=BATCHES, b=BATCHES, b0=BATCHES, b1=BATCHES, b2=BATCHES)
+    assert [account.name for account in back if program.continues(account)] == ["a", "b2"]
 
 
 def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(program: Program) -> None:

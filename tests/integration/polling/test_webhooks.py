@@ -162,8 +162,7 @@ def test_who_is_told_to_wait_waits_however_many_webhooks_come(rig: Rig, served: 
     rig.mock_api.faults.add(faults.status(429, {"Retry-After": "100"}))
     before = served.settled()
     assert served.post() == 202
-    limiters = served.shared.limiters
-    eventually(lambda: limiters.held_for("production") > 50)
+    eventually(lambda: served.paused_for("production") > 50)
     eventually(lambda: served.scheduler.workers.busy == 0)
     asked = len(rig.mock_api.requests)
     assert asked - before <= len(COLLECTORS)

@@ -110,7 +110,7 @@ def test_requests_under_way_count_as_made() -> None:
     assert transport.begun.wait(GENEROUS)
     asking.get(BATCHES)
     # Of the clock that time passes on meanwhile.
-    assert 5 < limiter.held_for() <= 30
+    assert 5 < limiter.paused_for() <= 30
     transport.end.set()
     first.join(GENEROUS)
 
