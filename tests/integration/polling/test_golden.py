@@ -61,7 +61,7 @@ def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
         fault = faults.status(int(status), body=page.read_bytes())
         rig.mock_api.faults.add(fault, "/" + path.replace("__", "/"))
     config_file = tmp_path / "config.yaml"
-    config_file.write_text((case.folder / "config.yaml").read_text().replace("STAND_IN", rig.mock_api.url))
+    config_file.write_text((case.folder / "config.yaml").read_text().replace("MOCK_API_URL", rig.mock_api.url))
     systems = {name: source.system for name, source in sources().items()}
     board = SnapshotStore()
     live = SelfMetrics("1.2.3", "abc", board)
