@@ -88,15 +88,15 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
 ) -> None:
     rig = packagex
     runs(rig, order)
-    life = PackagexSimulation(rig.batches, random.Random(11), PackagexPace(batches=1 / 10))
-    life.history(NOW, days=5, batches=250)
+    simulation = PackagexSimulation(rig.batches, random.Random(11), PackagexPace(batches=1 / 10))
+    simulation.history(NOW, days=5, batches=250)
     old = {item["id"]: counting.finished("batches", item) for item in rig.batches.items()}
     rig.mock_api.faults.list_faults = list_faults(rig)
     poller = rig.poller("batches", page_size=25, allowance=12)
     assert poller.poll()
     for _ in range(10):
         rig.clock.now += 60
-        life.step(rig.clock.now)
+        simulation.step(rig.clock.now)
         assert poller.poll()
     rig.mock_api.faults.list_faults = ListFaults(
         order=rig.mock_api.faults.list_faults.order, repeat_ids=rig.mock_api.faults.list_faults.repeat_ids

@@ -109,14 +109,14 @@ def vendor_totals(rig: Rig) -> Counter[Key]:
 
 
 def test_a_random_world_of_thousands_of_records_is_counted_exactly_while_it_moves(rig: Rig) -> None:
-    life = Simulation(rig.world, random.Random(3), stuck_from=NOW)
-    life.history(NOW, days=5, records=3000)
+    simulation = Simulation(rig.world, random.Random(3), stuck_from=NOW)
+    simulation.history(NOW, days=5, records=3000)
     pollers = [rig.poller(name) for name in ("document_batches", "workflow_batches", "invocations")]
     for _ in range(6):
         assert all(poller.poll() for poller in pollers)
         assert vendor_totals(rig) == independent_count(rig, rig.clock.now - 7 * DAY)
         rig.clock.now += 60
-        life.step(rig.clock.now)
+        simulation.step(rig.clock.now)
 
 
 def test_gauges_are_absent_until_the_window_has_been_read_once(rig: Rig) -> None:

@@ -138,7 +138,7 @@ def test_an_account_that_is_the_same_is_not_polled_again(program: Program) -> No
     assert running.not_ready() is None
 
 
-def test_accounts_mock_api_the_order_of_the_last_configuration(program: Program) -> None:
+def test_accounts_are_in_the_order_of_the_last_configuration(program: Program) -> None:
     program.running.start(program.accounts(a=BATCHES, b=BATCHES))
     program.change(c=BATCHES, b=BATCHES, a=f"{BATCHES}, page_size: 50")
     assert [collector.account for collector in program.rig.board.snapshot.collectors] == ["c", "b", "a"]

@@ -69,8 +69,8 @@ def deleting(rig: Rig) -> ListFaults:
 def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted_once(
     rig: Rig, list_faults: Callable[[Rig], ListFaults]
 ) -> None:
-    life = Simulation(rig.world, random.Random(11))
-    life.history(NOW, days=5, records=700)
+    simulation = Simulation(rig.world, random.Random(11))
+    simulation.history(NOW, days=5, records=700)
     old = {item["id"]: counting.finished("document_batches", item) for item in rig.world.items("document_batches")}
     rig.mock_api.faults.list_faults = list_faults(rig)
     poller = rig.poller("document_batches", page_size=25, allowance=30)
@@ -78,7 +78,7 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
     seen: dict[str, Item] = {}
     for _ in range(10):
         rig.clock.now += 60
-        life.step(rig.clock.now)
+        simulation.step(rig.clock.now)
         assert poller.poll()
         seen.update({item["id"]: item for item in rig.world.items("document_batches")})
     rig.mock_api.faults.list_faults = ListFaults(

@@ -107,7 +107,7 @@ def test_only_what_is_not_ours_is_refused_and_it_is_left_as_it_was(rig: Rig, tmp
     assert (str(path) in done.stderr) is bool(content)
 
 
-def test_neither_the_token_nor_customers_data_mock_api_any_of_its_files(rig: Rig, tmp_path: Path) -> None:
+def test_neither_the_token_nor_customers_data_is_in_any_of_its_files(rig: Rig, tmp_path: Path) -> None:
     parameters = {"name": "CANARY-PERSON"}
     rig.world.add("invocations", invocation("rend_1", time.time(), merge_parameters=parameters, name="CANARY-NAME"))
     arguments = config(rig, tmp_path)

@@ -121,7 +121,7 @@ def test_marks_that_nobody_wrote_say_that_nothing_is_known(records: Records) -> 
     assert known == {"backfilled_page": 1, "reconciled_page": 1}
 
 
-def test_counters_mock_api_the_order_in_which_they_first_rose(records: Records) -> None:
+def test_counters_are_in_the_order_in_which_they_first_rose(records: Records) -> None:
     records.apply([record("old", {A: 1, B: 1})], Observation(200.0, None))
     for name, key in (("r1", B), ("r2", A), ("r3", B), ("r4", OTHER)):
         records.apply([record(name, {key: 1})], NEW)
