@@ -66,8 +66,8 @@ class Program:
         """Wait until each of their collectors has been polled with success after a moment (epoch seconds)."""
 
         def done() -> bool:
-            health = [collector.health for account in accounts for collector in self.on_board(account)]
-            return all(state.up and (state.last_success or 0.0) >= since for state in health)
+            statuses = [collector.status for account in accounts for collector in self.on_board(account)]
+            return all(status.up and (status.last_success or 0.0) >= since for status in statuses)
 
         eventually(done)
 
@@ -96,7 +96,7 @@ class Program:
 
     def shown(self, account: str, family: str) -> str:
         blocks = [
-            collector.gauges.get(family) or collector.counters.get(family) or collector.status.get(family)
+            collector.gauges.get(family) or collector.counters.get(family) or collector.status_gauges.get(family)
             for collector in self.on_board(account)
         ]
         return "".join(block.text.decode() for block in blocks if block is not None)

@@ -65,9 +65,9 @@ def polled(
 def calm() -> SnapshotStore:
     """Return a board on which nothing is wrong, and nothing has failed for hours."""
     board = SnapshotStore()
-    health = polled(True, True, NOW - 20, 1234, 5, oldest_in_flight=NOW - 9 * MINUTE)
+    status = polled(True, True, NOW - 20, 1234, 5, oldest_in_flight=NOW - 9 * MINUTE)
     for name, failures in (("document_batches", DOCUMENTS[2:]), ("workflow_batches", ()), ("invocations", ())):
-        board.publish(CollectorSnapshot("production", "inkit", name, {}, FOREVER, {}, health, failures))
+        board.publish(CollectorSnapshot("production", "inkit", name, {}, FOREVER, {}, status, failures))
     return board
 
 
@@ -81,7 +81,7 @@ def with_problems() -> SnapshotStore:
     limited = polled(False, True, NOW - 4 * MINUTE, 310, 2, slow, Reason.RATE_LIMITED, NOW - 12 * MINUTE)
     refused = polled(False, False, None, 0, 0, "GET /batch: the API refuses the token (401)", Reason.AUTH)
     reading = polled(None, False, None, 12_400, 3)
-    for account, system, name, health, failures in (
+    for account, system, name, status, failures in (
         ("production", "inkit", "document_batches", busy, DOCUMENTS),
         ("production", "inkit", "workflow_batches", quiet, ()),
         ("production", "inkit", "invocations", many, INVOCATIONS),
@@ -91,6 +91,6 @@ def with_problems() -> SnapshotStore:
         ("archive", "inkit", "invocations", reading, ()),
     ):
         board.publish(
-            CollectorSnapshot(account, system, name, {}, 0.0 if health.backfilling else FOREVER, {}, health, failures)
+            CollectorSnapshot(account, system, name, {}, 0.0 if status.backfilling else FOREVER, {}, status, failures)
         )
     return board

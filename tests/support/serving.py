@@ -71,10 +71,10 @@ class Program:
             webhooks=webhooks,
         )
 
-    def publish(self, account: str, health: CollectorStatus, series: int = 1) -> None:
+    def publish(self, account: str, status: CollectorStatus, series: int = 1) -> None:
         samples = [Sample((f"{account}-{number}",), number) for number in range(series)]
-        status = {WIDE.name: render(WIDE, samples)}
-        self.board.publish(CollectorSnapshot(account, "inkit", "invocations", {}, 0.0, status, health))
+        gauges = {WIDE.name: render(WIDE, samples)}
+        self.board.publish(CollectorSnapshot(account, "inkit", "invocations", {}, 0.0, gauges, status))
 
 
 def hasty(seconds: float) -> Limits:

@@ -85,7 +85,7 @@ def choose(collectors: Iterable[CollectorSnapshot], query: Query) -> Chosen:
     matching = [_matching(collector, query) for collector in covered]
     # Each collector's failures are in this order already: of a thousand collectors only the first few are looked at.
     merged = heapq.merge(*map(_joined, covered, matching), key=_order, reverse=True)
-    behind = [collector for collector in covered if collector.health.up is False]
+    behind = [collector for collector in covered if collector.status.up is False]
     return Chosen(list(itertools.islice(merged, query.limit)), sum(map(len, matching)), behind)
 
 

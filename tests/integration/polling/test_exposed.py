@@ -477,7 +477,7 @@ def test_a_value_that_is_unknown_in_a_record_that_was_tried_again_is_counted_onc
 def test_since_when_counters_count_is_told_and_changes_only_with_a_new_state(rig: Rig, tmp_path: Path) -> None:
     def created(rig: Rig) -> float:
         [made] = rig.board.snapshot.collectors
-        return float(made.status["batch_exporter_state_created_timestamp_seconds"].text.split()[-1])
+        return float(made.status_gauges["batch_exporter_state_created_timestamp_seconds"].text.split()[-1])
 
     rig.mock_api.faults.add(faults.status(500))
     assert not rig.poller("document_batches").poll()

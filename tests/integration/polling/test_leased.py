@@ -218,7 +218,7 @@ def test_an_account_whose_state_is_damaged_keeps_no_other_from_beginning(
     leased.start(program.accounts(a=BATCHES, b=BATCHES, c=BATCHES))
     do(program, leased, "claimed", "a", "b", "c")
     program.wait_for_polls("a", "c")
-    eventually(lambda: program.on_board("b")[0].health.up is False)
+    eventually(lambda: program.on_board("b")[0].status.up is False)
 
 
 def test_nothing_is_left_of_accounts_whose_beginning_was_refused(program: Program, leased: LeasedSupervisor) -> None:

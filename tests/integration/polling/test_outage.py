@@ -38,7 +38,7 @@ def run(rig: Rig, poller: Poller, seconds: float) -> int:
 def backoff(rig: Rig) -> float:
     """Return the backoff that the last snapshot shows."""
     [made] = rig.board.snapshot.collectors
-    return float(made.status[BACKOFF].text.split()[-1])
+    return float(made.status_gauges[BACKOFF].text.split()[-1])
 
 
 @pytest.mark.parametrize(

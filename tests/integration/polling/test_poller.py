@@ -123,13 +123,13 @@ def test_gauges_are_absent_until_the_window_has_been_read_once(rig: Rig) -> None
     poller = rig.poller("document_batches")
     poller.publish()
     assert shown(rig, poller).gauges == {}
-    assert shown(rig, poller).health.backfilling
+    assert shown(rig, poller).status.backfilling
     rig.mock_api.faults.add(faults.status(500), times=3)
     assert not poller.poll()
     assert shown(rig, poller).gauges == {}
     assert poller.poll()
     assert "inkit_batches" in shown(rig, poller).gauges
-    assert not shown(rig, poller).health.backfilling
+    assert not shown(rig, poller).status.backfilling
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,10 @@ def test_a_failed_poll_keeps_the_last_numbers_and_the_next_good_one_heals_it(
     after = shown(rig, poller)
     assert after.gauges == before.gauges
     assert after.fresh_until == before.fresh_until
-    assert after.health.up is False
+    assert after.status.up is False
     assert rig.own(poller).poll_errors == {reason: 1}
     assert b'batch_exporter_up{account="prod",collector="document_batches",system="inkit"} 0.0\n' in (
-        after.status["batch_exporter_up"].text
+        after.status_gauges["batch_exporter_up"].text
     )
 
     rig.mock_api.faults.clear()

@@ -66,7 +66,7 @@ def totals(number: int = 1) -> Sums:
 
 
 def lines(snapshot: CollectorSnapshot) -> dict[str, Block]:
-    return {**snapshot.gauges, **snapshot.counters, **snapshot.status}
+    return {**snapshot.gauges, **snapshot.counters, **snapshot.status_gauges}
 
 
 def rendered_again(before: CollectorSnapshot, after: CollectorSnapshot) -> set[str]:
@@ -88,7 +88,7 @@ def test_a_rise_between_polls_renders_no_row_about_polling() -> None:
     before = scene.poll(totals())
     scene.publisher.totals = totals(2)
     scene.publisher.update()
-    assert {name for name in rendered_again(before, scene.published[-1]) if name in before.status} == set()
+    assert {name for name in rendered_again(before, scene.published[-1]) if name in before.status_gauges} == set()
     assert b'status="failed"} 2.0' in scene.published[-1].counters["inkit_invocations_finished_total"].text
 
 
@@ -160,8 +160,8 @@ def test_whatever_changes_what_is_published_is_what_rendering_everything_gives(
         before = counters(shape, status, replace(known, counters={**known.counters, **of_state}), before.series)
         assert snapshot.gauges == shown
         assert snapshot.counters == before.blocks
-        assert snapshot.status == status_blocks(status)
-        assert snapshot.health == status
+        assert snapshot.status_gauges == status_blocks(status)
+        assert snapshot.status == status
 
 
 OPEN = Family("x_total", "counter", "X.", ("account", "status", "flow"), {"invocations": {"status": ("ok", "bad")}})
