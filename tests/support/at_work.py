@@ -28,7 +28,7 @@ class Program:
         self.interval = interval
         self.scheduler = Scheduler(workers)
         self.shared = Shared(rig.state, rig.board, self.live, self.scheduler.runner)
-        self.lines: list[AccountPipeline] = []
+        self.pipelines: list[AccountPipeline] = []
         self.running = Supervisor(rig.board, self._make, self.scheduler, self.shared.limiters.keep)
         self.breaks = False
         self.stops = False
@@ -38,8 +38,8 @@ class Program:
             raise RuntimeError("can't start new thread")
         if self.stops:
             self.running.stop()
-        self.lines.append(account_pipeline(account, sources(), self.shared, known))  # type: ignore[arg-type]
-        return self.lines[-1]
+        self.pipelines.append(account_pipeline(account, sources(), self.shared, known))  # type: ignore[arg-type]
+        return self.pipelines[-1]
 
     def accounts(self, **given: str) -> tuple[Account, ...]:
         """Return accounts by name, each with its own settings beside the common ones."""
@@ -58,7 +58,7 @@ class Program:
         """End all polls, as the program does at its end."""
         self.running.stop()
         self.rig.mock_api.faults.clear()
-        for each in self.lines:
+        for each in self.pipelines:
             each.close()
         assert self.scheduler.engine.stop(GENEROUS)
 

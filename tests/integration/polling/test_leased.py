@@ -116,10 +116,10 @@ def test_when_an_account_is_lost_no_poll_of_it_is_under_way_any_more(
     program.rig.mock_api.faults.add(faults.hang())
     leased.start(program.accounts(a=BATCHES))
     do(program, leased, "claimed", "a")
-    [line], engine = program.lines, program.scheduler.engine
-    eventually(lambda: engine.submit("test", lambda: bool(engine.tasks_of(line.over))).result())
+    [pipeline], engine = program.pipelines, program.scheduler.engine
+    eventually(lambda: engine.submit("test", lambda: bool(engine.tasks_of(pipeline.over))).result())
     do(program, leased, "lost", "a")
-    assert engine.submit("test", lambda: not engine.tasks_of(line.over)).result()
+    assert engine.submit("test", lambda: not engine.tasks_of(pipeline.over)).result()
 
 
 def test_all_that_begins_together_is_read_together_and_polled_soon(
@@ -154,11 +154,11 @@ def test_what_is_hidden_requests_nothing_more_before_it_is_lost(program: Program
     program.rig.mock_api.faults.add(faults.hang())
     leased.start(program.accounts(a=f"{BATCHES}, poll_interval: 50ms"))
     do(program, leased, "claimed", "a")
-    [line], engine = program.lines, program.scheduler.engine
+    [pipeline], engine = program.pipelines, program.scheduler.engine
     eventually(lambda: bool(program.rig.mock_api.requests))
     do(program, leased, "hide", "a")
     do(program, leased, "hide", "a")
-    eventually(lambda: engine.submit("test", lambda: not engine.tasks_of(line.over)).result())
+    eventually(lambda: engine.submit("test", lambda: not engine.tasks_of(pipeline.over)).result())
     program.rig.mock_api.faults.clear()
     program.rig.mock_api.requests.clear()
     time.sleep(0.2)
@@ -253,7 +253,7 @@ def test_an_account_that_was_lost_while_others_were_restored_does_not_begin(
     do(program, leased, "claimed", "a", "b")
     program.wait_for_polls("b")
     assert exposed(program) == metered(program) == {"b"}
-    assert program.lines[0].over.is_set()
+    assert program.pipelines[0].over.is_set()
 
 
 def test_requests_are_exposed_of_an_account_that_was_restored_while_another_was_lost(
@@ -290,7 +290,7 @@ def test_a_reload_begins_changed_accounts_anew_with_their_new_settings(
     assert leases(leased).configured.accounts == {"a", "b", "d"}
     do(program, leased, "lost", "b")
     do(program, leased, "claimed", "b")
-    assert program.lines[-1].account.page_size == 7
+    assert program.pipelines[-1].account.page_size == 7
 
 
 def test_nothing_is_kept_of_accounts_that_were_lost_and_removed(program: Program, leased: LeasedSupervisor) -> None:

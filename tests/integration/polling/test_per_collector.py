@@ -80,8 +80,8 @@ def test_gauges_last_as_long_as_their_collector_allows(program: Program) -> None
 
 def test_each_collector_is_polled_at_its_own_interval_and_reconciles_with_its_share(program: Program) -> None:
     program.running.start(program.accounts(a=f"{OWN}, max_requests_per_second: 1"))
-    assert [poller.interval for poller in program.lines[0].pollers] == [1800.0, 3600.0]
-    limits = [build.limits(program.lines[0].account, listing) for listing in listings()[:2]]
+    assert [poller.interval for poller in program.pipelines[0].pollers] == [1800.0, 3600.0]
+    limits = [build.limits(program.pipelines[0].account, listing) for listing in listings()[:2]]
     assert [each.allowance for each in limits] == [0.1 * 1800 / 2, 0.1 * 3600 / 2]
 
 

@@ -39,14 +39,14 @@ def test_a_pause_that_the_api_asked_for_outlives_a_change_of_the_account(program
     program.running.start(program.accounts(a=BATCHES))
     eventually(lambda: program.paused_for("a") > 9)
     program.change(a=f"{BATCHES}, page_size: 50")
-    [poller] = program.lines[-1].pollers
-    poll = program.scheduler.engine.submit(program.lines[-1].over, poller.poll)
+    [poller] = program.pipelines[-1].pollers
+    poll = program.scheduler.engine.submit(program.pipelines[-1].over, poller.poll)
     with pytest.raises(TimeoutError):
         poll.result(0.2)
     assert program.asked() == ["/batch"]
     [account] = program.accounts(a=BATCHES)
     program.running.change([replace(account, base_url=f"{account.base_url}/other")])
-    [poller] = program.lines[-1].pollers
+    [poller] = program.pipelines[-1].pollers
     eventually(lambda: poller.status.reason is Reason.CLIENT_ERROR)
 
 
@@ -59,7 +59,7 @@ def test_a_limit_that_is_used_up_holds_all_accounts_of_the_token_and_no_worker(p
     eventually(lambda: program.paused_for("a") > 9)
     other = f"api_token: {TOKEN}-2, {INVOCATIONS}"
     program.change(a=BATCHES, b=BATCHES, c=other)
-    pollers = {poller.id[0]: poller for line in program.lines for poller in line.pollers}
+    pollers = {poller.id[0]: poller for pipeline in program.pipelines for poller in pipeline.pollers}
     eventually(lambda: pollers["c"].status.reason is Reason.AUTH)
     for account, is_held in {"a": True, "b": True, "c": False}.items():
         assert (program.paused_for(account) > 0) is is_held
@@ -95,7 +95,7 @@ def test_nothing_is_kept_of_accounts_that_were_removed(program: Program) -> None
 def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(401), path="/invoke", times=1)
     program.running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
-    [batches], [invocations] = (line.pollers for line in program.lines)
+    [batches], [invocations] = (pipeline.pollers for pipeline in program.pipelines)
     eventually(lambda: program.on_board("b")[0].status.up is False and batches.status.up is True)
     assert program.running.healthy()
     assert program.running.not_ready() is not None
@@ -149,7 +149,7 @@ def test_an_account_that_is_removed_leaves_and_comes_back_with_what_the_state_ha
     both = program.accounts(a=BATCHES, b=INVOCATIONS)
     program.running.start(both)
     program.wait_for_polls("a")
-    [removed] = program.lines[0].pollers
+    [removed] = program.pipelines[0].pollers
     program.change(b=INVOCATIONS)
     assert program.on_board("a") == []
     removed.publish()
@@ -163,7 +163,7 @@ def test_the_series_of_an_account_that_changes_stay_and_what_was_counted_goes_on
     program.rig.world.add("document_batches", document_batch("rb_1", time.time(), total=3))
     program.running.start(program.accounts(a=BATCHES))
     program.wait_for_polls("a")
-    [old] = program.lines[0].pollers
+    [old] = program.pipelines[0].pollers
     program.rig.mock_api.faults.add(faults.status(401), times=1)
     assert not program.poll(old)
     before = program.on_board("a")
@@ -195,7 +195,7 @@ def test_what_is_asked_for_anew_is_withheld_until_it_is_read(program: Program) -
 def test_a_poller_that_was_told_to_end_publishes_nothing_any_more(program: Program) -> None:
     program.running.start(program.accounts(a=BATCHES))
     program.wait_for_polls("a")
-    [old] = program.lines[0].pollers
+    [old] = program.pipelines[0].pollers
     changed_at = time.time()
     program.change(a=f"{BATCHES}, page_size: 50")
     program.wait_for_polls("a", since=changed_at)
@@ -214,7 +214,7 @@ def test_a_request_that_hangs_is_cut_off_and_is_no_failure(program: Program, cap
     program.wait_for_polls("a")
     assert time.monotonic() - started < 15, "a request may take 30 s"
     assert caplog.text == ""
-    assert not program.rig.own(program.lines[1].pollers[0]).poll_errors
+    assert not program.rig.own(program.pipelines[1].pollers[0]).poll_errors
 
 
 def test_an_account_whose_data_cannot_be_restored_is_polled_all_the_same(
@@ -266,7 +266,7 @@ def test_a_poll_that_is_under_way_when_its_account_changes_has_ended_before_the_
     program.running.start(program.accounts(a=BATCHES))
     eventually(lambda: bool(program.rig.mock_api.requests))
     ended: list[bool] = []
-    first = program.lines[0]
+    first = program.pipelines[0]
     restore = Poller.restore
 
     def watched(poller: Poller) -> None:
@@ -293,14 +293,14 @@ def test_a_change_after_a_stop_does_nothing(program: Program) -> None:
     program.running.start(program.accounts(a=BATCHES))
     program.running.stop()
     assert program.change(a=f"{BATCHES}, page_size: 50") == {"added": 0, "changed": 0, "removed": 0, "kept": 0}
-    assert len(program.lines) == 1
+    assert len(program.pipelines) == 1
 
 
 def test_what_a_change_begins_while_the_program_stops_ends_at_once(program: Program) -> None:
     program.running.start(program.accounts(a=BATCHES))
     program.stops = True
     program.change(a=f"{BATCHES}, page_size: 50")
-    assert program.lines[1].over.is_set()
+    assert program.pipelines[1].over.is_set()
 
 
 def test_a_changed_collector_goes_on_where_the_one_before_stood_and_counts_nothing_twice(program: Program) -> None:

@@ -69,7 +69,7 @@ class Served(Program):
 
     def _is_idle(self) -> bool:
         engine = self.scheduler.engine
-        return not any(engine.tasks_of(line.over) for line in self.lines) and not self.scheduler.overdue
+        return not any(engine.tasks_of(pipeline.over) for pipeline in self.pipelines) and not self.scheduler.overdue
 
 
 @contextlib.contextmanager
@@ -149,7 +149,9 @@ def test_an_api_that_is_down_is_asked_once_more_and_then_as_if_no_webhooks_came(
     rig.mock_api.faults.add(fault)
     before = served.settled()
     assert served.post() == 202
-    pollers = [poller for line in served.lines if line.account.name == "production" for poller in line.pollers]
+    pollers = [
+        poller for pipeline in served.pipelines if pipeline.account.name == "production" for poller in pipeline.pollers
+    ]
     eventually(lambda: all(poller.status.up is False for poller in pollers))
     asked = served.settled()
     assert asked - before <= ATTEMPTS * len(COLLECTORS)
