@@ -49,9 +49,9 @@ class Cost:
         return replace(self, seconds=self.seconds / times, cpu=self.cpu / times)
 
 
-def read_window(url: str, folder: Path, collector: str, board: SnapshotStore | None = None) -> Cost:
+def read_window(url: str, folder: Path, collector: str, store: SnapshotStore | None = None) -> Cost:
     """Return the cost of the first poll of a collector. The state stays in the folder."""
-    with exporter(url, folder, [collector], UNLIMITED, board=board) as (made, _):
+    with exporter(url, folder, [collector], UNLIMITED, store=store) as (made, _):
         return _cost(made)
 
 
@@ -100,9 +100,9 @@ def accounts_poll(url: str, folder: Path, count: int) -> Cost:
         os.sched_setaffinity(0, allowed)
 
 
-def poll_each_second(url: str, folder: Path, collector: str, board: SnapshotStore, stop: threading.Event) -> None:
+def poll_each_second(url: str, folder: Path, collector: str, store: SnapshotStore, stop: threading.Event) -> None:
     """Poll a collector once a second, more often than any configuration needs, until `stop` is set."""
-    with exporter(url, folder, [collector], {**UNLIMITED, "poll_interval": "1s"}, board=board) as (made, _):
+    with exporter(url, folder, [collector], {**UNLIMITED, "poll_interval": "1s"}, store=store) as (made, _):
         while made[0].poll() and not stop.wait(1.0):
             pass
         _check(made)
@@ -138,7 +138,7 @@ def exporter(
     collectors: Sequence[str],
     tuning: dict[str, object],
     accounts: int = 1,
-    board: SnapshotStore | None = None,
+    store: SnapshotStore | None = None,
     runner: MakeRunner = lambda _, over: ThreadRunner(over.wait),
 ) -> Iterator[tuple[list[Poller], State]]:
     """Yield the pollers of a configuration, made as the program makes them, and their state."""
@@ -148,8 +148,8 @@ def exporter(
     [first] = load(path, {name: source.system for name, source in sources().items()}, {}).accounts
     alike = [first, *(replace(first, name=f"account-{number}") for number in range(1, accounts))]
     with prepared(folder / "state.db") as state:
-        board = board or SnapshotStore()
-        shared = Shared(state, board, SelfMetrics("0", "", board), runner)
+        store = store or SnapshotStore()
+        shared = Shared(state, store, SelfMetrics("0", "", store), runner)
         yield [poller for each in alike for poller in account_pipeline(each, sources(), shared).pollers], state
 
 

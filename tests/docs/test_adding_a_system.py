@@ -75,7 +75,7 @@ class Post:
         self.meter = Meter()
         self.state = state
         self._url = url
-        self._board = SnapshotStore()
+        self._store = SnapshotStore()
 
     def poller(self, key: str = KEY) -> Poller:
         """Return a poller as in a program that has just started."""
@@ -85,7 +85,7 @@ class Post:
             Collector(self.source.listing("letters", Options()), families, limits),
             self._client(key),
             self.state,
-            Output(self._board.publish, lambda: self._board.last_scrape),
+            Output(self._store.publish, lambda: self._store.last_scrape),
             CollectorStatus("post", "acme", "letters"),
             Pace(60.0, 600.0, HOUR),
             clock=self.clock,
@@ -94,7 +94,7 @@ class Post:
 
     def lines(self, *families: str) -> list[str]:
         """Return the lines of these families in a scrape."""
-        [shown] = self._board.snapshot.collectors
+        [shown] = self._store.snapshot.collectors
         return [
             line
             for family in families
@@ -110,13 +110,13 @@ class Post:
 
     def exemplars(self) -> list[str]:
         """Return the samples of letters that have an exemplar, as a scrape shows them."""
-        [shown] = self._board.snapshot.collectors
+        [shown] = self._store.snapshot.collectors
         lines = shown.counters["acme_letters_finished_total"].openmetrics.decode().splitlines()
         return [line.partition(" # ")[0] for line in lines if "record_id=" in line]
 
     def failed(self) -> list[tuple[str, tuple[str, ...], str]]:
         """Return the failed records as they are listed: ID, places, and the alert whose runbook has the fix."""
-        [shown] = self._board.snapshot.collectors
+        [shown] = self._store.snapshot.collectors
         return [(failure.record_id, failure.places, failure.alert) for failure in shown.failures]
 
     def _client(self, key: str) -> Client:

@@ -24,12 +24,12 @@ class Program:
     def __init__(self, rig: Rig, folder: Path, workers: int = WORKERS, interval: str = "1h") -> None:
         self.rig = rig
         self.folder = folder
-        self.live = SelfMetrics("1", "abc", rig.board)
+        self.live = SelfMetrics("1", "abc", rig.store)
         self.interval = interval
         self.scheduler = Scheduler(workers)
-        self.shared = Shared(rig.state, rig.board, self.live, self.scheduler.runner)
+        self.shared = Shared(rig.state, rig.store, self.live, self.scheduler.runner)
         self.pipelines: list[AccountPipeline] = []
-        self.running = Supervisor(rig.board, self._make, self.scheduler, self.shared.limiters.keep)
+        self.running = Supervisor(rig.store, self._make, self.scheduler, self.shared.limiters.keep)
         self.breaks = False
         self.stops = False
 
@@ -66,7 +66,7 @@ class Program:
         """Wait until each of their collectors has been polled with success after a moment (epoch seconds)."""
 
         def done() -> bool:
-            statuses = [collector.status for account in accounts for collector in self.on_board(account)]
+            statuses = [collector.status for account in accounts for collector in self.snapshots_of(account)]
             return all(status.up and (status.last_success or 0.0) >= since for status in statuses)
 
         eventually(done)
@@ -91,12 +91,12 @@ class Program:
         """Return whether the pause and the slots of an account's last rate limiter are kept for its next one."""
         return self.shared.limiters.made(account)[1]
 
-    def on_board(self, account: str) -> list[CollectorSnapshot]:
-        return [collector for collector in self.rig.board.snapshot.collectors if collector.account == account]
+    def snapshots_of(self, account: str) -> list[CollectorSnapshot]:
+        return [collector for collector in self.rig.store.snapshot.collectors if collector.account == account]
 
     def shown(self, account: str, family: str) -> str:
         blocks = [
             collector.gauges.get(family) or collector.counters.get(family) or collector.status_gauges.get(family)
-            for collector in self.on_board(account)
+            for collector in self.snapshots_of(account)
         ]
         return "".join(block.text.decode() for block in blocks if block is not None)

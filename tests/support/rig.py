@@ -158,7 +158,7 @@ class Rig:
         self.batches = Batches(random.Random(7), self.clock)
         self.packagex = PackagexApi(self.batches, TOKEN)
         self.mock_api = MockApi(self.world, TOKEN, apis=(self.packagex,))
-        self.board = SnapshotStore()
+        self.store = SnapshotStore()
         self.meter = Meter()
 
     def poller(
@@ -193,7 +193,7 @@ class Rig:
             ),
             asking or client(self.mock_api.url, meter=self.meter, system=self.system),
             self.state,
-            Output(publish or self.board.publish, lambda: self.board.last_scrape, created_timestamps),
+            Output(publish or self.store.publish, lambda: self.store.last_scrape, created_timestamps),
             CollectorStatus(self.account, self.system, collector),
             Pace(60.0, 600.0, HOUR),
             options.workflow_label,
@@ -236,7 +236,7 @@ class Rig:
 
     def lines(self, poller: Poller, family: str, openmetrics: bool = False) -> list[str]:
         """Return the lines of a family in the snapshot."""
-        shown = next(made for made in self.board.snapshot.collectors if made.collector == poller.status.collector)
+        shown = next(made for made in self.store.snapshot.collectors if made.collector == poller.status.collector)
         block = {**shown.gauges, **shown.counters}.get(family)
         return [] if block is None else (block.openmetrics if openmetrics else block.text).decode().splitlines()
 

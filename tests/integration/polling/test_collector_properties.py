@@ -133,13 +133,13 @@ class Machine(RuleBasedStateMachine):
         filters = dict([self.everything]) if self.filtered else {}
         labeled = self.labeled and self.kind == "invocations"
         listing = source.listing(self.kind, Options(filters, workflow_label=labeled))
-        self.board = SnapshotStore()
+        self.store = SnapshotStore()
         self.status = CollectorStatus("prod", self.system, self.kind)
         self.poller = Poller(
             Collector(listing, source.families, limits, str(filters), labels="workflow" if labeled else ""),
             cast("Client", self.api),
             self.state,
-            Output(self.board.publish, lambda: self.board.last_scrape),
+            Output(self.store.publish, lambda: self.store.last_scrape),
             self.status,
             Pace(60.0, 600.0, 3600.0),
             labeled,
@@ -170,9 +170,9 @@ class Machine(RuleBasedStateMachine):
 
     def look(self) -> None:
         """Check a scrape: counters never fall, and nothing is shown before a successful poll."""
-        if not self.board.snapshot.collectors:
+        if not self.store.snapshot.collectors:
             return
-        shown = self.board.snapshot.collectors[0]
+        shown = self.store.snapshot.collectors[0]
         if self.status.last_success is None:
             assert not shown.gauges
         elif self.status.finished + self.status.in_flight:

@@ -1,4 +1,4 @@
-"""From a mock API's records to the failures on the board: what is listed, when, and after a restart."""
+"""From a mock API's records to the failures in the store: what is listed, when, and after a restart."""
 
 from exporter.demo.items import Item, document_batch, generations, invocation
 from exporter.demo.packagex.items import packagex_batch
@@ -19,7 +19,7 @@ def batch(**destinations: Item) -> Item:
 
 def listed(rig: Rig, poller: Poller) -> tuple[Failure, ...]:
     return next(
-        collector for collector in rig.board.snapshot.collectors if collector.collector == poller.status.collector
+        collector for collector in rig.store.snapshot.collectors if collector.collector == poller.status.collector
     ).failures
 
 

@@ -63,9 +63,9 @@ def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
     config_file = tmp_path / "config.yaml"
     config_file.write_text((case.folder / "config.yaml").read_text().replace("MOCK_API_URL", rig.mock_api.url))
     systems = {name: source.system for name, source in sources().items()}
-    board = SnapshotStore()
-    live = SelfMetrics("1.2.3", "abc", board)
-    shared = Shared(rig.state, board, live, lambda _, over: ThreadRunner(over.wait))
+    store = SnapshotStore()
+    live = SelfMetrics("1.2.3", "abc", store)
+    shared = Shared(rig.state, store, live, lambda _, over: ThreadRunner(over.wait))
     # The last poll is for what rises only now: before, it stood at 0.
     for batches in [*(path.read_text() for path in sorted(case.folder.glob("batches/*"))), "[]", "[]"]:
         for item in json.loads(batches):
@@ -77,9 +77,9 @@ def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
                 poller.continue_output()
                 poller.poll()
                 poller.written()
-    exposition = Exposition(board, catalog(families()), live.registry)
+    exposition = Exposition(store, catalog(families()), live.registry)
     sockets = listen("127.0.0.1:0")
-    server = Server(App(exposition, board, Probes(lambda: True, lambda: None)), sockets)
+    server = Server(App(exposition, store, Probes(lambda: True, lambda: None)), sockets)
     server.start()
     yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}/metrics"
     assert server.stop()

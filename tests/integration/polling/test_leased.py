@@ -84,7 +84,7 @@ def do(program: Program, leased: LeasedSupervisor, what: str, *accounts: str) ->
 
 
 def exposed(program: Program) -> set[str]:
-    return {collector.account for collector in program.rig.board.snapshot.collectors}
+    return {collector.account for collector in program.rig.store.snapshot.collectors}
 
 
 def metered(program: Program) -> set[str]:
@@ -218,7 +218,7 @@ def test_an_account_whose_state_is_damaged_keeps_no_other_from_beginning(
     leased.start(program.accounts(a=BATCHES, b=BATCHES, c=BATCHES))
     do(program, leased, "claimed", "a", "b", "c")
     program.wait_for_polls("a", "c")
-    eventually(lambda: program.on_board("b")[0].status.up is False)
+    eventually(lambda: program.snapshots_of("b")[0].status.up is False)
 
 
 def test_nothing_is_left_of_accounts_whose_beginning_was_refused(program: Program, leased: LeasedSupervisor) -> None:
@@ -357,4 +357,4 @@ def test_a_poll_whose_write_is_refused_ends_without_a_trace_in_metrics(rig: Rig)
             step()
     assert refused == [("prod", True), ("prod", True)]
     assert (poller.status.up, poller.status.error) == (None, None)
-    assert [collector.counters for collector in rig.board.snapshot.collectors] == [{}], "nothing has risen"
+    assert [collector.counters for collector in rig.store.snapshot.collectors] == [{}], "nothing has risen"

@@ -37,7 +37,7 @@ def run(rig: Rig, poller: Poller, seconds: float) -> int:
 
 def backoff(rig: Rig) -> float:
     """Return the backoff that the last snapshot shows."""
-    [made] = rig.board.snapshot.collectors
+    [made] = rig.store.snapshot.collectors
     return float(made.status_gauges[BACKOFF].text.split()[-1])
 
 

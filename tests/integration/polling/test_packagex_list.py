@@ -452,7 +452,7 @@ def test_series_of_names_that_the_api_made_up_are_bounded_in_scrapes_and_leave_t
                 )
             )
         for _ in range(3):
-            rig.board.scraped(rig.clock.now + 1)
+            rig.store.scraped(rig.clock.now + 1)
             rig.clock.now += 60
             assert poller.poll()
 
@@ -470,7 +470,7 @@ def test_series_of_names_that_the_api_made_up_are_bounded_in_scrapes_and_leave_t
 
     made_up(1)
     assert (failed(), observations()) == (NAMES, NAMES)
-    [shown] = rig.board.snapshot.collectors
+    [shown] = rig.store.snapshot.collectors
     for family, block in {**shown.gauges, **shown.counters}.items():
         assert len(block.text.splitlines()) <= CAP + 100, family
     sizes = []

@@ -67,7 +67,7 @@ def test_a_failed_poll_is_counted_once_though_it_is_not_known_whether_the_state_
 
 
 def shown(rig: Rig, poller: Poller) -> CollectorSnapshot:
-    return next(made for made in rig.board.snapshot.collectors if made.collector == poller.status.collector)
+    return next(made for made in rig.store.snapshot.collectors if made.collector == poller.status.collector)
 
 
 def gauge(rig: Rig, poller: Poller, family: str) -> Mapping[str, float]:
@@ -298,7 +298,7 @@ def test_customers_data_reaches_neither_state_nor_snapshot(rig: Rig) -> None:
     rig.world.add("invocations", invocation("rend_1", NOW, merge_parameters={"name": "CANARY"}))
     poller = rig.poller("invocations", workflow_label=True)
     poller.poll()
-    assert "CANARY" not in repr(rig.board.snapshot)
+    assert "CANARY" not in repr(rig.store.snapshot)
     assert all(b"CANARY" not in path.read_bytes() for path in rig.state.path.parent.iterdir())
 
 
@@ -360,7 +360,7 @@ def stuck_when(rig: Rig, poller: Poller, until: float) -> list[tuple[float, floa
     found: list[tuple[float, float]] = []
 
     def wait(seconds: float) -> bool:
-        lines = rig.lines(poller, "batch_exporter_records_stuck") if rig.board.snapshot.collectors else []
+        lines = rig.lines(poller, "batch_exporter_records_stuck") if rig.store.snapshot.collectors else []
         for number in [float(line.rpartition(" ")[2]) for line in lines]:
             if not found or found[-1][1] != number:
                 found.append((round(rig.clock.now - NOW, 3), number))

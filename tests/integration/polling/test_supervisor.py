@@ -96,17 +96,17 @@ def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(p
     program.rig.mock_api.faults.add(faults.status(401), path="/invoke", times=1)
     program.running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
     [batches], [invocations] = (pipeline.pollers for pipeline in program.pipelines)
-    eventually(lambda: program.on_board("b")[0].status.up is False and batches.status.up is True)
+    eventually(lambda: program.snapshots_of("b")[0].status.up is False and batches.status.up is True)
     assert program.running.healthy()
     assert program.running.not_ready() is not None
     assert program.poll(invocations)
     assert program.running.not_ready() is None
 
 
-def test_collectors_are_on_the_board_before_their_first_poll(program: Program) -> None:
+def test_collectors_are_in_the_store_before_their_first_poll(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.hang())
     program.running.start(program.accounts(a=BATCHES))
-    assert [collector.id for collector in program.rig.board.snapshot.collectors] == [("a", "document_batches")]
+    assert [collector.id for collector in program.rig.store.snapshot.collectors] == [("a", "document_batches")]
 
 
 def test_a_mistake_of_ours_is_a_failed_poll_and_the_next_one_tries_again(
@@ -128,11 +128,11 @@ def test_an_account_that_is_the_same_is_not_polled_again(program: Program) -> No
     running = program.running
     running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
     program.wait_for_polls("a", "b")
-    before = program.on_board("a")
+    before = program.snapshots_of("a")
     asked = program.asked()
     assert program.change(c=INVOCATIONS, a=BATCHES) == {"added": 1, "changed": 0, "removed": 1, "kept": 1}
     program.wait_for_polls("c")
-    assert program.on_board("a") == before
+    assert program.snapshots_of("a") == before
     assert program.asked() == [*asked, "/invoke"]
     assert running.healthy()
     assert running.not_ready() is None
@@ -141,7 +141,7 @@ def test_an_account_that_is_the_same_is_not_polled_again(program: Program) -> No
 def test_accounts_are_in_the_order_of_the_last_configuration(program: Program) -> None:
     program.running.start(program.accounts(a=BATCHES, b=BATCHES))
     program.change(c=BATCHES, b=BATCHES, a=f"{BATCHES}, page_size: 50")
-    assert [collector.account for collector in program.rig.board.snapshot.collectors] == ["c", "b", "a"]
+    assert [collector.account for collector in program.rig.store.snapshot.collectors] == ["c", "b", "a"]
 
 
 def test_an_account_that_is_removed_leaves_and_comes_back_with_what_the_state_has_kept(program: Program) -> None:
@@ -151,9 +151,9 @@ def test_an_account_that_is_removed_leaves_and_comes_back_with_what_the_state_ha
     program.wait_for_polls("a")
     [removed] = program.pipelines[0].pollers
     program.change(b=INVOCATIONS)
-    assert program.on_board("a") == []
+    assert program.snapshots_of("a") == []
     removed.publish()
-    assert program.on_board("a") == []
+    assert program.snapshots_of("a") == []
     program.rig.mock_api.faults.add(faults.hang())
     program.running.change(both)
     assert program.shown("a", "inkit_batch_documents") == 'inkit_batch_documents{account="a",kind="document"} 3.0\n'
@@ -166,10 +166,10 @@ def test_the_series_of_an_account_that_changes_stay_and_what_was_counted_goes_on
     [old] = program.pipelines[0].pollers
     program.rig.mock_api.faults.add(faults.status(401), times=1)
     assert not program.poll(old)
-    before = program.on_board("a")
+    before = program.snapshots_of("a")
     program.rig.mock_api.faults.add(faults.hang())
     assert program.change(a=f"{BATCHES}, page_size: 50") == {"added": 0, "changed": 1, "removed": 0, "kept": 0}
-    [after] = program.on_board("a")
+    [after] = program.snapshots_of("a")
     assert after.gauges == before[0].gauges
     assert set(after.status_gauges) >= set(before[0].status_gauges) - {"batch_exporter_incremental"}
     assert after.counters["batch_exporter_poll_errors_total"] == before[0].counters["batch_exporter_poll_errors_total"]
@@ -182,11 +182,11 @@ def test_what_is_asked_for_anew_is_withheld_until_it_is_read(program: Program) -
     program.rig.world.add("document_batches", open_one)
     program.running.start(program.accounts(a=BATCHES))
     program.wait_for_polls("a")
-    assert program.on_board("a")[0].status.oldest_in_flight is not None
+    assert program.snapshots_of("a")[0].status.oldest_in_flight is not None
     program.rig.mock_api.faults.add(faults.hang())
     program.change(a=f"{BATCHES}, filters: {{search: x}}")
     assert program.shown("a", "inkit_batch_documents") == ""
-    status = program.on_board("a")[0].status
+    status = program.snapshots_of("a")[0].status
     assert (status.last_success, status.in_flight, status.oldest_in_flight) == (None, 0, None)
     assert status.stuck_alert == "InkitInFlightTooLong"
     assert program.running.not_ready() is not None
@@ -199,10 +199,10 @@ def test_a_poller_that_was_told_to_end_publishes_nothing_any_more(program: Progr
     changed_at = time.time()
     program.change(a=f"{BATCHES}, page_size: 50")
     program.wait_for_polls("a", since=changed_at)
-    snapshot = program.rig.board.snapshot
+    snapshot = program.rig.store.snapshot
     old.status.up = False
     old.publish()
-    assert program.rig.board.snapshot is snapshot
+    assert program.rig.store.snapshot is snapshot
 
 
 def test_a_request_that_hangs_is_cut_off_and_is_no_failure(program: Program, caplog: pytest.LogCaptureFixture) -> None:

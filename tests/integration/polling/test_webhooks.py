@@ -79,10 +79,10 @@ def serving(rig: Rig, folder: Path, webhook: bool = True) -> Iterator[Served]:
     webhooks, use = made(asking(program.scheduler), program.live.webhooks)
     accounts = program.accounts(production="webhook: {secret_file: secret}" if webhook else "", other="")
     use(accounts)
-    exposition = Exposition(rig.board, catalog(families()), program.live.registry)
+    exposition = Exposition(rig.store, catalog(families()), program.live.registry)
     sockets = listen("127.0.0.1:0")
     program.place = sockets[0].getsockname()[:2]
-    app = App(exposition, rig.board, Probes(lambda: True, lambda: None), webhooks=webhooks)
+    app = App(exposition, rig.store, Probes(lambda: True, lambda: None), webhooks=webhooks)
     server = Server(app, sockets, DEFAULTS)
     with contextlib.ExitStack() as ending:
         ending.callback(program.end)

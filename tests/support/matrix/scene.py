@@ -88,9 +88,9 @@ class Scene:
         """Start a program, which ends at once if its state can't be used."""
         try:
             self.state = self.shared or self.resources.enter_context(prepared(self.path))
-            self.board = SnapshotStore()
+            self.store = SnapshotStore()
             families = catalog(self.source.families)
-            self.exposition = Exposition(self.board, families, CollectorRegistry(), clock=self.clocks.ticks)
+            self.exposition = Exposition(self.store, families, CollectorRegistry(), clock=self.clocks.ticks)
             # What the state can't keep starts over.
             self.failed = Counter({reason: n for reason, n in self.failed.items() if reason not in STATE_REASONS})
             self.highest = {key: value for key, value in self.highest.items() if key[-1] not in STATE_REASONS}
@@ -136,7 +136,7 @@ class Scene:
             self.runner,
             self.clocks.wall,
         )
-        board = self.board
+        store = self.store
         self.poller = Poller(
             Collector(
                 self.source.listing(self.watched.kind, self.watched.options),
@@ -146,7 +146,7 @@ class Scene:
             ),
             client,
             self.state,
-            Output(board.publish, lambda: board.last_scrape),
+            Output(store.publish, lambda: store.last_scrape),
             status,
             Pace(INTERVAL, STALE_AFTER, HOUR),
             clock=self.clocks.wall,
@@ -211,7 +211,7 @@ class Scene:
         up = found.get(("batch_exporter_up",))
         assert up is None or bool(up) is self.poller.status.up, "up is that of the last poll"
         self.last = found
-        self.board.scraped(started)
+        self.store.scraped(started)
         return found
 
     def shows_gauges(self) -> bool:

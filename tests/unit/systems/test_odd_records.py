@@ -133,7 +133,7 @@ def poll(rig: Rig, shape: Shape, *batches: Sequence[Any]) -> Poller:
         rig.mock_api.faults.clear()
         rig.mock_api.faults.add(faults.raw(shape.body(items)), path=shape.path)
         assert poller.poll(), poller.status.error
-        rig.board.scraped(rig.clock.now + 1)
+        rig.store.scraped(rig.clock.now + 1)
         rig.clock.now += 60
     return poller
 
@@ -152,9 +152,9 @@ def test_a_poll_succeeds_whatever_its_records_hold_and_counts_the_failure_beside
             own = own_counters(state, *poller.id)
             assert set(own.rejected) <= set(listing(shape).rejections)
             assert not own.poll_errors
-            failed = {failure.record_id for failure in rig.board.snapshot.collectors[0].failures}
+            failed = {failure.record_id for failure in rig.store.snapshot.collectors[0].failures}
             assert "good" in failed
-            shown = rig.board.snapshot.collectors[0]
+            shown = rig.store.snapshot.collectors[0]
             parsed(shape, [shown.gauges, shown.counters])
 
 
@@ -179,7 +179,7 @@ def test_records_that_can_not_be_understood_are_rejected_with_their_reason_and_c
     items = [{**good(shape, f"odd_{number}"), **changed} for number, changed in enumerate(ODD)]
     poller = poll(rig, shape, [*items, good(shape, "good")])
     assert own_counters(rig.state, *poller.id).rejected == {"created_at": 6, "status": 2, "id": 2}
-    assert [failure.record_id for failure in rig.board.snapshot.collectors[0].failures] == ["good"]
+    assert [failure.record_id for failure in rig.store.snapshot.collectors[0].failures] == ["good"]
 
 
 @pytest.mark.parametrize("shape", BY_NAME)
@@ -189,7 +189,7 @@ def test_what_a_record_can_do_without_is_counted_by_its_field_and_its_failure_is
     poller = poll(rig, shape, items)
     own = own_counters(rig.state, *poller.id)
     assert (own.unknown_values, own.rejected) == (dict.fromkeys(fields, 1), {})
-    listed = {failure.record_id for failure in rig.board.snapshot.collectors[0].failures}
+    listed = {failure.record_id for failure in rig.store.snapshot.collectors[0].failures}
     assert listed == {f"odd_{field}" for field in fields}
     zeros = rig.lines(poller, "batch_exporter_unknown_values_total")
     assert all(f'field="{field}"' in str(zeros) for field in fields), "they are exposed before they rise"
@@ -211,5 +211,5 @@ def test_a_failure_at_a_place_of_any_script_is_counted_listed_and_exposed(rig: R
         ("unknown", "failed"): 1,
     }
     assert own_counters(rig.state, *poller.id).unknown_values == {"destination": 4, "status": 1}
-    listed = {failure.record_id: failure.places for failure in rig.board.snapshot.collectors[0].failures}
+    listed = {failure.record_id: failure.places for failure in rig.store.snapshot.collectors[0].failures}
     assert listed == {"r1": (tokyo,), "r2": ("sales_eu",), "r3": ("unknown",)}

@@ -158,7 +158,7 @@ def test_the_failed_records_are_listed_as_before(upgraded: Rig) -> None:
     poller = upgraded.poller("invocations")
     poller.restore()
     poller.publish()
-    [shown] = upgraded.board.snapshot.collectors[0].failures
+    [shown] = upgraded.store.snapshot.collectors[0].failures
     assert (shown.record_id, shown.places, shown.alert) == ("rend_delivery", ("box",), "InkitGenerationFailed")
 
 
