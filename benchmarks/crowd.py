@@ -54,16 +54,16 @@ class Member:
 
 @dataclass(slots=True)
 class Crowd:
-    """Accounts with all collectors of Inkit, on one board."""
+    """Accounts with all collectors of Inkit, in one store."""
 
     accounts: int
     ticks: Callable[[], float] = time.monotonic
-    board: SnapshotStore = field(default_factory=SnapshotStore)
+    store: SnapshotStore = field(default_factory=SnapshotStore)
     members: list[Member] = field(default_factory=list)
     live: SelfMetrics = field(init=False)
 
     def __post_init__(self) -> None:
-        self.live = SelfMetrics("0", "", self.board)
+        self.live = SelfMetrics("0", "", self.store)
         source = sources()["inkit"]
         for number in range(self.accounts):
             account = f"account-{number:04}"
@@ -79,7 +79,7 @@ class Crowd:
         listing = source.listing(name, Options({}, (), workflow_label=False))
         status = CollectorStatus(account, "inkit", name, up=True, backfilling=False, poll_interval=_PACE.interval)
         publisher = Publisher(
-            Output(self.board.publish, lambda: self.board.last_scrape),
+            Output(self.store.publish, lambda: self.store.last_scrape),
             status,
             _PACE,
             Feeds(name, families, listing.rejections, listing.optional),

@@ -49,9 +49,9 @@ class Cost:
         return replace(self, seconds=self.seconds / times, cpu=self.cpu / times)
 
 
-def read_window(url: str, folder: Path, collector: str, board: SnapshotStore | None = None) -> Cost:
+def read_window(url: str, folder: Path, collector: str, store: SnapshotStore | None = None) -> Cost:
     """Return the cost of the first poll of a collector. The state stays in the folder."""
-    with exporter(url, folder, [collector], UNLIMITED, board=board) as (made, _):
+    with exporter(url, folder, [collector], UNLIMITED, store=store) as (made, _):
         return _cost(made)
 
 
@@ -60,7 +60,9 @@ def quiet_polls(url: str, folder: Path, collector: str, times: int) -> Cost:
     with exporter(url, folder, [collector], UNLIMITED) as (made, state):
         with state.records("account", collector, Rules.of(sources()["inkit"].families)) as records:
             # Just after the backfill, discovery would look for records that come late by the clocks' skew.
-            records.mark(replace(records.marks, newest_at=(records.marks.newest_at or time.time()) - _SETTLED_SECONDS))
+            records.save_checkpoint(
+                replace(records.checkpoint, newest_at=(records.checkpoint.newest_at or time.time()) - _SETTLED_SECONDS)
+            )
         # The first polls open a connection and keep what later ones reuse, such as the newest page.
         _cost(made * FIRST_POLLS)
         return _cost(made * times).each(times)
@@ -72,9 +74,9 @@ def reconciling_poll(url: str, folder: Path, collector: str) -> Cost:
     The account has all collectors and the defaults.
     """
     with exporter(url, folder, list(PATHS), {}) as (made, state):
-        [poller] = [candidate for candidate in made if candidate.facts.collector == collector]
-        with state.records(poller.facts.account, collector, Rules.of(sources()["inkit"].families)) as records:
-            records.mark(replace(records.marks, reconciled_at=0.0))
+        [poller] = [candidate for candidate in made if candidate.status.collector == collector]
+        with state.records(poller.status.account, collector, Rules.of(sources()["inkit"].families)) as records:
+            records.save_checkpoint(replace(records.checkpoint, reconciled_at=0.0))
         return _cost([poller])
 
 
@@ -98,9 +100,9 @@ def accounts_poll(url: str, folder: Path, count: int) -> Cost:
         os.sched_setaffinity(0, allowed)
 
 
-def poll_each_second(url: str, folder: Path, collector: str, board: SnapshotStore, stop: threading.Event) -> None:
+def poll_each_second(url: str, folder: Path, collector: str, store: SnapshotStore, stop: threading.Event) -> None:
     """Poll a collector once a second, more often than any configuration needs, until `stop` is set."""
-    with exporter(url, folder, [collector], {**UNLIMITED, "poll_interval": "1s"}, board=board) as (made, _):
+    with exporter(url, folder, [collector], {**UNLIMITED, "poll_interval": "1s"}, store=store) as (made, _):
         while made[0].poll() and not stop.wait(1.0):
             pass
         _check(made)
@@ -136,7 +138,7 @@ def exporter(
     collectors: Sequence[str],
     tuning: dict[str, object],
     accounts: int = 1,
-    board: SnapshotStore | None = None,
+    store: SnapshotStore | None = None,
     runner: MakeRunner = lambda _, over: ThreadRunner(over.wait),
 ) -> Iterator[tuple[list[Poller], State]]:
     """Yield the pollers of a configuration, made as the program makes them, and their state."""
@@ -146,8 +148,8 @@ def exporter(
     [first] = load(path, {name: source.system for name, source in sources().items()}, {}).accounts
     alike = [first, *(replace(first, name=f"account-{number}") for number in range(1, accounts))]
     with prepared(folder / "state.db") as state:
-        board = board or SnapshotStore()
-        shared = Shared(state, board, SelfMetrics("0", "", board), runner)
+        store = store or SnapshotStore()
+        shared = Shared(state, store, SelfMetrics("0", "", store), runner)
         yield [poller for each in alike for poller in account_pipeline(each, sources(), shared).pollers], state
 
 
@@ -164,8 +166,8 @@ def _cost(made: Sequence[Poller]) -> Cost:
 def _check(made: Sequence[Poller]) -> None:
     """Raise RuntimeError if a poll failed: it is quick, and would falsify the measurement."""
     for poller in made:
-        if not poller.facts.up:
-            raise RuntimeError(f"a poll failed: {poller.facts.error}")
+        if not poller.status.up:
+            raise RuntimeError(f"a poll failed: {poller.status.error}")
 
 
 def memory() -> tuple[int, int]:

@@ -116,7 +116,7 @@ def costs(accounts: int, polls: int, rounds: int) -> Costs:
     crowd = Crowd(accounts, lambda: 0.0)
 
     def exposition() -> Exposition:
-        return Exposition(crowd.board, catalog(families()), crowd.live.registry, lambda: next(later))
+        return Exposition(crowd.store, catalog(families()), crowd.live.registry, lambda: next(later))
 
     def scrape(exposition: Exposition) -> None:
         exposition.render(_PROMETHEUS.accept, _PROMETHEUS.codings)
@@ -193,9 +193,9 @@ def _served(accounts: int, apart: bool) -> Iterator[tuple[str, int]]:
 
 def _serve(connection: "Connection[object, object]", accounts: int) -> None:
     crowd = Crowd(accounts)
-    exposition = Exposition(crowd.board, catalog(families()), crowd.live.registry)
+    exposition = Exposition(crowd.store, catalog(families()), crowd.live.registry)
     sockets = listen("127.0.0.1:0")
-    server = Server(App(exposition, crowd.board, Probes(lambda: True, lambda: None), telemetry_path=METRICS), sockets)
+    server = Server(App(exposition, crowd.store, Probes(lambda: True, lambda: None), telemetry_path=METRICS), sockets)
     server.start()
     connection.send(sockets[0].getsockname()[:2])
     for member in itertools.cycle(crowd.members):

@@ -50,15 +50,15 @@ def accounts(series: int) -> Iterator[tuple[str, Samples]]:
 
 
 def snapshots(series: int) -> Iterator[CollectorSnapshot]:
-    """Yield the accounts' snapshots as they stand on the board."""
+    """Yield the accounts' snapshots as they stand in the store."""
     for account, samples in accounts(series):
         blocks = {family.name: render(family, samples[family.name]) for family in families()}
         yield CollectorSnapshot(account, "inkit", "invocations", blocks, _FOREVER)
 
 
-def live(series: int, board: SnapshotStore) -> SelfMetrics:
+def live(series: int, store: SnapshotStore) -> SelfMetrics:
     """Return the live metrics of a program that has sent requests to every endpoint of each account."""
-    made = SelfMetrics("0", "", board)
+    made = SelfMetrics("0", "", store)
     for account, _ in accounts(series):
         meter = made.meter(account, "inkit")
         for endpoint in _ENDPOINTS:

@@ -74,14 +74,14 @@ class Rendered:
 
 def rendered(count: int, form: Form, rounds: int) -> Rendered:
     """Render so many series with the exporter and with the client library, in turns, and return the medians."""
-    board = _board(count)
-    live = series.live(count, board)
+    store = _store(count)
+    live = series.live(count, store)
     later = itertools.count(0.0, 2 * LIVE_SECONDS)
     library = series.Library(count, live.registry)
     encode = openmetrics_exposition.generate_latest if form.openmetrics else generate_latest
 
     def exposition() -> Exposition:
-        return Exposition(board, series.families(), live.registry, lambda: next(later))
+        return Exposition(store, series.families(), live.registry, lambda: next(later))
 
     def scrape(exposition: Exposition) -> bytes:
         return b"".join(exposition.render(form.accept, form.codings).chunks)
@@ -121,15 +121,15 @@ def served(count: int, polled: tuple[str, Path] | None, apart: bool = True) -> I
 
 
 def _serve(connection: "Connection[object, object]", count: int, polled: tuple[str, Path] | None) -> None:
-    board = _board(count)
-    live = series.live(count, board)
-    exposition = Exposition(board, series.families(), live.registry)
-    app = App(exposition, board, Probes(lambda: True, lambda: None), telemetry_path=METRICS)
+    store = _store(count)
+    live = series.live(count, store)
+    exposition = Exposition(store, series.families(), live.registry)
+    app = App(exposition, store, Probes(lambda: True, lambda: None), telemetry_path=METRICS)
     app.routes[FILE] = {"GET": _file(exposition)}
     sockets = listen("127.0.0.1:0")
     server = Server(app, sockets)
     stop = threading.Event()
-    polling = [] if polled is None else _polling(*polled, board, stop)
+    polling = [] if polled is None else _polling(*polled, store, stop)
     server.start()
     for thread in polling:
         thread.start()
@@ -141,11 +141,11 @@ def _serve(connection: "Connection[object, object]", count: int, polled: tuple[s
         thread.join(1.0)
 
 
-def _board(count: int) -> SnapshotStore:
-    board = SnapshotStore()
+def _store(count: int) -> SnapshotStore:
+    store = SnapshotStore()
     for snapshot in series.snapshots(count):
-        board.publish(snapshot)
-    return board
+        store.publish(snapshot)
+    return store
 
 
 def _file(exposition: Exposition) -> Callable[[Request], Response]:
@@ -160,17 +160,17 @@ def _file(exposition: Exposition) -> Callable[[Request], Response]:
     return page
 
 
-def _polling(url: str, folder: Path, board: SnapshotStore, stop: threading.Event) -> list[threading.Thread]:
+def _polling(url: str, folder: Path, store: SnapshotStore, stop: threading.Event) -> list[threading.Thread]:
     """Return two threads: one backfills a collector again and again, the other polls one each second, until `stop`."""
 
     def read() -> None:
         for number in itertools.count():
             if stop.is_set():
                 return
-            measure.read_window(url, _made(folder / f"{number}"), "invocations", board)
+            measure.read_window(url, _made(folder / f"{number}"), "invocations", store)
 
     def poll() -> None:
-        measure.poll_each_second(url, _made(folder / "polled"), "document_batches", board, stop)
+        measure.poll_each_second(url, _made(folder / "polled"), "document_batches", store, stop)
 
     return [threading.Thread(target=work, daemon=True) for work in (read, poll)]
 

@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from exporter.demo import faults
-from exporter.demo.faults import ListFaults
+from exporter.demo.faults import Fault, ListFaults
 from exporter.demo.items import Item, Kind, document_batch, generations, invocation, iso, workflow_batch
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
@@ -95,7 +94,7 @@ def _serve(connection: "Connection[object, object]", scenes: Mapping[Kind, Scene
             mock_api.requests.clear()
             if isinstance(told, float):
                 mock_api.faults.clear()
-                mock_api.faults.add(faults.latency(told))
+                mock_api.faults.add(Fault(latency=told))
             if told == "change texts":
                 mock_api.faults.list_faults = ListFaults(before_page=_changing(world))
             connection.send(answered)

@@ -24,7 +24,7 @@ def polls(url: str, folder: Path, times: int) -> Mapping[str, float]:
         with _sampled() as found:
             for poller in list(pollers) * times:
                 if not poller.poll():
-                    raise RuntimeError(f"a poll failed: {poller.facts.error}")
+                    raise RuntimeError(f"a poll failed: {poller.status.error}")
     total = found.total()
     return {room: count / total for room, count in found.most_common()}
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Literal, TextIO
 
-from exporter.model.iso_time import iso_time
+from exporter.model.iso_time import format_iso_time
 
 Style = Literal["logfmt", "json"]
 Value = str | int | float | bool
@@ -65,7 +65,7 @@ class LineFormatter(logging.Formatter):
         return " ".join(f"{key}={_logfmt(value)}" for key, value in fields.items())
 
     def _fields(self, record: logging.LogRecord) -> Iterator[tuple[str, Value]]:
-        yield "time", iso_time(record.created, "milliseconds")
+        yield "time", format_iso_time(record.created, "milliseconds")
         yield "level", _NAMES.get(record.levelno, record.levelname)
         yield "msg", record.getMessage()
         for key, value in record.__dict__.items():

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> bool:
             return False
         for poller in pollers:
             poller.written()
-    return all(poller.facts.up for poller in pollers)
+    return all(poller.status.up for poller in pollers)
 
 
 def _problem(output: Path) -> str | None:
@@ -97,7 +97,7 @@ def _poll_all(pollers: list[Poller], engine: Engine) -> None:
         while left:
             done, left = concurrent.futures.wait(left, _REFRESH_SECONDS)
             bar.n += len(done)
-            bar.set_postfix(records=sum(poller.facts.finished + poller.facts.in_flight for poller in pollers))
+            bar.set_postfix(records=sum(poller.status.finished + poller.status.in_flight for poller in pollers))
     engine.stop(_REFRESH_SECONDS)
 
 

@@ -4,6 +4,7 @@ import base64
 import contextvars
 import functools
 import http.client
+import os
 import socket
 import ssl
 import warnings
@@ -22,22 +23,12 @@ from exporter.client.deadline import Deadline
 from exporter.client.idle_connections import IdleConnections
 from exporter.client.route import Route
 from exporter.client.tls_context import TlsSettings, context
+from exporter.model.tls import TLSConfig
 
 _MOST_HOSTS = 1000
 """For so many hosts connections are kept."""
 _MOST_CONNECTIONS = 1000
 """So many connections to a host are kept, if no other limit is lower: `workers` at most are in use."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """TLS settings. Files are PEM. The defaults are the system's authorities and no client certificate."""
-
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    server_name: str | None = None
-    insecure_skip_verify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +226,7 @@ class Session:
             adapter.close()
 
 
-def new_session(tls: Tls, proxy_url: str | None, idle: IdleConnections) -> Session:
+def new_session(tls: TLSConfig, proxy_url: str | None, idle: IdleConnections) -> Session:
     """Return a session that keeps as many connections as `idle` allows, and ignores the environment.
 
     It uses no proxy and no certificate bundle of the environment, and no password from ~/.netrc, which requests would
@@ -246,9 +237,10 @@ def new_session(tls: Tls, proxy_url: str | None, idle: IdleConnections) -> Sessi
     if tls.insecure_skip_verify:
         # The operator chose this in the configuration: no warning at each request.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    ca, cert, key = (None if file is None else os.fspath(file) for file in (tls.ca_file, tls.cert_file, tls.key_file))
     return Session(
         {"https": _Adapter(tls.server_name, idle), "http": _Adapter(None, idle)},
-        verify=False if tls.insecure_skip_verify else tls.ca_file or True,
-        cert=None if tls.cert_file is None or tls.key_file is None else (tls.cert_file, tls.key_file),
+        verify=False if tls.insecure_skip_verify else ca or True,
+        cert=None if cert is None or key is None else (cert, key),
         proxies={} if proxy_url is None else {"http": proxy_url, "https": proxy_url},
     )

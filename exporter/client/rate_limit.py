@@ -92,9 +92,5 @@ class RateLimiter:
         self._next_free.get()
         self._next_free.put(before.next_slot)
 
-    def held_for(self) -> float:
-        """Return the seconds until a slot may begin."""
-        return max(0.0, self._slot() - self._clock())
-
     def _slot(self) -> float:
         return max(self.next_slot, self._pause.until)

@@ -3,11 +3,12 @@
 Nothing here raises an error: a header that can't be understood is ignored.
 """
 
-import email.utils
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+
+from exporter.client.retry import http_date, read_date
 
 _LONGEST_HEADER = 1024
 """A longer value is ignored."""
@@ -164,10 +165,4 @@ def _reset(text: str, now: float) -> float | None:
 
 def _moment(text: str) -> float | None:
     """Return an HTTP or ISO 8601 date in epoch seconds; None if it is no date."""
-    for read in (email.utils.parsedate_to_datetime, datetime.fromisoformat):
-        try:
-            moment = read(text)
-            return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, TypeError, OverflowError, IndexError):
-            continue
-    return None
+    return read_date(text, http_date, datetime.fromisoformat)

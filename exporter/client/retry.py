@@ -3,7 +3,8 @@
 import email.utils
 import math
 import re
-from datetime import UTC
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 from exporter.model.record import Reason
 
@@ -13,6 +14,9 @@ BACKOFF_BASE_SECONDS = 0.5
 BACKOFF_MAX_SECONDS = 10.0
 RETRY_AFTER_MAX_SECONDS = 120.0
 """A server may ask for an hour, but a poll that waits that long would look like one that never ends."""
+
+http_date = email.utils.parsedate_to_datetime
+"""Reads a date as in headers."""
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _SEVERAL = re.compile(r"(?:\s*(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,)?[^,]+", re.IGNORECASE)
@@ -46,16 +50,21 @@ def _pause(text: str, now: float) -> float | None:
     text = text.strip()
     if _SECONDS.fullmatch(text):
         return clamped(float(text))
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        seconds = moment.timestamp() - now
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    return clamped(seconds)
+    moment = read_date(text, http_date)
+    return None if moment is None else clamped(moment - now)
 
 
 def clamped(seconds: float) -> float:
     """Return a pause in whole seconds, rounded up, and at most RETRY_AFTER_MAX_SECONDS."""
     return float(math.ceil(min(RETRY_AFTER_MAX_SECONDS, max(0.0, seconds))))
+
+
+def read_date(text: str, *readers: Callable[[str], datetime]) -> float | None:
+    """Return a date in epoch seconds, as the first reader that can reads it; None if none can. No zone means UTC."""
+    for read in readers:
+        try:
+            moment = read(text)
+            return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, TypeError, OverflowError, IndexError):
+            continue
+    return None

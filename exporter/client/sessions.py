@@ -3,10 +3,11 @@
 import threading
 from dataclasses import dataclass
 
-from exporter.client.connections import Session, Tls, new_session
+from exporter.client.connections import Session, new_session
 from exporter.client.idle_connections import IdleConnections
+from exporter.model.tls import TLSConfig
 
-_Way = tuple[Tls, str | None]
+_Way = tuple[TLSConfig, str | None]
 """TLS settings and proxy."""
 
 
@@ -30,7 +31,7 @@ class Sessions:
         self._open: dict[_Way, _Open] = {}
         self._change = threading.Semaphore()
 
-    def take(self, tls: Tls, proxy_url: str | None) -> Session:
+    def take(self, tls: TLSConfig, proxy_url: str | None) -> Session:
         """Return the session for these settings. Call `release` with the same settings when it is no longer needed."""
         with self._change:
             found = self._open.get((tls, proxy_url))
@@ -39,7 +40,7 @@ class Sessions:
             found.users += 1
             return found.session
 
-    def release(self, tls: Tls, proxy_url: str | None) -> None:
+    def release(self, tls: TLSConfig, proxy_url: str | None) -> None:
         """Close the session's idle connections, unless others need it."""
         with self._change:
             found = self._open[tls, proxy_url]

@@ -12,7 +12,7 @@ import requests
 import urllib3
 from requests.structures import CaseInsensitiveDict
 
-from exporter.client.connections import Call, Session, Tls, current_call, new_session
+from exporter.client.connections import Call, Session, current_call, new_session
 from exporter.client.deadline import Deadline, RequestsUnderWay
 from exporter.client.errors import fetch_error
 from exporter.client.idle_connections import IdleConnections
@@ -21,8 +21,9 @@ from exporter.client.resolve import SYSTEM, HostResolver
 from exporter.client.route import Route
 from exporter.client.sessions import Sessions
 from exporter.model.record import FetchError, Reason
+from exporter.model.tls import TLSConfig
 
-__all__ = ["MAX_BODY_BYTES", "Answer", "FileTransport", "RequestLimits", "Stream", "Tls", "Transport"]
+__all__ = ["MAX_BODY_BYTES", "Answer", "FileTransport", "RequestLimits", "Stream", "Transport"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
@@ -115,7 +116,7 @@ class Transport(_Base):
 
     def __init__(
         self,
-        tls: Tls,
+        tls: TLSConfig,
         proxy_url: str | None,
         resolver: HostResolver = SYSTEM,
         limits: RequestLimits | None = None,
@@ -163,7 +164,7 @@ class FileTransport(_Base):
     request what only this machine or its network can reach.
     """
 
-    def __init__(self, tls: Tls, proxy_url: str | None, api_host: str, resolver: HostResolver = SYSTEM) -> None:
+    def __init__(self, tls: TLSConfig, proxy_url: str | None, api_host: str, resolver: HostResolver = SYSTEM) -> None:
         """`api_host` is the host of `base_url`."""
         session = new_session(tls, proxy_url, IdleConnections())
         super().__init__(session, Route(resolver, api_host), session.close)

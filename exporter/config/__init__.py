@@ -4,7 +4,7 @@ from exporter.config.bounds import Bounds
 from exporter.config.database import DatabaseUrl
 from exporter.config.json_schema import json_schema
 from exporter.config.load import from_environment, load
-from exporter.config.model import Account, Config, Database, Polling, TLSConfig
+from exporter.config.model import Account, Config, Database, Polling
 from exporter.config.source.problems import ConfigError, Problem
 from exporter.config.token import Token, TokenError
 from exporter.config.webhook import WebhookSecret
@@ -18,7 +18,6 @@ __all__ = [
     "DatabaseUrl",
     "Polling",
     "Problem",
-    "TLSConfig",
     "Token",
     "TokenError",
     "WebhookSecret",

@@ -6,13 +6,14 @@ from typing import Any
 
 from exporter.config import bounds, defaults, schema, validate
 from exporter.config.database import DatabaseUrl
-from exporter.config.model import Account, Config, Database, Polling, TLSConfig
+from exporter.config.model import Account, Config, Database, Polling
 from exporter.config.resources import PLENTY, Resources
 from exporter.config.source import files, messages, yaml_document
 from exporter.config.source.problems import ConfigError, Problem, located
 from exporter.config.token import Token, TokenError
 from exporter.config.webhook import WebhookSecret
 from exporter.model.system import System
+from exporter.model.tls import TLSConfig
 
 _LARGEST_FILE_BYTES = 8 * 1024 * 1024
 

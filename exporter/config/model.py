@@ -12,19 +12,7 @@ from exporter.config.resources import PLENTY
 from exporter.config.source.problems import Problem
 from exporter.config.token import Token
 from exporter.config.webhook import WebhookSecret
-
-
-@dataclass(frozen=True, slots=True)
-class TLSConfig:
-    """TLS settings for an API. The files are PEM."""
-
-    ca_file: Path | None = None
-    """Certificate authorities to trust instead of the system's."""
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    server_name: str | None = None
-    """The name to expect in the certificate, where it is not the host's."""
-    insecure_skip_verify: bool = False
+from exporter.model.tls import TLSConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

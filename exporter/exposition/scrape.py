@@ -244,4 +244,4 @@ def _current_lines(before: _Lines, collectors: Sequence[CollectorSnapshot], now:
 
 def _shown(collector: CollectorSnapshot, fresh: bool) -> Blocks:
     """Return the blocks that are exposed of a collector; gauges about records only if they are fresh."""
-    return {**(collector.gauges if fresh else {}), **collector.counters, **collector.status}
+    return {**(collector.gauges if fresh else {}), **collector.counters, **collector.status_gauges}

@@ -77,9 +77,9 @@ class CollectorSnapshot:
     """Gauges about records. Exposed until `fresh_until`."""
     fresh_until: float = 0.0
     """When `gauges` become stale and are dropped, in seconds of `boot_clock.ticks`."""
-    status: Blocks = field(default_factory=dict)
+    status_gauges: Blocks = field(default_factory=dict)
     """Gauges about polling: always exposed."""
-    health: CollectorStatus = field(default_factory=lambda: CollectorStatus("", "", ""))
+    status: CollectorStatus = field(default_factory=lambda: CollectorStatus("", "", ""))
     """The status as of this poll, for the pages. It is a copy, which nobody changes."""
     failures: tuple[Failure, ...] = ()
     """The last failed records, the latest failure first."""

@@ -8,7 +8,7 @@ _LAST = 253_402_300_799
 """Epoch seconds of the first and the last second that Python's calendar has."""
 
 
-def iso_time(seconds: float, timespec: Literal["seconds", "milliseconds"] = "seconds") -> str:
+def format_iso_time(seconds: float, timespec: Literal["seconds", "milliseconds"] = "seconds") -> str:
     """Return a time in epoch seconds as ISO 8601 in UTC, cut off after its seconds or milliseconds.
 
     A time that no calendar reaches, which an API may send, becomes the first or the last that it does.

@@ -51,10 +51,8 @@ class Admission(Generic[_Job]):
         self._lines: dict[bool, dict[str, int]] = {True: {}, False: {}}
         """Accounts with waiting requests: quick ones, and others. Each has the number of its turn; they ascend."""
         self._turns = itertools.count()
-        self.waiting = 0
-        """How many requests wait. Any thread may read this and `busy`."""
         self.busy = 0
-        """How many workers have a request."""
+        """How many workers have a request. Any thread may read this."""
         self._busy: dict[str, None] = {}
         """Accounts with requests under way."""
 
@@ -67,7 +65,6 @@ class Admission(Generic[_Job]):
         found = self._accounts.setdefault(account, _Account())
         found.removed = False
         found.waiting.append(job)
-        self.waiting += 1
         self._line_up(account, now)
 
     def take(self, now: float) -> tuple[str, _Job] | None:
@@ -77,7 +74,6 @@ class Admission(Generic[_Job]):
             return None
         account = self._accounts[name]
         job = account.waiting.pop(0)
-        self.waiting -= 1
         account.begun.append(now)
         self.busy += 1
         self._busy[name] = None

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,8 +13,8 @@ from exporter.client.client import Access
 from exporter.client.idle_connections import IdleConnections
 from exporter.client.memory_budget import MemoryBudget
 from exporter.client.rate_limit import RateLimiter
-from exporter.client.transport import FileTransport, RequestLimits, Tls, Transport
-from exporter.config import Account, Bounds, TLSConfig, TokenError
+from exporter.client.transport import FileTransport, RequestLimits, Transport
+from exporter.config import Account, Bounds, TokenError
 from exporter.exposition.boot_clock import ticks
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import SnapshotStore
@@ -86,7 +85,7 @@ def client(
             account.token.is_file,
             account.name,
         ),
-        Transport(_tls(account.tls_config), _proxy(account), limits=limits),
+        Transport(account.tls_config, _proxy(account), limits=limits),
         limiter or new_limiter(account),
         meter,
         runner,
@@ -95,13 +94,8 @@ def client(
 
 def file_transport(account: Account) -> FileTransport:
     """Build the transport for files on other hosts: the same proxy, but no token or client certificate."""
-    tls = replace(_tls(account.tls_config), cert_file=None, key_file=None, server_name=None)
+    tls = replace(account.tls_config, cert_file=None, key_file=None, server_name=None)
     return FileTransport(tls, _proxy(account), urlsplit(account.base_url).hostname or "")
-
-
-def _tls(tls: TLSConfig) -> Tls:
-    ca, cert, key = (None if file is None else os.fspath(file) for file in (tls.ca_file, tls.cert_file, tls.key_file))
-    return Tls(ca, cert, key, tls.server_name, tls.insecure_skip_verify)
 
 
 def _proxy(account: Account) -> str | None:
@@ -117,7 +111,7 @@ def account_pipeline(
 ) -> AccountPipeline:
     """Build the pipeline of an account, with a poller for each of its collectors.
 
-    `known` is the facts of the pollers before a reload.
+    `known` is the status of each poller before a reload.
     """
     over = threading.Event()
     source = sources[account.system]
@@ -139,7 +133,7 @@ def account_pipeline(
         account.created_timestamps,
     )
     scope = json.dumps([account.base_url, account.filters], sort_keys=True)
-    facts_by_name = {facts.collector: facts.going_on() for facts in known if facts.system == account.system}
+    status_by_name = {status.collector: status.going_on() for status in known if status.system == account.system}
 
     def poller(name: str) -> Poller:
         polling = account.polling(name)
@@ -159,7 +153,7 @@ def account_pipeline(
             api_client,
             shared.state,
             output,
-            facts_by_name.get(name)
+            status_by_name.get(name)
             or CollectorStatus(account.name, account.system, name, stuck_alert=source.system.stuck_alert),
             Pace(polling.poll_interval, polling.stale_after, polling.stuck_after, account.webhook is not None),
             account.workflow_label,

@@ -22,9 +22,6 @@ class Limiters:
         self._pauses: weakref.WeakValueDictionary[tuple[str, Token], Pause] = weakref.WeakValueDictionary()
         """The pause of each address and token: an API counts the requests of a token, whichever accounts send them."""
 
-    def __len__(self) -> int:
-        return len(self._last)
-
     def made(self, account: Account) -> tuple[RateLimiter, bool]:
         """Build a limiter that goes on with the pause of the account's last one, unless its API or token is another.
 
@@ -38,11 +35,6 @@ class Limiters:
             new.follow(before[2])
         self._last[account.name] = *allowance, new
         return new, continues
-
-    def held_for(self, account: str) -> float:
-        """Return for how many seconds an account may send no request, because its API asked for that."""
-        last = self._last.get(account)
-        return 0.0 if last is None else last[2].held_for()
 
     def keep(self, accounts: Collection[str]) -> None:
         """Forget all accounts but these."""

@@ -40,7 +40,7 @@ class Poller:
         client: Client,
         state: State,
         output: Output,
-        facts: CollectorStatus,
+        status: CollectorStatus,
         pace: Pace,
         workflow_label: bool = False,
         clock: Callable[[], float] = time.time,
@@ -54,13 +54,14 @@ class Poller:
         self._collector = collector
         self._client = client
         self._state = state
-        self._facts = facts
-        facts.poll_interval, facts.stale_after = pace.interval, pace.stale_after
-        facts.reconcile_interval, facts.lookback = collector.reconcile_interval, collector.lookback
+        self._status = status
+        status.poll_interval, status.stale_after = pace.interval, pace.stale_after
+        status.reconcile_interval, status.lookback = collector.reconcile_interval, collector.lookback
         self._pace = pace
-        feeds = Feeds(facts.collector, collector.fed_families, collector.listing.rejections, collector.listing.optional)
+        listing = collector.listing
+        feeds = Feeds(status.collector, collector.fed_families, listing.rejections, listing.optional)
         self._failed_records = FailedRecords(collector.families)
-        self._publisher = Publisher(output, facts, pace, feeds, workflow_label, clock, ticks)
+        self._publisher = Publisher(output, status, pace, feeds, workflow_label, clock, ticks)
         self._clock = clock
         self._ticks = ticks
         self._silence = Silence(pace.interval, "/".join(self.id))
@@ -74,12 +75,12 @@ class Poller:
         self._progress_published = 0.0
 
     @property
-    def facts(self) -> CollectorStatus:
-        return self._facts
+    def status(self) -> CollectorStatus:
+        return self._status
 
     @property
     def id(self) -> CollectorId:
-        return self._facts.account, self._facts.collector
+        return self._status.account, self._status.collector
 
     @property
     def interval(self) -> float:
@@ -91,18 +92,18 @@ class Poller:
 
         A restart while the API is down must look like failed polls, not like an exporter without records.
         """
-        facts = self._facts
+        status = self._status
         try:
-            with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
-                facts.state_created = records.begin_counting(self._clock())
-                marks = records.marks
+            with self._state.records(*self.id, self._collector.rules) as records:
+                status.state_created = records.begin_counting(self._clock())
+                checkpoint = records.checkpoint
                 self._read_failures(records)
                 totals = records.sums()
-                self._publisher.resume(marks, totals, self._collector.boot)
-                if marks.complete and marks.polled_at is not None and self._collector.continues(marks):
-                    facts.backfilling = False
-                    facts.last_success, facts.last_reconcile = marks.polled_at, marks.reconciled_at
-                    self._publisher.fresh(max(0.0, self._now(marks) - marks.polled_at))
+                self._publisher.resume(checkpoint, totals, self._collector.boot)
+                if checkpoint.complete and checkpoint.polled_at is not None and self._collector.continues(checkpoint):
+                    status.backfilling = False
+                    status.last_success, status.last_reconcile = checkpoint.polled_at, checkpoint.reconciled_at
+                    self._publisher.fresh(max(0.0, self._now(checkpoint) - checkpoint.polled_at))
                     self._count(totals)
                     self._find_stuck(records)
                     self._publisher.render_gauges()
@@ -119,17 +120,17 @@ class Poller:
 
     def next_change(self) -> float | None:
         """Return in how many seconds there is something to do by `look` before the next poll; None: nothing."""
-        look_in = self._token.look_in(self._facts.reason, self._pace.interval, self.wait)
+        look_in = self._token.look_in(self._status.reason, self._pace.interval, self.wait)
         return min((s for s in (self._publisher.next_change(), look_in) if s is not None), default=None)
 
     def poll(self) -> bool:
         """Poll once and publish. Return whether the poll succeeded. Raises Stopping only."""
-        started, result, facts = self._ticks(), PollResult(), self._facts
+        started, result, status = self._ticks(), PollResult(), self._status
         self.recovered = False
         # With one request it is known whether an API answers again.
         client = self._client.for_poll(1 if self._silence.is_long else ATTEMPTS)
         try:
-            self._token.before(facts.reason)
+            self._token.before(status.reason)
             self._poll(client, result)
             self._succeeded(client)
         except PollError as error:
@@ -141,19 +142,19 @@ class Poller:
             # A bug must not look healthy: it is a failed poll, and the next poll tries again.
             self._broke(error)
         self._note(result)
-        if facts.up:
+        if status.up:
             self._publisher.render_gauges()
-        facts.last_duration = self._ticks() - started
+        status.last_duration = self._ticks() - started
         self.wait = self._silence.wait()
-        facts.backoff = max(0.0, self.wait - self._pace.interval)
+        status.backoff = max(0.0, self.wait - self._pace.interval)
         self.rise()
-        self._log.polled(facts.up is True, facts.last_duration, client.answers, max(self.wait, self._pace.interval))
-        return facts.up is True
+        self._log.polled(status.up is True, status.last_duration, client.answers, max(self.wait, self._pace.interval))
+        return status.up is True
 
     def look(self) -> bool:
         """Publish by `rise` between two polls. Return whether to poll at once, because the token was replaced."""
         self.rise()
-        return self._token.is_replaced(self._facts.reason)
+        return self._token.is_replaced(self._status.reason)
 
     def rise(self) -> None:
         """Publish, with the counters that may rise in scrapes and the records that are stuck by now.
@@ -164,7 +165,7 @@ class Poller:
         try:
             self._write_published()
         except StateError as error:
-            if self._facts.reason not in STATE_REASONS:
+            if self._status.reason not in STATE_REASONS:
                 self._failed(error.reason, str(error))
         except Stopping:
             raise
@@ -181,27 +182,26 @@ class Poller:
         self._mark_scraped(self._clock())
 
     def _mark_scraped(self, at: float | None) -> None:
-        facts = self._facts
-        with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
-            records.mark(replace(records.marks, scraped_at=at))
+        with self._state.records(*self.id, self._collector.rules) as records:
+            records.save_checkpoint(replace(records.checkpoint, scraped_at=at))
 
     def _write_published(self) -> None:
         """Write failed polls to the state, and what may rise now. Raises StateError."""
-        facts, publisher = self._facts, self._publisher
+        status, publisher = self._status, self._publisher
         scraped = publisher.is_scraped_first()
         noted = publisher.totals is not None and publisher.buckets_noted and not scraped
         if noted and not self._failed_polls and not publisher.rising():
             return
-        with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
-            publisher.note_unseen(records.marks)
+        with self._state.records(*self.id, self._collector.rules) as records:
+            publisher.note_unseen(records.checkpoint)
             if scraped:
-                records.mark(replace(records.marks, scraped_at=publisher.scraped_at()))
+                records.save_checkpoint(replace(records.checkpoint, scraped_at=publisher.scraped_at()))
                 publisher.scraped_before = True
             if not publisher.buckets_noted and publisher.are_buckets_seen():
-                if records.marks.buckets != publisher.buckets:
-                    records.mark(replace(records.marks, buckets=publisher.buckets))
+                if records.checkpoint.buckets != publisher.buckets:
+                    records.save_checkpoint(replace(records.checkpoint, buckets=publisher.buckets))
                 publisher.buckets_noted = True
-            facts.state_created = records.begin_counting(self._clock())
+            status.state_created = records.begin_counting(self._clock())
             self._failed_polls.write(records)
             publisher.totals = records.sums()
             rising = publisher.rising()
@@ -209,21 +209,21 @@ class Poller:
                 now = self._clock()
                 starting = publisher.starting(rising)
                 records.publish(rising, now, starting)
-                publisher.note_published(starting, now, records.marks.counting_since)
+                publisher.note_published(starting, now, records.checkpoint.counting_since)
                 publisher.totals = records.sums()
 
     def _poll(self, client: Client, result: PollResult) -> None:
-        facts = self._facts
-        with self._state.records(facts.account, facts.collector, self._collector.rules) as records:
-            reconciled_at = records.marks.reconciled_at
-            self._publisher.note_unseen(records.marks)
+        status = self._status
+        with self._state.records(*self.id, self._collector.rules) as records:
+            reconciled_at = records.checkpoint.reconciled_at
+            self._publisher.note_unseen(records.checkpoint)
             records.scraped_at = self._publisher.scraped_at()
-            facts.state_created = records.begin_counting(self._clock())
+            status.state_created = records.begin_counting(self._clock())
             try:
                 self._collector.poll(
                     client, records, self._clock(), result, lambda: self._progress(records), self._ticks()
                 )
-                if records.marks.reconciled_at != reconciled_at:
+                if records.checkpoint.reconciled_at != reconciled_at:
                     records.drop_unused_series(self._publisher.folded)
             finally:
                 # Also after a poll that failed in the middle: the pages read until then are kept.
@@ -232,32 +232,32 @@ class Poller:
                 self._publisher.totals = totals = records.sums()
             self._count(totals)
             self._find_stuck(records)
-            facts.last_reconcile = records.marks.reconciled_at
-        facts.last_success = self._clock()
+            status.last_reconcile = records.checkpoint.reconciled_at
+        status.last_success = self._clock()
         self._publisher.fresh()
-        facts.incremental = result.incremental
-        if facts.backfilling:
-            facts.backfilling = False
-            log.info("backfill complete", extra={**self._where(), "records": facts.finished + facts.in_flight})
+        status.incremental = result.incremental
+        if status.backfilling:
+            status.backfilling = False
+            log.info("backfill complete", extra={**self._where(), "records": status.finished + status.in_flight})
 
-    def _now(self, marks: Checkpoint) -> float:
-        return self._collector.time(marks, self._clock(), self._ticks())
+    def _now(self, checkpoint: Checkpoint) -> float:
+        return self._collector.time(checkpoint, self._clock(), self._ticks())
 
     def _read_failures(self, records: Records) -> None:
         self._publisher.failures = self._failed_records.describe(records.failures.all())
 
     def _count(self, totals: Sums) -> None:
-        facts = self._facts
-        facts.finished = totals.gauges.get((RECORDS, "finished"), 0)
-        facts.in_flight = totals.gauges.get((RECORDS, "in_flight"), 0)
-        facts.oldest_in_flight = totals.oldest_in_flight
+        status = self._status
+        status.finished = totals.gauges.get((RECORDS, "finished"), 0)
+        status.in_flight = totals.gauges.get((RECORDS, "in_flight"), 0)
+        status.oldest_in_flight = totals.oldest_in_flight
 
     def _find_stuck(self, records: Records) -> None:
         """Count the records that are stuck, and find when others become stuck until the gauges are stale."""
-        before = self._now(records.marks) - self._pace.stuck_after
+        before = self._now(records.checkpoint) - self._pace.stuck_after
         soon = records.in_flight(before, before + self._pace.stale_after)
         stuck = records.count_in_flight(before)
-        self._facts.stuck_ids = tuple(records.oldest_in_flight(before)) if stuck else ()
+        self._status.stuck_ids = tuple(records.oldest_in_flight(before)) if stuck else ()
         self._publisher.note_stuck(stuck, [created_at - before for _, created_at in soon])
 
     def _progress(self, records: Records) -> None:
@@ -268,18 +268,18 @@ class Poller:
         self._progress_published = now
         self._count(records.sums())
         self.publish()
-        self._log.progress(self._facts.finished + self._facts.in_flight)
+        self._log.progress(self._status.finished + self._status.in_flight)
 
     def _note(self, result: PollResult) -> None:
         """Note and log what was found, after a failed poll too."""
         if result.window_truncated is not None:
-            self._facts.window_truncated = result.window_truncated
+            self._status.window_truncated = result.window_truncated
         if result.dated_ahead is not None:
-            self._facts.dated_ahead = result.dated_ahead
+            self._status.dated_ahead = result.dated_ahead
         self._log.found(result)
 
     def _succeeded(self, client: Client) -> None:
-        self._facts.up, self._facts.error, self._facts.reason = True, None, None
+        self._status.up, self._status.error, self._status.reason = True, None, None
         self._log.succeeded()
         self.recovered = self._silence.succeeded(client.requests)
 
@@ -288,13 +288,13 @@ class Poller:
         self._failed(Reason.INTERNAL, _INTERNAL_ERROR)
 
     def _failed(self, reason: Reason, message: str) -> None:
-        facts = self._facts
-        facts.up, facts.error, facts.reason = False, message, reason
+        status = self._status
+        status.up, status.error, status.reason = False, message, reason
         if reason in STATE_REASONS:
-            facts.count_state_error(reason)
+            status.count_state_error(reason)
         else:
             self._failed_polls.add(reason)
         self._log.failed(reason, message)
 
     def _where(self) -> dict[str, str]:
-        return {"account": self._facts.account, "collector": self._facts.collector}
+        return {"account": self._status.account, "collector": self._status.collector}

@@ -51,7 +51,7 @@ class Publisher:
     def __init__(
         self,
         output: Output,
-        facts: CollectorStatus,
+        status: CollectorStatus,
         pace: Pace,
         feeds: Feeds,
         optional: bool = False,
@@ -60,7 +60,7 @@ class Publisher:
     ) -> None:
         """Publish to `output`. `optional`: whether series have the optional labels."""
         self._output = output
-        self._facts = facts
+        self._status = status
         self._pace = pace
         self._shape = Shape(feeds, optional=optional)
         self._clock = clock
@@ -93,9 +93,9 @@ class Publisher:
         self._counters_of: tuple[object, ...] | None = None
         """The version of the totals that the counters show, the state's errors, and what is told of their starts."""
         self._starts = Starts(output.created_timestamps)
-        self._status: Blocks = {}
-        self._status_of: CollectorStatus | None = None
-        """A copy of the status that `_status` shows."""
+        self._status_blocks: Blocks = {}
+        self._status_rendered: CollectorStatus | None = None
+        """A copy of the status that `_status_blocks` shows."""
         self._standing = Standing(pace.stands, pace.interval)
         self._seen_before: float | None = None
         """When the last scrape of the program before began, by `ticks`, if it saw everything that was published."""
@@ -117,18 +117,21 @@ class Publisher:
         """The series beyond the cap, each with the series that shows it."""
         return self._counters.shown_as
 
-    def resume(self, marks: Checkpoint, totals: Sums, boot: str) -> None:
+    def resume(self, checkpoint: Checkpoint, totals: Sums, boot: str) -> None:
         """Count what the program before published as seen, if it had stood for long enough and was scraped."""
         self.totals = totals
-        self._starts.resume(marks.counting_since, marks.unseen(), restored=bool(totals.published()))
-        self.scraped_before = marks.scraped_at is not None
-        self.buckets_noted = marks.buckets == self.buckets
-        if marks.scraped_at is None or marks.scraped_at - (marks.published_at or 0.0) < self._pace.stands:
+        self._starts.resume(checkpoint.counting_since, checkpoint.unseen(), restored=bool(totals.published()))
+        self.scraped_before = checkpoint.scraped_at is not None
+        self.buckets_noted = checkpoint.buckets == self.buckets
+        if (
+            checkpoint.scraped_at is None
+            or checkpoint.scraped_at - (checkpoint.published_at or 0.0) < self._pace.stands
+        ):
             return
-        ago = self._clock() - marks.scraped_at
-        if marks.ticks is not None and marks.boot == boot:
+        ago = self._clock() - checkpoint.scraped_at
+        if checkpoint.ticks is not None and checkpoint.boot == boot:
             # The clock may have been set back meanwhile.
-            ago = max(ago, self._ticks() - marks.ticks)
+            ago = max(ago, self._ticks() - checkpoint.ticks)
         if ago >= 0.0:
             self._seen_before = self._ticks() - ago
             self._standing.expose(self._seen(totals.published()), -math.inf)
@@ -147,7 +150,7 @@ class Publisher:
 
     def note_stuck(self, stuck: int, soon: Sequence[float]) -> None:
         """Note how many records are stuck, and in how many seconds others become stuck if no poll succeeds."""
-        self._facts.stuck = self._stuck_then = stuck
+        self._status.stuck = self._stuck_then = stuck
         now = self._ticks()
         self._stuck_from = sorted(now + seconds for seconds in soon)
 
@@ -183,10 +186,10 @@ class Publisher:
         """Note that these series are exposed for the first time now, by `clock`: they were 0 until then."""
         self._starts.note(starting, at, counting_since)
 
-    def note_unseen(self, marks: Checkpoint) -> None:
+    def note_unseen(self, checkpoint: Checkpoint) -> None:
         """Note the new series of a checkpoint that was just read: scrapes after it may have seen them."""
-        if self._starts.told and marks.starting:
-            self._starts.adopt(marks.unseen())
+        if self._starts.told and checkpoint.starting:
+            self._starts.adopt(checkpoint.unseen())
 
     def next_change(self) -> float | None:
         """Return in how many seconds a series may rise or a record is stuck; None if nothing is waiting."""
@@ -196,29 +199,29 @@ class Publisher:
         """Render the gauges about records again, if they have changed."""
         if self._totals is None:
             return
-        shown = self._version, fresh_values(self._facts)
+        shown = self._version, fresh_values(self._status)
         if shown != self._gauges_of:
-            self._gauges, self._gauges_of = gauges(self._shape, self._facts, self._totals), shown
+            self._gauges, self._gauges_of = gauges(self._shape, self._status, self._totals), shown
 
     def render_counters(self) -> None:
         """Render the counters and histograms again, if they have changed."""
         if self._totals is None:
             return
-        counted, published = self._facts.state_errors, self._facts.state_errors_published
+        counted, published = self._status.state_errors, self._status.state_errors_published
         shown = self._version, counted, published, self._starts.version
         if shown != self._counters_of:
             of_state = {key: CounterState(counted[reason], published[reason]) for reason, key in _STATE_ERRORS.items()}
             totals = replace(self._totals, counters={**self._totals.counters, **of_state})
             start = self._start if self._starts.told else None
-            self._counters = counters(self._shape, self._facts, totals, self._counters.series, start)
+            self._counters = counters(self._shape, self._status, totals, self._counters.series, start)
             self._counters_of = shown
 
     def update(self) -> None:
         """Publish with the counters and the stuck records as of now."""
         may = self._may_rise(list(_STATE_ERRORS.values()))
-        rising = {reason: self._facts.state_errors[reason] for reason, key in _STATE_ERRORS.items() if key in may}
+        rising = {reason: self._status.state_errors[reason] for reason, key in _STATE_ERRORS.items() if key in may}
         if rising:
-            self._facts.state_errors_published = {**self._facts.state_errors_published, **rising}
+            self._status.state_errors_published = {**self._status.state_errors_published, **rising}
         self._starts.note_seen(self._output.last_scrape(), self._pace.stands)
         self.render_counters()
         self._render_stuck()
@@ -226,20 +229,20 @@ class Publisher:
 
     def publish(self) -> None:
         """Publish a snapshot of what is known."""
-        facts = self._facts
+        status = self._status
         fresh_until = 0.0 if self._fresh_since is None else self._fresh_since + self._pace.stale_after
-        shown = self._status_of
-        if shown is None or facts != shown:
-            self._status, self._status_of = status_blocks(facts, shown, self._status), replace(facts)
-            shown = self._status_of
+        shown = self._status_rendered
+        if shown is None or status != shown:
+            self._status_blocks = status_blocks(status, shown, self._status_blocks)
+            self._status_rendered = shown = replace(status)
         self._output.publish(
             CollectorSnapshot(
-                facts.account,
-                facts.system,
-                facts.collector,
+                status.account,
+                status.system,
+                status.collector,
                 self._gauges.blocks,
                 fresh_until,
-                self._status,
+                self._status_blocks,
                 shown,
                 tuple(self.failures or ()),
                 {**self._gauges.folded, **self._counters.folded},
@@ -288,7 +291,7 @@ class Publisher:
         if not (self._stuck_from and self._gauges.blocks):
             return
         stuck = self._stuck_then + bisect_right(self._stuck_from, self._ticks())
-        if stuck != self._facts.stuck:
-            self._facts.stuck = stuck
-            self._gauges = replace(self._gauges, blocks={**self._gauges.blocks, **fresh_blocks(self._facts)})
+        if stuck != self._status.stuck:
+            self._status.stuck = stuck
+            self._gauges = replace(self._gauges, blocks={**self._gauges.blocks, **fresh_blocks(self._status)})
             self._gauges_of = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from exporter.exposition.boot_clock import ticks as boot_ticks
 from exporter.exposition.snapshot import CollectorId
-from exporter.model.iso_time import iso_time
+from exporter.model.iso_time import format_iso_time
 from exporter.polling.engine import Engine
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import Schedule, Turn, first_polls
@@ -117,12 +117,16 @@ class Scheduler:
         )
         for (account, collector), polled in self._polled.items():
             due, polling = self._schedule.due((account, collector))
-            facts = polled.poller.facts
+            status = polled.poller.status
             extra = {"account": account, "collector": collector, "polling": polling, "due_in": round(due - now, 1)}
-            extra |= {"up": facts.up, "reason": facts.reason and facts.reason.value, "backfilling": facts.backfilling}
-            extra |= {"finished": facts.finished, "in_flight": facts.in_flight, "lateness": facts.lateness}
-            last = None if facts.last_success is None else iso_time(facts.last_success, "milliseconds")
-            log.info("collector", extra=extra | {"last_success": last, "last_duration": facts.last_duration})
+            extra |= {
+                "up": status.up,
+                "reason": status.reason and status.reason.value,
+                "backfilling": status.backfilling,
+            }
+            extra |= {"finished": status.finished, "in_flight": status.in_flight, "lateness": status.lateness}
+            last = None if status.last_success is None else format_iso_time(status.last_success, "milliseconds")
+            log.info("collector", extra=extra | {"last_success": last, "last_duration": status.last_duration})
 
     def _fill(self) -> float | None:
         """Begin polls. Return when the next one is due."""
@@ -141,7 +145,7 @@ class Scheduler:
             if turn.lateness is None:
                 at_once = poller.look()
             else:
-                poller.facts.lateness = turn.lateness
+                poller.status.lateness = turn.lateness
                 succeeded = poller.poll()
                 wait = poller.wait
                 if poller.recovered:
@@ -179,6 +183,6 @@ def _place_in_account(pollers: Iterable[Poller]) -> Callable[[Poller], int]:
     counts: Counter[str] = Counter()
     places = {}
     for poller in pollers:
-        places[poller.id] = counts[poller.facts.account]
-        counts[poller.facts.account] += 1
+        places[poller.id] = counts[poller.status.account]
+        counts[poller.status.account] += 1
     return lambda poller: places[poller.id]

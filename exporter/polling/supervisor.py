@@ -163,7 +163,7 @@ class Supervisor:
 
     def not_ready(self) -> str | None:
         """Return what is still to be read; None once every collector has completed its backfill."""
-        reading = ["/".join(poller.id) for poller in _pollers(self._pipelines) if poller.facts.backfilling]
+        reading = ["/".join(poller.id) for poller in _pollers(self._pipelines) if poller.status.backfilling]
         return f"still reading the window: {', '.join(reading)}" if reading else None
 
     def _begin_restored(self, new: Sequence[AccountPipeline], pipelines: Sequence[AccountPipeline]) -> None:
@@ -221,4 +221,4 @@ def _restore(poller: Poller, unrestored: Unrestored) -> None:
 
 
 def _status(pipeline: AccountPipeline | None) -> list[CollectorStatus]:
-    return [] if pipeline is None else [poller.facts for poller in pipeline.pollers]
+    return [] if pipeline is None else [poller.status for poller in pipeline.pollers]

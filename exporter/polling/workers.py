@@ -38,11 +38,6 @@ class Workers:
         """The number of calls under way."""
         return self._admission.busy
 
-    @property
-    def waiting(self) -> int:
-        """The number of calls that wait for a thread."""
-        return self._admission.waiting
-
     def is_quick(self, account: str) -> bool:
         """Return whether the calls of an account end quickly, as far as is known."""
         return self._admission.is_quick(account, self._clock())

@@ -53,9 +53,9 @@ class Overview:
     """The accounts with a lease that no live replica has, by name."""
 
 
-def last_poll(marks: str) -> float | None:
+def last_poll(checkpoint: str) -> float | None:
     """Return when the last successful poll began, from a checkpoint as the state keeps it; None if it has none."""
     try:
-        return Checkpoint.decode(marks).polled_at
+        return Checkpoint.decode(checkpoint).polled_at
     except (ValueError, TypeError, RecursionError):
         return None

@@ -38,7 +38,7 @@ class Records:
         """Read the checkpoint."""
         self._rows = rows
         self._rules = rules
-        self.marks = Checkpoint.decode(rows.marks())
+        self.checkpoint = Checkpoint.decode(rows.marks())
         self.series = Series(rows, rules)
         self.failures = Failures(rows, self.series)
         self.scraped_at: float | None = None
@@ -49,7 +49,7 @@ class Records:
         seen: Iterable[Record],
         observation: Observation,
         deleted: Iterable[str] = (),
-        marks: Checkpoint | None = None,
+        checkpoint: Checkpoint | None = None,
         known: Mapping[str, Record] | None = None,
         count: Callable[[Sequence[Changed]], Mapping[Key, int]] = lambda _: {},
     ) -> Sequence[Changed]:
@@ -75,7 +75,7 @@ class Records:
         events = +Counter(count([(before, record) for before, record, _ in changed]))
         if len(latest) < len(records):
             changed = self._changed(latest.values(), known)
-        if not changed and not events and marks in (None, self.marks):
+        if not changed and not events and checkpoint in (None, self.checkpoint):
             return ()
         moved = PendingChanges(self._rules, events=events)
         for before, _, after in changed:
@@ -84,22 +84,22 @@ class Records:
             self.series.add(moved)
             failures, dropped = self.failures.add(moved.failed)
             written = self._encoded(after for _, _, after in changed)
-            self._write(Write(records=written, failures=failures, dropped_failures=dropped), marks)
+            self._write(Write(records=written, failures=failures, dropped_failures=dropped), checkpoint)
         return [(before, record) for before, record, _ in changed]
 
-    def mark(self, marks: Checkpoint) -> None:
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write the checkpoint alone."""
-        self._write(Write(), marks)
+        self._write(Write(), checkpoint)
 
     def begin_counting(self, at: float) -> float | None:
         """Note since when the counters count, epoch seconds, if none of them has counted or been polled for yet.
 
         Return since when they do; None if an older version has begun.
         """
-        marks = self.marks
-        if marks.counting_since is None and marks.is_blank and not self.series.all_keys():
-            self.mark(replace(marks, counting_since=at))
-        return self.marks.counting_since
+        checkpoint = self.checkpoint
+        if checkpoint.counting_since is None and checkpoint.is_blank and not self.series.all_keys():
+            self.save_checkpoint(replace(checkpoint, counting_since=at))
+        return self.checkpoint.counting_since
 
     def forget(self, records: Sequence[Record], events: Mapping[Key, int] | None = None) -> None:
         """Drop records, and count events of the polling itself that come with it. What they counted stays counted."""
@@ -141,7 +141,7 @@ class Records:
             self.series.move_waiting(relabeled)
             self._write(Write())
 
-    def start_over(self, marks: Checkpoint, keep_before: float = float("-inf")) -> None:
+    def start_over(self, checkpoint: Checkpoint, keep_before: float = float("-inf")) -> None:
         """Mark all records as deleted, because something else is queried from now on. What they counted stays known.
 
         If a record is seen again, only later changes of it are events. Counters and failures stay, and so do records
@@ -154,7 +154,7 @@ class Records:
         with self._undone_on_error():
             self.series.empty_gauges()
             self.series.add(moved)
-            self._write(Write(start_over=keep_before), marks)
+            self._write(Write(start_over=keep_before), checkpoint)
 
     def count(self, events: Mapping[Key, int]) -> None:
         """Count events that belong to no record."""
@@ -172,7 +172,7 @@ class Records:
         if keys:
             with self._undone_on_error():
                 self.series.publish(keys)
-                self._write(Write(), self.marks.published(at, starting))
+                self._write(Write(), self.checkpoint.published(at, starting))
 
     def get(self, ids: Sequence[str]) -> Mapping[str, Record]:
         """Return the known ones of these records, deleted ones too, by ID."""
@@ -273,11 +273,11 @@ class Records:
             self.failures.reload()
             raise
 
-    def _write(self, write: Write, marks: Checkpoint | None = None) -> None:
+    def _write(self, write: Write, checkpoint: Checkpoint | None = None) -> None:
         """Write this, with the series that changed and the checkpoint: all of it or nothing."""
-        if marks is not None and self.scraped_at is not None:
-            marks = replace(marks, scraped_at=self.scraped_at)
-        text = None if marks in (None, self.marks) else marks.encode()
+        if checkpoint is not None and self.scraped_at is not None:
+            checkpoint = replace(checkpoint, scraped_at=self.scraped_at)
+        text = None if checkpoint in (None, self.checkpoint) else checkpoint.encode()
         series, dropped = self.series.take_changes()
         self._rows.write(replace(write, series=series, dropped_series=dropped, marks=text))
-        self.marks = marks or self.marks
+        self.checkpoint = checkpoint or self.checkpoint

@@ -15,7 +15,7 @@ import pytest
 from exporter.client import Client, ThreadRunner
 from exporter.client.client import Access
 from exporter.client.rate_limit import RateLimiter
-from exporter.client.transport import Tls, Transport
+from exporter.client.transport import Transport
 from exporter.config import load
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
@@ -23,6 +23,7 @@ from exporter.exposition.snapshot import SnapshotStore
 from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import Rules
 from exporter.model.record import Reason
+from exporter.model.tls import TLSConfig
 from exporter.polling.collector import Collector, Limits
 from exporter.polling.poller import Poller
 from exporter.polling.publisher import Output, Pace
@@ -74,7 +75,7 @@ class Post:
         self.meter = Meter()
         self.state = state
         self._url = url
-        self._board = SnapshotStore()
+        self._store = SnapshotStore()
 
     def poller(self, key: str = KEY) -> Poller:
         """Return a poller as in a program that has just started."""
@@ -84,7 +85,7 @@ class Post:
             Collector(self.source.listing("letters", Options()), families, limits),
             self._client(key),
             self.state,
-            Output(self._board.publish, lambda: self._board.last_scrape),
+            Output(self._store.publish, lambda: self._store.last_scrape),
             CollectorStatus("post", "acme", "letters"),
             Pace(60.0, 600.0, HOUR),
             clock=self.clock,
@@ -93,7 +94,7 @@ class Post:
 
     def lines(self, *families: str) -> list[str]:
         """Return the lines of these families in a scrape."""
-        [shown] = self._board.snapshot.collectors
+        [shown] = self._store.snapshot.collectors
         return [
             line
             for family in families
@@ -109,19 +110,19 @@ class Post:
 
     def exemplars(self) -> list[str]:
         """Return the samples of letters that have an exemplar, as a scrape shows them."""
-        [shown] = self._board.snapshot.collectors
+        [shown] = self._store.snapshot.collectors
         lines = shown.counters["acme_letters_finished_total"].openmetrics.decode().splitlines()
         return [line.partition(" # ")[0] for line in lines if "record_id=" in line]
 
     def failed(self) -> list[tuple[str, tuple[str, ...], str]]:
         """Return the failed records as they are listed: ID, places, and the alert whose runbook has the fix."""
-        [shown] = self._board.snapshot.collectors
+        [shown] = self._store.snapshot.collectors
         return [(failure.record_id, failure.places, failure.alert) for failure in shown.failures]
 
     def _client(self, key: str) -> Client:
         return Client(
             Access(self._url, self.source.system.token_header, lambda: key, 5.0, self.source.refused),
-            Transport(Tls(), None),
+            Transport(TLSConfig(), None),
             RateLimiter(1000, 4, time.monotonic),
             self.meter,
             ThreadRunner(Pauses()),
@@ -167,7 +168,7 @@ def test_a_quiet_poll_of_a_long_list_costs_little_though_it_runs_oldest_first(po
     post.api.add(letter(f"ltr_{number}", "Delivered", made_at=made) for number, made in enumerate(dates))
     poller = post.poller()
     assert poller.poll()
-    assert poller.facts.finished == 1000
+    assert poller.status.finished == 1000
     post.clock.now += 60
     post.meter.codes.clear()
     assert poller.poll()
@@ -178,14 +179,14 @@ def test_a_letter_that_can_not_be_read_is_counted_as_rejected_by_its_field(post:
     post.api.add([letter("ltr_1", "Delivered"), letter("ltr_2", "Delivered", made_at="yesterday")])
     poller = post.poller()
     assert poller.poll()
-    assert (poller.facts.finished, list(own_counters(post.state, *poller.id).rejected)) == (1, ["made_at"])
+    assert (poller.status.finished, list(own_counters(post.state, *poller.id).rejected)) == (1, ["made_at"])
 
 
 def test_sheets_that_can_not_be_read_are_counted_as_unknown_and_the_letter_as_a_letter(post: Post) -> None:
     post.api.add([letter("ltr_1", "Delivered", sheets="two")])
     poller = post.poller()
     assert poller.poll()
-    assert poller.facts.finished == 1
+    assert poller.status.finished == 1
     assert own_counters(post.state, *poller.id).unknown_values == {"sheets": 1}
 
 
@@ -193,7 +194,7 @@ def test_a_state_that_the_page_does_not_name_is_in_flight_and_logged(post: Post)
     post.api.add([letter("ltr_1", "Lost in a snowdrift")])
     poller = post.poller()
     assert poller.poll()
-    assert (poller.facts.in_flight, dict(own_counters(post.state, *poller.id).unknown_values)) == (1, {"status": 1})
+    assert (poller.status.in_flight, dict(own_counters(post.state, *poller.id).unknown_values)) == (1, {"status": 1})
 
 
 def test_a_wrong_key_is_a_poll_that_failed(post: Post) -> None:

@@ -9,8 +9,9 @@ import yaml
 
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.demo.packagex.items import packagex_batch
-from tests.support.alerting import alertmanager, ask, eventually, prometheus, without_count
+from tests.support.alerting import alertmanager, ask, prometheus, without_count
 from tests.support.paths import ROOT
+from tests.support.patience import eventually
 from tests.support.program import running
 from tests.support.prometheus_versions import EVERY_VERSION, program
 from tests.support.rig import HOUR, TOKEN, Rig

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from exporter.demo.items import invocation
-from tests.support.alerting import ask, eventually, free_address, prometheus
-from tests.support.patience import GENEROUS
+from tests.support.alerting import ask, free_address, prometheus
+from tests.support.patience import GENEROUS, eventually
 from tests.support.program import running
 from tests.support.prometheus_versions import EVERY_VERSION, SYSTEM, program
 from tests.support.rig import TOKEN, Rig

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.items import invocation
+from tests.support import faults
 from tests.support.patience import GENEROUS
 from tests.support.program import config, eventually, get, running
 from tests.support.rig import Rig

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from exporter.demo.items import document_batch, generations
-from tests.support.alerting import ask, eventually, prometheus
+from tests.support.alerting import ask, prometheus
+from tests.support.patience import eventually
 from tests.support.program import config, running
 from tests.support.prometheus_versions import EVERY_VERSION, SYSTEM, program
 from tests.support.rig import Rig

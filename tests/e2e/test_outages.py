@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.items import invocation
 from exporter.model.accounting import Rules, is_failure_series
 from exporter.state import prepared
 from exporter.systems import sources
+from tests.support import faults
 from tests.support.chain import Chain, apis, chain
 from tests.support.e2e_intervals import QUICK, Account
 from tests.support.happenings import BATCH, FIRST_BATCH, GENERATION, NEW_DESTINATION, OWN_FAILURE, Kind, Sample

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.items import document_batch
 from exporter.model.record import Key
 from tests.e2e.test_kill import counted, reconciled_since
-from tests.support import counting, patience
+from tests.support import counting, faults, patience
 from tests.support.moving_world import KINDS, Work, figures
 from tests.support.patience import GENEROUS
 from tests.support.program import PATH, PROGRAM, Serving, eventually, get, running

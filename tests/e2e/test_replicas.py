@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from exporter.demo import faults
 from exporter.replicas.leases import exposure_seconds
 from exporter.state.postgres import schema
+from tests.support import faults
 from tests.support.patience import GENEROUS
 from tests.support.pgbouncer import pooled
 from tests.support.random_faults import Walk

@@ -34,7 +34,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 def answers(prometheus: Prometheus) -> dict[Query, list[Any]]:
     """Return the series that each query of a panel returns."""
     return {
-        query: (prometheus.now if query.instant else prometheus.recent_failures)(substituted(query.expr))
+        query: (prometheus.now if query.instant else prometheus.last_minute)(substituted(query.expr))
         for query in queries()
         if (query.dashboard, query.panel) not in EMPTY
     }
@@ -58,7 +58,7 @@ def test_no_number_is_beyond_all_bounds(answers: dict[Query, list[Any]]) -> None
 def test_what_is_listed_as_rightly_empty_is_empty(prometheus: Prometheus) -> None:
     listed = [query for query in queries() if (query.dashboard, query.panel) in EMPTY]
     assert len(listed) == len(EMPTY)
-    assert all(prometheus.recent_failures(substituted(query.expr)) == [] for query in listed)
+    assert all(prometheus.last_minute(substituted(query.expr)) == [] for query in listed)
 
 
 def test_the_labels_in_a_legend_are_those_of_the_answer(answers: dict[Query, list[Any]]) -> None:
@@ -96,7 +96,7 @@ def test_every_variable_has_something_to_choose_from(prometheus: Prometheus) -> 
 
 def test_every_annotation_marks_something(prometheus: Prometheus) -> None:
     for expr in annotations():
-        assert prometheus.recent_failures(substituted(expr)), expr
+        assert prometheus.last_minute(substituted(expr)), expr
 
 
 def test_failures_over_time_have_exemplars_that_name_the_records(prometheus: Prometheus) -> None:
@@ -125,7 +125,7 @@ def test_two_exporters_of_the_same_accounts_give_the_same_numbers_as_one(
         for query in asked:
             expr = substituted(query.expr)
             expected, *found = (
-                comparable(source.now(expr) if query.instant else source.recent_failures(expr))
+                comparable(source.now(expr) if query.instant else source.last_minute(expr))
                 for source in (copy, two, in_two_jobs)
             )
             assert found == [expected] * 2, query

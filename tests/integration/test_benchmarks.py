@@ -93,13 +93,13 @@ def test_those_in_flight_stand_at_even_distances_among_the_newest() -> None:
 
 @pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
 def test_the_exporter_and_the_library_are_compared_in_making_the_same_bytes(accept: str) -> None:
-    board, registry = SnapshotStore(), CollectorRegistry()
+    store, registry = SnapshotStore(), CollectorRegistry()
     for snapshot in series.snapshots(2_000):
-        board.publish(snapshot)
+        store.publish(snapshot)
     encode: Callable[[Collector], bytes] = generate_latest
     if accept == OPENMETRICS:
         encode = openmetrics_exposition.generate_latest
-    ours = Exposition(board, series.families(), registry).render(accept).chunks
+    ours = Exposition(store, series.families(), registry).render(accept).chunks
     assert b"".join(ours) == encode(series.Library(2_000, registry))
 
 

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from exporter.config.durations import parse
-from tests.support.alerting import Labels, alertmanager, ask, eventually
+from tests.support.alerting import Labels, alertmanager, ask
 from tests.support.paths import ROOT
+from tests.support.patience import eventually
 from tests.support.rules import alerts
 
 CONFIG = ROOT / "prometheus" / "alertmanager.yml"

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from exporter.config import Account, TLSConfig, Token
+from exporter.config import Account, Token
+from exporter.model.tls import TLSConfig
 
 
 def account(name: str = "prod", **changed: Any) -> Account:

@@ -3,17 +3,16 @@
 import json
 import re
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.support.paths import ROOT
+from tests.support.patience import eventually
 from tests.support.ports import free_port
 
-_PATIENCE_SECONDS = 120
 _LOOK_SECONDS = 0.05
 Labels = dict[str, str]
 
@@ -58,21 +57,12 @@ def ask(url: str, body: object = None) -> Any:
             errors.append(str(error))
             return None
 
-    return eventually(answer, lambda: f"{url} does not answer: {errors[-1]}")[0]
+    return eventually(answer, lambda: f"{url} does not answer: {errors[-1]}", _LOOK_SECONDS)[0]
 
 
 def without_count(summary: str) -> str:
     """Put N for how many failed: `increase()` extrapolates, the more the fewer samples there are."""
     return re.sub(r": (?:1|about \d+) (.*?(?:generation|item|batch))(?:s|es)?\b", r": N \1", summary)
-
-
-def eventually(look: Callable[[], Any], why: Callable[[], str] = lambda: "nothing was found") -> Any:
-    """Return what `look` returns, as soon as that is something. Fails with `why` if it takes too long."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not (found := look()):
-        assert time.monotonic() < deadline, why()
-        time.sleep(_LOOK_SECONDS)
-    return found
 
 
 def free_address() -> str:

@@ -1,6 +1,7 @@
 """Accounts at work: a supervisor with its scheduler, against the mock API."""
 
 import json
+import time
 from pathlib import Path
 
 import yaml
@@ -23,12 +24,12 @@ class Program:
     def __init__(self, rig: Rig, folder: Path, workers: int = WORKERS, interval: str = "1h") -> None:
         self.rig = rig
         self.folder = folder
-        self.live = SelfMetrics("1", "abc", rig.board)
+        self.live = SelfMetrics("1", "abc", rig.store)
         self.interval = interval
         self.scheduler = Scheduler(workers)
-        self.shared = Shared(rig.state, rig.board, self.live, self.scheduler.runner)
-        self.lines: list[AccountPipeline] = []
-        self.running = Supervisor(rig.board, self._make, self.scheduler, self.shared.limiters.keep)
+        self.shared = Shared(rig.state, rig.store, self.live, self.scheduler.runner)
+        self.pipelines: list[AccountPipeline] = []
+        self.running = Supervisor(rig.store, self._make, self.scheduler, self.shared.limiters.keep)
         self.breaks = False
         self.stops = False
 
@@ -37,8 +38,8 @@ class Program:
             raise RuntimeError("can't start new thread")
         if self.stops:
             self.running.stop()
-        self.lines.append(account_pipeline(account, sources(), self.shared, known))  # type: ignore[arg-type]
-        return self.lines[-1]
+        self.pipelines.append(account_pipeline(account, sources(), self.shared, known))  # type: ignore[arg-type]
+        return self.pipelines[-1]
 
     def accounts(self, **given: str) -> tuple[Account, ...]:
         """Return accounts by name, each with its own settings beside the common ones."""
@@ -57,7 +58,7 @@ class Program:
         """End all polls, as the program does at its end."""
         self.running.stop()
         self.rig.mock_api.faults.clear()
-        for each in self.lines:
+        for each in self.pipelines:
             each.close()
         assert self.scheduler.engine.stop(GENEROUS)
 
@@ -65,8 +66,8 @@ class Program:
         """Wait until each of their collectors has been polled with success after a moment (epoch seconds)."""
 
         def done() -> bool:
-            health = [collector.health for account in accounts for collector in self.on_board(account)]
-            return all(state.up and (state.last_success or 0.0) >= since for state in health)
+            statuses = [collector.status for account in accounts for collector in self.snapshots_of(account)]
+            return all(status.up and (status.last_success or 0.0) >= since for status in statuses)
 
         eventually(done)
 
@@ -80,12 +81,22 @@ class Program:
     def asked(self) -> list[str]:
         return [request.path for request in self.rig.mock_api.requests]
 
-    def on_board(self, account: str) -> list[CollectorSnapshot]:
-        return [collector for collector in self.rig.board.snapshot.collectors if collector.account == account]
+    def paused_for(self, account: str) -> float:
+        """Return for how many seconds its API wants no request of an account, as a scrape says; 0 if it does not."""
+        labels = {"account": account, "system": "inkit"}
+        until = self.live.registry.get_sample_value("batch_exporter_api_paused_until_timestamp_seconds", labels)
+        return 0.0 if until is None else until - time.time()
+
+    def continues(self, account: Account) -> bool:
+        """Return whether the pause and the slots of an account's last rate limiter are kept for its next one."""
+        return self.shared.limiters.made(account)[1]
+
+    def snapshots_of(self, account: str) -> list[CollectorSnapshot]:
+        return [collector for collector in self.rig.store.snapshot.collectors if collector.account == account]
 
     def shown(self, account: str, family: str) -> str:
         blocks = [
-            collector.gauges.get(family) or collector.counters.get(family) or collector.status.get(family)
-            for collector in self.on_board(account)
+            collector.gauges.get(family) or collector.counters.get(family) or collector.status_gauges.get(family)
+            for collector in self.snapshots_of(account)
         ]
         return "".join(block.text.decode() for block in blocks if block is not None)

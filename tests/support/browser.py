@@ -33,11 +33,11 @@ def chromium() -> Iterator["Browser"]:
 
 
 @contextlib.contextmanager
-def showing(board: SnapshotStore, now: float = NOW) -> Iterator[str]:
-    """Serve what is on the board, at a time that stands still, and yield the address."""
+def showing(store: SnapshotStore, now: float = NOW) -> Iterator[str]:
+    """Serve what is in the store, at a time that stands still, and yield the address."""
     program = Program()
     everything_well = Probes(lambda: True, lambda: None)
-    program.app.routes = routes(program.exposition, board, everything_well, "/metrics", lambda: now, lambda: now)
+    program.app.routes = routes(program.exposition, store, everything_well, "/metrics", lambda: now, lambda: now)
     with serving(program) as (host, port):
         yield f"http://{host}:{port}"
 

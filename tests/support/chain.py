@@ -3,8 +3,6 @@
 import random
 import signal
 import subprocess
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,14 +18,12 @@ from tests.support import forked
 from tests.support.alerting import alertmanager, ask, free_address, prometheus_command
 from tests.support.e2e_intervals import Account, Intervals, alertmanager_config, exporter_config, prometheus_config
 from tests.support.pager import Pager
+from tests.support.patience import GENEROUS, ends_of_logs, eventually
 from tests.support.program import PATH
 from tests.support.prometheus_versions import program
 from tests.support.rig import TOKEN
 
-# What Prometheus could not send it sends again after a minute.
-PATIENCE_SECONDS = 90.0
 _LOOK_SECONDS = 0.2
-_TAIL = 4000
 _T = TypeVar("_T")
 
 
@@ -115,25 +111,16 @@ class Chain:
         """Return the labels of the series that the first Prometheus finds."""
         return self.watches[0].query(expression)
 
-    def until(self, look: Callable[[], _T | None], what: str, patience: float = PATIENCE_SECONDS) -> _T:
-        """Return what `look` returns, as soon as that is something.
-
-        Fails after so many seconds, with the programs' logs.
-        """
-        deadline = time.monotonic() + patience
-        pause = threading.Event()
+    def until(self, look: Callable[[], _T | None], what: str, seconds: float = GENEROUS) -> _T:
+        """Return what `look` returns, as soon as that is something. Fails with the programs' logs."""
         try:
-            while not (found := look()):
-                assert time.monotonic() < deadline, f"not within {patience:.0f} seconds"
-                pause.wait(_LOOK_SECONDS)
+            return eventually(look, pause=_LOOK_SECONDS, seconds=seconds)
         except AssertionError as error:
             raise AssertionError(f"{what}: {error}\n{self._report()}") from error
-        return found
 
     def _report(self) -> str:
         pages = [f"{number}: {page}" for number, watch in enumerate(self.watches) for page in watch.pager.all()]
-        logs = [f"--- {log.name}\n{log.read_text()[-_TAIL:]}" for log in sorted(self.folder.glob("**/*.log"))]
-        return "\n".join(["--- pages", *pages, *logs])
+        return "\n".join(["--- pages", *pages, ends_of_logs(self.folder)])
 
 
 @contextmanager
@@ -165,7 +152,7 @@ def chain(folder: Path, accounts: Sequence[Account], intervals: Intervals, *othe
             seen = "batch_exporter_backfilling == 0"
             return all(len(watcher.query(seen)) == len(accounts) for watcher in watches)
 
-        made.until(watched, "that every account is watched", patience=120.0)
+        made.until(watched, "that every account is watched")
         yield made
 
 

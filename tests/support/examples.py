@@ -1,4 +1,4 @@
-"""An evening of two accounts on a board: what the pages are looked at with, by tests and in the docs' pictures."""
+"""An evening of two accounts in a snapshot store: what tests and the pictures in docs show of the pages."""
 
 from exporter.exposition.snapshot import CollectorSnapshot, Failure, SnapshotStore
 from exporter.exposition.status import CollectorStatus
@@ -63,17 +63,17 @@ def polled(
 
 
 def calm() -> SnapshotStore:
-    """Return a board on which nothing is wrong, and nothing has failed for hours."""
-    board = SnapshotStore()
-    health = polled(True, True, NOW - 20, 1234, 5, oldest_in_flight=NOW - 9 * MINUTE)
+    """Return a snapshot store in which nothing is wrong, and nothing has failed for hours."""
+    store = SnapshotStore()
+    status = polled(True, True, NOW - 20, 1234, 5, oldest_in_flight=NOW - 9 * MINUTE)
     for name, failures in (("document_batches", DOCUMENTS[2:]), ("workflow_batches", ()), ("invocations", ())):
-        board.publish(CollectorSnapshot("production", "inkit", name, {}, FOREVER, {}, health, failures))
-    return board
+        store.publish(CollectorSnapshot("production", "inkit", name, {}, FOREVER, {}, status, failures))
+    return store
 
 
 def with_problems() -> SnapshotStore:
-    """Return a board with some of everything that can be wrong."""
-    board = SnapshotStore()
+    """Return a snapshot store with some of everything that can be wrong."""
+    store = SnapshotStore()
     busy = polled(True, True, NOW - 20, 1234, 17, oldest_in_flight=NOW - 2 * HOUR)
     quiet = polled(True, True, NOW - 31, 86, 0)
     many = polled(True, True, NOW - 24, 48_210, 42, oldest_in_flight=NOW - 9 * MINUTE)
@@ -81,7 +81,7 @@ def with_problems() -> SnapshotStore:
     limited = polled(False, True, NOW - 4 * MINUTE, 310, 2, slow, Reason.RATE_LIMITED, NOW - 12 * MINUTE)
     refused = polled(False, False, None, 0, 0, "GET /batch: the API refuses the token (401)", Reason.AUTH)
     reading = polled(None, False, None, 12_400, 3)
-    for account, system, name, health, failures in (
+    for account, system, name, status, failures in (
         ("production", "inkit", "document_batches", busy, DOCUMENTS),
         ("production", "inkit", "workflow_batches", quiet, ()),
         ("production", "inkit", "invocations", many, INVOCATIONS),
@@ -90,7 +90,7 @@ def with_problems() -> SnapshotStore:
         ("staging", "inkit", "invocations", refused, ()),
         ("archive", "inkit", "invocations", reading, ()),
     ):
-        board.publish(
-            CollectorSnapshot(account, system, name, {}, 0.0 if health.backfilling else FOREVER, {}, health, failures)
+        store.publish(
+            CollectorSnapshot(account, system, name, {}, 0.0 if status.backfilling else FOREVER, {}, status, failures)
         )
-    return board
+    return store

@@ -89,7 +89,7 @@ class Prometheus:
         found: list[Any] = self.ask("query", **asked)["result"]
         return found
 
-    def recent_failures(self, expr: str) -> list[Any]:
+    def last_minute(self, expr: str) -> list[Any]:
         """Return the series of the last minute, a point a second."""
         asked = {"query": expr, **self.minute(), "step": "1"}
         found: list[Any] = self.ask("query_range", **asked)["result"]

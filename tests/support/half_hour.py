@@ -71,9 +71,9 @@ def watch() -> Story:
 
 def _watch(rig: Rig) -> Story:
     rng = random.Random(_SEED)
-    lives = (Simulation(rig.world, rng), PackagexSimulation(rig.batches, rng))
-    for life in lives:
-        life.history(rig.clock.now)
+    simulations = (Simulation(rig.world, rng), PackagexSimulation(rig.batches, rng))
+    for simulation in simulations:
+        simulation.history(rig.clock.now)
     pollers: list[Poller] = []
     for number, kind in enumerate(WATCHED):
         # An interval before the first turn that it has below.
@@ -86,8 +86,8 @@ def _watch(rig: Rig) -> Story:
     counted: dict[Place, list[Failures]] = {}
     for step in range(1, int(LENGTH / _STEP) + 1):
         rig.clock.now = NOW + step * _STEP
-        for life in lives:
-            life.step(rig.clock.now)
+        for simulation in simulations:
+            simulation.step(rig.clock.now)
         _note(happened, step * _STEP, _at_the_api(rig) - before)
         for number, poller in enumerate(pollers):
             # Each poller has its own turn in the interval, as if they had started at different times.

@@ -388,6 +388,3 @@ class World:
         """Return for how long a configured account is not exposed though a healthy replica could."""
         accounts = self.configs[self._counting] if self._counting else ()
         return max((self.now - max(self._exposed_at.get(a, 0.0), self._unhealthy_at) for a in accounts), default=0.0)
-
-    def held(self) -> Counter[str]:
-        return Counter(lease.holder for lease in self.table.leases.values() if lease.holder is not None)

@@ -14,17 +14,22 @@ _LOOK_SECONDS = 0.01
 _T = TypeVar("_T")
 
 
-def eventually(look: Callable[[], _T], report: Callable[[], object] | None = None, pause: float = _LOOK_SECONDS) -> _T:
+def eventually(
+    look: Callable[[], _T | None],
+    report: Callable[[], object] | None = None,
+    pause: float = _LOOK_SECONDS,
+    seconds: float = GENEROUS,
+) -> _T:
     """Return what `look` gives, as soon as that is something.
 
-    Fails after `GENEROUS` seconds with the lines of `look`, what it gave last, and what `report` says.
+    Fails after so many seconds with the lines of `look`, what it gave last, and what `report` says.
     """
-    give_up = time.monotonic() + GENEROUS
+    give_up = time.monotonic() + seconds
     while not (found := look()):
         # It has been looked at after the time was over, too: a machine may stand still for long.
         if time.monotonic() >= give_up:
             told = "" if report is None else f"\n{report()}"
-            raise AssertionError(f"not within {GENEROUS:g} seconds: {_text(look)}\nlast: {found!r}{told}")
+            raise AssertionError(f"not within {seconds:g} seconds: {_text(look)}\nlast: {found!r}{told}")
         time.sleep(pause)
     return found
 

@@ -15,11 +15,9 @@ Series = tuple[dict[str, str], list[tuple[float, str]]]
 _NOT_SCRAPED = {"ALERTS", "ALERTS_FOR_STATE"}
 
 
-def scraped(source: Prometheus, recent_failures: str) -> list[Series]:
+def scraped(source: Prometheus, duration: str) -> list[Series]:
     """Return all that a Prometheus has of the time before it is asked."""
-    return [
-        (series["metric"], series["values"]) for series in source.now(f'{{job="batch-exporter"}}[{recent_failures}]')
-    ]
+    return [(series["metric"], series["values"]) for series in source.now(f'{{job="batch-exporter"}}[{duration}]')]
 
 
 def also_from(series: Iterable[Series], exporter: Mapping[str, str]) -> list[Series]:

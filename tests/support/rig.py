@@ -13,8 +13,7 @@ from exporter.client import JSON, Client, ThreadRunner
 from exporter.client.client import Access
 from exporter.client.error_response import ApiErrorReader
 from exporter.client.rate_limit import RateLimiter
-from exporter.client.transport import RequestLimits, Tls, Transport
-from exporter.demo import faults
+from exporter.client.transport import RequestLimits, Transport
 from exporter.demo.faults import ListFaults
 from exporter.demo.items import Kind
 from exporter.demo.packagex.api import PackagexApi
@@ -27,6 +26,7 @@ from exporter.exposition.status import CollectorStatus
 from exporter.model.accounting import Rules
 from exporter.model.family import with_bounds
 from exporter.model.record import Key, Reason
+from exporter.model.tls import TLSConfig
 from exporter.model.totals import Sums
 from exporter.polling.collector import Collector, Limits
 from exporter.polling.collector.list_end import ACCEPTED_AFTER
@@ -35,7 +35,7 @@ from exporter.polling.publisher import Output, Pace
 from exporter.state import SqliteState, State
 from exporter.systems import sources
 from exporter.systems.base import Options
-from tests.support import counting
+from tests.support import counting, faults
 from tests.support.patience import GENEROUS
 
 NOW = 1_700_000_000.0
@@ -86,7 +86,7 @@ def client(
     *,
     token: Callable[[], str] = lambda: TOKEN,
     deadline: float = GENEROUS,
-    tls: Tls | None = None,
+    tls: TLSConfig | None = None,
     proxy_url: str | None = None,
     at_once: int = 4,
     meter: Meter | None = None,
@@ -98,7 +98,7 @@ def client(
     source = sources()[system]
     return Client(
         Access(url, source.system.token_header, token, deadline, read_error or source.refused),
-        Transport(tls or Tls(), proxy_url, limits=limits),
+        Transport(tls or TLSConfig(), proxy_url, limits=limits),
         RateLimiter(1000, at_once, time.monotonic),
         meter or Meter(),
         ThreadRunner(wait or Pauses()),
@@ -158,7 +158,7 @@ class Rig:
         self.batches = Batches(random.Random(7), self.clock)
         self.packagex = PackagexApi(self.batches, TOKEN)
         self.mock_api = MockApi(self.world, TOKEN, apis=(self.packagex,))
-        self.board = SnapshotStore()
+        self.store = SnapshotStore()
         self.meter = Meter()
 
     def poller(
@@ -193,7 +193,7 @@ class Rig:
             ),
             asking or client(self.mock_api.url, meter=self.meter, system=self.system),
             self.state,
-            Output(publish or self.board.publish, lambda: self.board.last_scrape, created_timestamps),
+            Output(publish or self.store.publish, lambda: self.store.last_scrape, created_timestamps),
             CollectorStatus(self.account, self.system, collector),
             Pace(60.0, 600.0, HOUR),
             options.workflow_label,
@@ -220,7 +220,7 @@ class Rig:
     def truncated(self, collector: str) -> bool:
         """Return whether the state has found that the API does not return the whole window."""
         with self.state.records(self.account, collector, Rules()) as records:
-            return records.marks.broken_polls >= ACCEPTED_AFTER
+            return records.checkpoint.broken_polls >= ACCEPTED_AFTER
 
     def events(self, collector: str) -> Counter[Key]:
         """Return what the state has counted."""
@@ -236,7 +236,7 @@ class Rig:
 
     def lines(self, poller: Poller, family: str, openmetrics: bool = False) -> list[str]:
         """Return the lines of a family in the snapshot."""
-        shown = next(made for made in self.board.snapshot.collectors if made.collector == poller.facts.collector)
+        shown = next(made for made in self.store.snapshot.collectors if made.collector == poller.status.collector)
         block = {**shown.gauges, **shown.counters}.get(family)
         return [] if block is None else (block.openmetrics if openmetrics else block.text).decode().splitlines()
 
@@ -268,7 +268,7 @@ class Rig:
         start = self.clock.now
         for _ in range(50):
             assert poller.poll()
-            if (poller.facts.last_reconcile or 0.0) >= start:
+            if (poller.status.last_reconcile or 0.0) >= start:
                 return
             self.clock.now += 60
         raise AssertionError("the reconciliation does not end")

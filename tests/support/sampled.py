@@ -23,9 +23,9 @@ class Scraper:
     instance: str = ""
     """What it calls the program. Series of others are other series."""
 
-    def take(self, now: float, board: SnapshotStore) -> None:
+    def take(self, now: float, store: SnapshotStore) -> None:
         """Scrape what is exposed."""
-        for shown in board.snapshot.collectors:
+        for shown in store.snapshot.collectors:
             for block in shown.counters.values():
                 starts = dict(_starts(block.openmetrics.decode())) if self.zeros else {}
                 for line in block.text.decode().splitlines():

@@ -35,15 +35,15 @@ class Clock:
 
 
 class Scene:
-    """A board with one exposition of it, and what lies around."""
+    """A snapshot store with one exposition of it, and what lies around."""
 
     def __init__(self) -> None:
         self.clock = Clock(100.0)
-        self.board = SnapshotStore()
+        self.store = SnapshotStore()
         self.registry = CollectorRegistry(auto_describe=True)
         self.requests = Counter("api_requests", "Requests.", registry=self.registry)
         Gauge("api_open", "Open.", registry=self.registry)
-        self.exposition = Exposition(self.board, FAMILIES, self.registry, self.clock)
+        self.exposition = Exposition(self.store, FAMILIES, self.registry, self.clock)
 
     def publish(self, account: str, batches: int, fresh_until: float = 200.0, error: bool = False) -> None:
         exemplar = Exemplar((("record_id", "rb_1"),), 1.0, 99.0)
@@ -53,7 +53,7 @@ class Scene:
             (SECONDS, HistogramSample((account,), (1, 2, 3), 99.5, (None, exemplar, None))),
         )
         status = blocks((UP, Sample((account,), 0 if error else 1)))
-        self.board.publish(CollectorSnapshot(account, "inkit", "document_batches", data, fresh_until, status))
+        self.store.publish(CollectorSnapshot(account, "inkit", "document_batches", data, fresh_until, status))
 
     def text(self, *names: str) -> str:
         return body(self.exposition.render("", "", names)).decode()

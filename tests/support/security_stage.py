@@ -9,10 +9,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from exporter.demo import faults
+from exporter.demo.faults import Faults
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
-from tests.support import canaries, hostile
+from tests.support import canaries, faults, hostile
 from tests.support.canaries import canary
 from tests.support.scripted import Scripted, scripted
 
@@ -109,9 +109,9 @@ def stage(folder: Path) -> Iterator[Stage]:
         yield Stage(folder, api, bodies, servers, answers)
 
 
-def _faults(bodies: Mapping[str, bytes]) -> faults.Faults:
+def _faults(bodies: Mapping[str, bytes]) -> Faults:
     """Return answers in the place of the mock API's own."""
-    made = faults.Faults()
+    made = Faults()
     for path, body in bodies.items():
         made.add(faults.raw(body), path)
     return made

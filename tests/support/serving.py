@@ -51,30 +51,30 @@ HAS_IPV6, HAS_IPV6_SOCKETS = _can_bind("::1"), _can_bind("::")
 
 
 class Program:
-    """Stands for the rest of the program: what is on the board, and how it is."""
+    """Stands for the rest of the program: what is in the store, and how it is."""
 
     def __init__(
         self, telemetry_path: str = "/metrics", reload: Reload | None = None, webhooks: Webhooks | None = None
     ) -> None:
-        self.board = SnapshotStore()
+        self.store = SnapshotStore()
         self.well = True
         self.not_ready: str | None = None
         registry = CollectorRegistry()
         self.live = Gauge("live", "Live.", registry=registry)
-        self.exposition = Exposition(self.board, [WIDE], registry)
+        self.exposition = Exposition(self.store, [WIDE], registry)
         self.app = App(
             self.exposition,
-            self.board,
+            self.store,
             Probes(lambda: self.well, lambda: self.not_ready),
             telemetry_path=telemetry_path,
             reload=reload,
             webhooks=webhooks,
         )
 
-    def publish(self, account: str, health: CollectorStatus, series: int = 1) -> None:
+    def publish(self, account: str, status: CollectorStatus, series: int = 1) -> None:
         samples = [Sample((f"{account}-{number}",), number) for number in range(series)]
-        status = {WIDE.name: render(WIDE, samples)}
-        self.board.publish(CollectorSnapshot(account, "inkit", "invocations", {}, 0.0, status, health))
+        gauges = {WIDE.name: render(WIDE, samples)}
+        self.store.publish(CollectorSnapshot(account, "inkit", "invocations", {}, 0.0, gauges, status))
 
 
 def hasty(seconds: float) -> Limits:
@@ -158,7 +158,7 @@ def read_to_end(client: socket.socket) -> bytes:
 def long_winded() -> Program:
     """Return a program whose metrics don't fit the buffers between it and a client."""
     program = Program()
-    program.board.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, {WIDE.name: Block(b"x" * LONG)}))
+    program.store.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, {WIDE.name: Block(b"x" * LONG)}))
     return program
 
 

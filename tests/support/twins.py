@@ -194,35 +194,35 @@ class Twins:
     def start(self, **limits: float) -> None:
         """Begin a new program on each state file."""
         self.limits = replace(self.limits, **limits)  # type: ignore[arg-type]
-        self.boards, self.facts, self.pollers = self.programs()
+        self.stores, self.statuses, self.pollers = self.programs()
 
     def programs(self) -> tuple[list[SnapshotStore], list[CollectorStatus], list[Poller]]:
         """Return new programs on the state files, with what they publish and show."""
         clients = (self.recorder, Replay(self.recorder))
-        boards = [SnapshotStore(), SnapshotStore()]
-        facts = [CollectorStatus("prod", self.system, self.kind) for _ in clients]
+        stores = [SnapshotStore(), SnapshotStore()]
+        statuses = [CollectorStatus("prod", self.system, self.kind) for _ in clients]
         source = sources()[self.system]
         pollers = [
             Poller(
                 Collector(source.listing(self.kind, self.options), source.families, self.limits),
                 cast("Client", client),
                 state,
-                Output(board.publish, lambda: None),
+                Output(store.publish, lambda: None),
                 shown,
                 Pace(60.0, 600.0, 3600.0),
                 clock=self.clock,
                 ticks=self.ticks,
             )
-            for client, state, board, shown in zip(clients, self.states, boards, facts, strict=True)
+            for client, state, store, shown in zip(clients, self.states, stores, statuses, strict=True)
         ]
-        return boards, facts, pollers
+        return stores, statuses, pollers
 
     def poll_elsewhere(self, after: float = 1.0) -> None:
         """Let other programs poll once with the states of these."""
-        own = self.boards, self.facts, self.pollers
-        self.boards, self.facts, self.pollers = self.programs()
+        own = self.stores, self.statuses, self.pollers
+        self.stores, self.statuses, self.pollers = self.programs()
         self.poll(after)
-        self.boards, self.facts, self.pollers = own
+        self.stores, self.statuses, self.pollers = own
 
     def poll(self, after: float = 1.0) -> int:
         """Let both poll, and compare all that they store and show. Return how many answers were known."""
@@ -234,8 +234,8 @@ class Twins:
         assert self.pollers[1].poll() is good
         assert not self.recorder.heard
         assert contents(self.states[0].path) == contents(self.states[1].path)
-        assert self.facts[0] == self.facts[1]
-        assert self.boards[0].snapshot.collectors == self.boards[1].snapshot.collectors
+        assert self.statuses[0] == self.statuses[1]
+        assert self.stores[0].snapshot.collectors == self.stores[1].snapshot.collectors
         self.unchanged += self.recorder.unchanged
         return self.recorder.unchanged
 

@@ -2,7 +2,7 @@
 
 import re
 
-from exporter.model.iso_time import iso_time
+from exporter.model.iso_time import format_iso_time
 from exporter.systems.detail import Moment, Span, Value, Words
 
 MASK = "…"
@@ -34,7 +34,7 @@ def _hides(word: str, numbers: bool) -> bool:
 def shown(value: Value, now: float, show_data: bool) -> str:
     """Return a value for people. `now`, in epoch seconds, is what ages refer to."""
     if isinstance(value, Moment):
-        return f"{iso_time(value.seconds)} ({_age(now - value.seconds)})"
+        return f"{format_iso_time(value.seconds)} ({_age(now - value.seconds)})"
     if isinstance(value, Span):
         return span(value.seconds)
     if isinstance(value, Words):
@@ -47,7 +47,7 @@ def shown(value: Value, now: float, show_data: bool) -> str:
 def plain(value: Value, show_data: bool) -> str | int | float | None:
     """Return a value for programs: times in ISO 8601, lengths of time in seconds."""
     if isinstance(value, Moment):
-        return iso_time(value.seconds)
+        return format_iso_time(value.seconds)
     if isinstance(value, Span):
         return value.seconds
     if isinstance(value, Words):

@@ -11,7 +11,7 @@ from exporter.cli.load_config import configuration
 from exporter.cli.printing import Printer, columns
 from exporter.cli.state.places import Place, configured, place, warn_of_password
 from exporter.config.schema import State
-from exporter.model.iso_time import iso_time
+from exporter.model.iso_time import format_iso_time
 from exporter.state.overview import CollectorOverview, Overview
 from exporter.state.sqlite.overview import overview as of_file
 
@@ -60,7 +60,7 @@ def document(overview: Overview) -> dict[str, object]:
             "deleted": each.deleted,
             "series": each.series,
             "failures": each.failures,
-            "last_poll": None if each.last_poll is None else iso_time(each.last_poll),
+            "last_poll": None if each.last_poll is None else format_iso_time(each.last_poll),
             **({} if overview.replicas is None else {"owner": each.owner}),
         }
         for each in overview.collectors
@@ -111,7 +111,7 @@ def _cells(each: CollectorOverview, now: float) -> tuple[str, ...]:
     if each.last_poll is None:
         last = "never"
     else:
-        last = f"{iso_time(each.last_poll)} ({max(0, round(now - each.last_poll)):,} s ago)"
+        last = f"{format_iso_time(each.last_poll)} ({max(0, round(now - each.last_poll)):,} s ago)"
     return (each.account, each.collector, *(f"{count:,}" for count in counts), last)
 
 

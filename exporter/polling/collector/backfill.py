@@ -22,30 +22,30 @@ def backfill(poll: Poll) -> int:
     """
     walk = poll.walk()
     order = walk.order
-    if poll.records.marks.backfilling_since is None:
-        poll.mark(backfilling_since=poll.now)
+    if poll.records.checkpoint.backfilling_since is None:
+        poll.update_checkpoint(backfilling_since=poll.now)
     start = _resume(poll)
     # If the pages before were not in order, those that follow are not either.
-    order.newest_first = poll.records.marks.backfilled_page == 1
+    order.newest_first = poll.records.checkpoint.backfilled_page == 1
     pages = 0
     for batch in _batches(walk.sweep(poll.since, start)):
-        marks = poll.records.marks
+        checkpoint = poll.records.checkpoint
         if start == 1 and not pages:
             poll.note_newest_page(batch[0])
             newest = max(batch[0].times, default=None)
             # When it was first seen is noted at the end of the poll that completes the backfill.
-            marks = poll.marks(newest=newest, newest_at=None)
+            checkpoint = poll.changed_checkpoint(newest=newest, newest_at=None)
         pages += len(batch)
-        marks = replace(
-            marks,
+        checkpoint = replace(
+            checkpoint,
             backfilled_to=order.oldest if order.newest_first else None,
             backfilled_page=1 if order.newest_first else start + pages - 1,
         )
         joined = _joined(batch)
-        if joined.rejected and marks.horizon is None:
+        if joined.rejected and checkpoint.horizon is None:
             # Once they can be read, those that were there before are no new events.
-            marks = replace(marks, horizon=marks.backfilling_since)
-        poll.ingest(joined, marks)
+            checkpoint = replace(checkpoint, horizon=checkpoint.backfilling_since)
+        poll.ingest(joined, checkpoint)
         # A window may hold a million records: their IDs are not kept in memory.
         poll.met.clear()
         poll.progress()
@@ -84,10 +84,10 @@ def _resume(poll: Poll) -> int:
 
     If the list is not in order, rows that have moved meanwhile are found by the next scan, and are no new events then.
     """
-    marks = poll.records.marks
-    reached = marks.backfilled_to
+    checkpoint = poll.records.checkpoint
+    reached = checkpoint.backfilled_to
     if reached is None:
-        return marks.backfilled_page
+        return checkpoint.backfilled_page
     page = poll.records.count_between(reached, math.inf) // poll.pages.rows
     while page > 1:
         read = poll.pages.page(poll.client, page)

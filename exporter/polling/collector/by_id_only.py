@@ -36,17 +36,17 @@ class IdOnlyPoll:
         `interval` is the seconds between two reconciliations, `naming_interval` between two polls of the collector
         whose records name IDs. Raises PollError.
         """
-        marks = poll.records.marks
+        checkpoint = poll.records.checkpoint
         is_due = due(poll, interval)
         if not is_due:
-            poll.answers.begin(marks, poll.now)
+            poll.answers.begin(checkpoint, poll.now)
         # What names an ID may itself have been read late, because its list was down: a reconciliation begins with all.
-        everything = is_due and marks.reconciled_to is None
+        everything = is_due and checkpoint.reconciled_to is None
         new = self._new_ids(poll, None if everything else OVERLAP_SECONDS + naming_interval)
         self._fetch(poll, {*new, *(record_id for record_id, _ in poll.records.in_flight(poll.since))})
         recheck_missing(poll)
         _check_reached(poll)
-        if not marks.complete:
+        if not checkpoint.complete:
             if poll.by_id.left and poll.by_id.error is not None:
                 # Gauges would lack them. The next poll goes on with those.
                 raise poll.by_id.error
@@ -59,18 +59,18 @@ class IdOnlyPoll:
 
         `overlap` None stands for all records of the window.
         """
-        marks = poll.records.marks
-        everything = overlap is None or not marks.complete or marks.reconciled_at is None
-        since = poll.since if everything or marks.polled_at is None else marks.polled_at - (overlap or 0.0)
+        checkpoint = poll.records.checkpoint
+        everything = overlap is None or not checkpoint.complete or checkpoint.reconciled_at is None
+        since = poll.since if everything or checkpoint.polled_at is None else checkpoint.polled_at - (overlap or 0.0)
         ids = _named(poll, since)
         kept = poll.records.get(sorted(ids))
         # Records known from other query settings are fetched again.
-        known = {record_id for record_id, record in kept.items() if marks.complete or not record.deleted}
+        known = {record_id for record_id, record in kept.items() if checkpoint.complete or not record.deleted}
         return [record_id for record_id in ids - known if self.not_found[record_id] < _POLLS]
 
     def _reconcile(self, poll: Poll) -> None:
         """Fetch the window's known records, newest first, and the IDs not found before, as the allowance permits."""
-        reached = poll.records.marks.reconciled_to
+        reached = poll.records.checkpoint.reconciled_to
         if reached is None:
             # There is no list on which those would be seen again that the API has denied for some polls.
             kept = poll.records.get(sorted(_named(poll, poll.since))).values()

@@ -85,13 +85,13 @@ class Collector:
         """Seconds from the start of the window to its end."""
         return self._limits.lookback
 
-    def continues(self, marks: Checkpoint) -> bool:
+    def continues(self, checkpoint: Checkpoint) -> bool:
         """Return whether a checkpoint was written with the same query settings and labels."""
-        return self._scope.matches(marks)
+        return self._scope.matches(checkpoint)
 
-    def time(self, marks: Checkpoint, now: float, ticks: float) -> float:
+    def time(self, checkpoint: Checkpoint, now: float, ticks: float) -> float:
         """Return the time to trust, epoch seconds, given the clocks at the last poll."""
-        return trusted(Clocks(now, ticks, self.boot), marks).now
+        return trusted(Clocks(now, ticks, self.boot), checkpoint).now
 
     def poll(
         self,
@@ -111,7 +111,7 @@ class Collector:
         answers, self._left = Answers(self._left), Left()
         clocks = Clocks(now, now if ticks is None else ticks, self.boot)
         time = self._time(records, clocks)
-        self._missing = self._missing or Missing(records.marks.missing)
+        self._missing = self._missing or Missing(records.checkpoint.missing)
         poll = Poll(
             client=client,
             listing=self.listing,
@@ -126,15 +126,15 @@ class Collector:
             missing=self._missing,
             slice_end=self._slice_end,
             by_id=ById(self._aside, clocks.ticks),
-            watched=time.now - (records.marks.polled_at or 0.0) <= limits.stale_after,
+            watched=time.now - (records.checkpoint.polled_at or 0.0) <= limits.stale_after,
             answers=answers,
         )
         self._pages.read_with(answers, lambda message: result.changes.append(Change(logging.INFO, message)))
-        if records.marks.complete:
+        if records.checkpoint.complete:
             # A backfill goes on at a page of a size.
             self._pages.try_again(poll.now, limits.reconcile_interval)
         poll.missing.begin()
-        self._pages.depth = Depth(records.marks.broken_page, records.marks.broken_polls)
+        self._pages.depth = Depth(records.checkpoint.broken_page, records.checkpoint.broken_polls)
         self._scope.adopt(poll)
         try:
             id_only = self._read(poll)
@@ -143,8 +143,8 @@ class Collector:
             _note_missing(poll)
             self._pages.end_poll(succeeded=False)
         newest = records.newest()
-        marks = records.marks
-        poll.mark(
+        checkpoint = records.checkpoint
+        poll.update_checkpoint(
             complete=True,
             named=id_only,
             backfilled_to=None,
@@ -158,18 +158,20 @@ class Collector:
             leapt_at=time.leapt_at,
             unordered=not result.incremental,
             newest=newest,
-            newest_at=marks.newest_at if newest == marks.newest and marks.newest_at is not None else poll.now,
-            middle=poll.middle or marks.middle,
-            seen_to=latest((poll.seen_to, marks.seen_to)),
+            newest_at=checkpoint.newest_at
+            if newest == checkpoint.newest and checkpoint.newest_at is not None
+            else poll.now,
+            middle=poll.middle or checkpoint.middle,
+            seen_to=latest((poll.seen_to, checkpoint.seen_to)),
             seen_newest=poll.seen_newest,
         )
         # Only now: forgotten records must be older than the event watermark, or they would count again if seen again.
         self._forget(poll)
         _note_missing(poll)
-        if not result.incremental and not marks.unordered:
+        if not result.incremental and not checkpoint.unordered:
             message = "list is not sorted by creation time: falling back to full scans"
             result.changes.append(Change(logging.WARNING, message))
-        self._left = answers.left(records.marks)
+        self._left = answers.left(records.checkpoint)
         self._pages.end_poll(succeeded=True)
 
     def _allowance(self, ticks: float) -> int:
@@ -177,16 +179,16 @@ class Collector:
         return self._limits.allowance if before is None else self._limits.allowance_after(ticks - before)
 
     def _time(self, records: Records, clocks: Clocks) -> Trusted:
-        marks = records.marks
-        time = trusted(clocks, marks)
-        if time.leapt_at != marks.leapt_at:
+        checkpoint = records.checkpoint
+        time = trusted(clocks, checkpoint)
+        if time.leapt_at != checkpoint.leapt_at:
             if time.leapt_at is not None:
                 log.warning(
                     "clock jumped: using elapsed time until it is confirmed",
                     extra={**self._where, "seconds": round(clocks.now - time.now)},
                 )
             # Written at once: the poll may fail.
-            records.mark(replace(marks, leapt_at=time.leapt_at))
+            records.save_checkpoint(replace(checkpoint, leapt_at=time.leapt_at))
         return time
 
     def _read(self, poll: Poll) -> bool:
@@ -197,22 +199,22 @@ class Collector:
         if id_only:
             self._id_only.run(poll, self._limits.reconcile_interval, self._limits.naming_interval)
             # The account may get the list later: trying it costs one request for each reconciliation.
-            self._has_list = poll.records.marks.reconciled_at == poll.now
+            self._has_list = poll.records.checkpoint.reconciled_at == poll.now
         poll.mark_deleted()
         check_answered(poll)
         return id_only
 
     def _try_list(self, poll: Poll) -> bool:
         """Read the list. Return False if the account does not have it, and never had. Raises PollError."""
-        marks = poll.records.marks
+        checkpoint = poll.records.checkpoint
         try:
-            if marks.named:
+            if checkpoint.named:
                 # The account has the list now. Records on it that were never named are old: no new events.
                 self._pages.page(poll.client, 1)
                 self._scope.start_over(poll, None)
             self._read_list(poll)
         except FetchError as error:
-            had_one = marks.complete and not marks.named
+            had_one = checkpoint.complete and not checkpoint.named
             if (
                 error.status not in NO_LIST
                 or self.listing.batch_ids_from is None
@@ -220,23 +222,23 @@ class Collector:
                 or isinstance(error, BrokenOff)
             ):
                 raise
-            if not marks.complete:
+            if not checkpoint.complete:
                 log.warning("list endpoint not available (404/405): polling by ID", extra=self._where)
             return False
         return True
 
     def _read_list(self, poll: Poll) -> None:
-        if not poll.records.marks.complete:
+        if not poll.records.checkpoint.complete:
             pages = backfill(poll)
-            if not poll.result.incremental and poll.records.marks.horizon is None:
+            if not poll.result.incremental and poll.records.checkpoint.horizon is None:
                 # It may have missed some records: those created before it began are no new events.
-                poll.mark(horizon=poll.records.marks.backfilling_since)
+                poll.update_checkpoint(horizon=poll.records.checkpoint.backfilling_since)
             finish(poll)
             if pages == 1 or not poll.result.incremental:
                 return
             # It took some time, or began before a restart: what has changed meanwhile is a new event.
-            poll.mark(horizon=event_watermark(poll))
-        elif poll.records.marks.unordered:
+            poll.update_checkpoint(horizon=event_watermark(poll))
+        elif poll.records.checkpoint.unordered:
             scan_window(poll)
             return
         self._read_newest(poll)
@@ -245,7 +247,7 @@ class Collector:
         is_due = due(poll, self._limits.reconcile_interval)
         if not is_due:
             # A poll that reconciles reads everything.
-            poll.answers.begin(poll.records.marks, poll.now)
+            poll.answers.begin(poll.records.checkpoint, poll.now)
         discovered = discover(poll)
         walk = discovered.walk
         if discovered.complete:
@@ -266,16 +268,16 @@ class Collector:
 
     def _note_depth(self, poll: Poll) -> None:
         """Write where the list broke off, and log when that becomes accepted as a limit, and when it ends."""
-        marks, depth = poll.records.marks, poll.pages.depth
-        before = Depth(marks.broken_page, marks.broken_polls).accepted
+        checkpoint, depth = poll.records.checkpoint, poll.pages.depth
+        before = Depth(checkpoint.broken_page, checkpoint.broken_polls).accepted
         poll.result.window_truncated = depth.accepted
         if depth.accepted and not before:
             message = "API does not return the whole list: records beyond the page are not shown or counted"
             poll.result.changes.append(Change(logging.WARNING, message, {"page": abs(depth.page or 0)}))
         if before and not depth.accepted:
             poll.result.changes.append(Change(logging.INFO, "API returns the whole list again"))
-        if (depth.page, depth.polls) != (marks.broken_page, marks.broken_polls):
-            poll.mark(broken_page=depth.page, broken_polls=depth.polls)
+        if (depth.page, depth.polls) != (checkpoint.broken_page, checkpoint.broken_polls):
+            poll.update_checkpoint(broken_page=depth.page, broken_polls=depth.polls)
 
     def _forget(self, poll: Poll) -> None:
         """Drop finished records older than the window, and records in flight for longer than `in_flight_max_age`."""
@@ -293,5 +295,5 @@ class Collector:
 def _note_missing(poll: Poll) -> None:
     """Write which records may be deleted upstream: the next poll may be made by another process."""
     notes = poll.missing.notes()
-    if notes != poll.records.marks.missing:
-        poll.mark(missing=notes)
+    if notes != poll.records.checkpoint.missing:
+        poll.update_checkpoint(missing=notes)

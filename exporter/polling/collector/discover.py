@@ -35,7 +35,7 @@ class Discovered:
 
 def discover(poll: Poll) -> Discovered:
     """Read pages from the newest, until one has no change and is older than the last poll. Raises PollError."""
-    known_to = _known_to(poll.records.marks)
+    known_to = _known_to(poll.records.checkpoint)
     walk = poll.walk()
     order = walk.order
     number = 1
@@ -54,7 +54,7 @@ def discover(poll: Poll) -> Discovered:
         changed = poll.ingest(walk.page(number))
 
 
-def _known_to(marks: Checkpoint) -> float:
+def _known_to(checkpoint: Checkpoint) -> float:
     """Return up to when all records are known, by the clocks of all hosts of the API.
 
     The time of the last successful poll is by our clock, not by the records' clock. By theirs the poll began when its
@@ -62,13 +62,13 @@ def _known_to(marks: Checkpoint) -> float:
     as their newest page shows, our own time would be too far down the list.
     """
     # A backfill takes the place of the last poll: its first page is that old.
-    polled_at = marks.polled_at if marks.complete else marks.backfilling_since
-    if marks.newest is None or polled_at is None:
+    polled_at = checkpoint.polled_at if checkpoint.complete else checkpoint.backfilling_since
+    if checkpoint.newest is None or polled_at is None:
         return -math.inf
-    known_for = polled_at - marks.newest_at if marks.complete and marks.newest_at is not None else 0.0
-    known_to = min(polled_at, marks.newest + known_for)
-    if marks.middle is not None:
-        known_to = max(known_to, marks.middle + known_for - AHEAD_SECONDS)
+    known_for = polled_at - checkpoint.newest_at if checkpoint.complete and checkpoint.newest_at is not None else 0.0
+    known_to = min(polled_at, checkpoint.newest + known_for)
+    if checkpoint.middle is not None:
+        known_to = max(known_to, checkpoint.middle + known_for - AHEAD_SECONDS)
     return known_to - SKEW_SECONDS
 
 

@@ -79,13 +79,13 @@ class Left:
 
     answers: Mapping[int, KnownAnswer] = field(default_factory=dict)
     """By the hash of the request."""
-    marks: Checkpoint = field(default_factory=Checkpoint)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
     """The checkpoint of that poll."""
 
-    def holds(self, marks: Checkpoint, now: float) -> bool:
+    def holds(self, checkpoint: Checkpoint, now: float) -> bool:
         """Return whether nothing but the passing of time came between the poll that left this and one at `now`."""
-        polled_at = self.marks.polled_at
-        return polled_at is not None and polled_at <= now and _of_polls(marks) == _of_polls(self.marks)
+        polled_at = self.checkpoint.polled_at
+        return polled_at is not None and polled_at <= now and _of_polls(checkpoint) == _of_polls(self.checkpoint)
 
 
 class Answers:
@@ -104,9 +104,9 @@ class Answers:
         self._changed: set[str] = set()
         """IDs of the records that this poll has changed."""
 
-    def begin(self, marks: Checkpoint, now: float) -> None:
+    def begin(self, checkpoint: Checkpoint, now: float) -> None:
         """Believe known answers from now on, if the checkpoint is as the last poll left it."""
-        self._known = self._left.answers if self._left.holds(marks, now) else {}
+        self._known = self._left.answers if self._left.holds(checkpoint, now) else {}
         self._left, self._read = Left(), {}
 
     def page(self, client: Client, request: Request, read: Callable[[JSON], Page], rows_at: str | None = None) -> Page:
@@ -145,11 +145,11 @@ class Answers:
         if self._read is not None:
             self._changed.update(ids)
 
-    def left(self, marks: Checkpoint) -> Left:
+    def left(self, checkpoint: Checkpoint) -> Left:
         """Return what to leave to the next poll, after this one has succeeded and written its checkpoint."""
         read = self._read or {}
         left = ((place, self._in_state(answer)) for place, answer in read.items())
-        return Left({place: answer for place, answer in left if answer is not None}, marks)
+        return Left({place: answer for place, answer in left if answer is not None}, checkpoint)
 
     def _in_state(self, answer: KnownAnswer) -> KnownAnswer | None:
         """Return the part of an answer that is in the state; None if nothing of it is."""
@@ -167,6 +167,6 @@ NO_ANSWERS = Answers()
 """Those of no poll: every answer is decoded."""
 
 
-def _of_polls(marks: Checkpoint) -> Checkpoint:
+def _of_polls(checkpoint: Checkpoint) -> Checkpoint:
     """Return the part of a checkpoint that polls write, not scrapes and what is published for them."""
-    return replace(marks, scraped_at=None, published_at=None, buckets="", starting={})
+    return replace(checkpoint, scraped_at=None, published_at=None, buckets="", starting={})

@@ -88,9 +88,9 @@ class Poll:
 
     @property
     def observation(self) -> Observation:
-        return Observation(self.now, self.records.marks.horizon, self.watched)
+        return Observation(self.now, self.records.checkpoint.horizon, self.watched)
 
-    def ingest(self, page: Page, marks: Checkpoint | None = None) -> int:
+    def ingest(self, page: Page, checkpoint: Checkpoint | None = None) -> int:
         """Write a page's records and counts, with the checkpoint. Return how many of its records changed.
 
         A record from before the window is kept only if it is known, because then it is still in flight.
@@ -112,7 +112,7 @@ class Poll:
         changed = self.records.apply(
             wanted,
             self.observation,
-            marks=marks,
+            checkpoint=checkpoint,
             known=known,
             count=lambda changed: {**rejected, **self._count_unknown(changed)},
         )
@@ -126,7 +126,7 @@ class Poll:
 
     def mark_deleted(self) -> None:
         """Mark the records as deleted upstream that enough polls have missed: no answer of this poll has them."""
-        by_list = not self.records.marks.named
+        by_list = not self.records.checkpoint.named
         deleted = self.missing.deleted(by_id=self.can_fetch_by_id, by_list=by_list)
         if deleted:
             changed = self.records.apply(
@@ -153,18 +153,18 @@ class Poll:
         else:
             self.cut_below = self.now
 
-    def mark(self, **changes: object) -> None:
+    def update_checkpoint(self, **changes: object) -> None:
         """Write the checkpoint with some fields changed."""
-        self.records.mark(self.marks(**changes))
+        self.records.save_checkpoint(self.changed_checkpoint(**changes))
 
-    def marks(self, **changes: object) -> Checkpoint:
+    def changed_checkpoint(self, **changes: object) -> Checkpoint:
         """Return the checkpoint with some fields changed. Nothing is written."""
-        return replace(self.records.marks, **changes)  # type: ignore[arg-type]
+        return replace(self.records.checkpoint, **changes)  # type: ignore[arg-type]
 
     def _note_times(self, page: Page, wanted: Sequence[float]) -> None:
         self.seen_newest = latest((self.seen_newest, max(page.times, default=None)))
         # Records before the first window count as seen. Later, the machine's clock may be wrong about the window.
-        times = page.times if self.records.marks.horizon is None else wanted
+        times = page.times if self.records.checkpoint.horizon is None else wanted
         self.seen_to = latest((self.seen_to, max((time for time in times if time <= self.now), default=None)))
 
     def _count_unknown(self, changed: Sequence[Changed]) -> Mapping[Key, int]:

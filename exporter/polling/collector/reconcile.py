@@ -14,15 +14,15 @@ _LEAST_REQUESTS = 2
 
 def due(poll: Poll, interval: float) -> bool:
     """Return whether a reconciliation is in progress or due. `interval` is in seconds."""
-    marks = poll.records.marks
-    under_way = marks.reconciled_to is not None
-    return under_way or marks.reconciled_at is None or poll.now - marks.reconciled_at >= interval
+    checkpoint = poll.records.checkpoint
+    under_way = checkpoint.reconciled_to is not None
+    return under_way or checkpoint.reconciled_at is None or poll.now - checkpoint.reconciled_at >= interval
 
 
 def reconcile(poll: Poll) -> None:
     """Read on from where the last slice ended, as far as the poll's allowance permits. Raises PollError."""
-    marks = poll.records.marks
-    high = math.inf if marks.reconciled_to is None else marks.reconciled_to
+    checkpoint = poll.records.checkpoint
+    high = math.inf if checkpoint.reconciled_to is None else checkpoint.reconciled_to
     if high <= poll.since:
         poll.pages.depth.window_is_whole()
         finish(poll)
@@ -68,7 +68,7 @@ def scan_window(poll: Poll) -> None:
 
 def finish(poll: Poll) -> None:
     """End a scan of the window: fetch what is older and still in flight, now and only now. Raises PollError."""
-    reached = poll.records.marks.reconciled_to
+    reached = poll.records.checkpoint.reconciled_to
     before = poll.since if reached is None else min(math.nextafter(reached, math.inf), poll.since)
     if reached is not None:
         resume_slice(poll, reached)
@@ -80,7 +80,7 @@ def finish(poll: Poll) -> None:
     poll.compared.update(record_id for record_id, _ in old if record_id in poll.by_id.fetched)
     poll.missing.not_shown(missed & poll.by_id.fetched - poll.met)
     if further is None:
-        poll.mark(reconciled_to=None, reconciled_page=1, reconciled_at=poll.now)
+        poll.update_checkpoint(reconciled_to=None, reconciled_page=1, reconciled_at=poll.now)
     else:
         pause(poll, further)
 
@@ -123,7 +123,7 @@ def _resume(poll: Poll, walk: Walk, high: float) -> tuple[int, Page]:
     If rows were inserted above, the page has moved down and the scan reaches it; if rows were deleted, it has moved
     up. A row created at `high` itself suffices if it is known which of those the last slice has dealt with.
     """
-    number, back = poll.records.marks.reconciled_page, 1
+    number, back = poll.records.checkpoint.reconciled_page, 1
     known = poll.slice_end.created_at == high
     while True:
         poll.allowance -= 1
@@ -136,11 +136,11 @@ def _resume(poll: Poll, walk: Walk, high: float) -> tuple[int, Page]:
         number, back = max(1, number - back), back * 2
 
 
-def pause(poll: Poll, high: float, **marks: int) -> None:
+def pause(poll: Poll, high: float, **changes: int) -> None:
     """End a slice at `high`: newer records are done, and those of that very time that the slice has dealt with."""
     moment = (record_id for record_id, _ in poll.records.between(math.nextafter(high, -math.inf), high))
     poll.slice_end.created_at, poll.slice_end.done = high, frozenset(moment) & (poll.met | poll.compared)
-    poll.mark(reconciled_to=high, **marks)
+    poll.update_checkpoint(reconciled_to=high, **changes)
 
 
 def resume_slice(poll: Poll, high: float) -> float:

@@ -43,21 +43,26 @@ class Trusted:
     """The ticks when the clock was first seen to have jumped since the last poll; None if it has not."""
 
 
-def trusted(clocks: Clocks, marks: Checkpoint) -> Trusted:
+def trusted(clocks: Clocks, checkpoint: Checkpoint) -> Trusted:
     """Return the time to trust: if the clock jumped, the last poll's time plus the elapsed ticks. Pure.
 
     The clock is trusted again when it has stayed for a while, or when records show that it was behind.
     """
-    if marks.polled_at is None or marks.ticks is None or marks.boot != clocks.boot or clocks.ticks < marks.ticks:
+    if (
+        checkpoint.polled_at is None
+        or checkpoint.ticks is None
+        or checkpoint.boot != clocks.boot
+        or clocks.ticks < checkpoint.ticks
+    ):
         return Trusted(clocks.now)
-    expected = marks.polled_at + clocks.ticks - marks.ticks
+    expected = checkpoint.polled_at + clocks.ticks - checkpoint.ticks
     if abs(clocks.now - expected) <= SLACK_SECONDS:
         return Trusted(clocks.now)
-    newest = marks.seen_newest
+    newest = checkpoint.seen_newest
     if newest is not None and expected + SLACK_SECONDS < newest <= clocks.now + SLACK_SECONDS:
         # The clock was behind: there are records from its future.
         return Trusted(clocks.now)
-    since = clocks.ticks if marks.leapt_at is None else marks.leapt_at
+    since = clocks.ticks if checkpoint.leapt_at is None else checkpoint.leapt_at
     if clocks.ticks - since >= BELIEVED_AFTER_SECONDS:
         return Trusted(clocks.now, since)
     return Trusted(expected, since)

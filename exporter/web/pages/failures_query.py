@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.exposition.snapshot import CollectorSnapshot, Failure
-from exporter.model.iso_time import iso_time
+from exporter.model.iso_time import format_iso_time
 from exporter.model.record import LAST_FAILURES
 from exporter.web.pages.runbooks import runbook
 
@@ -85,7 +85,7 @@ def choose(collectors: Iterable[CollectorSnapshot], query: Query) -> Chosen:
     matching = [_matching(collector, query) for collector in covered]
     # Each collector's failures are in this order already: of a thousand collectors only the first few are looked at.
     merged = heapq.merge(*map(_joined, covered, matching), key=_order, reverse=True)
-    behind = [collector for collector in covered if collector.health.up is False]
+    behind = [collector for collector in covered if collector.status.up is False]
     return Chosen(list(itertools.islice(merged, query.limit)), sum(map(len, matching)), behind)
 
 
@@ -106,10 +106,10 @@ def as_json(chosen: Chosen, others_missing: str | None = None) -> bytes:
 def _object(failed: Failed) -> dict[str, object]:
     collector, failure = failed.collector, failed.failure
     return {
-        "time": iso_time(failure.at),
+        "time": format_iso_time(failure.at),
         **_names(collector),
         "id": failure.record_id,
-        "created": iso_time(failure.created_at),
+        "created": format_iso_time(failure.created_at),
         "destinations": list(failure.places),
         "statuses": list(failure.statuses),
         "workflow": failure.workflow,

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from exporter.model.iso_time import iso_time
+from exporter.model.iso_time import format_iso_time
 from exporter.web.pages.runbooks import runbook
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -38,7 +38,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"age": age, "iso": iso_time, "runbook": runbook}
+    templates.filters |= {"age": age, "iso": format_iso_time, "runbook": runbook}
     templates.globals |= {"url": url, "link_to": link_to}
     for name in templates.list_templates():
         templates.get_template(name)

@@ -129,14 +129,14 @@ def _failing(collectors: Iterable[CollectorSnapshot], now: float, ticks: float) 
     Those whose metrics were dropped come first.
     """
     alike: dict[tuple[object, ...], list[CollectorSnapshot]] = {}
-    for group in _by_account(c for c in collectors if c.health.up is False).values():
+    for group in _by_account(c for c in collectors if c.status.up is False).values():
         for collector in group:
             same = [c for c in group if _cause(c) == _cause(collector)]
             # An account's collectors stay together, though some of them may be fresh.
             alike.setdefault((*_cause(collector), _any_fresh(same, ticks)), []).append(collector)
     for group in sorted(alike.values(), key=lambda group: _any_fresh(group, ticks)):
-        health = group[0].health
-        advice = _UNKNOWN if health.reason is None else ADVICE[health.reason]
+        status = group[0].status
+        advice = _UNKNOWN if status.reason is None else ADVICE[status.reason]
         accounts = [f"{account}: {_names(of_account)}" for account, of_account in _by_account(group).items()]
         if len(accounts) == 1:
             summary, listed = f"{group[0].account}: polls of {_names(group)} fail.", []
@@ -144,16 +144,16 @@ def _failing(collectors: Iterable[CollectorSnapshot], now: float, ticks: float) 
             summary, listed = f"{len(accounts):,} accounts: polls fail.", accounts[:_MOST_ACCOUNTS]
             if len(accounts) > _MOST_ACCOUNTS:
                 listed.append(f"And {len(accounts) - _MOST_ACCOUNTS:,} more.")
-        details = [text for text in (health.error, *listed, _metrics_state(group, now, ticks)) if text]
+        details = [text for text in (status.error, *listed, _metrics_state(group, now, ticks)) if text]
         yield Problem("bad", summary, details, advice.fix, advice.alert)
 
 
 def _cause(collector: CollectorSnapshot) -> tuple[Reason | None, str | None]:
-    return collector.health.reason, collector.health.error
+    return collector.status.reason, collector.status.error
 
 
 def _metrics_state(group: Sequence[CollectorSnapshot], now: float, ticks: float) -> str:
-    times = [collector.health.last_success for collector in group if collector.health.last_success is not None]
+    times = [collector.status.last_success for collector in group if collector.status.last_success is not None]
     if not times:
         return "No poll has ever succeeded, so there are no metrics."
     state = "keep their last values" if _any_fresh(group, ticks) else "are stale and dropped"
@@ -165,11 +165,11 @@ def _any_fresh(group: Iterable[CollectorSnapshot], ticks: float) -> bool:
 
 
 def _is_overdue(collector: CollectorSnapshot, ticks: float) -> bool:
-    return bool(collector.health.up and not collector.health.backfilling and collector.fresh_until < ticks)
+    return bool(collector.status.up and not collector.status.backfilling and collector.fresh_until < ticks)
 
 
 def _overdue(collector: CollectorSnapshot, now: float) -> Problem:
-    last = collector.health.last_success
+    last = collector.status.last_success
     ago = "long" if last is None else age(now - last)
     return Problem(
         "bad",
@@ -183,9 +183,9 @@ def _overdue(collector: CollectorSnapshot, now: float) -> Problem:
 
 def _stuck(collectors: Iterable[CollectorSnapshot], now: float, ticks: float) -> Iterator[Problem]:
     """Yield one problem for each account. Like the metric, a count is dropped when it is stale."""
-    stuck = (collector for collector in collectors if collector.health.stuck and collector.fresh_until >= ticks)
+    stuck = (collector for collector in collectors if collector.status.stuck and collector.fresh_until >= ticks)
     for account, group in _by_account(stuck).items():
-        count = sum(collector.health.stuck for collector in group)
+        count = sum(collector.status.stuck for collector in group)
         records = "1 record is" if count == 1 else f"{count:,} records are"
         summary = f"{account}: {records} stuck, in flight for longer than stuck_after."
         fix = (
@@ -194,16 +194,16 @@ def _stuck(collectors: Iterable[CollectorSnapshot], now: float, ticks: float) ->
             "by nature, raise stuck_after."
         )
         yield Problem(
-            "warn", summary, [_stuck_detail(collector, now) for collector in group], fix, group[0].health.stuck_alert
+            "warn", summary, [_stuck_detail(collector, now) for collector in group], fix, group[0].status.stuck_alert
         )
 
 
 def _stuck_detail(collector: CollectorSnapshot, now: float) -> str:
-    oldest = collector.health.oldest_in_flight
+    oldest = collector.status.oldest_in_flight
     since = "" if oldest is None else f", the oldest for {age(now - oldest)}"
-    ids = collector.health.stuck_ids
+    ids = collector.status.stuck_ids
     named = f" ({', '.join(ids)})" if ids else ""
-    return f"{collector.collector}: {collector.health.stuck:,}{since}{named}."
+    return f"{collector.collector}: {collector.status.stuck:,}{since}{named}."
 
 
 def _failures(collectors: Iterable[CollectorSnapshot], now: float) -> Iterator[Problem]:
@@ -215,9 +215,9 @@ def _failures(collectors: Iterable[CollectorSnapshot], now: float) -> Iterator[P
 
 
 def _reading(collectors: Iterable[CollectorSnapshot]) -> Iterator[Problem]:
-    reading = (c for c in collectors if c.health.backfilling and c.health.up is not False)
+    reading = (c for c in collectors if c.status.backfilling and c.status.up is not False)
     for account, group in _by_account(reading).items():
-        read = sum(collector.health.finished + collector.health.in_flight for collector in group)
+        read = sum(collector.status.finished + collector.status.in_flight for collector in group)
         yield Problem(
             "note",
             f"{account}: the first backfill of {_names(group)} is in progress.",

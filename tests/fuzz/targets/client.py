@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 from exporter.client import Request
 from exporter.client.download import SecretUrl, download
-from exporter.client.transport import FileTransport, RequestLimits, Tls
+from exporter.client.transport import FileTransport, RequestLimits
 from exporter.model.record import FetchError
+from exporter.model.tls import TLSConfig
 from tests.fuzz.mutators import BYTES, json_values, lines, spliced, words
 from tests.fuzz.target import Target, readable
 from tests.support import hostile
@@ -191,7 +192,7 @@ def _body(data: bytes, source: object) -> bytes:
 def _files() -> Iterator[Target]:
     server = _Server()
     # Every name leads here: nothing is sent to any other machine.
-    transport = FileTransport(Tls(), None, "127.0.0.1", at(ipv4(server.port)))
+    transport = FileTransport(TLSConfig(), None, "127.0.0.1", at(ipv4(server.port)))
 
     def check(data: bytes) -> None:
         server.answer = hostile.http("200 OK", data)

@@ -121,7 +121,7 @@ class _Complaints(logging.Handler):
 
 
 def _app() -> App:
-    board: SnapshotStore = with_problems()
+    store: SnapshotStore = with_problems()
 
     def reload() -> "Future[Outcome]":
         done: Future[Outcome] = Future()
@@ -129,8 +129,8 @@ def _app() -> App:
         return done
 
     return App(
-        Exposition(board, [WIDE], CollectorRegistry()),
-        board,
+        Exposition(store, [WIDE], CollectorRegistry()),
+        store,
         Probes(lambda: True, lambda: "backfilling"),
         reload=reload,
         max_requests=5,

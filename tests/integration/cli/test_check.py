@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.demo import faults
 from exporter.state import prepared, problem
 from exporter.state.sqlite.schema import VERSION
+from tests.support import faults
 from tests.support.program import config, run
 from tests.support.rig import TOKEN, Rig
 

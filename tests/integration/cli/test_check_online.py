@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from exporter.cli.online.learn import MOST_REQUESTS
-from exporter.demo import faults
 from exporter.demo.faults import Faults, ListFaults
 from exporter.demo.items import document_batch, invocation
 from exporter.demo.listing import Readings
 from exporter.demo.rate_limit import RateLimit
 from exporter.demo.server import MockApi
+from tests.support import faults
 from tests.support.program import config, eventually, get, run, running
 from tests.support.rig import HOUR, NOW, TOKEN, Rig
 

@@ -16,12 +16,11 @@ import yaml
 
 from exporter import __version__
 from exporter.cli.online.cost import pages_in_window, requests_a_day
-from exporter.demo import faults
 from exporter.demo.faults import ListFaults
 from exporter.demo.items import Kind, document_batch, invocation
 from exporter.model.record import Record
 from exporter.systems.base import Page
-from tests.support import patience
+from tests.support import faults, patience
 from tests.support.paths import ROOT
 from tests.support.patience import GENEROUS
 from tests.support.program import PATH, PROGRAM, config, eventually, get, run, running

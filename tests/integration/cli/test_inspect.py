@@ -18,7 +18,6 @@ import pytest
 import trustme
 
 from exporter.client.transport import MAX_BODY_BYTES
-from exporter.demo import faults
 from exporter.demo.faults import Fault
 from exporter.demo.http_types import Answer
 from exporter.demo.items import document_batch, generations, invocation, workflow_batch
@@ -28,6 +27,7 @@ from exporter.demo.packagex.files import FileStore
 from exporter.demo.packagex.items import packagex_batch, phase
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
+from tests.support import faults
 from tests.support.patience import GENEROUS, eventually
 from tests.support.program import PATH, PROGRAM, run
 from tests.support.scripted import scripted

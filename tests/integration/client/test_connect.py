@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from exporter.client.connect import STAGGER_SECONDS, alternating, connect
 from exporter.client.deadline import Deadline
 from exporter.client.resolve import Address
-from exporter.client.transport import Tls, Transport
+from exporter.client.transport import Transport
 from exporter.config.bounds import DESCRIPTORS_PER_WORKER
 from exporter.model.record import FetchError, Reason
+from exporter.model.tls import TLSConfig
 from tests.support.hosts import at, black_hole, ipv4, no_route, refusing
 from tests.support.patience import GENEROUS
 from tests.support.properties import examples
@@ -33,7 +34,7 @@ URL = "http://api.test/batch"
 
 def ask(*addresses: Address, deadline: float = GENEROUS, proxy: str | None = None, url: str = URL) -> float:
     """Ask the host that has these addresses. Returns the seconds it took. Raises FetchError."""
-    transport = Transport(Tls(), proxy, at(*addresses))
+    transport = Transport(TLSConfig(), proxy, at(*addresses))
     started = time.monotonic()
     assert transport.get(url, {}, {}, deadline).status == 200
     return time.monotonic() - started
@@ -162,7 +163,7 @@ def test_a_proxy_gets_the_user_and_the_password_of_its_url_whatever_they_are(
 ) -> None:
     with scripted(OK) as server:
         proxy = f"http://{user_info}{urlsplit(server.url).netloc}"
-        assert Transport(Tls(), proxy).get("http://api.test/batch", {}, {}, GENEROUS).status == 200
+        assert Transport(TLSConfig(), proxy).get("http://api.test/batch", {}, {}, GENEROUS).status == 200
     found = re.search(rb"\r\nProxy-Authorization: Basic ([^\r]*)\r\n", server.asked[0])
     assert (None if found is None else base64.b64decode(found[1])) == sent
 
@@ -189,7 +190,7 @@ def test_a_host_without_an_address_is_said_to_have_none() -> None:
 
 
 def test_an_end_from_outside_is_noticed_while_connecting(hole: Address) -> None:
-    transport = Transport(Tls(), None, at(hole))
+    transport = Transport(TLSConfig(), None, at(hole))
     transport.close()
     started = time.monotonic()
     with pytest.raises(FetchError):
@@ -215,4 +216,4 @@ def test_cookies_that_the_library_fails_on_are_nobodys_affair() -> None:
     """The library would print a traceback, as a warning."""
     cookies = b"".join(b"Set-Cookie%s: a=b; expires=2147483648\r\n" % version for version in (b"", b"2"))
     with scripted(OK.replace(b"\r\n", b"\r\n" + cookies, 1)) as server:
-        assert bytes(Transport(Tls(), None).get(server.url, {}, {}, GENEROUS).body) == b"{}"
+        assert bytes(Transport(TLSConfig(), None).get(server.url, {}, {}, GENEROUS).body) == b"{}"

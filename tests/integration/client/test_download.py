@@ -11,11 +11,12 @@ import pytest
 from exporter.client.deadline import TICK_SECONDS
 from exporter.client.download import SecretUrl, download
 from exporter.client.resolve import Address, HostResolver, system_addresses
-from exporter.client.transport import FileTransport, Tls
-from exporter.demo import faults
+from exporter.client.transport import FileTransport
 from exporter.demo.faults import Delivery, Fault
 from exporter.demo.http_types import Answer
 from exporter.model.record import FetchError, Reason
+from exporter.model.tls import TLSConfig
+from tests.support import faults
 from tests.support.hosts import ipv4
 from tests.support.leap import Leap
 from tests.support.patience import GENEROUS
@@ -30,7 +31,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 
 def new_transport() -> FileTransport:
-    return FileTransport(Tls(), None, "127.0.0.1")
+    return FileTransport(TLSConfig(), None, "127.0.0.1")
 
 
 def fetch(url: str, deadline: float = GENEROUS, transport: FileTransport | None = None) -> bytes:
@@ -221,7 +222,7 @@ def test_a_host_that_only_this_machine_or_its_network_reaches_is_not_asked(addre
     """It is refused by its address and by a name, whether or not a proxy would request it."""
     literal = f"[{address}]" if ":" in address else address
     for host, proxy in [("files.test", None), (literal, None), (literal, "http://127.0.0.1:1")]:
-        transport = FileTransport(Tls(), proxy, API, named(address))
+        transport = FileTransport(TLSConfig(), proxy, API, named(address))
         error = failure(f"https://{host}/errors.csv" + QUERY, transport=transport)
         assert error.reason is Reason.MALFORMED
         assert f"leads to a {kind} address" in str(error)
@@ -231,7 +232,7 @@ def test_a_host_that_only_this_machine_or_its_network_reaches_is_not_asked(addre
 def test_the_server_of_a_host_that_is_not_permitted_is_not_connected_to() -> None:
     with scripted(OK) as server:
         port = urlsplit(server.url).port or 0
-        transport = FileTransport(Tls(), None, API, named("127.0.0.1", port))
+        transport = FileTransport(TLSConfig(), None, API, named("127.0.0.1", port))
         failure("https://files.test/" + QUERY, transport=transport)
     assert not server.asked
 
@@ -239,7 +240,7 @@ def test_the_server_of_a_host_that_is_not_permitted_is_not_connected_to() -> Non
 @pytest.mark.parametrize("form", ["127.1", "2130706433", "0x7f000001", "017700000001", "localhost", "a.localhost."])
 def test_an_address_is_known_in_every_form(form: str) -> None:
     for proxy in (None, "http://127.0.0.1:1"):
-        transport = FileTransport(Tls(), proxy, API, named("127.0.0.1"))
+        transport = FileTransport(TLSConfig(), proxy, API, named("127.0.0.1"))
         assert "leads to a loopback address" in str(failure(f"https://{form}/" + QUERY, transport=transport))
 
 
@@ -247,7 +248,7 @@ def test_the_address_that_was_looked_at_is_the_one_connected_to() -> None:
     """A name that resolves to another address a moment later is not looked up again."""
     with scripted(OK + b"Content-Length: 2\r\n\r\nok") as server:
         answers = iter([ipv4(urlsplit(server.url).port or 0), Address(socket.AF_INET, ("169.254.169.254", 80))])
-        transport = FileTransport(Tls(), None, "127.0.0.1", HostResolver(lambda host, port: [next(answers)]))
+        transport = FileTransport(TLSConfig(), None, "127.0.0.1", HostResolver(lambda host, port: [next(answers)]))
         assert fetch("http://localhost/file" + QUERY, transport=transport) == b"ok"
     assert len(list(answers)) == 1
 
@@ -255,19 +256,19 @@ def test_the_address_that_was_looked_at_is_the_one_connected_to() -> None:
 def test_where_the_api_is_on_such_a_host_its_files_may_be_too() -> None:
     with scripted(OK + b"Content-Length: 2\r\n\r\nok") as server:
         for api_host in ("127.0.0.1", "localhost", "::1"):
-            assert fetch(server.url + QUERY, transport=FileTransport(Tls(), None, api_host)) == b"ok"
+            assert fetch(server.url + QUERY, transport=FileTransport(TLSConfig(), None, api_host)) == b"ok"
 
 
 @pytest.mark.parametrize("api_host", ["10.0.0.1", API, "169.254.1.1", "internal.test"])
 def test_but_on_no_host_of_another_kind(api_host: str) -> None:
-    transport = FileTransport(Tls(), None, api_host, named("10.0.0.1"))
+    transport = FileTransport(TLSConfig(), None, api_host, named("10.0.0.1"))
     assert failure("https://127.0.0.1:1025/" + QUERY, transport=transport).reason is Reason.MALFORMED
 
 
 def test_the_kind_of_the_apis_host_is_that_of_its_address() -> None:
     with scripted(OK + b"Content-Length: 2\r\n\r\nok") as server:
         port = urlsplit(server.url).port or 0
-        transport = FileTransport(Tls(), None, "internal.test", named("127.0.0.1", port))
+        transport = FileTransport(TLSConfig(), None, "internal.test", named("127.0.0.1", port))
         # Of plain http the name must say so; the handshake that fails here shows that it was connected to.
         assert failure("https://files.test/" + QUERY, transport=transport).reason is Reason.TLS
     assert server.asked
@@ -275,7 +276,7 @@ def test_the_kind_of_the_apis_host_is_that_of_its_address() -> None:
 
 @pytest.mark.parametrize("api_host", [API, "10.0.0.1", "127.0.0.1.example"])
 def test_plain_http_is_not_used_where_the_api_is_elsewhere(api_host: str) -> None:
-    error = failure("http://127.0.0.1:1025/" + QUERY, transport=FileTransport(Tls(), None, api_host))
+    error = failure("http://127.0.0.1:1025/" + QUERY, transport=FileTransport(TLSConfig(), None, api_host))
     assert error.reason is Reason.TLS
 
 

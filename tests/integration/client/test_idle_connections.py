@@ -15,8 +15,9 @@ from urllib3.connection import HTTPConnection
 from exporter.client.idle_connections import LONGEST_SECONDS, LONGEST_USE_SECONDS, IdleConnections
 from exporter.client.memory_budget import MemoryBudget, Reservation
 from exporter.client.resolve import SYSTEM
-from exporter.client.transport import RequestLimits, Tls, Transport
+from exporter.client.transport import RequestLimits, Transport
 from exporter.model.record import FetchError
+from exporter.model.tls import TLSConfig
 from tests.support.patience import GENEROUS
 from tests.support.properties import examples
 
@@ -90,7 +91,7 @@ def keeping() -> Iterator[Keeping]:
 def transports(count: int, most: int) -> list[Transport]:
     """Return a transport for each of so many accounts. They share the limit, and have no connections."""
     limits = RequestLimits(idle=IdleConnections(most))
-    return [Transport(Tls(server_name=str(number)), None, SYSTEM, limits) for number in range(count)]
+    return [Transport(TLSConfig(server_name=str(number)), None, SYSTEM, limits) for number in range(count)]
 
 
 def ask(transport: Transport, server: Keeping) -> None:
@@ -117,7 +118,7 @@ def test_no_more_connections_are_kept_than_the_limit_whatever_the_number_of_acco
 def test_accounts_that_reach_their_api_in_the_same_way_share_connections() -> None:
     limits = RequestLimits()
     with keeping() as server:
-        asking = [Transport(Tls(), None, SYSTEM, limits) for _ in range(20)]
+        asking = [Transport(TLSConfig(), None, SYSTEM, limits) for _ in range(20)]
         for transport in asking * 2:
             ask(transport, server)
         assert (server.made, server.open) == (1, 1)
@@ -133,7 +134,7 @@ def test_accounts_that_reach_their_api_in_the_same_way_share_connections() -> No
 def test_the_end_of_an_account_cuts_off_its_own_requests_only() -> None:
     limits = RequestLimits()
     with keeping() as server:
-        ending, going_on = (Transport(Tls(), None, SYSTEM, limits) for _ in range(2))
+        ending, going_on = (Transport(TLSConfig(), None, SYSTEM, limits) for _ in range(2))
         ask(going_on, server)
         ending.close()
         with pytest.raises(FetchError):
@@ -165,7 +166,7 @@ def test_a_request_that_is_cut_off_after_its_answer_was_read_leaves_the_connecti
     memory = Full()
     limits = RequestLimits(memory)
     with keeping() as server, ThreadPoolExecutor() as threads:
-        ending, going_on = (Transport(Tls(), None, SYSTEM, limits) for _ in range(2))
+        ending, going_on = (Transport(TLSConfig(), None, SYSTEM, limits) for _ in range(2))
         cut_off = threads.submit(ending.get, server.url, {}, {}, GENEROUS)
         assert memory.wanted.wait(GENEROUS)
         asked = threads.submit(going_on.get, server.url.removesuffix("/") + SLOW, {}, {}, GENEROUS)
@@ -255,7 +256,7 @@ def test_a_request_after_a_long_time_connects_again() -> None:
     now = 0.0
     limits = RequestLimits(idle=IdleConnections(clock=lambda: now))
     with keeping() as server:
-        transport = Transport(Tls(), None, SYSTEM, limits)
+        transport = Transport(TLSConfig(), None, SYSTEM, limits)
         for made, gap in enumerate((0.0, LONGEST_SECONDS + 1, 3600.0), 1):
             now += gap
             ask(transport, server)

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.client.transport import RequestLimits, Tls, Transport
+from exporter.client.transport import RequestLimits, Transport
 from exporter.model.record import FetchError, Reason
+from exporter.model.tls import TLSConfig
 from tests.support.properties import examples
 
 INTERIM = st.tuples(st.sampled_from([100, 102, 103, 104, 199]), st.integers(0, 3))
@@ -73,7 +74,7 @@ def test_each_request_gets_its_own_answer_whatever_comes_before_it(
 ) -> None:
     """Accounts share connections: an answer that is left on one would be read as that of another account."""
     limits = RequestLimits()
-    one, another = Transport(Tls(), None, limits=limits), Transport(Tls(), None, limits=limits)
+    one, another = Transport(TLSConfig(), None, limits=limits), Transport(TLSConfig(), None, limits=limits)
     for number, ((interim, in_pieces), transport) in enumerate(
         zip(each, itertools.cycle((one, another)), strict=False)
     ):
@@ -86,7 +87,7 @@ def test_each_request_gets_its_own_answer_whatever_comes_before_it(
 
 def test_a_connection_goes_on_after_interim_answers(server: Hinting) -> None:
     server.interim, before = [(103, 1)], server.connections
-    transport = Transport(Tls(), None)
+    transport = Transport(TLSConfig(), None)
     for _ in range(3):
         transport.get(server.url, {}, {}, 30.0)
     transport.close()
@@ -95,7 +96,7 @@ def test_a_connection_goes_on_after_interim_answers(server: Hinting) -> None:
 
 def test_an_answer_that_changes_the_protocol_is_none(server: Hinting) -> None:
     server.interim = [(101, 0)]
-    transport = Transport(Tls(), None)
+    transport = Transport(TLSConfig(), None)
     with pytest.raises(FetchError) as caught:
         transport.get(server.url, {}, {}, 30.0)
     transport.close()

@@ -10,8 +10,9 @@ import pytest
 
 from exporter.client.deadline import Deadline
 from exporter.client.resolve import Address, HostResolver, LookupTimeout
-from exporter.client.transport import Tls, Transport
+from exporter.client.transport import Transport
 from exporter.model.record import FetchError, Reason
+from exporter.model.tls import TLSConfig
 from tests.support.hosts import ipv4
 from tests.support.leap import Leap
 from tests.support.patience import GENEROUS, eventually
@@ -58,7 +59,7 @@ def in_background(work: Callable[[], object]) -> threading.Thread:
 
 def test_a_resolver_that_does_not_answer_cannot_hold_a_request_beyond_its_deadline(silent: Resolver) -> None:
     started = time.monotonic()
-    error = ask(Transport(Tls(), None, HostResolver(silent)), 0.3)
+    error = ask(Transport(TLSConfig(), None, HostResolver(silent)), 0.3)
     assert error is not None
     assert error.reason is Reason.TIMEOUT
     assert "the name server has not answered" in str(error)
@@ -67,7 +68,7 @@ def test_a_resolver_that_does_not_answer_cannot_hold_a_request_beyond_its_deadli
 
 def test_nor_can_it_where_the_proxys_name_is_looked_up(silent: Resolver) -> None:
     started = time.monotonic()
-    error = ask(Transport(Tls(), "http://user:CANARY@proxy.test:3128", HostResolver(silent)), 0.3)
+    error = ask(Transport(TLSConfig(), "http://user:CANARY@proxy.test:3128", HostResolver(silent)), 0.3)
     assert error is not None
     assert error.reason is Reason.TIMEOUT
     assert "CANARY" not in str(error)
@@ -75,7 +76,7 @@ def test_nor_can_it_where_the_proxys_name_is_looked_up(silent: Resolver) -> None
 
 
 def test_nor_can_it_hold_a_request_that_is_ended_from_outside(silent: Resolver) -> None:
-    transport = Transport(Tls(), None, HostResolver(silent))
+    transport = Transport(TLSConfig(), None, HostResolver(silent))
     thread = in_background(lambda: ask(transport, GENEROUS))
     eventually(lambda: silent.asked == 1)
     started = time.monotonic()
@@ -94,7 +95,7 @@ def test_the_deadline_holds_for_the_look_up_and_the_answer_together(monkeypatch:
             leap.ahead += GENEROUS - 0.5
             return [ipv4(port)]
 
-        error = ask(Transport(Tls(), None, HostResolver(slow)), GENEROUS)
+        error = ask(Transport(TLSConfig(), None, HostResolver(slow)), GENEROUS)
     # With all of its time for itself the answer would be complete.
     assert error is not None
     assert error.reason is Reason.TIMEOUT
@@ -102,7 +103,7 @@ def test_the_deadline_holds_for_the_look_up_and_the_answer_together(monkeypatch:
 
 def test_requests_for_one_name_share_a_look_up(silent: Resolver) -> None:
     lookups = HostResolver(silent)
-    threads = [in_background(lambda: ask(Transport(Tls(), None, lookups), 0.3)) for _ in range(30)]
+    threads = [in_background(lambda: ask(Transport(TLSConfig(), None, lookups), 0.3)) for _ in range(30)]
     for thread in threads:
         thread.join(GENEROUS)
     assert silent.asked == 1
@@ -112,10 +113,10 @@ def test_a_resolver_that_recovers_is_asked_again_at_the_next_request(silent: Res
     with scripted(OK) as server:
         silent.addresses = (ipv4(urlsplit(server.url).port or 0),)
         lookups = HostResolver(silent)
-        assert ask(Transport(Tls(), None, lookups), 0.2) is not None
+        assert ask(Transport(TLSConfig(), None, lookups), 0.2) is not None
         silent.recovered.set()
-        assert ask(Transport(Tls(), None, lookups), GENEROUS) is None
-        eventually(lambda: ask(Transport(Tls(), None, lookups), GENEROUS) is None and silent.asked > 1)
+        assert ask(Transport(TLSConfig(), None, lookups), GENEROUS) is None
+        eventually(lambda: ask(Transport(TLSConfig(), None, lookups), GENEROUS) is None and silent.asked > 1)
 
 
 def test_a_look_up_that_has_no_answer_for_long_is_given_up_but_only_a_few_times() -> None:
@@ -150,7 +151,7 @@ def test_what_the_resolver_says_is_said(error: OSError) -> None:
     def fail(_host: str, _port: int) -> Sequence[Address]:
         raise error
 
-    found = ask(Transport(Tls(), None, HostResolver(fail)), GENEROUS)
+    found = ask(Transport(TLSConfig(), None, HostResolver(fail)), GENEROUS)
     assert found is not None
     assert found.reason in (Reason.CONNECTION, Reason.TIMEOUT)
     assert found.reason is Reason.TIMEOUT or str(error.strerror) in str(found)

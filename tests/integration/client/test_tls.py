@@ -18,8 +18,9 @@ from exporter.client import Request, retry
 from exporter.client.authorities import system_bundle
 from exporter.client.connections import Session, new_session
 from exporter.client.idle_connections import IdleConnections
-from exporter.client.transport import Tls, Transport
+from exporter.client.transport import Transport
 from exporter.model.record import FetchError, Reason
+from exporter.model.tls import TLSConfig
 from tests.support.patience import GENEROUS
 from tests.support.rig import Meter, client
 from tests.support.tls_server import Handler, Server, context, served
@@ -34,7 +35,7 @@ def authority(tmp_path: Path) -> trustme.CA:
     return made
 
 
-def reason(url: str, tls: Tls) -> FetchError:
+def reason(url: str, tls: TLSConfig) -> FetchError:
     with pytest.raises(FetchError) as caught:
         client(url, tls=tls).get(ANY)
     return caught.value
@@ -42,31 +43,31 @@ def reason(url: str, tls: Tls) -> FetchError:
 
 def test_an_authority_of_the_operators_own_is_trusted(authority: trustme.CA, tmp_path: Path) -> None:
     with served(context(authority)) as url:
-        assert client(url, tls=Tls(ca_file=str(tmp_path / "ca.pem"))).get(ANY) == {}
+        assert client(url, tls=TLSConfig(ca_file=tmp_path / "ca.pem")).get(ANY) == {}
 
 
 def test_an_unknown_authority_is_refused_with_the_reason(authority: trustme.CA) -> None:
     with served(context(authority)) as url:
-        error = reason(url, Tls())
+        error = reason(url, TLSConfig())
     assert error.reason is Reason.TLS
     assert "unable to get local issuer certificate" in str(error)
 
 
 def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, tmp_path: Path) -> None:
     with served(context(authority, "api.example")) as url:
-        error = reason(url, Tls(ca_file=str(tmp_path / "ca.pem")))
+        error = reason(url, TLSConfig(ca_file=tmp_path / "ca.pem"))
     assert error.reason is Reason.TLS
     assert "127.0.0.1" in str(error)
 
 
 def test_the_name_to_expect_can_be_given(authority: trustme.CA, tmp_path: Path) -> None:
     with served(context(authority, "api.example")) as url:
-        assert client(url, tls=Tls(ca_file=str(tmp_path / "ca.pem"), server_name="api.example")).get(ANY) == {}
+        assert client(url, tls=TLSConfig(ca_file=tmp_path / "ca.pem", server_name="api.example")).get(ANY) == {}
 
 
 def test_verification_can_be_switched_off(authority: trustme.CA) -> None:
     with served(context(authority, "api.example")) as url:
-        assert client(url, tls=Tls(insecure_skip_verify=True)).get(ANY) == {}
+        assert client(url, tls=TLSConfig(insecure_skip_verify=True)).get(ANY) == {}
 
 
 def test_a_client_certificate_is_shown_where_there_is_one(authority: trustme.CA, tmp_path: Path) -> None:
@@ -75,8 +76,8 @@ def test_a_client_certificate_is_shown_where_there_is_one(authority: trustme.CA,
     authority.configure_trust(demanding)
     ours = authority.issue_cert("exporter.example")
     ours.private_key_and_cert_chain_pem.write_to_path(tmp_path / "ours.pem")
-    known = Tls(ca_file=str(tmp_path / "ca.pem"))
-    shown = Tls(known.ca_file, str(tmp_path / "ours.pem"), str(tmp_path / "ours.pem"))
+    known = TLSConfig(ca_file=tmp_path / "ca.pem")
+    shown = TLSConfig(known.ca_file, tmp_path / "ours.pem", tmp_path / "ours.pem")
     with served(demanding) as url:
         assert client(url, tls=shown).get(ANY) == {}
         assert reason(url, known).reason in (Reason.TLS, Reason.CONNECTION)
@@ -103,7 +104,7 @@ def test_an_authority_of_the_system_is_trusted(
     trust(monkeypatch, tmp_path / "ca.pem")
     with served(context(authority)) as url:
         assert client(url).get(ANY) == {}
-        assert reason(url, Tls(ca_file=certifi.where())).reason is Reason.TLS, "a file is used instead, not as well"
+        assert reason(url, TLSConfig(Path(certifi.where()))).reason is Reason.TLS, "a file is used instead, not as well"
 
 
 def test_one_that_only_came_with_a_python_package_is_not(
@@ -111,7 +112,7 @@ def test_one_that_only_came_with_a_python_package_is_not(
 ) -> None:
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
     with served(context(authority)) as url:
-        assert reason(url, Tls()).reason is Reason.TLS
+        assert reason(url, TLSConfig()).reason is Reason.TLS
 
 
 def test_a_bundle_of_the_system_that_changes_is_read_again_at_the_next_connection(
@@ -146,8 +147,8 @@ def test_a_system_without_authorities_is_reported_with_what_to_do(
 ) -> None:
     trust(monkeypatch, "/none")
     with served(context(authority)) as url:
-        error = reason(url, Tls())
-        assert client(url, tls=Tls(insecure_skip_verify=True)).get(ANY) == {}, "who does not verify needs none"
+        error = reason(url, TLSConfig())
+        assert client(url, tls=TLSConfig(insecure_skip_verify=True)).get(ANY) == {}, "who does not verify needs none"
     assert error.reason is Reason.TLS
     assert "no certificate authorities" in str(error)
     assert "tls_config.ca_file" in str(error)
@@ -185,7 +186,7 @@ def test_where_it_was_built_to_look_elsewhere_the_file_of_the_distribution_is_us
 
 def test_a_request_that_ends_in_the_handshake_is_not_waited_for() -> None:
     with Server(("127.0.0.1", 0), Handler) as silent:
-        transport = Transport(Tls(), None)
+        transport = Transport(TLSConfig(), None)
         url = f"https://127.0.0.1:{silent.server_address[1]}"
         ended: list[FetchError] = []
 
@@ -257,16 +258,18 @@ def test_a_connection_that_is_closed_in_the_handshake_may_pass(hello: bytes) -> 
 )
 def test_a_refused_handshake_is_told_in_the_words_of_openssl(hello: bytes, words: str) -> None:
     with answering(hello) as url:
-        error = reason(url, Tls())
+        error = reason(url, TLSConfig())
     assert error.reason is Reason.TLS
     assert words in str(error)
     assert "see tls_config" in str(error)
 
 
-@pytest.mark.parametrize(("tls", "setting"), [(Tls(), "CERT_REQUIRED"), (Tls(insecure_skip_verify=True), "CERT_NONE")])
+@pytest.mark.parametrize(
+    ("tls", "setting"), [(TLSConfig(), "CERT_REQUIRED"), (TLSConfig(insecure_skip_verify=True), "CERT_NONE")]
+)
 @pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:9"])
 def test_requests_never_change_what_connections_made_by_other_threads_must_verify(
-    tls: Tls, setting: str, proxy: str | None
+    tls: TLSConfig, setting: str, proxy: str | None
 ) -> None:
     session = new_session(tls, proxy, IdleConnections())
     request = requests.Request("GET", "https://127.0.0.1:9/").prepare()

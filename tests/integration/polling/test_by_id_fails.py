@@ -2,10 +2,10 @@
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.faults import Fault
 from exporter.demo.items import document_batch, generations, workflow_batch
 from exporter.model.record import Reason
+from tests.support import faults
 from tests.support.rig import HOUR, NOW, Rig
 
 OPEN = {"box": generations(2, completed=1)}
@@ -44,7 +44,7 @@ def test_a_poll_fails_if_no_request_by_id_is_answered(rig: Rig, fault: Fault, re
     rig.clock.now += 60
     rig.mock_api.requests.clear()
     assert not poller.poll()
-    assert (poller.facts.up, poller.facts.reason) == (False, reason)
+    assert (poller.status.up, poller.status.reason) == (False, reason)
     denied = fault.answer is not None and fault.answer.status == 404
     assert len(set(by_id(rig))) == (old + 2 if denied else 3)
     rig.mock_api.faults.clear()
@@ -105,11 +105,11 @@ def test_without_a_list_one_record_hides_no_other_and_none_is_a_failed_poll(rig:
     for _ in range(3):
         rig.clock.now += 60
         poller.poll()
-    assert poller.facts.up is others
+    assert poller.status.up is others
     rig.mock_api.faults.add(faults.status(500), path="/invoke/batch/*")
     rig.clock.now += 60
     assert not poller.poll()
-    assert poller.facts.reason is Reason.SERVER_ERROR
+    assert poller.status.reason is Reason.SERVER_ERROR
 
 
 def test_without_a_list_a_record_that_was_deleted_long_ago_does_not_stand_for_the_others(rig: Rig) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.items import generations, invocation, workflow_batch
 from exporter.model.record import Reason
 from exporter.polling.poller import Poller
+from tests.support import faults
 from tests.support.rig import DAY, HOUR, NOW, Rig
 
 FAILED = {"inkit_storage": generations(1, failed=1)}
@@ -38,7 +38,7 @@ def test_the_reconciliation_of_an_account_without_a_list_is_spread_over_polls(ri
         rig.clock.now += 60
     assert max(spent[: 5 if restart else 60]) <= 20 + 10 + 4
     assert max(spent[6:]) <= 20 + 10 + 4
-    assert poller.facts.last_reconcile is not None
+    assert poller.status.last_reconcile is not None
     assert rig.events("workflow_batches")[
         "inkit_batch_generations_finished_total", "workflow", "inkit_storage", "failed"
     ]
@@ -130,11 +130,11 @@ def test_an_api_that_answers_nothing_is_not_up_for_an_account_without_a_list(rig
         assert poller.poll()
     rig.mock_api.faults.clear()
     rig.mock_api.faults.add(faults.status(status))
-    reconciled = poller.facts.last_reconcile
+    reconciled = poller.status.last_reconcile
     for seconds in (60, HOUR):
         rig.clock.now += seconds
         assert not poller.poll()
-        assert poller.facts.last_reconcile == reconciled
+        assert poller.status.last_reconcile == reconciled
 
 
 def test_an_api_that_does_not_have_one_batch_and_fails_to_return_all_others_is_not_up(rig: Rig) -> None:
@@ -145,7 +145,7 @@ def test_an_api_that_does_not_have_one_batch_and_fails_to_return_all_others_is_n
     for names in (("fb_1", "fb_2"), ("fb_0", "fb_1")):
         poller = rig.poller("workflow_batches", workflow_batch_ids=names)
         assert not poller.poll()
-        assert poller.facts.reason is Reason.SERVER_ERROR
+        assert poller.status.reason is Reason.SERVER_ERROR
     rig.mock_api.faults.clear()
     rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
     assert poller.poll()
@@ -182,14 +182,14 @@ def test_a_list_that_was_there_once_and_is_not_found_fails_the_poll(rig: Rig) ->
     rig.mock_api.faults.add(faults.status(404), path="/invoke/batch")
     rig.clock.now += 60
     assert not poller.poll()
-    assert poller.facts.reason is Reason.CLIENT_ERROR
+    assert poller.status.reason is Reason.CLIENT_ERROR
 
 
 def test_a_list_whose_records_nothing_names_is_not_given_up_when_it_is_not_found(rig: Rig) -> None:
     rig.mock_api.faults.add(faults.status(404), path="/invoke")
     poller = rig.poller("invocations")
     assert not poller.poll()
-    assert poller.facts.reason is Reason.CLIENT_ERROR
+    assert poller.status.reason is Reason.CLIENT_ERROR
 
 
 @pytest.mark.parametrize("interval", [HOUR, 3 * HOUR])

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from exporter.client import Client, Request
-from exporter.demo import faults
+from exporter.demo.faults import Fault, ListFaults
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.model.accounting import Rules
@@ -17,6 +17,7 @@ from exporter.polling.collector import Collector, Limits, PollResult
 from exporter.polling.poller import Poller
 from exporter.systems import sources
 from exporter.systems.base import Options
+from tests.support import faults
 from tests.support.doubles import MemoryApi
 from tests.support.rig import DAY, HOUR, NOW, Rig
 
@@ -81,9 +82,9 @@ def test_a_backfill_logs_how_far_it_has_come(rig: Rig) -> None:
     fill(rig, 1000)
     interrupted(rig, page=30)
     poller = rig.poller("document_batches", page_size=25)
-    before = poller.facts.backfilling
+    before = poller.status.backfilling
     poller.poll()
-    assert (before, poller.facts.backfilling, poller.facts.finished) == (True, False, 1000)
+    assert (before, poller.status.backfilling, poller.status.finished) == (True, False, 1000)
 
 
 def test_a_backfill_that_was_interrupted_after_its_first_page_looks_for_no_other_page_to_resume_at(rig: Rig) -> None:
@@ -98,7 +99,7 @@ def test_a_backfill_of_a_list_in_order_is_incremental_after_it_was_interrupted(r
     interrupted(rig, page=30)
     poller = rig.poller("document_batches", page_size=25)
     assert poller.poll()
-    assert poller.facts.incremental is True
+    assert poller.status.incremental is True
 
 
 @pytest.mark.parametrize(("seconds", "kept"), [(0.0, [250, 500, 590]), (0.125, [225, 450, 590]), (2.0, None)])
@@ -131,7 +132,7 @@ def test_a_quiet_poll_costs_one_request_whatever_the_window_holds(rig: Rig, late
 
 def test_rows_of_the_past_are_not_dated_ahead(rig: Rig) -> None:
     fill(rig, 10, first=NOW - 10)
-    assert settled(rig).facts.dated_ahead == 0.0
+    assert settled(rig).status.dated_ahead == 0.0
 
 
 def test_a_dense_list_that_has_been_quiet_for_a_while_costs_one_request(rig: Rig) -> None:
@@ -226,7 +227,7 @@ def test_pages_that_the_server_makes_smaller_are_reckoned_with(rig: Rig) -> None
     fill(rig, 2000)
     for number in range(2):
         open_batch(rig, f"rb_open_{number}", NOW - 160 * 60 - number)
-    rig.mock_api.faults.list_faults = faults.ListFaults(ignore_page_size=True)
+    rig.mock_api.faults.list_faults = ListFaults(ignore_page_size=True)
     assert rig.cost(settled(rig)) == 1 + 2
 
 
@@ -234,7 +235,7 @@ def test_pages_that_the_server_makes_smaller_are_reckoned_with(rig: Rig) -> None
 def test_where_the_list_is_filtered_batches_in_flight_are_looked_for_on_its_pages(rig: Rig, clamped: bool) -> None:
     fill(rig, 1000)
     open_batch(rig, "rb_open", NOW - 250 * 60 - 1)
-    rig.mock_api.faults.list_faults = faults.ListFaults(ignore_page_size=clamped)
+    rig.mock_api.faults.list_faults = ListFaults(ignore_page_size=clamped)
     poller = settled(rig, filters={"search": "rb"})
     rig.world.update("document_batches", "rb_open", destinations=FAILED)
     assert rig.cost(poller) == (11 if clamped else 3)
@@ -258,7 +259,7 @@ def test_a_record_in_flight_that_the_api_no_longer_has_leaves_when_the_list_does
     rig.world.remove("document_batches", "rb_open")
     for _ in range(5):
         assert poller.poll()
-        assert poller.facts.in_flight == 1, "it is asked for again and again"
+        assert poller.status.in_flight == 1, "it is asked for again and again"
         rig.clock.now += 60
     rig.reconcile(poller)
     assert rig.exact("document_batches")
@@ -279,7 +280,7 @@ def test_a_record_that_is_not_found_for_some_polls_is_believed_to_be_there(rig: 
     for _ in range(polls):
         assert poller.poll()
         rig.clock.now += 60
-    assert (rig.own(poller).vanished, poller.facts.in_flight) == (0, 1)
+    assert (rig.own(poller).vanished, poller.status.in_flight) == (0, 1)
     rig.mock_api.faults.clear()
     rig.world.update("document_batches", "rb_open", destinations=FAILED)
     rig.reconcile(poller)
@@ -305,10 +306,10 @@ def test_a_deleted_record_leaves_also_where_each_poll_is_made_by_a_process_of_it
         poller = rig.poller("document_batches")
         assert poller.poll()
         rig.clock.now += HOUR
-    assert (poller.facts.finished, poller.facts.in_flight) == (count, 0)
+    assert (poller.status.finished, poller.status.in_flight) == (count, 0)
     assert rig.own(poller).vanished == 1
     with rig.state.records(rig.account, "document_batches", Rules()) as records:
-        assert not records.marks.missing
+        assert not records.checkpoint.missing
 
 
 UNCLEAR = pytest.mark.parametrize(
@@ -322,9 +323,7 @@ UNCLEAR = pytest.mark.parametrize(
 
 
 @UNCLEAR
-def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_was_deleted(
-    rig: Rig, fault: faults.Fault
-) -> None:
+def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_was_deleted(rig: Rig, fault: Fault) -> None:
     fill(rig, 500)
     open_batch(rig, "rb_open", NOW - DAY / 4)
     poller = settled(rig)
@@ -339,7 +338,7 @@ def test_an_answer_that_can_not_be_understood_is_no_proof_that_a_record_was_dele
 
 @UNCLEAR
 def test_a_record_that_the_list_no_longer_shows_is_kept_while_the_answers_for_its_id_can_not_be_understood(
-    rig: Rig, fault: faults.Fault
+    rig: Rig, fault: Fault
 ) -> None:
     fill(rig, 500)
     open_batch(rig, "rb_open", NOW - DAY / 4)
@@ -363,7 +362,7 @@ def test_a_list_that_is_not_found_is_no_proof_that_its_records_were_deleted(rig:
     def refuse(kind: str, page: int) -> None:
         rig.mock_api.faults.add(faults.status(404), times=1)
 
-    rig.mock_api.faults.list_faults = faults.ListFaults(before_page=refuse)
+    rig.mock_api.faults.list_faults = ListFaults(before_page=refuse)
     assert not poller.poll()
     assert rig.own(poller).poll_errors == {Reason.CLIENT_ERROR: 1}
     assert rig.own(poller).vanished == 0
@@ -406,11 +405,11 @@ def test_work_older_than_the_window_is_asked_for_at_reconciliations_only(rig: Ri
         rig.clock.now += 60
         assert poller.poll()
         assert "/batch/rb_stuck" not in [request.path for request in rig.mock_api.requests]
-        assert poller.facts.in_flight == 1
+        assert poller.status.in_flight == 1
     rig.clock.now += HOUR
     assert poller.poll()
     assert "/batch/rb_stuck" in [request.path for request in rig.mock_api.requests]
-    assert poller.facts.in_flight == 0
+    assert poller.status.in_flight == 0
     assert rig.events("document_batches")["inkit_batch_generations_finished_total", "document", "sepire", "failed"] == 2
 
 
@@ -495,7 +494,7 @@ def test_invocations_are_up_to_date_though_the_api_ignores_which_ids_are_asked_f
         put(number, "In Progress")
     poller = rig.poller("invocations")
     for number, ignores in enumerate(ignored):
-        rig.mock_api.faults.list_faults = faults.ListFaults(ignore_filters=bool(ignores))
+        rig.mock_api.faults.list_faults = ListFaults(ignore_filters=bool(ignores))
         put(number, "Failed")
         rig.world.remove("invocations", f"rend_open_{number + 6}")
         for _ in range(3):

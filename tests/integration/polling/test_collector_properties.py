@@ -133,14 +133,14 @@ class Machine(RuleBasedStateMachine):
         filters = dict([self.everything]) if self.filtered else {}
         labeled = self.labeled and self.kind == "invocations"
         listing = source.listing(self.kind, Options(filters, workflow_label=labeled))
-        self.board = SnapshotStore()
-        self.facts = CollectorStatus("prod", self.system, self.kind)
+        self.store = SnapshotStore()
+        self.status = CollectorStatus("prod", self.system, self.kind)
         self.poller = Poller(
             Collector(listing, source.families, limits, str(filters), labels="workflow" if labeled else ""),
             cast("Client", self.api),
             self.state,
-            Output(self.board.publish, lambda: self.board.last_scrape),
-            self.facts,
+            Output(self.store.publish, lambda: self.store.last_scrape),
+            self.status,
             Pace(60.0, 600.0, 3600.0),
             labeled,
             clock=lambda: self.clock.now + self.leapt,
@@ -170,12 +170,12 @@ class Machine(RuleBasedStateMachine):
 
     def look(self) -> None:
         """Check a scrape: counters never fall, and nothing is shown before a successful poll."""
-        if not self.board.snapshot.collectors:
+        if not self.store.snapshot.collectors:
             return
-        shown = self.board.snapshot.collectors[0]
-        if self.facts.last_success is None:
+        shown = self.store.snapshot.collectors[0]
+        if self.status.last_success is None:
             assert not shown.gauges
-        elif self.facts.finished + self.facts.in_flight:
+        elif self.status.finished + self.status.in_flight:
             assert shown.gauges
         for family in shown.counters:
             if not family.endswith("_total"):
@@ -192,7 +192,7 @@ class Machine(RuleBasedStateMachine):
             self.poll(RECONCILE)
             begun = self.clock.now
             for _ in range(40):
-                if (self.facts.last_reconcile or 0.0) >= begun and self.facts.up:
+                if (self.status.last_reconcile or 0.0) >= begun and self.status.up:
                     break
                 assert self.poll()
             else:
@@ -224,7 +224,7 @@ class Machine(RuleBasedStateMachine):
     def truncated(self) -> bool:
         """Return whether the exporter finds that it does not get the whole window."""
         with self.state.records("prod", self.kind, Rules()) as records:
-            return records.marks.broken_polls >= ACCEPTED_AFTER
+            return records.checkpoint.broken_polls >= ACCEPTED_AFTER
 
     # What happens
 

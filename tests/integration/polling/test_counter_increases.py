@@ -97,7 +97,7 @@ class Simulation:
         self.api.before = lambda _: self.request()
         self.state = MortalState(folder / "state.db")
         self.scrapers = [Scraper(period, phase, zeros=created) for period, phase in plan.scrapers]
-        self.board: SnapshotStore | None = None
+        self.store: SnapshotStore | None = None
         self.due: list[tuple[float, int, Callable[[], None]]] = []
         self.order = itertools.count()
         self.latencies: Iterator[float] = itertools.cycle(plan.latencies)
@@ -132,9 +132,9 @@ class Simulation:
 
     def scrape(self, scraper: Scraper) -> None:
         """Scrape everything at one moment; get no answer while the program is down or scrapes have an outage."""
-        if self.board is not None and not self.within(self.plan.outages):
-            scraper.take(self.clock.now, self.board)
-            self.board.scraped(self.clock.now)
+        if self.store is not None and not self.within(self.plan.outages):
+            scraper.take(self.clock.now, self.store)
+            self.store.scraped(self.clock.now)
         self.at(self.clock.now + scraper.period, lambda: self.scrape(scraper))
 
     def fail(self, number: int, workflow: str, destination: str) -> None:
@@ -168,12 +168,12 @@ class Simulation:
         source = sources()["inkit"]
         limits = Limits(7 * DAY, HOUR, 30 * DAY, page_size=100, allowance=30)
         listing = source.listing("invocations", Options(workflow_label=True))
-        board = SnapshotStore()
+        store = SnapshotStore()
         poller = Poller(
             Collector(listing, source.families, limits),
             cast("Client", self.api),
             self.state,
-            Output(board.publish, lambda: board.last_scrape, self.created),
+            Output(store.publish, lambda: store.last_scrape, self.created),
             CollectorStatus("prod", "inkit", "invocations"),
             Pace(INTERVAL, 600.0, HOUR),
             workflow_label=True,
@@ -182,7 +182,7 @@ class Simulation:
         )
         poller.restore()
         poller.publish()
-        self.board = board
+        self.store = store
         drive(poller, self.wait, self.clock)
 
     def run_until(self, until: float) -> None:
@@ -194,9 +194,9 @@ class Simulation:
                 self.program()
             except Killed:
                 self.state.statements = None
-                self.board = None
+                self.store = None
                 self.calm_wait(next(downtimes, 1.0))
-            self.board = None
+            self.store = None
 
     def restarted(self, after: float, until: float) -> bool:
         return any(after < moment <= until for moment in self.restarts)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.items import Item, document_batch, generations
 from exporter.model.record import Key, Record
 from exporter.polling.poller import Poller
 from exporter.state import Records, prepared
+from tests.support import faults
 from tests.support.rig import DAY, HOUR, NOW, Rig
 
 FAILED = {"sepire": generations(3, failed=3)}

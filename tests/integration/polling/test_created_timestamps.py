@@ -29,7 +29,7 @@ def polled(rig: Rig, poller: Poller, *, scraped: bool = True, after: float = INT
     """Let some time pass, with a scrape in the middle of it, and then poll."""
     rig.clock.now += after / 2
     if scraped:
-        rig.board.scraped(rig.clock.now)
+        rig.store.scraped(rig.clock.now)
     rig.clock.now += after / 2
     assert poller.poll()
 
@@ -139,7 +139,7 @@ def test_a_state_of_an_older_version_has_no_start_and_its_new_series_have(rig: R
     polled(rig, first)
     polled(rig, first)
     with rig.state.records(rig.account, "invocations", Rules()) as records:
-        records.mark(replace(records.marks, counting_since=None))
+        records.save_checkpoint(replace(records.checkpoint, counting_since=None))
     second = begin(rig)
     for _ in range(3):
         polled(rig, second)
@@ -187,7 +187,7 @@ def test_the_start_of_a_new_series_is_told_though_the_state_did_not_answer_that_
     with monkeypatch.context() as patched:
         patched.setattr(Records, "publish", lost)
         rig.clock.now += INTERVAL
-        rig.board.scraped(rig.clock.now - 1)
+        rig.store.scraped(rig.clock.now - 1)
         assert not poller.poll()
         began = rig.clock.now
         assert value(rig, poller) in (None, 0.0)

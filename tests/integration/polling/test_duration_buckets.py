@@ -54,7 +54,7 @@ def started(rig: Rig, bounds: tuple[float, ...] | None = None) -> Poller:
 def pass_time(rig: Rig, poller: Poller, polls: int = 1) -> None:
     """Let a scrape happen and a poll follow an interval later, so many times."""
     for _ in range(polls):
-        rig.board.scraped(rig.clock.now + 1)
+        rig.store.scraped(rig.clock.now + 1)
         rig.clock.now += 60
         assert poller.poll()
 
@@ -106,7 +106,7 @@ def test_a_bucket_that_nobody_has_seen_stands_for_an_interval_before_it_rises(
     rig.world.add("document_batches", document_batch("rb_2", rig.clock.now - 80, destinations=OPEN))
     pass_time(rig, poller)
     rig.world.add("document_batches", document_batch("rb_2", rig.clock.now - 140))
-    rig.board.scraped(rig.clock.now + 1)
+    rig.store.scraped(rig.clock.now + 1)
     rig.clock.now += 60
     poller = started(rig, bounds)
     before = shown(rig, poller)
@@ -179,11 +179,11 @@ def test_a_reload_with_other_bounds_loses_no_counter(program: Program) -> None:
     batches = "collectors: [document_batches]"
     program.running.start(program.accounts(a=batches))
     program.wait_for_polls("a")
-    counters = program.on_board("a")[0].counters.keys()
+    counters = program.snapshots_of("a")[0].counters.keys()
     assert "1800.0" in histogram(program.shown("a", FAMILY).splitlines())
     assert program.change(a=f"{batches}, duration_buckets: [5, 1m]")["changed"] == 1
     assert histogram(program.shown("a", FAMILY).splitlines()).keys() == {"5.0", "60.0", "+Inf", "count", "s_sum"}
-    assert program.on_board("a")[0].counters.keys() == counters
+    assert program.snapshots_of("a")[0].counters.keys() == counters
     bounds = "per_collector: {document_batches: {duration_buckets: [2h]}}"
     program.change(a=f"{batches}, duration_buckets: [5, 1m], {bounds}")
     assert histogram(program.shown("a", FAMILY).splitlines()).keys() == {"7200.0", "+Inf", "count", "s_sum"}

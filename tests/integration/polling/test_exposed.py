@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.items import Item, document_batch, generations, invocation
 from exporter.exposition.catalog import Feeds
 from exporter.exposition.samples import Shape
@@ -14,6 +13,7 @@ from exporter.exposition.snapshot import CollectorSnapshot, SnapshotStore
 from exporter.polling import publisher
 from exporter.polling.poller import Poller
 from exporter.state import prepared
+from tests.support import faults
 from tests.support.driving import drive
 from tests.support.pages import DOCS
 from tests.support.rig import HOUR, NOW, Clock, Rig
@@ -44,7 +44,7 @@ def exposed(rig: Rig, poller: Poller) -> dict[tuple[str, ...], float]:
 
 def again(rig: Rig, poller: Poller) -> None:
     """Poll an interval later. A scrape in between has seen what was exposed until now."""
-    rig.board.scraped(rig.clock.now + 1)
+    rig.store.scraped(rig.clock.now + 1)
     rig.clock.now += 60
     assert poller.poll()
 
@@ -88,12 +88,12 @@ def test_after_a_short_restart_what_was_seen_before_rises_at_the_first_poll(rig:
     add(rig, "rb_1", rig.clock.now)
     for _ in range(3):
         again(rig, poller)
-    rig.board.scraped(rig.clock.now - 10)
+    rig.store.scraped(rig.clock.now - 10)
     assert poller.poll(), "which notes in the state that it was scraped"
     rig.clock.now += 20
     add(rig, "rb_2", rig.clock.now)
     add(rig, "rb_3", rig.clock.now, {"docusign": generations(1, failed=1)})
-    rig.board = SnapshotStore()
+    rig.store = SnapshotStore()
     poller = rig.poller("document_batches")
     poller.restore()
     poller.publish()
@@ -109,10 +109,10 @@ def test_what_was_published_just_before_the_end_is_not_taken_for_seen(rig: Rig, 
     add(rig, "rb_1", rig.clock.now)
     again(rig, poller)
     rig.clock.now += killed_after
-    rig.board.scraped(rig.clock.now - 0.5)
+    rig.store.scraped(rig.clock.now - 0.5)
     assert poller.poll()
     add(rig, "rb_2", rig.clock.now)
-    rig.board = SnapshotStore()
+    rig.store = SnapshotStore()
     poller = rig.poller("document_batches")
     poller.restore()
     poller.publish()
@@ -127,11 +127,11 @@ def test_counters_stay_when_polls_have_failed_for_so_long_that_the_gauges_are_dr
     again(rig, poller)
     rig.mock_api.faults.add(faults.status(401))
     for _ in range(7 * 60):
-        rig.board.scraped(rig.clock.now + 1)
+        rig.store.scraped(rig.clock.now + 1)
         rig.clock.now += 60
         assert not poller.poll()
     assert exposed(rig, poller) == {FAILURES: 3}
-    assert rig.board.snapshot.collectors[0].fresh_until < rig.clock.now
+    assert rig.store.snapshot.collectors[0].fresh_until < rig.clock.now
     add(rig, "rb_2", rig.clock.now)
     rig.mock_api.faults.clear()
     again(rig, poller)
@@ -145,7 +145,7 @@ def test_a_failure_is_published_though_the_poll_that_met_it_fails_later_on(rig: 
     assert poller.poll()
     add(rig, "rb_failed", NOW + 2)
     rig.mock_api.faults.add(faults.status(401), path="/batch/rb_open")
-    rig.board.scraped(rig.clock.now + 1)
+    rig.store.scraped(rig.clock.now + 1)
     rig.clock.now += 60
     assert not poller.poll()
     assert exposed(rig, poller) == {FAILURES: 3}
@@ -185,7 +185,7 @@ def test_a_new_series_that_stood_at_0_for_a_moment_rises_when_it_has_stood_for_a
     rig.clock.now += 116
     workflow(rig, "rend_1", "A")
     assert poller.poll()
-    rig.board.scraped(rig.clock.now + 1)
+    rig.store.scraped(rig.clock.now + 1)
     rig.clock.now += 4
     assert poller.poll()
     assert flows(rig, poller) == {"A": 0}
@@ -217,7 +217,7 @@ def test_what_is_published_is_written_before(rig: Rig) -> None:
     assert poller.poll()
     add(rig, "rb_1", rig.clock.now)
     add(rig, "rb_2", rig.clock.now)
-    rig.board.scraped(rig.clock.now + 1)
+    rig.store.scraped(rig.clock.now + 1)
     rig.clock.now += 60
 
     def written_first(shown: CollectorSnapshot) -> None:
@@ -229,7 +229,7 @@ def test_what_is_published_is_written_before(rig: Rig) -> None:
     watched.restore()
     watched.publish()
     rig.clock.now += 60
-    rig.board.scraped(rig.clock.now - 30)
+    rig.store.scraped(rig.clock.now - 30)
     assert watched.poll()
     assert rig.sums("document_batches").counters[GENERATIONS, *FAILURES].published == 6
 
@@ -303,15 +303,15 @@ def test_records_that_are_open_for_longer_than_stuck_after_are_counted_each(rig:
     poller = rig.poller("document_batches")
     assert poller.poll()
     assert stuck() == [f"batch_exporter_records_stuck{{{labels}}} 1.0"]
-    assert list(poller.facts.stuck_ids) == ["rb_1"]
+    assert list(poller.status.stuck_ids) == ["rb_1"]
     again(rig, poller)
     assert stuck() == [f"batch_exporter_records_stuck{{{labels}}} 2.0"], "the second one is seen too"
-    assert list(poller.facts.stuck_ids) == ["rb_1", "rb_2"], "the oldest first"
+    assert list(poller.status.stuck_ids) == ["rb_1", "rb_2"], "the oldest first"
     add(rig, "rb_1", NOW - HOUR - 1)
     add(rig, "rb_2", NOW - HOUR + 59)
     again(rig, poller)
     assert stuck() == [f"batch_exporter_records_stuck{{{labels}}} 0.0"]
-    assert not poller.facts.stuck_ids
+    assert not poller.status.stuck_ids
 
 
 def test_counters_about_the_polling_go_on_from_run_to_run(rig: Rig) -> None:
@@ -389,7 +389,7 @@ def test_series_beyond_the_cap_are_folded_and_no_counter_falls(rig: Rig, monkeyp
     assert len(failed) == 501
     assert failed["completed", "failed", "__other__"] == 100
     assert sum(failed.values()) == 600
-    assert rig.board.snapshot.collectors[0].folded["inkit_invocations"] == 100
+    assert rig.store.snapshot.collectors[0].folded["inkit_invocations"] == 100
 
     def more(numbers: range) -> dict[str, float]:
         for number in numbers:
@@ -435,7 +435,7 @@ def test_a_clock_that_leaps_makes_nothing_stuck_and_hides_nothing(rig: Rig, leap
     time.now += 60
     rig.clock.now = time.now + leap
     assert poller.poll()
-    assert poller.facts.stuck == stuck
+    assert poller.status.stuck == stuck
 
 
 def test_many_records_that_are_stuck_at_once_are_published_together(rig: Rig) -> None:
@@ -450,7 +450,7 @@ def test_many_records_that_are_stuck_at_once_are_published_together(rig: Rig) ->
         return next(ended)
 
     drive(poller, wait, rig.clock)
-    assert poller.facts.stuck == 50
+    assert poller.status.stuck == 50
     assert len(published) <= 4
 
 
@@ -458,10 +458,10 @@ def test_a_poll_that_fails_early_says_nothing_new_of_the_list(rig: Rig) -> None:
     add(rig, "rb_1", NOW + 1800, OPEN)
     poller = rig.poller("document_batches")
     assert poller.poll()
-    assert poller.facts.dated_ahead == 1800
+    assert poller.status.dated_ahead == 1800
     rig.mock_api.faults.add(faults.status(500))
     assert not poller.poll()
-    assert poller.facts.dated_ahead == 1800
+    assert poller.status.dated_ahead == 1800
 
 
 def test_a_value_that_is_unknown_in_a_record_that_was_tried_again_is_counted_once(rig: Rig) -> None:
@@ -476,8 +476,8 @@ def test_a_value_that_is_unknown_in_a_record_that_was_tried_again_is_counted_onc
 
 def test_since_when_counters_count_is_told_and_changes_only_with_a_new_state(rig: Rig, tmp_path: Path) -> None:
     def created(rig: Rig) -> float:
-        [made] = rig.board.snapshot.collectors
-        return float(made.status["batch_exporter_state_created_timestamp_seconds"].text.split()[-1])
+        [made] = rig.store.snapshot.collectors
+        return float(made.status_gauges["batch_exporter_state_created_timestamp_seconds"].text.split()[-1])
 
     rig.mock_api.faults.add(faults.status(500))
     assert not rig.poller("document_batches").poll()

@@ -1,11 +1,11 @@
-"""From a mock API's records to the failures on the board: what is listed, when, and after a restart."""
+"""From a mock API's records to the failures in the store: what is listed, when, and after a restart."""
 
-from exporter.demo import faults
 from exporter.demo.items import Item, document_batch, generations, invocation
 from exporter.demo.packagex.items import packagex_batch
 from exporter.exposition.snapshot import Failure
 from exporter.polling.poller import Poller
 from exporter.state import prepared
+from tests.support import faults
 from tests.support.rig import HOUR, NOW, Rig
 
 
@@ -19,7 +19,7 @@ def batch(**destinations: Item) -> Item:
 
 def listed(rig: Rig, poller: Poller) -> tuple[Failure, ...]:
     return next(
-        collector for collector in rig.board.snapshot.collectors if collector.collector == poller.facts.collector
+        collector for collector in rig.store.snapshot.collectors if collector.collector == poller.status.collector
     ).failures
 
 

@@ -19,7 +19,6 @@ import pytest
 
 from exporter.client import ThreadRunner
 from exporter.config import load
-from exporter.demo import faults
 from exporter.demo.packagex.listing import PackagexReadings
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
@@ -31,6 +30,7 @@ from exporter.web.app import App
 from exporter.web.routes import Probes
 from exporter.web.server.listen import listen
 from exporter.web.server.server import Server
+from tests.support import faults
 from tests.support.patience import GENEROUS
 from tests.support.rig import Rig
 
@@ -61,11 +61,11 @@ def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
         fault = faults.status(int(status), body=page.read_bytes())
         rig.mock_api.faults.add(fault, "/" + path.replace("__", "/"))
     config_file = tmp_path / "config.yaml"
-    config_file.write_text((case.folder / "config.yaml").read_text().replace("STAND_IN", rig.mock_api.url))
+    config_file.write_text((case.folder / "config.yaml").read_text().replace("MOCK_API_URL", rig.mock_api.url))
     systems = {name: source.system for name, source in sources().items()}
-    board = SnapshotStore()
-    live = SelfMetrics("1.2.3", "abc", board)
-    shared = Shared(rig.state, board, live, lambda _, over: ThreadRunner(over.wait))
+    store = SnapshotStore()
+    live = SelfMetrics("1.2.3", "abc", store)
+    shared = Shared(rig.state, store, live, lambda _, over: ThreadRunner(over.wait))
     # The last poll is for what rises only now: before, it stood at 0.
     for batches in [*(path.read_text() for path in sorted(case.folder.glob("batches/*"))), "[]", "[]"]:
         for item in json.loads(batches):
@@ -77,9 +77,9 @@ def url(rig: Rig, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[st
                 poller.continue_output()
                 poller.poll()
                 poller.written()
-    exposition = Exposition(board, catalog(families()), live.registry)
+    exposition = Exposition(store, catalog(families()), live.registry)
     sockets = listen("127.0.0.1:0")
-    server = Server(App(exposition, board, Probes(lambda: True, lambda: None)), sockets)
+    server = Server(App(exposition, store, Probes(lambda: True, lambda: None)), sockets)
     server.start()
     yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}/metrics"
     assert server.stop()

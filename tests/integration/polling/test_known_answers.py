@@ -315,7 +315,7 @@ def test_what_follows_the_last_page_of_a_list_that_runs_oldest_first_is_not_miss
     settled(twins)
     twins.put("x_new", 0.0)
     twins.poll()
-    assert twins.facts[0].finished == 9
+    assert twins.statuses[0].finished == 9
     twins.resources.close()
 
 
@@ -386,8 +386,8 @@ def test_what_a_known_page_says_changes_as_the_window_moves_on(twins: Twins) -> 
         twins.put(f"x_{number}", HOUR / 2 + number * 60)
     twins.api.limit = 2, 404
     settled(twins, 6)
-    assert twins.facts[0].window_truncated
-    while twins.facts[0].window_truncated:
+    assert twins.statuses[0].window_truncated
+    while twins.statuses[0].window_truncated:
         assert twins.poll(300)
 
 
@@ -404,5 +404,5 @@ def test_a_page_that_is_not_in_order_is_followed_by_a_full_scan_at_each_poll(twi
     twins.api.edit = swap
     for _ in range(3):
         twins.poll()
-        assert twins.facts[0].incremental
+        assert twins.statuses[0].incremental
         assert twins.api.asked > 1

@@ -11,7 +11,6 @@ import pytest
 
 from exporter.client import Stopping
 from exporter.config.token import Token
-from exporter.demo import faults
 from exporter.demo.items import document_batch, generations
 from exporter.model.accounting import Rules
 from exporter.model.record import Refused, StateError
@@ -22,6 +21,7 @@ from exporter.replicas.replica import Replicas
 from exporter.replicas.surroundings import Accounts
 from exporter.replicas.values import Configured
 from exporter.state import Records, Sizes, SqliteState
+from tests.support import faults
 from tests.support.at_work import Program
 from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import NOW, Rig
@@ -84,7 +84,7 @@ def do(program: Program, leased: LeasedSupervisor, what: str, *accounts: str) ->
 
 
 def exposed(program: Program) -> set[str]:
-    return {collector.account for collector in program.rig.board.snapshot.collectors}
+    return {collector.account for collector in program.rig.store.snapshot.collectors}
 
 
 def metered(program: Program) -> set[str]:
@@ -116,10 +116,10 @@ def test_when_an_account_is_lost_no_poll_of_it_is_under_way_any_more(
     program.rig.mock_api.faults.add(faults.hang())
     leased.start(program.accounts(a=BATCHES))
     do(program, leased, "claimed", "a")
-    [line], engine = program.lines, program.scheduler.engine
-    eventually(lambda: engine.submit("test", lambda: bool(engine.tasks_of(line.over))).result())
+    [pipeline], engine = program.pipelines, program.scheduler.engine
+    eventually(lambda: engine.submit("test", lambda: bool(engine.tasks_of(pipeline.over))).result())
     do(program, leased, "lost", "a")
-    assert engine.submit("test", lambda: not engine.tasks_of(line.over)).result()
+    assert engine.submit("test", lambda: not engine.tasks_of(pipeline.over)).result()
 
 
 def test_all_that_begins_together_is_read_together_and_polled_soon(
@@ -154,11 +154,11 @@ def test_what_is_hidden_requests_nothing_more_before_it_is_lost(program: Program
     program.rig.mock_api.faults.add(faults.hang())
     leased.start(program.accounts(a=f"{BATCHES}, poll_interval: 50ms"))
     do(program, leased, "claimed", "a")
-    [line], engine = program.lines, program.scheduler.engine
+    [pipeline], engine = program.pipelines, program.scheduler.engine
     eventually(lambda: bool(program.rig.mock_api.requests))
     do(program, leased, "hide", "a")
     do(program, leased, "hide", "a")
-    eventually(lambda: engine.submit("test", lambda: not engine.tasks_of(line.over)).result())
+    eventually(lambda: engine.submit("test", lambda: not engine.tasks_of(pipeline.over)).result())
     program.rig.mock_api.faults.clear()
     program.rig.mock_api.requests.clear()
     time.sleep(0.2)
@@ -218,7 +218,7 @@ def test_an_account_whose_state_is_damaged_keeps_no_other_from_beginning(
     leased.start(program.accounts(a=BATCHES, b=BATCHES, c=BATCHES))
     do(program, leased, "claimed", "a", "b", "c")
     program.wait_for_polls("a", "c")
-    eventually(lambda: program.on_board("b")[0].health.up is False)
+    eventually(lambda: program.snapshots_of("b")[0].status.up is False)
 
 
 def test_nothing_is_left_of_accounts_whose_beginning_was_refused(program: Program, leased: LeasedSupervisor) -> None:
@@ -253,7 +253,7 @@ def test_an_account_that_was_lost_while_others_were_restored_does_not_begin(
     do(program, leased, "claimed", "a", "b")
     program.wait_for_polls("b")
     assert exposed(program) == metered(program) == {"b"}
-    assert program.lines[0].over.is_set()
+    assert program.pipelines[0].over.is_set()
 
 
 def test_requests_are_exposed_of_an_account_that_was_restored_while_another_was_lost(
@@ -290,16 +290,18 @@ def test_a_reload_begins_changed_accounts_anew_with_their_new_settings(
     assert leases(leased).configured.accounts == {"a", "b", "d"}
     do(program, leased, "lost", "b")
     do(program, leased, "claimed", "b")
-    assert program.lines[-1].account.page_size == 7
+    assert program.pipelines[-1].account.page_size == 7
 
 
 def test_nothing_is_kept_of_accounts_that_were_lost_and_removed(program: Program, leased: LeasedSupervisor) -> None:
     leased.start(program.accounts(a=BATCHES, b=BATCHES))
     do(program, leased, "claimed", "a", "b")
     do(program, leased, "lost", "a", "b")
-    assert len(program.shared.limiters) == 2, "what is lost may come back while its API wants no requests"
-    leased.change(program.accounts(b=BATCHES))
-    assert len(program.shared.limiters) == 1
+    lost, removed = program.accounts(b=BATCHES), program.accounts(a=BATCHES)
+    assert program.continues(lost[0]), "what is lost may come back while its API wants no requests"
+    leased.change(lost)
+    assert program.continues(lost[0])
+    assert not program.continues(removed[0])
 
 
 def test_at_the_end_leases_are_left_once_and_changes_have_no_effect(program: Program, leased: LeasedSupervisor) -> None:
@@ -354,5 +356,5 @@ def test_a_poll_whose_write_is_refused_ends_without_a_trace_in_metrics(rig: Rig)
         with pytest.raises(Stopping):
             step()
     assert refused == [("prod", True), ("prod", True)]
-    assert (poller.facts.up, poller.facts.error) == (None, None)
-    assert [collector.counters for collector in rig.board.snapshot.collectors] == [{}], "nothing has risen"
+    assert (poller.status.up, poller.status.error) == (None, None)
+    assert [collector.counters for collector in rig.store.snapshot.collectors] == [{}], "nothing has risen"

@@ -70,7 +70,7 @@ def test_a_page_that_is_refused_or_empty_in_mid_list_does_not_complete_the_first
     polling = poller(rig, api)
     assert not polling.poll()
     assert rig.own(polling).poll_errors == {Reason.MALFORMED if status == 200 else Reason.CLIENT_ERROR: 1}
-    assert polling.facts.backfilling
+    assert polling.status.backfilling
     api.instead = None
     rig.clock.now += 60
     assert polling.poll()
@@ -267,7 +267,7 @@ def test_a_list_is_read_to_its_end_however_the_answer_marks_it(
         if polling.poll():
             break
         rig.clock.now += 60
-    kind = polling.facts.collector
+    kind = polling.status.collector
     assert rig.exact("batches" if kind == "batches" else "document_batches")
     if list_faults.page_count is None and list_faults.total_count is None and list_faults.has_more is None:
         assert not rig.own(polling).poll_errors
@@ -509,4 +509,4 @@ def test_without_counts_pages_that_repeat_the_one_before_are_no_end_if_others_fo
     api.instead, api.edit = note, repeat
     polling = poller(rig, api)
     assert polling.poll()
-    assert polling.facts.finished == 1000 - 2 * 25
+    assert polling.status.finished == 1000 - 2 * 25

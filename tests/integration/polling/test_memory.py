@@ -46,8 +46,8 @@ def pollers(url: str, shared: Shared, folder: Path, names: range) -> Sequence[Po
 def test_a_quiet_collector_takes_little_memory_between_two_polls(rig: Rig, tmp_path: Path) -> None:
     # Those that other tests keep.
     others = [each for each in gc.get_objects() if isinstance(each, Record)]
-    live = SelfMetrics("0", "0", rig.board)
-    shared = Shared(rig.state, rig.board, live, lambda _, over: ThreadRunner(over.wait), clock=rig.clock)
+    live = SelfMetrics("0", "0", rig.store)
+    shared = Shared(rig.state, rig.store, live, lambda _, over: ThreadRunner(over.wait), clock=rig.clock)
 
     def polled(names: range) -> Sequence[Poller]:
         with scripted(answer()) as api:
@@ -58,7 +58,7 @@ def test_a_quiet_collector_takes_little_memory_between_two_polls(rig: Rig, tmp_p
                 rig.clock.now += 60.0
                 for poller in made:
                     assert poller.poll()
-                rig.board.scraped(ticks())
+                rig.store.scraped(ticks())
         gc.collect()
         return made
 
@@ -73,7 +73,7 @@ def test_a_quiet_collector_takes_little_memory_between_two_polls(rig: Rig, tmp_p
     finally:
         tracemalloc.stop()
         threading.settrace(tracer)
-    assert all(poller.facts.finished == ROWS for poller in (*before, *kept))
+    assert all(poller.status.finished == ROWS for poller in (*before, *kept))
     assert taken / ACCOUNTS < BYTES_EACH
     assert not [
         each for each in gc.get_objects() if isinstance(each, Record) and not any(each is other for other in others)

@@ -8,13 +8,13 @@ from typing import cast
 import pytest
 
 from exporter.config.token import Token, TokenError
-from exporter.demo import faults
 from exporter.demo.faults import Fault, ListFaults
 from exporter.demo.items import Kind, document_batch
 from exporter.exposition.status import CollectorStatus
 from exporter.model.record import FetchError, Reason
 from exporter.polling.poller import Poller
 from exporter.polling.scheduler import Scheduler
+from tests.support import faults
 from tests.support.driving import drive
 from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import HOUR, NOW, TOKEN, Rig, client
@@ -37,8 +37,8 @@ def run(rig: Rig, poller: Poller, seconds: float) -> int:
 
 def backoff(rig: Rig) -> float:
     """Return the backoff that the last snapshot shows."""
-    [made] = rig.board.snapshot.collectors
-    return float(made.status[BACKOFF].text.split()[-1])
+    [made] = rig.store.snapshot.collectors
+    return float(made.status_gauges[BACKOFF].text.split()[-1])
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_token_that_is_mended_in_its_file_is_tried_within_an_interval(rig: Rig
         file.unlink()
     run(rig, poller, HOUR)
     assert run(rig, poller, HOUR) <= good / 4, "it is looked at, and not sent"
-    assert poller.facts.reason is Reason.AUTH
+    assert poller.status.reason is Reason.AUTH
     start, polled = rig.clock.now, []
 
     def wait(pause: float) -> bool:
@@ -125,7 +125,7 @@ def test_a_token_that_is_mended_in_its_file_is_tried_within_an_interval(rig: Rig
         for at, text in ((500.0, "still-another-token"), (1000.0, TOKEN)):
             if before < at <= after:
                 file.write_text(text)
-        polled.append((after, len(rig.mock_api.requests), poller.facts.up))
+        polled.append((after, len(rig.mock_api.requests), poller.status.up))
         return after >= 1500
 
     rig.mock_api.requests.clear()
@@ -200,7 +200,7 @@ class Polled:
 
     def __init__(self, collector: str, interval: float, recovered: bool) -> None:
         self.id = "prod", collector
-        self.facts = CollectorStatus("prod", "inkit", collector)
+        self.status = CollectorStatus("prod", "inkit", collector)
         self.interval = interval
         self.recovered = recovered
         self.wait = 5000.0

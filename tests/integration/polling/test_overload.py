@@ -26,7 +26,7 @@ class Busy:
     most = 0
 
     def __init__(self, scheduler: Scheduler, number: int) -> None:
-        self.facts = CollectorStatus(str(number), "inkit", "x")
+        self.status = CollectorStatus(str(number), "inkit", "x")
         self.id = (str(number), "x")
         self.polls = 0
         self._engine = scheduler.engine
@@ -62,7 +62,7 @@ def test_polls_that_are_late_do_not_pile_up_and_all_are_late_alike() -> None:
     scheduler.engine.start()
     eventually(lambda: min(poller.polls for poller in pollers) >= 2)
     polls = Counter(poller.polls for poller in pollers)
-    lateness = max(poller.facts.lateness or 0.0 for poller in pollers)
+    lateness = max(poller.status.lateness or 0.0 for poller in pollers)
     assert scheduler.engine.stop(GENEROUS)
     assert Busy.most <= COLLECTORS // 2
     assert max(polls) - min(polls) <= 2

@@ -13,7 +13,6 @@ from typing import Any, cast
 import pytest
 
 from exporter.client import Client, Request
-from exporter.demo import faults
 from exporter.demo.faults import ListFaults
 from exporter.demo.items import Item
 from exporter.demo.packagex.api import PackagexApi
@@ -23,7 +22,7 @@ from exporter.demo.packagex.simulation import PackagexPace, PackagexSimulation
 from exporter.exposition.samples import Shape
 from exporter.model.record import FetchError, Key, Reason
 from exporter.polling import publisher
-from tests.support import counting
+from tests.support import counting, faults
 from tests.support.doubles import MemoryApi
 from tests.support.rig import DAY, HOUR, NOW, Rig
 
@@ -89,15 +88,15 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
 ) -> None:
     rig = packagex
     runs(rig, order)
-    life = PackagexSimulation(rig.batches, random.Random(11), PackagexPace(batches=1 / 10))
-    life.history(NOW, days=5, batches=250)
+    simulation = PackagexSimulation(rig.batches, random.Random(11), PackagexPace(batches=1 / 10))
+    simulation.history(NOW, days=5, batches=250)
     old = {item["id"]: counting.finished("batches", item) for item in rig.batches.items()}
     rig.mock_api.faults.list_faults = list_faults(rig)
     poller = rig.poller("batches", page_size=25, allowance=12)
     assert poller.poll()
     for _ in range(10):
         rig.clock.now += 60
-        life.step(rig.clock.now)
+        simulation.step(rig.clock.now)
         assert poller.poll()
     rig.mock_api.faults.list_faults = ListFaults(
         order=rig.mock_api.faults.list_faults.order, repeat_ids=rig.mock_api.faults.list_faults.repeat_ids
@@ -111,7 +110,7 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
         expected.update(counting.finished("batches", item))
         expected.subtract(old.get(item["id"], Counter()))
     assert rig.events("batches") == +expected
-    assert (poller.facts.incremental is True) is (rig.mock_api.faults.list_faults.order is None)
+    assert (poller.status.incremental is True) is (rig.mock_api.faults.list_faults.order is None)
 
 
 @ORDERS
@@ -296,14 +295,14 @@ def test_a_list_that_turns_round_between_two_polls_is_noticed(packagex: Rig, cap
         assert rig.exact("batches")
         assert rig.events("batches")[FAILED] == number + 1
     assert caplog.text.count("order has reversed") == 2, "from its beginning, and from its end"
-    assert poller.facts.incremental is True
+    assert poller.status.incremental is True
 
 
 def test_an_account_without_a_batch_is_well_and_its_first_failure_counts(packagex: Rig) -> None:
     rig = packagex
     poller = rig.poller("batches")
     assert poller.poll()
-    assert (poller.facts.up, poller.facts.finished) == (True, 0)
+    assert (poller.status.up, poller.status.finished) == (True, 0)
     assert rig.cost(poller) == 1
     rig.batches.add(packagex_batch("b_1", NOW + 5, status="failed"))
     rig.clock.now += 60
@@ -431,7 +430,7 @@ def test_where_both_ends_have_the_newest_moment_the_rows_between_show_the_order(
     rig.batches.extend([packagex_batch(f"b_{n}", NOW - (2 if n < 3 else 1) * DAY) for n in range(5)])
     poller = rig.poller("batches", page_size=4)
     assert poller.poll()
-    assert poller.facts.incremental is True
+    assert poller.status.incremental is True
     rig.batches.add(packagex_batch("b_late", NOW - DAY + 10, status="failed"))
     rig.reconcile(poller)
     assert rig.events("batches")[FAILED] == 1
@@ -453,7 +452,7 @@ def test_series_of_names_that_the_api_made_up_are_bounded_in_scrapes_and_leave_t
                 )
             )
         for _ in range(3):
-            rig.board.scraped(rig.clock.now + 1)
+            rig.store.scraped(rig.clock.now + 1)
             rig.clock.now += 60
             assert poller.poll()
 
@@ -471,7 +470,7 @@ def test_series_of_names_that_the_api_made_up_are_bounded_in_scrapes_and_leave_t
 
     made_up(1)
     assert (failed(), observations()) == (NAMES, NAMES)
-    [shown] = rig.board.snapshot.collectors
+    [shown] = rig.store.snapshot.collectors
     for family, block in {**shown.gauges, **shown.counters}.items():
         assert len(block.text.splitlines()) <= CAP + 100, family
     sizes = []

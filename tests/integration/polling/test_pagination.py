@@ -10,7 +10,6 @@ from typing import Any, cast
 import pytest
 
 from exporter.client import Client, Request
-from exporter.demo import faults
 from exporter.demo.faults import ListFaults
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import document_batch
@@ -22,6 +21,7 @@ from exporter.polling.collector.paged_list import PagedList
 from exporter.polling.collector.pagination import MOST_UNREADABLE, Order, Walk
 from exporter.systems import sources
 from exporter.systems.base import Options, Page
+from tests.support import faults
 from tests.support.doubles import MemoryApi
 from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig, client
 
@@ -306,7 +306,7 @@ def test_a_list_that_runs_oldest_first_loses_no_poll_when_it_is_asked_again_for_
         strict.faults.list_faults = ListFaults(order="ascending")
         poller = rig.poller("document_batches", page_size=100, asking=client(strict.url))
         for _ in range(3 * 12):
-            assert poller.poll(), poller.facts.error
+            assert poller.poll(), poller.status.error
             assert rig.exact("document_batches")
             rig.clock.now += HOUR / 12
         assert [request.status for request in strict.requests].count(422) == 3 * 2

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.items import document_batch, invocation
 from exporter.polling import build
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options
+from tests.support import faults
 from tests.support.at_work import Program
 from tests.support.rig import DAY, Rig
 
@@ -74,14 +74,14 @@ def test_each_collector_has_its_own_window_and_page_size(program: Program) -> No
 def test_gauges_last_as_long_as_their_collector_allows(program: Program) -> None:
     program.running.start(program.accounts(a=OWN))
     program.wait_for_polls("a")
-    batches, invocations = program.on_board("a")
+    batches, invocations = program.snapshots_of("a")
     assert invocations.fresh_until - batches.fresh_until == pytest.approx(7200 - 3000, abs=60)
 
 
 def test_each_collector_is_polled_at_its_own_interval_and_reconciles_with_its_share(program: Program) -> None:
     program.running.start(program.accounts(a=f"{OWN}, max_requests_per_second: 1"))
-    assert [poller.interval for poller in program.lines[0].pollers] == [1800.0, 3600.0]
-    limits = [build.limits(program.lines[0].account, listing) for listing in listings()[:2]]
+    assert [poller.interval for poller in program.pipelines[0].pollers] == [1800.0, 3600.0]
+    limits = [build.limits(program.pipelines[0].account, listing) for listing in listings()[:2]]
     assert [each.allowance for each in limits] == [0.1 * 1800 / 2, 0.1 * 3600 / 2]
 
 
@@ -96,9 +96,9 @@ def test_a_reload_that_changes_one_collector_keeps_its_counters_and_gauges(progr
     program.rig.world.add("document_batches", document_batch("rb_1", time.time(), total=3))
     program.running.start(program.accounts(a=OWN))
     program.wait_for_polls("a")
-    before = [collector.counters for collector in program.on_board("a")]
+    before = [collector.counters for collector in program.snapshots_of("a")]
     program.rig.mock_api.faults.add(faults.hang())
     assert program.change(a=OWN.replace("lookback: 2h", "lookback: 3h"))["changed"] == 1
     assert values(program, "batch_exporter_lookback_seconds")["document_batches"] == 3 * 3600
-    assert [collector.counters for collector in program.on_board("a")] == before
+    assert [collector.counters for collector in program.snapshots_of("a")] == before
     assert program.shown("a", "inkit_batch_documents").endswith(" 3.0\n"), "gauges stay while more is read"

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.faults import Fault, ListFaults
 from exporter.demo.items import document_batch, generations, invocation, workflow_batch
 from exporter.demo.listing import Readings
@@ -20,6 +19,7 @@ from exporter.model.accounting import Rules
 from exporter.model.record import Key, Reason, StateError
 from exporter.polling.poller import Poller
 from exporter.state import Records, Sizes, State
+from tests.support import faults
 from tests.support.driving import drive
 from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig, own_counters
 from tests.support.state_file import other_program
@@ -67,7 +67,7 @@ def test_a_failed_poll_is_counted_once_though_it_is_not_known_whether_the_state_
 
 
 def shown(rig: Rig, poller: Poller) -> CollectorSnapshot:
-    return next(made for made in rig.board.snapshot.collectors if made.collector == poller.facts.collector)
+    return next(made for made in rig.store.snapshot.collectors if made.collector == poller.status.collector)
 
 
 def gauge(rig: Rig, poller: Poller, family: str) -> Mapping[str, float]:
@@ -109,27 +109,27 @@ def vendor_totals(rig: Rig) -> Counter[Key]:
 
 
 def test_a_random_world_of_thousands_of_records_is_counted_exactly_while_it_moves(rig: Rig) -> None:
-    life = Simulation(rig.world, random.Random(3), stuck_from=NOW)
-    life.history(NOW, days=5, records=3000)
+    simulation = Simulation(rig.world, random.Random(3), stuck_from=NOW)
+    simulation.history(NOW, days=5, records=3000)
     pollers = [rig.poller(name) for name in ("document_batches", "workflow_batches", "invocations")]
     for _ in range(6):
         assert all(poller.poll() for poller in pollers)
         assert vendor_totals(rig) == independent_count(rig, rig.clock.now - 7 * DAY)
         rig.clock.now += 60
-        life.step(rig.clock.now)
+        simulation.step(rig.clock.now)
 
 
 def test_gauges_are_absent_until_the_window_has_been_read_once(rig: Rig) -> None:
     poller = rig.poller("document_batches")
     poller.publish()
     assert shown(rig, poller).gauges == {}
-    assert shown(rig, poller).health.backfilling
+    assert shown(rig, poller).status.backfilling
     rig.mock_api.faults.add(faults.status(500), times=3)
     assert not poller.poll()
     assert shown(rig, poller).gauges == {}
     assert poller.poll()
     assert "inkit_batches" in shown(rig, poller).gauges
-    assert not shown(rig, poller).health.backfilling
+    assert not shown(rig, poller).status.backfilling
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,10 @@ def test_a_failed_poll_keeps_the_last_numbers_and_the_next_good_one_heals_it(
     after = shown(rig, poller)
     assert after.gauges == before.gauges
     assert after.fresh_until == before.fresh_until
-    assert after.health.up is False
+    assert after.status.up is False
     assert rig.own(poller).poll_errors == {reason: 1}
     assert b'batch_exporter_up{account="prod",collector="document_batches",system="inkit"} 0.0\n' in (
-        after.status["batch_exporter_up"].text
+        after.status_gauges["batch_exporter_up"].text
     )
 
     rig.mock_api.faults.clear()
@@ -298,7 +298,7 @@ def test_customers_data_reaches_neither_state_nor_snapshot(rig: Rig) -> None:
     rig.world.add("invocations", invocation("rend_1", NOW, merge_parameters={"name": "CANARY"}))
     poller = rig.poller("invocations", workflow_label=True)
     poller.poll()
-    assert "CANARY" not in repr(rig.board.snapshot)
+    assert "CANARY" not in repr(rig.store.snapshot)
     assert all(b"CANARY" not in path.read_bytes() for path in rig.state.path.parent.iterdir())
 
 
@@ -311,7 +311,7 @@ def test_a_state_that_cannot_be_written_fails_the_poll_and_heals(rig: Rig) -> No
     rig.state.path.mkdir()
     rig.clock.now += 60
     assert not poller.poll()
-    assert poller.facts.reason is Reason.STATE
+    assert poller.status.reason is Reason.STATE
     assert b'reason="state",system="inkit"} 1.0' in shown(rig, poller).counters["batch_exporter_poll_errors_total"].text
     rig.state.path.rmdir()
     moved.rename(rig.state.path)
@@ -326,7 +326,7 @@ def test_a_state_that_another_program_has_locked_is_a_reason_of_its_own_and_heal
     rig.clock.now += 60
     with other_program(rig.state.path, "BEGIN IMMEDIATE"):
         assert not poller.poll()
-    assert poller.facts.reason is Reason.STATE_LOCKED
+    assert poller.status.reason is Reason.STATE_LOCKED
     assert poll_errors(rig, poller) == {Reason.STATE_LOCKED: 1.0}
     rig.clock.now += 60
     assert poller.poll()
@@ -360,7 +360,7 @@ def stuck_when(rig: Rig, poller: Poller, until: float) -> list[tuple[float, floa
     found: list[tuple[float, float]] = []
 
     def wait(seconds: float) -> bool:
-        lines = rig.lines(poller, "batch_exporter_records_stuck") if rig.board.snapshot.collectors else []
+        lines = rig.lines(poller, "batch_exporter_records_stuck") if rig.store.snapshot.collectors else []
         for number in [float(line.rpartition(" ")[2]) for line in lines]:
             if not found or found[-1][1] != number:
                 found.append((round(rig.clock.now - NOW, 3), number))

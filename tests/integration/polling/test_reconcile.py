@@ -32,9 +32,9 @@ def due(rig: Rig, **changed: Any) -> Poller:
 
 def costs(rig: Rig, poller: Poller, most: int = 1000) -> list[int]:
     """Return how many requests each poll makes until the window has been reconciled."""
-    before = poller.facts.last_reconcile
+    before = poller.status.last_reconcile
     found = []
-    while poller.facts.last_reconcile == before:
+    while poller.status.last_reconcile == before:
         found.append(rig.cost(poller))
         rig.clock.now += 60
         assert len(found) < most
@@ -49,7 +49,7 @@ def test_a_reconciliation_is_due_when_its_interval_has_passed_and_not_before(rig
     assert rig.cost(poller) == 1
     rig.clock.now = NOW + HOUR
     assert rig.cost(poller) > 10
-    assert poller.facts.last_reconcile == NOW + HOUR
+    assert poller.status.last_reconcile == NOW + HOUR
 
 
 def test_a_completed_record_that_fails_late_is_one_failure(rig: Rig) -> None:
@@ -94,7 +94,7 @@ def test_a_reconciliation_is_spread_over_polls_within_its_allowance(rig: Rig, al
         if restarts:
             poller = rig.poller("document_batches", page_size=25, allowance=allowance)
         spent.append(rig.cost(poller))
-        if poller.facts.last_reconcile == rig.clock.now:
+        if poller.status.last_reconcile == rig.clock.now:
             break
         rig.clock.now += 60
     assert max(spent) <= 1 + max(2, allowance) + 1, "and one for what was deleted"
@@ -198,7 +198,7 @@ def test_work_that_the_vendor_forgot_is_asked_for_within_the_allowance(rig: Rig)
     assert max(spent) <= 12
     assert len(spent) > 5
     assert rig.events("document_batches")[FAILURES] == 1
-    assert poller.facts.in_flight == 59
+    assert poller.status.in_flight == 59
 
 
 def test_invocations_that_were_deleted_are_asked_for_fifty_at_once(rig: Rig) -> None:
@@ -244,12 +244,12 @@ def test_a_reconciliation_is_exposed_by_its_time_and_deleted_records_are_logged(
 ) -> None:
     fill(rig, 300)
     poller = due(rig)
-    assert poller.facts.last_reconcile == NOW
+    assert poller.status.last_reconcile == NOW
     rig.world.remove("document_batches", "rb_250")
     with caplog.at_level(logging.INFO):
         assert poller.poll()
         assert poller.poll()
-    assert poller.facts.last_reconcile == NOW + HOUR
+    assert poller.status.last_reconcile == NOW + HOUR
     assert "records deleted upstream" in caplog.text
 
 
@@ -305,7 +305,7 @@ def test_records_of_one_time_beyond_the_allowance_hold_up_no_reconciliation_by_a
         poller = rig.poller("document_batches", page_size=25, allowance=3)
         assert poller.poll()
         rig.clock.now += 60
-        if (poller.facts.last_reconcile or 0.0) >= begun:
+        if (poller.status.last_reconcile or 0.0) >= begun:
             break
     else:
         pytest.fail("the reconciliation does not end")

@@ -50,8 +50,8 @@ class Reloads:
         self.may_read = threading.Event()
         self.may_read.set()
         self.ran = Ran()
-        self.board = SnapshotStore()
-        self.live = SelfMetrics("1", "abc", self.board)
+        self.store = SnapshotStore()
+        self.live = SelfMetrics("1", "abc", self.store)
         self.asked: Asked = Asked()
         loading = Loading(self._load, file)
         self.reloading = Reloader(
@@ -127,7 +127,7 @@ def test_a_good_one_after_a_bad_one_heals_it() -> None:
 
 def test_a_scrape_says_how_the_last_reload_ended_however_soon_it_comes() -> None:
     reloads = Reloads()
-    exposition = Exposition(reloads.board, (), reloads.live.registry, clock=lambda: 0.0)
+    exposition = Exposition(reloads.store, (), reloads.live.registry, clock=lambda: 0.0)
     assert b"config_last_reload_successful 1.0\n" in b"".join(exposition.render().chunks)
     reloads.read = ConfigError([])
     reloads.reload()

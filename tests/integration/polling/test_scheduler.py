@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
+from tests.support import faults
 from tests.support.at_work import Program
 from tests.support.patience import eventually
 from tests.support.rig import TOKEN, Rig
@@ -34,14 +34,14 @@ def at_work(rig: Rig, folder: Path, workers: int, accounts: dict[str, str]) -> I
 
 def polled(program: Program, account: str, times: int) -> Callable[[], bool]:
     """Return whether each collector of an account was polled so many times more, and not late, since the call."""
-    [line] = [line for line in program.lines if line.account.name == account]
-    counts = {poller.id: [poller.facts.last_success] for poller in line.pollers}
+    [pipeline] = [pipeline for pipeline in program.pipelines if pipeline.account.name == account]
+    counts = {poller.id: [poller.status.last_success] for poller in pipeline.pollers}
 
     def enough() -> bool:
-        for poller in line.pollers:
-            if poller.facts.last_success != counts[poller.id][-1]:
-                counts[poller.id].append(poller.facts.last_success)
-                assert (poller.facts.lateness or 0.0) < 25.0, "a request may take 30 s"
+        for poller in pipeline.pollers:
+            if poller.status.last_success != counts[poller.id][-1]:
+                counts[poller.id].append(poller.status.last_success)
+                assert (poller.status.lateness or 0.0) < 25.0, "a request may take 30 s"
         return all(len(seen) > times for seen in counts.values())
 
     return enough

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.polling.poller import Poller
+from tests.support import faults
 from tests.support.rig import DAY, HOUR, NOW, Rig
 
 OPEN = {"sepire": generations(1)}
@@ -94,7 +94,7 @@ def test_labels_and_query_settings_may_change_at_once(rig: Rig, on: bool) -> Non
     poller = rig.poller("invocations", scope="a", **({} if on else label))
     put(rig, "invocations", "x_0", NOW - 60, failed=False)
     assert poller.poll()
-    rig.board.scraped(rig.clock.now)
+    rig.store.scraped(rig.clock.now)
     rig.clock.now += 60
     put(rig, "invocations", "x_0", NOW - 60, failed=True)
     put(rig, "invocations", "x_1", NOW, failed=True)

@@ -171,7 +171,7 @@ def test_one_record_that_always_fails_costs_itself(kind: Kind, fault: str) -> No
             if number == 10:
                 for name in made.open:
                     made.end(name)
-            assert made.poll(), made.poller.facts.error
+            assert made.poll(), made.poller.status.error
             assert made.known_to_be_open() == (set(made.open) if number < 10 else {broken})
             asked.append(sum(broken in ids for ids, _ in made.tried))
         assert sum(map(bool, asked)) <= 7, "after one, two, four, and then five minutes"
@@ -193,7 +193,7 @@ def test_if_no_record_is_returned_each_poll_fails_and_costs_few_requests(kind: K
             return
         for number in range(6):
             assert not made.poll()
-            assert made.poller.facts.reason is FAULTS[fault][0]
+            assert made.poller.status.reason is FAULTS[fault][0]
             assert len(made.tried) <= (4 if number == 0 else 1)
         heal(made)
 
@@ -223,7 +223,7 @@ def test_an_api_that_ends_in_the_middle_of_a_poll_is_not_asked_for_each_record_a
 
         made.api.instead = end
         assert not made.poll()
-        assert made.poller.facts.reason is Reason.SERVER_ERROR
+        assert made.poller.status.reason is Reason.SERVER_ERROR
         assert len(made.tried) <= 4 + 3 + 2
         made.api.instead = made.answer
         heal(made)
@@ -318,7 +318,7 @@ def test_whichever_records_fail_others_are_up_to_date_and_truth_returns(
             good = made.poll(HOUR if more == "reconcile" else 300.0 if more == "later" else 60.0)
             assert made.silent <= TIMEOUTS + 2
             if not everything:
-                assert good, made.poller.facts.error
+                assert good, made.poller.status.error
             elif good:
                 assert made.is_exact() or not made.tried, "nothing old is shown as fresh"
             if good and made.silent < TIMEOUTS:

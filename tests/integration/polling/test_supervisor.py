@@ -11,11 +11,11 @@ from typing import cast
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.model.accounting import Rules
 from exporter.model.record import Reason, StateError
 from exporter.polling.poller import Poller
+from tests.support import faults
 from tests.support.at_work import Program
 from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import NOW, TOKEN, Rig
@@ -37,17 +37,17 @@ INVOCATIONS = "collectors: [invocations]"
 def test_a_pause_that_the_api_asked_for_outlives_a_change_of_the_account(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(429, {"Retry-After": "100"}), times=1)
     program.running.start(program.accounts(a=BATCHES))
-    eventually(lambda: program.shared.limiters.held_for("a") > 9)
+    eventually(lambda: program.paused_for("a") > 9)
     program.change(a=f"{BATCHES}, page_size: 50")
-    [poller] = program.lines[-1].pollers
-    poll = program.scheduler.engine.submit(program.lines[-1].over, poller.poll)
+    [poller] = program.pipelines[-1].pollers
+    poll = program.scheduler.engine.submit(program.pipelines[-1].over, poller.poll)
     with pytest.raises(TimeoutError):
         poll.result(0.2)
     assert program.asked() == ["/batch"]
     [account] = program.accounts(a=BATCHES)
     program.running.change([replace(account, base_url=f"{account.base_url}/other")])
-    [poller] = program.lines[-1].pollers
-    eventually(lambda: poller.facts.reason is Reason.CLIENT_ERROR)
+    [poller] = program.pipelines[-1].pollers
+    eventually(lambda: poller.status.reason is Reason.CLIENT_ERROR)
 
 
 USED_UP = {"X-RateLimit-Limit": "9", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "100"}
@@ -56,16 +56,13 @@ USED_UP = {"X-RateLimit-Limit": "9", "X-RateLimit-Remaining": "0", "X-RateLimit-
 def test_a_limit_that_is_used_up_holds_all_accounts_of_the_token_and_no_worker(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(200, USED_UP, b"null"), times=1)
     program.running.start(program.accounts(a=BATCHES))
-    eventually(lambda: program.shared.limiters.held_for("a") > 9)
+    eventually(lambda: program.paused_for("a") > 9)
     other = f"api_token: {TOKEN}-2, {INVOCATIONS}"
     program.change(a=BATCHES, b=BATCHES, c=other)
-    pollers = {poller.id[0]: poller for line in program.lines for poller in line.pollers}
-    eventually(lambda: pollers["c"].facts.reason is Reason.AUTH)
+    pollers = {poller.id[0]: poller for pipeline in program.pipelines for poller in pipeline.pollers}
+    eventually(lambda: pollers["c"].status.reason is Reason.AUTH)
     for account, is_held in {"a": True, "b": True, "c": False}.items():
-        shown = program.live.registry.get_sample_value(
-            "batch_exporter_api_paused_until_timestamp_seconds", {"account": account, "system": "inkit"}
-        )
-        assert (shown is not None) is is_held
+        assert (program.paused_for(account) > 0) is is_held
     held = [program.scheduler.engine.submit(name, pollers[name].poll) for name in ("a", "b")]
     assert concurrent.futures.wait(held, 0.3).done == set()
     assert program.asked() == ["/batch", "/invoke"]
@@ -91,24 +88,25 @@ def test_nothing_is_kept_of_accounts_that_were_removed(program: Program) -> None
     program.running.start(program.accounts(a=BATCHES, b=BATCHES))
     for number in range(3):
         program.change(a=BATCHES, **{f"b{number}": BATCHES})
-    assert len(program.shared.limiters) == 2
+    back = program.accounts(a=BATCHES, b=BATCHES, b0=BATCHES, b1=BATCHES, b2=BATCHES)
+    assert [account.name for account in back if program.continues(account)] == ["a", "b2"]
 
 
 def test_it_is_ready_once_every_window_has_been_read_and_healthy_all_the_while(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.status(401), path="/invoke", times=1)
     program.running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
-    [batches], [invocations] = (line.pollers for line in program.lines)
-    eventually(lambda: program.on_board("b")[0].health.up is False and batches.facts.up is True)
+    [batches], [invocations] = (pipeline.pollers for pipeline in program.pipelines)
+    eventually(lambda: program.snapshots_of("b")[0].status.up is False and batches.status.up is True)
     assert program.running.healthy()
     assert program.running.not_ready() is not None
     assert program.poll(invocations)
     assert program.running.not_ready() is None
 
 
-def test_collectors_are_on_the_board_before_their_first_poll(program: Program) -> None:
+def test_collectors_are_in_the_store_before_their_first_poll(program: Program) -> None:
     program.rig.mock_api.faults.add(faults.hang())
     program.running.start(program.accounts(a=BATCHES))
-    assert [collector.id for collector in program.rig.board.snapshot.collectors] == [("a", "document_batches")]
+    assert [collector.id for collector in program.rig.store.snapshot.collectors] == [("a", "document_batches")]
 
 
 def test_a_mistake_of_ours_is_a_failed_poll_and_the_next_one_tries_again(
@@ -123,27 +121,27 @@ def test_a_mistake_of_ours_is_a_failed_poll_and_the_next_one_tries_again(
     assert "internal error" in caplog.text
     rig.clock.now = NOW
     assert poller.poll()
-    assert poller.facts.up is True
+    assert poller.status.up is True
 
 
 def test_an_account_that_is_the_same_is_not_polled_again(program: Program) -> None:
     running = program.running
     running.start(program.accounts(a=BATCHES, b=INVOCATIONS))
     program.wait_for_polls("a", "b")
-    before = program.on_board("a")
+    before = program.snapshots_of("a")
     asked = program.asked()
     assert program.change(c=INVOCATIONS, a=BATCHES) == {"added": 1, "changed": 0, "removed": 1, "kept": 1}
     program.wait_for_polls("c")
-    assert program.on_board("a") == before
+    assert program.snapshots_of("a") == before
     assert program.asked() == [*asked, "/invoke"]
     assert running.healthy()
     assert running.not_ready() is None
 
 
-def test_accounts_mock_api_the_order_of_the_last_configuration(program: Program) -> None:
+def test_accounts_are_in_the_order_of_the_last_configuration(program: Program) -> None:
     program.running.start(program.accounts(a=BATCHES, b=BATCHES))
     program.change(c=BATCHES, b=BATCHES, a=f"{BATCHES}, page_size: 50")
-    assert [collector.account for collector in program.rig.board.snapshot.collectors] == ["c", "b", "a"]
+    assert [collector.account for collector in program.rig.store.snapshot.collectors] == ["c", "b", "a"]
 
 
 def test_an_account_that_is_removed_leaves_and_comes_back_with_what_the_state_has_kept(program: Program) -> None:
@@ -151,11 +149,11 @@ def test_an_account_that_is_removed_leaves_and_comes_back_with_what_the_state_ha
     both = program.accounts(a=BATCHES, b=INVOCATIONS)
     program.running.start(both)
     program.wait_for_polls("a")
-    [removed] = program.lines[0].pollers
+    [removed] = program.pipelines[0].pollers
     program.change(b=INVOCATIONS)
-    assert program.on_board("a") == []
+    assert program.snapshots_of("a") == []
     removed.publish()
-    assert program.on_board("a") == []
+    assert program.snapshots_of("a") == []
     program.rig.mock_api.faults.add(faults.hang())
     program.running.change(both)
     assert program.shown("a", "inkit_batch_documents") == 'inkit_batch_documents{account="a",kind="document"} 3.0\n'
@@ -165,17 +163,17 @@ def test_the_series_of_an_account_that_changes_stay_and_what_was_counted_goes_on
     program.rig.world.add("document_batches", document_batch("rb_1", time.time(), total=3))
     program.running.start(program.accounts(a=BATCHES))
     program.wait_for_polls("a")
-    [old] = program.lines[0].pollers
+    [old] = program.pipelines[0].pollers
     program.rig.mock_api.faults.add(faults.status(401), times=1)
     assert not program.poll(old)
-    before = program.on_board("a")
+    before = program.snapshots_of("a")
     program.rig.mock_api.faults.add(faults.hang())
     assert program.change(a=f"{BATCHES}, page_size: 50") == {"added": 0, "changed": 1, "removed": 0, "kept": 0}
-    [after] = program.on_board("a")
+    [after] = program.snapshots_of("a")
     assert after.gauges == before[0].gauges
-    assert set(after.status) >= set(before[0].status) - {"batch_exporter_incremental"}
+    assert set(after.status_gauges) >= set(before[0].status_gauges) - {"batch_exporter_incremental"}
     assert after.counters["batch_exporter_poll_errors_total"] == before[0].counters["batch_exporter_poll_errors_total"]
-    assert after.health.up is False
+    assert after.status.up is False
     assert program.running.not_ready() is None
 
 
@@ -184,27 +182,27 @@ def test_what_is_asked_for_anew_is_withheld_until_it_is_read(program: Program) -
     program.rig.world.add("document_batches", open_one)
     program.running.start(program.accounts(a=BATCHES))
     program.wait_for_polls("a")
-    assert program.on_board("a")[0].health.oldest_in_flight is not None
+    assert program.snapshots_of("a")[0].status.oldest_in_flight is not None
     program.rig.mock_api.faults.add(faults.hang())
     program.change(a=f"{BATCHES}, filters: {{search: x}}")
     assert program.shown("a", "inkit_batch_documents") == ""
-    health = program.on_board("a")[0].health
-    assert (health.last_success, health.in_flight, health.oldest_in_flight) == (None, 0, None)
-    assert health.stuck_alert == "InkitInFlightTooLong"
+    status = program.snapshots_of("a")[0].status
+    assert (status.last_success, status.in_flight, status.oldest_in_flight) == (None, 0, None)
+    assert status.stuck_alert == "InkitInFlightTooLong"
     assert program.running.not_ready() is not None
 
 
 def test_a_poller_that_was_told_to_end_publishes_nothing_any_more(program: Program) -> None:
     program.running.start(program.accounts(a=BATCHES))
     program.wait_for_polls("a")
-    [old] = program.lines[0].pollers
+    [old] = program.pipelines[0].pollers
     changed_at = time.time()
     program.change(a=f"{BATCHES}, page_size: 50")
     program.wait_for_polls("a", since=changed_at)
-    snapshot = program.rig.board.snapshot
-    old.facts.up = False
+    snapshot = program.rig.store.snapshot
+    old.status.up = False
     old.publish()
-    assert program.rig.board.snapshot is snapshot
+    assert program.rig.store.snapshot is snapshot
 
 
 def test_a_request_that_hangs_is_cut_off_and_is_no_failure(program: Program, caplog: pytest.LogCaptureFixture) -> None:
@@ -216,7 +214,7 @@ def test_a_request_that_hangs_is_cut_off_and_is_no_failure(program: Program, cap
     program.wait_for_polls("a")
     assert time.monotonic() - started < 15, "a request may take 30 s"
     assert caplog.text == ""
-    assert not program.rig.own(program.lines[1].pollers[0]).poll_errors
+    assert not program.rig.own(program.pipelines[1].pollers[0]).poll_errors
 
 
 def test_an_account_whose_data_cannot_be_restored_is_polled_all_the_same(
@@ -268,7 +266,7 @@ def test_a_poll_that_is_under_way_when_its_account_changes_has_ended_before_the_
     program.running.start(program.accounts(a=BATCHES))
     eventually(lambda: bool(program.rig.mock_api.requests))
     ended: list[bool] = []
-    first = program.lines[0]
+    first = program.pipelines[0]
     restore = Poller.restore
 
     def watched(poller: Poller) -> None:
@@ -295,14 +293,14 @@ def test_a_change_after_a_stop_does_nothing(program: Program) -> None:
     program.running.start(program.accounts(a=BATCHES))
     program.running.stop()
     assert program.change(a=f"{BATCHES}, page_size: 50") == {"added": 0, "changed": 0, "removed": 0, "kept": 0}
-    assert len(program.lines) == 1
+    assert len(program.pipelines) == 1
 
 
 def test_what_a_change_begins_while_the_program_stops_ends_at_once(program: Program) -> None:
     program.running.start(program.accounts(a=BATCHES))
     program.stops = True
     program.change(a=f"{BATCHES}, page_size: 50")
-    assert program.lines[1].over.is_set()
+    assert program.pipelines[1].over.is_set()
 
 
 def test_a_changed_collector_goes_on_where_the_one_before_stood_and_counts_nothing_twice(program: Program) -> None:

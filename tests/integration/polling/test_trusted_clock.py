@@ -131,7 +131,7 @@ def test_a_clock_that_has_leapt_is_logged_once(rig: Rig, caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize(
-    ("clocks", "marks", "expected"),
+    ("clocks", "checkpoint", "expected"),
     [
         pytest.param(Clocks(NOW + 60, 110.0, "a"), Checkpoint(), Trusted(NOW + 60), id="first-poll"),
         pytest.param(Clocks(NOW + 61, 110.0, "a"), BEFORE, Trusted(NOW + 61), id="as-expected"),
@@ -176,8 +176,8 @@ def test_a_clock_that_has_leapt_is_logged_once(rig: Rig, caplog: pytest.LogCaptu
         ),
     ],
 )
-def test_the_time_is_gone_by_that_has_passed(clocks: Clocks, marks: Checkpoint, expected: Trusted) -> None:
-    assert trusted(clocks, marks) == expected
+def test_the_time_is_gone_by_that_has_passed(clocks: Clocks, checkpoint: Checkpoint, expected: Trusted) -> None:
+    assert trusted(clocks, checkpoint) == expected
 
 
 def test_the_ticks_are_of_this_start_of_the_machine() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.faults import ListFaults
 from exporter.demo.items import Item, Kind, document_batch, generations, invocation
 from exporter.demo.listing import Readings
@@ -21,7 +20,7 @@ from exporter.model.record import Key, Reason
 from exporter.polling.collector import Collector, Limits, PollResult
 from exporter.systems import sources
 from exporter.systems.base import Options
-from tests.support import counting
+from tests.support import counting, faults
 from tests.support.rig import DAY, HOUR, NOW, TOKEN, Rig, client
 
 FAILED = {"inkit_storage": generations(1, failed=1)}
@@ -70,8 +69,8 @@ def deleting(rig: Rig) -> ListFaults:
 def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted_once(
     rig: Rig, list_faults: Callable[[Rig], ListFaults]
 ) -> None:
-    life = Simulation(rig.world, random.Random(11))
-    life.history(NOW, days=5, records=700)
+    simulation = Simulation(rig.world, random.Random(11))
+    simulation.history(NOW, days=5, records=700)
     old = {item["id"]: counting.finished("document_batches", item) for item in rig.world.items("document_batches")}
     rig.mock_api.faults.list_faults = list_faults(rig)
     poller = rig.poller("document_batches", page_size=25, allowance=30)
@@ -79,7 +78,7 @@ def test_whatever_the_server_says_the_gauges_are_exact_and_each_event_is_counted
     seen: dict[str, Item] = {}
     for _ in range(10):
         rig.clock.now += 60
-        life.step(rig.clock.now)
+        simulation.step(rig.clock.now)
         assert poller.poll()
         seen.update({item["id"]: item for item in rig.world.items("document_batches")})
     rig.mock_api.faults.list_faults = ListFaults(
@@ -105,7 +104,7 @@ def test_without_an_order_the_window_is_read_at_each_poll_which_is_said_once(
     fill(rig, 500)
     poller = rig.poller("document_batches", filters=filters)
     assert poller.poll()
-    assert poller.facts.incremental is True
+    assert poller.status.incremental is True
     rig.mock_api.faults.list_faults = ListFaults(order="shuffled")
     with caplog.at_level(logging.WARNING):
         for number in range(4):
@@ -116,7 +115,7 @@ def test_without_an_order_the_window_is_read_at_each_poll_which_is_said_once(
                 poller = rig.poller("document_batches", filters=filters) if alone else poller
                 assert poller.poll(), "what has gone is believed to be gone at the second one"
             assert rig.exact("document_batches")
-            assert poller.facts.incremental is False
+            assert poller.status.incremental is False
     assert caplog.text.count("not sorted by creation time") == 1
     assert rig.cost(poller) == 6 + 1, "each page once, and the last one to see which way the list runs"
     rig.mock_api.faults.clear()
@@ -139,7 +138,7 @@ def test_a_list_that_runs_oldest_first_costs_no_more_than_one_that_runs_newest_f
         assert rig.cost(poller) == 2, "the page with the new one, and one that says nothing new"
         assert rig.cost(poller) == 1
         assert rig.exact("document_batches")
-        assert poller.facts.incremental is True
+        assert poller.status.incremental is True
     assert rig.events("document_batches")[FAILURES] == 4
     rig.world.remove("document_batches", "rb_200")
     rig.world.update("document_batches", "rb_300", destinations=FAILED)
@@ -172,7 +171,7 @@ def test_a_first_page_whose_rows_are_all_of_one_moment_is_compared_with_the_last
     poller = rig.poller("document_batches")
     for number in range(3):
         assert poller.poll()
-        assert poller.facts.incremental is True
+        assert poller.status.incremental is True
         assert rig.exact("document_batches")
         rig.clock.now += 60
         rig.world.add("document_batches", document_batch(f"rb_new_{number}", rig.clock.now))
@@ -190,7 +189,7 @@ def test_a_list_that_turns_round_where_the_top_does_not_show_it_is_found_out_by_
     rig.clock.now += 60
     rig.world.add("document_batches", document_batch("rb_new", rig.clock.now, destinations=FAILED))
     assert poller.poll()
-    assert poller.facts.incremental is True
+    assert poller.status.incremental is True
     assert rig.exact("document_batches")
     assert rig.events("document_batches") == {FAILURES: 1, ("inkit_batches_finished_total", "document", "completed"): 1}
 
@@ -360,7 +359,7 @@ def test_whatever_a_record_holds_it_costs_at_most_itself(rig: Rig, system: str, 
     rig.mock_api.faults.add(faults.raw(json.dumps(body).encode()))
     poller = rig.poller("document_batches" if system == "inkit" else "batches")
     assert poller.poll()
-    assert poller.facts.finished >= 1
+    assert poller.status.finished >= 1
     assert sum(rig.own(poller).rejected.values()) >= len(ODD)
 
 

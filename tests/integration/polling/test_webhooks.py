@@ -12,7 +12,7 @@ import pytest
 
 from exporter.cli.webhooks import made
 from exporter.client.retry import ATTEMPTS
-from exporter.demo import faults
+from exporter.demo.faults import Fault
 from exporter.demo.items import document_batch, generations
 from exporter.exposition.catalog import catalog
 from exporter.exposition.scrape import Exposition
@@ -24,6 +24,7 @@ from exporter.web.routes import Probes
 from exporter.web.server.connection import DEFAULTS
 from exporter.web.server.listen import listen
 from exporter.web.server.server import Server
+from tests.support import faults
 from tests.support.at_work import Program
 from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import Rig
@@ -68,7 +69,7 @@ class Served(Program):
 
     def _is_idle(self) -> bool:
         engine = self.scheduler.engine
-        return not any(engine.tasks_of(line.over) for line in self.lines) and not self.scheduler.overdue
+        return not any(engine.tasks_of(pipeline.over) for pipeline in self.pipelines) and not self.scheduler.overdue
 
 
 @contextlib.contextmanager
@@ -78,10 +79,10 @@ def serving(rig: Rig, folder: Path, webhook: bool = True) -> Iterator[Served]:
     webhooks, use = made(asking(program.scheduler), program.live.webhooks)
     accounts = program.accounts(production="webhook: {secret_file: secret}" if webhook else "", other="")
     use(accounts)
-    exposition = Exposition(rig.board, catalog(families()), program.live.registry)
+    exposition = Exposition(rig.store, catalog(families()), program.live.registry)
     sockets = listen("127.0.0.1:0")
     program.place = sockets[0].getsockname()[:2]
-    app = App(exposition, rig.board, Probes(lambda: True, lambda: None), webhooks=webhooks)
+    app = App(exposition, rig.store, Probes(lambda: True, lambda: None), webhooks=webhooks)
     server = Server(app, sockets, DEFAULTS)
     with contextlib.ExitStack() as ending:
         ending.callback(program.end)
@@ -140,7 +141,7 @@ def test_who_can_not_sign_brings_no_poll(rig: Rig, served: Served, account: str,
     ids=["500", "401", "429", "reset"],
 )
 def test_an_api_that_is_down_is_asked_once_more_and_then_as_if_no_webhooks_came(
-    rig: Rig, served: Served, fault: faults.Fault, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, served: Served, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nothing but the failed poll keeps others from being asked for.
     monkeypatch.setattr(schedule, "ASKED_POLLS", math.inf)
@@ -148,8 +149,10 @@ def test_an_api_that_is_down_is_asked_once_more_and_then_as_if_no_webhooks_came(
     rig.mock_api.faults.add(fault)
     before = served.settled()
     assert served.post() == 202
-    pollers = [poller for line in served.lines if line.account.name == "production" for poller in line.pollers]
-    eventually(lambda: all(poller.facts.up is False for poller in pollers))
+    pollers = [
+        poller for pipeline in served.pipelines if pipeline.account.name == "production" for poller in pipeline.pollers
+    ]
+    eventually(lambda: all(poller.status.up is False for poller in pollers))
     asked = served.settled()
     assert asked - before <= ATTEMPTS * len(COLLECTORS)
     for _ in range(10):
@@ -161,8 +164,7 @@ def test_who_is_told_to_wait_waits_however_many_webhooks_come(rig: Rig, served: 
     rig.mock_api.faults.add(faults.status(429, {"Retry-After": "100"}))
     before = served.settled()
     assert served.post() == 202
-    limiters = served.shared.limiters
-    eventually(lambda: limiters.held_for("production") > 50)
+    eventually(lambda: served.paused_for("production") > 50)
     eventually(lambda: served.scheduler.workers.busy == 0)
     asked = len(rig.mock_api.requests)
     assert asked - before <= len(COLLECTORS)

@@ -94,7 +94,7 @@ def test_at_its_end_the_file_alone_is_a_complete_copy(rig: Rig, tmp_path: Path, 
         rules = Rules.of(sources()["inkit"].families)
         with state.records("prod", "document_batches", rules) as records:
             assert list(records.get(["rb_1"])) == ["rb_1"]
-            assert records.marks.complete
+            assert records.checkpoint.complete
 
 
 @pytest.mark.parametrize("content", [b"", b"no database " * 1000], ids=["empty", "foreign"])
@@ -107,7 +107,7 @@ def test_only_what_is_not_ours_is_refused_and_it_is_left_as_it_was(rig: Rig, tmp
     assert (str(path) in done.stderr) is bool(content)
 
 
-def test_neither_the_token_nor_customers_data_mock_api_any_of_its_files(rig: Rig, tmp_path: Path) -> None:
+def test_neither_the_token_nor_customers_data_is_in_any_of_its_files(rig: Rig, tmp_path: Path) -> None:
     parameters = {"name": "CANARY-PERSON"}
     rig.world.add("invocations", invocation("rend_1", time.time(), merge_parameters=parameters, name="CANARY-NAME"))
     arguments = config(rig, tmp_path)

@@ -6,22 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import environment, patience
+from tests.support import environment
 from tests.support.patience import ends_of_logs, eventually, in_haste
 
 
-def test_what_never_comes_is_named_with_what_was_seen_last_and_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "GENEROUS", 0.0)
+def test_what_never_comes_is_named_with_what_was_seen_last_and_a_report() -> None:
     seen: list[str] = []
     with pytest.raises(AssertionError) as caught:
-        eventually(lambda: seen, lambda: "the log")
+        eventually(lambda: seen, lambda: "the log", seconds=0.0)
     assert str(caught.value).startswith("not within 0 seconds: eventually(lambda: seen, ")
     assert str(caught.value).endswith("\nlast: []\nthe log")
 
 
-def test_what_has_come_when_the_time_is_over_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "GENEROUS", -1.0)
-    assert eventually(lambda: "found") == "found"
+def test_what_has_come_when_the_time_is_over_is_found() -> None:
+    assert eventually(lambda: "found", seconds=-1.0) == "found"
 
 
 def test_the_ends_of_all_logs_in_a_folder_are_shown(tmp_path: Path) -> None:

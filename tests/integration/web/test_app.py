@@ -191,7 +191,7 @@ def test_below_a_proxy_s_prefix_every_link_leads_to_the_exporter(path: str, tele
     prefix = "https://proxy.example/batch-exporter"
     program = Program(telemetry_path)
     for collector in with_problems().snapshot.collectors:
-        program.board.publish(collector)
+        program.store.publish(collector)
     with serving(program) as place:
         reader = Reader(ask(place, "GET", path)[1].decode())
         links = [element["href"] for element in reader.attributes("a")]
@@ -211,9 +211,9 @@ def test_the_runbooks_are_a_page_like_the_others(place: Place) -> None:
 
 
 def test_failed_records_are_chosen_by_the_query(program: Program, place: Place) -> None:
-    board = program.board
+    store = program.store
     for account in ("x y", "z"):
-        board.publish(CollectorSnapshot(account, "inkit", "c", failures=(failure(f"rb_{account[0]}", 1.0, "box"),)))
+        store.publish(CollectorSnapshot(account, "inkit", "c", failures=(failure(f"rb_{account[0]}", 1.0, "box"),)))
 
     def ids(query: str) -> list[str]:
         body = ask(place, "GET", f"/failures?format=json&{query}")[1]
@@ -358,7 +358,7 @@ class Slow(Exposition):
     """An exposition that renders only when it may."""
 
     def __init__(self, program: Program, may: threading.Event) -> None:
-        super().__init__(program.board, [], CollectorRegistry())
+        super().__init__(program.store, [], CollectorRegistry())
         self._may = may
 
     def render(self, accept: str = "", accept_encoding: str = "", names: Sequence[str] = ()) -> Scrape:
@@ -373,7 +373,7 @@ def test_a_scrape_and_a_page_that_take_long_keep_no_probe_and_not_each_other_wai
         assert may_show.wait(GENEROUS)
 
     exposition = Slow(program, may_scrape)
-    program.app = App(exposition, program.board, Probes(lambda: True, lambda: None, reload_failed))
+    program.app = App(exposition, program.store, Probes(lambda: True, lambda: None, reload_failed))
     with serving(program) as place, ThreadPoolExecutor(3) as pool:
         page, *scrapes = (pool.submit(ask, place, "GET", path) for path in ("/", "/metrics", "/metrics"))
         try:

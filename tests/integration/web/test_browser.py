@@ -20,16 +20,16 @@ _PHONES = 700
 
 
 def overflowing() -> SnapshotStore:
-    """Return a board whose names are as long as possible."""
-    board = SnapshotStore()
+    """Return a snapshot store whose names are as long as possible."""
+    store = SnapshotStore()
     failure = Failure(LONG, NOW, NOW, tuple(f"{LONG[:60]}{number}" for number in range(9)), ("failed",), "", LONG)
-    board.publish(CollectorSnapshot(LONG[:63], "inkit", "document_batches", failures=(failure,)))
-    return board
+    store.publish(CollectorSnapshot(LONG[:63], "inkit", "document_batches", failures=(failure,)))
+    return store
 
 
-BOARDS = {"with_problems": with_problems, "calm": calm, "overflowing": overflowing}
+STORES = {"with_problems": with_problems, "calm": calm, "overflowing": overflowing}
 VIEWS = pytest.mark.parametrize(
-    ("board", "path"),
+    ("store", "path"),
     [
         ("with_problems", "/"),
         ("with_problems", "/failures"),
@@ -51,7 +51,7 @@ def browser() -> Iterator["Browser"]:
 @pytest.fixture(scope="module")
 def urls() -> Iterator[Mapping[str, str]]:
     with contextlib.ExitStack() as all_of_them:
-        yield {name: all_of_them.enter_context(showing(make())) for name, make in BOARDS.items()}
+        yield {name: all_of_them.enter_context(showing(make())) for name, make in STORES.items()}
 
 
 @pytest.fixture
@@ -62,18 +62,18 @@ def page_with_problems(urls: Mapping[str, str]) -> str:
 @VIEWS
 @pytest.mark.parametrize(("scheme", "size"), [("light", DESK), ("dark", PHONE)], ids=["desk", "phone-in-the-dark"])
 def test_nobody_is_kept_from_reading_it(
-    browser: "Browser", urls: Mapping[str, str], board: str, path: str, scheme: Scheme, size: tuple[int, int]
+    browser: "Browser", urls: Mapping[str, str], store: str, path: str, scheme: Scheme, size: tuple[int, int]
 ) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    with visit(browser, urls[board] + path, scheme, size) as page:
+    with visit(browser, urls[store] + path, scheme, size) as page:
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
 
 
 @VIEWS
-def test_nothing_stands_beyond_the_edge(browser: "Browser", urls: Mapping[str, str], board: str, path: str) -> None:
-    with visit(browser, urls[board] + path) as page:
+def test_nothing_stands_beyond_the_edge(browser: "Browser", urls: Mapping[str, str], store: str, path: str) -> None:
+    with visit(browser, urls[store] + path) as page:
         for width in (320, 390, _PHONES, 900, 1280):
             page.set_viewport_size({"width": width, "height": 800})
             assert page.evaluate("document.documentElement.scrollWidth") <= width

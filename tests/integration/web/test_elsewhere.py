@@ -22,8 +22,8 @@ class Replica(Program):
         self.asked: list[tuple[Collection[str], Collection[str]]] = []
         self.answers = threading.Event()
         self.answers.set()
-        self.board.publish(CollectorSnapshot("here", "inkit", "runs", failures=(failure("r_here", 120),)))
-        self.app = App(self.exposition, self.board, Probes(lambda: True, lambda: None, elsewhere=self.find))
+        self.store.publish(CollectorSnapshot("here", "inkit", "runs", failures=(failure("r_here", 120),)))
+        self.app = App(self.exposition, self.store, Probes(lambda: True, lambda: None, elsewhere=self.find))
 
     def find(self, here: Collection[str], asked: Collection[str]) -> Elsewhere:
         self.asked.append((set(here), set(asked)))

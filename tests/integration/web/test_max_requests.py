@@ -35,7 +35,7 @@ class Slow(Program):
             return render(accept, accept_encoding, names)
 
         self.exposition.render = waiting  # type: ignore[method-assign]
-        self.app = App(self.exposition, self.board, WELL, telemetry_path=path, max_requests=most)
+        self.app = App(self.exposition, self.store, WELL, telemetry_path=path, max_requests=most)
 
 
 @contextlib.contextmanager
@@ -98,7 +98,7 @@ def test_0_is_no_limit() -> None:
 
 def test_clients_that_do_not_read_what_they_asked_for_keep_no_scraper_out() -> None:
     program = long_winded()
-    program.app = App(program.exposition, program.board, WELL, max_requests=1)
+    program.app = App(program.exposition, program.store, WELL, max_requests=1)
     with serving(program) as place, contextlib.ExitStack() as clients:
         for _ in range(5):
             client = clients.enter_context(connect(place, 4096))

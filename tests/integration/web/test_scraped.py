@@ -23,11 +23,11 @@ def program() -> Program:
 def test_an_answered_scrape_is_noted_with_the_time_when_it_began(program: Program, headers: dict[str, str]) -> None:
     with serving(program) as place:
         for _ in range(2):
-            before, last = ticks(), program.board.last_scrape
+            before, last = ticks(), program.store.last_scrape
             assert ask(place, "GET", "/metrics", **headers)[0].status == 200
-            eventually(lambda last=last: program.board.last_scrape != last)  # type: ignore[misc]
-            assert program.board.last_scrape is not None
-            assert before <= program.board.last_scrape <= ticks()
+            eventually(lambda last=last: program.store.last_scrape != last)  # type: ignore[misc]
+            assert program.store.last_scrape is not None
+            assert before <= program.store.last_scrape <= ticks()
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_nothing_else_is_a_scrape(program: Program, method: str, path: str, head
     with serving(program) as place:
         ask(place, method, path, **headers)
         ask(place, "GET", "/-/healthy")
-    assert program.board.last_scrape is None
+    assert program.store.last_scrape is None
 
 
 def test_an_answer_that_a_client_gave_up_is_no_scrape() -> None:
@@ -56,7 +56,7 @@ def test_an_answer_that_a_client_gave_up_is_no_scrape() -> None:
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
             assert client.recv(1000)
         ask(place, "GET", "/-/healthy")
-    assert program.board.last_scrape is None
+    assert program.store.last_scrape is None
 
 
 def test_over_tls_it_is_the_same(program: Program, tmp_path: Path, certificates: Path) -> None:
@@ -71,7 +71,7 @@ def test_over_tls_it_is_the_same(program: Program, tmp_path: Path, certificates:
             f"https://localhost:{place[1]}/metrics", context=context, timeout=GENEROUS
         ) as answer:
             assert answer.read()
-        eventually(lambda: program.board.last_scrape is not None)
+        eventually(lambda: program.store.last_scrape is not None)
 
 
 @pytest.mark.parametrize("query", ["", "?name[]=live&name[]=inkit_batches"])
@@ -81,7 +81,7 @@ def test_a_scrape_that_took_until_others_may_own_the_accounts_is_answered_withou
     """Rendering takes a while, and the program may be stopped meanwhile."""
 
     def stopped() -> float:
-        program.board.exposed_until = lambda: ticks() - 1.0
+        program.store.exposed_until = lambda: ticks() - 1.0
         return 1.0
 
     with serving(program) as place:

@@ -139,7 +139,7 @@ class Cell:
 
     def _recover(self, scene: Scene, before: Counter[Key]) -> None:
         """Assert that all values are exact again after the fault, and that each event was counted once."""
-        assert scene.poll(), f"the first poll after the fault fails: {scene.poller.facts.error}"
+        assert scene.poll(), f"the first poll after the fault fails: {scene.poller.status.error}"
         until = scene.life.events()
         # Records created before the first complete reading are old in an account without the list.
         scene.clocks.true += 10
@@ -147,7 +147,7 @@ class Cell:
         since = scene.life.events() - until
         for seconds in (HOUR, 0.0, HOUR):
             scene.clocks.true += seconds
-            assert scene.poll(), scene.poller.facts.error
+            assert scene.poll(), scene.poller.status.error
             if seconds == 0 and scene.gauges() == scene.life.gauges():
                 break
         scene.let_counters_rise()

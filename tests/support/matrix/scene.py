@@ -88,9 +88,9 @@ class Scene:
         """Start a program, which ends at once if its state can't be used."""
         try:
             self.state = self.shared or self.resources.enter_context(prepared(self.path))
-            self.board = SnapshotStore()
+            self.store = SnapshotStore()
             families = catalog(self.source.families)
-            self.exposition = Exposition(self.board, families, CollectorRegistry(), clock=self.clocks.ticks)
+            self.exposition = Exposition(self.store, families, CollectorRegistry(), clock=self.clocks.ticks)
             # What the state can't keep starts over.
             self.failed = Counter({reason: n for reason, n in self.failed.items() if reason not in STATE_REASONS})
             self.highest = {key: value for key, value in self.highest.items() if key[-1] not in STATE_REASONS}
@@ -113,12 +113,12 @@ class Scene:
 
     def reload(self) -> None:
         """Poll with a new poller, as after a change of the account's settings."""
-        self._begin(self.poller.facts.going_on())
+        self._begin(self.poller.status.going_on())
         with contextlib.suppress(StateError):
             self.poller.restore()
         self.poller.publish()
 
-    def _begin(self, facts: CollectorStatus) -> None:
+    def _begin(self, status: CollectorStatus) -> None:
         self.runner = Inline(self.pass_time)
         token = Token(self.token_file)
 
@@ -136,7 +136,7 @@ class Scene:
             self.runner,
             self.clocks.wall,
         )
-        board = self.board
+        store = self.store
         self.poller = Poller(
             Collector(
                 self.source.listing(self.watched.kind, self.watched.options),
@@ -146,8 +146,8 @@ class Scene:
             ),
             client,
             self.state,
-            Output(board.publish, lambda: board.last_scrape),
-            facts,
+            Output(store.publish, lambda: store.last_scrape),
+            status,
             Pace(INTERVAL, STALE_AFTER, HOUR),
             clock=self.clocks.wall,
             ticks=self.clocks.ticks,
@@ -173,8 +173,8 @@ class Scene:
     def _note(self, good: bool) -> bool:
         if good:
             self.succeeded_at = self.clocks.true
-        elif self.poller.facts.reason is not None:
-            self.failed[self.poller.facts.reason] += 1
+        elif self.poller.status.reason is not None:
+            self.failed[self.poller.status.reason] += 1
         return good
 
     def cut_off(self, at: int = 2) -> None:
@@ -209,9 +209,9 @@ class Scene:
             counters = ("_total", "_bucket", "_count", "_sum")
             self.highest = {key: value for key, value in found.items() if key[0].endswith(counters)}
         up = found.get(("batch_exporter_up",))
-        assert up is None or bool(up) is self.poller.facts.up, "up is that of the last poll"
+        assert up is None or bool(up) is self.poller.status.up, "up is that of the last poll"
         self.last = found
-        self.board.scraped(started)
+        self.store.scraped(started)
         return found
 
     def shows_gauges(self) -> bool:

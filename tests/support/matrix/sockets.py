@@ -17,8 +17,9 @@ from pathlib import Path
 import trustme
 
 from exporter.client.resolve import SYSTEM, Address, HostResolver
-from exporter.client.transport import RequestLimits, Tls, Transport
+from exporter.client.transport import RequestLimits, Transport
 from exporter.model.record import FetchError
+from exporter.model.tls import TLSConfig
 from tests.support import hosts, tls_server
 from tests.support.matrix.wire import RESPONSE_BYTES
 
@@ -37,7 +38,7 @@ class Way:
     url: str
     timeout: float = _PATIENT
     resolver: HostResolver | None = None
-    tls: Tls | None = None
+    tls: TLSConfig | None = None
 
 
 @contextmanager
@@ -94,7 +95,7 @@ def _tls(name: str = "127.0.0.1", *, trusted: bool = True, days: int = 1) -> Ite
     with tempfile.TemporaryDirectory() as folder, tls_server.served(context) as url:
         known = Path(folder) / "ca.pem"
         (authority if trusted else trustme.CA()).cert_pem.write_to_path(known)
-        yield Way(url, tls=Tls(str(known)))
+        yield Way(url, tls=TLSConfig(known))
 
 
 @contextmanager
@@ -194,7 +195,7 @@ def outcomes() -> Mapping[str, FetchError | None]:
 def _outcome(name: str) -> FetchError | None:
     with WAYS[name][1]() as way:
         transport = Transport(
-            way.tls or Tls(), None, way.resolver or SYSTEM, RequestLimits(response_bytes=RESPONSE_BYTES)
+            way.tls or TLSConfig(), None, way.resolver or SYSTEM, RequestLimits(response_bytes=RESPONSE_BYTES)
         )
         try:
             transport.get(way.url + "/v1/batch", {}, {}, way.timeout)

@@ -146,8 +146,3 @@ def body(change: Callable[[bytes], bytes], content_type: str = "application/json
 def head(headers: Mapping[str, str]) -> Effect:
     """Answer truly, with more headers."""
     return lambda answer: replace(answer, headers={**answer.headers, **headers})
-
-
-def lost(error: FetchError) -> Effect:
-    """Give no answer."""
-    return lambda _: error

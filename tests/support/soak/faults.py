@@ -4,10 +4,9 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from exporter.demo import faults
 from exporter.demo.faults import Fault
 from exporter.demo.http_types import Answer
-from tests.support import hostile
+from tests.support import faults, hostile
 
 Make = Callable[[random.Random, str, str], Fault]
 """Makes a fault from random choices, the token, and a mark that must not get out."""

@@ -12,11 +12,12 @@ import pytest
 from exporter.client import Client, Request, ThreadRunner, retry
 from exporter.client.client import Access
 from exporter.client.rate_limit import RateLimiter
-from exporter.client.transport import Answer, Tls, Transport
-from exporter.demo import faults
+from exporter.client.transport import Answer, Transport
 from exporter.demo.rate_limit import RateLimit, Style
 from exporter.demo.server import MockApi
 from exporter.model.record import FetchError
+from exporter.model.tls import TLSConfig
+from tests.support import faults
 from tests.support.patience import GENEROUS
 from tests.support.rig import NOW, TOKEN, Meter, Pauses, Rig, client
 
@@ -87,7 +88,7 @@ class Slow(Transport):
     """Answers the first request only when it is told to; to the others it says that one more is left."""
 
     def __init__(self) -> None:
-        super().__init__(Tls(), None)
+        super().__init__(TLSConfig(), None)
         self.begun = threading.Event()
         self.end = threading.Event()
 
@@ -109,7 +110,7 @@ def test_requests_under_way_count_as_made() -> None:
     assert transport.begun.wait(GENEROUS)
     asking.get(BATCHES)
     # Of the clock that time passes on meanwhile.
-    assert 5 < limiter.held_for() <= 30
+    assert 5 < limiter.paused_for() <= 30
     transport.end.set()
     first.join(GENEROUS)
 

@@ -13,11 +13,11 @@ from exporter.client import JSON, Client, Request, Stopping
 from exporter.client.client import USER_AGENT
 from exporter.client.memory_budget import MemoryBudget
 from exporter.client.transport import MAX_BODY_BYTES, RequestLimits
-from exporter.demo import faults
 from exporter.demo.faults import Fault
 from exporter.demo.items import document_batch
 from exporter.demo.server import MockApi
 from exporter.model.record import FetchError, Reason
+from tests.support import faults
 from tests.support.patience import GENEROUS
 from tests.support.rig import NOW, TOKEN, Meter, Pauses, Rig, as_it_is, client
 from tests.support.scripted import scripted

@@ -6,9 +6,11 @@ import time
 import pytest
 
 from exporter.client import Client, Request, Stopping
-from exporter.client.transport import Tls, Transport
-from exporter.demo import faults
+from exporter.client.transport import Transport
+from exporter.demo.faults import Fault
 from exporter.model.record import FetchError, Reason
+from exporter.model.tls import TLSConfig
+from tests.support import faults
 from tests.support.patience import GENEROUS
 from tests.support.rig import Pauses, Rig, as_it_is, client
 
@@ -24,7 +26,7 @@ def ended(asking: Client, raised: list[Exception]) -> None:
 
 
 @pytest.mark.parametrize("fault", [faults.hang(), faults.drip(0.1)], ids=["silent", "drips"])
-def test_a_request_under_way_is_cut_off_and_means_the_end_and_no_failure(rig: Rig, fault: faults.Fault) -> None:
+def test_a_request_under_way_is_cut_off_and_means_the_end_and_no_failure(rig: Rig, fault: Fault) -> None:
     rig.mock_api.faults.add(fault)
     wait, raised = Pauses(), list[Exception]()
     asking = client(rig.mock_api.url, deadline=GENEROUS, wait=wait)
@@ -43,7 +45,7 @@ def test_a_request_under_way_is_cut_off_and_means_the_end_and_no_failure(rig: Ri
 
 def test_a_request_that_begins_after_the_end_is_cut_off_too(rig: Rig) -> None:
     rig.mock_api.faults.add(faults.hang())
-    transport = Transport(Tls(), None)
+    transport = Transport(TLSConfig(), None)
     transport.close()
     started = time.monotonic()
     with pytest.raises(FetchError) as caught:

@@ -10,8 +10,9 @@ from exporter.client import Client, Request, ThreadRunner
 from exporter.client.client import Access
 from exporter.client.deadline import Deadline, DeadlineWatcher
 from exporter.client.rate_limit import RateLimiter
-from exporter.client.transport import Answer, Tls, Transport
+from exporter.client.transport import Answer, Transport
 from exporter.model.record import FetchError, Reason
+from exporter.model.tls import TLSConfig
 from tests.support.rig import TOKEN, Meter
 from tests.support.scripted import scripted
 
@@ -27,7 +28,7 @@ def test_a_body_that_ends_with_its_connection_is_cut_off_and_not_taken_for_a_who
     with scripted(head, *body, every=every) as server:
         started = time.monotonic()
         with pytest.raises(FetchError) as caught:
-            Transport(Tls(), None).get(server.url, {}, {}, 0.4)
+            Transport(TLSConfig(), None).get(server.url, {}, {}, 0.4)
         assert caught.value.reason is Reason.TIMEOUT
         assert time.monotonic() - started < 15
 
@@ -55,7 +56,7 @@ def test_a_request_that_has_waited_for_its_turn_has_all_of_its_time_left() -> No
 
     access = Access("http://localhost", "Authorization", lambda: TOKEN, 7.0)
     limiter = RateLimiter(0.001, 1, lambda: now[0])
-    asking = Client(access, Noting(Tls(), None), limiter, Meter(), ThreadRunner(wait))
+    asking = Client(access, Noting(TLSConfig(), None), limiter, Meter(), ThreadRunner(wait))
     for _ in range(3):
         asking.get(Request("/batch", "batch", {}))
     assert now[0] == pytest.approx(2000.0)

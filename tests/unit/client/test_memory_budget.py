@@ -15,9 +15,11 @@ from exporter.client.deadline import Deadline
 from exporter.client.memory_budget import MemoryBudget, Reservation
 from exporter.client.rate_limit import RateLimiter
 from exporter.client.resolve import SYSTEM
-from exporter.client.transport import RequestLimits, Tls, Transport
-from exporter.demo import faults
+from exporter.client.transport import RequestLimits, Transport
+from exporter.demo.faults import Fault
 from exporter.model.record import FetchError, Reason
+from exporter.model.tls import TLSConfig
+from tests.support import faults
 from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import TOKEN, Meter, Pauses, Rig, as_it_is, client
 from tests.support.scripted import scripted
@@ -105,13 +107,13 @@ def test_an_answer_that_was_dropped_without_a_word_keeps_no_other_waiting() -> N
         pytest.param(faults.drip(0.05), id="drips"),
     ],
 )
-def test_however_a_request_ends_its_room_is_free_again(rig: Rig, fault: faults.Fault) -> None:
+def test_however_a_request_ends_its_room_is_free_again(rig: Rig, fault: Fault) -> None:
     budget = MemoryBudget()
     rig.mock_api.faults.add(fault)
     access = Access(rig.mock_api.url, "Token", lambda: TOKEN, 0.5)
     asking = Client(
         access,
-        Transport(Tls(), None, SYSTEM, RequestLimits(budget)),
+        Transport(TLSConfig(), None, SYSTEM, RequestLimits(budget)),
         RateLimiter(1e6, 4, time.monotonic),
         Meter(),
         ThreadRunner(Pauses()),
@@ -175,7 +177,7 @@ def test_answers_are_as_much_smaller_as_the_largest_one_must_be(most: int | None
     limits = RequestLimits(response_bytes=1024)
     with scripted(padded(1025)) as server:
         access = Access(server.url, "Token", lambda: TOKEN, GENEROUS)
-        transport = Transport(Tls(), None, SYSTEM, limits)
+        transport = Transport(TLSConfig(), None, SYSTEM, limits)
         asking = Client(access, transport, RateLimiter(1e6, 4, time.monotonic), Meter(), ThreadRunner(Pauses()))
         with pytest.raises(FetchError, match=rf"^the answer is larger than {allowed} bytes$") as caught:
             asking.get(Request("/batch", "/batch", most=most))
@@ -184,5 +186,5 @@ def test_answers_are_as_much_smaller_as_the_largest_one_must_be(most: int | None
 
 def test_an_answer_that_is_as_large_as_the_limits_allow_is_read() -> None:
     with scripted(padded(1024)) as server:
-        transport = Transport(Tls(), None, SYSTEM, RequestLimits(response_bytes=1024))
+        transport = Transport(TLSConfig(), None, SYSTEM, RequestLimits(response_bytes=1024))
         assert len(transport.get(server.url, {}, {}, GENEROUS).body) == 1024

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from exporter.client import Client, Request, Stopping, ThreadRunner
 from exporter.client.client import Access
 from exporter.client.rate_limit import RateLimiter
-from exporter.client.transport import Answer, Tls, Transport
+from exporter.client.transport import Answer, Transport
+from exporter.model.tls import TLSConfig
 from tests.support.patience import GENEROUS, eventually
 from tests.support.rig import Meter
 
@@ -42,7 +43,7 @@ class Recorder(Transport):
     """Answers at once, and remembers when it was asked."""
 
     def __init__(self, clock: Callable[[], float], answer: Callable[[], object] = lambda: None) -> None:
-        super().__init__(Tls(), None)
+        super().__init__(TLSConfig(), None)
         self.begun: list[float] = []
         self._clock = clock
         self._answer = answer

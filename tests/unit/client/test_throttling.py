@@ -11,9 +11,9 @@ from exporter.client import throttling
 from exporter.client.error_response import response_error
 from exporter.client.request import Request
 from exporter.client.retry import RETRY_AFTER_MAX_SECONDS
-from exporter.demo import faults
 from exporter.model.record import FetchError, Reason
 from exporter.polling.collector.server_limits import is_refusal
+from tests.support import faults
 from tests.support.rig import NOW, Pauses, Rig, client
 
 BATCHES = Request("/batches", "/batches")

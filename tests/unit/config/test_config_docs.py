@@ -13,9 +13,10 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from exporter.config import Account, ConfigError, Polling, TLSConfig, json_schema, load, schema
+from exporter.config import Account, ConfigError, Polling, json_schema, load, schema
 from exporter.config.source import yaml_document
 from exporter.model.system import System
+from exporter.model.tls import TLSConfig
 from exporter.systems import sources
 from tests.support.paths import ROOT
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from exporter.config import Account, TLSConfig, Token, WebhookSecret
+from exporter.config import Account, Token, WebhookSecret
 from exporter.config.diff import Changes, changes
+from exporter.model.tls import TLSConfig
 from tests.support.accounts import account
 
 OTHER: dict[str, object] = {

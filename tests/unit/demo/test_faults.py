@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from exporter.demo import faults
 from exporter.demo.faults import Fault, ListFaults
 from exporter.demo.items import invocation
 from exporter.demo.server import MockApi
 from exporter.demo.world import World
+from tests.support import faults
 from tests.support.api_clients import TOKEN, Client
 from tests.support.patience import GENEROUS
 from tests.support.rig import NOW, Clock

@@ -25,10 +25,10 @@ NIGHT = 8 * 3600.0
 
 
 def test_what_was_read_before_a_night_in_suspension_is_stale_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    board = SnapshotStore()
+    store = SnapshotStore()
     data = {FAMILY.name: Block(b"inkit_batches 1\n")}
-    board.publish(CollectorSnapshot("a", "inkit", "c", data, fresh_until=ticks() + 600))
-    scrapes = Exposition(board, [FAMILY], CollectorRegistry())
+    store.publish(CollectorSnapshot("a", "inkit", "c", data, fresh_until=ticks() + 600))
+    scrapes = Exposition(store, [FAMILY], CollectorRegistry())
     assert b"inkit_batches 1" in b"".join(scrapes.render().chunks)
     asleep = time.clock_gettime
     monkeypatch.setattr(time, "clock_gettime", lambda clock: asleep(clock) + NIGHT * (clock == time.CLOCK_BOOTTIME))

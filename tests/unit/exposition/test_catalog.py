@@ -235,10 +235,10 @@ def test_the_oldest_in_flight_is_absent_where_nothing_is() -> None:
 
 
 def test_folded_series_of_several_collectors_add_up() -> None:
-    board = SnapshotStore()
-    live = SelfMetrics("1", "abc", board)
+    store = SnapshotStore()
+    live = SelfMetrics("1", "abc", store)
     for collector, folded in (("a", 5), ("b", 2), ("a", 3), ("c", 0)):
-        board.publish(CollectorSnapshot("prod", "inkit", collector, folded={"x": folded, "y": 0}))
+        store.publish(CollectorSnapshot("prod", "inkit", collector, folded={"x": folded, "y": 0}))
     [folds] = [metric for metric in live.registry.collect() if metric.name == "batch_exporter_series_folded"]
     assert [(sample.labels, sample.value) for sample in folds.samples] == [({"account": "prod", "family": "x"}, 5)]
 

@@ -43,7 +43,7 @@ def test_families_come_in_the_order_of_the_catalog_each_with_one_header_and_all_
 
 def test_a_family_without_a_sample_is_left_out_with_its_header(scene: Scene) -> None:
     snapshot = CollectorSnapshot("a", "inkit", "invocations", {"inkit_batches": Block(b"")}, 200.0)
-    scene.board.publish(snapshot)
+    scene.store.publish(snapshot)
     assert not [name for name in families_of(scene.text()) if name.startswith(("inkit", "batch_exporter"))]
 
 
@@ -144,7 +144,7 @@ def test_openmetrics_ends_once_and_text_does_not(scene: Scene) -> None:
     assert "# EOF" not in scene.text()
 
 
-def test_an_empty_board_is_a_valid_answer_in_both_formats(scene: Scene) -> None:
+def test_an_empty_store_is_a_valid_answer_in_both_formats(scene: Scene) -> None:
     assert families_of(scene.text())[0] == "api_requests_total"
     assert next(iter(parse_openmetrics(scene.openmetrics()))).name == "api_requests"
 
@@ -165,7 +165,7 @@ def test_gzip_is_one_member_and_the_same_bytes_as_without(scene: Scene, accept: 
 @given(st.binary(), st.text(st.characters(max_codepoint=0x2FF, exclude_characters="\r")))
 def test_whatever_the_lines_are_gzip_carries_them(lines: bytes, text: str) -> None:
     scene = Scene()
-    scene.board.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, {UP.name: Block(lines)}))
+    scene.store.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, {UP.name: Block(lines)}))
     Gauge("g", "G.", ("text",), registry=scene.registry).labels(text).set(1)
     plain = body(scene.exposition.render("", ""))
     assert gzip.decompress(body(scene.exposition.render("", "gzip"))) == plain

@@ -63,7 +63,7 @@ def test_a_family_is_compressed_again_only_when_a_line_of_it_has_changed(scene: 
 
     def publish(lines: bytes, number: int) -> None:
         data = {BATCHES.name: Block(lines), **blocks((UP, Sample(("a",), number)))}
-        scene.board.publish(CollectorSnapshot("a", "inkit", "c", data, 200.0))
+        scene.store.publish(CollectorSnapshot("a", "inkit", "c", data, 200.0))
 
     publish(NOISE, 1)
     first = large()
@@ -77,7 +77,7 @@ def test_a_family_is_compressed_again_only_when_a_line_of_it_has_changed(scene: 
 
 def test_a_family_is_kept_too_when_all_collectors_are_stale(scene: Scene) -> None:
     status = {UP.name: Block(NOISE)}
-    scene.board.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, status))
+    scene.store.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, status))
     first = max(scene.exposition.render("", "gzip").chunks, key=len)
     scene.clock.now += 10
     assert max(scene.exposition.render("", "gzip").chunks, key=len) is first
@@ -87,7 +87,7 @@ def test_a_family_is_kept_too_when_all_collectors_are_stale(scene: Scene) -> Non
 def test_when_a_line_changes_only_its_neighbors_are_compressed_again(scene: Scene, accept: str) -> None:
     def publish(place: int, number: int) -> None:
         line = f"api_up {number} {NOISE[place : place + 10_000].hex()}\n".encode()
-        scene.board.publish(CollectorSnapshot(f"{place}", "inkit", "c", {}, 0.0, {UP.name: Block(line)}))
+        scene.store.publish(CollectorSnapshot(f"{place}", "inkit", "c", {}, 0.0, {UP.name: Block(line)}))
 
     def compressed() -> list[bytes]:
         return list(scene.exposition.render(accept, "gzip").chunks)
@@ -107,7 +107,7 @@ def test_a_family_is_divided_again_when_its_lines_have_become_longer(scene: Scen
     for size in (1, 10_000):
         for place in range(100):
             block = Block(f"api_up {NOISE[place : place + size].hex()}\n".encode())
-            scene.board.publish(CollectorSnapshot(f"{place}", "inkit", "c", {}, 0.0, {UP.name: block}))
+            scene.store.publish(CollectorSnapshot(f"{place}", "inkit", "c", {}, 0.0, {UP.name: block}))
         assert len(list(scene.exposition.render(accept, "gzip").chunks)) == (
             3 if size == 1 else pytest.approx(30, abs=10)
         )
@@ -116,7 +116,7 @@ def test_a_family_is_divided_again_when_its_lines_have_become_longer(scene: Scen
 @FORMATS
 def test_a_scrape_without_compression_shares_the_lines_of_the_snapshot(scene: Scene, accept: str) -> None:
     lines = {BATCHES.name: Block(NOISE)}
-    scene.board.publish(CollectorSnapshot("a", "inkit", "c", lines, 200.0))
+    scene.store.publish(CollectorSnapshot("a", "inkit", "c", lines, 200.0))
     chunks = scene.exposition.render(accept, "").chunks
     assert any(chunk is NOISE for chunk in chunks)
 
@@ -126,7 +126,7 @@ def test_a_scrape_without_compression_shares_the_lines_of_the_snapshot(scene: Sc
 def test_scrapes_at_once_beside_polls_are_each_of_one_snapshot(scene: Scene, accept: str, encoding: str) -> None:
     def publish(number: int) -> None:
         data = blocks((BATCHES, Sample(("a",), number)), (FINISHED, Sample(("a",), number)))
-        scene.board.publish(CollectorSnapshot("a", "inkit", "c", data, 200.0))
+        scene.store.publish(CollectorSnapshot("a", "inkit", "c", data, 200.0))
 
     def scrape(_: int) -> tuple[list[bytes], bool]:
         content = body(scene.exposition.render(accept, encoding))
@@ -178,10 +178,10 @@ def test_live_metrics_are_not_older_than_the_snapshot_beside_them(scene: Scene) 
     assert "api_requests_total 1.0" in scene.text()
 
 
-def test_live_metrics_are_rendered_at_once_where_the_board_is_renewed(scene: Scene) -> None:
+def test_live_metrics_are_rendered_at_once_where_the_store_is_renewed(scene: Scene) -> None:
     scene.text()
     scene.requests.inc()
-    scene.board.renew()
+    scene.store.renew()
     assert "api_requests_total 1.0" in scene.text()
 
 
@@ -199,7 +199,7 @@ def test_a_histogram_of_the_live_registry_is_kept_whole_by_one_of_its_names(scen
 @pytest.mark.parametrize("count", [499, 500, 1_001])
 def test_a_family_of_many_collectors_is_compressed_in_batches_and_is_the_same(scene: Scene, count: int) -> None:
     for number in range(count):
-        scene.board.publish(CollectorSnapshot(f"{number}", "inkit", "c", {}, 0.0, blocks((UP, Sample(("a",), number)))))
+        scene.store.publish(CollectorSnapshot(f"{number}", "inkit", "c", {}, 0.0, blocks((UP, Sample(("a",), number)))))
     plain = body(scene.exposition.render("", ""))
     assert gzip.decompress(body(scene.exposition.render("", "gzip"))) == plain
     assert plain.count(b"\nbatch_exporter_up{") == count
@@ -219,9 +219,9 @@ def test_only_a_cached_scrape_is_kept(scene: Scene, accept: str, encoding: str) 
 @ENCODINGS
 def test_what_was_made_for_a_format_is_freed_when_nobody_asks_for_it_any_more(scene: Scene, encoding: str) -> None:
     lines = Block(bytes(NOISE))
-    scene.board.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, {UP.name: lines}))
+    scene.store.publish(CollectorSnapshot("a", "inkit", "c", {}, 0.0, {UP.name: lines}))
     scene.exposition.render("", encoding)
-    scene.board.arrange([])
+    scene.store.arrange([])
     del lines
     held = sys.getrefcount(NOISE)
     for _ in range(3):
@@ -265,12 +265,12 @@ def test_whatever_happens_between_scrapes_each_is_what_a_new_exposition_returns(
             blocks((family, Sample((account,), number, exemplar))) if wanted else {}
             for wanted, (family, exemplar) in zip(has, rows, strict=True)
         )
-        scene.board.publish(CollectorSnapshot(account, "inkit", "c", gauges, fresh_until, status, counters=counters))
+        scene.store.publish(CollectorSnapshot(account, "inkit", "c", gauges, fresh_until, status, counters=counters))
 
     for event in [*events, "", OPENMETRICS_ONLY]:
         match event:
             case str():
-                anew = Exposition(scene.board, FAMILIES, scene.registry, scene.clock)
+                anew = Exposition(scene.store, FAMILIES, scene.registry, scene.clock)
                 for encoding, names in [("", ()), ("gzip", ()), ("", (FINISHED.name,))]:
                     # Compressed, they may be divided in another way.
                     assert plain(scene.exposition.render(event, encoding, names)) == plain(
@@ -279,7 +279,7 @@ def test_whatever_happens_between_scrapes_each_is_what_a_new_exposition_returns(
             case float():
                 scene.clock.now = event
             case list():
-                scene.board.arrange([(account, "c") for account in event])
+                scene.store.arrange([(account, "c") for account in event])
             case _:
                 publish(*event)
 

@@ -33,13 +33,13 @@ def test_from_that_moment_on_no_account_is_shown_and_afterwards_all_are(
     scene: Scene, accept: str, encoding: str, names: tuple[str, ...]
 ) -> None:
     scene.publish("a", 1)
-    scene.board.exposed_until = lambda: 100.2
+    scene.store.exposed_until = lambda: 100.2
     assert shown(scene, accept, encoding, names)
     scene.clock.now = 100.2
     assert not shown(scene, accept, encoding, names)
-    scene.board.exposed_until = lambda: 101.2
+    scene.store.exposed_until = lambda: 101.2
     assert shown(scene, accept, encoding, names)
-    scene.board.exposed_until = lambda: 100.0
+    scene.store.exposed_until = lambda: 100.0
     assert not shown(scene, accept, encoding, names), "the moment may be brought forward"
 
 
@@ -57,7 +57,7 @@ class Slow:
 @pytest.mark.parametrize("names", [(), ("batch_exporter_up", "slow")])
 def test_a_scrape_that_took_until_after_that_moment_may_not_be_sent(scene: Scene, names: tuple[str, ...]) -> None:
     scene.publish("a", 1)
-    scene.board.exposed_until = lambda: 110.0
+    scene.store.exposed_until = lambda: 110.0
     slow = Slow(scene.clock)
     scene.registry.register(slow)
     slow.until = 109.9

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.model.iso_time import iso_time
+from exporter.model.iso_time import format_iso_time
 
 
 @pytest.mark.parametrize(
@@ -20,15 +20,15 @@ from exporter.model.iso_time import iso_time
     ],
 )
 def test_a_time_is_written_to_the_second_and_one_beyond_the_calendar_as_its_end(seconds: float, written: str) -> None:
-    assert iso_time(seconds) == written
+    assert format_iso_time(seconds) == written
 
 
 def test_a_time_may_be_written_to_the_millisecond() -> None:
-    assert iso_time(1767323045.678, "milliseconds") == "2026-01-02T03:04:05.678Z"
+    assert format_iso_time(1767323045.678, "milliseconds") == "2026-01-02T03:04:05.678Z"
 
 
 @given(st.floats(allow_nan=False))
 def test_any_number_is_written_as_a_time(seconds: float) -> None:
-    written = iso_time(seconds)
+    written = format_iso_time(seconds)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", written)
     datetime.fromisoformat(written)

@@ -38,9 +38,9 @@ class Scene:
     def __init__(self) -> None:
         self.now = 1_000.0
         self.published: list[CollectorSnapshot] = []
-        self.facts = CollectorStatus("prod", "inkit", "invocations", poll_interval=60.0)
+        self.status = CollectorStatus("prod", "inkit", "invocations", poll_interval=60.0)
         output = Output(self.published.append, lambda: None)
-        self.publisher = Publisher(output, self.facts, Pace(60.0, 600.0, 3600.0), FEEDS, ticks=lambda: self.now)
+        self.publisher = Publisher(output, self.status, Pace(60.0, 600.0, 3600.0), FEEDS, ticks=lambda: self.now)
 
     def poll(self, totals: Sums, stuck: int = 0, soon: tuple[float, ...] = ()) -> CollectorSnapshot:
         self.now += 60.0
@@ -48,8 +48,8 @@ class Scene:
         self.publisher.fresh()
         self.publisher.note_stuck(stuck, soon)
         self.publisher.render_gauges()
-        self.facts.up, self.facts.backfilling = True, False
-        self.facts.last_success, self.facts.last_duration = self.now, self.now / 1000
+        self.status.up, self.status.backfilling = True, False
+        self.status.last_success, self.status.last_duration = self.now, self.now / 1000
         self.publisher.update()
         return self.published[-1]
 
@@ -66,7 +66,7 @@ def totals(number: int = 1) -> Sums:
 
 
 def lines(snapshot: CollectorSnapshot) -> dict[str, Block]:
-    return {**snapshot.gauges, **snapshot.counters, **snapshot.status}
+    return {**snapshot.gauges, **snapshot.counters, **snapshot.status_gauges}
 
 
 def rendered_again(before: CollectorSnapshot, after: CollectorSnapshot) -> set[str]:
@@ -88,7 +88,7 @@ def test_a_rise_between_polls_renders_no_row_about_polling() -> None:
     before = scene.poll(totals())
     scene.publisher.totals = totals(2)
     scene.publisher.update()
-    assert {name for name in rendered_again(before, scene.published[-1]) if name in before.status} == set()
+    assert {name for name in rendered_again(before, scene.published[-1]) if name in before.status_gauges} == set()
     assert b'status="failed"} 2.0' in scene.published[-1].counters["inkit_invocations_finished_total"].text
 
 
@@ -142,26 +142,26 @@ def test_whatever_changes_what_is_published_is_what_rendering_everything_gives(
     scene, shape = Scene(), Shape(FEEDS)
     before = Counters({}, frozenset(), {}, {})
     for known, stuck, soon, state_error, later in steps:
-        facts = scene.facts
+        status = scene.status
         if state_error:
-            facts.count_state_error(Reason.STATE)
+            status.count_state_error(Reason.STATE)
         snapshot = scene.poll(known, stuck, tuple(soon))
-        shown = gauges(shape, facts, known).blocks
+        shown = gauges(shape, status, known).blocks
         if later:
             scene.now += 45.0
             scene.publisher.update()
             snapshot = scene.published[-1]
-            shown = {**shown, **fresh_blocks(facts)}
-            assert facts.stuck == stuck + soon.count(30.0)
-        counted, published = facts.state_errors, facts.state_errors_published
+            shown = {**shown, **fresh_blocks(status)}
+            assert status.stuck == stuck + soon.count(30.0)
+        counted, published = status.state_errors, status.state_errors_published
         of_state = {
             POLL_ERRORS.key(reason.value): CounterState(counted[reason], published[reason]) for reason in STATE_REASONS
         }
-        before = counters(shape, facts, replace(known, counters={**known.counters, **of_state}), before.series)
+        before = counters(shape, status, replace(known, counters={**known.counters, **of_state}), before.series)
         assert snapshot.gauges == shown
         assert snapshot.counters == before.blocks
-        assert snapshot.status == status_blocks(facts)
-        assert snapshot.health == facts
+        assert snapshot.status_gauges == status_blocks(status)
+        assert snapshot.status == status
 
 
 OPEN = Family("x_total", "counter", "X.", ("account", "status", "flow"), {"invocations": {"status": ("ok", "bad")}})

@@ -16,10 +16,10 @@ def record(name: str, created_at: float = 0.0, workflow: str | None = None, **fa
     return Record(name, created_at, True, {("c", place, "failed"): n for place, n in failed.items()}, workflow=workflow)
 
 
-def see(state: State, seen: Iterable[Record], at: float = 10.0, news_since: float | None = 0.0) -> list[Failed]:
+def see(state: State, seen: Iterable[Record], at: float = 10.0, watermark: float | None = 0.0) -> list[Failed]:
     """Return what is kept after a poll that has seen these records."""
     with state.records("prod", "x", RULES) as records:
-        records.apply(seen, Observation(at, news_since))
+        records.apply(seen, Observation(at, watermark))
         return list(records.failures.all())
 
 
@@ -39,8 +39,8 @@ def test_one_that_fails_bit_by_bit_is_one_with_all_of_it_and_the_last_time(state
 
 
 def test_what_was_no_new_event_is_not_among_them(state: State) -> None:
-    assert see(state, [record("a", sepire=1)], news_since=None) == []
-    assert see(state, [record("b", 1.0, sepire=1)], news_since=2.0) == []
+    assert see(state, [record("a", sepire=1)], watermark=None) == []
+    assert see(state, [record("b", 1.0, sepire=1)], watermark=2.0) == []
 
 
 def test_a_success_is_no_failure_and_one_that_is_tried_again_and_completes_has_failed_all_the_same(
@@ -108,7 +108,7 @@ def test_those_of_another_collector_are_not_touched(state: State) -> None:
 def test_the_caller_learns_whether_a_poll_has_changed_them(state: State) -> None:
     def changed(seen: Iterable[Record]) -> bool:
         with state.records("prod", "x", RULES) as records:
-            records.apply(seen, Observation(10.0, 0.0), marks=Checkpoint(polled_at=10.0))
+            records.apply(seen, Observation(10.0, 0.0), checkpoint=Checkpoint(polled_at=10.0))
             return records.failures.changed
 
     assert changed([record("a", box=1)])

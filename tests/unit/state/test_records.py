@@ -106,22 +106,22 @@ def test_durations_are_observed_up_to_and_including_a_bound(records: Records) ->
     assert records.sums().histograms["h",].observed == Observations((2, 4, 2), 443.0, BOUNDS)
 
 
-def test_the_time_of_a_scrape_is_written_with_the_next_marks(records: Records, state: State) -> None:
-    records.mark(Checkpoint(complete=True))
+def test_the_time_of_a_scrape_is_written_with_the_next_checkpoint(records: Records, state: State) -> None:
+    records.save_checkpoint(Checkpoint(complete=True))
     records.scraped_at = 7.0
     records.apply([record("r1", {A: 1})], NEW)
-    assert records.marks == Checkpoint(complete=True)
-    records.mark(Checkpoint(lookback=1.0))
+    assert records.checkpoint == Checkpoint(complete=True)
+    records.save_checkpoint(Checkpoint(lookback=1.0))
     with state.records("prod", "x", RULES) as again:
-        assert again.marks == Checkpoint(lookback=1.0, scraped_at=7.0)
+        assert again.checkpoint == Checkpoint(lookback=1.0, scraped_at=7.0)
 
 
 def test_marks_that_nobody_wrote_say_that_nothing_is_known(records: Records) -> None:
-    known = {name: value for name, value in asdict(records.marks).items() if value}
+    known = {name: value for name, value in asdict(records.checkpoint).items() if value}
     assert known == {"backfilled_page": 1, "reconciled_page": 1}
 
 
-def test_counters_mock_api_the_order_in_which_they_first_rose(records: Records) -> None:
+def test_counters_are_in_the_order_in_which_they_first_rose(records: Records) -> None:
     records.apply([record("old", {A: 1, B: 1})], Observation(200.0, None))
     for name, key in (("r1", B), ("r2", A), ("r3", B), ("r4", OTHER)):
         records.apply([record(name, {key: 1})], NEW)
@@ -229,7 +229,7 @@ def test_of_what_was_asked_for_before_only_old_work_in_flight_stays(records: Rec
     records.start_over(Checkpoint(scope="other"), keep_before=5.0)
     assert [name for name, record in records.get(["r1", "r2", "r3"]).items() if not record.deleted] == ["r1"]
     assert records.sums().gauges == {(RECORDS, "in_flight"): 1, ("g", "open"): 1}
-    assert records.marks == Checkpoint(scope="other")
+    assert records.checkpoint == Checkpoint(scope="other")
 
 
 def test_the_batches_that_another_collector_names_are_those_of_records_that_are_there(

@@ -40,15 +40,15 @@ class Model:
         self.published: Counter[Key] = Counter()
         self.failed: dict[str, int] = {}
         """By record, how much of it has failed; the one that failed last is the last."""
-        self.marks = Checkpoint()
+        self.checkpoint = Checkpoint()
 
     def copy(self) -> "Model":
         other = Model()
-        other.records, other.events, other.marks = dict(self.records), Counter(self.events), self.marks
+        other.records, other.events, other.checkpoint = dict(self.records), Counter(self.events), self.checkpoint
         other.published, other.failed = Counter(self.published), dict(self.failed)
         return other
 
-    def apply(self, seen: list[Record], deleted: list[str], horizon: float | None, marks: Checkpoint) -> None:
+    def apply(self, seen: list[Record], deleted: list[str], horizon: float | None, checkpoint: Checkpoint) -> None:
         for name in deleted:
             if name in self.records and name not in {record.id for record in seen}:
                 self.records[name] = replace(self.records[name], deleted=True, in_flight=False)
@@ -64,7 +64,7 @@ class Model:
                 Counter() if before is None else Counter({k: n for k, n in before.contributions.items() if k[0] != "g"})
             )
             self.records[record.id] = replace(record, contributions=dict(ever | Counter(record.contributions)))
-        self.marks = marks
+        self.checkpoint = checkpoint
 
     def gauges(self) -> dict[Key, int]:
         sums: Counter[Key] = Counter()
@@ -95,11 +95,11 @@ class Machine(RuleBasedStateMachine):
     def apply(self, seen: list[Record], deleted: list[str], horizon: float | None, lives: int | None) -> None:
         self.turn += 1
         after = self.model.copy()
-        after.apply(seen, deleted, horizon, replace(self.model.marks, polled_at=float(self.turn)))
+        after.apply(seen, deleted, horizon, replace(self.model.checkpoint, polled_at=float(self.turn)))
         self.state.statements = lives
         try:
             with self.state.records("prod", "x", RULES) as records:
-                records.apply(seen, Observation(200.0, horizon), deleted, after.marks)
+                records.apply(seen, Observation(200.0, horizon), deleted, after.checkpoint)
             self.model = after
         except Killed:
             self.find_out_which(after)
@@ -123,11 +123,11 @@ class Machine(RuleBasedStateMachine):
         self.turn += 1
         after = self.model.copy()
         after.records = {name: replace(record, deleted=True, in_flight=False) for name, record in after.records.items()}
-        after.marks = Checkpoint(scope=f"scope {self.turn}")
+        after.checkpoint = Checkpoint(scope=f"scope {self.turn}")
         self.state.statements = lives
         try:
             with self.state.records("prod", "x", RULES) as records:
-                records.start_over(after.marks)
+                records.start_over(after.checkpoint)
             self.model = after
         except Killed:
             self.find_out_which(after)
@@ -138,14 +138,14 @@ class Machine(RuleBasedStateMachine):
         self.turn += 1
         after = self.model.copy()
         after.published = Counter(after.events)
-        after.marks = replace(after.marks, published_at=float(self.turn))
+        after.checkpoint = replace(after.checkpoint, published_at=float(self.turn))
         self.state.statements = lives
         try:
             with self.state.records("prod", "x", RULES) as records:
                 sums = records.sums()
                 records.publish([*sums.counters, *sums.histograms, *sums.gauges], float(self.turn))
                 if not (sums.counters or sums.histograms or sums.gauges):
-                    after.marks = self.model.marks
+                    after.checkpoint = self.model.checkpoint
             self.model = after
         except Killed:
             self.find_out_which(after)
@@ -169,18 +169,18 @@ class Machine(RuleBasedStateMachine):
         """Find out whether the program died before or after it was done. `look` rules out everything in between."""
         self.state.statements = None
         with self.state.records("prod", "x", RULES) as records:
-            if records.marks == after.marks and set(records.get(NAMES)) == set(after.records):
+            if records.checkpoint == after.checkpoint and set(records.get(NAMES)) == set(after.records):
                 self.model = after
 
     def look(self) -> None:
         self.state.statements = None
         with self.state.records("prod", "x", RULES) as records:
-            sums, found, marks = records.sums(), records.get(NAMES), records.marks
+            sums, found, checkpoint = records.sums(), records.get(NAMES), records.checkpoint
             failed = records.failures.all()
             self.look_up(records)
         model = self.model
         assert found == model.records
-        assert marks == model.marks
+        assert checkpoint == model.checkpoint
         assert sums.gauges == model.gauges()
         assert {key: count.counted for key, count in sums.counters.items()} == {
             key: count for key, count in model.events.items() if key[0] == "c"

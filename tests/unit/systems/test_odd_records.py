@@ -13,7 +13,6 @@ from prometheus_client import parser as text_parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from exporter.client.decoding import decode
-from exporter.demo import faults
 from exporter.exposition.catalog import Feeds
 from exporter.exposition.samples import Shape as Rows
 from exporter.exposition.samples import counters, gauges
@@ -27,6 +26,7 @@ from exporter.polling.poller import Poller
 from exporter.state import Observation, prepared
 from exporter.systems import sources
 from exporter.systems.base import Listing, Options, Page
+from tests.support import faults
 from tests.support.odd import SHAPES, Shape
 from tests.support.properties import examples
 from tests.support.rig import Rig, own_counters
@@ -65,8 +65,8 @@ def parsed(shape: Shape, blocks: Sequence[Mapping[str, Block]]) -> list[float]:
 def rendered(shape: Shape, sums: Sums) -> Sequence[Mapping[str, Block]]:
     families = tuple(family for family in sources()[shape.system].families if shape.collector in family.zeros)
     rows = Rows(Feeds(shape.collector, families), optional=shape.collector == "invocations")
-    facts = CollectorStatus("prod", shape.system, shape.collector)
-    return gauges(rows, facts, sums).blocks, counters(rows, facts, sums).blocks
+    status = CollectorStatus("prod", shape.system, shape.collector)
+    return gauges(rows, status, sums).blocks, counters(rows, status, sums).blocks
 
 
 @pytest.mark.parametrize("shape", BY_NAME)
@@ -132,8 +132,8 @@ def poll(rig: Rig, shape: Shape, *batches: Sequence[Any]) -> Poller:
     for items in ([], *batches):
         rig.mock_api.faults.clear()
         rig.mock_api.faults.add(faults.raw(shape.body(items)), path=shape.path)
-        assert poller.poll(), poller.facts.error
-        rig.board.scraped(rig.clock.now + 1)
+        assert poller.poll(), poller.status.error
+        rig.store.scraped(rig.clock.now + 1)
         rig.clock.now += 60
     return poller
 
@@ -152,9 +152,9 @@ def test_a_poll_succeeds_whatever_its_records_hold_and_counts_the_failure_beside
             own = own_counters(state, *poller.id)
             assert set(own.rejected) <= set(listing(shape).rejections)
             assert not own.poll_errors
-            failed = {failure.record_id for failure in rig.board.snapshot.collectors[0].failures}
+            failed = {failure.record_id for failure in rig.store.snapshot.collectors[0].failures}
             assert "good" in failed
-            shown = rig.board.snapshot.collectors[0]
+            shown = rig.store.snapshot.collectors[0]
             parsed(shape, [shown.gauges, shown.counters])
 
 
@@ -179,7 +179,7 @@ def test_records_that_can_not_be_understood_are_rejected_with_their_reason_and_c
     items = [{**good(shape, f"odd_{number}"), **changed} for number, changed in enumerate(ODD)]
     poller = poll(rig, shape, [*items, good(shape, "good")])
     assert own_counters(rig.state, *poller.id).rejected == {"created_at": 6, "status": 2, "id": 2}
-    assert [failure.record_id for failure in rig.board.snapshot.collectors[0].failures] == ["good"]
+    assert [failure.record_id for failure in rig.store.snapshot.collectors[0].failures] == ["good"]
 
 
 @pytest.mark.parametrize("shape", BY_NAME)
@@ -189,7 +189,7 @@ def test_what_a_record_can_do_without_is_counted_by_its_field_and_its_failure_is
     poller = poll(rig, shape, items)
     own = own_counters(rig.state, *poller.id)
     assert (own.unknown_values, own.rejected) == (dict.fromkeys(fields, 1), {})
-    listed = {failure.record_id for failure in rig.board.snapshot.collectors[0].failures}
+    listed = {failure.record_id for failure in rig.store.snapshot.collectors[0].failures}
     assert listed == {f"odd_{field}" for field in fields}
     zeros = rig.lines(poller, "batch_exporter_unknown_values_total")
     assert all(f'field="{field}"' in str(zeros) for field in fields), "they are exposed before they rise"
@@ -211,5 +211,5 @@ def test_a_failure_at_a_place_of_any_script_is_counted_listed_and_exposed(rig: R
         ("unknown", "failed"): 1,
     }
     assert own_counters(rig.state, *poller.id).unknown_values == {"destination": 4, "status": 1}
-    listed = {failure.record_id: failure.places for failure in rig.board.snapshot.collectors[0].failures}
+    listed = {failure.record_id: failure.places for failure in rig.store.snapshot.collectors[0].failures}
     assert listed == {"r1": (tokyo,), "r2": ("sales_eu",), "r3": ("unknown",)}

@@ -7,11 +7,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from exporter.demo import faults
 from exporter.demo.items import Item
 from exporter.demo.packagex.batches import Batches, Saved
 from exporter.demo.packagex.files import FILES, VALID_SECONDS
 from exporter.demo.packagex.items import packagex_batch, phase
+from tests.support import faults
 from tests.support.api_clients import KEY
 from tests.support.api_clients import PackagexClient as Client
 from tests.support.patience import GENEROUS

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from exporter.demo import faults
 from exporter.demo.faults import ListFaults
 from exporter.demo.packagex.batches import Batches
 from exporter.demo.packagex.items import packagex_batch
 from exporter.demo.packagex.listing import PackagexReadings
+from tests.support import faults
 from tests.support.api_clients import PackagexClient as Client
 from tests.support.rig import NOW
 

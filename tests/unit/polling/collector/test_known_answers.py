@@ -17,7 +17,7 @@ from exporter.state import Checkpoint
 from exporter.systems.base import Page
 
 NOW = 1_700_000_000.0
-MARKS = Checkpoint(polled_at=NOW, ticks=50.0, complete=True)
+CHECKPOINT = Checkpoint(polled_at=NOW, ticks=50.0, complete=True)
 WRITTEN_BY_SCRAPES = {"scraped_at", "published_at", "buckets", "starting"}
 """And by what is published for them."""
 LIST, SECOND, ONE, OTHER = (
@@ -55,19 +55,19 @@ class Polls:
         self.served = Served()
         self.left = Left()
 
-    def poll(self, *requests: Request, marks: Checkpoint = MARKS, written: bool = True) -> Sequence[str]:
+    def poll(self, *requests: Request, checkpoint: Checkpoint = CHECKPOINT, written: bool = True) -> Sequence[str]:
         """Read these, and leave what can be left. Return the answers that were decoded."""
-        self.begin(marks)
+        self.begin(checkpoint)
         for request in requests or (LIST, SECOND, ONE, OTHER):
             page = self.read(request)
             if written:
                 self.answers.note_written(page)
-        self.left = self.answers.left(marks)
+        self.left = self.answers.left(checkpoint)
         return self.served.decoded
 
-    def begin(self, marks: Checkpoint = MARKS) -> None:
+    def begin(self, checkpoint: Checkpoint = CHECKPOINT) -> None:
         self.answers = Answers(self.left)
-        self.answers.begin(marks, NOW)
+        self.answers.begin(checkpoint, NOW)
         self.served.decoded.clear()
 
     def read(self, request: Request) -> Page:
@@ -136,7 +136,7 @@ def test_an_answer_is_left_only_if_the_one_that_was_read_last_for_the_request_wa
     polls.answers.note_written(polls.read(LIST))
     polls.served.answers["1"] = "r2 r1"
     polls.read(LIST)
-    polls.left = polls.answers.left(MARKS)
+    polls.left = polls.answers.left(CHECKPOINT)
     assert polls.poll(LIST) == ["r2 r1"]
 
 
@@ -147,7 +147,7 @@ def test_answers_with_a_record_that_a_poll_changed_are_decoded_from_then_on(poll
     for request in (LIST, SECOND, ONE, OTHER):
         polls.answers.note_written(polls.read(request))
     assert polls.served.decoded == ["r3 r1", "r3"]
-    polls.left = polls.answers.left(MARKS)
+    polls.left = polls.answers.left(CHECKPOINT)
     assert polls.poll() == ["r3 r1", "r3"]
     assert not polls.poll()
 
@@ -163,29 +163,31 @@ def test_all_answers_are_decoded_until_a_poll_begins_to_believe_any(polls: Polls
     page = answers.page(cast("Client", polls.served), LIST, polls.served.read)
     answers.note_written(page)
     assert page == polls.served.read("r1 r2")
-    assert not answers.left(MARKS).answers
+    assert not answers.left(CHECKPOINT).answers
 
 
 def test_a_poll_that_begins_again_believes_nothing(polls: Polls) -> None:
     polls.begin()
-    polls.answers.begin(MARKS, NOW)
+    polls.answers.begin(CHECKPOINT, NOW)
     assert polls.read(LIST).records
 
 
 @pytest.mark.parametrize(("later", "holds"), [(-0.5, False), (0.0, True), (60.0, True)])
 def test_answers_are_known_unless_the_clock_was_set_back(later: float, holds: bool) -> None:
-    assert Left({}, MARKS).holds(MARKS, NOW + later) is holds
+    assert Left({}, CHECKPOINT).holds(CHECKPOINT, NOW + later) is holds
 
 
 @given(st.sampled_from(dataclasses.fields(Checkpoint)))
 def test_answers_are_not_known_if_anything_was_written_since_but_by_a_scrape(field: dataclasses.Field[object]) -> None:
     other: dict[str, Any] = {field.name: "another"}
-    assert Left({}, MARKS).holds(dataclasses.replace(MARKS, **other), NOW) is (field.name in WRITTEN_BY_SCRAPES)
+    assert Left({}, CHECKPOINT).holds(dataclasses.replace(CHECKPOINT, **other), NOW) is (
+        field.name in WRITTEN_BY_SCRAPES
+    )
 
 
 def test_answers_that_no_poll_left_are_not_known(polls: Polls) -> None:
     assert not Left().holds(Checkpoint(), NOW)
-    assert polls.poll(marks=dataclasses.replace(MARKS, ticks=51.0))
+    assert polls.poll(checkpoint=dataclasses.replace(CHECKPOINT, ticks=51.0))
 
 
 @pytest.mark.parametrize(("rows", "pages"), [(1, 1000), (100, 40), (1000, 3)])

@@ -46,7 +46,8 @@ def test_no_loss_of_power_damages_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_of_a_new_collector_nothing_is_known(tmp_path: Path) -> None:
     with prepared(tmp_path / "state.db") as state, state.records("prod", "x", Rules()) as records:
-        assert (records.marks.complete, records.marks.named, records.marks.lookback) == (False, False, 0.0)
+        checkpoint = records.checkpoint
+        assert (checkpoint.complete, checkpoint.named, checkpoint.lookback) == (False, False, 0.0)
 
 
 def test_without_a_path_it_is_gone_afterwards() -> None:
@@ -109,7 +110,7 @@ def test_a_file_that_is_not_ours_or_damaged_is_left_as_it_is(tmp_path: Path, mak
 def test_an_empty_file_is_made_ours(tmp_path: Path) -> None:
     (tmp_path / "state.db").touch()
     with prepared(tmp_path / "state.db") as state, state.records("prod", "x", Rules()) as records:
-        assert not records.marks.complete
+        assert not records.checkpoint.complete
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:

@@ -53,15 +53,15 @@ def test_the_log_grows_while_another_program_reads_and_is_cut_afterwards(state: 
     with state.records("prod", "x", RULES) as records:
         with other_program(state.path, "BEGIN", "SELECT count(*) FROM records"):
             for number in range(40):
-                records.mark(replace(records.marks, scope=str(number) * 500_000))
+                records.save_checkpoint(replace(records.checkpoint, scope=str(number) * 500_000))
             clock.now += 10.0
-            records.mark(replace(records.marks, polled_at=1.0))
+            records.save_checkpoint(replace(records.checkpoint, polled_at=1.0))
             pinned = state.sizes()
             assert pinned is not None
             assert pinned.log > 2 * LOG_LIMIT
         for number in range(3):
             clock.now += 10.0
-            records.mark(replace(records.marks, polled_at=2.0 + number))
+            records.save_checkpoint(replace(records.checkpoint, polled_at=2.0 + number))
         cut = state.sizes()
         assert cut is not None
         assert cut.log <= LOG_LIMIT

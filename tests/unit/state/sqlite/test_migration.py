@@ -158,7 +158,7 @@ def test_the_failed_records_are_listed_as_before(upgraded: Rig) -> None:
     poller = upgraded.poller("invocations")
     poller.restore()
     poller.publish()
-    [shown] = upgraded.board.snapshot.collectors[0].failures
+    [shown] = upgraded.store.snapshot.collectors[0].failures
     assert (shown.record_id, shown.places, shown.alert) == ("rend_delivery", ("box",), "InkitGenerationFailed")
 
 
@@ -226,7 +226,7 @@ def test_a_file_of_each_version_before_is_brought_up_to_date(tmp_path: Path, ver
         assert list(sums.counters) == ([LATER, FAILED] if version > 1 else [FAILED, LATER])
         before = Observations((1, 1), 20.0, (10.0,)) if version > 3 else took
         assert (sums.gauges, sums.histograms) == ({GAUGE: 3}, {TOOK: HistogramState(took, before)})
-        assert records.marks == Checkpoint(scope=collector)
+        assert records.checkpoint == Checkpoint(scope=collector)
         assert records.get(["r1"]) == {"r1": Record("r1", 1.0, True, {FAILED: 2, GAUGE: 3}, "b")}
         listed = [("r1", {FAILED: 2, GAUGE: 3}, "Invoices")] if version > 2 else []
         assert [(one.record_id, one.amounts, one.workflow) for one in records.failures.all()] == listed

@@ -71,9 +71,9 @@ def test_what_an_error_interrupts_is_not_written_nor_in_memory(records: Records)
     no_text = cast("str", object())
     with pytest.raises(sqlite3.Error, match="type 'object' is not supported"):
         records.apply(
-            [Record("r2", 0.0, False, {("c", "failed"): 1}, batch_id=no_text)], NEW, marks=Checkpoint(scope="new")
+            [Record("r2", 0.0, False, {("c", "failed"): 1}, batch_id=no_text)], NEW, checkpoint=Checkpoint(scope="new")
         )
-    assert (records.sums(), records.failures.all(), records.marks) == (before, failed, Checkpoint())
+    assert (records.sums(), records.failures.all(), records.checkpoint) == (before, failed, Checkpoint())
     records.apply([record("r2", state="failed")], NEW)
     assert records.sums().counters["c", "failed"].counted == 2
 
@@ -85,7 +85,7 @@ def test_only_a_poll_that_sees_failures_reads_those_that_are_kept(state: SqliteS
     mortal.trace = statements.append
     with mortal.records("prod", "x", RULES) as records:
         for name in ("a", "b"):
-            records.apply([record(name, state=seen)], NEW, marks=Checkpoint(scope=name))
+            records.apply([record(name, state=seen)], NEW, checkpoint=Checkpoint(scope=name))
             records.sums()
     assert sum("FROM failures" in one and one.startswith("SELECT") for one in statements) == reads
     assert any("failures" in one for one in statements) == bool(reads)

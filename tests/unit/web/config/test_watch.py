@@ -165,7 +165,7 @@ def test_warnings_are_logged_once_for_each_configuration(file: Path, caplog: pyt
     assert warnings == [f"{file}:2: rate_limit.burst: has no effect without an interval"] * 2
 
 
-def test_certificate_and_key_may_mock_api_the_file_itself(file: Path) -> None:
+def test_certificate_and_key_may_be_in_the_file_itself(file: Path) -> None:
     def block(name: str) -> str:
         return "|\n" + "".join(f"    {line}\n" for line in file.with_name(name).read_text().splitlines())
 

@@ -17,8 +17,8 @@ def read(*collectors: CollectorSnapshot, found: Sequence[Problem] = (), version:
     return Reader(landing_page((), version, found, collectors, NOW).decode())
 
 
-def collector(health: CollectorStatus, account: str = "production") -> CollectorSnapshot:
-    return CollectorSnapshot(account, "inkit", "document_batches", {}, 0.0, {}, health)
+def collector(status: CollectorStatus, account: str = "production") -> CollectorSnapshot:
+    return CollectorSnapshot(account, "inkit", "document_batches", {}, 0.0, {}, status)
 
 
 def test_each_collector_has_a_row_with_what_an_operator_wants_to_know() -> None:
@@ -71,8 +71,8 @@ def test_without_a_collector_there_is_a_sentence_and_no_table() -> None:
 
 
 def test_text_from_outside_stays_text() -> None:
-    health = polled(False, True, None, 0, 0, HOSTILE)
-    reader = read(collector(health, HOSTILE), found=[Problem("bad", HOSTILE, [HOSTILE])], version=HOSTILE)
+    status = polled(False, True, None, 0, 0, HOSTILE)
+    reader = read(collector(status, HOSTILE), found=[Problem("bad", HOSTILE, [HOSTILE])], version=HOSTILE)
     shown = HOSTILE.replace("\ud800", "?")
     assert reader.attributes("script") == []
     assert reader.rows[1][0] == f"{shown} inkit"

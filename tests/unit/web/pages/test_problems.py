@@ -22,13 +22,13 @@ WELL = polled(True, True, NOW, 1, 1)
 
 
 def collector(
-    health: CollectorStatus = WELL,
+    status: CollectorStatus = WELL,
     name: str = "batches",
     account: str = "a",
     fresh_until: float = FOREVER,
     failures: tuple[Failure, ...] = (),
 ) -> CollectorSnapshot:
-    return CollectorSnapshot(account, "inkit", name, {}, fresh_until, {}, health, failures)
+    return CollectorSnapshot(account, "inkit", name, {}, fresh_until, {}, status, failures)
 
 
 def found(*collectors: CollectorSnapshot, healthy: bool = True) -> list[Problem]:
