@@ -483,7 +483,7 @@ def test_an_old_record_that_the_first_reading_could_not_understand_is_no_new_eve
 def test_invocations_are_up_to_date_though_the_api_ignores_which_ids_are_asked_for(
     rig: Rig, ignored: tuple[int, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What fails far down the list is known a poll after the API was first seen to ignore the parameter."""
+    """What fails far down the list is known at once, though the parameter is tried again and again."""
     caplog.set_level(logging.WARNING, "exporter")
     rig.world.extend("invocations", [invocation(f"rend_{n}", NOW - n) for n in range(1000)])
 
@@ -507,3 +507,32 @@ def test_invocations_are_up_to_date_though_the_api_ignores_which_ids_are_asked_f
         rig.clock.now += 60
     assert rig.exact("invocations")
     assert "API ignores the IDs of records: reading the list for unfinished records" in caplog.text
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["one program", "a program for each poll"])
+def test_no_poll_that_succeeds_leaves_an_invocation_old_because_the_api_ignores_ids(rig: Rig, alone: bool) -> None:
+    """Each poll of `once` is the first one that sees it."""
+    done = [invocation(f"rend_{n}", NOW - 60 * n) for n in range(300)]
+    rig.world.extend("invocations", done)
+
+    def put(number: int, status: str) -> None:
+        created = NOW - 60 * (200.5 + number)
+        rig.world.add("invocations", invocation(f"old_{number}", created, destinations={"sepire": status}))
+
+    for number in range(5):
+        put(number, "In Progress")
+    poller = rig.poller("invocations", page_size=50)
+    assert poller.poll()
+    rig.mock_api.faults.list_faults = faults.ListFaults(ignore_filters=True)
+    for number in range(4):
+        put(number, "Failed")
+        # They are what the API answers with: it sorts by the last change.
+        for item in done[:20]:
+            rig.world.add("invocations", item)
+        rig.clock.now += 60
+        poller = rig.poller("invocations", page_size=50) if alone else poller
+        rig.mock_api.requests.clear()
+        assert poller.poll()
+        assert rig.exact("invocations")
+        assert len(rig.mock_api.requests) <= 7, "IDs, and each page to the oldest open one once"
+    assert sum(rig.events("invocations").values()) == 2 * 4
