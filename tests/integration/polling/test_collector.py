@@ -12,7 +12,7 @@ from exporter.demo import faults
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.model.accounting import Rules
-from exporter.model.record import FetchError, Reason
+from exporter.model.record import FetchError, Reason, Stopping
 from exporter.polling.collector import Collector, Limits, PollResult
 from exporter.polling.poller import Poller
 from exporter.systems import sources
@@ -536,3 +536,31 @@ def test_no_poll_that_succeeds_leaves_an_invocation_old_because_the_api_ignores_
         assert rig.exact("invocations")
         assert len(rig.mock_api.requests) <= 7, "IDs, and each page to the oldest open one once"
     assert sum(rig.events("invocations").values()) == 2 * 4
+
+
+@pytest.mark.parametrize(("ends", "noted"), [(Stopping(), set()), (FetchError(Reason.TIMEOUT, "late"), {"rb_open"})])
+def test_a_poll_that_is_to_end_writes_nothing_more(rig: Rig, ends: Exception, noted: set[str]) -> None:
+    """The state may be another replica's by then. A poll that fails notes what it has missed."""
+    rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - 600 * n) for n in range(60)])
+    open_batch(rig, "rb_open", NOW - 10 * HOUR)
+    api = MemoryApi(InkitApi(rig.world, ""))
+    poller = rig.poller("document_batches", page_size=10, asking=cast("Client", api))
+    assert poller.poll()
+    rig.world.remove("document_batches", "rb_open")
+    asked = list[str]()
+
+    def end(_: int, request: Request) -> int | None:
+        if "/batch/rb_open" in asked and request.path == "/batch":
+            raise ends
+        asked.append(request.path)
+        return None
+
+    api.instead = end
+    rig.clock.now += HOUR
+    if isinstance(ends, FetchError):
+        assert not poller.poll()
+    else:
+        with pytest.raises(Stopping):
+            poller.poll()
+    with rig.state.records(rig.account, "document_batches", Rules()) as records:
+        assert set(records.marks.missing) == noted
