@@ -5,6 +5,7 @@ import contextvars
 import functools
 import http.client
 import os
+import re
 import socket
 import ssl
 import warnings
@@ -39,6 +40,8 @@ class Call:
     route: Route
 
 
+_LENGTH = re.compile("[0-9]{1,18}")
+
 current_call: contextvars.ContextVar[Call] = contextvars.ContextVar("call")
 
 
@@ -48,7 +51,8 @@ class _Response(http.client.HTTPResponse):
     It would take `103 Early Hints` for the answer, and the answer for that to the next request on the connection, which
     may be one of another account.
 
-    An answer with two lengths is refused here. urllib3 would refuse it where nobody closes it any more.
+    An answer with two lengths, or one that is no number, is refused here. urllib3 would refuse two where nobody closes
+    the connection any more, and wait for its end where there is no number.
     """
 
     def begin(self) -> None:
@@ -60,9 +64,16 @@ class _Response(http.client.HTTPResponse):
             # Without headers it begins with the next answer.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
-        stated = ",".join(self.headers.get_all("Content-Length", ())).replace(" ", "")
-        if not self.chunked and len({length for length in stated.split(",") if length}) > 1:
-            raise http.client.HTTPException("two lengths")
+        if not self.chunked:
+            self._judge_length()
+
+    def _judge_length(self) -> None:
+        stated = {each.strip() for line in self.headers.get_all("Content-Length", ()) for each in line.split(",")}
+        if len(stated) > 1 or not all(map(_LENGTH.fullmatch, stated)):
+            raise http.client.HTTPException("no length, or two")
+        if stated and self.length is None:
+            # A proxy may have joined equal ones. Python would wait for the end of the connection.
+            self.length = int(stated.pop())
 
 
 class _HttpConnection(connection.HTTPConnection):

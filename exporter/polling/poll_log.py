@@ -28,6 +28,8 @@ class PollLog:
         self._notices = Notices()
         self._failing: set[Reason] = set()
         """Why polls have failed since `recovered` was logged."""
+        self._succeeding_since: float | None = None
+        """When the first poll succeeded after the last one that failed, if `recovered` is still to be logged."""
         self._recovered: list[float] = []
         """When it was logged within the last hour."""
         self._progress_at = ticks()
@@ -35,14 +37,19 @@ class PollLog:
     def succeeded(self) -> None:
         """Note a poll that succeeded. Where polls fail now and then, they have not recovered."""
         now = self._ticks()
-        self._recovered = [at for at in self._recovered if now - at < AGAIN_SECONDS]
-        if not self._failing or len(self._recovered) >= MOST_RECOVERIES:
+        if not self._failing:
             return
-        log.info("recovered", extra=self._where)
+        self._succeeding_since = now if self._succeeding_since is None else self._succeeding_since
+        self._recovered = [at for at in self._recovered if now - at < AGAIN_SECONDS]
+        if len(self._recovered) >= MOST_RECOVERIES:
+            return
+        late = round(now - self._succeeding_since, 1)
+        log.info("recovered", extra={**self._where, "seconds": late} if late else self._where)
         self._recovered.append(now)
         for reason in self._failing:
             self._notices.end((_FAILED, reason))
         self._failing.clear()
+        self._succeeding_since = None
 
     def failed(self, reason: Reason, message: str) -> None:
         """Note a poll that failed. Each reason is logged once an hour, in whichever order they alternate.
@@ -50,6 +57,7 @@ class PollLog:
         At level debug each poll is logged.
         """
         self._failing.add(reason)
+        self._succeeding_since = None
         polls = self._notices.note((_FAILED, reason), self._ticks())
         extra = {**self._where, "reason": reason.value, "err": message}
         if polls > 1:

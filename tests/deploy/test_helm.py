@@ -47,6 +47,8 @@ def test_values_that_the_chart_does_not_know_are_refused(values: dict[str, Any])
 
 def test_a_chart_above_this_one_may_turn_it_on_and_share_values() -> None:
     assert rendered({"enabled": True, "global": {"storageClass": "fast", "imageRegistry": ""}}) == rendered({})
+    nothing = {"imageRegistry": None, "imagePullSecrets": None}
+    assert rendered({"global": nothing}) == rendered({}), "keys without a value, as other charts leave them"
 
 
 MIRROR = {"imageRegistry": "mirror.example/proxy"}

@@ -8,7 +8,7 @@ from exporter.client import Client
 from exporter.exposition.catalog import ABANDONED
 from exporter.model.accounting import Rules
 from exporter.model.family import Family
-from exporter.model.record import FetchError
+from exporter.model.record import FetchError, PollError
 from exporter.polling.collector.backfill import backfill
 from exporter.polling.collector.by_id import ById
 from exporter.polling.collector.by_id_only import NO_LIST, IdOnlyPoll
@@ -138,10 +138,13 @@ class Collector:
         self._scope.adopt(poll)
         try:
             id_only = self._read(poll)
+        except PollError:
+            self._note_learned(poll)
+            raise
         finally:
-            self._note_depth(poll)
-            _note_missing(poll)
+            # One that is to end writes nothing: the state may be another replica's by now.
             self._pages.end_poll(succeeded=False)
+        self._note_learned(poll)
         newest = records.newest()
         checkpoint = records.checkpoint
         poll.update_checkpoint(
@@ -167,7 +170,7 @@ class Collector:
         )
         # Only now: forgotten records must be older than the event watermark, or they would count again if seen again.
         self._forget(poll)
-        _note_missing(poll)
+        poll.note_missing()
         if not result.incremental and not checkpoint.unordered:
             message = "list is not sorted by creation time: falling back to full scans"
             result.changes.append(Change(logging.WARNING, message))
@@ -266,6 +269,11 @@ class Collector:
         if is_due:
             reconcile(poll)
 
+    def _note_learned(self, poll: Poll) -> None:
+        """Write what a poll has learned whether it succeeds or fails."""
+        self._note_depth(poll)
+        poll.note_missing()
+
     def _note_depth(self, poll: Poll) -> None:
         """Write where the list broke off, and log when that becomes accepted as a limit, and when it ends."""
         checkpoint, depth = poll.records.checkpoint, poll.pages.depth
@@ -290,10 +298,3 @@ class Collector:
             poll.result.abandoned += [record.id for record in stuck]
         known = poll.records.get(poll.missing.all()).values()
         poll.missing.keep(record.id for record in known if not record.deleted)
-
-
-def _note_missing(poll: Poll) -> None:
-    """Write which records may be deleted upstream: the next poll may be made by another process."""
-    notes = poll.missing.notes()
-    if notes != poll.records.checkpoint.missing:
-        poll.update_checkpoint(missing=notes)

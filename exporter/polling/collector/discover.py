@@ -1,9 +1,10 @@
 """Find new records at the top of the list, and bring records in flight up to date."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from exporter.polling.collector.fetch_by_id import Ways, fetch_by_id, plan
+from exporter.polling.collector.fetch_by_id import Plan, Ways, fetch_by_id, plan
 from exporter.polling.collector.in_flight import read_in_flight
 from exporter.polling.collector.list_end import no_end
 from exporter.polling.collector.pagination import Walk
@@ -78,28 +79,39 @@ def refresh(poll: Poll, discovered: Discovered) -> None:
     Those older than the window are left to reconciliations: work that the API has forgotten must not cost a request
     a minute for ever.
     """
-    waiting = [record for record in poll.records.in_flight(poll.since) if record[0] not in poll.met]
-    if not waiting:
-        return
+    pages_read = discovered.pages
+    while True:
+        waiting = [record for record in poll.records.in_flight(poll.since) if record[0] not in poll.met]
+        if not waiting:
+            return
+        chosen = _plan(poll, waiting, pages_read, discovered.short)
+        if chosen.filtered:
+            read_in_flight(poll, len(waiting))
+        for number in range(pages_read + 1, chosen.last_page + 1):
+            if discovered.walk.ended:
+                break
+            poll.ingest(discovered.walk.page(number))
+        pages_read = max(pages_read, chosen.last_page)
+        if not poll.can_fetch_by_id:
+            return
+        left = [record_id for record_id, _ in waiting if record_id not in poll.met]
+        poll.missing.not_found(fetch_by_id(poll, left))
+        if poll.can_fetch_by_id:
+            return
+        # The API has ignored the IDs: only the list has what is left.
+
+
+def _plan(poll: Poll, waiting: Sequence[tuple[str, float]], pages_read: int, short: int) -> Plan:
     ways = Ways(
         rows=poll.pages.full,
         ids_per_request=poll.listing.ids_per_request,
-        pages_read=discovered.pages,
+        pages_read=pages_read,
         can_fetch_by_id=poll.can_fetch_by_id,
         filters=len(poll.listing.in_flight_filters) if poll.pages.filters.obeyed else 0,
     )
-    times = [created for record_id, created in waiting if poll.by_id.is_due(record_id)]
-    ranks = [rank + discovered.short for rank in _ranks(poll, times, ways.rows)]
-    chosen = plan(ranks, ways)
-    if chosen.filtered:
-        read_in_flight(poll, len(times))
-    for number in range(discovered.pages + 1, chosen.last_page + 1):
-        poll.ingest(discovered.walk.page(number))
-        if discovered.walk.ended:
-            break
-    left = [record_id for record_id, _ in waiting if record_id not in poll.met]
-    if poll.can_fetch_by_id:
-        poll.missing.not_found(fetch_by_id(poll, left))
+    by_id = poll.by_id if poll.can_fetch_by_id else None
+    times = [created for record_id, created in waiting if by_id is None or by_id.is_due(record_id)]
+    return plan([rank + short for rank in _ranks(poll, times, ways.rows)], ways)
 
 
 def _ranks(poll: Poll, times: list[float], rows: int) -> list[int]:

@@ -16,7 +16,7 @@ Notes = Mapping[str, Sequence[int]]
 @dataclass(slots=True)
 class _Missed:
     polls: int = 0
-    """How many polls in a row missed it."""
+    """How many polls in a row missed it: as many as are needed, at most."""
     by_this_poll: bool = False
     """Whether the poll in progress is the last one of them."""
     not_found: bool = False
@@ -105,5 +105,6 @@ class Missing:
     def _note(self, record_id: str) -> _Missed:
         missed = self._missed.setdefault(record_id, _Missed())
         if not missed.by_this_poll:
-            missed.polls, missed.by_this_poll = missed.polls + 1, True
+            # No more is asked for. A number that went on would change the checkpoint at each poll.
+            missed.polls, missed.by_this_poll = min(missed.polls + 1, _POLLS), True
         return missed

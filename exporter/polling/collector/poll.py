@@ -134,6 +134,12 @@ class Poll:
             )
             self.result.deleted += [record.id for _, record in changed]
 
+    def note_missing(self) -> None:
+        """Write which records may be deleted upstream: the next poll may be made by another process."""
+        notes = self.missing.notes()
+        if notes != self.records.checkpoint.missing:
+            self.update_checkpoint(missing=notes)
+
     def note_newest_page(self, page: Page) -> None:
         """Note what the newest page says about the clock of the API's hosts."""
         times = sorted(page.times)

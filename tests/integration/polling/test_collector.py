@@ -12,7 +12,7 @@ from exporter.demo.faults import Fault, ListFaults
 from exporter.demo.inkit_api import InkitApi
 from exporter.demo.items import document_batch, generations, invocation
 from exporter.model.accounting import Rules
-from exporter.model.record import FetchError, Reason
+from exporter.model.record import FetchError, Reason, Stopping
 from exporter.polling.collector import Collector, Limits, PollResult
 from exporter.polling.poller import Poller
 from exporter.systems import sources
@@ -482,7 +482,7 @@ def test_an_old_record_that_the_first_reading_could_not_understand_is_no_new_eve
 def test_invocations_are_up_to_date_though_the_api_ignores_which_ids_are_asked_for(
     rig: Rig, ignored: tuple[int, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What fails far down the list is known a poll after the API was first seen to ignore the parameter."""
+    """What fails far down the list is known at once, though the parameter is tried again and again."""
     caplog.set_level(logging.WARNING, "exporter")
     rig.world.extend("invocations", [invocation(f"rend_{n}", NOW - n) for n in range(1000)])
 
@@ -506,3 +506,60 @@ def test_invocations_are_up_to_date_though_the_api_ignores_which_ids_are_asked_f
         rig.clock.now += 60
     assert rig.exact("invocations")
     assert "API ignores the IDs of records: reading the list for unfinished records" in caplog.text
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["one program", "a program for each poll"])
+def test_no_poll_that_succeeds_leaves_an_invocation_old_because_the_api_ignores_ids(rig: Rig, alone: bool) -> None:
+    """Each poll of `once` is the first one that sees it."""
+    done = [invocation(f"rend_{n}", NOW - 60 * n) for n in range(300)]
+    rig.world.extend("invocations", done)
+
+    def put(number: int, status: str) -> None:
+        created = NOW - 60 * (200.5 + number)
+        rig.world.add("invocations", invocation(f"old_{number}", created, destinations={"sepire": status}))
+
+    for number in range(5):
+        put(number, "In Progress")
+    poller = rig.poller("invocations", page_size=50)
+    assert poller.poll()
+    rig.mock_api.faults.list_faults = ListFaults(ignore_filters=True)
+    for number in range(4):
+        put(number, "Failed")
+        # They are what the API answers with: it sorts by the last change.
+        for item in done[:20]:
+            rig.world.add("invocations", item)
+        rig.clock.now += 60
+        poller = rig.poller("invocations", page_size=50) if alone else poller
+        rig.mock_api.requests.clear()
+        assert poller.poll()
+        assert rig.exact("invocations")
+        assert len(rig.mock_api.requests) <= 7, "IDs, and each page to the oldest open one once"
+    assert sum(rig.events("invocations").values()) == 2 * 4
+
+
+@pytest.mark.parametrize(("ends", "noted"), [(Stopping(), set()), (FetchError(Reason.TIMEOUT, "late"), {"rb_open"})])
+def test_a_poll_that_is_to_end_writes_nothing_more(rig: Rig, ends: Exception, noted: set[str]) -> None:
+    """The state may be another replica's by then. A poll that fails notes what it has missed."""
+    rig.world.extend("document_batches", [document_batch(f"rb_{n}", NOW - 600 * n) for n in range(60)])
+    open_batch(rig, "rb_open", NOW - 10 * HOUR)
+    api = MemoryApi(InkitApi(rig.world, ""))
+    poller = rig.poller("document_batches", page_size=10, asking=cast("Client", api))
+    assert poller.poll()
+    rig.world.remove("document_batches", "rb_open")
+    asked = list[str]()
+
+    def end(_: int, request: Request) -> int | None:
+        if "/batch/rb_open" in asked and request.path == "/batch":
+            raise ends
+        asked.append(request.path)
+        return None
+
+    api.instead = end
+    rig.clock.now += HOUR
+    if isinstance(ends, FetchError):
+        assert not poller.poll()
+    else:
+        with pytest.raises(Stopping):
+            poller.poll()
+    with rig.state.records(rig.account, "document_batches", Rules()) as records:
+        assert set(records.checkpoint.missing) == noted

@@ -164,7 +164,10 @@ def test_a_retry_after_holds_the_account(rig: Rig, header: str, code: int) -> No
         pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n", id="another-protocol"),
         pytest.param(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n", id="too-many-headers"),
         pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 99_999 + b"\r\n\r\n", id="a-long-header"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\n{}", id="two-lengths"),
+        *(
+            pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n{}" % length, id=f"length {length!r:.20}")
+            for length in (b"2, 3", b"2\r\nContent-Length: 3", b"two", b"-1", b"+2", b"0x2", b"", b"2,", b"9" * 5000)
+        ),
     ],
 )
 def test_an_answer_that_is_not_http_is_told_from_none(head: bytes) -> None:
@@ -172,6 +175,13 @@ def test_an_answer_that_is_not_http_is_told_from_none(head: bytes) -> None:
         error = failure(client(server.url))
     assert error.reason is Reason.CONNECTION
     assert "the answer is not valid HTTP" in str(error)
+
+
+@pytest.mark.parametrize("length", [b"2, 2", b"2\r\nContent-Length: 2", b"2 ,2,2"])
+def test_a_length_that_is_stated_twice_is_one(length: bytes) -> None:
+    """A proxy may join equal headers. The connection stays open: its end must not be waited for."""
+    with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n{}" % length, every=600.0) as server:
+        assert client(server.url).get(BATCHES) == {}
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500, 503])

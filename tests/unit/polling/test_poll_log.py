@@ -76,6 +76,27 @@ def test_a_reason_that_is_new_is_logged_at_once_and_with_all_of_its_polls_later(
     ]
 
 
+def test_an_end_that_is_logged_late_says_when_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    """After an incident in which polls failed and succeeded in turn, the log shows when it ended."""
+    clock = Clock(0.0)
+    written = PollLog({"account": "prod", "collector": "x"}, clock)
+    ends = []
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        for reason in [*[TIMEOUT, None] * (MOST_RECOVERIES + 2), *[None] * 60]:
+            caplog.clear()
+            if reason is None:
+                written.succeeded()
+            else:
+                written.failed(reason, "why")
+            ends += [
+                (clock.now, record.__dict__.get("seconds")) for record in caplog.records if "recovered" in record.msg
+            ]
+            clock.now += 60.0
+    in_time = [(60.0 + 120.0 * number, None) for number in range(MOST_RECOVERIES)]
+    last_success = 60.0 + 120.0 * (MOST_RECOVERIES + 1)
+    assert ends == [*in_time, (60.0 + AGAIN_SECONDS, 60.0 + AGAIN_SECONDS - last_success)]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     polls=st.lists(st.sampled_from([None, None, TIMEOUT, SERVER, AUTH]), max_size=150),

@@ -110,3 +110,14 @@ def test_the_checkpoint_has_a_bounded_number_of_missed_records() -> None:
     assert len(doubts.notes()) == 1000
     doubts.met(list(doubts.notes()))
     assert len(doubts.notes()) == 1000, "then come the others"
+
+
+def test_a_record_that_many_polls_miss_changes_the_checkpoint_no_more_than_one_that_two_do() -> None:
+    """A quiet poll writes what has changed: polls would go on counting until the next reconciliation."""
+    doubts = Missing()
+    notes = []
+    for _ in range(5):
+        doubts.begin()
+        doubts.not_found(["r1"])
+        notes.append(doubts.notes())
+    assert notes[1] == notes[2] == notes[3] == notes[4]
