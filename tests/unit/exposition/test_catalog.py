@@ -296,6 +296,20 @@ def test_the_sizes_of_the_state_are_those_last_known_and_absent_before() -> None
         del known[0]
 
 
+def test_how_busy_the_program_is_is_what_it_is_at_the_scrape() -> None:
+    live = SelfMetrics("1", "abc", SnapshotStore())
+    now = {"busy": 3, "overdue": 7}
+    live.watch(16, lambda: now["busy"], lambda: now["overdue"])
+
+    def shown() -> tuple[float | None, ...]:
+        names = ("batch_exporter_workers", "batch_exporter_workers_busy", "batch_exporter_polls_overdue")
+        return tuple(live.registry.get_sample_value(name) for name in names)
+
+    assert shown() == (16, 3, 7)
+    now |= {"busy": 16, "overdue": 0}
+    assert shown() == (16, 16, 0)
+
+
 def test_what_the_client_library_says_of_the_process_can_be_left_out_and_nothing_else() -> None:
     def names(*, of_process: bool) -> set[str]:
         live = SelfMetrics("1", "abc", SnapshotStore(), of_process=of_process)
