@@ -172,4 +172,5 @@ def open_descriptors(page: str) -> float:
 
 def figures(pages: list[str], name: str) -> set[float]:
     """Return the values that a gauge without labels has on pages of metrics."""
-    return {float(value) for page in pages for value in re.findall(rf"^batch_exporter_{name} (\S+)$", page, re.MULTILINE)}
+    line = re.compile(rf"^batch_exporter_{name} (\S+)$", re.MULTILINE)
+    return {float(value) for page in pages for value in line.findall(page)}
