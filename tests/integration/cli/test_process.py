@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.patience import GENEROUS
-from tests.support.program import PATH, PROGRAM, config, run, running
+from tests.support.program import PATH, PROGRAM, config, eventually, run, running
 from tests.support.rig import Rig
 
 BEGUN = """
@@ -86,6 +86,19 @@ def test_an_early_hangup_is_harmless_and_a_later_one_reloads(rig: Rig, tmp_path:
     with running([config(rig, tmp_path)]) as (process, _):
         process.send_signal(signal.SIGHUP)
         assert process.logged("msg=reloaded")
+        assert process.poll() is None
+
+
+def test_sigusr1_logs_how_each_collector_is_each_time_and_ends_nothing(rig: Rig, tmp_path: Path) -> None:
+    with running([config(rig, tmp_path)]) as (process, url):
+        eventually(f"{url}/metrics", 'batch_exporter_up{account="prod",collector="invocations",system="inkit"} 1')
+        for _ in range(2):
+            process.send_signal(signal.SIGUSR1)
+            assert "collectors=3 " in process.logged("msg=polling ")
+            lines = [process.logged("msg=collector ") for _ in range(3)]
+            names = {word for line in lines for word in line.split() if word.startswith("collector=")}
+            assert names == {"collector=document_batches", "collector=workflow_batches", "collector=invocations"}
+            assert all(" account=prod " in line and " due_in=" in line and " up=" in line for line in lines)
         assert process.poll() is None
 
 
