@@ -8,7 +8,7 @@ import pytest
 
 from exporter.cli.metrics import page
 from exporter.config.buckets import MOST
-from exporter.exposition.catalog import Feeds, catalog
+from exporter.exposition.catalog import STATUS, Feeds, catalog
 from exporter.exposition.samples import Counters, Gauges, Shape, counters, gauges, status_blocks
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import CollectorSnapshot, SnapshotStore
@@ -53,6 +53,35 @@ def made(
     families = (family,) if collector in family.zeros else ()
     shape = Shape(Feeds(collector, families), optional, cap)
     return (gauges if family.kind == "gauge" else counters)(shape, CollectorStatus("prod", "inkit", collector), totals)
+
+
+READ = {
+    "up": "up",
+    "last_success_timestamp_seconds": "last_success",
+    "last_poll_duration_seconds": "last_duration",
+    "poll_lateness_seconds": "lateness",
+    "poll_backoff_seconds": "backoff",
+    "last_reconcile_timestamp_seconds": "last_reconcile",
+    "state_created_timestamp_seconds": "state_created",
+    "poll_interval_seconds": "poll_interval",
+    "reconcile_interval_seconds": "reconcile_interval",
+    "lookback_seconds": "lookback",
+    "stale_after_seconds": "stale_after",
+    "incremental": "incremental",
+    "window_truncated": "window_truncated",
+    "newest_record_ahead_seconds": "dated_ahead",
+    "backfilling": "backfilling",
+    "records": "finished in_flight",
+    "records_stuck": "stuck",
+}
+"""The families about polling, without their prefix, and the field of the status that each shows."""
+
+
+def test_each_family_about_polling_shows_its_own_field_of_the_status_and_no_other() -> None:
+    numbers = {name: float(number) for number, name in enumerate(sorted(set(" ".join(READ.values()).split())), 2)}
+    status = replace(CollectorStatus("prod", "inkit", "invocations"), **numbers)
+    shown = {row.family.name: [value for _, value in row.values(status)] for row in STATUS}
+    assert shown == {f"batch_exporter_{name}": [numbers[field] for field in READ[name].split()] for name in READ}
 
 
 def test_all_known_combinations_are_exposed_at_zero() -> None:
