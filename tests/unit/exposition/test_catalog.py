@@ -78,7 +78,7 @@ READ = {
 
 
 def test_each_family_about_polling_shows_its_own_field_of_the_status_and_no_other() -> None:
-    numbers = {name: float(number) for number, name in enumerate(sorted(set(" ".join(READ.values()).split())), 2)}
+    numbers: dict[str, Any] = {name: float(number) for number, name in enumerate(" ".join(READ.values()).split(), 2)}
     status = replace(CollectorStatus("prod", "inkit", "invocations"), **numbers)
     shown = {row.family.name: [value for _, value in row.values(status)] for row in STATUS}
     assert shown == {f"batch_exporter_{name}": [numbers[field] for field in READ[name].split()] for name in READ}
