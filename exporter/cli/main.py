@@ -15,6 +15,9 @@ from exporter.cli import flags, streams
 
 OK, FAILED, MISUSED = 0, 1, 2
 
+_NO_THREAD = "can't start new thread"
+"""How Python says that the system lets it start no thread. The error has no type of its own."""
+
 Hangup = Callable[[int, FrameType | None], object] | int | None
 """A signal handler, as in Python's `signal` module."""
 
@@ -75,6 +78,14 @@ def _execute(args: argparse.Namespace) -> int:
         raise
     except OSError as error:
         printer.problem(_unexpected(error))
+    except RuntimeError as error:
+        if str(error) != _NO_THREAD:
+            raise
+        printer.problem(
+            "no thread can be had to start with: raise the limit of processes (pids.max of the cgroup, TasksMax= "
+            "(systemd), --pids-limit (containers) or ulimit -u), or that of address space (ulimit -v)"
+        )
+        return FAILED
     return MISUSED
 
 

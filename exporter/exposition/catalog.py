@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from exporter.exposition.request_families import REQUEST_FAMILIES
 from exporter.exposition.status import CollectorStatus
+from exporter.model.accounting import RECORDS
 from exporter.model.family import Family
 from exporter.model.record import Key, Reason
 
@@ -152,7 +153,7 @@ STATUS = (
     ),
     StatusRow(
         Family(
-            "batch_exporter_records",
+            RECORDS,
             "gauge",
             "Records in the lookback window, and older ones still in flight.",
             (*_COLLECTOR, "state"),

@@ -10,6 +10,7 @@ import pytest
 
 from exporter import __version__
 from tests.support.container_engine import output
+from tests.support.pages import DOCS, blocks
 from tests.support.paths import ROOT
 from tests.support.yaml_files import read
 
@@ -205,6 +206,14 @@ def test_prometheus_scrapes_both_replicas_and_relabels_series_of_accounts() -> N
     assert without_pod == given | {"target_label": "pod", "replacement": ""}
     one["scrape_configs"][0].pop("static_configs")
     assert two == one
+
+
+def test_the_page_about_replicas_shows_the_relabelling_that_they_are_tested_with() -> None:
+    tested = read((DEPLOY / "compose/prometheus.replicas.yml").read_text())["scrape_configs"][0]
+    shown = [
+        job for block in blocks(DOCS / "high-availability.md", "yaml") for job in read(block).get("scrape_configs", ())
+    ]
+    assert [job["metric_relabel_configs"] for job in shown] == [tested["metric_relabel_configs"]]
 
 
 @pytest.mark.programs

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import sys
+import tomllib
 
 from tests.support.paths import ROOT
 from tools.rooms import MODULES, PACKAGE, imports, picture, room, room_imports, shown
@@ -16,7 +18,7 @@ def rows(head: str) -> dict[str, set[str]]:
     found = {}
     for line in table:
         cells = line.strip("|").split("|")
-        for name in re.findall(r"`([\w.]+)`", cells[0]):
+        for name in re.findall(r"`([\w.-]+)`", cells[0]):
             found[name] = set(re.findall(r"`([\w.]+)`", cells[-1])) | ({"*"} if "everything" in cells[-1] else set())
     return found
 
@@ -52,6 +54,17 @@ def test_a_library_is_imported_only_where_it_is_at_home() -> None:
         if name.partition(".")[0] in LIBRARIES and room(path) not in LIBRARIES[name.partition(".")[0]]
     ]
     assert strays == []
+
+
+def test_every_library_that_is_imported_has_a_home() -> None:
+    used = {name.partition(".")[0] for path in MODULES for name in imports(path)}
+    assert used - sys.stdlib_module_names - {"exporter"} == LIBRARIES.keys() - sys.stdlib_module_names
+
+
+def test_every_dependency_is_explained_and_no_other() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["postgres"]]
+    assert set(rows("| library | why |\n")) == {re.split(r"[\[<>=]", each)[0] for each in asked}
 
 
 def test_only_the_folder_of_a_database_knows_its_library() -> None:

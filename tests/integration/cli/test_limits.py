@@ -144,10 +144,11 @@ def test_an_api_that_hangs_for_many_accounts_leaves_scrapes_and_the_state_alone(
         common = {"poll_interval": "1s", "request_timeout": "1500ms", "state": {"path": str(tmp_path / "serve.db")}}
         path.write_text(json.dumps({**common, "accounts": accounts}))
         with serving(128, f"--config.file={path}", log) as served:
-            deadline = time.monotonic() + GENEROUS
+            deadline, pages = time.monotonic() + GENEROUS, list[str]()
             while "reason=timeout" not in log.read_text() or len(connections) < 30:
                 assert time.monotonic() < deadline, log.read_text()
                 page = get(f"{served}/metrics")
+                pages.append(page)
                 assert 0 < open_descriptors(page) <= 128 - 8
                 time.sleep(0.1)
             eventually(
@@ -156,6 +157,10 @@ def test_an_api_that_hangs_for_many_accounts_leaves_scrapes_and_the_state_alone(
             page = get(f"{served}/metrics")
     failed = re.findall(r'^batch_exporter_poll_errors_total\{.*reason="(\w+)",.*\} [1-9]', page, re.MULTILINE)
     assert set(failed) <= {"timeout"}
+    [workers] = [int(number) for number in re.findall(r" workers=(\d+) ", log.read_text())]
+    assert {workers} == figures(pages, "workers")
+    assert max(figures(pages, "workers_busy")) in range(2, workers + 1)
+    assert max(figures(pages, "polls_overdue")) > workers
     assert "Too many open files" not in log.read_text()
     assert "cannot accept connections" not in log.read_text()
 
@@ -163,3 +168,9 @@ def test_an_api_that_hangs_for_many_accounts_leaves_scrapes_and_the_state_alone(
 def open_descriptors(page: str) -> float:
     """Return the number of open file descriptors; 0 if there was none left to count them with."""
     return float((re.findall(r"^process_open_fds (\S+)$", page, re.MULTILINE) or ["0"])[0])
+
+
+def figures(pages: list[str], name: str) -> set[float]:
+    """Return the values that a gauge without labels has on pages of metrics."""
+    line = re.compile(rf"^batch_exporter_{name} (\S+)$", re.MULTILINE)
+    return {float(value) for page in pages for value in line.findall(page)}

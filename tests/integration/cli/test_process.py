@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.patience import GENEROUS
-from tests.support.program import PATH, PROGRAM, config, run, running
+from tests.support.program import PATH, PROGRAM, config, eventually, run, running
 from tests.support.rig import Rig
 
 BEGUN = """
@@ -87,6 +87,57 @@ def test_an_early_hangup_is_harmless_and_a_later_one_reloads(rig: Rig, tmp_path:
         process.send_signal(signal.SIGHUP)
         assert process.logged("msg=reloaded")
         assert process.poll() is None
+
+
+def test_sigusr1_logs_how_each_collector_is_each_time_and_ends_nothing(rig: Rig, tmp_path: Path) -> None:
+    with running([config(rig, tmp_path)]) as (process, url):
+        eventually(f"{url}/metrics", 'batch_exporter_up{account="prod",collector="invocations",system="inkit"} 1')
+        for _ in range(2):
+            process.send_signal(signal.SIGUSR1)
+            assert "collectors=3 " in process.logged("msg=polling ")
+            lines = [process.logged("msg=collector ") for _ in range(3)]
+            names = {word for line in lines for word in line.split() if word.startswith("collector=")}
+            assert names == {"collector=document_batches", "collector=workflow_batches", "collector=invocations"}
+            assert all(" account=prod " in line and " due_in=" in line and " up=" in line for line in lines)
+        assert process.poll() is None
+
+
+THREADS = """
+import sys, threading
+left, start = int(sys.argv.pop(1)), threading.Thread.start
+def starting(thread):
+    global left
+    left -= 1
+    if left < 0:
+        raise RuntimeError("can't start new thread")
+    start(thread)
+threading.Thread.start = starting
+from exporter.__main__ import main
+main()
+"""
+"""Runs the program where the system lets it start so many threads, and no more."""
+
+
+@pytest.mark.parametrize(
+    ("command", "threads"), [("serve", 0), ("serve", 1), ("serve", 2), ("once", 0), ("demo", 0), ("demo", 2)]
+)
+def test_where_no_thread_can_be_had_at_the_start_it_says_which_limit_to_raise(
+    rig: Rig, tmp_path: Path, command: str, threads: int
+) -> None:
+    arguments = [command] if command == "demo" else [command, config(rig, tmp_path)]
+    arguments += ["--web.listen-address=127.0.0.1:0"] if command != "once" else []
+    arguments += ["--api-port=0"] if command == "demo" else []
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS, str(threads), *arguments],
+        env={**PATH, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=GENEROUS,
+        check=False,
+    )
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("no thread can be had to start with: raise the limit of processes ("), done.stderr
+    assert ("Traceback" in done.stderr, "internal error" in done.stderr, done.returncode) == (False, False, 1)
 
 
 def test_an_exit_does_not_look_through_all_objects() -> None:

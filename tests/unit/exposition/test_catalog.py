@@ -8,7 +8,7 @@ import pytest
 
 from exporter.cli.metrics import page
 from exporter.config.buckets import MOST
-from exporter.exposition.catalog import Feeds, catalog
+from exporter.exposition.catalog import STATUS, Feeds, catalog
 from exporter.exposition.samples import Counters, Gauges, Shape, counters, gauges, status_blocks
 from exporter.exposition.self_metrics import SelfMetrics
 from exporter.exposition.snapshot import CollectorSnapshot, SnapshotStore
@@ -53,6 +53,35 @@ def made(
     families = (family,) if collector in family.zeros else ()
     shape = Shape(Feeds(collector, families), optional, cap)
     return (gauges if family.kind == "gauge" else counters)(shape, CollectorStatus("prod", "inkit", collector), totals)
+
+
+READ = {
+    "up": "up",
+    "last_success_timestamp_seconds": "last_success",
+    "last_poll_duration_seconds": "last_duration",
+    "poll_lateness_seconds": "lateness",
+    "poll_backoff_seconds": "backoff",
+    "last_reconcile_timestamp_seconds": "last_reconcile",
+    "state_created_timestamp_seconds": "state_created",
+    "poll_interval_seconds": "poll_interval",
+    "reconcile_interval_seconds": "reconcile_interval",
+    "lookback_seconds": "lookback",
+    "stale_after_seconds": "stale_after",
+    "incremental": "incremental",
+    "window_truncated": "window_truncated",
+    "newest_record_ahead_seconds": "dated_ahead",
+    "backfilling": "backfilling",
+    "records": "finished in_flight",
+    "records_stuck": "stuck",
+}
+"""The families about polling, without their prefix, and the field of the status that each shows."""
+
+
+def test_each_family_about_polling_shows_its_own_field_of_the_status_and_no_other() -> None:
+    numbers: dict[str, Any] = {name: float(number) for number, name in enumerate(" ".join(READ.values()).split(), 2)}
+    status = replace(CollectorStatus("prod", "inkit", "invocations"), **numbers)
+    shown = {row.family.name: [value for _, value in row.values(status)] for row in STATUS}
+    assert shown == {f"batch_exporter_{name}": [numbers[field] for field in READ[name].split()] for name in READ}
 
 
 def test_all_known_combinations_are_exposed_at_zero() -> None:
@@ -294,6 +323,20 @@ def test_the_sizes_of_the_state_are_those_last_known_and_absent_before() -> None
     for expected in ((None, None), (4096, 0), (8192, 1000)):
         assert shown() == expected
         del known[0]
+
+
+def test_how_busy_the_program_is_is_what_it_is_at_the_scrape() -> None:
+    live = SelfMetrics("1", "abc", SnapshotStore())
+    now = {"busy": 3, "overdue": 7}
+    live.watch(16, lambda: now["busy"], lambda: now["overdue"])
+
+    def shown() -> tuple[float | None, ...]:
+        names = ("batch_exporter_workers", "batch_exporter_workers_busy", "batch_exporter_polls_overdue")
+        return tuple(live.registry.get_sample_value(name) for name in names)
+
+    assert shown() == (16, 3, 7)
+    now |= {"busy": 16, "overdue": 0}
+    assert shown() == (16, 16, 0)
 
 
 def test_what_the_client_library_says_of_the_process_can_be_left_out_and_nothing_else() -> None:

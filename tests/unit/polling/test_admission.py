@@ -1,9 +1,10 @@
 """Who gets a worker: accounts take turns, and those that answer slowly leave some for the others."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.polling.admission import QUICK_SECONDS, Admission
+from tests.support.properties import examples
 
 
 def known(admission: Admission[str], now: float, **seconds: float) -> None:
@@ -188,10 +189,12 @@ EVENTS = st.lists(
         st.tuples(st.just("done"), st.integers(0, 20)),
         st.tuples(st.just("pass"), st.sampled_from([0.1, 1.0, 3.0, 30.0])),
     ),
+    min_size=10,
     max_size=60,
 )
 
 
+@settings(max_examples=examples(300))
 @given(st.integers(1, 9), EVENTS)
 def test_whatever_comes_the_bounds_hold_nothing_is_lost_and_quick_accounts_find_a_worker(
     workers: int, events: list[tuple[str, str | int | float]]

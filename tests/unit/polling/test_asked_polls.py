@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.polling.schedule import ASKED_POLLS, Schedule, Turn, apart_seconds
+from tests.support.properties import examples
 
 INTERVAL = 300.0
 APART = INTERVAL / ASKED_POLLS
@@ -231,10 +232,12 @@ STEPS = st.lists(
         st.tuples(st.just("pass"), st.sampled_from([0.0, 0.25, 1.0, 5.0, 40.0, 200.0, 1000.0])),
         st.tuples(st.just("end"), st.booleans(), st.sampled_from([0.0, 512.0]), st.sampled_from([None, 0.5, 32.0])),
     ),
+    min_size=10,
     max_size=80,
 )
 
 
+@settings(max_examples=examples(300))
 @given(st.sampled_from([0.5, 8.0, 64.0, 256.0, 4096.0]), STEPS)
 def test_whoever_asks_however_often_is_served_soon_and_makes_nobody_hurry(
     interval: float, steps: list[tuple[Any, ...]]

@@ -32,16 +32,20 @@ def sent(chunks: tuple[bytes, ...]) -> tuple[dict[bytes, bytes], list[bytes]]:
 
 
 @given(st.lists(SIZES, max_size=12))
-def test_any_chunks_are_sent_whole_in_pieces_of_which_none_is_large_and_no_two_small_ones_would_fit_into_one(
-    sizes: list[int],
-) -> None:
+def test_any_chunks_are_sent_whole_in_pieces_of_which_none_is_large(sizes: list[int]) -> None:
     chunks = tuple(bytes([number]) * size for number, size in enumerate(sizes))
     headers, pieces = sent(chunks)
     assert b"".join(pieces) == b"".join(chunks)
     assert headers[b"content-length"] == b"%d" % sum(sizes)
     assert all(len(piece) <= PIECE_BYTES for piece in pieces)
-    if max(sizes, default=0) <= SMALL:
-        assert all(len(left) + len(right) > PIECE_BYTES for left, right in pairwise(pieces))
+
+
+@given(st.lists(st.sampled_from([1, 50, SMALL // 2, SMALL]), min_size=12, max_size=20))
+def test_no_two_pieces_of_small_chunks_would_fit_into_one(sizes: list[int]) -> None:
+    sizes = [*sizes, *[SMALL] * 5]
+    _, pieces = sent(tuple(bytes(size) for size in sizes))
+    assert len(pieces) >= 2
+    assert [left + right for left, right in pairwise(map(len, pieces)) if left + right <= PIECE_BYTES] == []
 
 
 def test_thousands_of_lines_are_sent_together() -> None:
