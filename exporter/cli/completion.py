@@ -72,14 +72,14 @@ complete -c batch-exporter -f -a '(__batch_exporter_complete)'
 
 @dataclass(frozen=True, slots=True)
 class _Typed:
-    """What stands before the word that is completed."""
+    """The words before the one that is completed."""
 
     command: str
-    """As far as it is known: empty, the first word of two, or a command."""
+    """The command typed so far: empty, the first word of two, or a command."""
     value_of: str = ""
     """The flag that the word is the value of."""
     arguments: int = 0
-    """How many arguments there are that are no command."""
+    """The number of positional arguments after the command."""
 
 
 def suggestions(words: Sequence[str], *, described: bool) -> str:

@@ -99,7 +99,7 @@ class Client:
         self._under_way: list[None] = []
         """An entry for each request that was begun and is not answered. Appending and popping need no lock."""
         self._told: list[None] = []
-        """Has an entry if the log has a line about the API's rate limit. The clients of polls share it."""
+        """Has an entry if the API's rate limit was logged. The clients of polls share it."""
         self._sizes: dict[str, int] = {}
         """Size of the last answer of each endpoint, decompressed, in bytes."""
         self.attempts = retry.ATTEMPTS

@@ -24,9 +24,9 @@ from exporter.client.route import Route
 from exporter.client.tls_context import TlsSettings, context
 
 _MOST_HOSTS = 1000
-"""For so many hosts connections are kept."""
+"""The maximum number of hosts that connections are kept for."""
 _MOST_CONNECTIONS = 1000
-"""So many connections to a host are kept, if no other limit is lower: `workers` at most are in use."""
+"""The maximum number of connections kept to a host, if no other limit is lower: at most `workers` are in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class _Response(http.client.HTTPResponse):
         super().begin()
         while 100 <= self.status < 200:
             if self.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
-                # What follows is no HTTP.
+                # The data that follows is not HTTP.
                 raise http.client.BadStatusLine("101")
             # Without headers it begins with the next answer.
             self.headers = self.msg = None  # type: ignore[assignment]
@@ -77,7 +77,7 @@ class _Response(http.client.HTTPResponse):
 class _HttpConnection(connection.HTTPConnection):
     response_class = _Response
     _deadline: Deadline | None = None
-    """That of the request which uses the connection."""
+    """The deadline of the request that uses the connection."""
 
     def connect(self) -> None:
         self._attach()

@@ -16,7 +16,7 @@ class Pause:
         """Holds one time, as `RateLimiter._next_free` does."""
         self._until.put(-math.inf)
         self.asked_for = False
-        """Whether the API has ever asked for one. It is read without a lock."""
+        """Whether the API has ever asked for a pause. It is read without a lock."""
 
     @property
     def until(self) -> float:

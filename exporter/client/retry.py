@@ -12,7 +12,7 @@ ATTEMPTS = 3
 BACKOFF_BASE_SECONDS = 0.5
 BACKOFF_MAX_SECONDS = 10.0
 RETRY_AFTER_MAX_SECONDS = 120.0
-"""A server may ask for an hour, but a poll that waits that long would look like one that never ends."""
+"""The longest pause. A server may ask for an hour, but a poll that waits that long looks stuck."""
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _SEVERAL = re.compile(r"(?:\s*(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,)?[^,]+", re.IGNORECASE)

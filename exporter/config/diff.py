@@ -12,7 +12,7 @@ class Changes:
 
     added: tuple[Account, ...] = ()
     changed: tuple[Account, ...] = ()
-    """With their new settings."""
+    """The changed accounts, with their new settings."""
     removed: tuple[Account, ...] = ()
     kept: tuple[Account, ...] = ()
 

@@ -108,9 +108,9 @@ class ListFaults:
     """Whether every list has all records."""
     total_count: int | Literal["missing"] | None = None
     page_count: int | None = None
-    """Of Inkit's lists: PackageX has none."""
+    """The page count that Inkit's lists report; PackageX has none."""
     has_more: bool | None = None
-    """Of PackageX's lists, on every page; otherwise it is true, also where `total_count` is not."""
+    """The `has_more` of every page of PackageX's lists. By default it is correct, even where `total_count` is not."""
     repeat_ids: bool = False
     """Whether each page but the first begins with the last record of the page before."""
     before_page: Callable[[Any, int], None] | None = None

@@ -52,13 +52,13 @@ class StatedRateLimit:
         """For how many seconds a limit holds if no other answer states it."""
 
         self.paused_for: Callable[[], float] = lambda: 0.0
-        """Returns for how many seconds the API wants no request: it may have told another account with the token."""
+        """Returns the remaining seconds of the API's pause. Another account with the token may have received it."""
         self._paused_until = -math.inf
         """When the pause ends that was exposed last, epoch seconds."""
 
     @property
     def known(self) -> bool:
-        """Whether an answer has stated a limit, be it long ago, or the API wants no request now."""
+        """Whether an answer has ever stated a limit, or the API has asked for a pause."""
         return self._stated is not None or self.paused_for() > 0
 
     def note(self, limit: float | None, remaining: float | None, reset_in: float | None) -> None:

@@ -26,7 +26,7 @@ LIVE_SECONDS = 1.0
 """How long the live metrics are cached: rendering them is the most expensive part of a scrape."""
 
 FORMAT_SECONDS = 300.0
-"""How long what was made for a format is kept for the next scrape in it."""
+"""How long the parts of a format are kept after its last scrape."""
 
 _SUFFIXES = {"histogram": ("_bucket", "_count", "_sum")}
 
@@ -67,7 +67,7 @@ class _Lines:
 
     collectors: Sequence[CollectorSnapshot]
     fresh: Sequence[bool]
-    """Of each collector, whether its gauges about records are exposed."""
+    """Whether the gauges about records are exposed, for each collector."""
     by_family: Mapping[str, list[Lines]]
     """The lines of each collector, in their order; empty where it has none of the family."""
 
@@ -80,7 +80,7 @@ class _Format:
     """What was made for scrapes in one format."""
 
     used: float = -math.inf
-    """When there was the last one, in seconds of the clock."""
+    """When the last scrape in this format was made, in seconds of the clock."""
     lines: _Lines = _NO_LINES
     parts: dict[str, tuple[Sequence[Lines], Part]] = field(default_factory=dict)
     """By family, with the lines that they are made of."""
@@ -108,7 +108,7 @@ class Exposition:
         self._live = live
         self._clock = clock
         self._formats: dict[bool, _Format] = {}
-        """Of OpenMetrics under True, of text under False."""
+        """By whether the format is OpenMetrics."""
         self._scrapes: dict[_Form, _Cached] = {}
 
     def kept(self, accept: str = "", accept_encoding: str = "") -> Scrape | None:

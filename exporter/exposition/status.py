@@ -1,4 +1,4 @@
-"""The status of one collector's polling: its poller updates it, the catalog's rows read it."""
+"""The status of one collector's polling. The poller updates it, and the catalog's rows read it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -57,7 +57,7 @@ class CollectorStatus:
     stale_after: float | None = None
     reconcile_interval: float | None = None
     lookback: float | None = None
-    """All four as configured, in seconds."""
+    """The configured value, in seconds, as are the next three."""
 
     def count_state_error(self, reason: Reason) -> None:
         """Count a poll that failed because of the state file."""

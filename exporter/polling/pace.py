@@ -1,4 +1,4 @@
-"""How often a collector is polled, and how long what it exposes stands."""
+"""How often a collector is polled, and how long its counters keep a value."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Poll a collector and publish: what happens when a poll fails, and what rises between two polls."""
+"""Poll a collector and publish, also after a failed poll, and when counters may rise between two polls."""
 
 import logging
 import time
@@ -126,7 +126,7 @@ class Poller:
         """Poll once and publish. Return whether the poll succeeded. Raises Stopping only."""
         started, result, facts = self._ticks(), PollResult(), self._facts
         self.recovered = False
-        # With one request it is known whether an API answers again.
+        # One request shows whether an API answers again.
         client = self._client.for_poll(1 if self._silence.is_long else ATTEMPTS)
         try:
             self._token.before(facts.reason)

@@ -42,7 +42,7 @@ class Output:
     last_scrape: Callable[[], float | None]
     """When the last scrape began that was answered to its end, in seconds of `ticks`."""
     created_timestamps: bool = False
-    """Whether scrapers are told when counters began, and take a new series as one that was 0 then."""
+    """Whether start timestamps are exposed. A scraper counts a new series from 0 at its start."""
 
 
 class Publisher:
@@ -91,7 +91,7 @@ class Publisher:
         """When others become stuck until the gauges are stale, in order, in seconds of `ticks`."""
         self._counters = Counters({}, frozenset(), {}, {})
         self._counters_of: tuple[object, ...] | None = None
-        """The version of the totals that the counters show, the state's errors, and what is told of their starts."""
+        """The version of the totals that the counters show, the state's errors, and the version of the starts."""
         self._starts = Starts(output.created_timestamps)
         self._status: Blocks = {}
         self._status_of: CollectorStatus | None = None
@@ -107,7 +107,7 @@ class Publisher:
 
     @totals.setter
     def totals(self, totals: Sums) -> None:
-        # What was rendered of equal totals is still right.
+        # Equal totals need no new rendering.
         if self._totals is None or not totals.same_as(self._totals):
             self._totals, self._rising = totals, totals.rising()
             self._version += 1

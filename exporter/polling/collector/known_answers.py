@@ -1,8 +1,8 @@
-"""Answers that polls read at each interval: one that has the bytes of the last poll is not decoded or looked up.
+"""Skip the decoding and the look-up of an answer whose bytes are the same as at the last poll.
 
-An answer is left to the next poll only if all that it says is in the state: the poll that read it succeeded, wrote its
-records, and changed none of them. To write them again would change nothing. If it changed some, the others are left.
-What else a page says, of its place, its rows and the end of the list, is judged at each poll as if it had been decoded.
+An answer is left to the next poll only if all of it is in the state: the poll that read it succeeded, wrote its
+records, and changed none of them. Writing them again would change nothing. If it changed some, the others are left.
+The page's number, its rows and the end of the list are judged at each poll as if the answer had been decoded.
 """
 
 from array import array

@@ -1,4 +1,4 @@
-"""The page size and sorting that a server accepts: what it refuses is learned. The list order is not known here."""
+"""Learn the page size and the sorting that a server accepts, from its refusals. The list order is not known here."""
 
 import logging
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def refused_page(error: FetchError) -> Page:
 
 @dataclass(slots=True)
 class ServerLimits:
-    """What a server accepts, learned from what it refuses: no API reference says it."""
+    """The limits of a server, learned from its refusals: no API reference documents them."""
 
     listing: Listing
     rows: int

@@ -1,4 +1,4 @@
-"""Read what a quiet poll needs of a collector: of one, or of many at once before their accounts begin."""
+"""Read what a poll without changes needs: for one collector, or for many before their accounts begin."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple

@@ -74,7 +74,7 @@ class BackgroundReader:
             try:
                 thread.start()
             except RuntimeError:
-                # The system has none to give: the loop waits for the disk, and the next request tries again.
+                # The system has no thread left: the loop waits for the disk, and the next request tries again.
                 self._read(self._all_requests())
             else:
                 self._thread = thread

@@ -35,7 +35,7 @@ class Limits:
     descriptors: int = 1 << 20
     """File descriptors that the process may have open. The last ones are not for clients."""
     quiet_seconds: float = 30.0
-    """How long nothing must go wrong until the log says that it is over."""
+    """How long a condition must be absent until its end is logged."""
 
 
 DEFAULTS = Limits()
@@ -71,7 +71,7 @@ class _PassingOn(h11.Connection):
 
 
 class Connection(H11Protocol):
-    """A connection with a deadline for everything that it waits for its client to do.
+    """A connection with a deadline for every wait for its client.
 
     uvicorn's own has one only for the first byte after a response: a client that is silent, sends a byte now and then,
     or never reads would stay forever.
