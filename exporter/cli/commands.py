@@ -101,7 +101,7 @@ def _shared(about: str, dest: str, value: str = "", **more: object) -> Flag:
 
 
 Flags = Mapping[str, Flag]
-"""By name, with the dashes."""
+"""Flags by name, with the dashes."""
 
 _CONFIG: Flags = {
     "--config.file": _shared(
@@ -189,7 +189,7 @@ class Command:
 
     @property
     def all_flags(self) -> Flags:
-        """Its flags and those that every command has, in the order of its help text."""
+        """The flags of the command and those of every command, in the order of the help text."""
         return {"--help": EVERYWHERE["--help"], **self.flags, "--version": EVERYWHERE["--version"]}
 
     @property

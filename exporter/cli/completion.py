@@ -1,6 +1,6 @@
 """Complete command lines in bash, zsh and fish. Loads nothing but the standard library.
 
-The scripts are the same for every version: they ask the program that is being typed what may follow, as kingpin's do.
+The scripts are the same for every version. Like kingpin's, they run the typed program to get suggestions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

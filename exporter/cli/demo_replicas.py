@@ -27,7 +27,7 @@ DEBIAN = Path("/usr/lib/postgresql")
 """Debian keeps the server out of PATH, each version in a folder of its own."""
 _PROGRAMS = ("initdb", "postgres")
 _LONGEST_SOCKET = 90
-"""Bytes that the path of the folder of a socket may have: the system allows 107 for the socket."""
+"""The longest path of a socket's folder, in bytes: the system allows 107 for the socket."""
 _PORTS_APART = 10
 _START_SECONDS = 30.0
 _LOOK_SECONDS = 0.2

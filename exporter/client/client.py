@@ -40,7 +40,7 @@ _LARGEST_ERROR_BYTES = 65_536
 """A larger error is a page for people, and is not read."""
 
 AHEAD_BYTES = 16 * 1024 * 1024
-"""Most bytes to request ahead of the answer that is needed now, estimated from the size of the last answer."""
+"""The maximum number of bytes to request ahead of the present answer, estimated from the size of the last answer."""
 _LARGEST_AHEAD = 4 * 1024 * 1024
 """A larger answer that was requested ahead is dropped, and requested again when it is needed."""
 

@@ -214,7 +214,7 @@ class Session:
     """
 
     adapters: Mapping[str, requests.adapters.HTTPAdapter]
-    """By scheme."""
+    """The adapters by URL scheme."""
     verify: bool | str
     cert: tuple[str, str] | None
     proxies: dict[str, str]

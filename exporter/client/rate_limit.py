@@ -9,7 +9,7 @@ from exporter.client.runner import Gate
 
 
 class Pause:
-    """Until when an API wants no request. Rate limiters of accounts that the API counts together share one."""
+    """The end of a pause that an API asked for. Rate limiters of accounts that the API counts together share one."""
 
     def __init__(self) -> None:
         self._until: queue.SimpleQueue[float] = queue.SimpleQueue()

@@ -18,7 +18,7 @@ DESCRIPTORS_PER_WORKER = 4
 """The most descriptors of a request under way: the addresses of a host that are tried in parallel."""
 _MOST_WORKERS, _LEAST_WORKERS = 64, 4
 _WORKERS_PER_CPU, _LEAST_WORKERS_BY_CPU = 64, 16
-"""Workers wait for answers most of the time. With a small part of a CPU, many answers would still come too late."""
+"""Workers wait for answers most of the time. With a small part of a CPU, many answers would still be late."""
 _MEMORY_PER_WORKER = 4 * _MIB
 _MOST_CLIENTS, _LEAST_CLIENTS = 512, 4
 _CLIENTS_TO_SPARE = 16
@@ -52,7 +52,7 @@ class Bounds:
     workers: int
     """API requests at the same time, of all accounts."""
     answer_bytes: int
-    """Bytes of answers that are being read, of all accounts, beside one answer that may be larger."""
+    """Bytes of answers being read, of all accounts, in addition to one answer that may be larger."""
     response_bytes: int
     """The largest answer, in bytes."""
     clients: int

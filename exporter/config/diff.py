@@ -48,4 +48,4 @@ class Outcome:
 
     successful: bool
     message: str
-    """For the operator; safe to show."""
+    """The message for the operator; safe to show."""

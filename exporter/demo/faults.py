@@ -15,7 +15,7 @@ class Delivery(Enum):
 
     WHOLE = auto()
     TRUNCATED = auto()
-    """Half of the body, then the connection is closed."""
+    """Send half of the body, then close the connection."""
     DRIPPED = auto()
     """The head at once, then one byte at a time."""
     DRIPPED_HEAD = auto()
@@ -39,7 +39,7 @@ class Fault:
     every: float = 0.0
     """Seconds between two bytes."""
     size: int = 0
-    """Bytes of a huge body."""
+    """The size of a huge body, in bytes."""
     declared: bool = True
     """Whether a huge body has a Content-Length."""
 

@@ -16,7 +16,7 @@ _TOLERANCE = 8
 """A family is divided into new groups when these have grown or shrunk by this factor."""
 
 CHUNK_BYTES = 2**18
-"""Most bytes of groups that are joined to one chunk."""
+"""The maximum size of a chunk of joined groups, in bytes."""
 
 
 class Group:

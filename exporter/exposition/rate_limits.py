@@ -19,7 +19,7 @@ class _Stated:
     """What an answer stated, and when each value no longer holds, in seconds of the boot clock."""
 
     values: Mapping[str, float]
-    """By family."""
+    """The stated values by family."""
     limit_until: float
     window_until: float
 
@@ -49,7 +49,7 @@ class StatedRateLimit:
         self._lines: dict[str, tuple[float, bytes]] = {}
         """The line that was rendered last of each family, with its value."""
         self.keep = KEEP_SECONDS
-        """For how many seconds a limit holds if no other answer states it."""
+        """How long a limit holds, in seconds, if no other answer states it."""
 
         self.paused_for: Callable[[], float] = lambda: 0.0
         """Returns the remaining seconds of the API's pause. Another account with the token may have received it."""

@@ -40,9 +40,9 @@ class Scrape:
 
     content_encoding: str | None
     chunks: Iterable[bytes]
-    """In their order. Uncompressed ones are joined when they are read: a large scrape is not held as a copy."""
+    """The chunks in order. Uncompressed ones are joined when they are read: a large scrape is not held as a copy."""
     size: int
-    """In bytes."""
+    """The size in bytes."""
     has_accounts: bool = True
     """Whether accounts may be in it. They may not once other replicas may own them."""
 
@@ -83,7 +83,7 @@ class _Format:
     """When the last scrape in this format was made, in seconds of the clock."""
     lines: _Lines = _NO_LINES
     parts: dict[str, tuple[Sequence[Lines], Part]] = field(default_factory=dict)
-    """By family, with the lines that they are made of."""
+    """The parts by family, with the lines that they are made of."""
     live: dict[str, Part] = field(default_factory=dict)
     """Parts of the live metrics, by family."""
 
@@ -108,7 +108,7 @@ class Exposition:
         self._live = live
         self._clock = clock
         self._formats: dict[bool, _Format] = {}
-        """By whether the format is OpenMetrics."""
+        """The formats, by whether they are OpenMetrics."""
         self._scrapes: dict[_Form, _Cached] = {}
 
     def kept(self, accept: str = "", accept_encoding: str = "") -> Scrape | None:

@@ -38,7 +38,7 @@ class Starts:
         return self._new.get(series, None if self._withheld else self._counting_since)
 
     def resume(self, counting_since: float | None, unseen: Mapping[Key, float], *, restored: bool) -> None:
-        """Begin with what the state knows.
+        """Start with the values of the state.
 
         `unseen`: series that started with their value, and that no scrape may have seen. `restored`: whether there are
         series above 0.

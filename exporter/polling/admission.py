@@ -18,7 +18,7 @@ _Job = TypeVar("_Job")
 @dataclass(slots=True)
 class _Account(Generic[_Job]):
     waiting: list[_Job] = field(default_factory=list)
-    """They are few, and an empty deque takes more memory: there may be thousands of accounts."""
+    """The waiting requests, a short list. An empty deque takes more memory, and there may be thousands of accounts."""
     begun: list[float] = field(default_factory=list)
     """When its requests under way began."""
     seconds: float | None = None

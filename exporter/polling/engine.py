@@ -111,7 +111,7 @@ class Engine:
         self._begun: Counter[Hashable] = Counter()
         """How many tasks have not ended, by kind."""
         self._idle: defaultdict[Hashable, set[Task]] = defaultdict(set)
-        """Those of them that wait for time to pass or for other tasks, by kind. Any thread may take one out."""
+        """The tasks that wait for time to pass or for other tasks, by kind. Any thread may take one out."""
         self._over = self._ended = False
         self._thread = threading.Thread(target=self._run, name="polls", daemon=True)
 

@@ -66,7 +66,7 @@ class Poller:
         self._silence = Silence(pace.interval, "/".join(self.id))
         self._token = TokenWatch(token_stamp)
         self.wait = 0.0
-        """For how many seconds after the last poll none is due, because the API does not answer."""
+        """The seconds after the last poll in which no poll is due, because the API does not answer."""
         self.recovered = False
         """Whether the last poll ended a long silence of the API."""
         self._log = PollLog(self._where(), ticks)

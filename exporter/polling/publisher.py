@@ -82,7 +82,7 @@ class Publisher:
         """When something was exposed first, by `ticks`."""
         self._fresh_since: float | None = None
         self._gauges = Gauges({}, {})
-        """As of the last successful poll, but for records that have become stuck since."""
+        """The gauges of the last successful poll, updated for records that have become stuck since."""
         self._gauges_of: tuple[int, object] | None = None
         """The version of the totals that the gauges show, and the values of the status."""
         self._stuck_then = 0

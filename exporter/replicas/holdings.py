@@ -53,7 +53,7 @@ class Holdings:
         self._beginning: dict[str, int] = {}
         """The accounts that are beginning, with their epochs."""
         self._hidden: frozenset[str] = frozenset()
-        """Those that have to end, whatever is believed when it is their turn: a hidden account polls no more."""
+        """The accounts that must end, even if they are owned again by then: a hidden account polls no more."""
         self._ended = done()
 
     def become(self, replica: Replica) -> None:

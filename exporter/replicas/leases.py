@@ -67,7 +67,7 @@ class Replica:
     """Accounts that are not owned, whatever the last tick read. Each returns with a tick sent after this moment that
     still finds the lease: math.inf while it is being given away."""
     giving: Mapping[str, Change] = field(default_factory=dict)
-    """Those of them whose leases are to be released, once nothing polls them, and why."""
+    """The withheld accounts whose leases are released once nothing polls them, with the reason."""
     leaving: bool = False
 
     @property

@@ -39,7 +39,7 @@ class Tick:
     """When the heartbeat was about to be sent, by this machine's clock that only goes forward."""
     database_time: float
     live: tuple[Peer, ...]
-    """In the order in which they joined."""
+    """The live replicas, in the order in which they joined."""
     leases: Mapping[str, int]
     """The epoch of each account whose lease this replica holds."""
     unowned: tuple[Unowned, ...]

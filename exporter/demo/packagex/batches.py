@@ -29,7 +29,7 @@ class _Aside(NamedTuple):
 
     created_at: float
     filtered_by: tuple[str, ...]
-    """Its values of FILTERS."""
+    """The batch's values of FILTERS."""
     saved: frozenset[Saved]
 
 

@@ -78,7 +78,7 @@ class Left:
     """The answers that a successful poll leaves to the next one."""
 
     answers: Mapping[int, KnownAnswer] = field(default_factory=dict)
-    """By the hash of the request."""
+    """The answers by the hash of the request."""
     marks: Checkpoint = field(default_factory=Checkpoint)
     """The checkpoint of that poll."""
 
@@ -100,7 +100,7 @@ class Answers:
         """The answers that this poll has read since `begin`."""
         self._room = MOST_BYTES
         self._written: set[Origin] = set()
-        """Where the pages come from whose records are in the state."""
+        """The answers whose records are in the state."""
         self._changed: set[str] = set()
         """IDs of the records that this poll has changed."""
 
@@ -164,7 +164,7 @@ class Answers:
 
 
 NO_ANSWERS = Answers()
-"""Those of no poll: every answer is decoded."""
+"""Answers outside of a poll: every answer is decoded."""
 
 
 def _of_polls(marks: Checkpoint) -> Checkpoint:

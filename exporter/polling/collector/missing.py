@@ -10,7 +10,7 @@ _MOST_NOTED = 1000
 """The most records in the checkpoint, which is written at each poll. A restart forgets the others."""
 
 Notes = Mapping[str, Sequence[int]]
-"""By ID: how many polls in a row missed a record, and whether one by its ID and one on the list (1 or 0)."""
+"""For each ID, how many polls in a row missed the record, and whether by its ID and on the list (1 or 0)."""
 
 
 @dataclass(slots=True)

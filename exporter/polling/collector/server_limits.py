@@ -15,7 +15,7 @@ SMALLEST_PAGE = 25
 """The page size of the vendors' own default, which they can't refuse."""
 
 LARGEST_PAGE_BYTES = 16 * 1024 * 1024
-"""If an answer is larger, fewer rows are requested."""
+"""The largest page, in bytes. After a larger one, fewer rows are requested."""
 
 
 def is_refusal(error: FetchError) -> bool:

@@ -19,9 +19,9 @@ class Loaded(NamedTuple):
     """What was read of a collector."""
 
     values: Sequence[Any]
-    """Those of `statements.LOAD`."""
+    """The values that `statements.LOAD` returns."""
     failures: Sequence[FailureRow] | None = None
-    """None if they were not read."""
+    """The failures; None if they were not read."""
 
 
 def loading(account: str, collector: str) -> Callable[[Connection], Loaded]:

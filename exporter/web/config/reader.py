@@ -23,9 +23,9 @@ class Loaded:
     """What the files held when they were last read."""
 
     config: WebConfig | None
-    """None if the file can't be used: nobody is let in."""
+    """The configuration; None if the file can't be used. Then all requests are refused."""
     context: ssl.SSLContext | None = None
-    """For new connections. None for plain HTTP."""
+    """The TLS context for new connections; None for plain HTTP."""
     allowed_sans: frozenset[str] | None = None
     """The names of which a client's certificate must have one. None allows all."""
 

@@ -12,7 +12,7 @@ from exporter.web.server.connection import ConnectionLimiter, peer_of
 log = logging.getLogger(__name__)
 
 _BATCH = 16
-"""Most connections that are accepted before those accepted earlier are served."""
+"""The maximum number of connections that are accepted before earlier ones are served."""
 
 _RETRY_SECONDS = 0.1
 """How long to wait when there is no file descriptor for another connection."""

@@ -17,7 +17,7 @@ from exporter.web.token_bucket import TokenBucket
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _HEALTH = (b"/-/healthy", b"/-/ready")
-"""As they are sent: no other spelling of these paths is open to anybody."""
+"""The open paths, exactly as sent: other spellings need a password."""
 
 
 class Middleware:
