@@ -24,8 +24,8 @@ class Limits:
     A body that the application reads has the same time again.
     """
     answer_seconds: float = 60.0
-    """The time for a client to read a response that doesn't fit the network buffers. While the client has read everything
-    sent, and the next part waits for its turn, no time passes."""
+    """The time for a client to read a response that doesn't fit the network buffers. While the client has read
+    everything sent, and the next part waits for its turn, no time passes."""
     head_bytes: int = 16384
     pipelined_bytes: int = 65536
     """The bytes that a client may send before it has its response. They are kept, and parsed after that."""
