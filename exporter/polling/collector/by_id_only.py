@@ -40,7 +40,7 @@ class IdOnlyPoll:
         is_due = due(poll, interval)
         if not is_due:
             poll.answers.begin(marks, poll.now)
-        # The record that names an ID may have been read late, as its list was down: a reconciliation begins with all.
+        # What names an ID may itself have been read late, because its list was down: a reconciliation begins with all.
         everything = is_due and marks.reconciled_to is None
         new = self._new_ids(poll, None if everything else OVERLAP_SECONDS + naming_interval)
         self._fetch(poll, {*new, *(record_id for record_id, _ in poll.records.in_flight(poll.since))})

@@ -78,7 +78,7 @@ class Left:
     """The answers that a successful poll leaves to the next one."""
 
     answers: Mapping[int, KnownAnswer] = field(default_factory=dict)
-    """The answers by the hash of the request."""
+    """By the hash of the request."""
     marks: Checkpoint = field(default_factory=Checkpoint)
     """The checkpoint of that poll."""
 
