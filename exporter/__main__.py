@@ -23,7 +23,7 @@ def _internal_error(_type: type[BaseException], error: BaseException | None, _tr
 
 def main() -> None:
     """Run the console script."""
-    # Somebody may ask for a reload, or how polls are, while modules load. By default both signals end a program.
+    # A reload or a status dump may be requested while modules load. By default both signals end a program.
     hangup = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGINT, _quit)

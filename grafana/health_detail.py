@@ -70,7 +70,7 @@ def _waiting() -> Line:
     )
     throttled = lines(
         "Throttled",
-        "Seconds that requests waited per second, for `max_requests_per_second` or because the API asked for a pause. "
+        "Seconds per second that requests waited, for `max_requests_per_second` or because the API asked for a pause. "
         "Near 1 or above: the request budget is too small.",
         Query(total(rate("batch_exporter_api_throttled_seconds_total", SYSTEM, over=RATE), *ACCOUNTS), NAMED),
         unit="short",
@@ -115,15 +115,15 @@ def _limits() -> Line:
 def _lateness() -> Line:
     late = lines(
         "Poll lateness",
-        "Time from when the last poll of each collector was due until it began. Above zero for long: the exporter has "
-        "more to poll than it manages in time.",
+        "Time from the due time of each collector's last poll until it began. Above zero for long: the exporter cannot "
+        "make all polls in time.",
         Query(f"max by ({COLLECTOR}) ({once(select('batch_exporter_poll_lateness_seconds', SYSTEM))})", LEGEND),
         unit="s",
         thresholds=steps((None, "green"), (30, "orange"), (60, "red")),
     )
     workers = lines(
         "Workers",
-        "Requests under way, polls that wait for others to end, and the limit of requests under way.",
+        "Requests in progress, polls that wait for others to end, and the limit of requests in progress.",
         *(
             Query(total(once(f"batch_exporter_{name}{{{TARGET}}}")), legend)
             for name, legend in (("workers_busy", "busy"), ("polls_overdue", "overdue polls"), ("workers", "limit"))
@@ -132,8 +132,7 @@ def _lateness() -> Line:
     )
     put_off = lines(
         "Polls put off",
-        "How much later than at its interval each collector is polled next, because the API has not answered several "
-        "polls.",
+        "Additional time until the next poll of each collector, because the API has not answered several polls.",
         Query(f"max by ({COLLECTOR}) ({once(select('batch_exporter_poll_backoff_seconds', SYSTEM))}) > 0", LEGEND),
         unit="s",
     )

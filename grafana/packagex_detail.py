@@ -89,7 +89,7 @@ def _window() -> Row:
     note = "The lookback window now."
     batches = table(
         "Batches in the window",
-        f"{note} Batches by resource, action, mode, way in and status.",
+        f"{note} Batches by resource, action, mode, source and status.",
         [
             *(label(name, name.capitalize()) for name in SHAPE),
             value("Batches", f"{total(gauge('packagex_batches', RESOURCE), *SHAPE)} > 0", "short", decimals=0),

@@ -28,7 +28,7 @@ def _by_replica(expr: str, *more: str) -> str:
 def _now() -> Line:
     unowned = stat(
         "Unowned accounts",
-        "Configured accounts that no live replica owns: nobody polls them. A takeover lasts seconds.",
+        "Configured accounts that no live replica owns or polls. A takeover lasts seconds.",
         Query(_each("max", "accounts_unowned")),
         unit="short",
         thresholds=NONE_IS_GOOD,
@@ -70,13 +70,14 @@ def _shares() -> Line:
     )
     target = lines(
         "Distance from the target",
-        "Accounts that each replica owns beyond its fair share; negative if it has less. Around zero in calm.",
+        "Accounts that each replica owns beyond its fair share; negative if it has fewer. Around zero while no replica "
+        "joins or leaves.",
         Query(_by_replica(f"{_of('leases_held')} - {_of('leases_target')}"), _REPLICA),
         unit="short",
     )
     unowned = lines(
         "Live replicas and unowned accounts",
-        "How many replicas are live, and how many accounts nobody polls.",
+        "Number of live replicas, and of accounts that no replica polls.",
         Query(_each("max", "accounts_unowned"), "unowned accounts"),
         Query(_each("max", "replicas_live"), "live replicas"),
         unit="short",
@@ -88,13 +89,13 @@ def _moves() -> Line:
     taken_over = _of("lease_changes_total", 'reason="taken_over"')
     changed = counts(
         "Lease changes by reason",
-        "claimed: nobody had the account. taken_over: the owner had died. shed: given to a replica with less. "
-        "released: the replica left. removed: no longer configured. lost: another replica took it over.",
+        "claimed: no replica had the account. taken_over: the owner's heartbeat had expired. shed: given to a replica "
+        "with fewer. released: the replica left. removed: no longer configured. lost: another replica took it over.",
         Query(f"sum by (cluster, reason) (increase({_of('lease_changes_total')}[{RATE}]))", "{{cluster}} {{reason}}"),
     )
     takeovers = counts(
         "Takeovers by replica",
-        f"Accounts that a replica took over from one that had died. {_NOTE}",
+        f"Accounts that a replica took over from one whose heartbeat had expired. {_NOTE}",
         Query(_by_replica(f"increase({taken_over}[{RATE}])"), _REPLICA),
     )
     refused = counts(

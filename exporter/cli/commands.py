@@ -44,7 +44,7 @@ def _port(value: str) -> int:
 
 
 def _count(value: str) -> int:
-    # More digits are no number that counts anything, and Python refuses thousands of them.
+    # No count has more digits, and Python refuses to parse thousands of them.
     if not (value.isascii() and value.isdecimal()) or len(value) > _MOST_DIGITS:
         raise argparse.ArgumentTypeError(f'"{value}" is not a count: it must be a whole number, or 0 for no limit')
     return int(value)
@@ -89,7 +89,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument that stands by its place."""
+    """A positional argument."""
 
     about: str
     value: str
@@ -101,7 +101,7 @@ def _shared(about: str, dest: str, value: str = "", **more: object) -> Flag:
 
 
 Flags = Mapping[str, Flag]
-"""By name, with the dashes."""
+"""Flags by name, with the dashes."""
 
 _CONFIG: Flags = {
     "--config.file": _shared(
@@ -189,7 +189,7 @@ class Command:
 
     @property
     def all_flags(self) -> Flags:
-        """Its flags and those that every command has, in the order of its help text."""
+        """The flags of the command and those of every command, in the order of the help text."""
         return {"--help": EVERYWHERE["--help"], **self.flags, "--version": EVERYWHERE["--version"]}
 
     @property
@@ -202,7 +202,7 @@ EVERYWHERE: Flags = {
     "--help": Flag("Show help (also try --help-long and --help-man).", "help"),
     "--version": Flag("Print the version.", "version"),
 }
-"""What every command has: the first of its flags, and the last one."""
+"""The flags of every command: the first of its flags, and the last one."""
 HIDDEN = (
     "--help-long",
     "--help-man",

@@ -1,6 +1,6 @@
 """Complete command lines in bash, zsh and fish. Loads nothing but the standard library.
 
-The scripts are the same for every version: they ask the program that is being typed what may follow, as kingpin's do.
+The scripts are the same for every version. Like kingpin's, they run the typed program to get suggestions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,14 +72,14 @@ complete -c batch-exporter -f -a '(__batch_exporter_complete)'
 
 @dataclass(frozen=True, slots=True)
 class _Typed:
-    """What stands before the word that is completed."""
+    """The words before the one that is completed."""
 
     command: str
-    """As far as it is known: empty, the first word of two, or a command."""
+    """The command typed so far: empty, the first word of two, or a command."""
     value_of: str = ""
     """The flag that the word is the value of."""
     arguments: int = 0
-    """How many arguments there are that are no command."""
+    """The number of positional arguments after the command."""
 
 
 def suggestions(words: Sequence[str], *, described: bool) -> str:

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> bool:
             f"the mock APIs cannot listen on port {args.api_port}: {message}; {_other_ports(args)}",
             passing=error.errno == errno.EADDRINUSE,
         ) from error
-    # Before anything is made that has to be deleted at the end.
+    # Check the flags before creating anything that must be deleted at the end.
     signals = catch_signals(reload=False)
     with listening as mock_api:
         threading.Thread(target=_simulate, args=((inkit, packagex), stop), name="simulation", daemon=True).start()

@@ -27,7 +27,7 @@ DEBIAN = Path("/usr/lib/postgresql")
 """Debian keeps the server out of PATH, each version in a folder of its own."""
 _PROGRAMS = ("initdb", "postgres")
 _LONGEST_SOCKET = 90
-"""Bytes that the path of the folder of a socket may have: the system allows 107 for the socket."""
+"""The longest path of a socket's folder, in bytes: the system allows 107 for the socket."""
 _PORTS_APART = 10
 _START_SECONDS = 30.0
 _LOOK_SECONDS = 0.2
@@ -79,13 +79,13 @@ def web_flags(args: argparse.Namespace) -> list[str]:
 def run_replicas(args: argparse.Namespace, folder: Path, config: str, signals: Signals) -> bool:
     """Run so many exporters until a signal says to stop. `config` lacks the state. Return whether all began to serve.
 
-    Everything is in the folder, and ends with it.
+    All files are in the folder and are deleted with it.
     """
     with _postgres(programs(), folder) as url:
         path = folder / "config.yaml"
         path.write_text(f"state: {{url: '{url}', lease_ttl: {LEASE_TTL}}}\n{config}")
         with contextlib.ExitStack() as started:
-            # All at once: each gets its share at the start.
+            # Start all at once, so that each gets its share at the start.
             processes = [_started(number, args, path, started) for number in range(1, args.replicas + 1)]
             replicas = [_serving(number, *process) for number, process in enumerate(processes, 1)]
             _print(replicas)
@@ -125,7 +125,7 @@ def _postgres(binaries: Path, folder: Path) -> Iterator[str]:
 
 
 def _ending_with_us(number: signal.Signals) -> list[str]:
-    """Return what a command begins with to get this signal when the demo is killed, where the system has a way."""
+    """Return the prefix of a command that sends it this signal when the demo is killed; empty if not supported."""
     setpriv = shutil.which("setpriv")
     return [] if setpriv is None else [setpriv, "--pdeathsig", number.name.removeprefix("SIG")]
 
@@ -199,7 +199,7 @@ def _print(replicas: Sequence[_Replica]) -> None:
 
 
 def _watch(replicas: Sequence[_Replica], signals: Signals) -> None:
-    """Wait for a signal to stop, and tell of each exporter that ends before."""
+    """Wait for a signal to stop, and report each exporter that ends before."""
     running = list(replicas)
     while True:
         with contextlib.suppress(queue.Empty):

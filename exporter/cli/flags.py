@@ -73,7 +73,7 @@ def _hidden(flag: str) -> str:
 
 
 def _of_group(group: str, arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse what stands beside the first word of a command that has two."""
+    """Parse the words around the first word of a two-word command."""
     place = _place_of_command(arguments)
     if place is None and not _HELP.isdisjoint(_flags(arguments)):
         return _printing(help_text.of_group(group))

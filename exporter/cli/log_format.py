@@ -41,7 +41,7 @@ def setup(level: str, style: Style, stream: TextIO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(max(LEVELS[level], logging.WARNING))
     logging.getLogger("exporter").setLevel(LEVELS[level])
-    # They warn at each answer. The first one quotes the URL, and a presigned URL gives access to a file.
+    # They log a warning at each answer. The first one quotes the URL, and a presigned URL gives access to a file.
     for about_answers in ("urllib3.connection", "urllib3.response"):
         logging.getLogger(about_answers).setLevel(logging.ERROR)
 

@@ -9,7 +9,7 @@ from exporter.cli.commands import ABOUT, COMMANDS, HIDDEN, Flag
 from exporter.cli.help_text import EXIT_STATUSES, PROGRAM, flag_forms, synopsis
 
 _WIDTH = 65
-"""Of a line, before escapes make it longer."""
+"""The maximum length of a line, before escapes make it longer."""
 _SIGNALS = {
     "SIGHUP": "Reload the configuration.",
     "SIGTERM, SIGINT": "Stop within two seconds.",

@@ -25,7 +25,7 @@ def receiving(accounts: Iterable[Account]) -> dict[str, Webhook]:
 
 
 def made(poll: Callable[[str], bool], metrics: WebhookMetrics) -> tuple[Webhooks, Callable[[Sequence[Account]], None]]:
-    """Return what receives webhooks, and what is called with the accounts at the start and after each reload."""
+    """Return the webhook receiver, and the function to call with the accounts at the start and after each reload."""
     webhooks = Webhooks(poll, metrics.count)
 
     def use(accounts: Sequence[Account]) -> None:

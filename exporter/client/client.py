@@ -40,7 +40,7 @@ _LARGEST_ERROR_BYTES = 65_536
 """A larger error is a page for people, and is not read."""
 
 AHEAD_BYTES = 16 * 1024 * 1024
-"""Most bytes to request ahead of the answer that is needed now, estimated from the size of the last answer."""
+"""The maximum number of bytes to request ahead of the present answer, estimated from the size of the last answer."""
 _LARGEST_AHEAD = 4 * 1024 * 1024
 """A larger answer that was requested ahead is dropped, and requested again when it is needed."""
 
@@ -99,7 +99,7 @@ class Client:
         self._under_way: list[None] = []
         """An entry for each request that was begun and is not answered. Appending and popping need no lock."""
         self._told: list[None] = []
-        """Has an entry if the log has a line about the API's rate limit. The clients of polls share it."""
+        """Has an entry if the API's rate limit was logged. The clients of polls share it."""
         self._sizes: dict[str, int] = {}
         """Size of the last answer of each endpoint, decompressed, in bytes."""
         self.attempts = retry.ATTEMPTS

@@ -27,9 +27,9 @@ from exporter.client.tls_context import TlsSettings, context
 from exporter.model.tls import TLSConfig
 
 _MOST_HOSTS = 1000
-"""For so many hosts connections are kept."""
+"""The maximum number of hosts that connections are kept for."""
 _MOST_CONNECTIONS = 1000
-"""So many connections to a host are kept, if no other limit is lower: `workers` at most are in use."""
+"""The maximum number of connections kept to a host, if no other limit is lower: at most `workers` are in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class _Response(http.client.HTTPResponse):
         super().begin()
         while 100 <= self.status < 200:
             if self.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
-                # What follows is no HTTP.
+                # The data that follows is not HTTP.
                 raise http.client.BadStatusLine("101")
             # Without headers it begins with the next answer.
             self.headers = self.msg = None  # type: ignore[assignment]
@@ -79,7 +79,7 @@ class _Response(http.client.HTTPResponse):
 class _HttpConnection(connection.HTTPConnection):
     response_class = _Response
     _deadline: Deadline | None = None
-    """That of the request which uses the connection."""
+    """The deadline of the request that uses the connection."""
 
     def connect(self) -> None:
         self._attach()
@@ -216,7 +216,7 @@ class Session:
     """
 
     adapters: Mapping[str, requests.adapters.HTTPAdapter]
-    """By scheme."""
+    """The adapters by URL scheme."""
     verify: bool | str
     cert: tuple[str, str] | None
     proxies: dict[str, str]

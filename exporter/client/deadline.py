@@ -121,7 +121,7 @@ class DeadlineWatcher:
         try:
             threading.Thread(target=self._run, name="deadlines", daemon=True).start()
         except RuntimeError:
-            # The next request tries again.
+            # The next request tries to start the thread again.
             self._unwatched.release()
             raise no_thread() from None
 

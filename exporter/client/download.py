@@ -39,7 +39,7 @@ class Body:
     """The body of a file that is being downloaded."""
 
     size: int | None
-    """In bytes; None where the server does not send it."""
+    """The size in bytes; None if the server does not send it."""
     parts: Iterator[bytes]
     """The content, part by part. Raises FetchError."""
 

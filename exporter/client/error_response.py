@@ -27,7 +27,7 @@ _PRIVATE = re.compile(r"\S*://\S*|\S+@\S+|[A-Za-z0-9_+/=.\-]{24,}")
 
 
 _PASSING = (408, 425)
-"""What a server refuses for the moment: it had closed the connection, or the request came too early for it."""
+"""Temporary refusals: the server had closed the connection, or the request came too early for it."""
 
 
 def response_error(request: Request, status: int, message: str = "", *, throttled: bool = False) -> FetchError:

@@ -12,7 +12,7 @@ _MOST = 256
 
 LONGEST_SECONDS = 90.0
 """How long a connection may be idle and still be used. Most servers close it before. But firewalls, load balancers and
-NAT gateways forget it after some minutes and tell nobody: the next request on it would get no answer."""
+NAT gateways drop it silently after some minutes: the next request on it would get no answer."""
 
 LONGEST_USE_SECONDS = 900.0
 """How long after its first request a connection may be used. What is behind a host changes, and a connection that is
@@ -43,7 +43,7 @@ class IdleConnections:
             while len(self._idle) > self._most:
                 first = next(iter(self._idle))
                 del self._idle[first]
-                # Within the block: who takes it meanwhile waits, and then sees that it is closed.
+                # Close it within the block: a thread that takes it meanwhile waits, and then finds it closed.
                 first.close()
 
     def take(self, connection: HTTPConnection) -> None:
@@ -54,5 +54,5 @@ class IdleConnections:
             if now - since > LONGEST_SECONDS or now - first > LONGEST_USE_SECONDS:
                 connection.close()
             if connection.sock is None:
-                # It is connected anew for its next request.
+                # It reconnects for its next request.
                 self._first.pop(connection, None)

@@ -26,7 +26,7 @@ class MemoryBudget:
     def __init__(self, most: int = BUDGET_BYTES) -> None:
         self._most = most
         self._sizes: weakref.WeakKeyDictionary[Reservation, int] = weakref.WeakKeyDictionary()
-        """Bytes of the answers under way, in the order in which they began.
+        """The bytes of the answers in progress, in the order in which they began.
 
         A reservation that nobody refers to any more disappears, so that it can't keep others waiting.
         """

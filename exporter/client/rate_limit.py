@@ -9,14 +9,14 @@ from exporter.client.runner import Gate
 
 
 class Pause:
-    """Until when an API wants no request. Rate limiters of accounts that the API counts together share one."""
+    """The end of a pause that an API asked for. Rate limiters of accounts that the API counts together share one."""
 
     def __init__(self) -> None:
         self._until: queue.SimpleQueue[float] = queue.SimpleQueue()
         """Holds one time, as `RateLimiter._next_free` does."""
         self._until.put(-math.inf)
         self.asked_for = False
-        """Whether the API has ever asked for one. It is read without a lock."""
+        """Whether the API has ever asked for a pause. It is read without a lock."""
 
     @property
     def until(self) -> float:

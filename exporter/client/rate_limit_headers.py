@@ -136,7 +136,7 @@ def _members(text: str) -> Iterable[tuple[str, Mapping[str, str]]]:
 
 def _stated(limit: str, remaining: str, reset: str, now: float) -> ApiLimit | None:
     """Return the limit that these values state; None if they say nothing of how much is allowed or left."""
-    # A limit of 0 on an API that answers is no limit, as is one below. Nothing is left of it, and nothing is used up.
+    # An API that answers has no limit of 0 or less: such a limit is ignored, and so is 0 remaining of it.
     allowed, left = _number(limit) or None, _number(remaining)
     if left == 0 and _NO_LIMIT.fullmatch(limit):
         left = None

@@ -13,7 +13,7 @@ ATTEMPTS = 3
 BACKOFF_BASE_SECONDS = 0.5
 BACKOFF_MAX_SECONDS = 10.0
 RETRY_AFTER_MAX_SECONDS = 120.0
-"""A server may ask for an hour, but a poll that waits that long would look like one that never ends."""
+"""The longest pause. A server may ask for an hour, but a poll that waits that long looks stuck."""
 
 http_date = email.utils.parsedate_to_datetime
 """Reads a date as in headers."""

@@ -86,7 +86,7 @@ class Gate:
             result(turn)
             yield
         finally:
-            # Who gives up before its turn holds no place.
+            # A caller that gives up before its turn holds no place.
             if not turn.cancel():
                 self._free.append(None)
                 self._let_in()

@@ -7,7 +7,7 @@ from exporter.client import retry
 from exporter.client.rate_limit_headers import ApiLimit, api_limit, server_time
 
 _SAYS_WHY = (401, 404, 405, 410)
-"""Refusals for another reason, whatever headers they have: no token, or nothing there."""
+"""Statuses that refuse a request for another reason, whatever their headers: no token, or no such resource."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,16 +56,16 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """What the requests of all accounts share."""
+    """The limits that the requests of all accounts share."""
 
     memory: MemoryBudget = field(default_factory=MemoryBudget)
-    """For the answers under way."""
+    """The memory of the answers under way."""
     idle: IdleConnections = field(default_factory=IdleConnections)
     """The connections that wait for their next request."""
     response_bytes: int = MAX_BODY_BYTES
     """The largest answer, decompressed."""
     sessions: Sessions = field(init=False)
-    """Their connections."""
+    """The sessions that hold the connections."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sessions", Sessions(self.idle))

@@ -13,25 +13,25 @@ from exporter.config.source.problems import Finding, Place
 
 _MIB = 1024 * 1024
 OWN_DESCRIPTORS = 36
-"""For what is open anyway: standard streams, listening sockets, the event loop, the state, files that are read."""
+"""Descriptors that are always open: standard streams, listening sockets, event loop, state, files being read."""
 DESCRIPTORS_PER_WORKER = 4
-"""A request under way has at most so many: the addresses of a host that are tried in parallel."""
+"""The most descriptors of a request under way: the addresses of a host that are tried in parallel."""
 _MOST_WORKERS, _LEAST_WORKERS = 64, 4
 _WORKERS_PER_CPU, _LEAST_WORKERS_BY_CPU = 64, 16
-"""Workers wait for answers most of the time. With a small part of a CPU, many answers would still come too late."""
+"""Workers wait for answers most of the time. With a small part of a CPU, many answers would still be late."""
 _MEMORY_PER_WORKER = 4 * _MIB
 _MOST_CLIENTS, _LEAST_CLIENTS = 512, 4
 _CLIENTS_TO_SPARE = 16
 """One descriptor to spare for so many clients: they are accepted before others are closed for them."""
 _LEAST_MEMORY = 64 * _MIB
 _OWN_MEMORY = 56 * _MIB
-"""What the program takes with few records, before an answer comes."""
+"""The memory of the program with few records, before the first answer."""
 _DECODED = 8
-"""An answer takes up to so many times its size while it is decoded: four bytes for each character, twice."""
+"""The memory of an answer while it is decoded, as a multiple of its size: four bytes a character, twice."""
 _MOST_ANSWER_BYTES, _MEMORY_PER_ANSWER_BYTE = 16 * _MIB, 32
 _MOST_RESPONSE_BYTES = 64 * _MIB
 _RECORD_BYTES = 1024
-"""What a record takes of a list page, usually."""
+"""The usual size of a record on a list page."""
 _MORE_FILES = "raise LimitNOFILE= (systemd), --ulimit nofile= (containers) or ulimit -n"
 _MORE_MEMORY = "raise the memory limit of the container, or MemoryMax= (systemd)"
 
@@ -50,17 +50,17 @@ class Bounds:
     """What the program may have under way at the same time."""
 
     workers: int
-    """API requests, of all accounts."""
+    """API requests at the same time, of all accounts."""
     answer_bytes: int
-    """Bytes of answers that are being read, of all accounts, beside one answer that may be larger."""
+    """Bytes of answers being read, of all accounts, in addition to one answer that may be larger."""
     response_bytes: int
-    """Bytes of one answer."""
+    """The largest answer, in bytes."""
     clients: int
     """Connections of scrapers and other clients."""
     idle_connections: int
     """Connections to APIs that are kept for the next request."""
     resources: Resources
-    """What they are derived from."""
+    """The resources that the bounds are derived from."""
 
     @property
     def descriptors(self) -> int:

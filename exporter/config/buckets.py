@@ -9,7 +9,7 @@ from exporter.config.source.problems import Finding, Place
 
 KEY = "duration_buckets"
 MOST = 50
-"""Each bound is a series more of each histogram."""
+"""The maximum number of bounds: each adds a series to each histogram."""
 LEAST_SECONDS = 0.001
 _MOST_SHOWN = 12
 

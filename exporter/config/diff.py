@@ -12,7 +12,7 @@ class Changes:
 
     added: tuple[Account, ...] = ()
     changed: tuple[Account, ...] = ()
-    """With their new settings."""
+    """The changed accounts, with their new settings."""
     removed: tuple[Account, ...] = ()
     kept: tuple[Account, ...] = ()
 
@@ -48,4 +48,4 @@ class Outcome:
 
     successful: bool
     message: str
-    """For the operator; safe to show."""
+    """The message for the operator; safe to show."""

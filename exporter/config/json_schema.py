@@ -19,7 +19,7 @@ def json_schema(systems: Mapping[str, System]) -> dict[str, object]:
         # The default of an account is the value at the top level, which a schema can't express.
         del properties[key]["default"]
     for value in document["$defs"]["Polling"]["properties"].values():
-        # And that of a collector is the account's.
+        # The default of a collector is the value of the account.
         del value["default"]
     properties["system"]["enum"] = list(systems)
     account["oneOf"] = [{"required": [key], "properties": {key: {"type": "string"}}} for key in TOKEN_KEYS]

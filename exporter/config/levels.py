@@ -1,4 +1,4 @@
-"""Where a setting of a collector may stand in a file: for the collector, in its account, or at the top level."""
+"""The places of a collector's settings in a file: for the collector, in its account, or at the top level."""
 
 from collections.abc import Iterator, Sequence
 

@@ -54,7 +54,7 @@ class Account(Polling):
     webhook: WebhookSecret | None = None
     """The secret of the webhooks that let it be polled; None: none are received."""
     created_timestamps: bool = False
-    """Whether scrapes tell when counters began, and new series do not wait for a scrape that saw them at 0."""
+    """Whether scrapes expose start timestamps of counters. Then new series do not wait for a scrape at 0."""
 
     def polling(self, collector: str) -> Polling:
         """Return how one of its collectors is polled."""

@@ -17,7 +17,7 @@ class Resources:
     descriptors: int
     """File descriptors that may be open: the soft limit RLIMIT_NOFILE."""
     memory: int
-    """Bytes: the limit of the cgroup, or what the machine has."""
+    """Bytes: the limit of the cgroup, or the memory of the machine."""
     cpus: float
     """CPU seconds per second: the quota of the cgroup, or the CPUs that the process may run on."""
 
@@ -27,7 +27,7 @@ class CgroupLimits:
     """The limits of a process's cgroup and those above it, the tightest of each kind. None is no limit."""
 
     memory: int | None = None
-    """Bytes."""
+    """The memory limit, in bytes."""
     cpus: float | None = None
     """CPU seconds per second."""
 

@@ -123,7 +123,7 @@ class Tuning(Polling):
     max_concurrent_requests: int = Field(4, ge=1, le=64)
     """Most API requests of the account at the same time."""
     created_timestamps: bool = False
-    """Tell Prometheus when counters began (`_created`), for its feature `created-timestamp-zero-ingestion`."""
+    """Expose when counters began (`_created`), for Prometheus' feature `created-timestamp-zero-ingestion`."""
 
 
 class State(_Shape):

@@ -139,7 +139,7 @@ def _database(draft: Draft, given: Sequence[str], context: Context) -> Iterator[
     try:
         url = DatabaseUrl(text if places[0] == "url" else context.directory / text).check()
     except UrlError as error:
-        # That of `url` itself is reported with the types.
+        # A problem of `url` itself is reported with the types.
         yield Finding(place, str(error))
         return
     problem = context.database(url)

@@ -15,7 +15,7 @@ class Delivery(Enum):
 
     WHOLE = auto()
     TRUNCATED = auto()
-    """Half of the body, then the connection is closed."""
+    """Send half of the body, then close the connection."""
     DRIPPED = auto()
     """The head at once, then one byte at a time."""
     DRIPPED_HEAD = auto()
@@ -39,7 +39,7 @@ class Fault:
     every: float = 0.0
     """Seconds between two bytes."""
     size: int = 0
-    """Bytes of a huge body."""
+    """The size of a huge body, in bytes."""
     declared: bool = True
     """Whether a huge body has a Content-Length."""
 
@@ -56,9 +56,9 @@ class ListFaults:
     """Whether every list has all records."""
     total_count: int | Literal["missing"] | None = None
     page_count: int | None = None
-    """Of Inkit's lists: PackageX has none."""
+    """The page count that Inkit's lists report; PackageX has none."""
     has_more: bool | None = None
-    """Of PackageX's lists, on every page; otherwise it is true, also where `total_count` is not."""
+    """The `has_more` of every page of PackageX's lists. By default it is correct, even where `total_count` is not."""
     repeat_ids: bool = False
     """Whether each page but the first begins with the last record of the page before."""
     before_page: Callable[[Any, int], None] | None = None

@@ -17,7 +17,7 @@ class Probabilities:
     begin: float
     finish: float
     failing: float = 0.05
-    """That a generation that finishes fails."""
+    """The probability that a generation that finishes fails."""
     burst: str | None = None
     """The destination where most generations fail at the moment."""
 

@@ -26,7 +26,7 @@ class Bursts:
 
     def __init__(self, rng: random.Random, targets: Sequence[str]) -> None:
         self.target: str | None = None
-        """Where most work fails at the moment; None without a burst."""
+        """The target at which most work fails now; None without a burst."""
         self._rng = rng
         self._targets = targets
         self._ends = 0.0

@@ -1,7 +1,7 @@
 """The catalog: one row for each metric family, and what follows from the rows.
 
-The rows of a system are in systems/, with the code that feeds them, those about requests in request_families. No
-metric is made anywhere else.
+The rows of a system are in systems/, with the code that feeds them. Rows about requests are in request_families. No
+other module defines a metric.
 """
 
 from collections.abc import Callable, Iterable
@@ -242,7 +242,7 @@ ACCOUNTS_UNOWNED = _plain("batch_exporter_accounts_unowned", "Number of configur
 LEASE_CHANGES = Family(
     "batch_exporter_lease_changes_total",
     "counter",
-    "Accounts that this replica has come to own or owns no longer, by reason.",
+    "Accounts that this replica started or stopped owning, by reason.",
     ("reason",),
 )
 COMMITS_REFUSED = Family(

@@ -14,7 +14,7 @@ _MOST_KNOWN = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """What it means that a record raised some counters."""
+    """The description of a failed record, given the counters that it raised."""
 
     places: tuple[str, ...]
     statuses: tuple[str, ...]
@@ -22,10 +22,10 @@ class _Meaning:
 
 
 class FailedRecords:
-    """Describe the failed records of one collector. What the same counters mean is found out once, and shared."""
+    """Describe the failed records of one collector. Descriptions are cached by the counters that were raised."""
 
     def __init__(self, families: Sequence[Family]) -> None:
-        """`families` are in the order of the catalog: the counter that comes first tells the alert of a record."""
+        """`families` are in the order of the catalog: the first raised counter determines the alert of a record."""
         self._families = families
         self._known: dict[frozenset[Key], _Meaning] = {}
 

@@ -55,8 +55,8 @@ def member(parts: Iterable[Deflated], rest: bytes) -> tuple[bytes, ...]:
 def _crc_of_both(first: int, second: int, size: int) -> int:
     """Return the checksum of two parts, one after the other, from their checksums and the size of the second.
 
-    A CRC is a polynomial modulo another one: what follows multiplies it by a power of x. It is zlib's crc32_combine,
-    which Python doesn't have, so that a part that has not changed is not read again.
+    A CRC is a polynomial modulo another one: data that follows multiplies it by a power of x. This is zlib's
+    crc32_combine, which Python lacks. With it, an unchanged part is not read again.
     """
     return _product(_power(8 * size), first) ^ second if first else second
 

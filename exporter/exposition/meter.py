@@ -96,7 +96,7 @@ class AccountMeter:
         self._system = system
         self._seconds = seconds
         self._durations: dict[str, Histogram] = {}
-        """By endpoint: the library takes longer to look one up than to observe."""
+        """Histograms by endpoint: a look-up in the library takes longer than an observation."""
         self._series = {family.name: _Series(family, (account, system), lock) for family in COUNTED}
         self._requests = self._series[REQUESTS.name]
         self._throttled = self._series[THROTTLED.name]

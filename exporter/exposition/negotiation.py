@@ -15,7 +15,7 @@ _ESCAPINGS = ("allow-utf-8", "underscores", "dots", "values")
 """How a scraper may ask for names that are not legacy ones. All of ours are, so each of them gives the same bytes."""
 
 _DEFAULT_ESCAPING = "underscores"
-"""That of a scraper that asks for none or for an unknown one, as in client_golang."""
+"""The escaping for scrapers that request none or an unknown one, as in client_golang."""
 
 _OPENMETRICS: tuple[_Name, ...] = (
     ("application/openmetrics-text", "1.0.0"),

@@ -13,10 +13,10 @@ from exporter.exposition.shared_lines import Lines, length, whole
 GROUP_BYTES = 2**16
 """About the size of a group. Smaller ones compress worse: a group has no references to the one before."""
 _TOLERANCE = 8
-"""A family is divided anew when its groups are so many times as large or small."""
+"""A family is divided into new groups when these have grown or shrunk by this factor."""
 
 CHUNK_BYTES = 2**18
-"""Most bytes of groups that are joined to one chunk."""
+"""The maximum size of a chunk of joined groups, in bytes."""
 
 
 class Group:

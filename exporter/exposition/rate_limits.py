@@ -19,7 +19,7 @@ class _Stated:
     """What an answer stated, and when each value no longer holds, in seconds of the boot clock."""
 
     values: Mapping[str, float]
-    """By family."""
+    """The stated values by family."""
     limit_until: float
     window_until: float
 
@@ -49,16 +49,16 @@ class StatedRateLimit:
         self._lines: dict[str, tuple[float, bytes]] = {}
         """The line that was rendered last of each family, with its value."""
         self.keep = KEEP_SECONDS
-        """For how many seconds a limit holds if no other answer states it."""
+        """How long a limit holds, in seconds, if no other answer states it."""
 
         self.paused_for: Callable[[], float] = lambda: 0.0
-        """Returns for how many seconds the API wants no request: it may have told another account with the token."""
+        """Returns the remaining seconds of the API's pause. Another account with the token may have received it."""
         self._paused_until = -math.inf
         """When the pause ends that was exposed last, epoch seconds."""
 
     @property
     def known(self) -> bool:
-        """Whether an answer has stated a limit, be it long ago, or the API wants no request now."""
+        """Whether an answer has ever stated a limit, or the API has asked for a pause."""
         return self._stated is not None or self.paused_for() > 0
 
     def note(self, limit: float | None, remaining: float | None, reset_in: float | None) -> None:

@@ -49,5 +49,5 @@ PAUSED_UNTIL = Family(
 )
 RATE_LIMITS = (RATE_LIMIT, RATE_LIMIT_REMAINING, RATE_LIMIT_RESET)
 OF_LIMITS = (*RATE_LIMITS, PAUSED_UNTIL)
-"""Each is absent while there is nothing to say."""
+"""The families about rate limits. Each is absent while its value is unknown."""
 REQUEST_FAMILIES = (REQUESTS, REQUEST_SECONDS, THROTTLED, *OF_LIMITS)

@@ -102,7 +102,7 @@ class Counters:
     series: frozenset[Key]
     """All exposed series."""
     shown_as: Mapping[Key, Key]
-    """By series beyond the cap: the series that they are folded into."""
+    """For each series beyond the cap, the series that it is folded into."""
     folded: Mapping[str, int]
 
 

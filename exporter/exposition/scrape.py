@@ -26,7 +26,7 @@ LIVE_SECONDS = 1.0
 """How long the live metrics are cached: rendering them is the most expensive part of a scrape."""
 
 FORMAT_SECONDS = 300.0
-"""How long what was made for a format is kept for the next scrape in it."""
+"""How long the parts of a format are kept after its last scrape."""
 
 _SUFFIXES = {"histogram": ("_bucket", "_count", "_sum")}
 
@@ -40,9 +40,9 @@ class Scrape:
 
     content_encoding: str | None
     chunks: Iterable[bytes]
-    """In their order. Uncompressed ones are joined when they are read: a large scrape is not held as a copy."""
+    """The chunks in order. Uncompressed ones are joined when they are read: a large scrape is not held as a copy."""
     size: int
-    """In bytes."""
+    """The size in bytes."""
     has_accounts: bool = True
     """Whether accounts may be in it. They may not once other replicas may own them."""
 
@@ -67,7 +67,7 @@ class _Lines:
 
     collectors: Sequence[CollectorSnapshot]
     fresh: Sequence[bool]
-    """Of each collector, whether its gauges about records are exposed."""
+    """Whether the gauges about records are exposed, for each collector."""
     by_family: Mapping[str, list[Lines]]
     """The lines of each collector, in their order; empty where it has none of the family."""
 
@@ -80,10 +80,10 @@ class _Format:
     """What was made for scrapes in one format."""
 
     used: float = -math.inf
-    """When there was the last one, in seconds of the clock."""
+    """When the last scrape in this format was made, in seconds of the clock."""
     lines: _Lines = _NO_LINES
     parts: dict[str, tuple[Sequence[Lines], Part]] = field(default_factory=dict)
-    """By family, with the lines that they are made of."""
+    """The parts by family, with the lines that they are made of."""
     live: dict[str, Part] = field(default_factory=dict)
     """Parts of the live metrics, by family."""
 
@@ -108,7 +108,7 @@ class Exposition:
         self._live = live
         self._clock = clock
         self._formats: dict[bool, _Format] = {}
-        """Of OpenMetrics under True, of text under False."""
+        """The formats, by whether they are OpenMetrics."""
         self._scrapes: dict[_Form, _Cached] = {}
 
     def kept(self, accept: str = "", accept_encoding: str = "") -> Scrape | None:

@@ -1,4 +1,4 @@
-"""Lines that many accounts have alike but for their names: kept once, without a name. Pure, but for what is known."""
+"""Keep lines that differ between accounts only in the account's name once, without the name."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ MOST_BYTES = 4096
 """Longer lines are not shared: they have names, such as those of workflows, that no other account has."""
 _MOST_KNOWN = 1024
 _PLACE = b'{account="'
-"""Where a name is left out. A label's value can't have it, as its quotes are escaped."""
+"""The place of the account's name. No label value contains it, as quotes are escaped."""
 
 _KNOWN: dict[bytes, bytes] = {}
 """The lines that were shared so far: the first object that had these bytes."""

@@ -23,7 +23,7 @@ class Block:
     """
 
     lines: Lines
-    """In OpenMetrics."""
+    """The lines in OpenMetrics."""
     exemplars: tuple[tuple[int, int], ...] = ()
     """Where exemplars, and lines about the start of a series, begin and end in the lines.
 
@@ -58,7 +58,7 @@ class Failure:
     """When a failure of it was last observed. Both times are epoch seconds."""
     created_at: float
     places: tuple[str, ...]
-    """Where it failed: destinations, or the kind of resource. Empty if the record itself failed."""
+    """The destinations or the kind of resource that failed. Empty if the record itself failed."""
     statuses: tuple[str, ...]
     """How it failed: the values of the labels that hold outcomes."""
     alert: str
@@ -102,7 +102,7 @@ class Elsewhere:
     error: str | None = None
     """Why the database did not answer, so that failures are missing; None if it did."""
     accounts_missing: int = 0
-    """Of how many accounts that were asked for they are missing."""
+    """The number of requested accounts whose failures are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class SnapshotStore:
         self._collectors: dict[CollectorId, CollectorSnapshot] = {}
         self._generation = 0
         self._snapshot = Snapshot(0, ())
-        """As it was read last; current if it has the present generation."""
+        """The snapshot that was last read; current if it has the present generation."""
         self.last_scrape: float | None = None
         """When the last scrape began that was answered to its end, in seconds of the boot clock."""
         self.exposed_until: Callable[[], float] = lambda: math.inf

@@ -1,4 +1,4 @@
-"""The status of one collector's polling: its poller updates it, the catalog's rows read it."""
+"""The status of one collector's polling. The poller updates it, and the catalog's rows read it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from exporter.model.record import STATE_REASONS, Reason
 
 _NO_ERRORS: Mapping[Reason, int] = dict.fromkeys(STATE_REASONS, 0)
-"""The same object for all collectors: thousands would each hold as much."""
+"""One object shared by all collectors, to save memory."""
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class CollectorStatus:
     """The reason of the error, as the label of poll errors has it."""
     last_success: float | None = None
     last_duration: float | None = None
-    """Seconds."""
+    """The duration of the last poll, in seconds."""
     lateness: float | None = None
     """How many seconds after it was due the last poll began."""
     backoff: float | None = None
@@ -57,7 +57,7 @@ class CollectorStatus:
     stale_after: float | None = None
     reconcile_interval: float | None = None
     lookback: float | None = None
-    """All four as configured, in seconds."""
+    """The configured value, in seconds, as are the next three."""
 
     def count_state_error(self, reason: Reason) -> None:
         """Count a poll that failed because of the state file."""

@@ -43,7 +43,7 @@ class Sample:
     value: float
     exemplar: Exemplar | None = None
     created: float | None = None
-    """Of a counter: when it was 0 and began to count, epoch seconds; None if that is not shown."""
+    """The start of a counter, at which it was 0, epoch seconds; None if it is not exposed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ class WebhookResult(StrEnum):
 
     ACCEPTED = "accepted"
     UNAUTHORIZED = "unauthorized"
-    """Its signature is missing or wrong, or the account has no webhooks."""
+    """The signature is missing or wrong, or the account has no webhooks."""
     UNVERIFIABLE = "unverifiable"
     """The secret of the account can't be read."""
     TOO_LARGE = "too_large"

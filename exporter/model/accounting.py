@@ -31,15 +31,15 @@ class Rules:
     histograms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """The upper bounds of the buckets that are exposed, by histogram."""
     outcomes: Mapping[str, tuple[int, frozenset[str]]] = field(default_factory=dict)
-    """By counter: the index in its keys of the label that holds the outcome, and its values that mean failure."""
+    """For each counter, the index in its keys of the label with the outcome, and its values that mean failure."""
     places: Mapping[str, int] = field(default_factory=dict)
-    """By counter: the index in its keys of the label that says where something failed."""
+    """For each counter, the index in its keys of the label with the place of a failure."""
     lengths: Mapping[str, int] = field(default_factory=dict)
-    """By family with optional labels: the length of its keys without them."""
+    """For each family with optional labels, the length of its keys without them."""
     describing: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """By family: the indexes in its keys of the labels that say what the whole record is."""
+    """For each family, the indexes in its keys of the labels that describe the whole record."""
     own_bounds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """By histogram: the bounds that it has where an account chooses none."""
+    """For each histogram, the bounds for accounts that choose none."""
 
     @classmethod
     def of(cls, families: Iterable[Family]) -> "Rules":

@@ -46,7 +46,7 @@ class Family:
     labels: tuple[str, ...] = ()
     zeros: Mapping[str, Known] = field(default_factory=dict)
     buckets: tuple[float, ...] = ()
-    """Of a histogram: the upper bounds of its buckets, in rising order, without infinity."""
+    """The upper bounds of a histogram's buckets, in rising order, without infinity."""
     chosen: tuple[float, ...] | None = None
     """The bounds that an account has instead of `buckets`; None if it chose none."""
     oldest_in_flight: bool = False
@@ -56,9 +56,9 @@ class Family:
     named: Known = field(default_factory=dict)
     """Documented values of labels whose combinations are too many to be exposed at 0."""
     describing: tuple[str, ...] = ()
-    """Of a counter or histogram: labels that say what the whole record is. If they change, nothing has happened."""
+    """The labels of a counter or histogram that describe the whole record. A change of them is not an event."""
     outcome: Outcome | None = None
-    """Of a counter: which of its series are failures; None where none is."""
+    """The failures among the series of a counter; None if no series is one."""
 
     @property
     def bounds(self) -> tuple[float, ...]:

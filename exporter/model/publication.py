@@ -2,8 +2,8 @@
 
 `increase()` sees a rise only between two samples. So a series is first exposed at the value that was last published (0
 if there is none), stays there for a poll interval and until a scrape has returned it, and rises then. This holds for a
-new series, for all series after a restart, and for all series after a pause of scrapes. The exception: a new series of
-which scrapers are told when it was 0 may begin with its value.
+new series, for all series after a restart, and for all series after a pause of scrapes. The exception: a new series
+that is exposed with its start timestamp may begin with its value.
 """
 
 import math
@@ -63,7 +63,7 @@ class Standing:
     def may_rise(self, keys: Iterable[Key], now: float, scraped: Scraped, starting: Collection[Key] = ()) -> list[Key]:
         """Return the series that may rise now. Call it at each poll: it detects when scrapes stop and resume.
 
-        `starting`: new series of which scrapers are told when they were 0. They need not stand first.
+        `starting`: new series that are exposed with their start timestamps. They need not stand first.
         """
         if scraped.expected and not self._scraped_lately(now, scraped):
             self._interrupted |= self._first is not None and now - self._first > self._patience

@@ -52,11 +52,11 @@ class Reason(StrEnum):
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"
     STATE = "state"
-    """Not the API: the exporter's own state file could not be read or written."""
+    """The exporter's own state could not be read or written."""
     STATE_LOCKED = "state_locked"
-    """Not the API: another program has locked the state file."""
+    """Another program has locked the state file."""
     INTERNAL = "internal"
-    """Not the API: a bug in the exporter. Its log has the traceback."""
+    """A bug in the exporter. Its log has the traceback."""
 
 
 STATE_REASONS = (Reason.STATE, Reason.STATE_LOCKED)
@@ -83,7 +83,7 @@ class FetchError(PollError):
 
 
 class StateError(PollError):
-    """The state file could not be read or written: the disk is full, say."""
+    """The state could not be read or written, for example because the disk is full."""
 
     def __init__(self, message: str, *, passing: bool = False, reason: Reason = Reason.STATE) -> None:
         super().__init__(reason, message)
@@ -100,4 +100,4 @@ class Refused(Exception):
 
 
 class Stopping(Exception):
-    """The program or the account is stopping: whatever waits must end."""
+    """The program or the account is stopping: all waiting code must end."""

@@ -21,7 +21,7 @@ class Change(Enum):
     """Why a lease came or went: the values of the label `reason`."""
 
     CLAIMED = "claimed"
-    """Nobody had it."""
+    """No replica had it."""
     TAKEN_OVER = "taken_over"
     """Its owner's heartbeat had expired."""
     SHED = "shed"
@@ -47,9 +47,9 @@ class ReplicaStatus:
     live: tuple[str, ...]
     """The holders that are live, as of the last tick."""
     config_hashes: tuple[str, ...]
-    """The different configurations of those, the one that counts first."""
+    """The different configurations of the live replicas; the current one comes first."""
     has_current_config: bool
-    """Whether this replica has the one that counts. If not, it does not know which accounts need an owner."""
+    """Whether this replica has the current configuration. If not, it does not know which accounts need an owner."""
     lease_changes: Mapping[Change, int]
     commits_refused: int
     clock_offset: float | None

@@ -1,10 +1,10 @@
-"""When the counters of one collector began: what scrapers are told of it. Pure.
+"""Decide which start timestamps of counters a collector exposes. Pure.
 
 The start of a series is a time at which it was 0. Two are known: when its collector was first polled, which is in the
-state, and, for a series that came later, when this program exposed it first. A scraper that is told the start takes the
-whole value for events since then. So after a restart no start is told until scrapes have seen the values that the
-program before has left: another `instance` would otherwise count them once more. Only the start of a new series that
-nobody has seen is told at once, as its first event would be lost.
+state, and, for a later series, when this program first exposed it. A scraper that gets the start counts the whole value
+as events since then. So after a restart no start is exposed until scrapes have seen the restored values: another
+`instance` would otherwise count them again. Only the start of a new series that no scrape has seen is exposed at once:
+its first event would be lost otherwise.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,10 +15,10 @@ from exporter.model.record import Key
 
 @dataclass(slots=True)
 class Starts:
-    """The starts of the counters of one collector. Times are epoch seconds, if nothing else is said."""
+    """The starts of the counters of one collector. Times are epoch seconds unless stated otherwise."""
 
     told: bool
-    """Whether scrapers are told of them at all."""
+    """Whether start timestamps are exposed."""
     _counting_since: float | None = None
     """When the collector was first polled; None for one that an older version has polled."""
     _withheld: bool = False
@@ -34,11 +34,11 @@ class Starts:
         return self._withheld, self._counting_since, len(self._new)
 
     def of(self, series: Key) -> float | None:
-        """Return when a series that is exposed began; None if scrapers are not told yet."""
+        """Return the start timestamp of an exposed series; None if it is not exposed yet."""
         return self._new.get(series, None if self._withheld else self._counting_since)
 
     def resume(self, counting_since: float | None, unseen: Mapping[Key, float], *, restored: bool) -> None:
-        """Begin with what the state knows.
+        """Start with the values of the state.
 
         `unseen`: series that started with their value, and that no scrape may have seen. `restored`: whether there are
         series above 0.

@@ -26,7 +26,7 @@ class Failed:
     at: float
     """When a failure of it was last observed."""
     amounts: Mapping[Key, int]
-    """By how much it raised each counter."""
+    """The increase of each counter."""
     workflow: str | None = None
     """The workflow's name; None if it has none."""
 

@@ -18,7 +18,7 @@ _Job = TypeVar("_Job")
 @dataclass(slots=True)
 class _Account(Generic[_Job]):
     waiting: list[_Job] = field(default_factory=list)
-    """They are few, and an empty deque takes more memory: there may be thousands of accounts."""
+    """The waiting requests, a short list. An empty deque takes more memory, and there may be thousands of accounts."""
     begun: list[float] = field(default_factory=list)
     """When its requests under way began."""
     seconds: float | None = None
@@ -68,7 +68,7 @@ class Admission(Generic[_Job]):
         self._line_up(account, now)
 
     def take(self, now: float) -> tuple[str, _Job] | None:
-        """Give a free worker to the request whose turn it is. Return it with its account; None if no one may go."""
+        """Give a free worker to the request whose turn it is. Return it with its account; None if none may start."""
         name = self._next(now) if self.busy < self._workers else None
         if name is None:
             return None
@@ -83,7 +83,7 @@ class Admission(Generic[_Job]):
     def done(self, account: str, began: float, now: float, *, of_api: bool = True) -> None:
         """Note that a request is answered that `take` gave a worker at `began`.
 
-        `of_api`: whether by the account's API, so that it tells how quick that is.
+        `of_api`: whether the account's API answered it. Only then its duration counts for `is_quick`.
         """
         found = self._accounts[account]
         found.begun.remove(began)
@@ -118,7 +118,7 @@ class Admission(Generic[_Job]):
             self._lines[quick] = dict(sorted({**self._lines[quick], name: turn}.items(), key=lambda item: item[1]))
 
     def _next(self, now: float) -> str | None:
-        """Take the account out of its line whose turn it is."""
+        """Remove the account whose turn it is from its line, and return it."""
         while True:
             heads = {quick: next(iter(line)) for quick, line in self._lines.items() if line}
             if False in heads and self._others_busy(now) >= self._shared:

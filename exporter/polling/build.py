@@ -122,7 +122,7 @@ def account_pipeline(
     runner = shared.runner(account.name, over)
     limiter, continues = shared.limiters.made(account)
     if not continues:
-        # What another API or token allows says nothing about this one.
+        # The facts learned about another API or token do not apply to this one.
         meter.stated_limit.forget()
     meter.stated_limit.paused_for = limiter.paused_for
     meter.stated_limit.keep = max(account.polling(name).stale_after for name in account.collectors)

@@ -14,7 +14,7 @@ from exporter.model.totals import Failed
 KEPT_SECONDS = 5.0
 """How long an answer of the database, or its error, is kept."""
 MOST_FAILURES = 10_000
-"""How many failures are read at most, the last ones."""
+"""The maximum number of failures that are read: the last ones."""
 _MOST_ANSWERS = 16
 """How many answers are kept, each for other accounts."""
 

@@ -24,10 +24,10 @@ from exporter.exposition.boot_clock import ticks as boot_ticks
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT_SECONDS = 1.0
-"""While the machine is suspended, `ticks` goes on and the system's waits do not: so look at the clock this often."""
+"""The longest wait. `ticks` counts suspension and the system's waits do not, so the clock is checked this often."""
 
 STALL_SECONDS = 5.0
-"""An engine that comes so late from a wait or a step was held up: the process or the machine stood still."""
+"""The engine was held up if a wait or a step takes this much longer: the process or the machine stood still."""
 
 _T = TypeVar("_T")
 
@@ -102,16 +102,16 @@ class Engine:
         """Called in the engine with the seconds for which it stood still."""
         self._ticks = ticks
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        """What is to be done next. Any thread may put something in."""
+        """Functions to call next. Any thread may add one."""
         self._first: deque[Callable[[], None]] = deque()
-        """What is to be done before that: tasks go on whose result has come in the engine itself."""
+        """Functions to call before those: they resume tasks whose result arrived in the engine itself."""
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._tasks: dict[Task, None] = {}
         self._begun: Counter[Hashable] = Counter()
         """How many tasks have not ended, by kind."""
         self._idle: defaultdict[Hashable, set[Task]] = defaultdict(set)
-        """Those of them that wait for time to pass or for other tasks, by kind. Any thread may take one out."""
+        """The tasks that wait for time to pass or for other tasks, by kind. Any thread may take one out."""
         self._over = self._ended = False
         self._thread = threading.Thread(target=self._run, name="polls", daemon=True)
 

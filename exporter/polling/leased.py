@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEAVE_SECONDS = 1.5
-"""How long ending the accounts and releasing their leases may take at the end. After it they expire."""
+"""How long ending the accounts and releasing their leases may take at the end. After that the leases expire."""
 
 _OWNER = "replicas"
 _NOT_COMPARED = ("token", "webhook", "proxy_url", "tls_config")
@@ -38,7 +38,7 @@ _NOT_COMPARED = ("token", "webhook", "proxy_url", "tls_config")
 
 
 class Refuse(Protocol):
-    """Is told the account of a poll that is refused; `commit`: the database has refused a write of it."""
+    """Is called with the account of a refused poll. `commit`: whether the database has refused a write of it."""
 
     def __call__(self, account: str, /, *, commit: bool) -> None: ...
 
@@ -84,7 +84,7 @@ class LeasedSupervisor:
         self._ahead: ReadAhead
         self._leaving: Future[None] | None = None
         self._beginning: Sequence[Account] = ()
-        """Those that are being restored."""
+        """The accounts that are being restored."""
         self.replicas = make(self, _configured(()))
 
     def use(self, supervisor: Supervisor, ahead: ReadAhead = lambda _: contextlib.nullcontext()) -> None:
@@ -109,7 +109,7 @@ class LeasedSupervisor:
         return self._supervisor.stopping
 
     def change(self, accounts: Sequence[Account]) -> Changes:
-        """Keep leases of these accounts from now on. Changed accounts that are polled begin anew. Return what changed.
+        """Keep leases of these accounts from now on. Restart changed accounts that are polled. Return what changed.
 
         Not called in the engine.
         """

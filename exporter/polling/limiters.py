@@ -20,7 +20,7 @@ class Limiters:
     def __init__(self) -> None:
         self._last: dict[str, tuple[str, Token, RateLimiter]] = {}
         self._pauses: weakref.WeakValueDictionary[tuple[str, Token], Pause] = weakref.WeakValueDictionary()
-        """The pause of each address and token: an API counts the requests of a token, whichever accounts send them."""
+        """The pause of each address and token: an API counts the requests of a token, from all accounts that use it."""
 
     def made(self, account: Account) -> tuple[RateLimiter, bool]:
         """Build a limiter that goes on with the pause of the account's last one, unless its API or token is another.

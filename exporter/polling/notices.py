@@ -1,10 +1,10 @@
-"""Decide which messages about what lasts are logged: when it begins, and once an hour. Pure."""
+"""Decide when to log a lasting condition: when it begins, and then once an hour. Pure."""
 
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass, field
 
 AGAIN_SECONDS = 3600.0
-"""How often a message about what lasts is repeated."""
+"""How often the message about a lasting condition is repeated."""
 
 _MOST = 100
 """How many conditions are remembered: an API may make up values."""
@@ -14,7 +14,7 @@ _MOST = 100
 class _Told:
     at: float
     count: int = 0
-    """What has come since."""
+    """The sum since it was last logged."""
 
 
 @dataclass(slots=True)

@@ -1,9 +1,9 @@
-"""How often a collector is polled, and how long what it exposes stands."""
+"""How often a collector is polled, and how long its counters keep a value."""
 
 from dataclasses import dataclass
 
 STANDS_SECONDS = 60.0
-"""For how long a counter keeps a value at most, where polls may be asked for: Prometheus is to scrape as often."""
+"""The longest time for which a counter keeps a value if polls may be requested. Prometheus must scrape as often."""
 
 
 @dataclass(frozen=True, slots=True)

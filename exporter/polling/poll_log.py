@@ -1,4 +1,4 @@
-"""What a collector's polls write to the log: what has changed at once, and what lasts once an hour."""
+"""Log a collector's polls: changes at once, and lasting conditions once an hour."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -52,7 +52,7 @@ class PollLog:
         self._succeeding_since = None
 
     def failed(self, reason: Reason, message: str) -> None:
-        """Note a poll that failed. Each reason is logged once an hour, in whichever order they alternate.
+        """Note a poll that failed. Each reason is logged once an hour, even if reasons alternate.
 
         At level debug each poll is logged.
         """

@@ -1,4 +1,4 @@
-"""Poll a collector and publish: what happens when a poll fails, and what rises between two polls."""
+"""Poll a collector and publish, also after a failed poll, and when counters may rise between two polls."""
 
 import logging
 import time
@@ -67,7 +67,7 @@ class Poller:
         self._silence = Silence(pace.interval, "/".join(self.id))
         self._token = TokenWatch(token_stamp)
         self.wait = 0.0
-        """For how many seconds after the last poll none is due, because the API does not answer."""
+        """The seconds after the last poll in which no poll is due, because the API does not answer."""
         self.recovered = False
         """Whether the last poll ended a long silence of the API."""
         self._log = PollLog(self._where(), ticks)
@@ -127,7 +127,7 @@ class Poller:
         """Poll once and publish. Return whether the poll succeeded. Raises Stopping only."""
         started, result, status = self._ticks(), PollResult(), self._status
         self.recovered = False
-        # With one request it is known whether an API answers again.
+        # One request shows whether an API answers again.
         client = self._client.for_poll(1 if self._silence.is_long else ATTEMPTS)
         try:
             self._token.before(status.reason)

@@ -42,7 +42,7 @@ class Output:
     last_scrape: Callable[[], float | None]
     """When the last scrape began that was answered to its end, in seconds of `ticks`."""
     created_timestamps: bool = False
-    """Whether scrapers are told when counters began, and take a new series as one that was 0 then."""
+    """Whether start timestamps are exposed. A scraper counts a new series from 0 at its start."""
 
 
 class Publisher:
@@ -82,7 +82,7 @@ class Publisher:
         """When something was exposed first, by `ticks`."""
         self._fresh_since: float | None = None
         self._gauges = Gauges({}, {})
-        """As of the last successful poll, but for records that have become stuck since."""
+        """The gauges of the last successful poll, updated for records that have become stuck since."""
         self._gauges_of: tuple[int, object] | None = None
         """The version of the totals that the gauges show, and the values of the status."""
         self._stuck_then = 0
@@ -91,7 +91,7 @@ class Publisher:
         """When others become stuck until the gauges are stale, in order, in seconds of `ticks`."""
         self._counters = Counters({}, frozenset(), {}, {})
         self._counters_of: tuple[object, ...] | None = None
-        """The version of the totals that the counters show, the state's errors, and what is told of their starts."""
+        """The version of the totals that the counters show, the state's errors, and the version of the starts."""
         self._starts = Starts(output.created_timestamps)
         self._status_blocks: Blocks = {}
         self._status_rendered: CollectorStatus | None = None
@@ -107,7 +107,7 @@ class Publisher:
 
     @totals.setter
     def totals(self, totals: Sums) -> None:
-        # What was rendered of equal totals is still right.
+        # Equal totals need no new rendering.
         if self._totals is None or not totals.same_as(self._totals):
             self._totals, self._rising = totals, totals.rising()
             self._version += 1

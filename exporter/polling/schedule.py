@@ -37,7 +37,7 @@ class _Entry:
     due: float
     """When the next poll is due, or the one under way was."""
     number: int
-    """Of its event in the heap: older events of it there mean nothing."""
+    """The number of its event in the heap. Older events of the collector in the heap are ignored."""
     publish_at: float | None = None
     """When it publishes before its next poll; None if its next turn, or the one under way, is that poll."""
     under_way: bool = False

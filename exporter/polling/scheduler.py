@@ -50,9 +50,9 @@ class Scheduler:
         self._schedule: Schedule[CollectorId] = Schedule()
         self._polled: dict[CollectorId, _Polled] = {}
         self._collectors: defaultdict[str, set[CollectorId]] = defaultdict(set)
-        """By account."""
+        """The collectors of each account."""
         self._asked: set[str] = set()
-        """The accounts that polls were asked for, until the engine has come to it."""
+        """The accounts with a requested poll that the engine has not handled yet."""
         self.workers.turned_quick = self._reconsider
 
     @property
@@ -100,7 +100,7 @@ class Scheduler:
             self.engine.post(lambda: self._ask(account))
 
     def _ask(self, account: str) -> None:
-        # First: who asks from now on is not among those for whom this is done.
+        # Remove it first: a later request needs a poll of its own.
         self._asked.discard(account)
         for collector in self._collectors.get(account, ()):
             self._schedule.ask(collector, self._ticks())

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from exporter.model.record import STATE_REASONS, Reason
 
 PATIENCE = 3
-"""Polls in a row without one usable answer, after which an API is left in peace."""
+"""The number of polls in a row without a usable answer after which polls back off."""
 
 LONGEST_INTERVALS = 10
 LONGEST_SECONDS = 300.0
-"""Polls are not further apart than both allow: the windows of alerts are ten minutes long, and have two polls then.
+"""The longest time between two polls, in intervals and in seconds; the shorter one applies. The windows of alerts are
+ten minutes long, so that each has two polls.
 
-Where the interval itself is so long, polls are two intervals apart: `batch_exporter_poll_backoff_seconds` says so.
+If the interval itself is that long, polls are two intervals apart; `batch_exporter_poll_backoff_seconds` shows it.
 """
 
 _JITTER = 0.2
@@ -23,9 +24,9 @@ class Silence:
     """How long an API has not answered a collector."""
 
     interval: float
-    """Seconds between two polls in good times."""
+    """Seconds between two polls while the API answers."""
     name: str
-    """The collector's: polls of those that fell silent at the same moment are spread by it."""
+    """The collector's name: it spreads the polls of collectors whose APIs fell silent at the same moment."""
     polls: int = 0
     """How many polls in a row failed without one usable answer."""
 

@@ -1,4 +1,4 @@
-"""Look whether a token that is refused was replaced: its file may change at any time, and polls may be rare by then."""
+"""Check whether a refused token was replaced: its file may change at any time, and polls may be rare by then."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What could not be restored when accounts begin: one line of the log for each cause, however many accounts have it."""
+"""Log the accounts whose state could not be restored when they begin, with one line for each cause."""
 
 import logging
 from collections import defaultdict

@@ -16,7 +16,7 @@ from exporter.polling.engine import Engine
 
 _T = TypeVar("_T")
 _Call = tuple[Callable[[], None], Callable[[], None]]
-"""What a worker calls, and what the engine calls then."""
+"""The function that a worker calls, and the one that the engine calls after it."""
 
 
 class Workers:
@@ -73,7 +73,7 @@ class Workers:
             try:
                 thread.start()
             except RuntimeError:
-                # The system has none to give. The call waits for one of those that there are; the next one tries again.
+                # The system has no thread left. The call waits for an existing one; the next call tries again.
                 return self._threads > 0
             self._threads += 1
         return True

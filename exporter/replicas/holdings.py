@@ -25,7 +25,7 @@ LOOK_SECONDS = 1.0
 """How often it looks whether the leases may have expired, also while a tick waits for the database."""
 
 _OUTDATED = -1
-"""In the place of an epoch, which it never is: the account has begun with settings that are not valid any more."""
+"""Replaces the epoch of an account that has begun with outdated settings. No epoch has this value."""
 
 
 class Holdings:
@@ -42,7 +42,7 @@ class Holdings:
     ) -> None:
         """`release` releases the leases of accounts in the database, and raises StateError."""
         self.replica = replica
-        """What is believed. It is replaced as a whole, because any thread may read it."""
+        """The present knowledge. It is replaced as a whole, because any thread may read it."""
         self.running: Mapping[str, int] = {}
         """The accounts that have begun, with their epochs. Replaced as a whole, too."""
         self._engine = engine
@@ -51,9 +51,9 @@ class Holdings:
         self._release_leases = release
         self._tally = tally
         self._beginning: dict[str, int] = {}
-        """Those that begin just now."""
+        """The accounts that are beginning, with their epochs."""
         self._hidden: frozenset[str] = frozenset()
-        """Those that have to end, whatever is believed when it is their turn: a hidden account polls no more."""
+        """The accounts that must end, even if they are owned again by then: a hidden account polls no more."""
         self._ended = done()
 
     def become(self, replica: Replica) -> None:
@@ -107,7 +107,7 @@ class Holdings:
         return bool(self._to_end(now) or replica.to_release(running) or replica.to_begin(running, now))
 
     def _to_end(self, now: float) -> list[str]:
-        """Return the accounts to end, the hidden ones also if they are owned again: they begin anew then."""
+        """Return the accounts to end. A hidden one ends even if it is owned again: it is restarted then."""
         return [*self._hidden, *(name for name in self.replica.to_end(self.running, now) if name not in self._hidden)]
 
     def _run(self) -> None:

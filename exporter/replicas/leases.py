@@ -1,4 +1,4 @@
-"""Decide which accounts a replica owns, claims and gives away. Values in, values out: no clock, no input or output.
+"""Decide which accounts a replica owns, claims and gives away. Pure.
 
 Moments are seconds of a clock of this machine that only goes forward (`ticks`), but for those of the database, which
 are epoch seconds by the database's own clock. The two are never compared, and a replica's wall clock has no effect.
@@ -23,7 +23,7 @@ SAFETY_SECONDS = 5.0
 SHORT_TTL = 10.0
 """With a shorter time to live, a replica goes silent after half of it."""
 CALM_SECONDS = 6.0
-"""How long the live replicas have to be the same ones before leases are shed."""
+"""How long the set of live replicas must be unchanged before leases are shed."""
 UNOWNED_SECONDS = 6.0
 """How long an account is unowned before it may be claimed beyond the fair share."""
 FORGET_SECONDS = 3600.0
@@ -67,7 +67,7 @@ class Replica:
     """Accounts that are not owned, whatever the last tick read. Each returns with a tick sent after this moment that
     still finds the lease: math.inf while it is being given away."""
     giving: Mapping[str, Change] = field(default_factory=dict)
-    """Those of them whose leases are to be released, once nothing polls them, and why."""
+    """The withheld accounts whose leases are released once nothing polls them, with the reason."""
     leaving: bool = False
 
     @property
@@ -151,7 +151,7 @@ class Replica:
         tick = self.tick
         if tick is None or self.phase(now) in (Phase.SILENT, Phase.LEAVING):
             return Decision()
-        # Without its configuration nothing can poll it, whichever configuration counts.
+        # Without its settings this replica can't poll the account, even if its configuration is not the current one.
         removed = {account: Change.REMOVED for account in self.owned if account not in self.configured}
         if self.phase(now) is Phase.JOINING or not self._voters(tick):
             return Decision(give=removed)

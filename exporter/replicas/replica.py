@@ -102,7 +102,7 @@ class Replicas:
 
     @property
     def status(self) -> ReplicaStatus:
-        """What is known now."""
+        """The status of this replica and the others."""
         replica, now = self._held.replica, self._ticks()
         offset = None if replica.tick is None else self.time() - self._clock()
         return describe(replica, self._held.running, self._tally, now, offset)
@@ -141,14 +141,14 @@ class Replicas:
         self._held.watch()
 
     def refuse(self, account: str, *, commit: bool) -> None:
-        """Note that a write of the account was refused: it ends now, and begins anew if a tick finds its lease.
+        """Note that a write of the account was refused: it ends now, and restarts if a tick finds its lease.
 
-        If it was no `commit`, a poll could not even begin, because its lease may have expired.
+        Without `commit`, the poll could not begin, because the lease may have expired.
         """
         self._held.refuse(account, commit=commit)
 
     def begin_anew(self, accounts: Collection[str]) -> None:
-        """End these accounts, also those that are just beginning, and begin those anew whose lease a tick finds."""
+        """End these accounts, beginning ones too, and restart those whose lease a tick finds."""
         self._held.begin_anew(accounts)
 
     def leave(self) -> None:

@@ -28,7 +28,7 @@ class Unowned(NamedTuple):
     holder: str | None
     """Who had it, and is no longer live; None if it was released."""
     since: float
-    """By the database's clock."""
+    """Since when it has no live owner, by the database's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Tick:
     """When the heartbeat was about to be sent, by this machine's clock that only goes forward."""
     database_time: float
     live: tuple[Peer, ...]
-    """In the order in which they joined."""
+    """The live replicas, in the order in which they joined."""
     leases: Mapping[str, int]
     """The epoch of each account whose lease this replica holds."""
     unowned: tuple[Unowned, ...]
-    """Those of all configurations, past ones included."""
+    """The unowned accounts of all configurations, including past ones."""
     read_at: float = 0.0
     """The moment at which it was `database_time`, by the clock of `sent_at`."""
 

@@ -75,7 +75,7 @@ class Checkpoint:
     """When all counters were 0, before the first poll; None if an older version has polled. It never changes."""
 
     starting: Mapping[str, float] = field(default_factory=dict)
-    """By series (as JSON): when it was exposed for the first time, and not at 0, if no known scrape has seen that."""
+    """For each series (as JSON) that was first exposed above 0, the time of that, until a known scrape has seen it."""
 
     @property
     def is_blank(self) -> bool:

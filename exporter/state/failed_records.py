@@ -18,7 +18,7 @@ class Failures:
         self._rows = rows
         self._series = series
         self._kept: dict[str, FailureRow] | None = None
-        """By ID; None until they are needed."""
+        """The kept failures by ID; None until they are needed."""
         self.changed = False
         """Whether any were added in this poll."""
 

@@ -46,9 +46,9 @@ class Overview:
     bytes: int
     """The size of the file with its log, or of the tables with their indexes."""
     collectors: Sequence[CollectorOverview]
-    """By account and collector."""
+    """The collectors, sorted by account and collector."""
     replicas: Sequence[ReplicaOverview] | None = None
-    """By name; None for a file, which one program uses."""
+    """The replicas, sorted by name; None for a file, which one program uses."""
     unowned: Sequence[str] = field(default=())
     """The accounts with a lease that no live replica has, by name."""
 

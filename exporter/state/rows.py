@@ -55,7 +55,7 @@ class FailureRow(NamedTuple):
     at: float
     """When the failure was observed, epoch seconds."""
     amounts: str
-    """By how much it raised each counter, as in `RecordRow`."""
+    """The increase of each counter, in the form of `RecordRow`."""
     workflow: str | None
 
 

@@ -22,7 +22,7 @@ class Series:
         self._stored = rows
         self._rules = rules
         self._rows: dict[int, SeriesRow] = {}
-        """By number."""
+        """The rows of the series, by number."""
         self._keys: dict[int, Key] = {}
         self._numbers: dict[Key, int] = {}
         self._loaded = False
@@ -174,7 +174,7 @@ class Series:
         return row._replace(rose=place)
 
     def _count(self, events: Mapping[Key, int]) -> None:
-        # A series may be known long before its first event, from records that were no new events.
+        # A series may be known long before its first event: earlier records may not have been new events.
         for key, amount in events.items():
             row = self._rise(self._row(key))
             self._set(row._replace(events=row.events + amount))

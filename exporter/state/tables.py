@@ -14,7 +14,7 @@ Row = tuple[Any, ...]
 """The values of a row: the names of the account and the collector, then those of the table's fields."""
 
 _BATCH = 1000
-"""How many rows pass between two reports of progress."""
+"""The number of rows between two reports of progress."""
 
 
 @dataclass(frozen=True, slots=True)

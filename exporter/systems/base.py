@@ -30,7 +30,7 @@ class Page:
 
     records: tuple[Record, ...]
     rejected: Mapping[str, int] = field(default_factory=dict)
-    """By reason: how many items of the answer could not be read."""
+    """The number of items of the answer that could not be read, by reason."""
     rows: int = 0
     """Items in the answer, readable or not."""
     last: bool = True
@@ -44,7 +44,7 @@ class Page:
     refusal: FetchError | None = None
     """The error if the server refused this page (400, 404, 422, …); it does not mean that the list ends here."""
     origin: Origin | None = None
-    """None if it is not told from others."""
+    """The answer that the page comes from; None if unknown."""
     listed: tuple[Sequence[str], Sequence[float]] | None = None
     """The IDs of all records and the times of their creation, where some are in the state as the answer has them. Those
     are not decoded, and `records` has the others only."""

@@ -31,7 +31,7 @@ _LONGEST_READ = 1024
 """Characters of a name that are looked at."""
 _LONGEST_ID = 128
 _JOINERS = "\u200c\u200d"
-"""They are invisible, but many scripts need them."""
+"""Joiners are invisible, but many scripts need them."""
 _INVISIBLE = re.compile(
     f"[{_JOINERS}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )

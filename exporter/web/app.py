@@ -13,7 +13,7 @@ from exporter.web.routes import Probes, routes
 from exporter.web.webhooks import Webhooks
 
 PIECE_BYTES = 2**18
-"""Most bytes given to a connection at once, and so about the most that it holds for a client that doesn't read."""
+"""The most bytes given to a connection at once, which it holds for a client that doesn't read."""
 
 _SMALL_BYTES = 2**16
 """Chunks up to this are copied into one piece with others: sending them one by one is more expensive."""

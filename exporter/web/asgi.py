@@ -21,7 +21,7 @@ class Scope(TypedDict):
     turn: NotRequired[Turn]
     """Not in the specification: called before each part of a response. Without it, they follow each other at once."""
     body_awaited: NotRequired[Callable[[bool], None]]
-    """Not in the specification: tells the connection whether the application waits for the client to send the body."""
+    """Not in the specification: called with whether the application waits for the client to send the body."""
     anonymous: NotRequired[bool]
     """Not in the specification: the middleware let the request through without a password that is right."""
 

@@ -1,4 +1,4 @@
-"""Run what takes long beside the event loop, so that probes and other scrapes are answered meanwhile."""
+"""Run slow work outside the event loop, so that probes and other scrapes are answered meanwhile."""
 
 import asyncio
 import contextlib

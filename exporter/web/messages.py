@@ -15,7 +15,7 @@ class Request:
     method: str
     path: str
     headers: Mapping[str, str]
-    """By name in lower case. The values of a repeated header are joined with commas."""
+    """The headers by name in lower case. The values of a repeated header are joined with commas."""
     query: Mapping[str, list[str]]
     """All values of each parameter, empty ones too."""
     anonymous: bool = False
@@ -29,7 +29,7 @@ class Response:
     status: int
     content_type: str
     chunks: Iterable[bytes]
-    """They may be made only when they are sent."""
+    """The body in chunks, which may be made only when they are sent."""
     headers: tuple[tuple[str, str], ...] = ()
     on_sent: Callable[[], None] | None = None
     """Called once the client has read all of it."""

@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 60.0
 """How long a client waits for its reload, which may never end if a disk does not respond."""
 
 MAX_WAITING = 16
-"""Most clients that wait for a reload: each takes a place among the connections."""
+"""The maximum number of clients that wait for a reload: each takes a connection."""
 
 _SAME_SITE = ("none", "same-origin")
 

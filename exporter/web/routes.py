@@ -33,7 +33,7 @@ FindElsewhere = Callable[[Collection[str], Collection[str]], Elsewhere]
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """How the rest of the program is. Called at each request: they never raise, and all but one must be quick."""
+    """The status of the program, called at each request. The functions never raise, and all but one must be quick."""
 
     healthy: Callable[[], bool]
     """Whether the poll loops are alive."""

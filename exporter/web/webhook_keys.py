@@ -36,7 +36,7 @@ class Keys:
         self.webhooks: Mapping[str, Webhook] = {}
         self._clock = clock
         self._keys: Mapping[str, bytes] = {}
-        """Only those that can be used."""
+        """The usable keys, by account."""
         self._read_at: float | None = None
         self._read_of: Mapping[str, Webhook] = {}
         """The webhooks whose secrets were read then."""

@@ -1,7 +1,7 @@
 """Receive webhooks: `POST /webhooks/ACCOUNT`. One whose signature is right lets the account be polled.
 
-Nothing else is taken from them. The body only goes through the signature's hash: it is not parsed, kept or logged.
-Whoever can't sign learns nothing, not even whether an account of this name is there.
+Nothing else is read from them. The body is only hashed for the signature: it is not parsed, kept or logged. A client
+without the secret learns nothing, not even whether an account of this name exists.
 """
 
 import hmac
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 PREFIX = "/webhooks/"
 LARGEST_BODY_BYTES = 65536
-"""Those of Inkit have two short fields."""
+"""The largest body. Webhooks of Inkit have two short fields."""
 ACCEPTED = RateLimit(interval=0.1, burst=20)
-"""Of one account. They cost little, because they have a poll in common, but somebody may replay one."""
+"""The rate limit of one account. Webhooks cost little, because they share a poll, but somebody may replay one."""
 LOG_SECONDS = 3600.0
 """How often refused webhooks of an account are logged."""
 

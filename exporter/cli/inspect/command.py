@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> bool:
 
     Raises UsageError and ConfigError.
     """
-    # As for Ctrl-C: a file that is half downloaded is deleted.
+    # Handle SIGTERM like Ctrl-C: a half-downloaded file is deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     account = _account(args)
     source = sources()[account.system]

@@ -23,7 +23,7 @@ class Result:
     rejected: str | None = None
     """Why the metrics leave it out, if they do."""
     errors: Summary | None = None
-    """None where the errors file was not asked for, or there is none."""
+    """The row errors; None if the errors file was not requested, or there is none."""
     saved: Mapping[str, Path] | None = None
     """The paths of its files, by the files' names; None where they were not asked for."""
 

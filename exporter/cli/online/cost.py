@@ -48,7 +48,7 @@ def series(records: Iterable[Record], listing: Listing, families: Iterable[Famil
     totals = _totals(records, Rules.of(fed))
     status = CollectorStatus("", "", listing.name)
     blocks = (*gauges(shape, status, totals).blocks.values(), *counters(shape, status, totals).blocks.values())
-    # Nothing is known before the first poll, and later all of it is.
+    # These rows have no values before the first poll. Later each has at least one.
     about_polling = sum(len(row.values(status)) or 1 for row in STATUS if not row.while_fresh)
     return about_polling + sum(block.openmetrics.count(b"\n") for block in blocks)
 

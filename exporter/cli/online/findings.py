@@ -21,7 +21,7 @@ class Order(StrEnum):
 
 
 class Kept(StrEnum):
-    """What became of a part of a request."""
+    """Whether the API obeyed a part of a request."""
 
     KEPT = "kept"
     IGNORED = "ignored"
@@ -52,11 +52,11 @@ class Findings:
     """What was learned of a collector's list."""
 
     pages: int
-    """Of the window, estimated."""
+    """The estimated number of pages of the window."""
     requests_per_day: int
     series: int
     page_size: int
-    """As configured."""
+    """The configured page size."""
     page_size_given: int | None
     """The rows of a full page; None if there was none, and the API does not say."""
     page_size_refused: bool

@@ -82,7 +82,7 @@ class _Meter:
 
 
 class _EnoughError(Exception):
-    """As many requests were made as may be."""
+    """The maximum number of requests has been made."""
 
 
 @dataclass(slots=True)

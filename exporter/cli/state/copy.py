@@ -20,7 +20,7 @@ _BAR = "{bar:30}| {percentage:3.0f}% {rate_fmt}, {remaining} left"
 
 def run(args: argparse.Namespace) -> bool:
     """Copy, and print what was copied. Raises UsageError and StateError; then the target is as it was."""
-    # As for Ctrl-C: the transaction is undone.
+    # Handle SIGTERM like Ctrl-C: the transaction is undone.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     printer = Printer(args.log_format)
     places = place("FROM", args.source), place("TO", args.target)

@@ -16,7 +16,7 @@ _PASSWORD = re.compile(r"://[^/@]*:[^/@]*@|[?&]password=")
 
 
 Place = Path | DatabaseUrl
-"""Where a state is."""
+"""The place of a state."""
 
 
 def name_of(at: Place) -> str:

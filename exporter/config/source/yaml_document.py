@@ -14,9 +14,9 @@ from exporter.config.source import yaml_errors
 from exporter.config.source.problems import Finding, Place
 
 MAX_VALUES = 1_000_000
-"""As many as fifty thousand accounts with all their keys have. A value takes about 1 KiB while it is read."""
+"""The most values of a file: fifty thousand accounts with all their keys. Reading a value takes about 1 KiB."""
 _SMALL_VALUES = 100_000
-"""As many as any file may have. In a larger one, a value takes a character or more: only aliases make more of a few."""
+"""Any file may have this many values. In larger ones, each value needs a character: only aliases make more."""
 MAX_DEPTH = 20
 
 _TAG = "tag:yaml.org,2002:"

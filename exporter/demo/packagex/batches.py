@@ -25,11 +25,11 @@ _Place = tuple[float, str]
 
 
 class _Aside(NamedTuple):
-    """What is needed of a batch without decoding it, or is not part of it."""
+    """Facts about a batch that are needed without decoding it, or that are not part of it."""
 
     created_at: float
     filtered_by: tuple[str, ...]
-    """Its values of FILTERS."""
+    """The batch's values of FILTERS."""
     saved: frozenset[Saved]
 
 

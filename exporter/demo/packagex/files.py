@@ -40,7 +40,7 @@ FILES: Mapping[str, _File] = {
     "errors_json": _File("errors.json", contents.errors, None),
     "result_json": _File("result.json", contents.result, "result"),
 }
-"""By their names in the reference: `include_<name>` requests one, `_<name>_url` is its URL."""
+"""The files by their names in the reference: `include_<name>` requests one, and `_<name>_url` is its URL."""
 
 
 def links(batch: Item, saved: Collection[Saved], host: str, now: float) -> dict[str, str]:

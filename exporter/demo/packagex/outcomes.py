@@ -31,11 +31,11 @@ class Probabilities:
     """The probabilities of events within one step."""
 
     begin: float
-    """That a requested batch is queued, or a queued one begins processing."""
+    """The probability that a requested batch is queued, or a queued one begins processing."""
     finish: float
-    """That one item finishes the current phase."""
+    """The probability that one item finishes the current phase."""
     give_up: float
-    """That a waiting batch expires or times out."""
+    """The probability that a waiting batch expires or times out."""
     burst: str | None = None
     """The resource whose items mostly fail at the moment."""
 

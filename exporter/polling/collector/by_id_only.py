@@ -15,20 +15,20 @@ OVERLAP_SECONDS = 3600.0
 """How far before the last poll records are searched for IDs, beside the interval of the collector that reads them."""
 
 NO_LIST = (404, 405)
-"""How an API answers that does not have the list."""
+"""The statuses that say that the API does not have the list."""
 
 _POLLS = 2
-"""Polls in a row that do not find a new ID, until it is left to reconciliations."""
+"""The number of polls in a row that do not find a new ID, after which only reconciliations request it."""
 
 
 @dataclass(slots=True)
 class IdOnlyPoll:
-    """IDs that the API did not have. Kept in memory: after a restart they are fetched again."""
+    """Poll by ID. The IDs that the API did not have are kept in memory: a restart fetches them again."""
 
     not_found: Counter[str] = field(default_factory=Counter)
     """How many polls in a row did not find each of these IDs."""
     waiting: list[str] = field(default_factory=list)
-    """Those of them that the reconciliation in progress has yet to fetch."""
+    """Those of these IDs that the reconciliation in progress has yet to fetch."""
 
     def run(self, poll: Poll, interval: float, naming_interval: float) -> None:
         """Fetch what is new and what is in flight by ID, and all records, bit by bit, at reconciliations.

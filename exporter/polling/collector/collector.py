@@ -67,7 +67,7 @@ class Collector:
         self._has_list = True
         self._id_only = IdOnlyPoll()
         self._missing: Missing | None = None
-        """None before the first poll."""
+        """The missing records; None before the first poll."""
         self._slice_end = SliceEnd()
         self._aside = SetAside()
         self._left = Left()

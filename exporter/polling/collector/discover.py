@@ -76,8 +76,8 @@ def _known_to(checkpoint: Checkpoint) -> float:
 def refresh(poll: Poll, discovered: Discovered) -> None:
     """Bring the records in flight that discovery did not meet up to date, the cheapest way. Raises PollError.
 
-    Those older than the window are left to reconciliations: work that the API has forgotten must not cost a request
-    a minute for ever.
+    Those older than the window are left to reconciliations: a record that never finishes must not cost a request at
+    each poll.
     """
     pages_read = discovered.pages
     while True:

@@ -18,18 +18,18 @@ from exporter.systems.base import Page
 log = logging.getLogger(__name__)
 
 _SOME = 100
-"""How many finished records are looked at for one that was not deleted."""
+"""The number of finished records that are searched for one that was not deleted."""
 
 _PROBES = 2
-"""How many records the API must fail to return, which it must have, until it counts as returning none."""
+"""The API counts as returning no record when it fails to return this many records that it must have."""
 
 
 def fetch_by_id(poll: Poll, ids: Sequence[str]) -> set[str]:
     """Fetch records by ID and keep them. Return the IDs that the API does not have.
 
-    A record that the API fails to return hides no other: it is set aside, which is counted as rejected. But if the API
-    returns none at all, no more are requested: see `check_answered`. Raises FetchError for what is not a record's: a
-    refused token or the rate limit.
+    A record that the API fails to return is set aside and counted as rejected; the others are still fetched. If the
+    API returns no record at all, no more are requested: see `check_answered`. Raises FetchError for errors that are
+    not about a record: a refused token or the rate limit.
     """
     missing: set[str] = set()
     if not poll.pages.ids.obeyed:
@@ -51,7 +51,7 @@ def fetch_by_id(poll: Poll, ids: Sequence[str]) -> set[str]:
                 _probe(poll)
     by_id.left = by_id.left or any(by_id.aside.is_new(requested) for requested in requests)
     if ids and not by_id.fetched:
-        # All are set aside. That must not hide that the API returns none any more.
+        # All are set aside. Check that the API still returns other records.
         _probe(poll)
     return missing
 
@@ -106,9 +106,9 @@ def _may_end(page: Page, number: int) -> bool:
 
 
 def _probe(poll: Poll) -> None:
-    """Request records that the API must have. If it returns none of them, it returns none at all.
+    """Request records that the API must have. If it returns none of them, it counts as returning no record at all.
 
-    If it returned none at the last poll, one request tells whether it does again.
+    If it returned none at the last poll, one request checks whether it does again.
     """
     by_id = poll.by_id
     most = 1 if by_id.aside.polls_down else _PROBES
@@ -133,9 +133,9 @@ def _probe(poll: Poll) -> None:
 
 
 def _must_be_there(poll: Poll) -> Iterator[str]:
-    """Yield IDs of records that the API must have: other ones at each poll while it returns none.
+    """Yield IDs of records that the API must have: different ones at each poll while it returns none.
 
-    A record that it has failed to return lately says nothing.
+    Records that it has recently failed to return are left out.
     """
     by_id = poll.by_id
     if by_id.last_returned is not None:
@@ -153,9 +153,9 @@ def _finished(poll: Poll) -> Sequence[str]:
 
 
 def check_answered(poll: Poll) -> None:
-    """Raise the API's error if it returns no record by ID, so that some in flight are old. Raises FetchError.
+    """Raise the API's error if it returns no record by ID. Raises FetchError.
 
-    They would be shown as in flight for as long as it lasts.
+    Otherwise records in flight would be exposed with old values for as long as it lasts.
     """
     prove(poll)
     by_id = poll.by_id
@@ -166,7 +166,7 @@ def check_answered(poll: Poll) -> None:
         poll.note_not_answered(by_id.failed)
         return
     if by_id.reached and not by_id.fails and by_id.listed:
-        # It says that it does not have them: does it have what its list shows?
+        # The API answers that it does not have them. Check whether it has those that its list shows.
         _probe(poll)
     if by_id.fails or not by_id.reached:
         by_id.note_down()
@@ -174,7 +174,7 @@ def check_answered(poll: Poll) -> None:
 
 
 def prove(poll: Poll) -> None:
-    """Find out whether the API returns any record by ID, if the last requests have failed."""
+    """Check whether the API returns any record by ID, if the last requests have failed."""
     if poll.by_id.in_a_row and not poll.by_id.fails:
         _probe(poll)
 

@@ -1,8 +1,8 @@
-"""Answers that polls read at each interval: one that has the bytes of the last poll is not decoded or looked up.
+"""Skip the decoding and the look-up of an answer whose bytes are the same as at the last poll.
 
-An answer is left to the next poll only if all that it says is in the state: the poll that read it succeeded, wrote its
-records, and changed none of them. To write them again would change nothing. If it changed some, the others are left.
-What else a page says, of its place, its rows and the end of the list, is judged at each poll as if it had been decoded.
+An answer is left to the next poll only if all of it is in the state: the poll that read it succeeded, wrote its
+records, and changed none of them. Writing them again would change nothing. If it changed some, the others are left.
+The page's number, its rows and the end of the list are judged at each poll as if the answer had been decoded.
 """
 
 from array import array
@@ -100,7 +100,7 @@ class Answers:
         """The answers that this poll has read since `begin`."""
         self._room = MOST_BYTES
         self._written: set[Origin] = set()
-        """Where the pages come from whose records are in the state."""
+        """The answers whose records are in the state."""
         self._changed: set[str] = set()
         """IDs of the records that this poll has changed."""
 
@@ -164,7 +164,7 @@ class Answers:
 
 
 NO_ANSWERS = Answers()
-"""Those of no poll: every answer is decoded."""
+"""Answers outside of a poll: every answer is decoded."""
 
 
 def _of_polls(checkpoint: Checkpoint) -> Checkpoint:

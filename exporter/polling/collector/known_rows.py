@@ -1,6 +1,6 @@
-"""Rows of a page that are as the last poll left them: they are not read, and not looked up in the state. Pure.
+"""Skip the rows of a page that are unchanged since the last poll: they are not read or looked up. Pure.
 
-Where a record is new, or has changed, the page has other bytes; but all other rows are the same.
+If one record is new or changed, the page has other bytes, but all other rows are the same.
 """
 
 import marshal
@@ -15,7 +15,7 @@ Listed = tuple[str, float]
 """The ID of a record, and when it was created, epoch seconds."""
 
 NO_DIGEST = 0
-"""That of a row which is always read."""
+"""The digest of a row that is always read."""
 
 
 def digests(answer: JSON, key: str | None) -> "array[int]":
@@ -53,6 +53,6 @@ def read_changed(
     listed = [read_now.get(place) or known[digest] for place, digest in enumerate(found)]
     ids = [record_id for record_id, _ in listed]
     if len(set(ids)) < len(ids):
-        # Of a record that is there twice the last row counts, and what either of them says.
+        # If a record is there twice, its last row is kept, and the events of both rows count.
         return read(answer)
     return replace(page, rows=len(found), listed=(ids, [created_at for _, created_at in listed]))

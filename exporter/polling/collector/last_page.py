@@ -8,7 +8,7 @@ from exporter.polling.collector.list_end import End, broken_off, no_end
 from exporter.systems.base import Page
 
 _FARTHEST = 2**31
-"""A list with more pages has no end."""
+"""A list with more pages counts as endless."""
 _MOST_PROBES = 200
 """A bound for a server whose answers contradict each other: a search needs far fewer."""
 _MOST_HINTS = 4

@@ -47,7 +47,7 @@ def judge(page: Page, number: int, per_page: int, asked: int) -> End:
 def _empty(page: Page, number: int, before: int, per_page: int) -> End:
     if page.total is not None:
         if before - per_page >= page.total:
-            # It returned more rows than it counts: its count is worthless.
+            # The server returned more rows than it counts: its count is unreliable.
             return End.UNCOUNTED
         return End.PROVED if before >= page.total else End.BROKEN
     if page.pages is None:

@@ -1,16 +1,16 @@
-"""Records that the API may no longer have. A single poll that misses one is not believed."""
+"""Records that the API may no longer have. One poll that misses a record does not prove its deletion."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 _POLLS = 2
-"""Polls in a row that must miss a record."""
+"""The number of polls in a row that must miss a record before it counts as deleted."""
 _MOST_NOTED = 1000
-"""Records that the checkpoint has, which is written at each poll. After a restart the others are missed anew."""
+"""The most records in the checkpoint, which is written at each poll. A restart forgets the others."""
 
 Notes = Mapping[str, Sequence[int]]
-"""By ID: how many polls in a row missed a record, and whether one by its ID and one on the list (1 or 0)."""
+"""For each ID, how many polls in a row missed the record, and whether by its ID and on the list (1 or 0)."""
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Missing:
         }
 
     def notes(self) -> Notes:
-        """Return what the checkpoint has of the missed records: of a bounded number."""
+        """Return the entry of the checkpoint about the missed records. Their number is bounded."""
         first = islice(self._missed.items(), _MOST_NOTED)
         return {record_id: [each.polls, int(each.not_found), int(each.not_shown)] for record_id, each in first}
 
@@ -59,7 +59,7 @@ class Missing:
             self._note(record_id).not_shown = True
 
     def met(self, ids: Iterable[str]) -> None:
-        """Note IDs that the API has."""
+        """Note IDs that the API has returned."""
         if self._missed:
             for record_id in ids:
                 self._missed.pop(record_id, None)

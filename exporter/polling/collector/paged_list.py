@@ -1,4 +1,4 @@
-"""A list's pages, newest first, whichever way the list runs. The caller decides what to do with a page.
+"""Read a list's pages newest first, in either list order. The caller decides what to do with a page.
 
 The list order is detected from the records themselves, and checked again at each newest page.
 """

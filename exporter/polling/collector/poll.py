@@ -44,7 +44,7 @@ class Poll:
     records: Records
     now: float
     since: float
-    """When the window begins. Both are epoch seconds."""
+    """When the window begins. `now` and `since` are epoch seconds."""
     result: PollResult
     progress: Callable[[], None]
     """Called after each page of a long scan."""
@@ -53,7 +53,7 @@ class Poll:
     missing: Missing
     """Records that the API may no longer have."""
     by_id: ById
-    """What became of the requests by ID."""
+    """The results of the requests by ID."""
     slice_end: SliceEnd
     """Where the last slice of a reconciliation ended among records of the same time."""
     unknown_moment: float | None = None
@@ -71,7 +71,7 @@ class Poll:
     met: set[str] = field(default_factory=set)
     """IDs of the records that this poll has brought up to date."""
     compared: set[str] = field(default_factory=set)
-    """IDs that a reconciliation did not meet and has dealt with, whatever came of it."""
+    """IDs that a reconciliation did not meet and has dealt with, with any result."""
     answers: Answers = field(default_factory=Answers)
     """Reads the answers of this poll."""
     _unknown_of_series: dict[Key, tuple[tuple[str, str], ...]] = field(default_factory=dict)

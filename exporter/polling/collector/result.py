@@ -22,10 +22,10 @@ _MOST_IDS_LOGGED = 5
 
 
 class Change(NamedTuple):
-    """Something that has changed about the list, and may alternate from poll to poll."""
+    """A change of the list's behavior, which may alternate from poll to poll."""
 
     level: int
-    """Of the log."""
+    """The level of the log line."""
     message: str
     fields: Mapping[str, object] = MappingProxyType({})
 
@@ -52,7 +52,7 @@ class PollResult:
     not_answered: list[str] = field(default_factory=list)
     """IDs of records that the API failed to return by ID."""
     incremental: bool = True
-    """Whether the list is in order. If not, the whole window was read."""
+    """Whether the list is sorted. If not, the whole window was read."""
     window_truncated: bool | None = None
     """Whether the API does not give the whole window: the list breaks off at the same page in poll after poll."""
     dated_ahead: float | None = None

@@ -1,4 +1,4 @@
-"""What a collector asks for and how it counts, and what a change of that means for records that are known."""
+"""The query settings and labels of a collector, and the effect of a change of them on known records."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""The page size and sorting that a server accepts: what it refuses is learned. The list order is not known here."""
+"""Learn the page size and the sorting that a server accepts, from its refusals. The list order is not known here."""
 
 import logging
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ SMALLEST_PAGE = 25
 """The page size of the vendors' own default, which they can't refuse."""
 
 LARGEST_PAGE_BYTES = 16 * 1024 * 1024
-"""If an answer is larger, fewer rows are requested."""
+"""The largest page, in bytes. After a larger one, fewer rows are requested."""
 
 
 def is_refusal(error: FetchError) -> bool:
@@ -33,7 +33,7 @@ def refused_page(error: FetchError) -> Page:
 
 @dataclass(slots=True)
 class ServerLimits:
-    """What a server accepts, learned from what it refuses: no API reference says it."""
+    """The limits of a server, learned from its refusals: no API reference documents them."""
 
     listing: Listing
     rows: int

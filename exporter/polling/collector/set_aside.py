@@ -1,4 +1,4 @@
-"""Records that the API fails to return by ID while it returns others: they are requested less and less often. Pure."""
+"""Request records less often that the API fails to return by ID while it returns others. Pure."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,9 +16,9 @@ _FORGOTTEN_AFTER = 3600.0
 class _Failed:
     at: float
     most: int
-    """Of how many records a request with this one may be."""
+    """The maximum number of records in a request with this one."""
     times: int = 0
-    """How often it was set aside."""
+    """The number of times that the record was set aside."""
 
     @property
     def due(self) -> float:

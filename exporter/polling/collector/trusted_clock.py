@@ -30,7 +30,7 @@ class Clocks:
     now: float
     """The machine's clock, which may be set."""
     ticks: float
-    """The clock that nobody sets."""
+    """The boot clock, which can't be set."""
     boot: str = ""
 
 

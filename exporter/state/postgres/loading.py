@@ -1,4 +1,4 @@
-"""Read what a quiet poll needs of a collector: of one, or of many at once before their accounts begin."""
+"""Read what a poll without changes needs: for one collector, or for many before their accounts begin."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,9 +19,9 @@ class Loaded(NamedTuple):
     """What was read of a collector."""
 
     values: Sequence[Any]
-    """Those of `statements.LOAD`."""
+    """The values that `statements.LOAD` returns."""
     failures: Sequence[FailureRow] | None = None
-    """None if they were not read."""
+    """The failures; None if they were not read."""
 
 
 def loading(account: str, collector: str) -> Callable[[Connection], Loaded]:

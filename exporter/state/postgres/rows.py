@@ -34,7 +34,7 @@ class Run(Protocol):
 class PostgresRows:
     """The rows of one collector; see `Rows`.
 
-    What a quiet poll needs is read at once, and `write` keeps it true: if somebody else has written, it is refused.
+    Everything that a poll without changes needs is read at once. `write` is refused if somebody else has written since.
     """
 
     def __init__(

@@ -96,7 +96,7 @@ def prepare(place: str) -> Callable[[Connection], None]:
             return
         with patient(connection):
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-            # Another replica may have made them meanwhile.
+            # Another replica may have made the tables meanwhile.
             version = _version(connection, place)
             for start in range(version, VERSION):
                 connection.execute(_MIGRATIONS[start].encode())

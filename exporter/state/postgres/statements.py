@@ -34,7 +34,7 @@ _LOADED_FROM: LiteralString = """
 LOAD: LiteralString = f"""
     SELECT {_LOADED} FROM collectors c {_LOADED_FROM}
     WHERE c.account = %(account)s AND c.collector = %(collector)s"""  # noqa: S608
-"""All that a quiet poll reads."""
+"""Reads everything that a poll without changes needs."""
 _NAMES: LiteralString = "unnest(%(accounts)s::text[], %(collectors)s::text[]) AS w(account, collector)"
 LOAD_ALL: LiteralString = f"""
     SELECT c.account, c.collector, {_LOADED}, f.* FROM {_NAMES}
@@ -44,7 +44,7 @@ LOAD_ALL: LiteralString = f"""
         SELECT array_agg(id), array_agg(turn), array_agg(created_at), array_agg(at), array_agg(amounts),
             array_agg(workflow)
         FROM failures WHERE collector = c.id) f"""  # noqa: S608
-"""The same of many collectors, with their failures."""
+"""Reads the same for many collectors, with their failures."""
 
 MAKE: LiteralString = """
     INSERT INTO collectors (account, collector) VALUES (%(account)s, %(collector)s) ON CONFLICT DO NOTHING"""

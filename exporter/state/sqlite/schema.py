@@ -8,7 +8,7 @@ APPLICATION_ID = 0x62617463
 """Written in the file's header (`PRAGMA application_id`), so that another program's database is not taken for ours."""
 
 VERSION = 5
-"""Written there too (`PRAGMA user_version`)."""
+"""The version of the tables, also in the header (`PRAGMA user_version`)."""
 
 _TABLES = """
 CREATE TABLE collectors (

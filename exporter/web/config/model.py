@@ -14,7 +14,7 @@ class Pem:
 
     source: Path | str = field(repr=False)
     at: Problem
-    """Its place in the web configuration, as a problem without a message."""
+    """The place in the web configuration, as a problem without a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class TlsServer:
     min_version: ssl.TLSVersion
     max_version: ssl.TLSVersion
     ciphers: tuple[str, ...]
-    """For TLS 1.2, in OpenSSL's names. Empty for its defaults."""
+    """The cipher suites of TLS 1.2, in OpenSSL's names. Empty for its defaults."""
     prefer_own_ciphers: bool
     curve: str | None
     """The curve for key exchanges, in OpenSSL's names. None for its defaults."""
@@ -44,7 +44,7 @@ class RateLimit:
     interval: float
     """Seconds after which one more request is allowed."""
     burst: int
-    """Most requests that are allowed at once."""
+    """The maximum number of requests at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class WebConfig:
     """A whole web configuration."""
 
     tls: TlsServer | None = None
-    """None for plain HTTP."""
+    """The TLS settings; None for plain HTTP."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Added to every response, in place of its own of the same names."""
     users: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -23,9 +23,9 @@ class Loaded:
     """What the files held when they were last read."""
 
     config: WebConfig | None
-    """None if the file can't be used: nobody is let in."""
+    """The configuration; None if the file can't be used. Then all requests are refused."""
     context: ssl.SSLContext | None = None
-    """For new connections. None for plain HTTP."""
+    """The TLS context for new connections; None for plain HTTP."""
     allowed_sans: frozenset[str] | None = None
     """The names of which a client's certificate must have one. None allows all."""
 
@@ -74,7 +74,7 @@ class BackgroundReader:
             try:
                 thread.start()
             except RuntimeError:
-                # The system has none to give: the loop waits for the disk, and the next request tries again.
+                # The system has no thread left: the loop waits for the disk, and the next request tries again.
                 self._read(self._all_requests())
             else:
                 self._thread = thread

@@ -19,7 +19,7 @@ _SWITCHES = ("cert_file", "cert", "key_file", "key", "client_ca_file", "client_c
 """TLS is on if one of these is set."""
 _HASH = re.compile(r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 _MOST_LISTED = 6
-"""Most names that a message lists."""
+"""The maximum number of names in a message."""
 _MAKE_A_HASH = """make one with: htpasswd -nBC 10 "" | tr -d ':\\n'"""
 _IN_A_HEADER = re.compile(r"[!-~\xa1-\xff](?:[ -~\xa0-\xff]*[!-~\xa1-\xff])?")
 

@@ -1,6 +1,6 @@
 """Find the settings of a usable web configuration that are not supported or have no effect.
 
-Nothing in a file is ignored in silence: what is not applied is an error (validate.py) or a warning.
+No setting is ignored silently: one that is not applied is an error (validate.py) or a warning.
 """
 
 from collections.abc import Iterator

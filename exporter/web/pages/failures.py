@@ -18,7 +18,7 @@ class _Choice:
     parameter: str
     values: Sequence[str]
     selected: str | None
-    """None where not exactly one value is asked for."""
+    """The requested value; None unless it is exactly one."""
 
 
 def failures_page(

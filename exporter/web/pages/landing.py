@@ -9,7 +9,7 @@ from exporter.web.pages.problems import Problem
 from exporter.web.pages.recent_failures import RECENT, recent_failures
 
 MOST_PROBLEMS = 20
-"""With a thousand accounts behind a network that is down, the rest would say the same."""
+"""The number of problems that are listed. If the network of a thousand accounts is down, the rest repeats them."""
 
 
 def landing_page(

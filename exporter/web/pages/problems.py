@@ -59,9 +59,9 @@ ADVICE = {
 }
 _UNKNOWN = Advice("See the exporter's log for the reason.")
 _MOST_ERRORS = 5
-"""Errors of a configuration that are listed. The log has all."""
+"""The number of configuration errors that are listed. The log has all."""
 _MOST_ACCOUNTS = 5
-"""Accounts with one cause that are listed. Each has its row in the table below."""
+"""The number of accounts that are listed for one cause. Each has its row in the table below."""
 
 
 @dataclass(frozen=True, slots=True)

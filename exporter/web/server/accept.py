@@ -12,7 +12,7 @@ from exporter.web.server.connection import ConnectionLimiter, peer_of
 log = logging.getLogger(__name__)
 
 _BATCH = 16
-"""Most connections that are accepted before those accepted earlier are served."""
+"""The maximum number of connections that are accepted before earlier ones are served."""
 
 _RETRY_SECONDS = 0.1
 """How long to wait when there is no file descriptor for another connection."""
@@ -25,7 +25,7 @@ Protocol = Callable[[str], asyncio.Protocol]
 
 
 class _Episode:
-    """Logs once that something goes wrong, and once that it is over, because it has not for some time."""
+    """Logs when a condition begins, and when it has been absent for some time."""
 
     def __init__(self, quiet: float, begin: str, end: str) -> None:
         """`quiet` is that time in seconds."""
@@ -35,10 +35,10 @@ class _Episode:
         self._end = end
         self._going_on = False
         self._noted = 0.0
-        """When it went wrong last, in the loop's time."""
+        """When the condition was last noted, in the loop's time."""
 
     def note(self, **fields: object) -> None:
-        """Note that it goes wrong now. The fields are for the log."""
+        """Note that the condition holds now. The fields are for the log."""
         self._noted = self._loop.time()
         if not self._going_on:
             self._going_on = True

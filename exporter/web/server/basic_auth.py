@@ -14,9 +14,9 @@ import bcrypt
 from exporter.web.background import in_thread
 
 MAX_WAITING = 32
-"""Most passwords that wait to be checked: a check costs some 70 ms of CPU time."""
+"""The maximum number of passwords that wait for a check, which takes some 70 ms of CPU time."""
 _MOST_RESULTS = 100
-"""Most results that are kept, of right and of wrong passwords, as in the exporter-toolkit."""
+"""The maximum number of kept results, of right and of wrong passwords, as in the exporter-toolkit."""
 _BCRYPT_BYTES = 72
 """How much of a password bcrypt uses. Go ignores the rest, as earlier versions of the Python library did."""
 

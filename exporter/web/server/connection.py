@@ -19,23 +19,23 @@ class Limits:
     """What clients may take."""
 
     request_seconds: float = 10.0
-    """For a client to send a request: from the connection's start, or the last response, until the head is complete.
+    """The time for a request: from the connection's start, or the last response, until the head is complete.
 
-    And as long for a body, if the application wants to have it.
+    A body that the application reads has the same time again.
     """
     answer_seconds: float = 60.0
-    """For a client to read a response that doesn't fit the buffers on the way. While the client has read all that was
-    sent, and the next part waits for its turn, no time passes."""
+    """The time for a client to read a response that doesn't fit the network buffers. While the client has read
+    everything sent, and the next part waits for its turn, no time passes."""
     head_bytes: int = 16384
     pipelined_bytes: int = 65536
-    """Of what a client may send before it has its response. It is kept, and parsed after that."""
+    """The bytes that a client may send before it has its response. They are kept, and parsed after that."""
     connections: int = 512
     per_peer: int = 256
-    """Of one peer, see `peer_of`. All clients of a reverse proxy are one: half of the places are enough for them."""
+    """The connections of one peer, see `peer_of`. All clients of a reverse proxy are one peer: half is enough."""
     descriptors: int = 1 << 20
     """File descriptors that the process may have open. The last ones are not for clients."""
     quiet_seconds: float = 30.0
-    """How long nothing must go wrong until the log says that it is over."""
+    """How long a condition must be absent until its end is logged."""
 
 
 DEFAULTS = Limits()
@@ -51,7 +51,7 @@ def limits_within(bounds: Bounds) -> Limits:
 
 
 _GRACE_SECONDS = 1.0
-"""For a client to send its request or to read its response, before it is among the first to be evicted."""
+"""The time for a client to send its request or read its response before it is among the first to be evicted."""
 
 _SHORT_BYTES = 65536
 """What is left of a response that is sent without waiting for other connections."""
@@ -71,7 +71,7 @@ class _PassingOn(h11.Connection):
 
 
 class Connection(H11Protocol):
-    """A connection with a deadline for everything that it waits for its client to do.
+    """A connection with a deadline for every wait for its client.
 
     uvicorn's own has one only for the first byte after a response: a client that is silent, sends a byte now and then,
     or never reads would stay forever.

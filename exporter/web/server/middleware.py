@@ -17,7 +17,7 @@ from exporter.web.token_bucket import TokenBucket
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _HEALTH = (b"/-/healthy", b"/-/ready")
-"""As they are sent: no other spelling of these paths is open to anybody."""
+"""The open paths, exactly as sent: other spellings need a password."""
 
 
 class Middleware:
@@ -69,7 +69,7 @@ class Middleware:
                 return text(503, "Service Unavailable: too many passwords are being checked.")
             allowed = False
         if is_open:
-            # A wrong password does no harm here either: a probe must outlive a change of passwords.
+            # A wrong password is ignored here: a probe must keep working when passwords change.
             scope["anonymous"] = not allowed
             return None
         return None if allowed else text(401, "Unauthorized", ("www-authenticate", "Basic"))

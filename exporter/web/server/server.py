@@ -17,7 +17,7 @@ from exporter.web.server.middleware import Application, Middleware
 from exporter.web.server.tls import TlsProtocol
 
 _LINGER_SECONDS = 1
-"""For uvicorn to wait for connections after all were cut off; there should be none."""
+"""How long uvicorn waits for connections after all were cut off; there should be none."""
 
 
 class Server:
