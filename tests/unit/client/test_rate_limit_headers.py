@@ -189,7 +189,15 @@ NAMES = st.builds(
 ) | st.just("Date")
 
 
-@given(st.dictionaries(NAMES, VALUES, max_size=6), st.floats(0, 4e9), st.integers(0, 9), st.booleans())
+NUMBERS = st.sampled_from(["0", "1", "7", "-1", "30", "0.5", "1700000030", "1" * 20, "nan", "inf", "1e999", DATE])
+STATED = st.fixed_dictionaries(
+    {"X-RateLimit-Remaining": NUMBERS},
+    optional={"X-RateLimit-Limit": NUMBERS, "X-RateLimit-Reset": NUMBERS, "Retry-After": NUMBERS},
+)
+"""Headers of which most state a limit."""
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=6) | STATED, st.floats(0, 4e9), st.integers(0, 9), st.booleans())
 @example({"RateLimit": '"' + "\\" * 999}, NOW, 0, False)
 @example({"RateLimit": "a;" * 500}, NOW, 0, False)
 @example({"RateLimit": "a" + " " * 1000 + "b"}, NOW, 0, False)
