@@ -269,7 +269,7 @@ def test_ids_asked_for_and_answered_with_the_list_prove_nothing(rig: Rig) -> Non
 
     rig.mock_api.faults.list_faults = ListFaults(before_page=ignore_ids)
     rig.clock.now += 60
-    assert rig.cost(poller) == 2
+    assert rig.cost(poller) == 1 + 1 + 3, "the newest page, the IDs, and the list down to the open record"
     assert rig.own(poller).vanished == 0
     rig.mock_api.faults.clear()
     rig.reconcile(poller)
