@@ -58,6 +58,14 @@ def test_a_log_that_is_written_faster_and_faster_is_not_flat() -> None:
     assert [found.name for found in fits(faster) if not found.flat] == ["log_rate"]
 
 
+@pytest.mark.parametrize(("lasts", "flat"), [(20.0, True), (900.0, False)])
+def test_a_log_that_is_silent_at_first_is_flat_only_in_a_short_soak(lasts: float, flat: bool) -> None:
+    """All collectors that fail and recover log some KiB at once, which may be half of a short soak."""
+    moments = [lasts * number / 100 for number in range(101)]
+    samples = [Sample(at, MIB, 10, 10, MIB, MIB, 4096.0 * max(0.0, at - lasts / 2), 100) for at in moments]
+    assert fits(samples)[-1].flat == flat
+
+
 @pytest.mark.parametrize("name", [name for name in LIMITS if name != "log_rate"])
 def test_everything_that_is_measured_is_judged(name: str) -> None:
     samples = [Sample(at, 1, 1, 1, 1, 1, 0, 100)._replace(**{name: at * MIB}) for at in seconds(100)]

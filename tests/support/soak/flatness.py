@@ -10,6 +10,8 @@ from typing import NamedTuple
 _MOST_POINTS = 200
 """A fit looks at each pair of points."""
 _MIB = 1024.0 * 1024.0
+_BURST_BYTES = 16 * 1024.0
+"""What is logged at once where all collectors fail and recover, in one tenth of the time."""
 
 Point = tuple[float, float]
 """A moment in seconds, and a value."""
@@ -98,15 +100,15 @@ def rates(points: Sequence[Point], slices: int = 10) -> list[Point]:
     ]
 
 
-def fit(name: str, points: Sequence[Point]) -> Fit:
-    """Fit the points, and judge by the limit of that name."""
+def fit(name: str, points: Sequence[Point], slack: float = 0.0) -> Fit:
+    """Fit the points, and judge by the limit of that name, or by this slack if it is larger."""
     values = [value for _, value in points] or [0.0]
     seconds = points[-1][0] - points[0][0] if points else 0.0
     middle = statistics.median(values)
     limit = LIMITS[name]
     # Of a few points that rise and then stay, the fit would leave the range that was measured.
     rise = min(slope(points) * seconds, max(values) - min(values))
-    return Fit(name, middle, max(values), rise, max(limit.share * middle, limit.slack))
+    return Fit(name, middle, max(values), rise, max(limit.share * middle, limit.slack, slack))
 
 
 def fits(samples: Sequence[Sample]) -> list[Fit]:
@@ -114,7 +116,9 @@ def fits(samples: Sequence[Sample]) -> list[Fit]:
     points = {name: [(sample.at, getattr(sample, name)) for sample in samples] for name in LIMITS if name != "log_rate"}
     points["state"] = [(sample.at, sample.state * samples[0].records / sample.records) for sample in samples]
     points["log_rate"] = rates([(sample.at, sample.logged) for sample in samples])
-    return [fit(name, points[name]) for name in LIMITS]
+    tenth = (samples[-1].at - samples[0].at) / 10 if len(samples) > 1 else 1.0
+    slack = {"log_rate": _BURST_BYTES / tenth}
+    return [fit(name, points[name], slack.get(name, 0.0)) for name in LIMITS]
 
 
 def used(pid: int) -> tuple[float, float, float]:
